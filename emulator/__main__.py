@@ -1,0 +1,37 @@
+"""Serve the emulator: python -m emulator --port 5000 --time-scale 0.02"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from emulator import rules, services
+from emulator.server import serve
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m emulator", description="AWS on this machine, for rehearsals.")
+    parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--time-scale", type=float, default=0.02, help="1: AWS's own times; 0: at once (default 0.02)")
+    parser.add_argument("--rules", action="store_true", help="print the rules of real AWS that are held, and end")
+    options = parser.parse_args()
+    services.load()
+    if options.rules:
+        for rule in sorted(rules.HELD):
+            print(f"{rule}  {rules.SENTENCES.get(rule, '')}  [{', '.join(sorted(set(rules.HELD[rule])))}]")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with serve(options.port, options.time_scale) as (url, _):
+        print(f"AWS is emulated at {url} (time scale {options.time_scale:g}). In another shell:", flush=True)
+        print(f"export AWS_ENDPOINT_URL={url}")
+        print("export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

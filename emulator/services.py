@@ -1,0 +1,27 @@
+"""Imports every module that holds handlers, and starts moto with an empty account."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+MODULES = ("ec2", "autoscaling", "iam", "ecs", "efs", "elbv2", "logs", "others")
+
+
+def load() -> None:
+    for name in MODULES:
+        importlib.import_module(f"emulator.{name}")
+
+
+def reset_moto() -> None:
+    """An empty account: moto keeps its state in globals, so there is one at a time in a process."""
+    from moto.core.base_backend import BackendDict
+    from moto.core.model_instances import reset_model_data
+
+    backends: Any = BackendDict._instances
+    for backend in backends:
+        backend.reset()
+    reset_model_data()
+
+
+load()

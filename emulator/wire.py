@@ -1,0 +1,238 @@
+"""Between HTTP and handlers: decodes a request with botocore's own service models, runs it, encodes the answer."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import re
+import threading
+import traceback
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import boto3
+import cbor2
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError, ParamValidationError
+from botocore.session import Session as BotocoreSession
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request, determine_request_protocol
+from moto.core.routing import get_service_router
+from moto.core.serialize import SerializationContext, get_serializer_class
+from moto.core.utils import get_service_model
+
+from emulator import rules
+from emulator.faults import ConnectionCut, Faults
+from emulator.rules import AwsError, Call
+from emulator.world import ACCOUNT, Clock, World
+
+Answer = tuple[int, dict[str, str], bytes]
+
+#: signing name in the credential scope -> botocore's service name, where the two differ
+SERVICES = {
+    "elasticloadbalancing": "elbv2",
+    "elasticfilesystem": "efs",
+    "monitoring": "cloudwatch",
+    "tagging": "resourcegroupstaggingapi",
+    "servicequotas": "service-quotas",
+}
+CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
+STUBBER = BotocoreStubber()
+STUBBER.enabled = True
+
+
+class Emulator:
+    """One emulated AWS: `handle` takes a request in any of AWS's protocols and gives the answer."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        from emulator import services  # registers every handler
+
+        services.reset_moto()
+        self.world = World(clock)
+        self.faults = Faults()
+        self.calls: list[tuple[str, str, str]] = []  # service, operation, and "" or the error code
+        self._lock = threading.RLock()
+        for start in rules.STARTERS:
+            start(self.world)
+
+    def handle(self, method: str, url: str, headers: Any, body: bytes) -> Answer:
+        """Answer one HTTP request. An error of ours is told as an InternalFailure, never as a dropped connection."""
+        request = Request.from_primitives(method, url, headers, body)
+        scope = _credential_scope(request.headers.get("Authorization", ""))
+        service = SERVICES.get(scope[1], scope[1])
+        with self._lock:
+            self.world.advance()
+            try:
+                operation, protocol, params = _decode(service, request)
+            except LookupError:
+                return _pass_through(service, scope[0], request)
+            call = Call(self.world, service, operation, params, scope[0], ACCOUNT, functools.partial(_moto, scope[0]))
+            try:
+                self.faults.before(service, operation)
+                result = self._run(call)
+                self.faults.after(service, operation)
+            except AwsError as error:
+                self.calls.append((service, operation, error.code))
+                return _encode_error(service, operation, protocol, error)
+            except ConnectionCut:
+                self.calls.append((service, operation, "cut"))
+                raise
+            except Exception as error:  # a fault of the emulator's own: told to the caller, and shown
+                traceback.print_exc()
+                self.calls.append((service, operation, "InternalFailure"))
+                return _encode_error(service, operation, protocol, AwsError("InternalFailure", repr(error), 500))
+            self.calls.append((service, operation, ""))
+            return _encode(service, operation, protocol, result)
+
+    def _run(self, call: Call) -> dict[str, Any]:
+        call._next = [*rules.HANDLERS[call.service, call.operation], _ask_moto]
+        try:
+            return call.proceed()
+        except ClientError as error:  # from moto, through call.moto(...)
+            told = error.response["Error"]
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+            extra = {k: v for k, v in error.response.items() if k not in ("Error", "ResponseMetadata", "message")}
+            raise AwsError(told["Code"], told.get("Message", ""), status, **extra) from error
+        except ParamValidationError as error:  # moto would not even be asked: AWS refuses such a call too
+            raise AwsError("ValidationException", str(error)) from error
+
+
+def attach(session: boto3.Session, emulator: Emulator) -> Callable[[], None]:
+    """Let every client that `session` makes from now on talk to `emulator`, without HTTP. Returns the way back."""
+
+    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        body = request.body or b""
+        body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else body.read()
+        status, headers, content = emulator.handle(request.method, request.url, request.headers, body)
+        return AWSResponse(request.url, status, headers, _Raw(content))
+
+    session.events.register_first("before-send.*.*", send, unique_id="emulator")
+    return lambda: session.events.unregister("before-send.*.*", send, unique_id="emulator")
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_: Any) -> Any:
+        yield self.read()
+
+
+def _credential_scope(authorization: str) -> tuple[str, str]:
+    """Region and signing name from `Credential=AKIA…/20261121/eu-west-1/ecs/aws4_request`."""
+    match = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request", authorization)
+    return (match[1], match[2]) if match else ("us-east-1", "s3")
+
+
+def _decode(service: str, request: Request) -> tuple[str, str, dict[str, Any]]:
+    """The operation, the protocol to answer in, and the parameters. LookupError: not decoded here, moto's own affair."""
+    if service == "s3":
+        raise LookupError(service)
+    try:
+        model = get_service_model(service)
+    except Exception as error:
+        raise LookupError(service) from error
+    if cbor := CBOR_PATH.search(request.path):
+        operation = cbor[1]
+        return operation, "cbor", cbor2.loads(request.data) if request.data else {}
+    protocol = determine_request_protocol(model, request.content_type)
+    try:
+        operation_model, uri_params = get_service_router(service).match(request)
+    except Exception as error:
+        raise LookupError(service) from error
+    parser = PROTOCOL_PARSERS[protocol](operation_model)
+    params = parser.parse(
+        {
+            "method": request.method,
+            "values": request.values,
+            "headers": request.headers,
+            "body": request.data,
+            "url_path": request.path,
+            "url_params": uri_params,
+        }
+    )
+    return operation_model.name, protocol, params or {}
+
+
+def _encode(service: str, operation: str, protocol: str, result: dict[str, Any]) -> Answer:
+    result = {name: value for name, value in (result or {}).items() if name != "ResponseMetadata"}
+    if protocol == "cbor":
+        return 200, _cbor_headers(), cbor2.dumps(result, timezone=timezone.utc, datetime_as_timestamp=True)
+    model = get_service_model(service)
+    serializer = get_serializer_class(service, protocol)
+    answer = serializer(model.operation_model(operation), SerializationContext(str(uuid.uuid4()))).serialize(result)
+    return _answer(answer)
+
+
+def _encode_error(service: str, operation: str, protocol: str, error: AwsError) -> Answer:
+    if protocol == "cbor":
+        return error.status, _cbor_headers(), cbor2.dumps({"__type": error.code, "message": error.message})
+    model = get_service_model(service)
+    serializer = get_serializer_class(service, protocol)
+    answer = serializer(model.operation_model(operation), SerializationContext(str(uuid.uuid4()))).serialize(error)
+    if error.status != 400:
+        answer["status_code"] = error.status
+    return _answer(answer)
+
+
+def _cbor_headers() -> dict[str, str]:
+    return {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor", "x-amzn-RequestId": str(uuid.uuid4())}
+
+
+def _answer(answer: Any) -> Answer:
+    body = answer["body"]
+    headers = {name: str(value) for name, value in answer["headers"].items()}
+    headers.setdefault("x-amzn-RequestId", str(uuid.uuid4()))
+    headers["Date"] = datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    return int(answer["status_code"]), headers, body.encode() if isinstance(body, str) else body
+
+
+def _pass_through(service: str, region: str, request: Request) -> Answer:
+    """What is not decoded here (S3's many shapes) goes to moto as it came."""
+    url = f"https://{service}.{region}.amazonaws.com{request.raw_path}"
+    if request.query_string:
+        url += "?" + request.query_string.decode()
+    passed = AWSPreparedRequest(request.method, url, request.headers, request.data, False)
+    answer = STUBBER.process_request(passed)
+    status, headers, body = answer or (501, {}, "")
+    return int(status), {k: str(v) for k, v in headers.items()}, body.encode() if isinstance(body, str) else body
+
+
+def _ask_moto(call: Call) -> dict[str, Any]:
+    """The end of every chain: the same call, made with boto3 on bare moto."""
+    client = call.moto(call.service)
+    method = client.meta.method_to_api_mapping
+    [name] = [python_name for python_name, operation in method.items() if operation == call.operation]
+    try:
+        answer: dict[str, Any] = getattr(client, name)(**call.params)
+    except NotImplementedError as error:
+        raise AwsError("NotImplemented", f"the emulator does not imitate {call.service} {call.operation}", 501) from error
+    return answer
+
+
+@functools.cache
+def _moto(region: str, service: str) -> Any:
+    """A boto3 client of bare moto, in this process."""
+    return _moto_session().client(
+        service,
+        region_name=region,
+        endpoint_url=None,
+        config=Config(retries={"mode": "standard", "total_max_attempts": 1}, ignore_configured_endpoint_urls=True),
+    )
+
+
+@functools.cache
+def _moto_session() -> boto3.Session:
+    os.environ.setdefault("MOTO_ACCOUNT_ID", ACCOUNT)
+    core = BotocoreSession()
+    core.set_credentials("AKIAEMULATOREMULATOR", "emulator", "emulator")
+    core.set_config_variable("region", "us-east-1")
+    session = boto3.Session(botocore_session=core)
+    session.events.register_first("before-send.*.*", _to_moto, unique_id="moto")
+    return session
+
+
+def _to_moto(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+    return STUBBER(event_name, request)
