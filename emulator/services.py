@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-MODULES = ("ec2", "autoscaling", "iam", "ecs", "efs", "elbv2", "logs", "others")
+MODULES = (
+    *("ec2", "autoscaling", "iam", "ecs", "efs", "elbv2", "elbv2_groups", "elbv2_balancers", "elbv2_listeners", "logs"),
+    *("others", "quotas", "pricing"),
+)
 
 
 def load() -> None:

@@ -1,0 +1,62 @@
+"""What a person sees: steps, waits and warnings on stderr, one line each; the result as one JSON document on stdout."""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+#: --dry-run: a step is told as what it would be
+dry_run = False
+_COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
+_LIVE_COLUMNS = 110
+
+
+def say(verb: str, what: str, detail: str = "") -> None:
+    """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    _clear()
+    if dry_run and verb in ("created", "updated", "deleted", "started", "stopped", "registered", "deregistered"):
+        verb = "would have " + verb
+    line = f"{verb} {what}" + (f"  {detail}" if detail else "")
+    if not _terminal() or os.environ.get("NO_COLOR"):
+        print(line, file=sys.stderr, flush=True)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    text = Text(line)
+    text.stylize(_COLOURS.get(verb, "dim" if verb in ("found", "already gone") else ""), 0, len(verb))
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+
+
+def result(document: dict[str, Any]) -> None:
+    """Print the result; the only thing that ever goes to stdout."""
+    _clear()
+    print(json.dumps(document, indent=2, default=str))
+
+
+class Progress:
+    """A wait, on screen: a live line with the seconds so far on a terminal, elsewhere a line every 30 seconds."""
+
+    def __init__(self, what: str, limit: float) -> None:
+        self.what = what
+        self.begun = self.told = time.monotonic()
+        say("waiting", f"for {what}", f"(up to {limit / 60:.0f} min)" if limit >= 60 else f"(up to {limit:.0f} s)")
+
+    def show(self, news: str = "") -> None:
+        now = time.monotonic()
+        line = f"  {now - self.begun:4.0f} s  {self.what}" + (f": {news}" if news else "")
+        if _terminal():
+            print(f"\r{line[:_LIVE_COLUMNS]:<{_LIVE_COLUMNS}}", end="", file=sys.stderr, flush=True)
+        elif now - self.told >= 30:
+            self.told = now
+            print(line, file=sys.stderr, flush=True)
+
+
+def _terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def _clear() -> None:
+    if _terminal():
+        print("\r" + " " * _LIVE_COLUMNS + "\r", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,438 @@
+"""Every setting of this runbook, read from the environment and from a file .env beside this one.
+
+The environment wins over .env. Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells
+them all at once and ends with exit code 2, before the first AWS call. Start from a file of examples/:
+
+    cp examples/gpu-cluster.env .env
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dotenv import dotenv_values
+
+T = TypeVar("T")
+PROBLEMS: list[str] = []
+KNOWN: dict[str, str] = {}  # setting -> its default as the README shows it
+FILE = {name: value or "" for name, value in dotenv_values(Path(os.environ.get("ENV_FILE", ".env"))).items()}
+
+
+def problem(name: str, sentence: str) -> None:
+    """Note a mistake; `check` tells it together with all the others."""
+    PROBLEMS.append(f"{name}: {sentence}")
+
+
+def setting(name: str, default: str, parse: Callable[[str], T], *, required: str = "") -> T:
+    """The value of one setting. A ValueError of `parse` is a mistake of the user's; `required` is an example value."""
+    KNOWN[name] = default
+    text = os.environ.get(name, FILE.get(name, "")).strip()
+    if not text and required:
+        problem(name, f"is not set, and has no default; for example {name}={required}")
+    if not text and name not in os.environ and name not in FILE:
+        text = default
+    try:
+        return parse(text)
+    except ValueError as error:
+        if not required or text:
+            problem(name, f"{text!r} {error}")
+        return parse(default) if default else parse_or_empty(parse)
+
+
+def parse_or_empty(parse: Callable[[str], T]) -> Any:
+    """A stand-in after a mistake, so that the other settings can be checked too."""
+    try:
+        return parse("")
+    except ValueError:
+        return ""
+
+
+# How a text is read. Each raises ValueError with the rest of a sentence that begins with the value.
+
+
+def whole(low: int, high: int, or_empty: bool = False) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text and or_empty:
+            return 0
+        if not re.fullmatch(r"-?\d+", text):
+            raise ValueError(f"is not a whole number from {low} to {high}")
+        if not low <= int(text) <= high:
+            raise ValueError(f"is outside {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("is not a number of seconds") from None
+    if value < 0:
+        raise ValueError("is below 0 seconds")
+    return value
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is unknown: use {' or '.join(word or 'nothing' for word in words)}")
+        return text
+
+    return parse
+
+
+def pattern(expression: str, meaning: str, or_empty: bool = False) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not (or_empty and not text) and not re.fullmatch(expression, text):
+            raise ValueError(f"is not {meaning}")
+        return text
+
+    return parse
+
+
+def words(of: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """A list: its members separated by commas."""
+
+    def parse(text: str) -> list[T]:
+        return [of(part.strip()) for part in text.split(",") if part.strip()]
+
+    return parse
+
+
+def pairs(text: str) -> dict[str, str]:
+    """NAME=value,NAME=value. A comma inside a value is written as \\,"""
+    found = {}
+    for part in re.split(r"(?<!\\),", text):
+        name, equals, value = part.strip().replace("\\,", ",").partition("=")
+        if not name and not equals:
+            continue
+        if not name or not equals:
+            raise ValueError(f"has a part that is not NAME=value: {part.strip()!r}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def cidr(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text, strict=True)
+    except ValueError as error:
+        raise ValueError(f"is not a CIDR block such as 10.0.0.0/16 ({error})") from None
+    if network.version != 4:
+        raise ValueError("is not an IPv4 CIDR block")
+    return str(network)
+
+
+def vpc_cidr(text: str) -> str:
+    """A VPC's or a subnet's block: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
+    if not 16 <= ipaddress.ip_network(cidr(text)).prefixlen <= 28:
+        raise ValueError("is outside /16 to /28, the sizes that AWS allows for a VPC and its subnets")
+    return cidr(text)
+
+
+def cidr_or_empty(text: str) -> str:
+    return cidr(text) if text else ""
+
+
+def shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"can't be split into words ({error})") from None
+
+
+def image(text: str) -> str:
+    """An image with its tag or digest; never `latest` silently."""
+    if not re.search(r"(@sha256:[0-9a-f]{64}|:[\w][\w.-]{0,127})$", text):
+        raise ValueError("names no tag and no digest; write the tag, for example nvidia/cuda:12.8.1-base-ubuntu24.04")
+    return text
+
+
+def port(text: str) -> tuple[int, int]:
+    """[HOST:]CONTAINER as (host port, container port); host port 0: the same as the container's, or a dynamic one."""
+    match = re.fullmatch(r"(?:(\d+):)?(\d+)", text)
+    if not match:
+        raise ValueError("is not a list of ports such as 9090 or 8080:80")
+    host, container = int(match[1] or 0), int(match[2])
+    if host > 65535 or not 1 <= container <= 65535:
+        raise ValueError(f"has a port out of range (1 to 65535): {text}")
+    if host in (22, 2375, 2376, *range(51678, 51681)):
+        raise ValueError(f"takes host port {host}, which SSH, Docker or the ECS agent uses")
+    return host, container
+
+
+def efs_volume(text: str) -> dict[str, Any]:
+    """name:/path or name:/path:ro"""
+    match = re.fullmatch(r"([a-zA-Z0-9][a-zA-Z0-9_-]{0,63}):(/[^:,]*)(:ro)?", text)
+    if not match:
+        raise ValueError(f"has a volume that can't be read: {text!r}; write name:/path or name:/path:ro")
+    return {"name": match[1], "path": match[2], "readOnly": bool(match[3])}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The form. One setting each: meaning, unit, default. The order is that in which the README needs them.
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Prefix of every name, and value of the tag CLUSTER_TAG on everything that is made. Required.
+CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo")
+# Region; empty: the one of boto3's own configuration (AWS_DEFAULT_REGION, the profile).
+AWS_REGION = setting("AWS_REGION", "", str)
+# More tags for everything that is made: team=ml,owner=ann
+EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs)
+
+# Where containers run: EC2 (the only one with GPUs) or FARGATE.
+LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"))
+# on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
+CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"))
+# Instance type of the hosts (EC2).
+INSTANCE_TYPE = setting(
+    "INSTANCE_TYPE", "g4dn.xlarge", pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge")
+)
+# GPUs for each task; 0 for none. Whole GPUs of one instance.
+GPU_COUNT = setting("GPU_COUNT", "1", whole(0, 16))
+# Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
+MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100))
+# Hosts at the most: the limit of what a mistake can cost.
+MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100))
+# Root disk of a host, GiB. CUDA images are large; the AMI's own 30 GiB are soon full.
+ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384))
+# AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
+AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_empty=True))
+# EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
+KEY_NAME = setting("KEY_NAME", "", str)
+# Who may reach port 22 of the hosts: one CIDR block.
+SSH_ALLOWED_CIDR = setting("SSH_ALLOWED_CIDR", "", cidr_or_empty)
+# CloudWatch Container Insights for the cluster: enabled, enhanced or disabled.
+CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", "enhanced", "disabled"))
+
+# Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
+ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty)
+# An existing VPC to use; empty: one is made. With it, SUBNET_IDS too.
+VPC_ID = setting("VPC_ID", "", pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True))
+# Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone.
+SUBNET_IDS = setting("SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")))
+# Existing security groups for hosts and tasks, at most 5; empty: one is made. Their rules are left as they are.
+SECURITY_GROUP_IDS = setting("SECURITY_GROUP_IDS", "", words(pattern(r"sg-[0-9a-f]{8,17}", "a list of group ids")))
+# Address block of the VPC that is made, /16 to /28.
+VPC_CIDR = setting("VPC_CIDR", "10.0.0.0/16", vpc_cidr)
+# Address blocks of its public subnets, one in each zone.
+PUBLIC_SUBNET_CIDRS = setting("PUBLIC_SUBNET_CIDRS", "10.0.0.0/24", words(vpc_cidr))
+# Zones of those subnets, in their order; empty: the first zones that offer INSTANCE_TYPE.
+AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones")))
+
+# EFS volumes of the container: name:/path, :ro for read-only, several with commas. Empty: no file system.
+EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume))
+# An existing file system to use; empty: one is made.
+FILE_SYSTEM_ID = setting("FILE_SYSTEM_ID", "", pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True))
+# User and group that own the files on EFS, whatever user the container runs as.
+EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295))
+EFS_GID = setting("EFS_GID", "0", whole(0, 4294967295))
+# generalPurpose, or maxIO (previous generation, not with elastic). It can't be changed later.
+EFS_PERFORMANCE_MODE = setting("EFS_PERFORMANCE_MODE", "generalPurpose", one_of("generalPurpose", "maxIO"))
+# elastic (pay for what is moved) or bursting (grows with what is stored).
+EFS_THROUGHPUT_MODE = setting("EFS_THROUGHPUT_MODE", "elastic", one_of("elastic", "bursting"))
+# What delete_cluster.py does with the file system that create_cluster.py made: Retain or Delete.
+EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", "Delete"))
+
+# Family of the task definition; empty: CLUSTER_NAME.
+TASK_FAMILY = setting("TASK_FAMILY", "", pattern(r"[\w-]{1,255}", "a family name", or_empty=True)) or CLUSTER_NAME
+# Container image, with its tag or digest.
+IMAGE = setting("IMAGE", "nvidia/cuda:12.8.1-base-ubuntu24.04", image)
+# Entry point and command of the container, as in a shell; empty: the image's own.
+ENTRY_POINT = setting("ENTRY_POINT", "", shell_words)
+COMMAND = setting("COMMAND", "", shell_words)
+# Environment of the container: NAME=value,NAME=value. Not for secrets.
+CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", pairs)
+# Secrets of the container: NAME=ARN of a Secrets Manager secret or SSM parameter.
+CONTAINER_SECRETS = setting("CONTAINER_SECRETS", "", pairs)
+# Ports of the container: 9090, or HOST:CONTAINER. In bridge mode a port without HOST gets a dynamic one.
+CONTAINER_PORTS = setting("CONTAINER_PORTS", "", words(port))
+# bridge or host (EC2), awsvpc (Fargate; on EC2 the task then has no public address). Empty: bridge, on Fargate awsvpc.
+NETWORK_MODE = setting("NETWORK_MODE", "", one_of("", "bridge", "host", "awsvpc")) or (
+    "awsvpc" if LAUNCH_TYPE == "FARGATE" else "bridge"
+)
+# CPU units of the task, 1024 for one vCPU. Needed on Fargate; empty on EC2: no share reserved.
+TASK_CPU = setting("TASK_CPU", "", whole(128, 196608, or_empty=True))
+# Memory of the task, MiB, a hard limit. Needed on Fargate; empty on EC2: 256 reserved, and all that the host has left.
+TASK_MEMORY = setting("TASK_MEMORY", "", whole(128, 4194304, or_empty=True))
+# Shared memory (/dev/shm), MiB, EC2 only; empty: a quarter of TASK_MEMORY, or 1024 with a GPU. PyTorch loaders need it.
+SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=True)) or (
+    0 if LAUNCH_TYPE == "FARGATE" else TASK_MEMORY // 4 or (1024 if GPU_COUNT else 0)
+)
+# Existing roles to use; empty: they are made.
+ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of a role", or_empty=True)
+TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN)
+TASK_ROLE_ARN = setting("TASK_ROLE_ARN", "", ROLE_ARN)
+# What the task's own role may use, by name: S3 buckets, DynamoDB tables, SQS queues.
+TASK_S3_BUCKETS = setting("TASK_S3_BUCKETS", "", words(pattern(r"[a-z0-9.-]{3,63}", "a list of bucket names")))
+TASK_DYNAMODB_TABLES = setting("TASK_DYNAMODB_TABLES", "", words(pattern(r"[\w.-]{3,255}", "a list of table names")))
+TASK_SQS_QUEUES = setting("TASK_SQS_QUEUES", "", words(pattern(r"[\w.-]{1,80}", "a list of queue names")))
+# Days for which the container's logs are kept.
+LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))
+
+# How many tasks run_task.py brings up.
+TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
+# What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
+RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
+
+# Seconds between two looks at something that is being waited for.
+POLL_SECONDS = setting("POLL_SECONDS", "5", seconds)
+# Seconds after which a wait gives up and says what AWS says.
+WAIT_TIMEOUT_SECONDS = setting("WAIT_TIMEOUT_SECONDS", "1800", seconds)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What follows from the form: names, tags, and what must fit together.
+# ---------------------------------------------------------------------------------------------------------------------
+
+#: the one tag by which everything is found again
+CLUSTER_TAG = "gpu-ecs-cluster"
+TAGS = {**EXTRA_TAGS, CLUSTER_TAG: CLUSTER_NAME}
+CONTAINER_NAME = "main"
+LOG_GROUP = f"/ecs/{CLUSTER_NAME}"
+CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
+STARTED_BY = f"{CLUSTER_NAME}/run_task"
+
+#: vCPU -> MiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+FARGATE_MEMORY: dict[int, list[int]] = {
+    256: [512, 1024, 2048],
+    512: list(range(1024, 4097, 1024)),
+    1024: list(range(2048, 8193, 1024)),
+    2048: list(range(4096, 16385, 1024)),
+    4096: list(range(8192, 30721, 1024)),
+    8192: list(range(16384, 61441, 4096)),
+    16384: list(range(32768, 122881, 8192)),
+}
+#: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
+    *(731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+def check_names() -> None:
+    if not CLUSTER_NAME:
+        return
+    if len(CLUSTER_NAME) > 28:
+        problem(
+            "CLUSTER_NAME",
+            f"{CLUSTER_NAME!r} has {len(CLUSTER_NAME)} characters; 28 at most, since the names of load balancers and "
+            "target groups that are made from it end at 32",
+        )
+    if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]", CLUSTER_NAME):
+        problem("CLUSTER_NAME", f"{CLUSTER_NAME!r} is not letters, digits and hyphens, beginning with a letter")
+    if re.match(r"aws|ecs|fargate|internal-|sg-", CLUSTER_NAME, re.IGNORECASE):
+        problem(
+            "CLUSTER_NAME",
+            f"{CLUSTER_NAME!r} begins with aws, ecs, fargate, internal- or sg-, which AWS keeps for itself",
+        )
+    for name in EXTRA_TAGS:
+        if name.lower().startswith("aws:") or name in (CLUSTER_TAG, "Name") or len(name) > 128:
+            problem("EXTRA_TAGS", f"the tag {name!r} can't be set: AWS or these scripts use it, or it is too long")
+
+
+def check_network() -> None:
+    adopted = bool(VPC_ID)
+    if adopted and not SUBNET_IDS:
+        problem("SUBNET_IDS", f"is empty, but VPC_ID={VPC_ID}: name the subnets of that VPC to use")
+    if SUBNET_IDS and not adopted:
+        problem("VPC_ID", "is empty, but SUBNET_IDS is set: name the VPC that they belong to")
+    if SECURITY_GROUP_IDS and not adopted:
+        problem("VPC_ID", "is empty, but SECURITY_GROUP_IDS is set: name the VPC that they belong to")
+    if len(SECURITY_GROUP_IDS) > 5:
+        problem("SECURITY_GROUP_IDS", f"has {len(SECURITY_GROUP_IDS)} groups; ECS takes 5 at most")
+    if not adopted:
+        check_subnet_cidrs()
+    if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS:
+        problem(
+            "ALLOWED_CIDR",
+            f"is not set, but CONTAINER_PORTS={','.join(str(p) for _, p in CONTAINER_PORTS)}: "
+            "say who may reach it, for example your own address as 203.0.113.7/32",
+        )
+    if bool(KEY_NAME) != bool(SSH_ALLOWED_CIDR):
+        missing, given = ("SSH_ALLOWED_CIDR", "KEY_NAME") if KEY_NAME else ("KEY_NAME", "SSH_ALLOWED_CIDR")
+        problem(missing, f"is not set, but {given} is: SSH needs both")
+
+
+def check_subnet_cidrs() -> None:
+    if not VPC_CIDR or not PUBLIC_SUBNET_CIDRS:
+        if not PUBLIC_SUBNET_CIDRS and not any(text.startswith("PUBLIC_SUBNET_CIDRS") for text in PROBLEMS):
+            problem("PUBLIC_SUBNET_CIDRS", "is empty; a VPC needs a subnet, for example 10.0.0.0/24")
+        return
+    subnets = [ipaddress.ip_network(block) for block in PUBLIC_SUBNET_CIDRS]
+    for number, subnet in enumerate(subnets):
+        if not subnet.subnet_of(ipaddress.ip_network(VPC_CIDR)):  # type: ignore[arg-type]
+            problem("PUBLIC_SUBNET_CIDRS", f"{subnet} is not inside VPC_CIDR={VPC_CIDR}")
+        for other in subnets[:number]:
+            if subnet.overlaps(other):
+                problem("PUBLIC_SUBNET_CIDRS", f"{subnet} and {other} overlap")
+    if AVAILABILITY_ZONES and len(AVAILABILITY_ZONES) != len(subnets):
+        problem("AVAILABILITY_ZONES", f"names {len(AVAILABILITY_ZONES)} zones for {len(subnets)} PUBLIC_SUBNET_CIDRS")
+
+
+def check_task() -> None:
+    if LAUNCH_TYPE == "FARGATE":
+        check_fargate()
+    if MIN_INSTANCES > MAX_INSTANCES:
+        problem("MIN_INSTANCES", f"{MIN_INSTANCES} is more than MAX_INSTANCES={MAX_INSTANCES}")
+    if LOG_RETENTION_DAYS not in RETENTION_DAYS:
+        problem("LOG_RETENTION_DAYS", f"{LOG_RETENTION_DAYS} is not one that CloudWatch Logs knows: {RETENTION_DAYS}")
+    if NETWORK_MODE != "bridge":
+        for host, container in CONTAINER_PORTS:
+            if host not in (0, container):
+                problem("CONTAINER_PORTS", f"{host}:{container} maps a port, which NETWORK_MODE={NETWORK_MODE} can't")
+    for name in CONTAINER_SECRETS.keys() & CONTAINER_ENVIRONMENT.keys():
+        problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")
+    for name, arn in CONTAINER_SECRETS.items():
+        if not re.match(r"arn:aws[\w-]*:(secretsmanager|ssm):", arn):
+            problem("CONTAINER_SECRETS", f"{name}: {arn!r} is not the ARN of a Secrets Manager secret or SSM parameter")
+    for key in ("name", "path"):
+        values = [volume[key] for volume in EFS_VOLUMES]
+        for value in sorted({value for value in values if values.count(value) > 1}):
+            problem("EFS_VOLUMES", f"has the {key} {value} twice")
+    if EFS_PERFORMANCE_MODE == "maxIO" and EFS_THROUGHPUT_MODE == "elastic":
+        problem("EFS_THROUGHPUT_MODE", "elastic does not go with EFS_PERFORMANCE_MODE=maxIO: use bursting")
+
+
+def check_fargate() -> None:
+    if GPU_COUNT > 0:
+        problem("GPU_COUNT", f"{GPU_COUNT}, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs; use GPU_COUNT=0, or EC2")
+    if NETWORK_MODE != "awsvpc":
+        problem("NETWORK_MODE", f"{NETWORK_MODE} does not exist on Fargate: leave it empty or use awsvpc")
+    if TASK_CPU not in FARGATE_MEMORY:
+        problem("TASK_CPU", f"{TASK_CPU or 'nothing'} is not a Fargate size: {', '.join(map(str, FARGATE_MEMORY))}")
+    elif TASK_MEMORY not in FARGATE_MEMORY[TASK_CPU]:
+        fitting = FARGATE_MEMORY[TASK_CPU]
+        problem(
+            "TASK_MEMORY",
+            f"{TASK_MEMORY or 'nothing'} does not go with TASK_CPU={TASK_CPU} on Fargate: "
+            f"{fitting[0]} to {fitting[-1]} in steps of {fitting[1] - fitting[0]}",
+        )
+    if SHARED_MEMORY_MIB:
+        problem("SHARED_MEMORY_MIB", "does not exist on Fargate: leave it empty")
+
+
+def check_misspellings() -> None:
+    """A misspelt setting is silent by nature: so anything that is nearly the name of one is told."""
+    for name in {*os.environ, *FILE} - KNOWN.keys():
+        near = difflib.get_close_matches(name, KNOWN, 1, 0.8 if name in FILE else 0.87)
+        if near and name.isupper():
+            problem(name, f"is no setting; did you mean {near[0]}?")
+
+
+def check() -> None:
+    """End with exit code 2 and a sentence for each mistake, if there is one."""
+    if PROBLEMS:
+        print("\n".join(PROBLEMS), file=sys.stderr)
+        sys.exit(2)
+
+
+check_names()
+check_network()
+check_task()
+check_misspellings()

@@ -1,0 +1,69 @@
+"""Build the cluster: roles, file system, network, security groups, log group, ECS cluster and its GPU capacity.
+
+Needs nothing but the settings. Run it again at any time: it completes what is missing, brings what is there into line
+with the settings, and changes nothing that is right. Prints the ids of what is there.
+
+    python create_cluster.py             next: python register_task_definition.py
+    python create_cluster.py --dry-run   what would be created or changed
+
+Costs: hosts from MIN_INSTANCES on, and what is stored on EFS. To undo: python delete_cluster.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+from aws import region
+from console import say
+from constants import CLUSTER_NAME, LAUNCH_TYPE
+from infrastructure import (
+    capacity,
+    checks,
+    cluster,
+    costs,
+    file_system,
+    log_group,
+    mount_targets,
+    network,
+    roles,
+    security_groups,
+)
+
+
+def create_cluster() -> dict[str, Any]:
+    """Everything is asked for first, and waited for at the end: AWS then makes it side by side."""
+    facts = checks.check()
+    costs.tell_before()
+    roles.create_service_linked_roles()
+    file_system_id = file_system.create()
+    made_roles = roles.create(file_system_id)
+    log_group_name = log_group.create()
+    cluster_arn = cluster.create()
+    net = network.create(facts.zones)
+    groups = security_groups.create(net)
+    new_targets = mount_targets.create(file_system_id, net, groups)
+    access_points = file_system.create_access_points(file_system_id)
+    capacity.create(facts, net, groups, made_roles)
+
+    capacity.wait_ready(facts)
+    mount_targets.wait_ready(file_system_id, new_targets)
+    say("next", "python register_task_definition.py", "to undo: python delete_cluster.py")
+    return {
+        "clusterName": CLUSTER_NAME,
+        "clusterArn": cluster_arn,
+        "region": region(),
+        "launchType": LAUNCH_TYPE,
+        "capacityProviders": [each["capacityProvider"] for each in capacity.default_strategy()],
+        "vpcId": net.vpc_id,
+        "subnetIds": net.subnet_ids,
+        "securityGroupIds": groups.task_ids or groups.host_ids,
+        "fileSystemId": file_system_id or None,
+        "accessPoints": access_points,
+        "logGroupName": log_group_name,
+        "taskExecutionRoleArn": made_roles.task_execution_role_arn,
+        "taskRoleArn": made_roles.task_role_arn,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(create_cluster, __doc__, changes=True))

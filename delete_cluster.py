@@ -1,0 +1,86 @@
+"""Delete everything that create_cluster.py made, in reverse, and look at AWS once more for what is left.
+
+Asks for the cluster's name; --yes for runs that no one watches. Touches only what bears this CLUSTER_NAME's tag or
+name. The file system goes only with EFS_DELETION_POLICY=Delete; otherwise it is kept, and named. Works from any
+half-built state, and twice. Takes 3 to 6 minutes with hosts.
+
+    python delete_cluster.py
+    python delete_cluster.py --yes
+    python delete_cluster.py --dry-run   what would be deleted
+"""
+
+import sys
+from typing import Any
+
+import aws
+import console
+from aws import Problem
+from console import say
+from constants import CLUSTER_NAME, EFS_DELETION_POLICY, FILE_SYSTEM_ID
+from infrastructure import (
+    capacity,
+    cluster,
+    file_system,
+    log_group,
+    mount_targets,
+    network,
+    roles,
+    security_groups,
+    tasks,
+)
+
+
+def delete_cluster(yes: bool = False) -> dict[str, Any]:
+    """Ask for the slow deletions first; each step waits only for what it needs."""
+    listed = inventory()
+    confirm(listed, yes)
+    tasks.delete()
+    capacity.delete()
+    mount_targets.delete()
+    capacity.wait_deleted()
+    mount_targets.wait_deleted()
+    security_groups.delete()
+    network.delete()
+    cluster.delete()
+    log_group.delete()
+    roles.delete()
+    file_system.delete()
+    left = [] if console.dry_run else inventory()
+    if left:
+        raise Problem(f"{len(left)} left over: {', '.join(left)}. Run delete_cluster.py again")
+    kept = file_system.find() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else None
+    say("next", "nothing: 0 resources left" if not kept else "0 resources left but the kept file system")
+    return {
+        "clusterName": CLUSTER_NAME,
+        "deleted": listed,
+        "kept": [kept["FileSystemId"]] if kept else [],
+        "left": left,
+    }
+
+
+def inventory() -> list[str]:
+    """Ask each service's own Describe what still bears our tag or name; what is kept on purpose is not in it."""
+    parts = (tasks, capacity, mount_targets, security_groups, network, cluster, log_group, roles, file_system)
+    return [item for part in parts for item in part.left_over()]
+
+
+def confirm(listed: list[str], yes: bool) -> None:
+    """Show what will go; go on only when the cluster's name has been typed, or --yes was given."""
+    for item in listed:
+        print(f"  {item}", file=sys.stderr)
+    system = file_system.find()
+    if system:
+        size = system["SizeInBytes"]["Value"] / 2**30
+        fate = "goes with its data" if EFS_DELETION_POLICY == "Delete" else "is kept"
+        print(f"  file system {system['FileSystemId']}, {size:.2f} GiB: {fate}", file=sys.stderr)
+    if yes or console.dry_run or not listed:
+        return
+    if not sys.stdin.isatty():
+        raise Problem("there is no terminal to ask on: pass --yes to delete what is listed above")
+    print(f"Type the cluster's name, {CLUSTER_NAME}, to delete all this: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != CLUSTER_NAME:
+        raise Problem("that is not the name; nothing was deleted")
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(delete_cluster, __doc__, changes=True, yes="do not ask"))

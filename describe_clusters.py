@@ -1,0 +1,53 @@
+"""Describe the cluster: status, hosts, GPUs in all and free, tasks, services, and what an hour costs at the moment.
+
+python describe_clusters.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+from constants import CLUSTER_NAME, LAUNCH_TYPE
+from infrastructure import capacity, cluster, costs
+
+
+def describe_clusters() -> dict[str, Any]:
+    found = cluster.describe()
+    if not found or found["status"] == "INACTIVE":
+        return {"clusterName": CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
+    hosts = capacity.container_instances(status="")
+    return {
+        "clusterName": CLUSTER_NAME,
+        "status": found["status"],
+        "capacityProviders": found["capacityProviders"],
+        "hosts": [row(host) for host in hosts],
+        "gpus": sum(len(capacity.gpus(host)) for host in hosts),
+        "gpusFree": sum(len(capacity.gpus(host, "remainingResources")) for host in hosts if host["agentConnected"]),
+        "runningTasks": found["runningTasksCount"],
+        "pendingTasks": found["pendingTasksCount"],
+        "activeServices": found["activeServicesCount"],
+        "hostsUsdPerHour": hourly(),
+    }
+
+
+def row(host: dict[str, Any]) -> dict[str, Any]:
+    attributes = {each["name"]: each.get("value") for each in host["attributes"]}
+    return {
+        "ec2InstanceId": host.get("ec2InstanceId"),
+        "status": host["status"],
+        "agentConnected": host["agentConnected"],
+        "instanceType": attributes.get("ecs.instance-type"),
+        "availabilityZone": attributes.get("ecs.availability-zone"),
+        "runningTasks": host["runningTasksCount"],
+    }
+
+
+def hourly() -> float | None:
+    """USD: the hosts that are not terminated, at the on-demand price; None where the price is not known."""
+    count = len(capacity.instances()) if LAUNCH_TYPE == "EC2" else 0
+    price = costs.host_price() if count else 0.0
+    return None if price is None else round(count * price, 4)
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(describe_clusters, __doc__))

@@ -1,0 +1,99 @@
+"""Describe one task: where it is, how to reach it, and if it does not run, why.
+
+Without --task: the newest one that run_task.py started, running or not.
+
+    python describe_task.py                        next: python stop_task.py --all
+    python describe_task.py --task ID
+    curl "http://$(python describe_task.py | jq -r .publicIp):9090/"
+"""
+
+import sys
+from typing import Any
+
+import aws
+from aws import Problem, client
+from console import say
+from constants import CLUSTER_NAME, STARTED_BY
+from infrastructure import cluster, diagnosis, tasks
+
+
+def describe_task(task: str = "") -> dict[str, Any]:
+    cluster.required()
+    found = pick(task)
+    described = {
+        "taskArn": found["taskArn"],
+        "lastStatus": found["lastStatus"],
+        "desiredStatus": found["desiredStatus"],
+        "healthStatus": found.get("healthStatus", "UNKNOWN"),
+        "startedAt": found.get("startedAt"),
+        "containers": [container(each) for each in found["containers"]],
+        **addresses(found),
+    }
+    if why := diagnosis.why(found):
+        described["why"] = why
+        say("warning", f"task {tasks.task_id(found['taskArn'])} is {found['lastStatus']}:", why)
+    return described
+
+
+def pick(task: str) -> dict[str, Any]:
+    """The task asked for, or the newest of ours: one that lives before one that has stopped."""
+    if task:
+        found = tasks.describe([task])
+        if not found:
+            raise Problem(f"there is no task {task} in cluster {CLUSTER_NAME}; AWS forgets a stopped one after an hour")
+        return found[0]
+    for status in ("RUNNING", "STOPPED"):
+        found = tasks.find(status, startedBy=STARTED_BY)
+        if found:
+            return max(found, key=lambda each: each["createdAt"])
+    raise Problem("run_task.py has started no task within the last hour: python run_task.py")
+
+
+def container(each: dict[str, Any]) -> dict[str, Any]:
+    kept = ("name", "lastStatus", "exitCode", "reason", "image", "imageDigest", "gpuIds")
+    return {key: each[key] for key in kept if key in each}
+
+
+def addresses(task: dict[str, Any]) -> dict[str, Any]:
+    """An awsvpc task has a network interface of its own; in bridge and host mode the host's address and ports count."""
+    interface = next((each for each in task.get("attachments", []) if each["type"] == "ElasticNetworkInterface"), None)
+    if interface:
+        details = {each["name"]: each["value"] for each in interface["details"]}
+        return interface_addresses(details.get("networkInterfaceId", ""), details.get("privateIPv4Address"))
+    if task.get("containerInstanceArn"):
+        return host_addresses(task)
+    return {"publicIp": None, "privateIp": None}
+
+
+def interface_addresses(interface_id: str, private_ip: str | None) -> dict[str, Any]:
+    """The public address is the interface's association; ECS itself does not tell it."""
+    public_ip = None
+    if interface_id:
+        filters = [{"Name": "network-interface-id", "Values": [interface_id]}]
+        for found in client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
+            public_ip = found.get("Association", {}).get("PublicIp")
+    told = {"publicIp": public_ip, "privateIp": private_ip, "networkInterfaceId": interface_id or None}
+    return told if public_ip else {**told, "note": "the address is private: reach it from inside the VPC"}
+
+
+def host_addresses(task: dict[str, Any]) -> dict[str, Any]:
+    """The host's addresses, and for each container port the port of the host behind which it is."""
+    hosts = client("ecs").describe_container_instances(
+        cluster=CLUSTER_NAME, containerInstances=[task["containerInstanceArn"]]
+    )
+    told: dict[str, Any] = {"publicIp": None, "privateIp": None, "ports": []}
+    for host in hosts["containerInstances"]:
+        filters = [{"Name": "instance-id", "Values": [host["ec2InstanceId"]]}]
+        for reservation in client("ec2").describe_instances(Filters=filters)["Reservations"]:
+            for instance in reservation["Instances"]:
+                told["instanceId"] = instance["InstanceId"]
+                told["publicIp"] = instance.get("PublicIpAddress")
+                told["privateIp"] = instance.get("PrivateIpAddress")
+    for each in task["containers"]:
+        for binding in each.get("networkBindings", []):
+            told["ports"].append({"containerPort": binding["containerPort"], "hostPort": binding["hostPort"]})
+    return told
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(describe_task, __doc__, task="ID|the task's id or ARN"))

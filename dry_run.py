@@ -1,0 +1,48 @@
+"""--dry-run: the page runs as ever, but no changing call leaves this machine.
+
+botocore lets a handler answer a call in AWS's place. Reads go through; a changing call is answered with a stand-in of
+the right shape, whose ids say "(new)"; and so is a read that asks about such an id, with an empty answer.
+"""
+
+from typing import Any
+
+import boto3
+from botocore.model import Shape
+
+NEW = "(new)"
+READS = ("Describe", "Get", "List", "Search", "Lookup", "Filter")
+
+
+def attach(session: boto3.Session) -> None:
+    """Answer every changing call of this session's clients with a stand-in."""
+    session.events.register("before-parameter-build.*.*", _note)
+    session.events.register("before-call.*.*", _answer)
+
+
+def _note(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    context["dry_run_params"] = params
+
+
+def _answer(model: Any, context: dict[str, Any], **_: Any) -> Any:
+    params = context.get("dry_run_params", {})
+    reads = model.name.startswith(READS)
+    if reads and NEW not in str(params):
+        return None
+    answer = _stand_in(model.output_shape, params, empty=reads) if model.output_shape else {}
+    return _Response(), answer
+
+
+class _Response:
+    status_code = 200
+    headers: dict[str, str] = {}  # noqa: RUF012
+
+
+def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, depth: int = 0) -> Any:
+    """An answer of this shape: what was asked for where a member bears its name, else "(new)"; reads find nothing."""
+    if shape.type_name == "structure":
+        members = shape.members if depth < 6 else {}  # type: ignore[attr-defined]
+        asked = {key: params[key] for key in members if key in params}
+        return {key: _stand_in(member, params, empty, depth + 1) for key, member in members.items()} | asked
+    if shape.type_name == "list":
+        return [] if empty else [_stand_in(shape.member, params, empty, depth + 1)]  # type: ignore[attr-defined]
+    return {"map": {}, "boolean": False, "integer": 0, "long": 0, "string": "" if empty else NEW}.get(shape.type_name)

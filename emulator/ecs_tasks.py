@@ -1,0 +1,772 @@
+"""Tasks: RunTask and StartTask, where a task goes, its life from PROVISIONING to STOPPED, and what is told of it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from emulator import ecs_definitions, ecs_life, rules
+from emulator.ecs_placement import (
+    Demand,
+    book,
+    check_constraints,
+    demand_of,
+    obstacle,
+    overridden,
+    ranked,
+)
+from emulator.ecs_problems import roles_problem
+from emulator.ecs_state import (
+    FARGATE,
+    Cluster,
+    Instance,
+    Item,
+    Provider,
+    Tags,
+    Task,
+    arn,
+    checked_tags,
+    client_error,
+    definition_name,
+    find_cluster,
+    find_task,
+    here,
+    invalid,
+    merged,
+    new_id,
+    now,
+    page,
+    region_of,
+    short,
+    stamp,
+    without_none,
+)
+from emulator.rules import AwsError, Call, Params, on
+from emulator.world import World
+
+rules.SENTENCES.update(
+    {
+        "ecs-003": "What is missing is told in failures with MISSING, HTTP 200; only a missing cluster is an exception.",
+        "ecs-017": "Figures of managed scaling and of strategies have their bounds; a strategy needs a weight above 0.",
+        "ecs-038": "A task that is bigger than what the instance registered is never placed; managed scaling buys in vain.",
+        "ecs-050": "RunTask for EC2 in a cluster without instances raises InvalidParameterException.",
+        "ecs-051": "RunTask answers 200 with failures where no instance has room: RESOURCE:GPU, MEMORY, CPU, PORTS, ENI.",
+        "ecs-052": "With managed scaling a task waits in PROVISIONING for an instance, and gives up after 20 minutes.",
+        "ecs-053": "A cluster holds a limited number of PROVISIONING tasks; one more is a ClientException.",
+        "ecs-054": "RunTask starts 1 to 10 tasks, by launch type or by strategy, not both; propagateTags=SERVICE is wrong.",
+        "ecs-055": "The same client token and parameters give the same tasks; other parameters a ConflictException.",
+        "ecs-056": "awsvpc needs a network configuration and the others take none; EC2 gives no public address.",
+        "ecs-057": "Fargate takes only definitions that were registered for it.",
+        "ecs-059": "For about 2 s after RunTask the task is MISSING.",
+        "ecs-060": "A task takes AWS's own time to start: interface, image pull, EFS mount, containers.",
+        "ecs-062": "A stopping task has 30 s to end, then loses its interface; only when STOPPED is its GPU free.",
+    }
+)
+
+MISSING_SECONDS = 2
+
+
+@dataclass
+class Launch:
+    """Everything that is to hold for the tasks of one RunTask, StartTask or deployment."""
+
+    definition: Item
+    group: str
+    started_by: str | None = None
+    network: Item | None = None
+    overrides: Item = field(default_factory=dict)
+    constraints: list[Item] = field(default_factory=list)
+    placement: list[Item] = field(default_factory=list)
+    tags: Tags = field(default_factory=list)
+    platform: str | None = None
+    exec_enabled: bool = False
+    service: str | None = None
+    deployment: str | None = None
+
+    def demand(self) -> Demand:
+        return demand_of(self.definition, self.overrides, self.constraints)
+
+
+# ------------------------------------------------------------------------------------------------ what is refused
+
+
+def check_strategy(cluster: Cluster, providers: dict[str, Provider], strategy: list[Item]) -> None:
+    """A capacity provider strategy: its providers belong to the cluster, are of one kind, and one has a weight."""
+    names = [item["capacityProvider"] for item in strategy]
+    if len(strategy) > 20:
+        raise invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.")
+    if len(set(names)) < len(names):
+        raise invalid("A capacity provider strategy cannot contain duplicate capacity providers.")
+    for item in strategy:
+        if not 0 <= item.get("weight", 0) <= 1000 or not 0 <= item.get("base", 0) <= 100_000:
+            raise invalid("Weight must be between 0 and 1000, base between 0 and 100000.")
+        name = short(item["capacityProvider"])
+        if name not in cluster.providers or name in cluster.joining:
+            raise invalid(
+                "The specified capacity provider strategy cannot contain a capacity provider that is not associated "
+                "with the cluster. Associate the capacity provider with the cluster and try again."
+            )
+        if name not in FARGATE and (name not in providers or providers[name].status != "ACTIVE"):
+            raise invalid(
+                f"The specified capacity provider '{name}' is not in an ACTIVE state. Specify a valid capacity "
+                "provider and try again."
+            )
+    kinds = {"FARGATE" if short(name) in FARGATE else "OTHER" for name in names}
+    if len(kinds) > 1:
+        raise invalid(
+            "A capacity provider strategy cannot contain a mix of capacity providers using Auto Scaling groups and "
+            "Fargate providers. Specify one or the other and try again."
+        )
+    if sum(item.get("base", 0) > 0 for item in strategy) > 1:
+        raise invalid("Only one capacity provider in a strategy can have a base defined.")
+    # A strategy of one provider without any figure counts as weight 1 on AWS's console only; the API takes 0.
+    if strategy and not any(item.get("weight", 0) > 0 for item in strategy):
+        raise invalid("The specified capacity provider strategy has no capacity provider with a weight above 0.")
+
+
+def check_network(definition: Item, network: Item | None, fargate: bool) -> None:
+    vpc = (network or {}).get("awsvpcConfiguration")
+    if definition.get("networkMode") != "awsvpc":
+        if network:
+            raise invalid("Network Configuration is not valid for the given networkMode of this task definition.")
+        return
+    if not vpc:
+        raise invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+    subnets, groups = vpc.get("subnets") or [], vpc.get("securityGroups") or []
+    if not subnets:
+        raise invalid("subnets can not be empty.")
+    if len(subnets) > 16:
+        raise invalid("subnets can have at most 16 items.")
+    if len(groups) > 5:
+        raise invalid("securityGroups can have at most 5 items.")
+    if vpc.get("assignPublicIp") == "ENABLED" and not fargate:
+        raise invalid("Assign public IP is not supported for this launch type.")
+
+
+def check_subnets(region: str, network: Item | None) -> None:
+    """The subnets and groups of a network configuration exist, and are of one VPC."""
+    from emulator.ec2_region import backend_of
+
+    vpc = (network or {}).get("awsvpcConfiguration") or {}
+    backend = backend_of(region)
+    known = {name: subnet for zone in backend.subnets.values() for name, subnet in zone.items()}
+    groups = {name: group for in_vpc in backend.groups.values() for name, group in in_vpc.items()}
+    vpcs = set()
+    for name in vpc.get("subnets") or []:
+        if name not in known:
+            raise invalid(f"Error retrieving subnet information for [{name}]: The subnet ID '{name}' does not exist")
+        vpcs.add(known[name].vpc_id)
+    for name in vpc.get("securityGroups") or []:
+        if name not in groups:
+            raise invalid(
+                f"Error retrieving security group information for [{name}]: The security group '{name}' does not exist"
+            )
+        vpcs.add(groups[name].vpc_id)
+    if len(vpcs) > 1:
+        raise invalid("All subnets and security groups must belong to the same VPC.")
+
+
+def check_compatible(definition: Item, launch_type: str) -> None:
+    if launch_type not in definition.get("compatibilities", []):
+        raise invalid(f"Task definition does not support launch_type {launch_type}.")
+
+
+def check_exec(definition: Item, overrides: Item, enabled: bool, subject: str) -> None:
+    if enabled and not (overrides.get("taskRoleArn") or definition.get("taskRoleArn")):
+        raise invalid(
+            f"{subject} because a valid taskRoleArn is not being used. Specify a valid task role in your task "
+            "definition and try again."
+        )
+
+
+def _check_overrides(definition: Item, overrides: Item) -> None:
+    names = {container["name"] for container in definition["containerDefinitions"]}
+    for change in overrides.get("containerOverrides") or []:
+        if change.get("name") not in names:
+            raise invalid(f"Override for container named {change.get('name')} is not a container in the TaskDefinition.")
+        for requirement in change.get("resourceRequirements") or []:
+            if requirement.get("type") == "GPU":
+                try:
+                    ecs_definitions.gpu_way(requirement)
+                except AwsError as error:
+                    raise invalid(error.message) from error
+    if len(json.dumps(overrides)) > 8192:
+        raise invalid("Overrides length must be at most 8192.")
+
+
+def _check_run(params: Params) -> None:
+    count = params.get("count", 1)
+    if not 1 <= count <= 10:
+        raise invalid("Invalid count: count must be between 1 and 10.")
+    if params.get("launchType") and params.get("capacityProviderStrategy"):
+        raise invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+    if params.get("launchType") not in (None, "EC2", "FARGATE", "EXTERNAL"):
+        raise invalid(f"The launch type {params['launchType']} is not supported here; use a capacity provider strategy.")
+    _check_common(params)
+    if len(params.get("clientToken") or "") > 64:
+        raise invalid("clientToken can be up to 64 characters long.")
+
+
+def _check_common(params: Params) -> None:
+    if len(params.get("startedBy") or "") > 128:
+        raise invalid("startedBy length must be less than or equal to 128.")
+    if params.get("propagateTags") == "SERVICE":
+        raise invalid("The propagateTags value SERVICE is not supported for this operation.")
+    if (params.get("group") or "").startswith("service:"):
+        raise invalid("The group prefix 'service:' is reserved for services.")
+
+
+# ------------------------------------------------------------------------------------------------ making tasks
+
+
+def make(world: World, region: str, cluster: Cluster, launch: Launch, launch_type: str, provider: str | None) -> Task:
+    """A new task, not yet anywhere."""
+    task = Task(
+        arn=arn(region, "task", cluster.name, new_id()),
+        region=region,
+        cluster=cluster.name,
+        definition=launch.definition,
+        group=launch.group,
+        launch_type=launch_type,
+        created=stamp(world),
+        visible_at=now(world) + world.clock.delay(MISSING_SECONDS),
+        provider=provider,
+        started_by=launch.started_by,
+        network=launch.network,
+        overrides=launch.overrides,
+        constraints=launch.constraints,
+        placement=launch.placement,
+        tags=launch.tags,
+        platform=launch.platform if launch_type == "FARGATE" else None,
+        exec_enabled=launch.exec_enabled,
+        service=launch.service,
+        deployment=launch.deployment,
+    )
+    cluster.tasks[task.id] = task
+    return task
+
+
+def container_view(task: Task, container: Item) -> Item:
+    """One of a task's containers at its beginning."""
+    view: Item = {
+        "containerArn": arn(task.region, "container", task.cluster, task.id, new_id()),
+        "taskArn": task.arn,
+        "name": container["name"],
+        "image": container["image"],
+        "lastStatus": "PENDING",
+        "networkInterfaces": [],
+        "cpu": str(container.get("cpu") or 0),
+    }
+    for key in ("memory", "memoryReservation"):
+        if container.get(key):
+            view[key] = str(container[key])
+    if container.get("healthCheck"):
+        view["healthStatus"] = "UNKNOWN"
+    return view
+
+
+def put_on(world: World, cluster: Cluster, task: Task, instance: Instance, demand: Demand) -> None:
+    """Place a task on an instance: book what it needs, and let the agent start it."""
+    gpus = book(task, instance, demand)
+    containers = overridden(task.definition, task.overrides)
+    task.containers = [container_view(task, container) for container in containers]
+    for view, container in zip(task.containers, containers, strict=True):
+        if view["name"] in gpus:
+            view["gpuIds"] = list(gpus[view["name"]])
+        for requirement in container.get("resourceRequirements", []):
+            if requirement.get("sharingStrategy"):
+                view["gpuSharingStrategy"] = requirement["sharingStrategy"]
+    task.last = "PROVISIONING" if task.awsvpc else "PENDING"
+    ecs_life.begin(world, task)
+
+
+def candidates(world: World, region: str, cluster: Cluster, provider: str | None) -> list[Instance]:
+    """The instances that a provider (None: the launch type EC2) may use."""
+    if provider is None:
+        return [instance for instance in cluster.instances.values() if instance.managed is None]
+    return [one for one in cluster.instances.values() if provider_of(world, region, cluster, one) == provider]
+
+
+def provider_of(world: World, region: str, cluster: Cluster, instance: Instance) -> str | None:
+    """The capacity provider of the cluster whose Auto Scaling group an instance is in."""
+    if instance.managed:
+        return instance.managed
+    providers = region_of(world, region).providers
+    for name in cluster.providers:
+        provider = providers.get(name)
+        if provider is not None and instance.group and provider.group == instance.group:
+            return name
+    return None
+
+
+def place(
+    world: World, region: str, cluster: Cluster, launch: Launch, provider: str | None
+) -> tuple[Task | None, list[Item]]:
+    """One task on an instance of the provider (None: launch type EC2), or the failures that say why not."""
+    if provider in FARGATE:
+        task = make(world, region, cluster, launch, "FARGATE", provider)
+        task.containers = [container_view(task, one) for one in overridden(task.definition, task.overrides)]
+        ecs_life.begin(world, task)
+        return task, []
+    demand = launch.demand()
+    instances = candidates(world, region, cluster, provider)
+    failures, fitting = [], []
+    for instance in instances:
+        if instance.status == "DRAINING":
+            continue
+        reason = obstacle(cluster, instance, demand, launch.group)
+        if reason:
+            failures.append({"arn": instance.arn, "reason": reason})
+        else:
+            fitting.append(instance)
+    kind = _kind(world, region, provider)
+    if fitting:
+        task = make(world, region, cluster, launch, kind, provider)
+        put_on(world, cluster, task, ranked(cluster, fitting, launch.placement, launch.group)[0], demand)
+        return task, []
+    known = region_of(world, region).providers.get(provider) if provider else None
+    if known is not None and known.scales:
+        _check_waiting(world, cluster)
+        task = make(world, region, cluster, launch, kind, provider)
+        wait(world, cluster, task)
+        return task, []
+    return None, failures
+
+
+def _kind(world: World, region: str, provider: str | None) -> str:
+    known = region_of(world, region).providers.get(provider) if provider else None
+    return "MANAGED_INSTANCES" if known is not None and known.managed else "EC2"
+
+
+def _check_waiting(world: World, cluster: Cluster) -> None:
+    if len(cluster.waiting) >= world.settings.provisioning_tasks:
+        raise client_error(
+            "You've reached the limit on the number of tasks that can be in the PROVISIONING state in a cluster."
+        )
+
+
+def wait(world: World, cluster: Cluster, task: Task) -> None:
+    """Let a task wait in PROVISIONING for capacity."""
+    cluster.waiting.append(task)
+    if world.clock.scale:
+        ecs_life.give_up_later(world, cluster, task)
+
+
+def place_waiting(world: World, region: str, cluster: Cluster) -> None:
+    """Capacity has changed: place the tasks that have waited for it, the oldest first."""
+    for task in list(cluster.waiting):
+        if task.desired == "STOPPED" or not task.active:
+            cluster.waiting.remove(task)
+            continue
+        demand = demand_of(task.definition, task.overrides, task.constraints)
+        fitting = [
+            instance
+            for instance in candidates(world, region, cluster, task.provider)
+            if instance.status == "ACTIVE" and obstacle(cluster, instance, demand, task.group) is None
+        ]
+        if fitting:
+            cluster.waiting.remove(task)
+            put_on(world, cluster, task, ranked(cluster, fitting, task.placement, task.group)[0], demand)
+
+
+def shares(strategy: list[Item], count: int, present: Counter[str] | None = None) -> list[str]:
+    """Which provider each of `count` more tasks goes to: the base first, then by weight."""
+    counts: Counter[str] = Counter(present or {})
+    chosen = []
+    for _ in range(count):
+        base = next((one for one in strategy if counts[short(one["capacityProvider"])] < one.get("base", 0)), None)
+        if base is None:
+            weighted = [one for one in strategy if one.get("weight", 0) > 0]
+            base = min(
+                weighted,
+                key=lambda one: (
+                    (counts[short(one["capacityProvider"])] - one.get("base", 0) + 1) / one["weight"],
+                    -one["weight"],
+                ),
+            )
+        name = short(base["capacityProvider"])
+        counts[name] += 1
+        chosen.append(name)
+    return chosen
+
+
+# ------------------------------------------------------------------------------------------------ operations
+
+
+def launch_tags(call: Call, definition: Item, cluster: Cluster) -> Tags:
+    """The tags of a task: its definition's if they are to be handed on, ECS's own, and those of the call."""
+    params = call.params
+    tags = checked_tags(params.get("tags"))
+    handed = here(call).definition_tags[definition["taskDefinitionArn"]]
+    return merged(
+        handed if params.get("propagateTags") == "TASK_DEFINITION" else [],
+        [{"key": "aws:ecs:clusterName", "value": cluster.name}] if params.get("enableECSManagedTags") else [],
+        tags,
+    )
+
+
+def _launch(call: Call, cluster: Cluster, definition: Item) -> Launch:
+    params = call.params
+    overrides = params.get("overrides") or {}
+    _check_overrides(definition, overrides)
+    check_exec(definition, overrides, bool(params.get("enableExecuteCommand")), "The task couldn't be started")
+    return Launch(
+        definition=definition,
+        group=params.get("group") or f"family:{definition['family']}",
+        started_by=params.get("startedBy"),
+        network=(params.get("networkConfiguration") or {}).get("awsvpcConfiguration"),
+        overrides=overrides,
+        constraints=params.get("placementConstraints") or [],
+        placement=params.get("placementStrategy") or [],
+        tags=launch_tags(call, definition, cluster),
+        platform=params.get("platformVersion"),
+        exec_enabled=bool(params.get("enableExecuteCommand")),
+    )
+
+
+def strategy_of(params: Params, cluster: Cluster) -> list[Item]:
+    """The strategy that counts: the call's, else the cluster's default if no launch type is given."""
+    given: list[Item] = params.get("capacityProviderStrategy") or []
+    return given or ([] if params.get("launchType") else cluster.strategy)
+
+
+@on(
+    "ecs",
+    "RunTask",
+    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-059 ecs-060 iam-001",
+)
+def run_task(call: Call) -> Params:
+    params, world = call.params, call.world
+    cluster = find_cluster(call)
+    _check_run(params)
+    token = params.get("clientToken")
+    asked = {key: value for key, value in params.items() if key != "clientToken"}
+    if token in cluster.tokens:
+        return _same_again(cluster, asked, *cluster.tokens[token])
+    definition = ecs_definitions.runnable(call, params.get("taskDefinition") or "")
+    strategy = strategy_of(params, cluster)
+    check_strategy(cluster, here(call).providers, strategy)
+    fargate = params.get("launchType") == "FARGATE" or any(short(one["capacityProvider"]) in FARGATE for one in strategy)
+    check_compatible(definition, "FARGATE" if fargate else "EC2")
+    check_network(definition, params.get("networkConfiguration"), fargate)
+    check_subnets(call.region, params.get("networkConfiguration"))
+    if fargate and (params.get("placementConstraints") or params.get("placementStrategy")):
+        raise invalid("Placement constraints and strategies are not supported with FARGATE.")
+    check_constraints(params.get("placementConstraints"), params.get("placementStrategy"), cluster)
+    launch = _launch(call, cluster, definition)
+    count = params.get("count", 1)
+    targets: list[str | None] = list(shares(strategy, count)) if strategy else [None] * count
+    if fargate and not strategy:
+        targets = ["FARGATE"] * count
+    _check_instances(call, cluster, targets)
+    if problem := roles_problem(world, definition, launch.overrides):
+        raise client_error(problem)
+    tasks, failures = [], {}
+    for target in targets:
+        task, failed = place(world, call.region, cluster, launch, target)
+        if task is not None:
+            task.provider = task.provider if strategy else None
+            tasks.append(task)
+        failures.update({failure["arn"]: failure for failure in failed})
+    if token:
+        cluster.tokens[token] = (asked, [task.arn for task in tasks])
+    return {"tasks": [view(task, with_tags=True) for task in tasks], "failures": list(failures.values())}
+
+
+def _same_again(cluster: Cluster, asked: Item, before: Item, arns: list[str]) -> Params:
+    if asked != before:
+        raise AwsError(
+            "ConflictException",
+            "The provided clientToken is already in use with a different RunTask request.",
+            resourceIds=arns,
+        )
+    tasks = [cluster.tasks[short(one)] for one in arns if short(one) in cluster.tasks]
+    return {"tasks": [view(task, with_tags=True) for task in tasks], "failures": []}
+
+
+def _check_instances(call: Call, cluster: Cluster, targets: list[str | None]) -> None:
+    """Without managed scaling there must be instances to look at."""
+    for target in set(targets):
+        if target in FARGATE:
+            continue
+        provider = here(call).providers.get(target) if target else None
+        if provider is not None and provider.scales:
+            continue
+        if not candidates(call.world, call.region, cluster, target):
+            where = "capacity provider" if target else "cluster"
+            raise invalid(f"No Container Instances were found in your {where}.")
+
+
+@on("ecs", "StartTask")
+def start_task(call: Call) -> Params:
+    """Like RunTask, but the caller names the container instances."""
+    params = call.params
+    cluster = find_cluster(call)
+    names = params.get("containerInstances") or []
+    if not 1 <= len(names) <= 10:
+        raise invalid("Container instances must be between 1 and 10.")
+    _check_common(params)
+    definition = ecs_definitions.runnable(call, params.get("taskDefinition") or "")
+    check_compatible(definition, "EC2")
+    check_network(definition, params.get("networkConfiguration"), fargate=False)
+    check_subnets(call.region, params.get("networkConfiguration"))
+    launch = _launch(call, cluster, definition)
+    if problem := roles_problem(call.world, definition, launch.overrides):
+        raise client_error(problem)
+    tasks, failures = [], []
+    for name in names:
+        instance = cluster.instances.get(short(name))
+        demand = launch.demand()
+        reason = "MISSING" if instance is None else obstacle(cluster, instance, demand, launch.group)
+        if instance is None or reason:
+            failed = name if name.startswith("arn:") else arn(call.region, "container-instance", cluster.name, name)
+            failures.append({"arn": failed, "reason": reason})
+            continue
+        task = make(call.world, call.region, cluster, launch, "EC2", None)
+        put_on(call.world, cluster, task, instance, demand)
+        tasks.append(task)
+    return {"tasks": [view(task, with_tags=True) for task in tasks], "failures": failures}
+
+
+@on("ecs", "StopTask", rules="ecs-062")
+def stop_task(call: Call) -> Params:
+    cluster = find_cluster(call)
+    task = cluster.tasks.get(short(call.params.get("task") or ""))
+    if task is None:
+        raise invalid("The referenced task was not found.")
+    if len(call.params.get("reason") or "") > 1024:
+        raise invalid("Reason length must be at most 1024.")
+    if task.active and task.desired != "STOPPED":
+        ecs_life.stop(call.world, task, "UserInitiated", call.params.get("reason") or "Task stopped by user")
+    return {"task": view(task)}
+
+
+# ------------------------------------------------------------------------------------------------ what is told
+
+
+def view(task: Task, with_tags: bool = False) -> Item:
+    """A task as DescribeTasks shows it."""
+    instance = task.instance
+    shown: Item = {
+        "attachments": task.attachments,
+        "attributes": [{"name": "ecs.cpu-architecture", "value": _architecture(task)}],
+        "availabilityZone": task.zone,
+        "capacityProviderName": task.provider,
+        "clusterArn": arn(task.region, "cluster", task.cluster),
+        "containerInstanceArn": instance.arn if instance else None,
+        "containers": task.containers,
+        "cpu": task.overrides.get("cpu") or task.definition.get("cpu") or _sum(task, "cpu"),
+        "memory": task.overrides.get("memory") or task.definition.get("memory") or _sum(task, "memory"),
+        "createdAt": task.created,
+        "desiredStatus": task.desired,
+        "enableExecuteCommand": task.exec_enabled,
+        "group": task.group,
+        "healthStatus": _health(task),
+        "inferenceAccelerators": [],
+        "lastStatus": task.last,
+        "launchType": task.launch_type,
+        "overrides": {
+            "containerOverrides": [{"name": view["name"]} for view in task.containers],
+            "inferenceAcceleratorOverrides": [],
+            **task.overrides,
+        },
+        "startedBy": task.started_by,
+        "stopCode": task.stop_code,
+        "stoppedReason": task.stopped_reason,
+        "tags": task.tags if with_tags else [],
+        "taskArn": task.arn,
+        "taskDefinitionArn": task.definition["taskDefinitionArn"],
+        "version": task.version,
+        **task.times,
+    }
+    if task.connected_at:
+        shown["connectivity"] = "CONNECTED"
+        shown["connectivityAt"] = task.connected_at
+    if task.launch_type == "FARGATE":
+        shown["platformVersion"] = "1.4.0" if task.platform in (None, "LATEST") else task.platform
+        shown["platformFamily"] = "Linux"
+        storage = task.definition.get("ephemeralStorage") or {"sizeInGiB": 20}
+        shown["ephemeralStorage"] = storage
+        shown["fargateEphemeralStorage"] = storage
+    return without_none(shown)
+
+
+def _architecture(task: Task) -> str:
+    wanted = (task.definition.get("runtimePlatform") or {}).get("cpuArchitecture")
+    return "arm64" if wanted == "ARM64" else "x86_64"
+
+
+def _sum(task: Task, key: str) -> str:
+    containers = overridden(task.definition, task.overrides)
+    if key == "cpu":
+        return str(sum(container.get("cpu") or 0 for container in containers))
+    return str(sum(container.get("memoryReservation") or container.get("memory") or 0 for container in containers))
+
+
+def _health(task: Task) -> str:
+    states = {view["healthStatus"] for view in task.containers if "healthStatus" in view}
+    return "UNHEALTHY" if "UNHEALTHY" in states else "HEALTHY" if states == {"HEALTHY"} else "UNKNOWN"
+
+
+@on("ecs", "DescribeTasks", rules="ecs-003 ecs-059 ecs-061")
+def describe_tasks(call: Call) -> Params:
+    cluster = find_cluster(call, active=False)
+    names = call.params.get("tasks") or []
+    if not names:
+        raise invalid("Tasks cannot be empty.")
+    if len(names) > 100:
+        raise invalid("Tasks cannot have more than 100 elements.")
+    with_tags = "TAGS" in (call.params.get("include") or [])
+    tasks, failures = [], []
+    for name in names:
+        task = find_task(cluster, name, call.world)
+        if task is None:
+            missing = name if name.startswith("arn:") else arn(call.region, "task", cluster.name, name)
+            failures.append({"arn": missing, "reason": "MISSING"})
+        else:
+            tasks.append(view(task, with_tags))
+    return {"tasks": tasks, "failures": failures}
+
+
+@on("ecs", "ListTasks")
+def list_tasks(call: Call) -> Params:
+    """Tasks by what was wanted of them: without desiredStatus those that are to run."""
+    params = call.params
+    cluster = find_cluster(call, active=False)
+    wanted = params.get("desiredStatus") or "RUNNING"
+    if wanted not in ("RUNNING", "PENDING", "STOPPED"):
+        raise invalid(f"Invalid desiredStatus: {wanted}.")
+    conditions: list[Callable[[Task], bool]] = [
+        lambda task: task.desired == wanted,
+        lambda task: now(call.world) >= task.visible_at,
+    ]
+    if name := params.get("serviceName"):
+        service = cluster.services.get(short(name))
+        if service is None:
+            raise AwsError("ServiceNotFoundException", "Service not found.")
+        conditions.append(lambda task: task.service == service.name)
+    if family := params.get("family"):
+        conditions.append(lambda task: task.definition["family"] == family)
+    if started := params.get("startedBy"):
+        conditions.append(lambda task: task.started_by == started)
+    if kind := params.get("launchType"):
+        conditions.append(lambda task: task.launch_type == kind)
+    if name := params.get("containerInstance"):
+        instance = cluster.instances.get(short(name))
+        if instance is None:
+            raise invalid("Container instance not found.")
+        conditions.append(lambda task: task.instance is instance)
+    arns = [task.arn for task in cluster.tasks.values() if all(condition(task) for condition in conditions)]
+    return page(call, arns, "taskArns")
+
+
+# ------------------------------------------------------------------------------------------------ exec, protection
+
+SSM_ACTIONS = (
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+
+
+rules.SENTENCES["ecs-080"] = (
+    "ExecuteCommand needs it enabled at the task's start, a task role with ssmmessages, and about 20 s after RUNNING."
+)
+
+
+@on("ecs", "ExecuteCommand", rules="ecs-080")
+def execute_command(call: Call) -> Params:
+    params = call.params
+    cluster = find_cluster(call)
+    task = find_task(cluster, params.get("task") or "", call.world)
+    if task is None or not task.active:
+        raise invalid("The specified task was not found or is not running.")
+    if not params.get("interactive"):
+        raise invalid("Interactive is the only mode supported currently.")
+    names = [one["name"] for one in task.definition["containerDefinitions"]]
+    if not params.get("container") and len(names) > 1:
+        raise invalid("The container name must be specified: the task has more than one container.")
+    name = params.get("container") or names[0]
+    if name not in names:
+        raise invalid(f"The container {name} was not found in the task.")
+    if not task.exec_enabled:
+        raise invalid(
+            "The execute command failed because execute command was not enabled when the task was run or the execute "
+            "command agent isn’t running. Wait and try again or run a new task with execute command enabled and try "
+            "again."
+        )
+    container = next(one for one in task.containers if one["name"] == name)
+    if not _exec_reachable(call, task, container):
+        raise AwsError("TargetNotConnectedException", "The execute command failed due to an internal error. Try again later.")
+    session = f"ecs-execute-command-{new_id()[:17]}"
+    return {
+        "clusterArn": cluster.arn,
+        "containerArn": container["containerArn"],
+        "containerName": name,
+        "interactive": True,
+        "session": {
+            "sessionId": session,
+            "streamUrl": f"wss://ssmmessages.{call.region}.amazonaws.com/v1/data-channel/{session}?role=publish_subscribe",
+            "tokenValue": new_id() * 4,
+        },
+        "taskArn": task.arn,
+    }
+
+
+def _exec_reachable(call: Call, task: Task, container: Item) -> bool:
+    agents = container.get("managedAgents") or [{}]
+    return container["lastStatus"] == "RUNNING" and agents[0].get("lastStatus") == "RUNNING"
+
+
+@on("ecs", "UpdateTaskProtection", "GetTaskProtection")
+def task_protection(call: Call) -> Params:
+    """Protection of service tasks from scale-in and deployments."""
+    params = call.params
+    cluster = find_cluster(call)
+    protected, failures = [], []
+    names = params.get("tasks") or [task.id for task in cluster.active_tasks() if task.service]
+    for name in names:
+        task = cluster.tasks.get(short(name))
+        if task is None or task.service is None:
+            failures.append({"arn": name, "reason": "MISSING" if task is None else "TASK_NOT_VALID"})
+            continue
+        if call.operation == "UpdateTaskProtection":
+            minutes = params.get("expiresInMinutes") or 120
+            task.protected_until = stamp(call.world) + timedelta(minutes=minutes) if params["protectionEnabled"] else None
+        until = task.protected_until
+        shown: Item = {"taskArn": task.arn, "protectionEnabled": bool(until and until > stamp(call.world))}
+        if shown["protectionEnabled"]:
+            shown["expirationDate"] = until
+        protected.append(shown)
+    return {"protectedTasks": protected, "failures": failures}
+
+
+@on("ecs", "SubmitTaskStateChange", "SubmitContainerStateChange", "SubmitAttachmentStateChanges")
+def acknowledge(call: Call) -> Params:
+    """What the agent of an instance tells ECS; the emulator's agents need no such call."""
+    return {"acknowledgment": "ACK"}
+
+
+def statistics(cluster: Cluster) -> dict[str, Any]:
+    """How many tasks run and wait, by launch type."""
+    counts: Counter[str] = Counter()
+    for task in cluster.active_tasks():
+        kind = "Fargate" if task.launch_type == "FARGATE" else "EC2"
+        if task.last == "RUNNING":
+            counts[f"running{kind}TasksCount"] += 1
+        elif task.last in ("PROVISIONING", "PENDING", "ACTIVATING"):
+            counts[f"pending{kind}TasksCount"] += 1
+    return counts
+
+
+def in_use(cluster: Cluster, name: str) -> bool:
+    """Does a task of the cluster still hold this definition?"""
+    return any(definition_name(task.definition) == name for task in cluster.active_tasks())

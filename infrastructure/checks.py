@@ -1,0 +1,239 @@
+"""What must be true before anything is made: a mistake found here costs nothing.
+
+Reads only. Each check raises aws.Problem with the setting to change; all of them together take a few seconds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from aws import Problem, accepted, client, code, message, missing
+from console import say
+from constants import (
+    AMI_ID,
+    AVAILABILITY_ZONES,
+    CAPACITY_TYPE,
+    FILE_SYSTEM_ID,
+    GPU_COUNT,
+    INSTANCE_TYPE,
+    KEY_NAME,
+    LAUNCH_TYPE,
+    MAX_INSTANCES,
+    PUBLIC_SUBNET_CIDRS,
+    SECURITY_GROUP_IDS,
+    SUBNET_IDS,
+    TASK_CPU,
+    TASK_EXECUTION_ROLE_ARN,
+    TASK_MEMORY,
+    TASK_ROLE_ARN,
+    VPC_ID,
+)
+
+AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
+#: GPU generations that the driver of the current ECS GPU AMI no longer serves:
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html
+RETIRED_GPUS = ("p2", "g2")
+#: what the kernel and the ECS agent keep of a host's memory, at least, in MiB
+HOST_RESERVE_MIB = 128
+
+
+@dataclass
+class Facts:
+    """What the checks found out, for the modules that build."""
+
+    zones: list[str] = field(default_factory=list)
+    image_id: str = ""
+    instance_type: dict[str, Any] = field(default_factory=dict)
+
+
+def check() -> Facts:
+    """Look at everything that the settings name, before the first change."""
+    facts = Facts()
+    if LAUNCH_TYPE == "EC2":
+        facts.instance_type = instance_type()
+        facts.image_id = AMI_ID or recommended_ami(facts.instance_type)
+        key_pair()
+        quota(facts.instance_type)
+    facts.zones = adopted_network() if VPC_ID else zones()
+    adopted_file_system()
+    adopted_roles()
+    return facts
+
+
+def instance_type() -> dict[str, Any]:
+    """The type as EC2 describes it, once it is sure that the task fits on it."""
+    try:
+        [described] = client("ec2").describe_instance_types(InstanceTypes=[INSTANCE_TYPE])["InstanceTypes"]
+    except ClientError as error:
+        if code(error) != "InvalidInstanceType":
+            raise
+        raise Problem(f"INSTANCE_TYPE={INSTANCE_TYPE} does not exist in this region") from error
+    gpus = gpu_count(described)
+    memory = described["MemoryInfo"]["SizeInMiB"]
+    cpu = described["VCpuInfo"]["DefaultVCpus"] * 1024
+    if GPU_COUNT and not gpus:
+        raise Problem(
+            f"INSTANCE_TYPE={INSTANCE_TYPE} has no NVIDIA GPU, but GPU_COUNT={GPU_COUNT}: use g4dn.xlarge, or GPU_COUNT=0"
+        )
+    if gpus < GPU_COUNT:
+        raise Problem(f"INSTANCE_TYPE={INSTANCE_TYPE} has {gpus} GPUs, but each task needs GPU_COUNT={GPU_COUNT}")
+    if GPU_COUNT and INSTANCE_TYPE.split(".")[0] in RETIRED_GPUS:
+        raise Problem(
+            f"INSTANCE_TYPE={INSTANCE_TYPE}: the driver of the current ECS GPU AMI does not serve its GPU; use g4dn or newer"
+        )
+    if memory - HOST_RESERVE_MIB < TASK_MEMORY:
+        raise Problem(
+            f"TASK_MEMORY={TASK_MEMORY} does not fit on INSTANCE_TYPE={INSTANCE_TYPE}: {memory} MiB, less what the host needs"
+        )
+    if cpu < TASK_CPU:
+        raise Problem(f"TASK_CPU={TASK_CPU} does not fit on INSTANCE_TYPE={INSTANCE_TYPE}: it has {cpu} CPU units")
+    return described  # type: ignore[no-any-return]
+
+
+def gpu_count(described: dict[str, Any]) -> int:
+    cards = described.get("GpuInfo", {}).get("Gpus", [])
+    return sum(card["Count"] for card in cards if card["Manufacturer"].upper() == "NVIDIA")
+
+
+def recommended_ami(described: dict[str, Any]) -> str:
+    """The current ECS-optimized Amazon Linux 2023: with the NVIDIA driver where the task uses a GPU, else without."""
+    arm = "arm64" in described["ProcessorInfo"]["SupportedArchitectures"]
+    if GPU_COUNT and arm:
+        raise Problem(f"INSTANCE_TYPE={INSTANCE_TYPE}: AWS publishes no ECS GPU AMI for arm64; use g4dn, g5 or g6")
+    kind = "gpu/" if GPU_COUNT else "arm64/" if arm else ""
+    parameter = AMI_PARAMETER.format(kind=kind)
+    found = missing(lambda: client("ssm").get_parameter(Name=parameter), "ParameterNotFound")
+    if not found:
+        raise Problem(f"AWS publishes no AMI at the SSM parameter {parameter} in this region; set AMI_ID")
+    return str(found["Parameter"]["Value"])
+
+
+def zones() -> list[str]:
+    """The zones of the subnets: those asked for, or the first that offer the type; each must offer it."""
+    if LAUNCH_TYPE == "FARGATE":
+        described = client("ec2").describe_availability_zones(
+            Filters=[{"Name": "state", "Values": ["available"]}, {"Name": "zone-type", "Values": ["availability-zone"]}]
+        )
+        offering = sorted(zone["ZoneName"] for zone in described["AvailabilityZones"])
+    else:
+        offers = client("ec2").describe_instance_type_offerings(
+            LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": [INSTANCE_TYPE]}]
+        )
+        offering = sorted(offer["Location"] for offer in offers["InstanceTypeOfferings"])
+    wanted = AVAILABILITY_ZONES or offering[: len(PUBLIC_SUBNET_CIDRS)]
+    lacking = [zone for zone in wanted if zone not in offering]
+    if lacking:
+        raise Problem(
+            f"AVAILABILITY_ZONES: {', '.join(lacking)} does not offer "
+            f"{INSTANCE_TYPE if LAUNCH_TYPE == 'EC2' else 'Fargate'}; these do: {', '.join(offering) or 'none in this region'}"
+        )
+    if len(wanted) < len(PUBLIC_SUBNET_CIDRS):
+        raise Problem(
+            f"PUBLIC_SUBNET_CIDRS has {len(PUBLIC_SUBNET_CIDRS)} subnets, but only these zones offer "
+            f"{INSTANCE_TYPE}: {', '.join(offering) or 'none in this region'}"
+        )
+    return wanted
+
+
+def key_pair() -> None:
+    if KEY_NAME and not missing(
+        lambda: client("ec2").describe_key_pairs(KeyNames=[KEY_NAME])["KeyPairs"], "InvalidKeyPair.NotFound"
+    ):
+        raise Problem(f"KEY_NAME={KEY_NAME}: there is no such key pair in this region")
+
+
+def quota_code() -> str:
+    """The vCPU quota that a launch counts against: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html"""
+    spot = CAPACITY_TYPE == "spot"
+    family = INSTANCE_TYPE.split(".")[0]
+    if family.startswith(("g", "vt")):
+        return "L-3819A6DF" if spot else "L-DB2E81BA"
+    if family.startswith("p5") and spot:
+        return "L-C4BD4855"
+    if family.startswith("p"):
+        return "L-7212CCBC" if spot else "L-417A185B"
+    return "L-34B43A08" if spot else "L-1216C47A"
+
+
+def quota(described: dict[str, Any]) -> None:
+    """New accounts have a quota of 0 for GPUs: every create call succeeds, and no instance ever comes."""
+    needed = described["VCpuInfo"]["DefaultVCpus"]
+    try:
+        value = vcpu_quota(quota_code())
+    except ClientError as error:
+        if code(error) not in ("AccessDeniedException", "AccessDenied"):
+            raise
+        say("warning", f"the vCPU quota {quota_code()} could not be read:", message(error))
+        return
+    if value is None:
+        say("warning", f"the vCPU quota {quota_code()} is not known to Service Quotas in this region")
+    elif value < needed:
+        raise Problem(
+            f"the account's quota {quota_code()} is {value:.0f} vCPUs, and one {INSTANCE_TYPE} ({CAPACITY_TYPE}) needs {needed}: "
+            "ask for more in the Service Quotas console (it takes hours to days); nothing was made"
+        )
+    elif value < needed * MAX_INSTANCES:
+        say(
+            "warning",
+            f"the quota {quota_code()} of {value:.0f} vCPUs is not enough for MAX_INSTANCES={MAX_INSTANCES} ({needed} each)",
+        )
+
+
+def vcpu_quota(quota: str) -> float | None:
+    """The quota that applies, or AWS's default where the account's own was never set."""
+    quotas = client("service-quotas")
+    applied = missing(lambda: quotas.get_service_quota(ServiceCode="ec2", QuotaCode=quota), "NoSuchResourceException")
+    found = applied or missing(
+        lambda: quotas.get_aws_default_service_quota(ServiceCode="ec2", QuotaCode=quota), "NoSuchResourceException"
+    )
+    return float(found["Quota"]["Value"]) if found else None
+
+
+def adopted_network() -> list[str]:
+    """VPC_ID, SUBNET_IDS and SECURITY_GROUP_IDS: there, belonging together, and fit for EFS and for the hosts."""
+    ec2 = client("ec2")
+    if not missing(lambda: ec2.describe_vpcs(VpcIds=[VPC_ID])["Vpcs"], "InvalidVpcID.NotFound"):
+        raise Problem(f"VPC_ID={VPC_ID}: there is no such VPC in this region")
+    for attribute in ("enableDnsSupport", "enableDnsHostnames"):
+        answer = ec2.describe_vpc_attribute(VpcId=VPC_ID, Attribute=attribute)
+        if not answer[attribute[0].upper() + attribute[1:]]["Value"]:
+            raise Problem(f"VPC_ID={VPC_ID} has {attribute} off: EFS is found by its DNS name, so it must be on")
+    subnets = missing(lambda: ec2.describe_subnets(SubnetIds=SUBNET_IDS)["Subnets"], "InvalidSubnetID.NotFound")
+    _belong("SUBNET_IDS", SUBNET_IDS, subnets or [], "SubnetId")
+    zones = [subnet["AvailabilityZone"] for subnet in subnets or []]
+    if len(set(zones)) < len(zones):
+        raise Problem(
+            f"SUBNET_IDS has two subnets in one zone ({', '.join(zones)}): EFS takes one mount target in each zone"
+        )
+    if SECURITY_GROUP_IDS:
+        groups = missing(
+            lambda: ec2.describe_security_groups(GroupIds=SECURITY_GROUP_IDS)["SecurityGroups"], "InvalidGroup.NotFound"
+        )
+        _belong("SECURITY_GROUP_IDS", SECURITY_GROUP_IDS, groups or [], "GroupId")
+    return zones
+
+
+def _belong(setting: str, asked: list[str], found: list[dict[str, Any]], key: str) -> None:
+    there = {item[key]: item["VpcId"] for item in found}
+    for identifier in asked:
+        if identifier not in there:
+            raise Problem(f"{setting}: {identifier} does not exist in this region")
+        if there[identifier] != VPC_ID:
+            raise Problem(f"{setting}: {identifier} belongs to {there[identifier]}, not to VPC_ID={VPC_ID}")
+
+
+def adopted_file_system() -> None:
+    if not FILE_SYSTEM_ID:
+        return
+    found = missing(
+        lambda: client("efs").describe_file_systems(FileSystemId=FILE_SYSTEM_ID)["FileSystems"], "FileSystemNotFound"
+    )
+    if not found:
+        raise Problem(f"FILE_SYSTEM_ID={FILE_SYSTEM_ID}: there is no such file system in this region")
+
+
+def adopted_roles() -> None:
+    for setting, arn in (("TASK_EXECUTION_ROLE_ARN", TASK_EXECUTION_ROLE_ARN), ("TASK_ROLE_ARN", TASK_ROLE_ARN)):
+        if arn and not accepted(lambda arn=arn: client("iam").get_role(RoleName=arn.rsplit("/")[-1]), "NoSuchEntity"):  # type: ignore[misc]
+            raise Problem(f"{setting}={arn}: there is no such role in this account")

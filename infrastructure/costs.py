@@ -1,0 +1,57 @@
+"""What is going to cost money, told before it is made: AWS's own price of a host, asked from the Price List API.
+
+https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price-list-query-api.html
+"""
+
+import json
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from aws import code, partition, region, session
+from console import say
+from constants import CAPACITY_TYPE, INSTANCE_TYPE, LAUNCH_TYPE, MAX_INSTANCES, MIN_INSTANCES, ROOT_VOLUME_GIB
+
+
+def tell_before() -> None:
+    """One line: what an hour costs while hosts run, and what costs money although nothing runs."""
+    if LAUNCH_TYPE == "FARGATE":
+        return say(
+            "costs", "each running task, by its vCPU and memory", "nothing while no task runs, but what EFS stores"
+        )
+    hourly = host_price()
+    price = f"${hourly:.3f} an hour on demand" if hourly else "see https://aws.amazon.com/ec2/pricing/on-demand/"
+    hosts = f"{MIN_INSTANCES} to {MAX_INSTANCES} {INSTANCE_TYPE}" + (
+        " (spot, for less)" if CAPACITY_TYPE == "spot" else ""
+    )
+    say("costs", f"{hosts}, each {price} and {ROOT_VOLUME_GIB} GiB of disk", "while they run; idle: what EFS stores")
+    return None
+
+
+def host_price() -> float | None:
+    """USD per hour of INSTANCE_TYPE, Linux, on demand, in this region; None where it can't be learned."""
+    if partition() != "aws":
+        return None
+    wanted = {
+        "instanceType": INSTANCE_TYPE,
+        "regionCode": region(),
+        "operatingSystem": "Linux",
+        "tenancy": "Shared",
+        "preInstalledSw": "NA",
+        "capacitystatus": "Used",
+    }
+    filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
+    try:
+        pricing = session().client("pricing", region_name="us-east-1")
+        found = pricing.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=1)["PriceList"]
+    except ClientError as error:
+        if code(error) not in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException"):
+            raise
+        return None
+    except BotoCoreError:  # the price is a courtesy: a network that does not reach us-east-1 is no reason to stop
+        return None
+    if not found:
+        return None
+    [term] = json.loads(found[0])["terms"]["OnDemand"].values()
+    [dimension] = term["priceDimensions"].values()
+    return float(dimension["pricePerUnit"]["USD"])

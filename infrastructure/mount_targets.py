@@ -1,0 +1,132 @@
+"""EFS mount targets: the address of the file system in each subnet, one in a zone, reachable by NFS from our groups only.
+
+https://docs.aws.amazon.com/efs/latest/ug/accessing-fs.html
+"""
+
+import time
+from typing import Any
+
+from aws import accepted, client, insist, missing, wait
+from console import say
+from constants import FILE_SYSTEM_ID
+from infrastructure import file_system, security_groups
+from infrastructure.network import Network
+from infrastructure.security_groups import SecurityGroups
+
+#: how long a new mount target's DNS name takes: https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
+DNS_SECONDS = 90
+
+
+def create(file_system_id: str, network: Network, groups: SecurityGroups) -> list[str]:
+    """Ask for a mount target in each subnet; ready after one to two minutes. An adopted file system may have its own."""
+    if not file_system_id:
+        return []
+    file_system.wait_available(file_system_id)
+    efs = client("efs")
+    present = {target["SubnetId"]: target for target in describe(file_system_id)}
+    zones = {target["AvailabilityZoneName"] for target in present.values()}
+    made = []
+    for subnet in client("ec2").describe_subnets(SubnetIds=network.subnet_ids)["Subnets"]:
+        subnet_id = subnet["SubnetId"]
+        if subnet["AvailabilityZone"] in zones:
+            say("found", f"mount target in {subnet['AvailabilityZone']}")
+            if not FILE_SYSTEM_ID and subnet_id in present:
+                allow_nfs(present[subnet_id], groups)
+            continue
+        created = accepted(
+            lambda: efs.create_mount_target(
+                FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids
+            ),
+            "MountTargetConflict",
+        )
+        if created:
+            say("created", f"mount target in {subnet['AvailabilityZone']}", subnet_id)
+            made.append(subnet_id)
+    return made
+
+
+def allow_nfs(target: dict[str, Any], groups: SecurityGroups) -> None:
+    """The mount target bears our group, whoever made it."""
+    target_id = target["MountTargetId"]
+    present = missing(
+        lambda: client("efs").describe_mount_target_security_groups(MountTargetId=target_id)["SecurityGroups"],
+        "IncorrectMountTargetState",
+    )
+    if present is not None and set(present) != set(groups.file_system_ids):
+        client("efs").modify_mount_target_security_groups(
+            MountTargetId=target_id, SecurityGroups=groups.file_system_ids
+        )
+        say("updated", f"mount target {target_id}", "security group")
+
+
+def wait_ready(file_system_id: str, made: list[str]) -> None:
+    """Until every mount target is available, and a new one's DNS name has had its time."""
+    if not file_system_id:
+        return
+
+    def states() -> dict[str, str]:
+        return {target["MountTargetId"]: target["LifeCycleState"] for target in describe(file_system_id)}
+
+    wait(
+        "mount targets to be available",
+        lambda: all(state == "available" for state in states().values()),
+        lambda: ", ".join(f"{target} is {state}" for target, state in states().items()),
+    )
+    if made:
+        ready = time.monotonic() + DNS_SECONDS
+        wait("the mount targets' DNS names", lambda: time.monotonic() >= ready, lambda: "", seconds=DNS_SECONDS + 60)
+
+
+def delete() -> None:
+    """Ask for the deletion of our file system's mount targets; the adopted one keeps those that it had."""
+    for target in owned():
+        target_id = target["MountTargetId"]
+        if target["LifeCycleState"] in ("deleting", "deleted"):
+            continue
+        insist(
+            f"mount target {target_id}",
+            lambda: accepted(lambda: client("efs").delete_mount_target(MountTargetId=target_id), "MountTargetNotFound"),
+            "DependencyTimeout",
+            "IncorrectMountTargetState",
+        )
+        say("deleted", f"mount target {target_id}", "asked for")
+
+
+def wait_deleted() -> None:
+    """Their network interfaces hold subnets and security groups until they are gone."""
+    wait(
+        "mount targets to be gone",
+        lambda: not owned(),
+        lambda: ", ".join(f"{target['MountTargetId']} is {target['LifeCycleState']}" for target in owned()),
+    )
+
+
+def describe(file_system_id: str) -> list[dict[str, Any]]:
+    pages = client("efs").get_paginator("describe_mount_targets").paginate(FileSystemId=file_system_id)
+    return [target for page in pages for target in page["MountTargets"]]
+
+
+def owned() -> list[dict[str, Any]]:
+    """The mount targets that `create` made: all of our own file system; in an adopted one those with our group."""
+    file_system_id = file_system.find_id()
+    if not file_system_id:
+        return []
+    targets = missing(lambda: describe(file_system_id), "FileSystemNotFound") or []
+    if not FILE_SYSTEM_ID:
+        return targets
+    group_ids = set(security_groups.find().file_system_ids)
+    efs = client("efs")
+
+    def bears_ours(target: dict[str, Any]) -> bool:
+        found = missing(
+            lambda: efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"]),
+            "MountTargetNotFound",
+            "IncorrectMountTargetState",
+        )
+        return found is not None and bool(group_ids.intersection(found["SecurityGroups"]))
+
+    return [target for target in targets if bears_ours(target)]
+
+
+def left_over() -> list[str]:
+    return [f"mount target {target['MountTargetId']}" for target in owned()]

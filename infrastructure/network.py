@@ -1,0 +1,326 @@
+"""The VPC, and public subnets with a way to the internet: hosts and Fargate tasks get public addresses, no NAT to pay.
+
+With VPC_ID nothing here is made, changed or deleted. https://docs.aws.amazon.com/vpc/latest/userguide/what-is-amazon-vpc.html
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import console
+from aws import Problem, accepted, client, insist, only, ours, pause, tag_filters, tag_specification, wait
+from console import say
+from constants import PUBLIC_SUBNET_CIDRS, SUBNET_IDS, VPC_CIDR, VPC_ID
+
+
+@dataclass
+class Network:
+    vpc_id: str
+    subnet_ids: list[str]
+
+
+def create(zones: list[str]) -> Network:
+    """Make or complete the VPC, its internet gateway, route table and public subnets. Free; takes about 20 seconds."""
+    if VPC_ID:
+        say("found", f"VPC {VPC_ID}", "adopted, left as it is")
+        return Network(VPC_ID, SUBNET_IDS)
+    vpc_id = create_vpc()
+    gateway_id = create_internet_gateway(vpc_id)
+    route_table_id = create_route_table(vpc_id, gateway_id)
+    subnet_ids = [
+        create_subnet(vpc_id, number, block, zone, route_table_id)
+        for number, (block, zone) in enumerate(zip(PUBLIC_SUBNET_CIDRS, zones, strict=False), 1)
+    ]
+    return Network(vpc_id, subnet_ids)
+
+
+def find() -> Network | None:
+    """The network that `create` made or adopted, or None."""
+    if VPC_ID:
+        return Network(VPC_ID, SUBNET_IDS)
+    vpc = find_vpc()
+    if not vpc:
+        return None
+    subnets = client("ec2").describe_subnets(Filters=tag_filters())["Subnets"]
+    return Network(vpc["VpcId"], [subnet["SubnetId"] for subnet in sorted(subnets, key=lambda s: s["CidrBlock"])])
+
+
+def delete() -> None:
+    """Delete subnets, route table, internet gateway and VPC. AWS refuses while a network interface is left in them."""
+    if VPC_ID:
+        return say("kept", f"VPC {VPC_ID}", "adopted, not ours to delete")
+    ec2 = client("ec2")
+    for subnet in ec2.describe_subnets(Filters=tag_filters())["Subnets"]:
+        subnet_id = subnet["SubnetId"]
+        delete_when_free(f"subnet {subnet_id}", lambda: ec2.delete_subnet(SubnetId=subnet_id), "subnet-id", subnet_id)
+    for table in ec2.describe_route_tables(Filters=tag_filters())["RouteTables"]:
+        table_id = table["RouteTableId"]
+        insist(f"route table {table_id}", lambda: ec2.delete_route_table(RouteTableId=table_id), "DependencyViolation")
+        say("deleted", f"route table {table_id}")
+    for gateway in ec2.describe_internet_gateways(Filters=tag_filters())["InternetGateways"]:
+        delete_internet_gateway(gateway)
+    for vpc in ec2.describe_vpcs(Filters=tag_filters())["Vpcs"]:
+        vpc_id = vpc["VpcId"]
+        delete_when_free(f"VPC {vpc_id}", lambda: ec2.delete_vpc(VpcId=vpc_id), "vpc-id", vpc_id)
+
+
+def create_once(
+    what: str, find_all: Callable[[], list[str]], make: Callable[[], str], remove: Callable[[str], Any]
+) -> str:
+    """Make something whose create call knows neither a unique name nor a client token, and end up with one of it.
+
+    Two runs at the same moment both find none and make one each. After a pause both see both, and the lower id stays.
+    """
+    made = make()
+    pause()
+    stays = min([made, *find_all()]) if not console.dry_run else made
+    if stays != made:
+        remove(made)
+        say("found", f"{what} {stays}", "made by another run at the same moment")
+        return stays
+    say("created", f"{what} {made}")
+    return made
+
+
+def find_vpc() -> dict[str, Any] | None:
+    found = client("ec2").describe_vpcs(Filters=tag_filters("vpc"))["Vpcs"]
+    return only(found, "the VPC", lambda vpc: vpc["VpcId"])
+
+
+def create_vpc() -> str:
+    """EFS is mounted by its DNS name, so the VPC's DNS must be on: both attributes, one call each."""
+    ec2 = client("ec2")
+    vpc = find_vpc()
+    if vpc and vpc["CidrBlock"] != VPC_CIDR:
+        raise Problem(
+            f"VPC_CIDR={VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, which can't be changed: "
+            "set it back, or run delete_cluster.py first"
+        )
+    if vpc:
+        say("found", f"VPC {vpc['VpcId']}", VPC_CIDR)
+    vpc_id = (
+        vpc["VpcId"]
+        if vpc
+        else create_once(
+            "VPC",
+            lambda: [found["VpcId"] for found in ec2.describe_vpcs(Filters=tag_filters("vpc"))["Vpcs"]],
+            lambda: ec2.create_vpc(CidrBlock=VPC_CIDR, TagSpecifications=tag_specification("vpc", "vpc"))["Vpc"][
+                "VpcId"
+            ],
+            lambda vpc_id: ec2.delete_vpc(VpcId=vpc_id),
+        )
+    )
+    wait(f"VPC {vpc_id}", lambda: _state(ec2.describe_vpcs, "vpc-id", vpc_id, "Vpcs"), lambda: "it is still pending")
+    for attribute in ("enableDnsSupport", "enableDnsHostnames"):
+        answer = ec2.describe_vpc_attribute(VpcId=vpc_id, Attribute=attribute)
+        if not answer.get(attribute[0].upper() + attribute[1:], {}).get("Value"):
+            ec2.modify_vpc_attribute(VpcId=vpc_id, **{attribute[0].upper() + attribute[1:]: {"Value": True}})
+            say("updated", f"VPC {vpc_id}", f"{attribute} on")
+    return str(vpc_id)
+
+
+def _state(describe: Callable[..., Any], key: str, identifier: str, items: str) -> bool:
+    """Whether EC2 lists this id as available; just after its creation it may not list it at all."""
+    found = describe(Filters=[{"Name": key, "Values": [identifier]}])[items]
+    return bool(found) and found[0]["State"] == "available"
+
+
+def create_internet_gateway(vpc_id: str) -> str:
+    """A VPC takes one gateway, so attaching decides between two runs; one that lost, or died before, is removed."""
+    ec2 = client("ec2")
+    gateways = ec2.describe_internet_gateways(Filters=tag_filters("internet-gateway"))["InternetGateways"]
+    attached = [g["InternetGatewayId"] for g in gateways if any(a["VpcId"] == vpc_id for a in g["Attachments"])]
+    loose = sorted(g["InternetGatewayId"] for g in gateways if not g["Attachments"])
+    if not attached and not loose:
+        loose = [_make_internet_gateway()]
+        say("created", f"internet gateway {loose[0]}")
+    if not attached:
+        gateway_id = loose.pop(0)
+        won = insist(
+            f"internet gateway {gateway_id}",
+            lambda: accepted(
+                lambda: ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id),
+                "Resource.AlreadyAssociated",
+            ),
+            "InvalidInternetGatewayID.NotFound",
+            "InvalidVpcID.NotFound",
+        )
+        if not won:
+            ec2.delete_internet_gateway(InternetGatewayId=gateway_id)
+            return create_internet_gateway(vpc_id)
+        say("updated", f"internet gateway {gateway_id}", f"attached to {vpc_id}")
+        attached = [gateway_id]
+    else:
+        say("found", f"internet gateway {attached[0]}")
+    for gateway_id in loose:
+        ec2.delete_internet_gateway(InternetGatewayId=gateway_id)
+        say("deleted", f"internet gateway {gateway_id}", "left over, attached to nothing")
+    return str(attached[0])
+
+
+def _make_internet_gateway() -> str:
+    made: dict[str, Any] = client("ec2").create_internet_gateway(
+        TagSpecifications=tag_specification("internet-gateway", "internet-gateway")
+    )
+    return str(made["InternetGateway"]["InternetGatewayId"])
+
+
+def create_route_table(vpc_id: str, gateway_id: str) -> str:
+    """The public subnets' own table: the VPC's main table stays closed, for whatever is added later."""
+    ec2 = client("ec2")
+
+    def find_all() -> list[dict[str, Any]]:
+        return ec2.describe_route_tables(Filters=tag_filters("public"))["RouteTables"]  # type: ignore[no-any-return]
+
+    table = only(find_all(), "the public route table", lambda found: found["RouteTableId"])
+    if table:
+        say("found", f"route table {table['RouteTableId']}")
+    table_id = (
+        table["RouteTableId"]
+        if table
+        else create_once(
+            "route table",
+            lambda: [found["RouteTableId"] for found in find_all()],
+            lambda: insist(
+                "route table",
+                lambda: ec2.create_route_table(
+                    VpcId=vpc_id, TagSpecifications=tag_specification("route-table", "public")
+                ),
+                "InvalidVpcID.NotFound",
+            )["RouteTable"]["RouteTableId"],
+            lambda table_id: ec2.delete_route_table(RouteTableId=table_id),
+        )
+    )
+    if not table or not any(route.get("DestinationCidrBlock") == "0.0.0.0/0" for route in table["Routes"]):
+        made = insist(
+            f"route table {table_id}",
+            lambda: accepted(
+                lambda: ec2.create_route(RouteTableId=table_id, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway_id),
+                "RouteAlreadyExists",
+            ),
+            "InvalidRouteTableID.NotFound",
+            "InvalidGatewayID.NotFound",
+            "InvalidInternetGatewayID.NotFound",
+        )
+        if made:
+            say("updated", f"route table {table_id}", f"0.0.0.0/0 to {gateway_id}")
+    return str(table_id)
+
+
+def create_subnet(vpc_id: str, number: int, block: str, zone: str, route_table_id: str) -> str:
+    """A public subnet: what starts in it gets a public address, and the route table leads out."""
+    ec2 = client("ec2")
+
+    def find_all() -> list[dict[str, Any]]:
+        return ec2.describe_subnets(Filters=tag_filters(f"public-{number}"))["Subnets"]  # type: ignore[no-any-return]
+
+    subnet = only(find_all(), f"public subnet {number}", lambda found: found["SubnetId"])
+    if subnet and subnet["CidrBlock"] != block:
+        raise Problem(
+            f"PUBLIC_SUBNET_CIDRS: subnet {number} is to have {block}, but {subnet['SubnetId']} has {subnet['CidrBlock']}, "
+            "which can't be changed: set it back, or run delete_cluster.py first"
+        )
+    if subnet:
+        say("found", f"subnet {subnet['SubnetId']}", f"{block} {subnet['AvailabilityZone']}")
+    else:
+        subnet = _make_subnet(vpc_id, number, block, zone) or wait(
+            f"subnet {block}",
+            lambda: only(find_all(), block, lambda found: found["SubnetId"]),
+            lambda: "AWS does not list it",
+        )
+        assert subnet
+    subnet_id = subnet["SubnetId"]
+    wait(
+        f"subnet {subnet_id}",
+        lambda: _state(ec2.describe_subnets, "subnet-id", subnet_id, "Subnets"),
+        lambda: "pending",
+    )
+    if not subnet.get("MapPublicIpOnLaunch"):
+        ec2.modify_subnet_attribute(SubnetId=subnet_id, MapPublicIpOnLaunch={"Value": True})
+        say("updated", f"subnet {subnet_id}", "public addresses on")
+    tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])[
+        "RouteTables"
+    ]
+    if not tables:
+        accepted(
+            lambda: ec2.associate_route_table(RouteTableId=route_table_id, SubnetId=subnet_id),
+            "Resource.AlreadyAssociated",
+        )
+        say("updated", f"subnet {subnet_id}", f"routes of {route_table_id}")
+    return str(subnet_id)
+
+
+def _make_subnet(vpc_id: str, number: int, block: str, zone: str) -> dict[str, Any] | None:
+    """The new subnet, or None where another run has just made it: a block is given once in a VPC."""
+    made: list[dict[str, Any]] = []
+    ec2 = client("ec2")
+    if not accepted(
+        lambda: made.append(
+            ec2.create_subnet(
+                VpcId=vpc_id,
+                CidrBlock=block,
+                AvailabilityZone=zone,
+                TagSpecifications=tag_specification("subnet", f"public-{number}"),
+            )["Subnet"]
+        ),
+        "InvalidSubnet.Conflict",
+    ):
+        return None
+    say("created", f"subnet {made[0]['SubnetId']}", f"{block} {zone}")
+    return made[0]
+
+
+def delete_internet_gateway(gateway: dict[str, Any]) -> None:
+    """AWS keeps a gateway attached while a public address is in use in the VPC, of a host or a task that is ending."""
+    ec2 = client("ec2")
+    gateway_id = gateway["InternetGatewayId"]
+    for attachment in gateway["Attachments"]:
+        vpc_id = attachment["VpcId"]
+        insist(
+            f"internet gateway {gateway_id} to be free",
+            lambda: accepted(
+                lambda: ec2.detach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id), "Gateway.NotAttached"
+            ),
+            "DependencyViolation",
+            why=lambda: held_by("vpc-id", vpc_id),
+        )
+    accepted(lambda: ec2.delete_internet_gateway(InternetGatewayId=gateway_id), "InvalidInternetGatewayID.NotFound")
+    say("deleted", f"internet gateway {gateway_id}")
+
+
+def delete_when_free(what: str, call: Callable[[], Any], key: str, identifier: str) -> None:
+    """Delete what network interfaces hold: these linger for minutes after their owners. Names them if they stay."""
+    gone = ("InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidGroup.NotFound")
+    deleted = insist(
+        f"{what} to be free",
+        lambda: accepted(call, *gone),
+        "DependencyViolation",
+        "InvalidGroup.InUse",
+        why=lambda: held_by(key, identifier),
+    )
+    say("deleted" if deleted else "already gone", what)
+
+
+def held_by(key: str, identifier: str) -> str:
+    """The network interfaces that hold something, each with the words of its owner."""
+    found = client("ec2").describe_network_interfaces(Filters=[{"Name": key, "Values": [identifier]}])[
+        "NetworkInterfaces"
+    ]
+    names = [
+        f"{item['NetworkInterfaceId']} ({item.get('Description') or item.get('InterfaceType', '')}, "
+        f"owner {item.get('RequesterId') or item.get('Attachment', {}).get('InstanceOwnerId') or item.get('OwnerId', '')})"
+        for item in found
+    ]
+    return "held by network interface " + ", ".join(names) if names else "no network interface holds it any more"
+
+
+def left_over() -> list[str]:
+    """What of ours EC2 still lists."""
+    ec2 = client("ec2")
+    lists = {
+        "VpcId": ec2.describe_vpcs(Filters=tag_filters())["Vpcs"],
+        "SubnetId": ec2.describe_subnets(Filters=tag_filters())["Subnets"],
+        "RouteTableId": ec2.describe_route_tables(Filters=tag_filters())["RouteTables"],
+        "InternetGatewayId": ec2.describe_internet_gateways(Filters=tag_filters())["InternetGateways"],
+    }
+    return [str(item[key]) for key, items in lists.items() for item in items if ours(item["Tags"])]

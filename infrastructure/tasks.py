@@ -1,0 +1,134 @@
+"""Tasks and task definitions as AWS lists them; and their end, when the cluster is deleted.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+"""
+
+from typing import Any
+
+from aws import accepted, client, insist, missing, ours, wait
+from console import say
+from constants import CLUSTER_NAME, STARTED_BY, TASK_FAMILY
+from infrastructure import cluster
+
+
+def find(desired_status: str = "RUNNING", **filters: str) -> list[dict[str, Any]]:
+    """The cluster's tasks; `desired_status` STOPPED lists those that are stopping, or stopped within the last hour."""
+    pages = (
+        client("ecs")
+        .get_paginator("list_tasks")
+        .paginate(cluster=CLUSTER_NAME, desiredStatus=desired_status, **filters)
+    )
+    return describe([arn for page in pages for arn in page["taskArns"]])
+
+
+def ours_now() -> list[dict[str, Any]]:
+    """The tasks that run_task.py started and that are not told to stop."""
+    return find(startedBy=STARTED_BY)
+
+
+def describe(arns: list[str]) -> list[dict[str, Any]]:
+    """DescribeTasks takes 100 at a time, and leaves out a task that it does not know yet."""
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(arns), 100):
+        found += client("ecs").describe_tasks(cluster=CLUSTER_NAME, tasks=arns[start : start + 100])["tasks"]
+    return found
+
+
+def stop(arns: list[str], reason: str) -> list[dict[str, Any]]:
+    """Ask each to stop, and wait for all: until it is STOPPED a task holds its GPU."""
+    for arn in arns:
+        accepted(
+            lambda: client("ecs").stop_task(cluster=CLUSTER_NAME, task=arn, reason=reason), "InvalidParameterException"
+        )
+        say("stopped", f"task {task_id(arn)}", "asked for")
+
+    def running() -> list[str]:
+        return [
+            f"{task_id(task['taskArn'])} is {task['lastStatus']}"
+            for task in describe(arns)
+            if task["lastStatus"] != "STOPPED"
+        ]
+
+    wait(f"{len(arns)} tasks to stop", lambda: not running(), lambda: ", ".join(running()))
+    return describe(arns)
+
+
+def task_id(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]
+
+
+def delete() -> None:
+    """Services first, since they replace their tasks; then every task; then our task definitions."""
+    if cluster.find():
+        delete_services()
+        arns = [task["taskArn"] for task in find()]
+        leaving = [task["taskArn"] for task in find("STOPPED") if task["lastStatus"] != "STOPPED"]
+        if arns or leaving:
+            stop([*arns, *leaving], "delete_cluster.py")
+    delete_task_definitions()
+
+
+def delete_services() -> None:
+    """Nothing of this runbook makes services; but one that someone made here would keep the cluster, and cost."""
+    ecs = client("ecs")
+    pages = ecs.get_paginator("list_services").paginate(cluster=CLUSTER_NAME)
+    arns = [arn for page in pages for arn in page["serviceArns"]]
+    for arn in arns:
+        insist(
+            f"service {task_id(arn)}",
+            lambda: accepted(
+                lambda: ecs.delete_service(cluster=CLUSTER_NAME, service=arn, force=True),
+                "ServiceNotFoundException",
+                "ServiceNotActiveException",
+            ),
+            "deployments are active",
+        )
+        say("deleted", f"service {task_id(arn)}", "asked for")
+
+    def draining() -> list[str]:
+        answers = [ecs.describe_services(cluster=CLUSTER_NAME, services=[arn]) for arn in arns]
+        services = [service for answer in answers for service in answer["services"]]
+        return [f"{each['serviceName']} is {each['status']}" for each in services if each["status"] != "INACTIVE"]
+
+    wait("services to end", lambda: not draining(), lambda: ", ".join(draining()))
+
+
+def definitions(status: str = "ACTIVE") -> list[str]:
+    """The ARNs of the family's revisions, newest first."""
+    pages = client("ecs").get_paginator("list_task_definitions")
+    found = pages.paginate(familyPrefix=TASK_FAMILY, status=status, sort="DESC")
+    return [arn for page in found for arn in page["taskDefinitionArns"]]
+
+
+def definition(arn_or_family: str) -> dict[str, Any] | None:
+    """One revision with its tags under `tags`, or None."""
+    found = missing(
+        lambda: client("ecs").describe_task_definition(taskDefinition=arn_or_family, include=["TAGS"]),
+        "ClientException",
+    )
+    return {**found["taskDefinition"], "tags": found.get("tags", [])} if found else None
+
+
+def our_definitions(status: str) -> list[str]:
+    """Those revisions of the family that this runbook registered: another's of the same name are left alone."""
+    return [arn for arn in definitions(status) if ours((definition(arn) or {}).get("tags"))]
+
+
+def delete_task_definitions() -> None:
+    """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
+    ecs = client("ecs")
+    for arn in our_definitions("ACTIVE"):
+        ecs.deregister_task_definition(taskDefinition=arn)
+        say("deregistered", f"task definition {task_id(arn)}")
+    inactive = our_definitions("INACTIVE")
+    for start in range(0, len(inactive), 10):
+        ecs.delete_task_definitions(taskDefinitions=inactive[start : start + 10])
+    if inactive:
+        say("deleted", f"{len(inactive)} task definitions of {TASK_FAMILY}")
+
+
+def left_over() -> list[str]:
+    running = find() if cluster.find() else []
+    return [f"task {task_id(task['taskArn'])}" for task in running] + [
+        f"task definition {task_id(arn)}" for arn in our_definitions("ACTIVE")
+    ]

@@ -1,0 +1,19 @@
+"""List the revisions of the family, newest first.
+
+python list_task_definition.py           next: python run_task.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+from constants import TASK_FAMILY
+from infrastructure import tasks
+
+
+def list_task_definition() -> dict[str, Any]:
+    return {"family": TASK_FAMILY, "taskDefinitionArns": tasks.definitions()}
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(list_task_definition, __doc__))

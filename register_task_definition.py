@@ -1,0 +1,171 @@
+"""Register the task definition: image, GPUs, EFS volumes, ports, environment, logs.
+
+Needs create_cluster.py. A revision that is already what the settings say is used again; AWS keeps every other one.
+Prints the revision's ARN and number.
+
+    python register_task_definition.py             next: python run_task.py
+    python register_task_definition.py --dry-run   what would be registered
+
+To undo: delete_cluster.py deregisters what this registered.
+"""
+
+import sys
+from typing import Any
+
+import aws
+from aws import Problem, client, ours, tags
+from console import say
+from constants import (
+    COMMAND,
+    CONTAINER_ENVIRONMENT,
+    CONTAINER_NAME,
+    CONTAINER_PORTS,
+    CONTAINER_SECRETS,
+    EFS_VOLUMES,
+    ENTRY_POINT,
+    GPU_COUNT,
+    IMAGE,
+    LAUNCH_TYPE,
+    LOG_GROUP,
+    NETWORK_MODE,
+    SHARED_MEMORY_MIB,
+    TASK_CPU,
+    TASK_FAMILY,
+    TASK_MEMORY,
+)
+from infrastructure import cluster, file_system, log_group, roles, tasks
+
+#: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
+MEMORY_RESERVATION = 256
+
+
+def register_task_definition() -> dict[str, Any]:
+    cluster.required()
+    log_group.create()  # a task whose log group is missing dies at its start
+    wanted = task_definition()
+    found = tasks.definition(TASK_FAMILY)
+    if found and ours(found["tags"]) and agree(found, wanted):
+        say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")
+    else:
+        found = client("ecs").register_task_definition(**wanted, tags=tags("task", "key", "value"))["taskDefinition"]
+        say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
+    say("next", "python run_task.py")
+    return {
+        "taskDefinitionArn": found["taskDefinitionArn"],
+        "family": found["family"],
+        "revision": found["revision"],
+        "image": IMAGE,
+        "gpus": GPU_COUNT,
+    }
+
+
+def task_definition() -> dict[str, Any]:
+    """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
+    made_roles = roles.find()
+    definition: dict[str, Any] = {
+        "family": TASK_FAMILY,
+        "requiresCompatibilities": [LAUNCH_TYPE],
+        "networkMode": NETWORK_MODE,
+        "executionRoleArn": made_roles.task_execution_role_arn,
+        "taskRoleArn": made_roles.task_role_arn,
+        "containerDefinitions": [container()],
+        "volumes": volumes(),
+    }
+    if TASK_CPU:
+        definition["cpu"] = str(TASK_CPU)
+    if TASK_MEMORY:
+        definition["memory"] = str(TASK_MEMORY)
+    if LAUNCH_TYPE == "FARGATE":
+        definition["runtimePlatform"] = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+    return definition
+
+
+def container() -> dict[str, Any]:
+    definition: dict[str, Any] = {
+        "name": CONTAINER_NAME,
+        "image": IMAGE,
+        "essential": True,
+        "portMappings": port_mappings(),
+        "environment": [{"name": key, "value": value} for key, value in CONTAINER_ENVIRONMENT.items()],
+        "secrets": [{"name": key, "valueFrom": arn} for key, arn in CONTAINER_SECRETS.items()],
+        "mountPoints": [
+            {"sourceVolume": volume["name"], "containerPath": volume["path"], "readOnly": volume["readOnly"]}
+            for volume in EFS_VOLUMES
+        ],
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": LOG_GROUP,
+                "awslogs-region": aws.region(),
+                "awslogs-stream-prefix": CONTAINER_NAME,
+            },
+        },
+    }
+    if ENTRY_POINT:
+        definition["entryPoint"] = ENTRY_POINT
+    if COMMAND:
+        definition["command"] = COMMAND
+    if not TASK_MEMORY:
+        definition["memoryReservation"] = MEMORY_RESERVATION
+    if GPU_COUNT:
+        definition["resourceRequirements"] = [{"type": "GPU", "value": str(GPU_COUNT)}]
+    if SHARED_MEMORY_MIB:
+        definition["linuxParameters"] = {"sharedMemorySize": SHARED_MEMORY_MIB}
+    return definition
+
+
+def port_mappings() -> list[dict[str, Any]]:
+    """In bridge mode host port 0 lets Docker choose; elsewhere the two ports are the same."""
+    return [
+        {
+            "containerPort": container,
+            "hostPort": host if NETWORK_MODE == "bridge" else container,
+            "protocol": "tcp",
+        }
+        for host, container in CONTAINER_PORTS
+    ]
+
+
+def volumes() -> list[dict[str, Any]]:
+    """Each through its own access point, encrypted on the way, with the task role's right to mount it."""
+    file_system_id = file_system.find_id()
+    if EFS_VOLUMES and not file_system_id:
+        raise Problem("EFS_VOLUMES is set, but there is no file system: run create_cluster.py first")
+    points = file_system.access_points(file_system_id) if EFS_VOLUMES else {}
+    missing = [volume["name"] for volume in EFS_VOLUMES if volume["name"] not in points]
+    if missing:
+        raise Problem(f"EFS_VOLUMES: {', '.join(missing)} has no access point yet: run create_cluster.py again")
+    return [
+        {
+            "name": volume["name"],
+            "efsVolumeConfiguration": {
+                "fileSystemId": file_system_id,
+                "transitEncryption": "ENABLED",
+                "authorizationConfig": {"accessPointId": points[volume["name"]]["AccessPointId"], "iam": "ENABLED"},
+            },
+        }
+        for volume in EFS_VOLUMES
+    ]
+
+
+#: members that AWS fills in by itself, or that only say who registered the revision
+ADDED_BY_AWS = {
+    *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
+    *("registeredAt", "registeredBy", "tags", "volumesFrom", "systemControls", "cpu", "rootDirectory", "protocol"),
+}
+
+
+def agree(present: Any, wanted: Any) -> bool:
+    """Whether a revision as AWS gives it back is the one that we would register; empty and absent are the same."""
+    if isinstance(wanted, dict):
+        there = present or {}
+        added = [value for key, value in there.items() if key not in wanted and key not in ADDED_BY_AWS]
+        return not any(added) and all(agree(there.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        items = present or []
+        return len(items) == len(wanted) and all(agree(p, w) for p, w in zip(items, wanted, strict=True))
+    return bool(present == wanted)
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(register_task_definition, __doc__, changes=True))

@@ -1,0 +1,134 @@
+"""Start tasks, and wait until they run; or, with RUN_UNTIL=STOPPED, until they have done their work.
+
+Needs register_task_definition.py. TASK_COUNT tasks are wanted: those that run already are counted, so that running it
+again starts only what is missing. Prints each task's state; with RUN_UNTIL=STOPPED its exit codes too, and ends with
+exit code 1 if one of them is not 0. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
+
+    python run_task.py             next: python describe_task.py
+    python run_task.py --dry-run   what would be started
+
+Running tasks cost money until: python stop_task.py --all
+"""
+
+import sys
+from datetime import datetime, timezone
+from typing import Any
+
+import aws
+from aws import Problem, client, insist, tags, token, wait
+from console import say
+from constants import CLUSTER_NAME, LAUNCH_TYPE, LOG_GROUP, NETWORK_MODE, RUN_UNTIL, STARTED_BY, TASK_COUNT, TASK_FAMILY
+from infrastructure import capacity, cluster, diagnosis, network, security_groups, tasks
+
+
+def run_task() -> dict[str, Any]:
+    cluster.required()
+    definition = tasks.definition(TASK_FAMILY)
+    if not definition:
+        raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
+    running = [task["taskArn"] for task in tasks.ours_now()]
+    for arn in running:
+        say("found", f"task {tasks.task_id(arn)}", "it counts")
+    missing = TASK_COUNT - len(running)
+    arns = running + (start(definition["taskDefinitionArn"], missing) if missing > 0 else [])
+    done = wait_for_tasks(arns)
+    say("next", "python describe_task.py", "to stop: python stop_task.py --all" if RUN_UNTIL == "RUNNING" else "")
+    return {
+        "taskDefinitionArn": definition["taskDefinitionArn"],
+        "tasks": [outcome(task) for task in done],
+    }
+
+
+def start(task_definition_arn: str, count: int) -> list[str]:
+    """RunTask takes 10 at a time. It answers 200 even where it starts nothing: what counts is `failures`.
+
+    The client token is the same for the same call at the same state of things, so that a call whose answer was lost
+    and that is made again does not start a second task: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+    """
+    known = sorted(task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status))
+    hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")  # AWS lists a stopped task for an hour only
+    started: list[str] = []
+    while len(started) < count:
+        batch = min(10, count - len(started))
+        request: dict[str, Any] = {
+            "cluster": CLUSTER_NAME,
+            "taskDefinition": task_definition_arn,
+            "count": batch,
+            "capacityProviderStrategy": capacity.default_strategy(),
+            "startedBy": STARTED_BY,
+            "propagateTags": "TASK_DEFINITION",
+            "enableECSManagedTags": True,
+            "tags": tags("task", "key", "value"),
+            "clientToken": token(task_definition_arn, known, started, batch, hour),
+        }
+        if NETWORK_MODE == "awsvpc":
+            request["networkConfiguration"] = network_configuration()
+        answer = insist(
+            "AWS to accept the task (it sees a new role after some seconds)",
+            lambda: client("ecs").run_task(**request),
+            "unable to assume",
+            "Unable to assume",
+            "Capacity is unavailable at this time",
+            "No Container Instances were found",
+            seconds=capacity.PROPAGATION_SECONDS,
+        )
+        started += [task["taskArn"] for task in answer["tasks"]]
+        for task in answer["tasks"]:
+            say("started", f"task {tasks.task_id(task['taskArn'])}")
+        if answer["failures"] or not answer["tasks"]:
+            raise Problem(
+                f"{count - len(started)} of {count} tasks were not started: {diagnosis.why_not_started(answer['failures'])}"
+            )
+    return started
+
+
+def network_configuration() -> dict[str, Any]:
+    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none."""
+    net = network.find()
+    if not net:
+        raise Problem("the network is not there: run create_cluster.py again")
+    configuration: dict[str, Any] = {"subnets": net.subnet_ids, "securityGroups": security_groups.find().task_ids}
+    if LAUNCH_TYPE == "FARGATE":
+        configuration["assignPublicIp"] = "ENABLED"
+    return {"awsvpcConfiguration": configuration}
+
+
+def wait_for_tasks(arns: list[str]) -> list[dict[str, Any]]:
+    """Until each is RUNNING, or STOPPED with RUN_UNTIL=STOPPED; one that fails ends the wait, with its reasons."""
+
+    def look() -> list[dict[str, Any]] | None:
+        found = tasks.describe(arns)
+        failed = [task for task in found if task["lastStatus"] == "STOPPED" and not succeeded(task)]
+        if failed:
+            raise Problem("\n".join(failure(task) for task in failed))
+        settled = all(task["lastStatus"] in (RUN_UNTIL, "STOPPED") for task in found)
+        return found if settled and len(found) == len(arns) else None
+
+    def why() -> str:
+        waiting = [task for task in tasks.describe(arns) if task["lastStatus"] != RUN_UNTIL]
+        reasons = {tasks.task_id(task["taskArn"]): diagnosis.why(task) or "it still runs" for task in waiting}
+        return "; ".join(f"task {task}: {reason}" for task, reason in reasons.items())
+
+    what = "to run" if RUN_UNTIL == "RUNNING" else "to end"
+    return wait(f"{len(arns)} tasks {what}", look, why) or []
+
+
+def succeeded(task: dict[str, Any]) -> bool:
+    """Whether a stopped task did its work: it was to stop, every container ran, and each ended with exit code 0."""
+    codes = [container.get("exitCode") for container in task.get("containers", [])]
+    return RUN_UNTIL == "STOPPED" and bool(codes) and all(code == 0 for code in codes)
+
+
+def failure(task: dict[str, Any]) -> str:
+    lines = diagnosis.log_tail(task, LOG_GROUP)
+    log = "".join(f"\n  log: {line}" for line in lines)
+    return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task)}{log}"
+
+
+def outcome(task: dict[str, Any]) -> dict[str, Any]:
+    codes = {each["name"]: each["exitCode"] for each in task["containers"] if "exitCode" in each}
+    return {"taskArn": task["taskArn"], "lastStatus": task["lastStatus"], **({"exitCodes": codes} if codes else {})}
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(run_task, __doc__, changes=True))

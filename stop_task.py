@@ -1,0 +1,59 @@
+"""Stop one task (--task ID), or all that run_task.py started (--all), and wait until they have stopped.
+
+Until it is STOPPED a task holds its GPU. Prints the reason and the exit codes of each.
+
+    python stop_task.py --all             next: python delete_cluster.py
+    python stop_task.py --task ID
+    python stop_task.py --all --dry-run   what would be stopped
+
+An idle host costs money until managed scaling ends it, about 15 minutes later, or delete_cluster.py does at once.
+"""
+
+import sys
+from typing import Any
+
+import aws
+from aws import Problem
+from console import say
+from constants import CLUSTER_NAME, STARTED_BY
+from infrastructure import cluster, tasks
+
+
+def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
+    if bool(task) == all:
+        raise Problem("say which: --task ID for one, or --all for all that run_task.py started")
+    cluster.required()
+    arns = [found["taskArn"] for found in chosen(task)]
+    if not arns:
+        say("already gone", "tasks", "none is running")
+    stopped = tasks.stop(arns, "stop_task.py") if arns else []
+    say("next", "python delete_cluster.py", "an idle host costs until then, or about 15 minutes")
+    return {"stopped": [row(found) for found in stopped]}
+
+
+def chosen(task: str) -> list[dict[str, Any]]:
+    """Those that run, and those that were told to stop and have not yet, so that a second run waits for them too."""
+    if task:
+        found = tasks.describe([task])
+        if not found:
+            raise Problem(f"there is no task {task} in cluster {CLUSTER_NAME}")
+        return found
+    stopping = [found for found in tasks.find("STOPPED", startedBy=STARTED_BY) if found["lastStatus"] != "STOPPED"]
+    return tasks.ours_now() + stopping
+
+
+def row(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "taskArn": found["taskArn"],
+        "stopCode": found.get("stopCode"),
+        "stoppedReason": found.get("stoppedReason"),
+        "exitCodes": {each["name"]: each["exitCode"] for each in found["containers"] if "exitCode" in each},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(
+        aws.main(
+            stop_task, __doc__, changes=True, task="ID|the task's id or ARN", all="every task that run_task.py started"
+        )
+    )
