@@ -8,6 +8,8 @@ from typing import Any
 
 #: --dry-run: a step is told as what it would be
 dry_run = False
+#: the id of what a dry run would have made; as long as the ids that AWS gives, since botocore checks their length
+NEW = "(new-in-a-dry-run)"
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 _LIVE_COLUMNS = 110
 
@@ -17,7 +19,7 @@ def say(verb: str, what: str, detail: str = "") -> None:
     _clear()
     if dry_run and verb in ("created", "updated", "deleted", "started", "stopped", "registered", "deregistered"):
         verb = "would have " + verb
-    line = f"{verb} {what}" + (f"  {detail}" if detail else "")
+    line = (f"{verb} {what}" + (f"  {detail}" if detail else "")).replace(NEW, "(new)")
     if not _terminal() or os.environ.get("NO_COLOR"):
         print(line, file=sys.stderr, flush=True)
         return
@@ -32,7 +34,7 @@ def say(verb: str, what: str, detail: str = "") -> None:
 def result(document: dict[str, Any]) -> None:
     """Print the result; the only thing that ever goes to stdout."""
     _clear()
-    print(json.dumps(document, indent=2, default=str))
+    print(json.dumps(document, indent=2, default=str).replace(NEW, "(new)"))
 
 
 class Progress:

@@ -283,6 +283,8 @@ RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
 
 # Seconds between two looks at something that is being waited for.
 POLL_SECONDS = setting("POLL_SECONDS", "5", seconds)
+# Seconds that the DNS name of a new EFS mount target takes, on top of its becoming available.
+EFS_DNS_SECONDS = setting("EFS_DNS_SECONDS", "90", seconds)
 # Seconds after which a wait gives up and says what AWS says.
 WAIT_TIMEOUT_SECONDS = setting("WAIT_TIMEOUT_SECONDS", "1800", seconds)
 

@@ -1,7 +1,8 @@
 """--dry-run: the page runs as ever, but no changing call leaves this machine.
 
 botocore lets a handler answer a call in AWS's place. Reads go through; a changing call is answered with a stand-in of
-the right shape, whose ids say "(new)"; and so is a read that asks about such an id, with an empty answer.
+the right shape, whose ids say that they are new. A read that asks about such an id, or about a name that this run
+would have given, finds nothing.
 """
 
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import boto3
 from botocore.model import Shape
 
-NEW = "(new)"
+from console import NEW
+
 READS = ("Describe", "Get", "List", "Search", "Lookup", "Filter")
+_made: set[tuple[str, Any]] = (
+    set()
+)  # parameter and value: names of what this run would have made: AWS does not know them
 
 
 def attach(session: boto3.Session) -> None:
@@ -25,9 +30,12 @@ def _note(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
 
 def _answer(model: Any, context: dict[str, Any], **_: Any) -> Any:
     params = context.get("dry_run_params", {})
+    named = {(key, value) for key, value in params.items() if key.lower().endswith("name")}
     reads = model.name.startswith(READS)
-    if reads and NEW not in str(params):
+    if reads and NEW not in str(params) and not named & _made:
         return None
+    if model.name.startswith("Create"):
+        _made.update(named)
     answer = _stand_in(model.output_shape, params, empty=reads) if model.output_shape else {}
     return _Response(), answer
 
@@ -41,7 +49,11 @@ def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, depth: int = 0)
     """An answer of this shape: what was asked for where a member bears its name, else "(new)"; reads find nothing."""
     if shape.type_name == "structure":
         members = shape.members if depth < 6 else {}  # type: ignore[attr-defined]
-        asked = {key: params[key] for key in members if key in params}
+        asked = {
+            key: params[key]
+            for key, member in members.items()
+            if isinstance(params.get(key), str) and member.type_name == "string"
+        }
         return {key: _stand_in(member, params, empty, depth + 1) for key, member in members.items()} | asked
     if shape.type_name == "list":
         return [] if empty else [_stand_in(shape.member, params, empty, depth + 1)]  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator import ec2, ec2_templates
+from emulator.ec2_instances import STOPPING
 from emulator.rules import SENTENCES, STARTERS, AwsError, held
 from emulator.world import ACCOUNT, World
 
@@ -564,4 +565,5 @@ def start(world: World) -> None:
 STARTERS.append(start)
 ec2.RUNNING.append(on_running)
 ec2.TERMINATING.append(on_terminating)
+STOPPING.append(on_terminating)
 ec2.TERMINATED.append(on_terminated)

@@ -7,6 +7,7 @@ What other services need of it is named here.
 
 from __future__ import annotations
 
+from emulator import ec2_addresses, ec2_groups, ec2_network, ec2_run  # noqa: F401  (they hold handlers)
 from emulator.ec2_instances import RUNNING, TERMINATED, TERMINATING, instance, launch, terminate
 from emulator.ec2_interfaces import create_interface, delete_interface
 from emulator.ec2_types import ecs_image_kind

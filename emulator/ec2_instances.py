@@ -41,6 +41,8 @@ Listener = Callable[[World, str, str], None]
 RUNNING: list[Listener] = []
 TERMINATING: list[Listener] = []
 TERMINATED: list[Listener] = []
+#: the same, when it enters 'stopping'
+STOPPING: list[Listener] = []
 
 BOOT_SECONDS = 10
 SHUTDOWN_SECONDS = 75
@@ -483,6 +485,12 @@ def enter_running(world: World, region: str, instance_id: str) -> None:
         found["State"] = state("running")
         for listener in RUNNING:
             listener(world, region, instance_id)
+
+
+def enter_stopped(world: World, region: str, instance_id: str) -> None:
+    found = region_of(world, region).instances[instance_id]
+    if found["State"]["Name"] == "stopping":
+        found["State"] = state("stopped")
 
 
 def terminate(world: World, region: str, instance_id: str) -> None:

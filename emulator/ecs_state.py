@@ -61,6 +61,7 @@ class Instance:
     held: dict[str, Held] = field(default_factory=dict)  # by task id
     images: set[str] = field(default_factory=set)  # pulled before, so there at once
     managed: str | None = None  # the Managed Instances provider that it belongs to
+    gpu_name: str = ""
 
     @property
     def id(self) -> str:
@@ -101,6 +102,7 @@ class Task:
     targets: list[Item] = field(default_factory=list)  # where a service has registered it
     service: str | None = None
     deployment: str | None = None
+    balanced: bool = False  # its service puts it behind a load balancer
     failed: bool = False  # never came up, or failed its health checks: counts for the circuit breaker
     connected_at: datetime | None = None
     protected_until: datetime | None = None

@@ -34,7 +34,6 @@ from emulator.ecs_state import (
     arn,
     checked_tags,
     client_error,
-    definition_name,
     find_cluster,
     find_task,
     here,
@@ -89,6 +88,7 @@ class Launch:
     exec_enabled: bool = False
     service: str | None = None
     deployment: str | None = None
+    balanced: bool = False
 
     def demand(self) -> Demand:
         return demand_of(self.definition, self.overrides, self.constraints)
@@ -126,9 +126,13 @@ def check_strategy(cluster: Cluster, providers: dict[str, Provider], strategy: l
         )
     if sum(item.get("base", 0) > 0 for item in strategy) > 1:
         raise invalid("Only one capacity provider in a strategy can have a base defined.")
-    # A strategy of one provider without any figure counts as weight 1 on AWS's console only; the API takes 0.
-    if strategy and not any(item.get("weight", 0) > 0 for item in strategy):
+    if strategy and not any(weight(item, strategy) > 0 for item in strategy):
         raise invalid("The specified capacity provider strategy has no capacity provider with a weight above 0.")
+
+
+def weight(item: Item, strategy: list[Item]) -> int:
+    """A provider's weight: 0 unless it is given, but a strategy of one provider needs no figure."""
+    return int(item.get("weight", 1 if len(strategy) == 1 else 0))
 
 
 def check_network(definition: Item, network: Item | None, fargate: bool) -> None:
@@ -190,7 +194,9 @@ def _check_overrides(definition: Item, overrides: Item) -> None:
     names = {container["name"] for container in definition["containerDefinitions"]}
     for change in overrides.get("containerOverrides") or []:
         if change.get("name") not in names:
-            raise invalid(f"Override for container named {change.get('name')} is not a container in the TaskDefinition.")
+            raise invalid(
+                f"Override for container named {change.get('name')} is not a container in the TaskDefinition."
+            )
         for requirement in change.get("resourceRequirements") or []:
             if requirement.get("type") == "GPU":
                 try:
@@ -206,9 +212,13 @@ def _check_run(params: Params) -> None:
     if not 1 <= count <= 10:
         raise invalid("Invalid count: count must be between 1 and 10.")
     if params.get("launchType") and params.get("capacityProviderStrategy"):
-        raise invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+        raise invalid(
+            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again."
+        )
     if params.get("launchType") not in (None, "EC2", "FARGATE", "EXTERNAL"):
-        raise invalid(f"The launch type {params['launchType']} is not supported here; use a capacity provider strategy.")
+        raise invalid(
+            f"The launch type {params['launchType']} is not supported here; use a capacity provider strategy."
+        )
     _check_common(params)
     if len(params.get("clientToken") or "") > 64:
         raise invalid("clientToken can be up to 64 characters long.")
@@ -248,6 +258,7 @@ def make(world: World, region: str, cluster: Cluster, launch: Launch, launch_typ
         exec_enabled=launch.exec_enabled,
         service=launch.service,
         deployment=launch.deployment,
+        balanced=launch.balanced,
     )
     cluster.tasks[task.id] = task
     return task
@@ -383,18 +394,26 @@ def shares(strategy: list[Item], count: int, present: Counter[str] | None = None
     for _ in range(count):
         base = next((one for one in strategy if counts[short(one["capacityProvider"])] < one.get("base", 0)), None)
         if base is None:
-            weighted = [one for one in strategy if one.get("weight", 0) > 0]
+            weighted = [one for one in strategy if weight(one, strategy) > 0]
             base = min(
                 weighted,
                 key=lambda one: (
-                    (counts[short(one["capacityProvider"])] - one.get("base", 0) + 1) / one["weight"],
-                    -one["weight"],
+                    (counts[short(one["capacityProvider"])] - one.get("base", 0) + 1) / weight(one, strategy),
+                    -weight(one, strategy),
                 ),
             )
         name = short(base["capacityProvider"])
         counts[name] += 1
         chosen.append(name)
     return chosen
+
+
+def _freed(world: World, task: Task) -> None:
+    if task.last == "STOPPED":
+        place_waiting(world, task.region, ecs_life.cluster_of(world, task))
+
+
+ecs_life.CHANGED.append(_freed)
 
 
 # ------------------------------------------------------------------------------------------------ operations
@@ -453,7 +472,9 @@ def run_task(call: Call) -> Params:
     definition = ecs_definitions.runnable(call, params.get("taskDefinition") or "")
     strategy = strategy_of(params, cluster)
     check_strategy(cluster, here(call).providers, strategy)
-    fargate = params.get("launchType") == "FARGATE" or any(short(one["capacityProvider"]) in FARGATE for one in strategy)
+    fargate = params.get("launchType") == "FARGATE" or any(
+        short(one["capacityProvider"]) in FARGATE for one in strategy
+    )
     check_compatible(definition, "FARGATE" if fargate else "EC2")
     check_network(definition, params.get("networkConfiguration"), fargate)
     check_subnets(call.region, params.get("networkConfiguration"))
@@ -704,8 +725,10 @@ def execute_command(call: Call) -> Params:
             "again."
         )
     container = next(one for one in task.containers if one["name"] == name)
-    if not _exec_reachable(call, task, container):
-        raise AwsError("TargetNotConnectedException", "The execute command failed due to an internal error. Try again later.")
+    if not _exec_reachable(container):
+        raise AwsError(
+            "TargetNotConnectedException", "The execute command failed due to an internal error. Try again later."
+        )
     session = f"ecs-execute-command-{new_id()[:17]}"
     return {
         "clusterArn": cluster.arn,
@@ -721,9 +744,9 @@ def execute_command(call: Call) -> Params:
     }
 
 
-def _exec_reachable(call: Call, task: Task, container: Item) -> bool:
+def _exec_reachable(container: Item) -> bool:
     agents = container.get("managedAgents") or [{}]
-    return container["lastStatus"] == "RUNNING" and agents[0].get("lastStatus") == "RUNNING"
+    return bool(container["lastStatus"] == "RUNNING" and agents[0].get("lastStatus") == "RUNNING")
 
 
 @on("ecs", "UpdateTaskProtection", "GetTaskProtection")
@@ -740,7 +763,9 @@ def task_protection(call: Call) -> Params:
             continue
         if call.operation == "UpdateTaskProtection":
             minutes = params.get("expiresInMinutes") or 120
-            task.protected_until = stamp(call.world) + timedelta(minutes=minutes) if params["protectionEnabled"] else None
+            task.protected_until = (
+                stamp(call.world) + timedelta(minutes=minutes) if params["protectionEnabled"] else None
+            )
         until = task.protected_until
         shown: Item = {"taskArn": task.arn, "protectionEnabled": bool(until and until > stamp(call.world))}
         if shown["protectionEnabled"]:
@@ -765,8 +790,3 @@ def statistics(cluster: Cluster) -> dict[str, Any]:
         elif task.last in ("PROVISIONING", "PENDING", "ACTIVATING"):
             counts[f"pending{kind}TasksCount"] += 1
     return counts
-
-
-def in_use(cluster: Cluster, name: str) -> bool:
-    """Does a task of the cluster still hold this definition?"""
-    return any(definition_name(task.definition) == name for task in cluster.active_tasks())

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from emulator.faults import ConnectionCut, Fault
+from emulator.rules import AwsError
 from emulator.wire import Emulator
 from emulator.world import Clock
+
+Json = dict[str, Any]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave together
     emulator: Emulator
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         if self.path.startswith("/_emulator/"):
             return self._control(body)
         url = f"http://{self.headers.get('Host', '127.0.0.1')}{self.path}"
@@ -27,33 +38,51 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, content = self.emulator.handle(self.command, url, self.headers, body)
         except ConnectionCut:
             self.close_connection = True
-            self.connection.close()
             return None
         self._send(status, headers, content)
         return None
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _serve  # noqa: N815
 
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers
+            pass
+        return b"".join(parts)
+
     def _control(self, body: bytes) -> None:
-        """Our own side door: the calls seen so far, faults on request, and the account's settings."""
-        if self.path == "/_emulator/faults":
-            self.emulator.faults.planned.append(Fault(**json.loads(body)))
-            self._send(204, {}, b"")
-        elif self.path == "/_emulator/calls":
-            self._send(200, {"Content-Type": "application/json"}, json.dumps(self.emulator.calls).encode())
-        elif self.path == "/_emulator/settings":
-            for name, value in json.loads(body).items():
-                setattr(self.emulator.world.settings, name, value)
-            self._send(204, {}, b"")
-        else:
-            self._send(404, {}, b"")
+        """Our own side door; see DOORS."""
+        door = DOORS.get((self.command, self.path.partition("?")[0]))
+        if door is None:
+            known = ", ".join(f"{method} {path}" for method, path in DOORS)
+            return self._json(404, {"error": f"no such door; there are {known}"})
+        try:
+            given = json.loads(body or b"{}")
+            with self.emulator._lock:
+                self.emulator.world.advance()
+                return self._json(200, door(self.emulator, given))
+        except AwsError as error:
+            return self._json(error.status, {"error": f"{error.code}: {error.message}"})
+        except (ValueError, TypeError, KeyError) as error:
+            return self._json(400, {"error": f"{type(error).__name__}: {error}"})
+
+    def _json(self, status: int, answer: Any) -> None:
+        self._send(status, {"Content-Type": "application/json"}, json.dumps(answer, default=str).encode())
 
     def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)
+        length = str(len(content))
         for name, value in headers.items():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+            if name.lower() == "content-length" and self.command == "HEAD":
+                length = value  # of what a GET would bring
+            elif name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", length)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
@@ -62,13 +91,79 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+# --- the side door: what no AWS API does, but a rehearsal needs
+
+
+def _plan_fault(emulator: Emulator, given: Json) -> Json:
+    emulator.faults.planned.append(Fault(**given))
+    return {}
+
+
+def _drop_faults(emulator: Emulator, given: Json) -> Json:
+    emulator.faults.planned.clear()
+    return {}
+
+
+def _drop_calls(emulator: Emulator, given: Json) -> Json:
+    emulator.calls.clear()
+    return {}
+
+
+def _set_settings(emulator: Emulator, given: Json) -> Json:
+    settings = emulator.world.settings
+    known = {field.name for field in fields(settings)}
+    if unknown := given.keys() - known:
+        raise ValueError(f"no such setting: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    for name, value in given.items():
+        setattr(settings, name, value)
+    return asdict(settings)
+
+
+def _push_image(emulator: Emulator, given: Json) -> Json:
+    from emulator import others
+
+    region = given.get("region", "us-east-1")
+    return {"digest": others.put_image(emulator.world, region, given["repository"], given.get("tag", "latest"))}
+
+
+def _finish_handshakes(emulator: Emulator, given: Json) -> Json:
+    from emulator import connections
+
+    return {"available": connections.finish_handshakes(emulator.world, given.get("arn"))}
+
+
+def _issue_certificate(emulator: Emulator, given: Json) -> Json:
+    from emulator import dns
+
+    dns.issue(emulator.world, given["arn"].split(":")[3], given["arn"])
+    return {}
+
+
+#: method and path -> what is done: the calls seen so far, faults, the account's settings, and what people do by hand
+DOORS: dict[tuple[str, str], Callable[[Emulator, Json], Any]] = {
+    ("GET", "/_emulator/calls"): lambda emulator, given: emulator.calls,
+    ("DELETE", "/_emulator/calls"): _drop_calls,
+    ("GET", "/_emulator/faults"): lambda emulator, given: [asdict(fault) for fault in emulator.faults.planned],
+    ("POST", "/_emulator/faults"): _plan_fault,
+    ("DELETE", "/_emulator/faults"): _drop_faults,
+    ("GET", "/_emulator/settings"): lambda emulator, given: asdict(emulator.world.settings),
+    ("POST", "/_emulator/settings"): _set_settings,
+    ("GET", "/_emulator/time"): lambda emulator, given: {
+        "now": emulator.world.now(),
+        "scale": emulator.world.clock.scale,
+    },
+    ("POST", "/_emulator/images"): _push_image,
+    ("POST", "/_emulator/connections"): _finish_handshakes,
+    ("POST", "/_emulator/certificates"): _issue_certificate,
+}
+
+
 @contextmanager
 def serve(port: int = 0, time_scale: float = 0.0) -> Iterator[tuple[str, Emulator]]:
     """An emulator on a port of 127.0.0.1 (0: a free one), for as long as the block lasts: its URL and itself."""
     emulator = Emulator(Clock(time_scale))
     handler = type("Handler", (_Handler,), {"emulator": emulator})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", port), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

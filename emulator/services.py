@@ -7,7 +7,7 @@ from typing import Any
 
 MODULES = (
     *("ec2", "autoscaling", "iam", "ecs", "efs", "elbv2", "elbv2_groups", "elbv2_balancers", "elbv2_listeners", "logs"),
-    *("others", "quotas", "pricing"),
+    *("others", "quotas", "pricing", "dns"),
 )
 
 

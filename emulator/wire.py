@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import os
 import re
 import threading
 import traceback
 import uuid
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
+from xml.sax.saxutils import escape
 
 import boto3
 import cbor2
+from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError, ConnectionClosedError, ParamValidationError
 from botocore.session import Session as BotocoreSession
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.exceptions import ServiceException
+from moto.core.exceptions import _RESTError as MotoError
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
@@ -44,6 +50,7 @@ SERVICES = {
 CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 STUBBER = BotocoreStubber()
 STUBBER.enabled = True
+warnings.filterwarnings("ignore", message=r".*does not match an error shape.*")  # AWS's common errors are in no model
 
 
 class Emulator:
@@ -65,29 +72,37 @@ class Emulator:
         request = Request.from_primitives(method, url, headers, body)
         scope = _credential_scope(request.headers.get("Authorization", ""))
         service = SERVICES.get(scope[1], scope[1])
+        moto = functools.partial(_moto, scope[0])
         with self._lock:
-            self.world.advance()
             try:
                 operation, protocol, params = _decode(service, request)
             except LookupError:
-                return _pass_through(service, scope[0], request)
-            call = Call(self.world, service, operation, params, scope[0], ACCOUNT, functools.partial(_moto, scope[0]))
-            try:
-                self.faults.before(service, operation)
-                result = self._run(call)
-                self.faults.after(service, operation)
-            except AwsError as error:
-                self.calls.append((service, operation, error.code))
-                return _encode_error(service, operation, protocol, error)
-            except ConnectionCut:
-                self.calls.append((service, operation, "cut"))
-                raise
-            except Exception as error:  # a fault of the emulator's own: told to the caller, and shown
-                traceback.print_exc()
-                self.calls.append((service, operation, "InternalFailure"))
-                return _encode_error(service, operation, protocol, AwsError("InternalFailure", repr(error), 500))
-            self.calls.append((service, operation, ""))
-            return _encode(service, operation, protocol, result)
+                operation, protocol, params = request.method, "moto's own", {}
+            call = Call(self.world, service, operation, params, scope[0], ACCOUNT, moto)
+            return self._answer(call, protocol, request)
+
+    def _answer(self, call: Call, protocol: str, request: Request) -> Answer:
+        outcome, decoded = "", protocol != "moto's own"
+        encode_error = functools.partial(_encode_error, call.service, call.operation, protocol)
+        try:
+            self.world.advance()
+            self.faults.before(call)
+            result = self._run(call) if decoded else {}
+            passed = None if decoded else _pass_through(call.service, call.region, request)
+            self.faults.after(call)
+            return passed or _encode(call.service, call.operation, protocol, result)
+        except AwsError as error:
+            outcome = error.code
+            return encode_error(error)
+        except ConnectionCut:
+            outcome = "cut"
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of the emulator's own: told to the caller, and shown
+            traceback.print_exc()
+            outcome = "InternalFailure"
+            return encode_error(AwsError("InternalFailure", repr(error), 500))
+        finally:
+            self.calls.append((call.service, call.operation, outcome))
 
     def _run(self, call: Call) -> dict[str, Any]:
         call._next = [*rules.HANDLERS[call.service, call.operation], _ask_moto]
@@ -97,7 +112,13 @@ class Emulator:
             told = error.response["Error"]
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
             extra = {k: v for k, v in error.response.items() if k not in ("Error", "ResponseMetadata", "message")}
+            if told["Code"] == "404" and told.get("Message") == "Not yet implemented":
+                raise _not_imitated(call) from error
             raise AwsError(told["Code"], told.get("Message", ""), status, **extra) from error
+        except MotoError as error:  # from one of moto's backends, used directly
+            raise AwsError(error.error_type, error.message, int(error.code or 400)) from error
+        except ServiceException as error:
+            raise AwsError(error.code, error.message) from error
         except ParamValidationError as error:  # moto would not even be asked: AWS refuses such a call too
             raise AwsError("ValidationException", str(error)) from error
 
@@ -108,7 +129,10 @@ def attach(session: boto3.Session, emulator: Emulator) -> Callable[[], None]:
     def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         body = request.body or b""
         body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else body.read()
-        status, headers, content = emulator.handle(request.method, request.url, request.headers, body)
+        try:
+            status, headers, content = emulator.handle(request.method, request.url, request.headers, body)
+        except ConnectionCut as error:
+            raise ConnectionClosedError(endpoint_url=request.url) from error
         return AWSResponse(request.url, status, headers, _Raw(content))
 
     session.events.register_first("before-send.*.*", send, unique_id="emulator")
@@ -168,13 +192,29 @@ def _encode(service: str, operation: str, protocol: str, result: dict[str, Any])
 
 def _encode_error(service: str, operation: str, protocol: str, error: AwsError) -> Answer:
     if protocol == "cbor":
-        return error.status, _cbor_headers(), cbor2.dumps({"__type": error.code, "message": error.message})
+        return error.status, _cbor_error_headers(error), cbor2.dumps({"__type": error.code, "message": error.message})
+    if protocol == "moto's own":
+        return _undecoded_error(service, error)
     model = get_service_model(service)
     serializer = get_serializer_class(service, protocol)
     answer = serializer(model.operation_model(operation), SerializationContext(str(uuid.uuid4()))).serialize(error)
     if error.status != 400:
         answer["status_code"] = error.status
     return _answer(answer)
+
+
+def _cbor_error_headers(error: AwsError) -> dict[str, str]:
+    """CloudWatch's errors bear the code that they had in its older protocol; elsewhere the header is not looked at."""
+    return {**_cbor_headers(), "x-amzn-query-error": f"{error.code};{'Sender' if error.status < 500 else 'Receiver'}"}
+
+
+def _undecoded_error(service: str, error: AwsError) -> Answer:
+    """An error outside of every model: as S3 words it, or as JSON for a service that botocore does not know."""
+    if service == "s3":
+        told = f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
+        return error.status, {"Content-Type": "application/xml"}, told.encode()
+    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code}
+    return error.status, headers, json.dumps({"__type": error.code, "message": error.message}).encode()
 
 
 def _cbor_headers() -> dict[str, str]:
@@ -184,6 +224,8 @@ def _cbor_headers() -> dict[str, str]:
 def _answer(answer: Any) -> Answer:
     body = answer["body"]
     headers = {name: str(value) for name, value in answer["headers"].items()}
+    if headers.get("Content-Type") == "text":  # the serializer's word for JSON of a service that speaks CBOR too
+        headers["Content-Type"] = "application/x-amz-json-1.1"
     headers.setdefault("x-amzn-RequestId", str(uuid.uuid4()))
     headers["Date"] = datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
     return int(answer["status_code"]), headers, body.encode() if isinstance(body, str) else body
@@ -196,7 +238,11 @@ def _pass_through(service: str, region: str, request: Request) -> Answer:
         url += "?" + request.query_string.decode()
     passed = AWSPreparedRequest(request.method, url, request.headers, request.data, False)
     answer = STUBBER.process_request(passed)
-    status, headers, body = answer or (501, {}, "")
+    if answer is None:
+        raise AwsError(
+            "NotImplemented", f"the emulator does not imitate {service} {request.method} {request.path}", 501
+        )
+    status, headers, body = answer
     return int(status), {k: str(v) for k, v in headers.items()}, body.encode() if isinstance(body, str) else body
 
 
@@ -208,8 +254,12 @@ def _ask_moto(call: Call) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = getattr(client, name)(**call.params)
     except NotImplementedError as error:
-        raise AwsError("NotImplemented", f"the emulator does not imitate {call.service} {call.operation}", 501) from error
+        raise _not_imitated(call) from error
     return answer
+
+
+def _not_imitated(call: Call) -> AwsError:
+    return AwsError("NotImplemented", f"the emulator does not imitate {call.service} {call.operation}", 501)
 
 
 @functools.cache
@@ -231,8 +281,16 @@ def _moto_session() -> boto3.Session:
     core.set_config_variable("region", "us-east-1")
     session = boto3.Session(botocore_session=core)
     session.events.register_first("before-send.*.*", _to_moto, unique_id="moto")
+    # what boto3 does to please its user would be done twice: once here, once in the user's own client
+    session.events.unregister("after-call.iam", handlers.json_decode_policies)
+    session.events.unregister("after-call.ec2.GetConsoleOutput", handlers.decode_console_output)
+    session.events.unregister("before-parameter-build.ec2.RunInstances", handlers.base64_encode_user_data)
     return session
 
 
-def _to_moto(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-    return STUBBER(event_name, request)
+def _to_moto(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    """moto's answer; a service that it does not have must not be looked for on the real AWS."""
+    answer = STUBBER(event_name, request)
+    if answer is None:
+        raise NotImplementedError(request.url)
+    return answer

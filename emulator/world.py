@@ -72,6 +72,8 @@ class Settings:
     service_linked_roles: bool = True
     #: extra seconds for which a network interface lingers after its owner is gone
     lingering_interfaces: float = 0.0
+    #: how many tasks of one cluster may wait in PROVISIONING for managed scaling; one more is a ClientException
+    provisioning_tasks: int = 500
     #: Regions in which AWS Backup is missing: EFS refuses a backup policy there
     regions_without_backup: list[str] = field(default_factory=list)
 

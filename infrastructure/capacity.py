@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from aws import Problem, accepted, client, code, insist, message, missing, name, only, ours, tag_filters, tags, wait
-from console import say
+from console import NEW, say
 from constants import (
     CAPACITY_PROVIDER,
     CAPACITY_TYPE,
@@ -212,7 +212,7 @@ def _make_auto_scaling_group(network: Network) -> dict[str, Any]:
         f"{MIN_INSTANCES} to {MAX_INSTANCES} {INSTANCE_TYPE}",
     )
     found = wait(f"Auto Scaling group {HOSTS}", find_group, lambda: "AWS does not list it")
-    return found or {"AutoScalingGroupARN": "(new)", "Instances": []}
+    return found or {"AutoScalingGroupARN": NEW, "Instances": []}
 
 
 def find_group() -> dict[str, Any] | None:
@@ -297,7 +297,7 @@ def put_providers(providers: list[str], strategy: list[dict[str, Any]]) -> None:
     """Say which providers the cluster has. The whole list is replaced, a while after the call."""
     ecs = client("ecs")
     found = cluster.find()
-    if found and (set(found["capacityProviders"]), found["defaultCapacityProviderStrategy"]) == (
+    if found and (set(found.get("capacityProviders", [])), found.get("defaultCapacityProviderStrategy", [])) == (
         set(providers),
         strategy,
     ):

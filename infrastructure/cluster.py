@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html
 from typing import Any
 
 from aws import Problem, accepted, client, insist, ours, tags, wait
-from console import say
+from console import NEW, say
 from constants import CLUSTER_NAME, CLUSTER_TAG, CONTAINER_INSIGHTS
 
 #: what AWS says while an earlier change of the cluster is going on
@@ -32,7 +32,7 @@ def create() -> str:
         )
         say("created", f"cluster {CLUSTER_NAME}")
         cluster = wait(f"cluster {CLUSTER_NAME} to be ACTIVE", find, status_in_words) or {
-            "clusterArn": "(new)",
+            "clusterArn": NEW,
             "settings": settings,
         }
     if cluster.get("settings") != settings:

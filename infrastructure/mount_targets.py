@@ -8,13 +8,10 @@ from typing import Any
 
 from aws import accepted, client, insist, missing, wait
 from console import say
-from constants import FILE_SYSTEM_ID
+from constants import EFS_DNS_SECONDS, FILE_SYSTEM_ID
 from infrastructure import file_system, security_groups
 from infrastructure.network import Network
 from infrastructure.security_groups import SecurityGroups
-
-#: how long a new mount target's DNS name takes: https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
-DNS_SECONDS = 90
 
 
 def create(file_system_id: str, network: Network, groups: SecurityGroups) -> list[str]:
@@ -26,10 +23,9 @@ def create(file_system_id: str, network: Network, groups: SecurityGroups) -> lis
     present = {target["SubnetId"]: target for target in describe(file_system_id)}
     zones = {target["AvailabilityZoneName"] for target in present.values()}
     made = []
-    for subnet in client("ec2").describe_subnets(SubnetIds=network.subnet_ids)["Subnets"]:
-        subnet_id = subnet["SubnetId"]
-        if subnet["AvailabilityZone"] in zones:
-            say("found", f"mount target in {subnet['AvailabilityZone']}")
+    for subnet_id, zone in network.zones.items():
+        if zone in zones:
+            say("found", f"mount target in {zone}")
             if not FILE_SYSTEM_ID and subnet_id in present:
                 allow_nfs(present[subnet_id], groups)
             continue
@@ -40,7 +36,7 @@ def create(file_system_id: str, network: Network, groups: SecurityGroups) -> lis
             "MountTargetConflict",
         )
         if created:
-            say("created", f"mount target in {subnet['AvailabilityZone']}", subnet_id)
+            say("created", f"mount target in {zone}", subnet_id)
             made.append(subnet_id)
     return made
 
@@ -72,9 +68,11 @@ def wait_ready(file_system_id: str, made: list[str]) -> None:
         lambda: all(state == "available" for state in states().values()),
         lambda: ", ".join(f"{target} is {state}" for target, state in states().items()),
     )
-    if made:
-        ready = time.monotonic() + DNS_SECONDS
-        wait("the mount targets' DNS names", lambda: time.monotonic() >= ready, lambda: "", seconds=DNS_SECONDS + 60)
+    if made:  # https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
+        ready = time.monotonic() + EFS_DNS_SECONDS
+        wait(
+            "the mount targets' DNS names", lambda: time.monotonic() >= ready, lambda: "", seconds=EFS_DNS_SECONDS + 60
+        )
 
 
 def delete() -> None:

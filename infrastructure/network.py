@@ -16,33 +16,41 @@ from constants import PUBLIC_SUBNET_CIDRS, SUBNET_IDS, VPC_CIDR, VPC_ID
 @dataclass
 class Network:
     vpc_id: str
-    subnet_ids: list[str]
+    zones: dict[str, str]  # subnet id -> Availability Zone
+
+    @property
+    def subnet_ids(self) -> list[str]:
+        return list(self.zones)
 
 
 def create(zones: list[str]) -> Network:
     """Make or complete the VPC, its internet gateway, route table and public subnets. Free; takes about 20 seconds."""
     if VPC_ID:
         say("found", f"VPC {VPC_ID}", "adopted, left as it is")
-        return Network(VPC_ID, SUBNET_IDS)
+        return adopted()
     vpc_id = create_vpc()
     gateway_id = create_internet_gateway(vpc_id)
     route_table_id = create_route_table(vpc_id, gateway_id)
-    subnet_ids = [
-        create_subnet(vpc_id, number, block, zone, route_table_id)
-        for number, (block, zone) in enumerate(zip(PUBLIC_SUBNET_CIDRS, zones, strict=False), 1)
-    ]
-    return Network(vpc_id, subnet_ids)
+    blocks = enumerate(zip(PUBLIC_SUBNET_CIDRS, zones, strict=False), 1)
+    subnets = [create_subnet(vpc_id, number, block, zone, route_table_id) for number, (block, zone) in blocks]
+    return Network(vpc_id, dict(subnets))
 
 
 def find() -> Network | None:
     """The network that `create` made or adopted, or None."""
     if VPC_ID:
-        return Network(VPC_ID, SUBNET_IDS)
+        return adopted()
     vpc = find_vpc()
     if not vpc:
         return None
     subnets = client("ec2").describe_subnets(Filters=tag_filters())["Subnets"]
-    return Network(vpc["VpcId"], [subnet["SubnetId"] for subnet in sorted(subnets, key=lambda s: s["CidrBlock"])])
+    return Network(vpc["VpcId"], {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets})
+
+
+def adopted() -> Network:
+    """The VPC and the subnets that the settings name."""
+    subnets = client("ec2").describe_subnets(SubnetIds=SUBNET_IDS)["Subnets"]
+    return Network(VPC_ID, {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets})
 
 
 def delete() -> None:
@@ -207,8 +215,8 @@ def create_route_table(vpc_id: str, gateway_id: str) -> str:
     return str(table_id)
 
 
-def create_subnet(vpc_id: str, number: int, block: str, zone: str, route_table_id: str) -> str:
-    """A public subnet: what starts in it gets a public address, and the route table leads out."""
+def create_subnet(vpc_id: str, number: int, block: str, zone: str, route_table_id: str) -> tuple[str, str]:
+    """A public subnet, and its zone: what starts in it gets a public address, and the route table leads out."""
     ec2 = client("ec2")
 
     def find_all() -> list[dict[str, Any]]:
@@ -247,7 +255,7 @@ def create_subnet(vpc_id: str, number: int, block: str, zone: str, route_table_i
             "Resource.AlreadyAssociated",
         )
         say("updated", f"subnet {subnet_id}", f"routes of {route_table_id}")
-    return str(subnet_id)
+    return subnet_id, subnet["AvailabilityZone"]
 
 
 def _make_subnet(vpc_id: str, number: int, block: str, zone: str) -> dict[str, Any] | None:

@@ -1,0 +1,160 @@
+"""What is in the emulated account: every resource by a name that does not change from run to run, with its properties.
+
+For the rehearsal's count and for tests that compare two accounts. It asks through boto3, as a user would.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Client = Callable[[str], Any]
+
+#: ids and other words that AWS chooses, and times: no part of what a user asked for
+CHOSEN = re.compile(
+    r"\b(?:vpc|subnet|igw|rtb|rtbassoc|sg|sgr|eni|i|lt|nat|eipalloc|acl|ami|dopt|fs|fsap|fsmt|vol|r|eipassoc|eni-attach)"
+    r"-[0-9a-f]{8,}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+)
+VOLATILE = re.compile(
+    r"time|date|address|dns|uniqueid|roleid|profileid|createdby|registeredby|number|latest|default|revision|versionnumber"
+    r"|size|creationtoken|requestid|ipaddress|statistics|state$|lifecycle|attachmentsstatus|associationid|storedbytes",
+    re.IGNORECASE,
+)
+
+
+def resources(client: Client) -> dict[str, Any]:
+    """Every resource that a user can make or pay for: kind and name -> properties without ids and times."""
+    found: dict[str, Any] = {}
+    for kind, name, properties in _walk(client):
+        key = f"{kind} {name}"
+        while key in found:  # a second one of the same name is a difference
+            key += " (again)"
+        found[key] = properties
+    names = {properties["_id"]: key for key, properties in found.items() if properties.get("_id")}
+    return {key: _plain({k: v for k, v in value.items() if k != "_id"}, names) for key, value in found.items()}
+
+
+def _walk(client: Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    yield from _network(client("ec2"))
+    yield from _instances(client("ec2"), client("autoscaling"))
+    yield from _roles(client("iam"))
+    yield from _file_systems(client("efs"))
+    yield from _clusters(client("ecs"))
+    for group in client("logs").describe_log_groups()["logGroups"]:
+        yield "log group", group["logGroupName"], {"retention": group.get("retentionInDays")}
+
+
+def _network(ec2: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    lists = {
+        ("VPC", "VpcId"): ec2.describe_vpcs()["Vpcs"],
+        ("subnet", "SubnetId"): ec2.describe_subnets()["Subnets"],
+        ("internet gateway", "InternetGatewayId"): ec2.describe_internet_gateways()["InternetGateways"],
+        ("route table", "RouteTableId"): ec2.describe_route_tables()["RouteTables"],
+        ("security group", "GroupId"): ec2.describe_security_groups()["SecurityGroups"],
+        ("NAT gateway", "NatGatewayId"): _alive(ec2.describe_nat_gateways()["NatGateways"]),
+        ("Elastic IP", "AllocationId"): ec2.describe_addresses()["Addresses"],
+        ("launch template", "LaunchTemplateId"): ec2.describe_launch_templates()["LaunchTemplates"],
+    }
+    for (kind, key), items in lists.items():
+        for item in items:
+            yield kind, _named(item) or item.get("GroupName") or "unnamed", {"_id": item[key], **item}
+    for template in lists["launch template", "LaunchTemplateId"]:
+        name = template["LaunchTemplateName"]
+        versions = ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=["$Latest"])
+        yield "launch template data", name, versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    for item in ec2.describe_network_interfaces()["NetworkInterfaces"]:
+        groups = [group["GroupId"] for group in item.get("Groups", [])]
+        yield (
+            "network interface",
+            item.get("Description") or "of a host",
+            {"groups": groups, "subnet": item["SubnetId"]},
+        )
+
+
+def _alive(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in items if item["State"] not in ("deleted", "failed")]
+
+
+def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for reservation in ec2.describe_instances()["Reservations"]:
+        for instance in reservation["Instances"]:
+            if instance["State"]["Name"] != "terminated":
+                kept = ("InstanceType", "SubnetId", "Tags", "SecurityGroups")
+                yield "instance", _named(instance), {key: instance.get(key) for key in kept}
+    for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
+        kept = (
+            "MinSize",
+            "MaxSize",
+            "DesiredCapacity",
+            "VPCZoneIdentifier",
+            "NewInstancesProtectedFromScaleIn",
+            "Tags",
+        )
+        yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in kept}
+
+
+def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for role in iam.list_roles()["Roles"]:
+        name = role["RoleName"]
+        if role["Path"].startswith("/aws-service-role/"):
+            continue
+        inline = {
+            policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        }
+        attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        trust = role["AssumeRolePolicyDocument"]
+        tags = iam.list_role_tags(RoleName=name)["Tags"]
+        yield "role", name, {"trust": trust, "inline": inline, "attached": attached, "tags": tags}
+    for profile in iam.list_instance_profiles()["InstanceProfiles"]:
+        roles = [role["RoleName"] for role in profile["Roles"]]
+        yield "instance profile", profile["InstanceProfileName"], {"roles": roles}
+
+
+def _file_systems(efs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for system in efs.describe_file_systems()["FileSystems"]:
+        system_id = system["FileSystemId"]
+        yield "file system", _named(system), {"_id": system_id, **system}
+        for target in efs.describe_mount_targets(FileSystemId=system_id)["MountTargets"]:
+            groups = efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"])["SecurityGroups"]
+            yield "mount target", target["AvailabilityZoneName"], {"groups": groups, "subnet": target["SubnetId"]}
+        for point in efs.describe_access_points(FileSystemId=system_id)["AccessPoints"]:
+            yield "access point", _named(point), point
+
+
+def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for arn in ecs.list_clusters()["clusterArns"]:
+        [cluster] = ecs.describe_clusters(clusters=[arn], include=["TAGS", "SETTINGS"])["clusters"]
+        if cluster["status"] == "INACTIVE":
+            continue
+        kept = ("settings", "capacityProviders", "defaultCapacityProviderStrategy", "tags")
+        yield "cluster", cluster["clusterName"], {key: cluster.get(key) for key in kept}
+        for task in ecs.list_tasks(cluster=arn)["taskArns"]:
+            [described] = ecs.describe_tasks(cluster=arn, tasks=[task])["tasks"]
+            yield "task", described["taskDefinitionArn"].rsplit("/", 1)[-1], {"launchType": described.get("launchType")}
+        for service in ecs.list_services(cluster=arn)["serviceArns"]:
+            yield "service", service.rsplit("/", 1)[-1], {}
+    for provider in ecs.describe_capacity_providers()["capacityProviders"]:
+        if provider["name"] not in ("FARGATE", "FARGATE_SPOT") and provider["status"] != "INACTIVE":
+            yield "capacity provider", provider["name"], {"group": provider.get("autoScalingGroupProvider")}
+    for arn in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]:
+        described = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+        yield "task definition", arn.rsplit("/", 1)[-1], {"containers": described["containerDefinitions"]}
+
+
+def _named(item: dict[str, Any]) -> str:
+    tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags") or []}
+    return tags.get("Name") or item.get("LaunchTemplateName") or ""
+
+
+def _plain(properties: Any, names: dict[str, str]) -> Any:
+    """Ids become the names of what they mean, lists are sorted, and what changes from run to run is left out."""
+    if isinstance(properties, dict):
+        return {key: _plain(value, names) for key, value in properties.items() if not VOLATILE.search(key)}
+    if isinstance(properties, list):
+        return sorted((_plain(item, names) for item in properties), key=lambda item: json.dumps(item, default=str))
+    if isinstance(properties, str):
+        return CHOSEN.sub(lambda match: names.get(match[0], "(id)"), properties)
+    return properties

@@ -1,0 +1,203 @@
+"""The runbook in one process: each script is run as its user runs it, against an emulator with a clock of its own.
+
+Time is AWS's own, but no one waits for it: a script that sleeps moves the emulator's clock instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import os
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import botocore.loaders
+import botocore.session
+import pytest
+from emulator.account import resources
+from emulator.wire import Emulator, attach
+from emulator.world import VirtualClock
+
+ROOT = Path(__file__).parent.parent
+OURS = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
+READS = ("Describe", "Get", "List", "AssumeRole")
+
+
+class Killed(BaseException):
+    """The process dies here: no `except` of the product sees it."""
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+class FakeTime:
+    """What the product takes for `time`: the emulator's clock."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.monotonic = clock.now
+        self.sleep = clock.sleep
+        self.time = clock.now
+
+
+@dataclass
+class Runbook:
+    """Runs scripts by their file name: `runbook.run("stop_task.py", "--all", MAX_INSTANCES="2")`."""
+
+    emulator: Emulator
+    settings: dict[str, str] = field(default_factory=dict)
+    #: called with "before" and "after" around each AWS call of a script
+    watch: Callable[[str], None] = lambda when: None
+
+    def run(self, script: str, *flags: str, **settings: str) -> Ran:
+        out, err = io.StringIO(), io.StringIO()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "ENV_FILE": "/dev/null",
+            "AWS_ACCESS_KEY_ID": "emulator",
+            "AWS_SECRET_ACCESS_KEY": "emulator",
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **self.settings,
+            **settings,
+        }
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            for name in list(os.environ):
+                patch.delenv(name)
+            for name, value in environment.items():
+                if value != "(unset)":
+                    patch.setenv(name, value)
+            patch.setattr(sys, "argv", [script, *flags])
+            patch.setattr(botocore.loaders, "create_loader", _shared_loader)
+            code = self._execute(script, patch)
+        return Ran(code, out.getvalue(), err.getvalue())
+
+    def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
+        for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+            del sys.modules[name]
+        import aws
+        import console
+
+        def session(*args: Any, **kwargs: Any) -> boto3.Session:
+            made = boto3.Session(*args, **kwargs)
+            attach(made, self.emulator)
+            return made
+
+        patch.setattr(aws, "boto3", SimpleNamespace(Session=session))
+        fake: Any = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
+        patch.setattr(aws, "time", fake)
+        patch.setattr(console, "time", fake)
+        import infrastructure.mount_targets
+
+        patch.setattr(infrastructure.mount_targets, "time", fake)
+        patch.setattr(self.emulator, "handle", functools.partial(self._handle, type(self.emulator).handle))
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as end:
+            return int(end.code or 0) if isinstance(end.code, int | None) else 1
+        return 0
+
+    def _handle(self, handle: Callable[..., Any], method: str, url: str, headers: Any, body: bytes) -> Any:
+        self.watch("before")
+        answer = handle(self.emulator, method, url, headers, body)
+        self.watch("after")
+        return answer
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of the emulated account, for looking at it and for changing it behind the scripts' back."""
+        return _client(self.emulator, service)
+
+    def account(self) -> dict[str, Any]:
+        """Everything in the account but what it always has, by name, without ids and times."""
+        return resources(self.aws)
+
+    def settle(self, seconds: float = 600) -> None:
+        """Let AWS finish what it is doing."""
+        clock = self.emulator.world.clock
+        assert isinstance(clock, VirtualClock)
+        for _ in range(20):
+            clock.sleep(seconds / 20)
+            self.aws("sts").get_caller_identity()
+
+    def changes(self, since: int) -> list[str]:
+        """The changing calls since the emulator's call of this number, as service:operation."""
+        calls = self.emulator.calls[since:]
+        return [f"{service}:{operation}" for service, operation, _ in calls if not operation.startswith(READS)]
+
+
+@functools.cache
+def _loader() -> Any:
+    return botocore.loaders.Loader()
+
+
+def _shared_loader(*_: Any, **__: Any) -> Any:
+    """AWS's service models are read once for all tests, and not once for each script."""
+    return _loader()
+
+
+_clients: dict[tuple[int, str], Any] = {}
+
+
+def _client(emulator: Emulator, service: str) -> Any:
+    if (id(emulator), service) not in _clients:
+        session = boto3.Session("emulator", "emulator", region_name="us-east-1")
+        session._session.register_component("data_loader", _loader())
+        attach(session, emulator)
+        _clients[id(emulator), service] = session.client(service)
+    return _clients[id(emulator), service]
+
+
+GPU = {
+    "CLUSTER_NAME": "gpu",
+    "IMAGE": "nvidia/cuda:12.8.1-base-ubuntu24.04",
+    "COMMAND": "sh -c 'nvidia-smi; sleep infinity'",
+    "EFS_DELETION_POLICY": "Delete",
+}
+FARGATE = {
+    "CLUSTER_NAME": "api",
+    "LAUNCH_TYPE": "FARGATE",
+    "GPU_COUNT": "0",
+    "TASK_CPU": "256",
+    "TASK_MEMORY": "512",
+    "CONTAINER_PORTS": "9090",
+    "ALLOWED_CIDR": "203.0.113.7/32",
+    "IMAGE": "public.ecr.aws/j6h6k0h7/ml/sd-apiserver:latest",
+    "EFS_VOLUMES": "data:/var/data",
+    "EFS_DELETION_POLICY": "Delete",
+}
+
+
+@pytest.fixture
+def runbook() -> Iterator[Runbook]:
+    """A GPU cluster's settings, and a new AWS account."""
+    yield Runbook(Emulator(VirtualClock()), dict(GPU))
+    _clients.clear()
+
+
+@pytest.fixture
+def fargate(runbook: Runbook) -> Runbook:
+    """The API server's settings, and a new AWS account."""
+    runbook.settings = dict(FARGATE)
+    return runbook

@@ -1,0 +1,136 @@
+"""Every changing script may die at any call, and be run again, or be undone: the account is as if it had not died.
+
+A death before call k leaves AWS as the last changing call before k left it; so a death right after each changing call,
+and one before the first call, are all the states there are. Each is tried in a fork of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import FARGATE, GPU, READS, Killed, Ran, Runbook
+
+#: script -> what a user has run before it
+BEFORE = {
+    "create_cluster.py": (),
+    "register_task_definition.py": ("create_cluster.py",),
+    "run_task.py": ("create_cluster.py", "register_task_definition.py"),
+    "stop_task.py --all": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
+    "delete_cluster.py --yes": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
+}
+
+
+def run(runbook: Runbook, command: str) -> Ran:
+    script, *flags = command.split()
+    return runbook.run(script, *flags)
+
+
+def in_fork(look: Callable[[], Any]) -> Any:
+    """What `look` answers in a copy of this process and its AWS; here nothing changes."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            answer = json.dumps(look(), default=str).encode()
+        except BaseException as error:  # told to the parent, which fails the test with it
+            answer = json.dumps(f"{type(error).__name__}: {error}").encode()
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(answer)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    return json.loads(told)
+
+
+def end_of(runbook: Runbook, command: str) -> Callable[[], Any]:
+    """Run a command to its end: the account afterwards, or what the command said when it failed."""
+
+    def look() -> Any:
+        ran = run(runbook, command)
+        if ran.code:
+            return f"{command} ended with {ran.code}: {ran.err[-1500:]}"
+        runbook.settle()
+        return runbook.account()
+
+    return look
+
+
+def die_everywhere(runbook: Runbook, command: str, afterwards: Callable[[], Any]) -> dict[str, Any]:
+    """Let the command die before its first call and after each changing one: what `afterwards` answered each time."""
+    answers: dict[str, Any] = {}
+    dying = False
+
+    def dead() -> Any:
+        nonlocal dying
+        dying = True
+        runbook.watch = lambda when: None
+        raise Killed
+
+    def watch(when: str) -> None:
+        service, operation, _ = runbook.emulator.calls[-1] if runbook.emulator.calls[start:] else ("", "the start", "")
+        if when == "before" and answers:
+            return
+        if when == "after" and operation.startswith(READS):
+            return
+        point = f"call {len(runbook.emulator.calls) - start} {service} {operation}"
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            nonlocal pipe_of_child
+            pipe_of_child = writer
+            dead()
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            answers[point] = json.loads(pipe.read())
+        os.waitpid(child, 0)
+
+    pipe_of_child = -1
+    start = len(runbook.emulator.calls)
+    runbook.watch = watch
+    try:
+        ran = run(runbook, command)
+        assert ran.code == 0, ran.err
+    except Killed:
+        try:
+            answer = json.dumps(afterwards(), default=str)
+        except BaseException as error:  # as above
+            answer = json.dumps(f"{type(error).__name__}: {error}")
+        with os.fdopen(pipe_of_child, "w") as told:
+            told.write(answer)
+        os._exit(0)
+    return answers
+
+
+def differences(expected: Any, found: Any) -> list[str]:
+    """What is not as it should be, by the names of the resources."""
+    if isinstance(found, str):
+        return [found]
+    keys = sorted(expected.keys() | found.keys())
+    return [f"{key}: {expected.get(key)} != {found.get(key)}" for key in keys if expected.get(key) != found.get(key)]
+
+
+@pytest.mark.parametrize("settings", [GPU, FARGATE], ids=["gpu", "fargate"])
+@pytest.mark.parametrize("command", BEFORE, ids=lambda command: command.split(".")[0])
+@pytest.mark.parametrize("then", ["again", "delete"])
+def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(
+    runbook: Runbook, command: str, settings: dict[str, str], then: str
+) -> None:
+    if command.startswith("delete") and then == "delete":
+        then = "again"
+    runbook.settings = dict(settings)
+    empty = json.loads(json.dumps(runbook.account(), default=str))
+    for earlier in BEFORE[command]:
+        assert run(runbook, earlier).code == 0
+    expected = in_fork(end_of(runbook, command)) if then == "again" else empty
+    afterwards = end_of(runbook, command if then == "again" else "delete_cluster.py --yes")
+    answers = die_everywhere(runbook, command, afterwards)
+    wrong = {point: found for point, answer in answers.items() if (found := differences(expected, answer))}
+    assert not wrong, json.dumps(wrong, indent=1)[:4000]
+    assert len(answers) > 1
