@@ -132,12 +132,15 @@ def wait(what: str, look: Callable[[], T | None], why: Callable[[], str], second
         return None
     limit = seconds or WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
-    progress = None
+    looks = 0
     while not (answer := look()):
         if time.monotonic() >= deadline:
             raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}")
-        progress = progress or console.Progress(what, limit)
-        progress.show()
+        looks += 1
+        if looks == 2:  # most things are there at the second look
+            progress = console.Progress(what, limit)
+        elif looks > 2:
+            progress.show()
         time.sleep(POLL_SECONDS)
     return answer
 

@@ -230,8 +230,9 @@ AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", words(pattern(r"[a-z]{2}[
 EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume))
 # An existing file system to use; empty: one is made.
 FILE_SYSTEM_ID = setting("FILE_SYSTEM_ID", "", pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True))
-# User and group that own the files on EFS, whatever user the container runs as.
+# User id that owns the files on EFS, whatever user the container runs as.
 EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295))
+# Group id that owns them.
 EFS_GID = setting("EFS_GID", "0", whole(0, 4294967295))
 # generalPurpose, or maxIO (previous generation, not with elastic). It can't be changed later.
 EFS_PERFORMANCE_MODE = setting("EFS_PERFORMANCE_MODE", "generalPurpose", one_of("generalPurpose", "maxIO"))
@@ -244,8 +245,9 @@ EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", 
 TASK_FAMILY = setting("TASK_FAMILY", "", pattern(r"[\w-]{1,255}", "a family name", or_empty=True)) or CLUSTER_NAME
 # Container image, with its tag or digest.
 IMAGE = setting("IMAGE", "nvidia/cuda:12.8.1-base-ubuntu24.04", image)
-# Entry point and command of the container, as in a shell; empty: the image's own.
+# Entry point of the container, as in a shell; empty: the image's own.
 ENTRY_POINT = setting("ENTRY_POINT", "", shell_words)
+# Command of the container, as in a shell; empty: the image's own.
 COMMAND = setting("COMMAND", "", shell_words)
 # Environment of the container: NAME=value,NAME=value. Not for secrets.
 CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", pairs)
@@ -265,13 +267,16 @@ TASK_MEMORY = setting("TASK_MEMORY", "", whole(128, 4194304, or_empty=True))
 SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=True)) or (
     0 if LAUNCH_TYPE == "FARGATE" else TASK_MEMORY // 4 or (1024 if GPU_COUNT else 0)
 )
-# Existing roles to use; empty: they are made.
 ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of a role", or_empty=True)
+# An existing role with which ECS starts the task (pulls the image, writes logs); empty: one is made.
 TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN)
+# An existing role for the container itself; empty: one is made.
 TASK_ROLE_ARN = setting("TASK_ROLE_ARN", "", ROLE_ARN)
-# What the task's own role may use, by name: S3 buckets, DynamoDB tables, SQS queues.
+# S3 buckets that the container may read and write, by name.
 TASK_S3_BUCKETS = setting("TASK_S3_BUCKETS", "", words(pattern(r"[a-z0-9.-]{3,63}", "a list of bucket names")))
+# DynamoDB tables that it may read and write, by name.
 TASK_DYNAMODB_TABLES = setting("TASK_DYNAMODB_TABLES", "", words(pattern(r"[\w.-]{3,255}", "a list of table names")))
+# SQS queues that it may send to and receive from, by name.
 TASK_SQS_QUEUES = setting("TASK_SQS_QUEUES", "", words(pattern(r"[\w.-]{1,80}", "a list of queue names")))
 # Days for which the container's logs are kept.
 LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))

@@ -14,7 +14,7 @@ from typing import Any
 
 import aws
 import console
-from aws import Problem
+from aws import Problem, pause
 from console import say
 from constants import CLUSTER_NAME, EFS_DELETION_POLICY, FILE_SYSTEM_ID
 from infrastructure import (
@@ -32,7 +32,7 @@ from infrastructure import (
 
 def delete_cluster(yes: bool = False) -> dict[str, Any]:
     """Ask for the slow deletions first; each step waits only for what it needs."""
-    listed = inventory()
+    listed = settled_inventory()
     confirm(listed, yes)
     tasks.delete()
     capacity.delete()
@@ -58,6 +58,15 @@ def delete_cluster(yes: bool = False) -> dict[str, Any]:
     }
 
 
+def settled_inventory() -> list[str]:
+    """The inventory, once two looks agree: AWS does not list at once what an interrupted run has just made."""
+    found, before = inventory(), None
+    while found != before and not console.dry_run:
+        pause()
+        found, before = inventory(), found
+    return found
+
+
 def inventory() -> list[str]:
     """Ask each service's own Describe what still bears our tag or name; what is kept on purpose is not in it."""
     parts = (tasks, capacity, mount_targets, security_groups, network, cluster, log_group, roles, file_system)
@@ -68,11 +77,8 @@ def confirm(listed: list[str], yes: bool) -> None:
     """Show what will go; go on only when the cluster's name has been typed, or --yes was given."""
     for item in listed:
         print(f"  {item}", file=sys.stderr)
-    system = file_system.find()
-    if system:
-        size = system["SizeInBytes"]["Value"] / 2**30
-        fate = "goes with its data" if EFS_DELETION_POLICY == "Delete" else "is kept"
-        print(f"  file system {system['FileSystemId']}, {size:.2f} GiB: {fate}", file=sys.stderr)
+    if EFS_DELETION_POLICY == "Retain" and (system := file_system.find()):
+        print(f"  kept: file system {system['FileSystemId']}, {file_system.gib(system)}", file=sys.stderr)
     if yes or console.dry_run or not listed:
         return
     if not sys.stdin.isatty():

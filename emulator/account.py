@@ -28,7 +28,7 @@ def resources(client: Client) -> dict[str, Any]:
     """Every resource that a user can make or pay for: kind and name -> properties without ids and times."""
     found: dict[str, Any] = {}
     for kind, name, properties in _walk(client):
-        key = f"{kind} {name}"
+        key = CHOSEN.sub("(id)", f"{kind} {name}")
         while key in found:  # a second one of the same name is a difference
             key += " (again)"
         found[key] = properties

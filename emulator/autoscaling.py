@@ -14,7 +14,7 @@ from emulator import autoscaling_groups as engine
 from emulator import ec2_instances, ec2_templates
 from emulator.autoscaling_groups import ENDING, LAUNCHING, WAITING, Group, Item, Member, groups, stamp, wake
 from emulator.ec2_region import backend_of, find_subnet, pattern
-from emulator.rules import SENTENCES, AwsError, Call, on
+from emulator.rules import SENTENCES, AwsError, Call, held, on
 from emulator.world import ACCOUNT, World
 
 __all__ = [
@@ -42,6 +42,7 @@ SENTENCES.update(
         "asg-015": "Launch configurations can not be created any more.",
     }
 )
+held("asg-012", "faults: ResourceContention on request")
 
 
 # What ECS asks of its groups.
@@ -882,7 +883,7 @@ def start_instance_refresh(call: Call) -> Item:
     if launch_template or mixed:
         group.launch_template, group.mixed = launch_template, mixed
     preferences = call.params.get("Preferences") or {}
-    refresh = {
+    refresh: Item = {
         "InstanceRefreshId": str(uuid.uuid4()),
         "AutoScalingGroupName": group.name,
         "Status": "Pending",

@@ -222,10 +222,9 @@ def members_in(group: Group, subnet_id: str) -> int:
 
 
 def launch_template_of(group: Group) -> Item:
-    if group.mixed:
-        specification: Item = group.mixed["LaunchTemplate"]["LaunchTemplateSpecification"]
-        return specification
-    return group.launch_template or {}
+    """Which template the group launches from; it shows id and name, a launch names one of them."""
+    template = group.mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if group.mixed else group.launch_template
+    return {name: value for name, value in (template or {}).items() if name != "LaunchTemplateName"}
 
 
 def choices(group: Group) -> list[Item]:

@@ -310,7 +310,7 @@ def _submit(call: Call, comment: str | None = None) -> Params:
         "SubmittedAt": call.world.timestamp(),
         **({"Comment": comment} if comment else {}),
     }
-    _changes(call.world)[shown["Id"]] = shown
+    _changes(call.world)[str(shown["Id"])] = shown
     call.world.after(SYNCING, shown.update, {"Status": "INSYNC"})
     return dict(shown)
 

@@ -12,16 +12,17 @@ from emulator import ec2_interfaces, ec2_network
 from emulator.ec2_region import (
     Item,
     backend_of,
+    by_keys,
     drop_tags,
     find_subnet,
     hide,
-    matches,
     new_id,
     not_found,
     once,
     page,
     region_of,
     remember,
+    select,
     set_tags,
     specified_tags,
     tags_of,
@@ -115,16 +116,8 @@ def describe_addresses(call: Call) -> Item:
         "private-ip-address": "PrivateIpAddress",
         "public-ip": "PublicIp",
     }
-    items = []
-    for address in found:
-        item = address_shown(call.region, address)
-
-        def value(name: str, item: Item = item) -> Any:
-            return item.get(names[name], []) if name in names else None
-
-        if matches(params.get("Filters"), value, item["Tags"]):
-            items.append(item)
-    return {"Addresses": items}
+    items = (address_shown(call.region, one) for one in found)
+    return {"Addresses": select(items, params.get("Filters"), by_keys(names))}
 
 
 @on("ec2", "ReleaseAddress", rules="ec2-010")
@@ -319,14 +312,6 @@ def describe_nat_gateways(call: Call) -> Item:
     wanted = call.params.get("NatGatewayIds")
     found = [find_nat(call.world, call.region, one) for one in wanted] if wanted else list(gateways.values())
     names = {"nat-gateway-id": "NatGatewayId", "state": "State", "subnet-id": "SubnetId", "vpc-id": "VpcId"}
-    items = []
-    for nat in found:
-        item = nat_shown(call.region, nat)
-
-        def value(name: str, item: Item = item) -> Any:
-            return item[names[name]] if name in names else None
-
-        if matches(call.params.get("Filter"), value, item["Tags"]):
-            items.append(item)
+    items = select((nat_shown(call.region, one) for one in found), call.params.get("Filter"), by_keys(names))
     items, token = page(items, call.params)
     return {"NatGateways": items, **({"NextToken": token} if token else {})}

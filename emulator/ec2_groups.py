@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/deleting-security-groups.html
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from typing import Any
@@ -15,6 +16,7 @@ from emulator import ec2_interfaces
 from emulator.ec2_region import (
     Item,
     backend_of,
+    by_keys,
     drop_tags,
     find_group,
     find_vpc,
@@ -22,6 +24,7 @@ from emulator.ec2_region import (
     matches,
     page,
     region_of,
+    select,
     set_tags,
     specified_tags,
     tags_of,
@@ -304,15 +307,7 @@ def describe_security_group_rules(call: Call) -> Item:
                 raise rule_not_found(one)
         rules = [by_id[one] for one in wanted]
     names = {"group-id": "GroupId", "security-group-rule-id": "SecurityGroupRuleId"}
-    items = []
-    for rule in rules:
-        item = rule_shown(call.region, rule)
-
-        def value(name: str, item: Item = item) -> Any:
-            return item[names[name]] if name in names else None
-
-        if matches(call.params.get("Filters"), value, item["Tags"]):
-            items.append(item)
+    items = select((rule_shown(call.region, one) for one in rules), call.params.get("Filters"), by_keys(names))
     items, token = page(items, call.params)
     return {"SecurityGroupRules": items, **({"NextToken": token} if token else {})}
 
@@ -474,14 +469,12 @@ def describe_security_groups(call: Call) -> Item:
         for name in names:
             if not any(group.name == name for group in found):
                 raise AwsError("InvalidGroup.NotFound", f"The security group '{name}' does not exist")
-    items = []
-    for group in found:
-
-        def value(name: str, group: Any = group) -> Any:
-            return group_value(group, name)
-
-        if matches(params.get("Filters"), value, tags_of(call.region, group.id)):
-            items.append(group_shown(call.region, group))
+    filters = params.get("Filters")
+    items = [
+        group_shown(call.region, group)
+        for group in found
+        if matches(filters, functools.partial(group_value, group), tags_of(call.region, group.id))
+    ]
     items, token = page(items, params)
     return {"SecurityGroups": items, **({"NextToken": token} if token else {})}
 

@@ -17,13 +17,13 @@ from emulator.ec2_region import (
     drop_tags,
     find_group,
     find_subnet,
-    matches,
     new_id,
     not_found,
     once,
     page,
     region_of,
     remember,
+    select,
     set_tags,
     specified_tags,
     tags_of,
@@ -283,11 +283,8 @@ def describe_network_interfaces(call: Call) -> Item:
     """All interfaces, those of other services too; an unknown id is an error, a filter that fits nothing is not."""
     wanted = call.params.get("NetworkInterfaceIds")
     found = [find_interface(call.region, one) for one in wanted] if wanted else interfaces(call.region)
-    items = []
-    for interface in found:
-        item = shown(call.region, interface)
-        if matches(call.params.get("Filters"), lambda name, item=item: filter_value(item, name), item["TagSet"]):
-            items.append(item)
+    shown_all = (shown(call.region, one) for one in found)
+    items = select(shown_all, call.params.get("Filters"), filter_value, "TagSet")
     items, token = page(items, call.params)
     return {"NetworkInterfaces": items, **({"NextToken": token} if token else {})}
 

@@ -12,14 +12,15 @@ from emulator import ec2_interfaces
 from emulator.ec2_region import (
     Item,
     backend_of,
+    by_keys,
     drop_tags,
     find_subnet,
     find_vpc,
     hide,
-    matches,
     not_found,
     page,
     region_of,
+    select,
     unseen,
 )
 from emulator.rules import SENTENCES, AwsError, Call, on
@@ -542,11 +543,7 @@ def describe_tags(call: Call) -> Item:
         kind = KINDS.get(identifier.split("-")[0], "")
         for key, value in tags.items():
             row = {"ResourceId": identifier, "ResourceType": kind, "Key": key, "Value": value}
-
-            def found(name: str, row: Item = row) -> Any:
-                return row[names[name]] if name in names else None
-
-            if matches(call.params.get("Filters"), found, [{"Key": key, "Value": value}]):
-                items.append(row)
-    items, token = page(items, call.params)
+            items.append({**row, "Tags": [{"Key": key, "Value": value}]})
+    found = select(items, call.params.get("Filters"), by_keys(names))
+    items, token = page([{key: one[key] for key in names.values()} for one in found], call.params)
     return {"Tags": items, **({"NextToken": token} if token else {})}

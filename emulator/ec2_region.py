@@ -165,6 +165,24 @@ def matches(filters: list[Item] | None, values: Callable[[str], Any], tags: list
     return True
 
 
+def select(
+    items: Iterable[Item], filters: list[Item] | None, value: Callable[[Item, str], Any], tags: str = "Tags"
+) -> list[Item]:
+    """Those of the shown things that pass the filters; `value(item, filter name)` as in `matches`."""
+    if not filters:
+        return list(items)
+    return [one for one in items if matches(filters, functools.partial(value, one), one.get(tags) or [])]
+
+
+def by_keys(keys: dict[str, str]) -> Callable[[Item, str], Any]:
+    """Values of filters that are plain keys of what is shown; a key that is missing there fits nothing."""
+
+    def value(item: Item, name: str) -> Any:
+        return item.get(keys[name], []) if name in keys else None
+
+    return value
+
+
 def text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 

@@ -13,13 +13,13 @@ from emulator.ec2_region import (
     backend_of,
     find_group,
     hide,
-    matches,
     new_id,
     not_found,
     once,
     page,
     region_of,
     remember,
+    select,
 )
 from emulator.rules import AwsError, Call, on
 from emulator.world import ACCOUNT, World
@@ -125,15 +125,10 @@ def describe_instances(call: Call) -> Item:
     found = [known(world, region, one) for one in wanted] if wanted else seen(world, region)
     reservations: dict[str, Item] = {}
     found, token = page(found, params)
-    for one in found:
-        item = shown(world, region, one)
-
-        def value(name: str, item: Item = item) -> Any:
-            return filter_value(item, name)
-
-        if matches(params.get("Filters"), value, item["Tags"]):
-            place = {"ReservationId": one["reservation"], "OwnerId": ACCOUNT, "Groups": [], "Instances": []}
-            reservations.setdefault(one["reservation"], place)["Instances"].append(item)
+    for item in select((shown(world, region, one) for one in found), params.get("Filters"), filter_value):
+        number = region_of(world, region).instances[item["InstanceId"]]["reservation"]
+        place = {"ReservationId": number, "OwnerId": ACCOUNT, "Groups": [], "Instances": []}
+        reservations.setdefault(number, place)["Instances"].append(item)
     return {"Reservations": list(reservations.values()), **({"NextToken": token} if token else {})}
 
 
@@ -160,9 +155,8 @@ def describe_instance_status(call: Call) -> Item:
             "SystemStatus": status,
             "AttachedEbsStatus": status,
         }
-        if matches(params.get("Filters"), lambda key, item=item: status_value(item, key), []):  # type: ignore[misc]
-            items.append(item)
-    items, token = page(items, params)
+        items.append(item)
+    items, token = page(select(items, params.get("Filters"), status_value), params)
     return {"InstanceStatuses": items, **({"NextToken": token} if token else {})}
 
 

@@ -10,15 +10,16 @@ from typing import Any
 
 from emulator.ec2_region import (
     Item,
+    by_keys,
     drop_tags,
     hide,
-    matches,
     new_id,
     not_found,
     once,
     page,
     region_of,
     remember,
+    select,
     set_tags,
     specified_tags,
     tags_of,
@@ -133,10 +134,10 @@ def create_launch_template(call: Call) -> Item:
         )
     if not params.get("LaunchTemplateData"):
         raise AwsError("MissingParameter", "The request must contain the parameter LaunchTemplateData")
-    if known := once(world, region, "CreateLaunchTemplate", params):
-        if known in region_of(world, region).templates:
-            return {"LaunchTemplate": shown(region, region_of(world, region).templates[known])}
-    if any(one["LaunchTemplateName"] == name for one in region_of(world, region).templates.values()):
+    templates = region_of(world, region).templates
+    if known := templates.get(once(world, region, "CreateLaunchTemplate", params) or ""):
+        return {"LaunchTemplate": shown(region, known)}
+    if any(one["LaunchTemplateName"] == name for one in templates.values()):
         raise AwsError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
     template: Item = {
         "LaunchTemplateId": new_id("lt"),
@@ -148,7 +149,7 @@ def create_launch_template(call: Call) -> Item:
     }
     add_version(world, template, params["LaunchTemplateData"], params.get("VersionDescription"))
     identifier = template["LaunchTemplateId"]
-    region_of(world, region).templates[identifier] = template
+    templates[identifier] = template
     set_tags(region, identifier, specified_tags(params, "launch-template"))
     remember(world, region, "CreateLaunchTemplate", params, identifier)
     hide(world, region, identifier)
@@ -219,13 +220,8 @@ def describe_launch_templates(call: Call) -> Item:
         found = [find(call.world, call.region, {"LaunchTemplateName": one}) for one in names]
     else:
         found = [one for key, one in region.templates.items() if key not in region.hidden]
-
-    def value(template: Item, name: str) -> Any:
-        keys = {"create-time": "CreateTime", "launch-template-name": "LaunchTemplateName"}
-        return template[keys[name]] if name in keys else None
-
-    items = [shown(call.region, template) for template in found]
-    items = [one for one in items if matches(call.params.get("Filters"), lambda n, o=one: value(o, n), one["Tags"])]
+    keys = {"create-time": "CreateTime", "launch-template-name": "LaunchTemplateName"}
+    items = select((shown(call.region, one) for one in found), call.params.get("Filters"), by_keys(keys))
     items, token = page(items, call.params, 200)
     return {"LaunchTemplates": items, **({"NextToken": token} if token else {})}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,8 +17,10 @@ from typing import Any
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 from moto.utilities.utils import load_resource
 
-from emulator.ec2_region import Item, matches, not_found, page
+from emulator.ec2_region import Item, by_keys, not_found, page, select
 from emulator.rules import AwsError, Call, on
+
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
 
 ECS_OWNER = "591542846629"
 
@@ -69,12 +72,8 @@ def describe_instance_types(call: Call) -> Item:
         raise AwsError(
             "InvalidInstanceType", f"The following supplied instance types do not exist: [{', '.join(unknown)}]"
         )
-    filters = call.params.get("Filters")
-    items = []
-    for name in wanted or sorted(here):
-        item = INSTANCE_TYPES.get(name)
-        if item is not None and matches(filters, lambda key, item=item: type_value(item, key), []):
-            items.append(item)
+    found = [INSTANCE_TYPES[name] for name in wanted or sorted(here) if name in INSTANCE_TYPES]
+    items = select(found, call.params.get("Filters"), type_value)
     items, token = page(items, call.params, 100)
     return {"InstanceTypes": items, **({"NextToken": token} if token else {})}
 
@@ -98,27 +97,29 @@ def describe_instance_type_offerings(call: Call) -> Item:
     kind = call.params.get("LocationType") or "region"
     rows = INSTANCE_TYPE_OFFERINGS.get(kind, {}).get(call.region, [])
     names = {"instance-type": "InstanceType", "location": "Location"}
-    filters = call.params.get("Filters")
-    items = [
-        {key: row[key] for key in ("InstanceType", "LocationType", "Location")}
-        for row in rows
-        if matches(filters, lambda name, row=row: row[names[name]] if name in names else None, [])
-    ]
+    rows = [{key: row[key] for key in ("InstanceType", "LocationType", "Location")} for row in rows]
+    items = select(rows, call.params.get("Filters"), by_keys(names))
     items, token = page(items, call.params)
     return {"InstanceTypeOfferings": items, **({"NextToken": token} if token else {})}
 
 
 @functools.cache
 def images(region: str) -> dict[str, Item]:
-    """The public images of a region, as describe_images shows them: those that moto knows, and that SSM names."""
+    """The public images of a region, as describe_images shows them."""
+    return {image_id: image_shown(row) for image_id, row in image_rows(region).items()}
+
+
+@functools.cache
+def image_rows(region: str) -> dict[str, Item]:
+    """Those images that moto knows, and those that SSM's public parameters name besides."""
     rows: list[Item] = list(load_resource("ec2/resources/amis.json"))
     for folder in ("latest_amis", "ecs/optimized_amis"):
         with contextlib.suppress(FileNotFoundError):
             rows += load_resource(f"ec2/resources/{folder}/{region}.json")
-    found = {row["ami_id"]: image_shown(row) for row in rows}
+    found = {row["ami_id"]: row for row in rows}
     with contextlib.suppress(FileNotFoundError):
         for row in named_by_ssm(load_resource(f"ssm/resources/ecs/optimized_amis/{region}.json")):
-            found.setdefault(row["ami_id"], image_shown(row))
+            found.setdefault(row["ami_id"], row)
     return found
 
 
@@ -200,12 +201,11 @@ def find_image(region: str, image_id: str) -> Item:
 
 def ecs_image_kind(image_id: str, region: str | None = None) -> str | None:
     """Is this an ECS-optimized image: "gpu", "cpu", or None for any other image (no agent on it)?"""
-    for name in [region] if region else sorted(INSTANCE_TYPE_OFFERINGS["region"]):
-        image = images(name).get(image_id)
-        if image:
-            if "ecs" not in image["Name"].lower():
-                return None
-            return "gpu" if "-gpu-" in image["Name"] else "cpu"
+    for name in [region] if region else sorted(INSTANCE_TYPE_OFFERINGS["region"], key=lambda one: one != "us-east-1"):
+        row = image_rows(name).get(image_id)
+        if row:
+            text = str(row.get("name") or "").lower()
+            return None if "ecs" not in text else "gpu" if "-gpu-" in text else "cpu"
     return None
 
 
@@ -238,12 +238,6 @@ def describe_images(call: Call) -> Item:
     found = [find_image(call.region, one) for one in wanted] if wanted else list(images(call.region).values())
     if owners := params.get("Owners"):
         found = [one for one in found if one["OwnerId"] in owners or one["ImageOwnerAlias"] in owners]
-
-    def value(image: Item, name: str) -> Any:
-        if name in IMAGE_FILTERS:
-            return image.get(IMAGE_FILTERS[name]) or ""
-        return "gp3" if name == "block-device-mapping.volume-type" else None
-
-    items = [one for one in found if matches(params.get("Filters"), lambda name, one=one: value(one, name), [])]
+    items = select(found, params.get("Filters"), by_keys(IMAGE_FILTERS))
     items, token = page(items, params)
     return {"Images": items, **({"NextToken": token} if token else {})}

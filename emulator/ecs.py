@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from emulator import autoscaling, ecs_agent, ecs_life, ecs_services, ecs_tasks, iam, rules
+from emulator import autoscaling, ecs_agent, ecs_life, ecs_tasks, iam, rules
 from emulator.ecs_placement import RESERVED_TCP, free_cpu, free_gpus, free_memory, matches, used_ports
 from emulator.ecs_state import (
     FARGATE,
@@ -79,7 +79,7 @@ SCALING_DEFAULTS: Item = {
 
 def cluster_view(cluster: Cluster, include: list[str] | None = None) -> Item:
     """A cluster; settings, tags and so on only if they are asked for, as DescribeClusters has it."""
-    shown = ("SETTINGS", "TAGS", "CONFIGURATIONS", "ATTACHMENTS") if include is None else include
+    shown = ("SETTINGS", "TAGS", "CONFIGURATIONS", "ATTACHMENTS") if include is None else tuple(include)
     counts = ecs_tasks.statistics(cluster)
     active = [service for service in cluster.services.values() if service.status == "ACTIVE"]
     view: Item = {
@@ -228,7 +228,7 @@ def update_cluster(call: Call) -> Params:
 @on("ecs", "DeleteCluster", rules="ecs-014 ecs-015")
 def delete_cluster(call: Call) -> Params:
     cluster = find_cluster(call, active=False)
-    if cluster.attachments_status == "UPDATE_IN_PROGRESS" or cluster.status == "PROVISIONING":
+    if cluster.attachments_status == "UPDATE_IN_PROGRESS":
         raise AwsError("UpdateInProgressException", "The Cluster cannot be deleted while an update is in progress.")
     if any(service.status != "INACTIVE" for service in cluster.services.values()):
         raise AwsError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")

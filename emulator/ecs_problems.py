@@ -43,7 +43,13 @@ def _statements(document: str) -> list[Item]:
 
 
 def _documents(role: Any) -> list[str]:
-    texts = [policy.document for policy in role.managed_policies.values()] + list(role.policies.values())
+    managed = [
+        version.document
+        for policy in role.managed_policies.values()
+        for version in policy.versions
+        if version.version_id == policy.default_version_id
+    ]
+    texts = [*managed, *role.policies.values()]
     return [text if isinstance(text, str) else json.dumps(text) for text in texts if text]
 
 
@@ -307,15 +313,20 @@ def volume_problem(world: World, task: Task) -> str | None:
 
 def _network_of(task: Task) -> tuple[str, list[str]]:
     """Subnet and security groups from which the task mounts: on EC2 outside awsvpc those of its instance."""
+    subnet = task.subnet if task.interface is not None else task.instance.subnet if task.instance else ""
+    return subnet or "", [group.id for group in task_groups(task)]
+
+
+def task_groups(task: Task) -> list[Any]:
+    """The security groups (moto's own) in front of a task."""
     from emulator.ec2_instances import interfaces_of
+    from emulator.ec2_region import find_group
 
     if task.interface is not None:
-        return task.subnet or "", [group["GroupId"] for group in task.interface.get("Groups", [])]
-    instance = task.instance
-    if instance is None:
-        return "", []
-    found = interfaces_of(task.region, instance.ec2_id)
-    return instance.subnet, [group.id for interface in found for group in interface.group_set]
+        return [find_group(task.region, group["GroupId"]) for group in task.interface.get("Groups", [])]
+    if task.instance is None:
+        return []
+    return [group for interface in interfaces_of(task.region, task.instance.ec2_id) for group in interface.group_set]
 
 
 def log_stream(task: Task, container: Item, runtime_id: str) -> tuple[str, str, str] | None:

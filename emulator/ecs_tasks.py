@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from emulator import ecs_definitions, ecs_life, rules
 from emulator.ecs_placement import (
@@ -780,7 +779,7 @@ def acknowledge(call: Call) -> Params:
     return {"acknowledgment": "ACK"}
 
 
-def statistics(cluster: Cluster) -> dict[str, Any]:
+def statistics(cluster: Cluster) -> Counter[str]:
     """How many tasks run and wait, by launch type."""
     counts: Counter[str] = Counter()
     for task in cluster.active_tasks():

@@ -66,7 +66,7 @@ class FileSystem:
 class MountTarget:
     shown: Params
     groups: list[str]
-    mountable: float = float("inf")  # from when on its DNS name is known
+    mountable: float  # from when on its DNS name is known
 
 
 @dataclass
@@ -254,7 +254,8 @@ def update_file_system(call: Call) -> Params:
     given, world = call.params, call.world
     found = _file_system(call, available=True)
     shown = found.shown
-    mode, before = given.get("ThroughputMode", shown["ThroughputMode"]), shown.get("ProvisionedThroughputInMibps")
+    mode: str = given.get("ThroughputMode") or shown["ThroughputMode"]
+    before = shown.get("ProvisionedThroughputInMibps")
     mibps = given.get("ProvisionedThroughputInMibps", before if mode == "provisioned" else None)
     _check_modes(shown["PerformanceMode"], mode, mibps, "AvailabilityZoneName" in shown)
     if mode == shown["ThroughputMode"] and mibps == before:
@@ -379,8 +380,9 @@ def create_mount_target(call: Call) -> Params:
         "AvailabilityZoneName": zone,
         "VpcId": subnet["VpcId"],
     }
-    target = here.targets[name] = MountTarget(shown, groups)
-    call.world.after(TARGET_CREATING, _target_available, call.world, target)
+    world = call.world
+    here.targets[name] = MountTarget(shown, groups, world.now() + world.clock.delay(TARGET_CREATING + TARGET_DNS))
+    world.after(TARGET_CREATING, _becomes, shown, "creating", "available")
     return dict(shown)
 
 
@@ -399,11 +401,6 @@ def _check_address(call: Call, subnet: Params, wanted: str | None) -> None:
     ]
     if call.moto("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
         raise AwsError("IpAddressInUse", f"The address {wanted} is in use.", 409)
-
-
-def _target_available(world: World, target: MountTarget) -> None:
-    _becomes(target.shown, "creating", "available")
-    target.mountable = world.now() + world.clock.delay(TARGET_DNS)
 
 
 @on("efs", "DescribeMountTargets")
@@ -778,16 +775,13 @@ def _resolves(here: Region, world: World, region: str, name: str, subnet_id: str
 def _lets_in(region: str, target: MountTarget, subnet_id: str, task_group_ids: list[str]) -> bool:
     """Do the mount target's groups allow TCP 2049 from one of the task's groups, or from its subnet?"""
     backend: Any = ec2_backends[ACCOUNT][region]
-    subnet = ipaddress.ip_network(backend.get_subnet(subnet_id).cidr_block)
+    subnet = ipaddress.IPv4Network(backend.get_subnet(subnet_id).cidr_block)
     for group_id in target.groups:
         group = backend.get_security_group_from_id(group_id)
         for rule in group.ingress_rules if group else []:
-            if not _covers_nfs(rule):
-                continue
-            if any(source.get("GroupId") in task_group_ids for source in rule.source_groups):
-                return True
-            blocks = [block["CidrIp"] for block in rule.ip_ranges if block.get("CidrIp")]
-            if any(subnet.subnet_of(ipaddress.ip_network(block, strict=False)) for block in blocks):  # type: ignore[arg-type]
+            block = rule.ip_range.get("CidrIp")
+            from_subnet = block and subnet.subnet_of(ipaddress.IPv4Network(block, strict=False))
+            if _covers_nfs(rule) and (from_subnet or rule.source_group.get("GroupId") in task_group_ids):
                 return True
     return False
 

@@ -336,7 +336,7 @@ def _forward(call: Call, owner: Params, action: Params) -> Params:
     if any(not 0 <= group["Weight"] <= 999 for group in weighted):
         raise invalid("The weight of a target group must be between '0' and '999' inclusive")
     stickiness = config.get("TargetGroupStickinessConfig") or {"Enabled": False}
-    shown = {key: action[key] for key in ("Type", "Order") if key in action}
+    shown: Params = {key: action[key] for key in ("Type", "Order") if key in action}
     if len(arns) == 1:
         shown["TargetGroupArn"] = arns[0]
     return {**shown, "ForwardConfig": {"TargetGroups": weighted, "TargetGroupStickinessConfig": stickiness}}
@@ -424,7 +424,7 @@ def _condition(condition: Params) -> tuple[str, list[str], Params]:
     old = field in ("host-header", "path-pattern")
     if old and condition.get("Values") and config:
         raise invalid("You cannot specify both a value list and a configuration for one condition")
-    values: list[Any] = condition.get("Values") if old and condition.get("Values") else config.get("Values") or []
+    values: list[Any] = (condition.get("Values") if old else None) or config.get("Values") or []
     texts = [value if isinstance(value, str) else value.get("Value", "") for value in values]
     regexes = config.get("RegexValues") or condition.get("RegexValues") or []
     if not texts and not regexes:

@@ -54,7 +54,7 @@ LINKED = {
     "ecs-compute.amazonaws.com": "AWSServiceRoleForECSCompute",
 }
 #: what an older account has: each made by the first use of its service
-PLANTED = tuple(LINKED)[:6] + ("backup.amazonaws.com",)
+PLANTED = (*tuple(LINKED)[:6], "backup.amazonaws.com")
 
 
 @dataclass

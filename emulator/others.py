@@ -30,7 +30,7 @@ rules.SENTENCES.update(
 )
 
 
-def ask(call: Call, service: str, operation: str, **params: Any) -> Params:
+def ask(call: Call, service: str, operation: str, /, **params: Any) -> Params:
     """The answer of another emulated service, its rules included; it raises AwsError or ClientError."""
     from emulator.wire import _ask_moto
 

@@ -169,7 +169,7 @@ def _service(call: Call) -> None:
 
 def _passes(attributes: dict[str, str], wanted: Params) -> bool:
     value = attributes.get(wanted["Field"], "" if wanted["Field"] != "productFamily" else "Compute Instance")
-    kind, text = wanted["Type"], wanted["Value"]
+    kind, text = str(wanted["Type"]), str(wanted["Value"])
     if kind in ("TERM_MATCH", "EQUALS"):
         return value.lower() == text.lower()
     if kind == "CONTAINS":

@@ -6,8 +6,9 @@ import importlib
 from typing import Any
 
 MODULES = (
-    *("ec2", "autoscaling", "iam", "ecs", "efs", "elbv2", "elbv2_groups", "elbv2_balancers", "elbv2_listeners", "logs"),
-    *("others", "quotas", "pricing", "dns"),
+    *("ec2", "autoscaling", "iam", "ecs", "ecs_services", "efs", "elbv2"),
+    *("elbv2_groups", "elbv2_balancers", "elbv2_listeners", "logs"),
+    *("others", "quotas", "pricing", "dns", "connections", "scaling", "tagging"),
 )
 
 

@@ -20,6 +20,7 @@ import boto3
 import cbor2
 from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ParamValidationError
 from botocore.session import Session as BotocoreSession
@@ -126,14 +127,14 @@ class Emulator:
 def attach(session: boto3.Session, emulator: Emulator) -> Callable[[], None]:
     """Let every client that `session` makes from now on talk to `emulator`, without HTTP. Returns the way back."""
 
-    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def send(request: Any, **_: Any) -> Any:
         body = request.body or b""
         body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else body.read()
         try:
             status, headers, content = emulator.handle(request.method, request.url, request.headers, body)
         except ConnectionCut as error:
             raise ConnectionClosedError(endpoint_url=request.url) from error
-        return AWSResponse(request.url, status, headers, _Raw(content))
+        return AWSResponse(request.url, status, HTTPHeaders.from_dict(headers), _Raw(content))
 
     session.events.register_first("before-send.*.*", send, unique_id="emulator")
     return lambda: session.events.unregister("before-send.*.*", send, unique_id="emulator")
@@ -265,12 +266,10 @@ def _not_imitated(call: Call) -> AwsError:
 @functools.cache
 def _moto(region: str, service: str) -> Any:
     """A boto3 client of bare moto, in this process."""
-    return _moto_session().client(
-        service,
-        region_name=region,
-        endpoint_url=None,
-        config=Config(retries={"mode": "standard", "total_max_attempts": 1}, ignore_configured_endpoint_urls=True),
-    )
+    retries = {"mode": "standard", "total_max_attempts": 1}
+    options: dict[str, Any] = {"retries": retries, "ignore_configured_endpoint_urls": True}
+    make: Any = _moto_session().client
+    return make(service, region_name=region, config=Config(**options))
 
 
 @functools.cache
@@ -288,7 +287,7 @@ def _moto_session() -> boto3.Session:
     return session
 
 
-def _to_moto(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+def _to_moto(event_name: str, request: Any, **_: Any) -> Any:
     """moto's answer; a service that it does not have must not be looked for on the real AWS."""
     answer = STUBBER(event_name, request)
     if answer is None:

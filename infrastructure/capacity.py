@@ -202,6 +202,7 @@ def _make_auto_scaling_group(network: Network) -> dict[str, Any]:
             "AlreadyExists",
         ),
         "Invalid IAM Instance Profile",
+        f"template name {HOSTS}, does not exist",  # a new one is not seen at once either
         "ServiceLinkedRoleFailure",
         "ResourceContention",
         seconds=PROPAGATION_SECONDS,

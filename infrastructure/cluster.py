@@ -47,8 +47,8 @@ def create() -> str:
 
 def delete() -> None:
     """AWS refuses while hosts, tasks or services are in it, or a change of it is going on."""
-    cluster = find()
-    if not cluster:
+    cluster = describe()
+    if not cluster or cluster["status"] == "INACTIVE":
         return say("already gone", f"cluster {CLUSTER_NAME}")
     if not ours(cluster.get("tags")):
         return say("kept", f"cluster {CLUSTER_NAME}", "not of this runbook")
@@ -92,5 +92,6 @@ def required() -> dict[str, Any]:
 
 
 def left_over() -> list[str]:
-    cluster = find()
-    return [f"cluster {CLUSTER_NAME}"] if cluster and ours(cluster.get("tags")) else []
+    cluster = describe()
+    there = cluster and cluster["status"] != "INACTIVE" and ours(cluster.get("tags"))
+    return [f"cluster {CLUSTER_NAME}"] if there else []

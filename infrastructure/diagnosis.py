@@ -60,6 +60,8 @@ def why_stopped(task: dict[str, Any]) -> str:
             parts.append(container["reason"])
         if parts:
             told.append(f"container {container['name']}: {', '.join(parts)}")
+    if not task.get("containers") or (not task.get("containerInstanceArn") and LAUNCH_TYPE == "EC2"):
+        told.append(f"it was never placed; now {why_waiting()}" if LAUNCH_TYPE == "EC2" else "it was never placed")
     text = "; ".join(told)
     hint = next((hint for words, hint in HINTS.items() if words in text), "")
     return f"{text}. {hint}".rstrip(". ") + "."

@@ -141,10 +141,13 @@ def delete_access_points() -> None:
     say("kept", f"file system {FILE_SYSTEM_ID}", "adopted, not ours to delete")
 
 
+def gib(system: dict[str, Any]) -> str:
+    return f"{system['SizeInBytes']['Value'] / 2**30:.2f} GiB"
+
+
 def how_to_remove(system: dict[str, Any]) -> str:
-    size = system["SizeInBytes"]["Value"] / 2**30
     return (
-        f"{size:.2f} GiB, still billed (about $0.30 per GiB and month in us-east-1); "
+        f"{gib(system)}, still billed (about $0.30 per GiB and month in us-east-1); "
         "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
     )
 
@@ -178,4 +181,4 @@ def access_points(file_system_id: str) -> dict[str, dict[str, Any]]:
 def left_over() -> list[str]:
     """A file system that should be gone; a kept one is no left-over."""
     system = None if FILE_SYSTEM_ID or EFS_DELETION_POLICY == "Retain" else find()
-    return [f"file system {system['FileSystemId']}"] if system else []
+    return [f"file system {system['FileSystemId']} with its data, {gib(system)}"] if system else []

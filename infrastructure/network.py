@@ -12,6 +12,10 @@ from aws import Problem, accepted, client, insist, only, ours, pause, tag_filter
 from console import say
 from constants import PUBLIC_SUBNET_CIDRS, SUBNET_IDS, VPC_CIDR, VPC_ID
 
+#: AWS's refusals while a network interface, or something else, is still in what is to be deleted
+IN_USE = ("DependencyViolation", "InvalidGroup.InUse")
+GATEWAY_GONE = ("InvalidInternetGatewayID.NotFound",)
+
 
 @dataclass
 class Network:
@@ -57,19 +61,36 @@ def delete() -> None:
     """Delete subnets, route table, internet gateway and VPC. AWS refuses while a network interface is left in them."""
     if VPC_ID:
         return say("kept", f"VPC {VPC_ID}", "adopted, not ours to delete")
+    return insist("the network to be free", delete_parts, *IN_USE, why=lambda: held_by("vpc-id", find_vpc_id()))
+
+
+def delete_parts() -> None:
+    """What of ours is listed now, from the inside out; AWS refuses the first that is still in use."""
     ec2 = client("ec2")
     for subnet in ec2.describe_subnets(Filters=tag_filters())["Subnets"]:
-        subnet_id = subnet["SubnetId"]
-        delete_when_free(f"subnet {subnet_id}", lambda: ec2.delete_subnet(SubnetId=subnet_id), "subnet-id", subnet_id)
+        accepted(lambda: ec2.delete_subnet(SubnetId=subnet["SubnetId"]), "InvalidSubnetID.NotFound")
+        say("deleted", f"subnet {subnet['SubnetId']}")
     for table in ec2.describe_route_tables(Filters=tag_filters())["RouteTables"]:
-        table_id = table["RouteTableId"]
-        insist(f"route table {table_id}", lambda: ec2.delete_route_table(RouteTableId=table_id), "DependencyViolation")
-        say("deleted", f"route table {table_id}")
+        accepted(lambda: ec2.delete_route_table(RouteTableId=table["RouteTableId"]), "InvalidRouteTableID.NotFound")
+        say("deleted", f"route table {table['RouteTableId']}")
     for gateway in ec2.describe_internet_gateways(Filters=tag_filters())["InternetGateways"]:
         delete_internet_gateway(gateway)
     for vpc in ec2.describe_vpcs(Filters=tag_filters())["Vpcs"]:
-        vpc_id = vpc["VpcId"]
-        delete_when_free(f"VPC {vpc_id}", lambda: ec2.delete_vpc(VpcId=vpc_id), "vpc-id", vpc_id)
+        accepted(lambda: ec2.delete_vpc(VpcId=vpc["VpcId"]), "InvalidVpcID.NotFound")
+        say("deleted", f"VPC {vpc['VpcId']}")
+
+
+def delete_internet_gateway(gateway: dict[str, Any]) -> None:
+    """AWS keeps a gateway attached while a public address is in use in the VPC, of a host or a task that is ending."""
+    ec2 = client("ec2")
+    gateway_id = gateway["InternetGatewayId"]
+    for attachment in gateway["Attachments"]:
+        detach = {"InternetGatewayId": gateway_id, "VpcId": attachment["VpcId"]}
+        accepted(
+            lambda: ec2.detach_internet_gateway(**detach), "Gateway.NotAttached", "InvalidInternetGatewayID.NotFound"
+        )
+    accepted(lambda: ec2.delete_internet_gateway(InternetGatewayId=gateway_id), "InvalidInternetGatewayID.NotFound")
+    say("deleted", f"internet gateway {gateway_id}")
 
 
 def create_once(
@@ -77,17 +98,22 @@ def create_once(
 ) -> str:
     """Make something whose create call knows neither a unique name nor a client token, and end up with one of it.
 
-    Two runs at the same moment both find none and make one each. After a pause both see both, and the lower id stays.
+    AWS may not list yet what another run, or one that was killed, has made a moment ago. After a pause every run sees
+    the same list; its first stays, and the others go. `find_all` therefore lists in one order for all.
     """
     made = make()
     pause()
-    stays = min([made, *find_all()]) if not console.dry_run else made
-    if stays != made:
-        remove(made)
-        say("found", f"{what} {stays}", "made by another run at the same moment")
-        return stays
-    say("created", f"{what} {made}")
-    return made
+    found = [made] if console.dry_run else find_all() or [made]
+    stays = found[0]
+    for other in sorted({made, *found} - {stays}):
+        accepted(lambda: remove(other), "InvalidVpcID.NotFound", "InvalidRouteTableID.NotFound", *GATEWAY_GONE)
+    say("created" if stays == made else "found", f"{what} {stays}")
+    return stays
+
+
+def find_vpc_id() -> str:
+    vpc = find_vpc()
+    return vpc["VpcId"] if vpc else ""
 
 
 def find_vpc() -> dict[str, Any] | None:
@@ -111,7 +137,7 @@ def create_vpc() -> str:
         if vpc
         else create_once(
             "VPC",
-            lambda: [found["VpcId"] for found in ec2.describe_vpcs(Filters=tag_filters("vpc"))["Vpcs"]],
+            lambda: sorted(found["VpcId"] for found in ec2.describe_vpcs(Filters=tag_filters("vpc"))["Vpcs"]),
             lambda: ec2.create_vpc(CidrBlock=VPC_CIDR, TagSpecifications=tag_specification("vpc", "vpc"))["Vpc"][
                 "VpcId"
             ],
@@ -134,17 +160,25 @@ def _state(describe: Callable[..., Any], key: str, identifier: str, items: str) 
 
 
 def create_internet_gateway(vpc_id: str) -> str:
-    """A VPC takes one gateway, so attaching decides between two runs; one that lost, or died before, is removed."""
+    """A VPC takes one gateway. Gateways of ours that are attached to nothing were left by a run that died: they go."""
     ec2 = client("ec2")
-    gateways = ec2.describe_internet_gateways(Filters=tag_filters("internet-gateway"))["InternetGateways"]
-    attached = [g["InternetGatewayId"] for g in gateways if any(a["VpcId"] == vpc_id for a in g["Attachments"])]
-    loose = sorted(g["InternetGatewayId"] for g in gateways if not g["Attachments"])
-    if not attached and not loose:
-        loose = [_make_internet_gateway()]
-        say("created", f"internet gateway {loose[0]}")
-    if not attached:
-        gateway_id = loose.pop(0)
-        won = insist(
+    gateways = find_internet_gateways(vpc_id)
+    if gateways:
+        gateway_id = gateways[0]["InternetGatewayId"]
+        say("found", f"internet gateway {gateway_id}")
+    else:
+        gateway_id = create_once(
+            "internet gateway",
+            lambda: [gateway["InternetGatewayId"] for gateway in find_internet_gateways(vpc_id)],
+            lambda: ec2.create_internet_gateway(
+                TagSpecifications=tag_specification("internet-gateway", "internet-gateway")
+            )["InternetGateway"]["InternetGatewayId"],
+            lambda gateway_id: ec2.delete_internet_gateway(InternetGatewayId=gateway_id),
+        )
+    for gateway in gateways[1:]:
+        delete_internet_gateway(gateway)
+    if not gateways or not gateways[0]["Attachments"]:
+        attached = insist(
             f"internet gateway {gateway_id}",
             lambda: accepted(
                 lambda: ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id),
@@ -153,24 +187,16 @@ def create_internet_gateway(vpc_id: str) -> str:
             "InvalidInternetGatewayID.NotFound",
             "InvalidVpcID.NotFound",
         )
-        if not won:
-            ec2.delete_internet_gateway(InternetGatewayId=gateway_id)
-            return create_internet_gateway(vpc_id)
-        say("updated", f"internet gateway {gateway_id}", f"attached to {vpc_id}")
-        attached = [gateway_id]
-    else:
-        say("found", f"internet gateway {attached[0]}")
-    for gateway_id in loose:
-        ec2.delete_internet_gateway(InternetGatewayId=gateway_id)
-        say("deleted", f"internet gateway {gateway_id}", "left over, attached to nothing")
-    return str(attached[0])
+        if attached:
+            say("updated", f"internet gateway {gateway_id}", f"attached to {vpc_id}")
+    return str(gateway_id)
 
 
-def _make_internet_gateway() -> str:
-    made: dict[str, Any] = client("ec2").create_internet_gateway(
-        TagSpecifications=tag_specification("internet-gateway", "internet-gateway")
-    )
-    return str(made["InternetGateway"]["InternetGatewayId"])
+def find_internet_gateways(vpc_id: str) -> list[dict[str, Any]]:
+    """Ours, the one that is attached to the VPC first."""
+    found = client("ec2").describe_internet_gateways(Filters=tag_filters("internet-gateway"))["InternetGateways"]
+    free = [g for g in found if not g["Attachments"] or g["Attachments"][0]["VpcId"] == vpc_id]
+    return sorted(free, key=lambda gateway: (not gateway["Attachments"], gateway["InternetGatewayId"]))
 
 
 def create_route_table(vpc_id: str, gateway_id: str) -> str:
@@ -188,7 +214,7 @@ def create_route_table(vpc_id: str, gateway_id: str) -> str:
         if table
         else create_once(
             "route table",
-            lambda: [found["RouteTableId"] for found in find_all()],
+            lambda: sorted(found["RouteTableId"] for found in find_all()),
             lambda: insist(
                 "route table",
                 lambda: ec2.create_route_table(
@@ -278,39 +304,10 @@ def _make_subnet(vpc_id: str, number: int, block: str, zone: str) -> dict[str, A
     return made[0]
 
 
-def delete_internet_gateway(gateway: dict[str, Any]) -> None:
-    """AWS keeps a gateway attached while a public address is in use in the VPC, of a host or a task that is ending."""
-    ec2 = client("ec2")
-    gateway_id = gateway["InternetGatewayId"]
-    for attachment in gateway["Attachments"]:
-        vpc_id = attachment["VpcId"]
-        insist(
-            f"internet gateway {gateway_id} to be free",
-            lambda: accepted(
-                lambda: ec2.detach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id), "Gateway.NotAttached"
-            ),
-            "DependencyViolation",
-            why=lambda: held_by("vpc-id", vpc_id),
-        )
-    accepted(lambda: ec2.delete_internet_gateway(InternetGatewayId=gateway_id), "InvalidInternetGatewayID.NotFound")
-    say("deleted", f"internet gateway {gateway_id}")
-
-
-def delete_when_free(what: str, call: Callable[[], Any], key: str, identifier: str) -> None:
-    """Delete what network interfaces hold: these linger for minutes after their owners. Names them if they stay."""
-    gone = ("InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidGroup.NotFound")
-    deleted = insist(
-        f"{what} to be free",
-        lambda: accepted(call, *gone),
-        "DependencyViolation",
-        "InvalidGroup.InUse",
-        why=lambda: held_by(key, identifier),
-    )
-    say("deleted" if deleted else "already gone", what)
-
-
 def held_by(key: str, identifier: str) -> str:
     """The network interfaces that hold something, each with the words of its owner."""
+    if not identifier:
+        return ""
     found = client("ec2").describe_network_interfaces(Filters=[{"Name": key, "Values": [identifier]}])[
         "NetworkInterfaces"
     ]
@@ -326,9 +323,12 @@ def left_over() -> list[str]:
     """What of ours EC2 still lists."""
     ec2 = client("ec2")
     lists = {
-        "VpcId": ec2.describe_vpcs(Filters=tag_filters())["Vpcs"],
-        "SubnetId": ec2.describe_subnets(Filters=tag_filters())["Subnets"],
-        "RouteTableId": ec2.describe_route_tables(Filters=tag_filters())["RouteTables"],
-        "InternetGatewayId": ec2.describe_internet_gateways(Filters=tag_filters())["InternetGateways"],
+        "VpcId": ("VPC", ec2.describe_vpcs(Filters=tag_filters())["Vpcs"]),
+        "SubnetId": ("subnet", ec2.describe_subnets(Filters=tag_filters())["Subnets"]),
+        "RouteTableId": ("route table", ec2.describe_route_tables(Filters=tag_filters())["RouteTables"]),
+        "InternetGatewayId": (
+            "internet gateway",
+            ec2.describe_internet_gateways(Filters=tag_filters())["InternetGateways"],
+        ),
     }
-    return [str(item[key]) for key, items in lists.items() for item in items if ours(item["Tags"])]
+    return [f"{kind} {item[key]}" for key, (kind, items) in lists.items() for item in items if ours(item["Tags"])]

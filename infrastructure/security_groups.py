@@ -17,7 +17,7 @@ from constants import (
     SECURITY_GROUP_IDS,
     SSH_ALLOWED_CIDR,
 )
-from infrastructure.network import Network, delete_when_free
+from infrastructure.network import IN_USE, Network, held_by
 
 #: where Docker puts a container port that asks for no host port: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
 DYNAMIC_PORTS = (32768, 65535)
@@ -63,25 +63,26 @@ def find() -> SecurityGroups:
 
 def delete() -> None:
     """First all rules, since a group that another's rule names can't go; then the groups, once their hosts are gone."""
+    insist("security groups to be free", delete_groups, *IN_USE, why=why_held)
+
+
+def delete_groups() -> None:
+    """What of ours is listed now; AWS refuses a group that a network interface still bears."""
     ec2 = client("ec2")
     groups = ec2.describe_security_groups(Filters=tag_filters())["SecurityGroups"]
     for group in groups:
+        revoke = {"GroupId": group["GroupId"], "IpPermissions": group["IpPermissions"]}
         if group["IpPermissions"]:
-            accepted(
-                lambda: ec2.revoke_security_group_ingress(
-                    GroupId=group["GroupId"], IpPermissions=group["IpPermissions"]
-                ),
-                "InvalidPermission.NotFound",
-                "InvalidGroup.NotFound",
-            )
+            gone = ("InvalidPermission.NotFound", "InvalidGroup.NotFound")
+            accepted(lambda: ec2.revoke_security_group_ingress(**revoke), *gone)
     for group in groups:
-        group_id = group["GroupId"]
-        delete_when_free(
-            f"security group {group_id} ({group['GroupName']})",
-            lambda: ec2.delete_security_group(GroupId=group_id),
-            "group-id",
-            group_id,
-        )
+        accepted(lambda: ec2.delete_security_group(GroupId=group["GroupId"]), "InvalidGroup.NotFound")
+        say("deleted", f"security group {group['GroupId']} ({group['GroupName']})")
+
+
+def why_held() -> str:
+    groups = client("ec2").describe_security_groups(Filters=tag_filters())["SecurityGroups"]
+    return "; ".join(f"{group['GroupName']} is {held_by('group-id', group['GroupId'])}" for group in groups)
 
 
 def task_rules() -> list[dict[str, Any]]:
@@ -228,4 +229,4 @@ def _source(rule: dict[str, Any]) -> str:
 
 def left_over() -> list[str]:
     found = client("ec2").describe_security_groups(Filters=tag_filters())["SecurityGroups"]
-    return [group["GroupId"] for group in found]
+    return [f"security group {group['GroupId']} ({group['GroupName']})" for group in found]

@@ -22,6 +22,7 @@ import boto3
 import botocore.loaders
 import botocore.session
 import pytest
+
 from emulator.account import resources
 from emulator.wire import Emulator, attach
 from emulator.world import VirtualClock

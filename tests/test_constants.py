@@ -15,7 +15,10 @@ MISTAKES = {
     "not a CIDR at all": ({"VPC_CIDR": "here"}, "VPC_CIDR: 'here' is not a CIDR block"),
     "CIDR with host bits": ({"ALLOWED_CIDR": "10.0.0.5/16"}, "ALLOWED_CIDR: '10.0.0.5/16' is not a CIDR block"),
     "CIDR too large": ({"VPC_CIDR": "10.0.0.0/15"}, "is outside /16 to /28"),
-    "subnet outside the VPC": ({"PUBLIC_SUBNET_CIDRS": "10.1.0.0/24"}, "10.1.0.0/24 is not inside VPC_CIDR=10.0.0.0/16"),
+    "subnet outside the VPC": (
+        {"PUBLIC_SUBNET_CIDRS": "10.1.0.0/24"},
+        "10.1.0.0/24 is not inside VPC_CIDR=10.0.0.0/16",
+    ),
     "subnets overlap": ({"PUBLIC_SUBNET_CIDRS": "10.0.0.0/24,10.0.0.0/25"}, "overlap"),
     "no subnet": ({"PUBLIC_SUBNET_CIDRS": ""}, "PUBLIC_SUBNET_CIDRS: is empty"),
     "zones do not match": ({"AVAILABILITY_ZONES": "us-east-1a,us-east-1b"}, "names 2 zones for 1"),

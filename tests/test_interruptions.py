@@ -37,7 +37,7 @@ def in_fork(look: Callable[[], Any]) -> Any:
     if child == 0:
         try:
             answer = json.dumps(look(), default=str).encode()
-        except BaseException as error:  # told to the parent, which fails the test with it
+        except BaseException as error:  # noqa: BLE001 - told to the parent, which fails the test with it
             answer = json.dumps(f"{type(error).__name__}: {error}").encode()
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(answer)
@@ -100,7 +100,7 @@ def die_everywhere(runbook: Runbook, command: str, afterwards: Callable[[], Any]
     except Killed:
         try:
             answer = json.dumps(afterwards(), default=str)
-        except BaseException as error:  # as above
+        except BaseException as error:  # noqa: BLE001 - as above
             answer = json.dumps(f"{type(error).__name__}: {error}")
         with os.fdopen(pipe_of_child, "w") as told:
             told.write(answer)

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 
-from emulator.wire import Emulator, attach
+from emulator.wire import Answer, Emulator, attach
 from emulator.world import VirtualClock
+
+
+class Current(Emulator):
+    """Passes each request to the emulator of the running test, so that a client is made once for all tests."""
+
+    emulator: Emulator
+
+    def __init__(self) -> None:
+        pass
+
+    def handle(self, method: str, url: str, headers: Any, body: bytes) -> Answer:
+        return self.emulator.handle(method, url, headers, body)
+
+
+CURRENT = Current()
+
+
+@functools.cache
+def clients() -> Callable[[str], Any]:
+    session = boto3.Session(region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y")
+    attach(session, CURRENT)
+    return functools.cache(session.client)
 
 
 @pytest.fixture
 def emulator() -> Emulator:
-    return Emulator(VirtualClock())
+    CURRENT.emulator = Emulator(VirtualClock())
+    return CURRENT.emulator
 
 
 @pytest.fixture
-def client(emulator: Emulator) -> Iterator[Callable[[str], Any]]:
-    session = boto3.Session(region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y")
-    detach = attach(session, emulator)
-    made: dict[str, Any] = {}
-
-    def make(service: str) -> Any:
-        if service not in made:
-            made[service] = session.client(service)
-        return made[service]
-
-    yield make
-    detach()
+def client(emulator: Emulator) -> Callable[[str], Any]:
+    return clients()

@@ -1,0 +1,62 @@
+"""The README's commands, run in their order on the emulator; its output blocks are what they print.
+
+python -m tests.readme     writes the outputs and the table of settings into README.md anew
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from emulator.wire import Emulator
+from emulator.world import VirtualClock
+from tests.conftest import ROOT, Runbook
+
+README = ROOT / "README.md"
+COMMAND = re.compile(r"```bash\n(?P<commands>.*?)```\n\n```text\n(?P<output>.*?)```", re.DOTALL)
+TABLE = re.compile(r"\| setting \| default \| meaning \|\n\| --- \| --- \| --- \|\n(?:\|.*\n)*")
+
+
+def played() -> str:
+    """The README with each output block replaced by what its commands print now."""
+    runbook = Runbook(Emulator(VirtualClock()))
+
+    def play(match: re.Match[str]) -> str:
+        printed = ""
+        for line in match["commands"].splitlines():
+            words = shlex.split(line)
+            if words[0] == "cp":
+                assert words[2] == ".env", line
+                runbook.settings = {"ENV_FILE": str(ROOT / words[1]), "WAIT_TIMEOUT_SECONDS": "1800"}
+                continue
+            settings = dict(word.split("=", 1) for word in words if "=" in word)
+            _, script, *flags = words[len(settings) :]
+            ran = runbook.run(script, *flags, **settings)
+            assert ran.code == 0, ran.err
+            printed += ran.err + ran.out
+        return f"```bash\n{match['commands']}```\n\n```text\n{printed}```"
+
+    return COMMAND.sub(play, TABLE.sub(lambda _: settings_table(), README.read_text()))
+
+
+def settings_table() -> str:
+    """Name, default and the comment above each setting of constants.py."""
+    rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
+    form = re.compile(r'((?:^# .*\n)+)^\w+ = \(?\s*setting\(\s*"(\w+)",\s*"([^"]*)"', re.MULTILINE)
+    for comment, name, default in form.findall((ROOT / "constants.py").read_text()):
+        meaning = " ".join(line.removeprefix("# ") for line in comment.splitlines() if not line.startswith("# --"))
+        rows.append(f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def steady(text: str) -> str:
+    """Without what differs from run to run: ids, addresses, times."""
+    text = re.sub(r"\b(vpc|subnet|igw|rtb|sg|fs|fsap|i|ami|eni)-[0-9a-f]{8,}\b", r"\1-…", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\d[ T][\d:.+]+Z?", "…", text)
+    text = re.sub(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(?!/)", "…", text)
+    return re.sub(r"GPU-[0-9a-f-]{20,}|sha256:[0-9a-f]{64}", "…", text)
+
+
+if __name__ == "__main__":
+    Path(README).write_text(played())
