@@ -33,6 +33,7 @@ SENTENCES.update(
     {
         "asg-001": "The name of a group is taken until the group is gone: AlreadyExists.",
         "asg-002": "A group is not made from a template whose instance profile EC2 does not know yet: ValidationError.",
+        "asg-003": "Who may use a launch template is not looked at: AccessDenied comes as a fault on request only.",
         "asg-006": "Without ForceDelete a group goes only when it is empty and quiet.",
         "asg-007": "ForceDelete ends all instances and hooks; the group is seen as 'Delete in progress' until they end.",
         "asg-009": "Protection can not be set on an instance that has left the group: ValidationError.",
@@ -43,6 +44,7 @@ SENTENCES.update(
     }
 )
 held("asg-012", "faults: ResourceContention on request")
+held("asg-003", "faults: AccessDenied on request")
 
 
 # What ECS asks of its groups.
@@ -149,6 +151,11 @@ def placement(call: Call) -> tuple[list[str], list[str]]:
             raise AwsError("ValidationError", error.message) from error
         if subnet_id in region_hidden(call):
             raise AwsError("ValidationError", f"The subnet ID '{subnet_id}' does not exist")
+    if zones and set(zones) != {subnet.availability_zone for subnet in found}:
+        raise AwsError(
+            "ValidationError",
+            "The availability zones of the specified subnets and the Auto Scaling group do not match",
+        )
     if len({subnet.vpc_id for subnet in found}) > 1:
         raise AwsError("ValidationError", "The subnets of an Auto Scaling group must be in one VPC.")
     return subnet_ids, sorted({subnet.availability_zone for subnet in found})
@@ -220,6 +227,16 @@ def source_of(call: Call, subnet_id: str) -> tuple[Item | None, Item | None]:
     return None, {**mixed, "LaunchTemplate": {**template, "LaunchTemplateSpecification": named(version, spec)}}
 
 
+def check_target_groups(call: Call, arns: list[str]) -> None:
+    from emulator import elbv2
+
+    if any(elbv2.target_group(call.world, call.region, arn) is None for arn in arns):
+        raise AwsError(
+            "ValidationError",
+            "Provided Target Groups may not be valid. Please ensure they exist and try again.",
+        )
+
+
 KEPT = (
     "DefaultCooldown",
     "HealthCheckType",
@@ -241,7 +258,7 @@ KEPT = (
 )
 
 
-@on("autoscaling", "CreateAutoScalingGroup", rules="asg-001 asg-002 asg-003 asg-014 sdk-005")
+@on("autoscaling", "CreateAutoScalingGroup", rules="asg-001 asg-002 asg-014 sdk-005")
 def create_auto_scaling_group(call: Call) -> Item:
     """The group is there at once; whether anything can launch in it is told later, by its activities."""
     from emulator import iam
@@ -261,6 +278,7 @@ def create_auto_scaling_group(call: Call) -> Item:
             "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or "
             "MixedInstancesPolicy parameter.",
         )
+    check_target_groups(call, params.get("TargetGroupARNs") or [])
     if not iam.service_linked_role(world, "autoscaling.amazonaws.com"):
         raise AwsError(
             "ServiceLinkedRoleFailure",
@@ -823,8 +841,12 @@ def disable_metrics_collection(call: Call) -> Item:
 def change_target_groups(call: Call) -> Item:
     group = find_open(call, call.params["AutoScalingGroupName"])
     named_arns = call.params["TargetGroupARNs"]
+    if call.operation.startswith("Attach"):
+        check_target_groups(call, named_arns)
     kept = [arn for arn in group.settings.get("TargetGroupARNs", []) if arn not in named_arns]
     group.settings["TargetGroupARNs"] = [*kept, *named_arns] if call.operation.startswith("Attach") else kept
+    for member in group.staying():
+        engine.balance(call.world, group, member, named_arns, joining=call.operation.startswith("Attach"))
     return {}
 
 

@@ -298,8 +298,20 @@ def enter_service(world: World, group: Group, member: Member) -> None:
     if not member.lifecycle_state.startswith("Pending"):
         return
     member.lifecycle_state = "InService"
+    balance(world, group, member, group.settings.get("TargetGroupARNs") or [], joining=True)
     if member.activity:
         close(world, member.activity, "Successful")
+
+
+def balance(world: World, group: Group, member: Member, arns: list[str], *, joining: bool) -> None:
+    """Register a member with target groups of the group, or let it drain there."""
+    from emulator import elbv2
+
+    for arn in arns:
+        found = elbv2.target_group(world, group.region, arn)
+        port = int((found or {}).get("Port") or 80)
+        change = elbv2.register if joining else elbv2.deregister
+        change(world, group.region, arn, member.instance_id, port)
 
 
 # Scaling in.
@@ -351,6 +363,7 @@ def end(world: World, group: Group, member: Member, cause: str) -> Item:
         close(world, member.activity, "Cancelled")
     member.lifecycle_state = "Terminating"
     member.waiting = {}
+    balance(world, group, member, group.settings.get("TargetGroupARNs") or [], joining=False)
     description = f"Terminating EC2 instance: {member.instance_id}"
     text = f"{group.cause}  At {stamp(world)} {cause}" if group.cause else f"At {stamp(world)} {cause}"
     member.activity = record(world, group, description, text, member.subnet_id)
@@ -388,7 +401,7 @@ def on_terminating(world: World, region: str, instance_id: str) -> None:
 
 
 def replace_unhealthy(world: World, group: Group, member: Member) -> None:
-    if member.leaving or member.instance_id not in group.instances:
+    if member.leaving or member.instance_id not in group.instances or "ReplaceUnhealthy" in group.suspended:
         return
     group.cause = ""
     end(

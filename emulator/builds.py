@@ -42,7 +42,7 @@ TYPES = (
     *("ARM_LAMBDA_CONTAINER", "LINUX_EC2", "ARM_EC2", "WINDOWS_EC2", "MAC_ARM"),
 )
 GPU_COMPUTE = ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE")
-MAY_DESCRIBE = ("ec2:DescribeSecurityGroups", "ec2:Describe*", "ec2:*", "AdministratorAccess", "AmazonEC2")
+MAY_DESCRIBE = ("ec2:DescribeSecurityGroups", "ec2:Describe*", "ec2:*")
 PUSH = re.compile(r"docker push\s+\S*?(?:/|\b)([\w./-]+):([\w.-]+)")
 SETTINGS = (
     *("description", "source", "secondarySources", "sourceVersion", "artifacts", "secondaryArtifacts", "cache"),
@@ -133,10 +133,14 @@ def _check_role(call: Call, role: str, in_vpc: bool) -> None:
         raise _wrong(f"Invalid service role: {role}")
     if not iam.role_usable(call.world, role):
         raise _wrong(f"CodeBuild is not authorized to perform: sts:AssumeRole on {role}")
-    if in_vpc:
-        policies = " ".join(iam.role_policies(call.world, role.rpartition("/")[2]))
-        if not any(word in policies for word in MAY_DESCRIBE):
-            raise _wrong("Not authorized to perform DescribeSecurityGroups")
+    if in_vpc and not allowed(iam.role_policies(call.world, role.rpartition("/")[2]), MAY_DESCRIBE):
+        raise _wrong("Not authorized to perform DescribeSecurityGroups")
+
+
+def allowed(policies: set[str], actions: tuple[str, ...]) -> bool:
+    """Does one of a role's inline policies name such an action? Of a managed policy only the name is known: yes."""
+    texts = [policy for policy in policies if policy.lstrip().startswith("{")]
+    return len(texts) < len(policies) or any(action in text for action in (*actions, '"*"') for text in texts)
 
 
 @on("codebuild", "UpdateProject", rules="cb-001 cb-003")

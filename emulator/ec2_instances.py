@@ -19,6 +19,7 @@ from emulator.ec2_region import (
     find_subnet,
     new_id,
     not_found,
+    quick_tags,
     region_of,
     set_tags,
     specified_tags,
@@ -135,9 +136,16 @@ def subnet_of(region: str, request: Item) -> Any:
     raise AwsError("MissingInput", f"No subnets found for the default VPC '{default.id}'. Please specify a subnet.")
 
 
-def groups_of(request: Item) -> list[str]:
-    groups = first_interface(request).get("Groups") or request.get("SecurityGroupIds") or []
-    return list(groups)
+def groups_of(region: str, request: Item) -> list[str]:
+    """The ids of the groups that a launch asks for; names are looked up in the default VPC."""
+    groups = list(first_interface(request).get("Groups") or request.get("SecurityGroupIds") or [])
+    for name in request.get("SecurityGroups") or []:
+        backend = backend_of(region)
+        known_names = {group.name: group.id for group in backend.groups[backend.default_vpc.id].values()}
+        if name not in known_names:
+            raise AwsError("InvalidGroup.NotFound", f"The security group '{name}' does not exist in default VPC")
+        groups.append(known_names[name])
+    return groups
 
 
 def check(world: World, region: str, request: Item, count: int) -> None:
@@ -153,13 +161,18 @@ def check_parts(world: World, region: str, request: Item) -> None:
     """Image, type, instance profile, key pair, subnet and groups must be there, and fit each other."""
     if not request.get("ImageId"):
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
+    if request.get("NetworkInterfaces") and (request.get("SecurityGroupIds") or request.get("SecurityGroups")):
+        raise AwsError(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level security groups may not be specified on the same request",
+        )
     check_image_and_type(region, request)
     check_profile(world, request)
     key = request.get("KeyName")
     if key and key not in backend_of(region).key_pairs:
         raise not_found(key, "key")
     subnet = subnet_of(region, request)
-    for group in groups_of(request):
+    for group in groups_of(region, request):
         if find_group(region, group).vpc_id != subnet.vpc_id:
             raise AwsError(
                 "InvalidParameter", f"Security group {group} and subnet {subnet.id} belong to different networks."
@@ -360,7 +373,7 @@ def first_network_interface(world: World, region: str, request: Item, subnet: An
         world,
         region,
         subnet.id,
-        groups_of(request),
+        groups_of(region, request),
         wanted.get("Description") or "",
         private_ip=wanted.get("PrivateIpAddress") or request.get("PrivateIpAddress"),
         public_ip=bool(public),
@@ -462,6 +475,12 @@ class _Seen:
         self.image_id, self.instance_type = made["ImageId"], made["InstanceType"]
         self.availability_zone = made["Placement"]["AvailabilityZone"]
         self.platform = None
+
+    def applies(self, filters: Any) -> bool:
+        return not filters
+
+    def get_tags(self) -> list[dict[str, str]]:
+        return quick_tags(self)
 
     @property
     def state(self) -> str:

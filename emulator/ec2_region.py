@@ -25,10 +25,12 @@ SENTENCES.update(
     {
         "ec2-002": "What was just created is NotFound to calls that name it, and missing in lists, for some seconds.",
         "ec2-003": "CreateTags right after a create meets the same NotFound; tags in the create call do not.",
+        "ec2-024": "Throttling, RequestLimitExceeded, comes as a fault on request only.",
         "sdk-004": "The waiters for VPCs and subnets give up on that NotFound, those for NAT gateways wait it out.",
         "sdk-005": "A client token gives the first answer again; calls without one make a second thing.",
     }
 )
+held("ec2-024", "faults: RequestLimitExceeded on request")
 held("sdk-004", "ec2: the NotFound after each create")
 
 Item = dict[str, Any]
@@ -269,6 +271,7 @@ def identifiers(value: Any) -> Iterator[str]:
 def not_seen_yet(call: Call) -> Item:
     """Names in a call what was made a moment ago: NotFound. A list without ids just does not show it yet."""
     region = region_of(call.world, call.region)
+    check_tags(call)
     if call.params.get("DryRun") and call.operation != "RunInstances":
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     if not region.hidden and not region.leaving:
@@ -283,6 +286,39 @@ def not_seen_yet(call: Call) -> Item:
         name, key = LISTS[call.operation]
         answer[name] = [item for item in answer.get(name, []) if item.get(key) not in hidden]
     return answer
+
+
+#: what else may be tagged by a create call than the thing that it makes
+MAKES = {
+    "CreateVpc": ("vpc",),
+    "CreateSubnet": ("subnet",),
+    "CreateInternetGateway": ("internet-gateway",),
+    "CreateRouteTable": ("route-table",),
+    "CreateSecurityGroup": ("security-group",),
+    "AuthorizeSecurityGroupIngress": ("security-group-rule",),
+    "AuthorizeSecurityGroupEgress": ("security-group-rule",),
+    "AllocateAddress": ("elastic-ip",),
+    "CreateNatGateway": ("natgateway",),
+    "CreateLaunchTemplate": ("launch-template",),
+    "CreateVpcEndpoint": ("vpc-endpoint",),
+    "CreateNetworkInterface": ("network-interface",),
+    "CreateKeyPair": ("key-pair",),
+    "ImportKeyPair": ("key-pair",),
+    "RunInstances": ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu"),
+}
+
+
+def check_tags(call: Call) -> None:
+    """TagSpecifications of a create call are for what it makes, and leave the prefix aws: alone."""
+    for specification in call.params.get("TagSpecifications") or []:
+        kind = specification.get("ResourceType")
+        if call.operation in MAKES and kind not in MAKES[call.operation]:
+            raise AwsError(
+                "InvalidParameterValue", f"'{kind}' is not a valid taggable resource type for this operation."
+            )
+        for tag in specification.get("Tags") or []:
+            if str(tag.get("Key", "")).lower().startswith("aws:"):
+                raise AwsError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
 
 
 def unseen(operation: str, identifier: str) -> AwsError:

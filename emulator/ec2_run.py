@@ -37,6 +37,12 @@ def run_instances(call: Call) -> Item:
     least, most = int(params.get("MinCount") or 1), int(params.get("MaxCount") or 1)
     if least > most:
         raise AwsError("InvalidParameterValue", f"Value ({least}) for parameter minCount is invalid.")
+    if request.get("SubnetId") and request.get("NetworkInterfaces"):
+        raise AwsError(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level subnet ID may not be specified on the same request",
+        )
+    ec2_templates.check_user_data(params)
     engine.check(world, region, request, least)
     if params.get("DryRun"):
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-launch-templates.html
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -40,7 +41,7 @@ CREATOR = f"arn:aws:iam::{ACCOUNT}:user/emulator"
 
 def find(world: World, region: str, spec: Item) -> Item:
     """A launch template by LaunchTemplateId or LaunchTemplateName."""
-    templates = region_of(world, region).templates
+    templates, hidden = region_of(world, region).templates, region_of(world, region).hidden
     identifier, name = spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName")
     if identifier and name:
         raise AwsError(
@@ -50,12 +51,11 @@ def find(world: World, region: str, spec: Item) -> Item:
     if identifier:
         if not re.fullmatch(r"lt-[0-9a-f]+", identifier):
             raise AwsError("InvalidLaunchTemplateId.Malformed", f'Invalid id: "{identifier}" (expecting "lt-...")')
-        if identifier not in templates:
+        if identifier not in templates or identifier in hidden:
             raise not_found(identifier, "lt")
         return templates[identifier]
     if not name:
         raise AwsError("MissingParameter", "You must specify either a launch template ID or a launch template name.")
-    hidden = region_of(world, region).hidden
     for template in templates.values():
         if template["LaunchTemplateName"] == name and template["LaunchTemplateId"] not in hidden:
             return template
@@ -102,6 +102,7 @@ def version_shown(template: Item, version: Item) -> Item:
 
 
 def add_version(world: World, template: Item, data: Item, description: str | None) -> Item:
+    check_user_data(data)
     number = max(template["Versions"], default=0) + 1
     template["LatestVersionNumber"] = number
     template["Versions"][number] = {
@@ -111,15 +112,23 @@ def add_version(world: World, template: Item, data: Item, description: str | Non
         **({"VersionDescription": description} if description else {}),
         "CreateTime": world.timestamp(),
         "CreatedBy": CREATOR,
-        "LaunchTemplateData": stored(data),
+        "LaunchTemplateData": dict(data),
     }
     version: Item = template["Versions"][number]
     return version
 
 
-def stored(data: Item) -> Item:
-    """Template data as it is shown again: block devices and the like keep what was given."""
-    return {name: value for name, value in data.items() if value is not None}
+def check_user_data(data: Item) -> None:
+    """The one thing that is looked at: user data comes base64-encoded, and is small."""
+    given = data.get("UserData")
+    if not given:
+        return
+    try:
+        text = base64.b64decode(given, validate=True)
+    except ValueError:
+        raise AwsError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from None
+    if len(text) > 16384:
+        raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
 
 
 @on("ec2", "CreateLaunchTemplate", rules="ec2-028 ec2-029 sdk-005")

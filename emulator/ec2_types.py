@@ -49,6 +49,8 @@ def quota_of(name: str, spot: bool) -> str | None:
         return None
     for kinds, on_demand, on_spot in QUOTAS:
         if kind in kinds or (kind and kind[0] in kinds):
+            if spot and name.startswith("p5"):
+                return "L-C4BD4855"  # All P5 Spot Instance Requests
             return on_spot if spot else on_demand
     return None
 

@@ -9,7 +9,7 @@ import functools
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ SENTENCES.update(
         "iam-007": "Role names have up to 64 characters, profiles 128, of a small set; case makes no other name.",
         "iam-008": "A service-linked role that exists can not be made again: InvalidInput.",
         "iam-009": "In a new account the first call of a service fails while its service-linked role is being made.",
+        "iam-011": "Who may pass which role is not looked at: AccessDenied comes as a fault on request only.",
         "iam-010": "Deleting a service-linked role is a task, and fails while the service has resources.",
     }
 )
@@ -146,6 +147,7 @@ def service_linked_role(world: World, service: str) -> bool:
 
 
 held("iam-001", "iam: role_usable and profile_usable, asked by EC2, Auto Scaling and the other services")
+held("iam-011", "faults: AccessDenied on request")
 held("iam-009", "iam: service_linked_role, asked by the first call of each service")
 
 
@@ -232,28 +234,18 @@ def finish_deletion(world: World, task: str, role: Any, service: str) -> None:
 
 def used_by(world: World, service: str) -> Iterator[tuple[str, list[str]]]:
     """Region and ARNs of what keeps a service-linked role in use, for the services where it is known."""
-    finders: dict[str, Callable[[World], Iterator[tuple[str, list[str]]]]] = {
-        "autoscaling.amazonaws.com": used_by_groups,
-        "elasticloadbalancing.amazonaws.com": used_by_balancers,
+    kept: dict[str, tuple[str, str]] = {
+        "autoscaling.amazonaws.com": ("autoscaling", ""),
+        "ecs.amazonaws.com": ("ecs", "clusters"),
+        "elasticloadbalancing.amazonaws.com": ("elbv2", "balancers"),
+        "elasticfilesystem.amazonaws.com": ("efs", "file_systems"),
     }
-    if service in finders:
-        yield from finders[service](world)
-
-
-def used_by_groups(world: World) -> Iterator[tuple[str, list[str]]]:
-    from emulator import autoscaling
-
-    for region in list(world.state["autoscaling"]):
-        if arns := [group.arn for group in autoscaling.groups(world, region).values()]:
-            yield region, arns
-
-
-def used_by_balancers(world: World) -> Iterator[tuple[str, list[str]]]:
-    from moto.elbv2.models import elbv2_backends
-
-    for region, balancers in elbv2_backends[ACCOUNT].items():
-        if arns := list(balancers.load_balancers):
-            yield region, arns
+    state, what = kept.get(service, ("", ""))
+    for region, held_there in world.state[state].items() if state else ():
+        things = getattr(held_there, what, {}) if what else held_there
+        names = [name for name, one in things.items() if getattr(one, "status", "ACTIVE") != "INACTIVE"]
+        if names:
+            yield region, names
 
 
 @on("iam", "GetServiceLinkedRoleDeletionStatus", rules="iam-010")
@@ -462,6 +454,25 @@ def plant_policy(arn: str) -> None:
 )
 def with_aws_policy(call: Call) -> dict[str, Any]:
     plant_policy(call.params["PolicyArn"])
+    return call.proceed()
+
+
+@on("iam", "DeletePolicy", rules="iam-005")
+def delete_policy(call: Call) -> dict[str, Any]:
+    """A policy of one's own goes after everything has let go of it, and its other versions have gone."""
+    arn = call.params["PolicyArn"]
+    policy = backend().managed_policies.get(arn)
+    if policy is None:
+        raise AwsError("NoSuchEntity", f"Policy {arn} was not found.", 404)
+    if policy.attachment_count > 0:
+        raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
+    if len(policy.versions) > 1:
+        raise AwsError(
+            "DeleteConflict",
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. "
+            "The default version is deleted with the policy.",
+            409,
+        )
     return call.proceed()
 
 

@@ -46,8 +46,9 @@ def _check_name(name: str) -> None:
 @on("logs", "CreateLogGroup", rules="logs-001")
 def create_log_group(call: Call) -> Params:
     _check_name(call.params["logGroupName"])
+    protected = call.params.get("deletionProtectionEnabled")
     answer = call.proceed(deletionProtectionEnabled=None)
-    if call.params.get("deletionProtectionEnabled"):
+    if protected:
         _protected(call).add(call.params["logGroupName"])
     return answer
 

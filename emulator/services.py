@@ -8,7 +8,7 @@ from typing import Any
 MODULES = (
     *("ec2", "autoscaling", "iam", "ecs", "ecs_services", "efs", "elbv2"),
     *("elbv2_groups", "elbv2_balancers", "elbv2_listeners", "logs"),
-    *("others", "quotas", "pricing", "dns", "connections", "scaling", "tagging"),
+    *("others", "quotas", "pricing", "dns", "connections", "scaling", "tagging", "builds", "pipelines"),
 )
 
 

@@ -91,13 +91,15 @@ class Runbook:
                 if value != "(unset)":
                     patch.setenv(name, value)
             patch.setattr(sys, "argv", [script, *flags])
-            patch.setattr(botocore.loaders, "create_loader", _shared_loader)
+            patch.setattr(botocore.session, "create_loader", _shared_loader)  # service models are read once
+            if [environment, id(self.emulator), "--dry-run" in flags] != _imported:
+                for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+                    del sys.modules[name]
+            _imported[:] = environment, id(self.emulator), "--dry-run" in flags and "never the same"
             code = self._execute(script, patch)
         return Ran(code, out.getvalue(), err.getvalue())
 
     def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
-        for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
-            del sys.modules[name]
         import aws
         import console
 
@@ -138,8 +140,8 @@ class Runbook:
         """Let AWS finish what it is doing."""
         clock = self.emulator.world.clock
         assert isinstance(clock, VirtualClock)
-        for _ in range(20):
-            clock.sleep(seconds / 20)
+        for _ in range(8):
+            clock.sleep(seconds / 8)
             self.aws("sts").get_caller_identity()
 
     def changes(self, since: int) -> list[str]:
@@ -148,13 +150,16 @@ class Runbook:
         return [f"{service}:{operation}" for service, operation, _ in calls if not operation.startswith(READS)]
 
 
+#: for which settings and emulator the product's modules were imported: for the same ones they are used again
+_imported: list[Any] = []
+
+
 @functools.cache
 def _loader() -> Any:
     return botocore.loaders.Loader()
 
 
 def _shared_loader(*_: Any, **__: Any) -> Any:
-    """AWS's service models are read once for all tests, and not once for each script."""
     return _loader()
 
 

@@ -47,7 +47,11 @@ class Account:
         self.sleep(30)
 
     def sleep(self, seconds: float) -> None:
-        self.world.clock.sleep(seconds)  # type: ignore[attr-defined]
+        """Let time pass in small steps, as if someone were asking all the while."""
+        while seconds > 0:
+            self.world.clock.sleep(min(seconds, 5))  # type: ignore[attr-defined]
+            self.world.advance()
+            seconds -= 5
 
     def make_network(self) -> None:
         self.vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
