@@ -140,7 +140,7 @@ def wait(what: str, look: Callable[[], T | None], why: Callable[[], str], second
         if looks == 2:  # most things are there at the second look
             progress = console.Progress(what, limit)
         elif looks > 2:
-            progress.show()
+            progress.show(why)
         time.sleep(POLL_SECONDS)
     return answer
 

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 #: --dry-run: a step is told as what it would be
@@ -43,15 +44,19 @@ class Progress:
     def __init__(self, what: str, limit: float) -> None:
         self.what = what
         self.begun = self.told = time.monotonic()
+        self.news = ""
         say("waiting", f"for {what}", f"(up to {limit / 60:.0f} min)" if limit >= 60 else f"(up to {limit:.0f} s)")
 
-    def show(self, news: str = "") -> None:
+    def show(self, why: Callable[[], str]) -> None:
+        """Tell the seconds, and every 30 of them what AWS says meanwhile."""
         now = time.monotonic()
-        line = f"  {now - self.begun:4.0f} s  {self.what}" + (f": {news}" if news else "")
+        due = now - self.told >= 30
+        if due:
+            self.told, self.news = now, why()
+        line = f"  {now - self.begun:4.0f} s  {self.news or self.what}"
         if _terminal():
             print(f"\r{line[:_LIVE_COLUMNS]:<{_LIVE_COLUMNS}}", end="", file=sys.stderr, flush=True)
-        elif now - self.told >= 30:
-            self.told = now
+        elif due:
             print(line, file=sys.stderr, flush=True)
 
 

@@ -106,8 +106,7 @@ def wait_for_tasks(arns: list[str]) -> list[dict[str, Any]]:
 
     def why() -> str:
         waiting = [task for task in tasks.describe(arns) if task["lastStatus"] != RUN_UNTIL]
-        reasons = {tasks.task_id(task["taskArn"]): diagnosis.why(task) or "it still runs" for task in waiting}
-        return "; ".join(f"task {task}: {reason}" for task, reason in reasons.items())
+        return "; ".join(dict.fromkeys(diagnosis.why(task) or "it still runs" for task in waiting))
 
     what = "to run" if RUN_UNTIL == "RUNNING" else "to end"
     return wait(f"{len(arns)} tasks {what}", look, why) or []

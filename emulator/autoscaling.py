@@ -10,11 +10,13 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from moto.core.utils import get_service_model
+
 from emulator import autoscaling_groups as engine
 from emulator import ec2_instances, ec2_templates
 from emulator.autoscaling_groups import ENDING, LAUNCHING, WAITING, Group, Item, Member, groups, stamp, wake
 from emulator.ec2_region import backend_of, find_subnet, pattern
-from emulator.rules import SENTENCES, AwsError, Call, held, on
+from emulator.rules import HANDLERS, SENTENCES, AwsError, Call, held, on
 from emulator.world import ACCOUNT, World
 
 __all__ = [
@@ -45,6 +47,8 @@ SENTENCES.update(
 )
 held("asg-012", "faults: ResourceContention on request")
 held("asg-003", "faults: AccessDenied on request")
+
+OPERATIONS = get_service_model("autoscaling").operation_names
 
 
 # What ECS asks of its groups.
@@ -888,6 +892,50 @@ def delete_policy(call: Call) -> Item:
     raise AwsError("ValidationError", f"No policy found with name {wanted}")
 
 
+@on("autoscaling", "PutScheduledUpdateGroupAction")
+def put_scheduled_action(call: Call) -> Item:
+    """Stored; a start time that is named is kept to, a recurrence is not."""
+    group = find_open(call, call.params["AutoScalingGroupName"])
+    name = call.params["ScheduledActionName"]
+    arn = f"arn:aws:autoscaling:{call.region}:{ACCOUNT}:scheduledUpdateGroupAction:{uuid.uuid4()}"
+    arn = f"{arn}:autoScalingGroupName/{group.name}:scheduledActionName/{name}"
+    given = {key: value for key, value in call.params.items() if value is not None}
+    action = {**given, "ScheduledActionARN": group.schedule.get(name, {}).get("ScheduledActionARN", arn)}
+    group.schedule[name] = action
+    if begin := call.params.get("StartTime"):
+        seconds = max(0.0, begin.timestamp() - call.world.now())
+        call.world.after(seconds, run_scheduled_action, call.world, group, action)
+    return {}
+
+
+def run_scheduled_action(world: World, group: Group, action: Item) -> None:
+    if group.forced() or group.schedule.get(action["ScheduledActionName"]) is not action:
+        return
+    group.min_size, group.max_size = action.get("MinSize", group.min_size), action.get("MaxSize", group.max_size)
+    wanted = action.get("DesiredCapacity", group.desired)
+    group.desired = max(group.min_size, min(group.max_size, wanted))
+    wake(world, group, f"a scheduled action {action['ScheduledActionName']} changed the group.")
+    if not action.get("Recurrence"):
+        del group.schedule[action["ScheduledActionName"]]
+
+
+@on("autoscaling", "DescribeScheduledActions")
+def describe_scheduled_actions(call: Call) -> Item:
+    name = call.params.get("AutoScalingGroupName")
+    found = [find(call, name)] if name else list(groups(call.world, call.region).values())
+    wanted = call.params.get("ScheduledActionNames")
+    items = [one for group in found for key, one in group.schedule.items() if not wanted or key in wanted]
+    return paged(call, "ScheduledUpdateGroupActions", items, 50, 100)
+
+
+@on("autoscaling", "DeleteScheduledAction")
+def delete_scheduled_action(call: Call) -> Item:
+    group = find(call, call.params["AutoScalingGroupName"])
+    if group.schedule.pop(call.params["ScheduledActionName"], None) is None:
+        raise AwsError("ValidationError", f"Scheduled action name not found - {call.params['ScheduledActionName']}")
+    return {}
+
+
 # Instance refresh.
 
 
@@ -986,3 +1034,22 @@ def describe_account_limits(call: Call) -> Item:
         "NumberOfAutoScalingGroups": len(groups(call.world, call.region)),
         "NumberOfLaunchConfigurations": 0,
     }
+
+
+@on("autoscaling", "DescribeWarmPool", "DescribeNotificationConfigurations", "DescribeLoadBalancers")
+def describe_nothing(call: Call) -> Item:
+    """What no group here has."""
+    names = {
+        "DescribeWarmPool": "Instances",
+        "DescribeNotificationConfigurations": "NotificationConfigurations",
+        "DescribeLoadBalancers": "LoadBalancers",
+    }
+    return {names[call.operation]: []}
+
+
+def left_out(call: Call) -> Item:
+    """moto knows nothing of these groups: what is not imitated says so."""
+    raise AwsError("NotImplemented", f"the emulator does not imitate autoscaling {call.operation}", 501)
+
+
+on("autoscaling", *(one for one in OPERATIONS if ("autoscaling", one) not in HANDLERS))(left_out)

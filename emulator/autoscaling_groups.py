@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator import ec2, ec2_templates
+from emulator import ec2, ec2_templates, ec2_types
 from emulator.ec2_instances import STOPPING
 from emulator.rules import SENTENCES, STARTERS, AwsError, held
 from emulator.world import ACCOUNT, World
@@ -98,6 +98,7 @@ class Group:
     settings: Item = field(default_factory=dict)
     metrics: list[str] = field(default_factory=list)
     policies: dict[str, Item] = field(default_factory=dict)
+    schedule: dict[str, Item] = field(default_factory=dict)
     refreshes: list[Item] = field(default_factory=list)
     cause: str = ""
     due: float = 0.0  # not before then is anything launched or terminated
@@ -212,7 +213,8 @@ def launch_one(world: World, group: Group) -> bool:
         admit(world, group, instance_id, version, override)
         return True
     group.failed_in[subnet_id] = group.failed_in.get(subnet_id, 0) + 1
-    assert problem is not None
+    if problem is None:
+        problem = AwsError("InvalidParameterValue", "No instance type meets the instance requirements.")
     record_failure(world, group, subnet_id, failure_text(group, problem, spot))
     return False
 
@@ -229,8 +231,15 @@ def launch_template_of(group: Group) -> Item:
 
 def choices(group: Group) -> list[Item]:
     """The instance types to try, in the order of the overrides; an empty one means the template's own type."""
-    overrides = ((group.mixed or {}).get("LaunchTemplate") or {}).get("Overrides")
-    return overrides or [{}]
+    overrides = ((group.mixed or {}).get("LaunchTemplate") or {}).get("Overrides") or [{}]
+    found: list[Item] = []
+    for one in overrides:
+        if one.get("InstanceRequirements"):
+            names = ec2_types.types_for(one["InstanceRequirements"], group.region)[:20]
+            found += [{**one, "InstanceType": name} for name in names]
+        else:
+            found.append(one)
+    return found
 
 
 def wants_spot(group: Group) -> bool:

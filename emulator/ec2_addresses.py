@@ -297,7 +297,12 @@ def finish_nat(world: World, region: str, nat: Item) -> None:
     nat["State"] = "deleted"
     nat["gone_at"] = world.now() + NAT_VISIBLE_SECONDS
     for held in nat["NatGatewayAddresses"]:
-        ec2_interfaces.delete_interface(world, region, held.get("NetworkInterfaceId", ""))
+        interface = backend_of(region).enis.get(held.get("NetworkInterfaceId", ""))
+        for address in backend_of(region).addresses:
+            if interface is not None and address.eni is interface:
+                address.eni = address.association_id = None
+        if interface is not None:
+            ec2_interfaces.let_go(world, region, interface.id)
 
 
 @on("ec2", "DescribeNatGateways", rules="ec2-014")

@@ -117,6 +117,15 @@ def delete_interface(world: World, region: str, interface_id: str) -> None:
     drop_tags(region, interface_id)
 
 
+def let_go(world: World, region: str, interface_id: str) -> None:
+    """Delete an interface whose owner is gone: at once, or after the time that interfaces linger in this account."""
+    lingering = world.settings.lingering_interfaces
+    if lingering:
+        world.after(lingering, delete_interface, world, region, interface_id)
+    else:
+        delete_interface(world, region, interface_id)
+
+
 def free_address(region: str, subnet: Any) -> str:
     """A free private address; AWS keeps the first four and the last one of a subnet for itself."""
     network = ipaddress.ip_network(subnet.cidr_block)

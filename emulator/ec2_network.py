@@ -452,7 +452,7 @@ def delete_vpc_endpoints(call: Call) -> Item:
 def finish_endpoint(world: World, region: str, endpoint: Any) -> None:
     backend = backend_of(region)
     for interface_id in endpoint.network_interface_ids or []:
-        ec2_interfaces.delete_interface(world, region, interface_id)
+        ec2_interfaces.let_go(world, region, interface_id)
     for table in backend.route_tables.values():
         routes = table._routes
         for key in [one for one, route in routes.items() if getattr(route.gateway, "id", "") == endpoint.id]:

@@ -275,13 +275,13 @@ def not_seen_yet(call: Call) -> Item:
     if call.params.get("DryRun") and call.operation != "RunInstances":
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     if not region.hidden and not region.leaving:
-        return call.proceed()
+        return make_once(call)
     describes = call.operation.startswith("Describe")
     for one in identifiers(call.params):
         if one in region.hidden or (one in region.leaving and not describes):
             raise unseen(call.operation, one)
     hidden = set(region.hidden)  # what this call makes is in its own answer
-    answer = call.proceed()
+    answer = make_once(call)
     if call.operation in LISTS:
         name, key = LISTS[call.operation]
         answer[name] = [item for item in answer.get(name, []) if item.get(key) not in hidden]
@@ -319,6 +319,22 @@ def check_tags(call: Call) -> None:
         for tag in specification.get("Tags") or []:
             if str(tag.get("Key", "")).lower().startswith("aws:"):
                 raise AwsError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+
+
+#: creates with a client token that moto leaves aside
+TOKENS = ("CreateRouteTable", "CreateVpcEndpoint", "CreateVolume", "CreateNetworkAcl", "CreateManagedPrefixList")
+
+
+def make_once(call: Call) -> Item:
+    """A create call with the token of an earlier one gives that one's answer."""
+    if call.operation not in TOKENS:
+        return call.proceed()
+    params = dict(call.params)
+    answer = once(call.world, call.region, call.operation, params)
+    if answer is None:
+        answer = call.proceed()
+        remember(call.world, call.region, call.operation, params, answer)
+    return dict(answer)
 
 
 def unseen(operation: str, identifier: str) -> AwsError:

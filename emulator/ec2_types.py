@@ -17,7 +17,7 @@ from typing import Any
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 from moto.utilities.utils import load_resource
 
-from emulator.ec2_region import Item, by_keys, not_found, page, select
+from emulator.ec2_region import Item, by_keys, not_found, page, pattern, select
 from emulator.rules import AwsError, Call, on
 
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
@@ -64,6 +64,43 @@ def offered(region: str) -> dict[str, set[str]]:
     return zones
 
 
+def types_for(requirements: Item, region: str) -> list[str]:
+    """The types that meet attribute-based requirements (vCPUs, memory, accelerators), the smallest first."""
+    return sorted(
+        (name for name in offered(region) if name in INSTANCE_TYPES and meets(INSTANCE_TYPES[name], requirements)),
+        key=lambda name: (vcpus(name), INSTANCE_TYPES[name]["MemoryInfo"]["SizeInMiB"], name),
+    )
+
+
+def meets(item: Item, wanted: Item) -> bool:
+    name = item["InstanceType"]
+    gpus = (item.get("GpuInfo") or {}).get("Gpus") or []
+    values = {
+        "VCpuCount": item["VCpuInfo"]["DefaultVCpus"],
+        "MemoryMiB": item["MemoryInfo"]["SizeInMiB"],
+        "AcceleratorCount": sum(gpu["Count"] for gpu in gpus),
+        "AcceleratorTotalMemoryMiB": (item.get("GpuInfo") or {}).get("TotalGpuMemoryInMiB", 0),
+    }
+    for key, value in values.items():
+        bounds = wanted.get(key) or {}
+        if value < bounds.get("Min", 0) or value > bounds.get("Max", value):
+            return False
+    makers = {gpu["Manufacturer"].lower() for gpu in gpus}
+    names = {gpu["Name"].lower() for gpu in gpus}
+    if not set(wanted.get("AcceleratorManufacturers") or makers) >= makers or (
+        wanted.get("AcceleratorManufacturers") and not makers
+    ):
+        return False
+    if wanted.get("AcceleratorNames") and not names & set(wanted["AcceleratorNames"]):
+        return False
+    if gpus and not any(key.startswith("Accelerator") for key in wanted):
+        return False
+    if item.get("BareMetal") and wanted.get("BareMetal", "excluded") == "excluded":
+        return False
+    allowed, excluded = wanted.get("AllowedInstanceTypes") or ["*"], wanted.get("ExcludedInstanceTypes") or []
+    return any(pattern(one).match(name) for one in allowed) and not any(pattern(one).match(name) for one in excluded)
+
+
 @on("ec2", "DescribeInstanceTypes")
 def describe_instance_types(call: Call) -> Item:
     """What each type has: vCPUs, memory, GPUs, interfaces. Only types that this region offers, as on AWS."""
@@ -99,7 +136,6 @@ def describe_instance_type_offerings(call: Call) -> Item:
     kind = call.params.get("LocationType") or "region"
     rows = INSTANCE_TYPE_OFFERINGS.get(kind, {}).get(call.region, [])
     names = {"instance-type": "InstanceType", "location": "Location"}
-    rows = [{key: row[key] for key in ("InstanceType", "LocationType", "Location")} for row in rows]
     items = select(rows, call.params.get("Filters"), by_keys(names))
     items, token = page(items, call.params)
     return {"InstanceTypeOfferings": items, **({"NextToken": token} if token else {})}

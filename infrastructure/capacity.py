@@ -353,8 +353,8 @@ def why_no_host() -> str:
     if booting:
         return f"host {', '.join(booting)} is starting"
     return (
-        f"host {', '.join(silent)} runs, but its ECS agent has not joined the cluster: it needs a way to the internet "
-        "(public address and internet gateway, or NAT), its role, and its user data; look at /var/log/ecs/ecs-agent.log on it"
+        f"host {', '.join(silent)} runs, but its ECS agent has not joined the cluster (a GPU host needs up to 5 minutes; "
+        "then look at its way to the internet, its role, its user data, and /var/log/ecs/ecs-agent.log)"
     )
 
 

@@ -52,7 +52,7 @@ def settings_table() -> str:
 
 def steady(text: str) -> str:
     """Without what differs from run to run: ids, addresses, times."""
-    text = re.sub(r"\b(vpc|subnet|igw|rtb|sg|fs|fsap|i|ami|eni)-[0-9a-f]{8,}\b", r"\1-…", text)
+    text = re.sub(r"\b(vpc|subnet|igw|rtb|sg|fs|fsap|fsmt|i|ami|eni)-[0-9a-f]{8,}\b", r"\1-…", text)
     text = re.sub(r"\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\d[ T][\d:.+]+Z?", "…", text)
     text = re.sub(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(?!/)", "…", text)
     return re.sub(r"GPU-[0-9a-f-]{20,}|sha256:[0-9a-f]{64}", "…", text)

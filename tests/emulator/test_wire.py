@@ -75,7 +75,7 @@ def test_errors_have_their_code_status_and_message_in_each_protocol(served: Serv
 
 def test_what_is_not_imitated_answers_an_error(served: Served) -> None:
     assert failure(client(served, "bedrock").list_foundation_models)[:2] == ("NotImplemented", 501)
-    assert failure(client(served, "medialive").list_inputs, MaxResults=1)[:2] != ("", 0)
+    assert failure(client(served, "braket").search_devices, filters=[])[:2] == ("NotImplemented", 501)
     assert failure(client(served, "efs").create_replication_configuration, SourceFileSystemId="fs-0", Destinations=[])[
         :2
     ] == ("NotImplemented", 501)
@@ -118,8 +118,8 @@ def test_cbor_is_spoken_with_times_and_errors(served: Served) -> None:
     assert cbor(served, "monitoring", target, "PutMetricAlarm", alarm)[0] == 200
     [found] = cbor(served, "monitoring", target, "DescribeAlarms", {"AlarmNames": ["a"]})[2]["MetricAlarms"]
     assert found["Threshold"] == 1.5 and isinstance(found["StateUpdatedTimestamp"], datetime)
-    since = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    statistics = {"Namespace": "n", "MetricName": "m", "StartTime": since, "EndTime": since, "Period": 60}
+    since, until = (datetime(2026, 1, day, tzinfo=timezone.utc) for day in (1, 2))
+    statistics = {"Namespace": "n", "MetricName": "m", "StartTime": since, "EndTime": until, "Period": 60}
     answer = cbor(served, "monitoring", target, "GetMetricStatistics", {**statistics, "Statistics": ["Sum"]})
     assert answer[0] == 200 and answer[2]["Datapoints"] == []
     status, headers, told = cbor(served, "monitoring", target, "DeleteAlarms", {"AlarmNames": ["x"] * 101})
