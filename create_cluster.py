@@ -45,8 +45,8 @@ def create_cluster() -> dict[str, Any]:
     access_points = file_system.create_access_points(file_system_id)
     capacity.create(facts, net, groups, made_roles)
 
-    capacity.wait_ready(facts)
     mount_targets.wait_ready(file_system_id, new_targets)
+    capacity.wait_ready()
     say("next", "python register_task_definition.py", "to undo: python delete_cluster.py")
     return {
         "clusterName": CLUSTER_NAME,

@@ -16,6 +16,7 @@ def describe_clusters() -> dict[str, Any]:
     if not found or found["status"] == "INACTIVE":
         return {"clusterName": CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
     hosts = capacity.container_instances(status="")
+    capacity.warn_of_missing_gpus(hosts)
     return {
         "clusterName": CLUSTER_NAME,
         "status": found["status"],
@@ -38,6 +39,7 @@ def row(host: dict[str, Any]) -> dict[str, Any]:
         "agentConnected": host["agentConnected"],
         "instanceType": attributes.get("ecs.instance-type"),
         "availabilityZone": attributes.get("ecs.availability-zone"),
+        "gpus": len(capacity.gpus(host)),
         "runningTasks": host["runningTasksCount"],
     }
 

@@ -85,7 +85,7 @@ def run(command: str, environment: dict[str, str]) -> tuple[int, float]:
 
 def account(url: str) -> dict[str, Any]:
     """What is in the emulated account now."""
-    session = boto3.Session("emulator", "emulator", region_name="us-east-1")
+    session: Any = boto3.Session("emulator", "emulator", region_name="us-east-1")
     return resources(lambda service: session.client(service, endpoint_url=url))
 
 

@@ -81,8 +81,7 @@ def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str,
     for reservation in ec2.describe_instances()["Reservations"]:
         for instance in reservation["Instances"]:
             if instance["State"]["Name"] != "terminated":
-                kept = ("InstanceType", "SubnetId", "Tags", "SecurityGroups")
-                yield "instance", _named(instance), {key: instance.get(key) for key in kept}
+                yield "instance", _named(instance), _kept(instance, "InstanceType SubnetId Tags SecurityGroups")
     for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
         kept = (
             "MinSize",
@@ -129,8 +128,8 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         [cluster] = ecs.describe_clusters(clusters=[arn], include=["TAGS", "SETTINGS"])["clusters"]
         if cluster["status"] == "INACTIVE":
             continue
-        kept = ("settings", "capacityProviders", "defaultCapacityProviderStrategy", "tags")
-        yield "cluster", cluster["clusterName"], {key: cluster.get(key) for key in kept}
+        kept = "settings capacityProviders defaultCapacityProviderStrategy tags"
+        yield "cluster", cluster["clusterName"], _kept(cluster, kept)
         for task in ecs.list_tasks(cluster=arn)["taskArns"]:
             [described] = ecs.describe_tasks(cluster=arn, tasks=[task])["tasks"]
             yield "task", described["taskDefinitionArn"].rsplit("/", 1)[-1], {"launchType": described.get("launchType")}
@@ -142,6 +141,10 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for arn in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]:
         described = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
         yield "task definition", arn.rsplit("/", 1)[-1], {"containers": described["containerDefinitions"]}
+
+
+def _kept(item: dict[str, Any], keys: str) -> dict[str, Any]:
+    return {key: item.get(key) for key in keys.split()}
 
 
 def _named(item: dict[str, Any]) -> str:

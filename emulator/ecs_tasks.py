@@ -5,13 +5,22 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from emulator import ecs_definitions, ecs_life, rules
+from emulator.ecs_checks import (
+    _check_common,
+    _check_overrides,
+    _check_run,
+    check_compatible,
+    check_exec,
+    check_network,
+    check_strategy,
+    check_subnets,
+    weight,
+)
 from emulator.ecs_placement import (
     Demand,
     book,
@@ -27,7 +36,6 @@ from emulator.ecs_state import (
     Cluster,
     Instance,
     Item,
-    Provider,
     Tags,
     Task,
     arn,
@@ -91,145 +99,6 @@ class Launch:
 
     def demand(self) -> Demand:
         return demand_of(self.definition, self.overrides, self.constraints)
-
-
-# ------------------------------------------------------------------------------------------------ what is refused
-
-
-def check_strategy(cluster: Cluster, providers: dict[str, Provider], strategy: list[Item]) -> None:
-    """A capacity provider strategy: its providers belong to the cluster, are of one kind, and one has a weight."""
-    names = [item["capacityProvider"] for item in strategy]
-    if len(strategy) > 20:
-        raise invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.")
-    if len(set(names)) < len(names):
-        raise invalid("A capacity provider strategy cannot contain duplicate capacity providers.")
-    for item in strategy:
-        if not 0 <= item.get("weight", 0) <= 1000 or not 0 <= item.get("base", 0) <= 100_000:
-            raise invalid("Weight must be between 0 and 1000, base between 0 and 100000.")
-        name = short(item["capacityProvider"])
-        if name not in cluster.providers or name in cluster.joining:
-            raise invalid(
-                "The specified capacity provider strategy cannot contain a capacity provider that is not associated "
-                "with the cluster. Associate the capacity provider with the cluster and try again."
-            )
-        if name not in FARGATE and (name not in providers or providers[name].status != "ACTIVE"):
-            raise invalid(
-                f"The specified capacity provider '{name}' is not in an ACTIVE state. Specify a valid capacity "
-                "provider and try again."
-            )
-    kinds = {"FARGATE" if short(name) in FARGATE else "OTHER" for name in names}
-    if len(kinds) > 1:
-        raise invalid(
-            "A capacity provider strategy cannot contain a mix of capacity providers using Auto Scaling groups and "
-            "Fargate providers. Specify one or the other and try again."
-        )
-    if sum(item.get("base", 0) > 0 for item in strategy) > 1:
-        raise invalid("Only one capacity provider in a strategy can have a base defined.")
-    if strategy and not any(weight(item, strategy) > 0 for item in strategy):
-        raise invalid("The specified capacity provider strategy has no capacity provider with a weight above 0.")
-
-
-def weight(item: Item, strategy: list[Item]) -> int:
-    """A provider's weight: 0 unless it is given, but a strategy of one provider needs no figure."""
-    return int(item.get("weight", 1 if len(strategy) == 1 else 0))
-
-
-def check_network(definition: Item, network: Item | None, fargate: bool) -> None:
-    vpc = (network or {}).get("awsvpcConfiguration")
-    if definition.get("networkMode") != "awsvpc":
-        if network:
-            raise invalid("Network Configuration is not valid for the given networkMode of this task definition.")
-        return
-    if not vpc:
-        raise invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
-    subnets, groups = vpc.get("subnets") or [], vpc.get("securityGroups") or []
-    if not subnets:
-        raise invalid("subnets can not be empty.")
-    if len(subnets) > 16:
-        raise invalid("subnets can have at most 16 items.")
-    if len(groups) > 5:
-        raise invalid("securityGroups can have at most 5 items.")
-    if vpc.get("assignPublicIp") == "ENABLED" and not fargate:
-        raise invalid("Assign public IP is not supported for this launch type.")
-
-
-def check_subnets(region: str, network: Item | None) -> None:
-    """The subnets and groups of a network configuration exist, and are of one VPC."""
-    from emulator.ec2_region import backend_of
-
-    vpc = (network or {}).get("awsvpcConfiguration") or {}
-    backend = backend_of(region)
-    known = {name: subnet for zone in backend.subnets.values() for name, subnet in zone.items()}
-    groups = {name: group for in_vpc in backend.groups.values() for name, group in in_vpc.items()}
-    vpcs = set()
-    for name in vpc.get("subnets") or []:
-        if name not in known:
-            raise invalid(f"Error retrieving subnet information for [{name}]: The subnet ID '{name}' does not exist")
-        vpcs.add(known[name].vpc_id)
-    for name in vpc.get("securityGroups") or []:
-        if name not in groups:
-            raise invalid(
-                f"Error retrieving security group information for [{name}]: The security group '{name}' does not exist"
-            )
-        vpcs.add(groups[name].vpc_id)
-    if len(vpcs) > 1:
-        raise invalid("All subnets and security groups must belong to the same VPC.")
-
-
-def check_compatible(definition: Item, launch_type: str) -> None:
-    if launch_type not in definition.get("compatibilities", []):
-        raise invalid(f"Task definition does not support launch_type {launch_type}.")
-
-
-def check_exec(definition: Item, overrides: Item, enabled: bool, subject: str) -> None:
-    if enabled and not (overrides.get("taskRoleArn") or definition.get("taskRoleArn")):
-        raise invalid(
-            f"{subject} because a valid taskRoleArn is not being used. Specify a valid task role in your task "
-            "definition and try again."
-        )
-
-
-def _check_overrides(definition: Item, overrides: Item) -> None:
-    names = {container["name"] for container in definition["containerDefinitions"]}
-    for change in overrides.get("containerOverrides") or []:
-        if change.get("name") not in names:
-            raise invalid(
-                f"Override for container named {change.get('name')} is not a container in the TaskDefinition."
-            )
-        for requirement in change.get("resourceRequirements") or []:
-            if requirement.get("type") == "GPU":
-                try:
-                    ecs_definitions.gpu_way(requirement)
-                except AwsError as error:
-                    raise invalid(error.message) from error
-    if len(json.dumps(overrides)) > 8192:
-        raise invalid("Overrides length must be at most 8192.")
-
-
-def _check_run(params: Params) -> None:
-    count = params.get("count", 1)
-    if not 1 <= count <= 10:
-        raise invalid("Invalid count: count must be between 1 and 10.")
-    if params.get("launchType") and params.get("capacityProviderStrategy"):
-        raise invalid(
-            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again."
-        )
-    if params.get("launchType") not in (None, "EC2", "FARGATE", "EXTERNAL"):
-        raise invalid(
-            f"The launch type {params['launchType']} is not supported here; use a capacity provider strategy."
-        )
-    _check_common(params)
-    if len(params.get("clientToken") or "") > 64:
-        raise invalid("clientToken can be up to 64 characters long.")
-
-
-def _check_common(params: Params) -> None:
-    if len(params.get("startedBy") or "") > 128:
-        raise invalid("startedBy length must be less than or equal to 128.")
-    if params.get("propagateTags") == "SERVICE":
-        raise invalid("The propagateTags value SERVICE is not supported for this operation.")
-    if (params.get("group") or "").startswith("service:"):
-        raise invalid("The group prefix 'service:' is reserved for services.")
 
 
 # ------------------------------------------------------------------------------------------------ making tasks
@@ -685,98 +554,6 @@ def list_tasks(call: Call) -> Params:
         conditions.append(lambda task: task.instance is instance)
     arns = [task.arn for task in cluster.tasks.values() if all(condition(task) for condition in conditions)]
     return page(call, arns, "taskArns")
-
-
-# ------------------------------------------------------------------------------------------------ exec, protection
-
-SSM_ACTIONS = (
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-)
-
-
-rules.SENTENCES["ecs-080"] = (
-    "ExecuteCommand needs it enabled at the task's start, a task role with ssmmessages, and about 20 s after RUNNING."
-)
-
-
-@on("ecs", "ExecuteCommand", rules="ecs-080")
-def execute_command(call: Call) -> Params:
-    params = call.params
-    cluster = find_cluster(call)
-    task = find_task(cluster, params.get("task") or "", call.world)
-    if task is None or not task.active:
-        raise invalid("The specified task was not found or is not running.")
-    if not params.get("interactive"):
-        raise invalid("Interactive is the only mode supported currently.")
-    names = [one["name"] for one in task.definition["containerDefinitions"]]
-    if not params.get("container") and len(names) > 1:
-        raise invalid("The container name must be specified: the task has more than one container.")
-    name = params.get("container") or names[0]
-    if name not in names:
-        raise invalid(f"The container {name} was not found in the task.")
-    if not task.exec_enabled:
-        raise invalid(
-            "The execute command failed because execute command was not enabled when the task was run or the execute "
-            "command agent isn’t running. Wait and try again or run a new task with execute command enabled and try "
-            "again."
-        )
-    container = next(one for one in task.containers if one["name"] == name)
-    if not _exec_reachable(container):
-        raise AwsError(
-            "TargetNotConnectedException", "The execute command failed due to an internal error. Try again later."
-        )
-    session = f"ecs-execute-command-{new_id()[:17]}"
-    return {
-        "clusterArn": cluster.arn,
-        "containerArn": container["containerArn"],
-        "containerName": name,
-        "interactive": True,
-        "session": {
-            "sessionId": session,
-            "streamUrl": f"wss://ssmmessages.{call.region}.amazonaws.com/v1/data-channel/{session}?role=publish_subscribe",
-            "tokenValue": new_id() * 4,
-        },
-        "taskArn": task.arn,
-    }
-
-
-def _exec_reachable(container: Item) -> bool:
-    agents = container.get("managedAgents") or [{}]
-    return bool(container["lastStatus"] == "RUNNING" and agents[0].get("lastStatus") == "RUNNING")
-
-
-@on("ecs", "UpdateTaskProtection", "GetTaskProtection")
-def task_protection(call: Call) -> Params:
-    """Protection of service tasks from scale-in and deployments."""
-    params = call.params
-    cluster = find_cluster(call)
-    protected, failures = [], []
-    names = params.get("tasks") or [task.id for task in cluster.active_tasks() if task.service]
-    for name in names:
-        task = cluster.tasks.get(short(name))
-        if task is None or task.service is None:
-            failures.append({"arn": name, "reason": "MISSING" if task is None else "TASK_NOT_VALID"})
-            continue
-        if call.operation == "UpdateTaskProtection":
-            minutes = params.get("expiresInMinutes") or 120
-            task.protected_until = (
-                stamp(call.world) + timedelta(minutes=minutes) if params["protectionEnabled"] else None
-            )
-        until = task.protected_until
-        shown: Item = {"taskArn": task.arn, "protectionEnabled": bool(until and until > stamp(call.world))}
-        if shown["protectionEnabled"]:
-            shown["expirationDate"] = until
-        protected.append(shown)
-    return {"protectedTasks": protected, "failures": failures}
-
-
-@on("ecs", "SubmitTaskStateChange", "SubmitContainerStateChange", "SubmitAttachmentStateChanges")
-def acknowledge(call: Call) -> Params:
-    """What the agent of an instance tells ECS; the emulator's agents need no such call."""
-    return {"acknowledgment": "ACK"}
 
 
 def statistics(cluster: Cluster) -> Counter[str]:

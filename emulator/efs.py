@@ -344,7 +344,7 @@ def _groups(call: Call, vpc_id: str, wanted: list[str]) -> list[str]:
 @on("efs", "CreateMountTarget", rules="efs-002 efs-006 efs-007 efs-008")
 def create_mount_target(call: Call) -> Params:
     """https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html"""
-    from emulator import ec2
+    from emulator import ec2, iam
 
     given, here = call.params, _here(call.world, call.region)
     file_system = _file_system(call, available=True).shown
@@ -359,6 +359,7 @@ def create_mount_target(call: Call) -> Params:
             raise AwsError("MountTargetConflict", "mount target already exists in this AZ", 409)
     groups = _groups(call, subnet["VpcId"], given.get("SecurityGroups") or [])
     _check_address(call, subnet, given.get("IpAddress"))
+    iam.service_linked_role(call.world, "elasticfilesystem.amazonaws.com")
     name = f"fsmt-{_hex()}"
     interface = ec2.create_interface(
         call.world,

@@ -215,9 +215,8 @@ def _start(world: World) -> None:
     from emulator import ec2
 
     world.tickers.append(_check_health)
-    terminating: list[Callable[..., Any]] = getattr(ec2, "TERMINATING", [])
-    if _instance_goes not in terminating:
-        terminating.append(_instance_goes)
+    if _instance_goes not in ec2.TERMINATING:
+        ec2.TERMINATING.append(_instance_goes)
 
 
 # --- for ECS and Auto Scaling

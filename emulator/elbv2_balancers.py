@@ -199,6 +199,9 @@ def _zones(subnets: list[Params]) -> list[Params]:
 
 
 def _make(call: Call, state: Region, shown: Params) -> Params:
+    from emulator import iam
+
+    iam.service_linked_role(call.world, "elasticloadbalancing.amazonaws.com")
     name, identifier = shown["LoadBalancerName"], uuid.uuid4().hex[:16]
     network, region = shown["Type"] == "network", call.region
     part = f"{'net' if network else 'app'}/{name}/{identifier}"

@@ -17,11 +17,12 @@ from emulator.rules import AwsError, Call
 
 rules.SENTENCES.update(
     {
+        "sdk-001": "A throttle can be asked for more often than the two retries of boto3 get over.",
         "sdk-002": "A throttle on request has the code that the service itself uses, so that boto3 knows it as one.",
         "sdk-005": "A token that was used before answers the thing that it made, so that only a repeated token is safe.",
     }
 )
-rules.held("sdk-002", "faults.py")
+rules.held("sdk-001 sdk-002", "faults.py")
 
 
 class ConnectionCut(Exception):

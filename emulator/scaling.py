@@ -96,6 +96,8 @@ def _of_call(call: Call, items: list[Params], names: str = "", name: str = "") -
 @on("application-autoscaling", "RegisterScalableTarget", rules="aas-001 aas-002")
 def register_scalable_target(call: Call) -> Params:
     """https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html"""
+    from emulator import iam
+
     here, given, key = _here(call.world, call.region), call.params, _key(call)
     _check_target(call, key)
     known = here.targets.get(key)
@@ -113,6 +115,7 @@ def register_scalable_target(call: Call) -> Params:
         **(given.get("SuspendedState") or {}),
     }
     if known is None:
+        iam.service_linked_role(call.world, "ecs.application-autoscaling.amazonaws.com")
         identifier = uuid.uuid4().hex[:20]
         merged |= {
             **dict(zip(FIELDS, key, strict=True)),

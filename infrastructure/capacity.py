@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/asg-capacity-provide
 """
 
 import base64
+import re
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from aws import Problem, accepted, client, code, insist, message, missing, name, only, ours, tag_filters, tags, wait
 from console import NEW, say
 from constants import (
+    AMI_ID,
     CAPACITY_PROVIDER,
     CAPACITY_TYPE,
     CLUSTER_NAME,
@@ -118,15 +120,22 @@ def create_launch_template(facts: Facts, groups: SecurityGroups, roles: Roles) -
             "InvalidLaunchTemplateName.AlreadyExistsException",
         )
         return say("created" if made else "found", f"launch template {HOSTS}", f"{INSTANCE_TYPE}, {facts.image_id}")
-    versions = ec2.describe_launch_template_versions(LaunchTemplateName=HOSTS, Versions=["$Latest"])[
-        "LaunchTemplateVersions"
-    ]
-    present = versions[0]["LaunchTemplateData"]
+    latest = ec2.describe_launch_template_versions(LaunchTemplateName=HOSTS, Versions=["$Latest"])
+    present = latest["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    if not AMI_ID and present["ImageId"] != wanted["ImageId"] and same_kind(present["ImageId"], wanted["ImageId"]):
+        say("found", f"AMI {present['ImageId']}", f"kept; AWS has published {wanted['ImageId']} since: AMI_ID takes it")
+        wanted["ImageId"] = present["ImageId"]
     changed = sorted(key for key in {*wanted, *present} if not _agree(present.get(key), wanted.get(key)))
     if not changed:
-        return say("found", f"launch template {HOSTS}", f"{INSTANCE_TYPE}, {facts.image_id}")
+        return say("found", f"launch template {HOSTS}", f"{INSTANCE_TYPE}, {wanted['ImageId']}")
     ec2.create_launch_template_version(LaunchTemplateName=HOSTS, LaunchTemplateData=wanted)
     say("updated", f"launch template {HOSTS}", f"{', '.join(changed)}; hosts that run keep what they have")
+
+
+def same_kind(one: str, other: str) -> bool:
+    """Whether two AMIs differ by their date only: AWS publishes new ones every week, with drivers that may jump."""
+    names = [image["Name"] for image in client("ec2").describe_images(ImageIds=[one, other])["Images"]]
+    return len(names) == 2 and len({re.sub(r"20\d{6}", "", name) for name in names}) == 1
 
 
 def _agree(present: Any, wanted: Any) -> bool:
@@ -316,7 +325,7 @@ def put_providers(providers: list[str], strategy: list[dict[str, Any]]) -> None:
     return None
 
 
-def wait_ready(facts: Facts) -> None:
+def wait_ready() -> None:
     """Until the cluster has taken its provider, and MIN_INSTANCES hosts have joined it with all their GPUs."""
     wait(
         f"cluster {CLUSTER_NAME} to take its capacity providers",
@@ -330,8 +339,7 @@ def wait_ready(facts: Facts) -> None:
         connected = [host for host in container_instances() if host["agentConnected"]]
         return connected if len(connected) >= MIN_INSTANCES else None
 
-    hosts = wait(f"{MIN_INSTANCES} hosts to join the cluster", joined, why_no_host)
-    check_gpus(hosts or [], gpu_count(facts.instance_type))
+    warn_of_missing_gpus(wait(f"{MIN_INSTANCES} hosts to join the cluster", joined, why_no_host) or [])
 
 
 def why_no_host() -> str:
@@ -388,13 +396,19 @@ def gpus(host: dict[str, Any], key: str = "registeredResources") -> list[str]:
     return [gpu for resource in host[key] if resource["name"] == "GPU" for gpu in resource.get("stringSetValue", [])]
 
 
-def check_gpus(hosts: list[dict[str, Any]], expected: int) -> None:
+def warn_of_missing_gpus(hosts: list[dict[str, Any]]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
+    attributes = {host["ec2InstanceId"]: {a["name"]: a.get("value") for a in host["attributes"]} for host in hosts}
+    types = sorted({found["ecs.instance-type"] for found in attributes.values()})
+    described = client("ec2").describe_instance_types(InstanceTypes=types)["InstanceTypes"] if types else []
+    expected = {each["InstanceType"]: gpu_count(each) for each in described}
     for host in hosts if GPU_COUNT else []:
-        if len(gpus(host)) < expected:
-            raise Problem(
-                f"host {host['ec2InstanceId']} registered {len(gpus(host))} of the {expected} GPUs of a {INSTANCE_TYPE}: "
-                "terminate it, the Auto Scaling group brings another"
+        host_type = attributes[host["ec2InstanceId"]]["ecs.instance-type"]
+        if len(gpus(host)) < expected[host_type]:
+            say(
+                "warning",
+                f"host {host['ec2InstanceId']} registered {len(gpus(host))} of the {expected[host_type]} GPUs of a {host_type}:",
+                "terminate it, the Auto Scaling group brings another",
             )
 
 
