@@ -196,6 +196,8 @@ INSTANCE_TYPE = setting(
 )
 # GPUs for each task; 0 for none. Whole GPUs of one instance.
 GPU_COUNT = setting("GPU_COUNT", "1", whole(0, 16))
+# Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.
+CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True))
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
 MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100))
 # Hosts at the most: the limit of what a mistake can cost.
@@ -217,14 +219,54 @@ ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty)
 VPC_ID = setting("VPC_ID", "", pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True))
 # Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone.
 SUBNET_IDS = setting("SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")))
+# Existing private subnets of VPC_ID, in place of SUBNET_IDS, where hosts and tasks are to be behind a load balancer.
+PRIVATE_SUBNET_IDS = setting("PRIVATE_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")))
+# Existing public subnets of VPC_ID, for the load balancer and the bastion.
+PUBLIC_SUBNET_IDS = setting("PUBLIC_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")))
 # Existing security groups for hosts and tasks, at most 5; empty: one is made. Their rules are left as they are.
 SECURITY_GROUP_IDS = setting("SECURITY_GROUP_IDS", "", words(pattern(r"sg-[0-9a-f]{8,17}", "a list of group ids")))
 # Address block of the VPC that is made, /16 to /28.
 VPC_CIDR = setting("VPC_CIDR", "10.0.0.0/16", vpc_cidr)
 # Address blocks of its public subnets, one in each zone.
 PUBLIC_SUBNET_CIDRS = setting("PUBLIC_SUBNET_CIDRS", "10.0.0.0/24", words(vpc_cidr))
+# Address blocks of private subnets, one in each zone, for hosts, tasks and mount targets; empty: all is in the public.
+PRIVATE_SUBNET_CIDRS = setting("PRIVATE_SUBNET_CIDRS", "", words(vpc_cidr))
+# NAT gateways for the private subnets, about $0.05 an hour each: per-zone, single (cheaper) or none (no way out).
+NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", "none"))
 # Zones of those subnets, in their order; empty: the first zones that offer INSTANCE_TYPE.
 AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones")))
+
+# EC2 key pair for a bastion host in the public subnets; empty: no bastion. It needs BASTION_ALLOWED_CIDR.
+BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", str)
+# Who may reach port 22 of the bastion: one CIDR block. The hosts then accept SSH from the bastion alone.
+BASTION_ALLOWED_CIDR = setting("BASTION_ALLOWED_CIDR", "", cidr_or_empty)
+# Instance type of the bastion.
+BASTION_INSTANCE_TYPE = setting(
+    "BASTION_INSTANCE_TYPE", "t3.micro", pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t3.micro")
+)
+# Security group of a bastion that is there already; the hosts accept SSH from it.
+BASTION_SECURITY_GROUP_ID = setting(
+    "BASTION_SECURITY_GROUP_ID", "", pattern(r"sg-[0-9a-f]{8,17}", "a security group id", or_empty=True)
+)
+# The CloudWatch agent on the hosts, for memory, disk, GPU use and the hosts' logs: enabled or disabled.
+HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disabled"))
+# What create_cluster.py does when hosts do not join: keep what there is for a look, or delete what this run made.
+ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"))
+
+# A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none.
+LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP"))
+# ACM certificate of the HTTPS listener: issued, and in this region.
+CERTIFICATE_ARN = setting(
+    "CERTIFICATE_ARN", "", pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/.+", "an ACM ARN", or_empty=True)
+)
+# What the load balancer speaks with the container: HTTP, or HTTPS with a certificate of the container's own.
+TARGET_PROTOCOL = setting("TARGET_PROTOCOL", "HTTP", one_of("HTTP", "HTTPS"))
+# S3 bucket for the load balancer's access logs; empty: none.
+ACCESS_LOGS_BUCKET = setting("ACCESS_LOGS_BUCKET", "", pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True))
+# Deletion protection of the load balancer: on or off. delete_cluster.py stops at one that is on.
+LOAD_BALANCER_PROTECTION = setting("LOAD_BALANCER_PROTECTION", "off", one_of("on", "off"))
+# Seconds for which the load balancer keeps an idle connection.
+IDLE_TIMEOUT = setting("IDLE_TIMEOUT", "60", whole(1, 4000))
 
 # EFS volumes of the container: name:/path, :ro for read-only, several with commas. Empty: no file system.
 EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume))
@@ -286,6 +328,53 @@ TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
 # What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
 RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
 
+# Name of the service; empty: TASK_FAMILY.
+SERVICE_NAME = setting("SERVICE_NAME", "", pattern(r"[\w-]{1,255}", "a service name", or_empty=True)) or TASK_FAMILY
+# Tasks that the service keeps running.
+DESIRED_COUNT = setting("DESIRED_COUNT", "1", whole(0, 1000))
+# Paths of the load balancer that lead to the service.
+LISTENER_PATH = setting("LISTENER_PATH", "/*", pattern(r"/[\w/*?$.~\"'@:+&-]{0,127}", "a path pattern such as /api/*"))
+# Path that tells whether a task is healthy.
+HEALTH_CHECK_PATH = setting("HEALTH_CHECK_PATH", "/", pattern(r"/\S*", "a path"))
+# HTTP codes that mean healthy.
+HEALTH_CHECK_CODES = setting("HEALTH_CHECK_CODES", "200-299", pattern(r"\d{3}([,-]\d{3})*", "codes such as 200-299"))
+# Seconds between two health checks.
+HEALTH_CHECK_INTERVAL = setting("HEALTH_CHECK_INTERVAL", "30", whole(5, 300))
+# Seconds after which a health check has failed.
+HEALTH_CHECK_TIMEOUT = setting("HEALTH_CHECK_TIMEOUT", "5", whole(2, 120))
+# Good checks in a row that make a task healthy.
+HEALTHY_THRESHOLD = setting("HEALTHY_THRESHOLD", "2", whole(2, 10))
+# Bad checks in a row that make it unhealthy.
+UNHEALTHY_THRESHOLD = setting("UNHEALTHY_THRESHOLD", "2", whole(2, 10))
+# Seconds after a task's start in which failed health checks do not kill it; models load slowly.
+HEALTH_CHECK_GRACE_SECONDS = setting("HEALTH_CHECK_GRACE_SECONDS", "300", whole(0, 2147483647))
+# Seconds that a task which leaves is given to finish its requests.
+DEREGISTRATION_DELAY = setting("DEREGISTRATION_DELAY", "60", whole(0, 3600))
+# Whether a deploy may stop the old task first where no GPU is free for a new one: true or false.
+ALLOW_DOWNTIME = setting("ALLOW_DOWNTIME", "true", one_of("true", "false")) == "true"
+# ECS Exec, a shell in the running container: true or false.
+ENABLE_EXECUTE_COMMAND = setting("ENABLE_EXECUTE_COMMAND", "false", one_of("true", "false")) == "true"
+# Whether create_service.py and update_service.py wait until the service is stable: true or false.
+WAIT = setting("WAIT", "true", one_of("true", "false")) == "true"
+# Paths that check_service.py asks for, after HEALTH_CHECK_PATH.
+CHECK_PATHS = setting("CHECK_PATHS", "", words(pattern(r"/\S*", "a list of paths")))
+# How the service scales on its CPU: none, step, or target-tracking.
+SCALING = setting("SCALING", "none", one_of("none", "step", "target-tracking"))
+# Tasks at the least, when it scales.
+MIN_TASKS = setting("MIN_TASKS", "1", whole(0, 1000))
+# Tasks at the most, when it scales.
+MAX_TASKS = setting("MAX_TASKS", "1", whole(1, 1000))
+# CPU percent above which it scales out, for 3 minutes; for target-tracking the percent that it keeps.
+SCALE_OUT_CPU = setting("SCALE_OUT_CPU", "90", whole(1, 100))
+# CPU percent below which it scales in, for 10 minutes (step).
+SCALE_IN_CPU = setting("SCALE_IN_CPU", "70", whole(1, 100))
+# Seconds between two scalings.
+SCALING_COOLDOWN = setting("SCALING_COOLDOWN", "1800", whole(0, 86400))
+# Path, on an EFS volume, of a certificate that is made for the container before it starts (PATH.crt, PATH.key); empty: none.
+CONTAINER_CERTIFICATE = setting("CONTAINER_CERTIFICATE", "", pattern(r"/[\w/.-]+", "an absolute path", or_empty=True))
+# Image with sh and openssl that makes it.
+CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
+
 # Seconds between two looks at something that is being waited for.
 POLL_SECONDS = setting("POLL_SECONDS", "5", seconds)
 # Seconds that the DNS name of a new EFS mount target takes, on top of its becoming available.
@@ -297,11 +386,15 @@ WAIT_TIMEOUT_SECONDS = setting("WAIT_TIMEOUT_SECONDS", "1800", seconds)
 # What follows from the form: names, tags, and what must fit together.
 # ---------------------------------------------------------------------------------------------------------------------
 
+if CLUSTER_SIZE:
+    MIN_INSTANCES = MAX_INSTANCES = CLUSTER_SIZE
 #: the one tag by which everything is found again
 CLUSTER_TAG = "gpu-ecs-cluster"
 TAGS = {**EXTRA_TAGS, CLUSTER_TAG: CLUSTER_NAME}
 CONTAINER_NAME = "main"
 LOG_GROUP = f"/ecs/{CLUSTER_NAME}"
+#: where hosts, tasks and mount targets are, in an existing VPC
+WORK_SUBNET_IDS = PRIVATE_SUBNET_IDS or SUBNET_IDS
 CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
 STARTED_BY = f"{CLUSTER_NAME}/run_task"
 
@@ -345,8 +438,12 @@ def check_names() -> None:
 
 def check_network() -> None:
     adopted = bool(VPC_ID)
-    if adopted and not SUBNET_IDS:
+    if adopted and not SUBNET_IDS and not PRIVATE_SUBNET_IDS:
         problem("SUBNET_IDS", f"is empty, but VPC_ID={VPC_ID}: name the subnets of that VPC to use")
+    if (PRIVATE_SUBNET_IDS or PUBLIC_SUBNET_IDS) and not adopted:
+        problem(
+            "VPC_ID", "is empty, but PRIVATE_SUBNET_IDS or PUBLIC_SUBNET_IDS is set: name the VPC that they belong to"
+        )
     if SUBNET_IDS and not adopted:
         problem("VPC_ID", "is empty, but SUBNET_IDS is set: name the VPC that they belong to")
     if SECURITY_GROUP_IDS and not adopted:
@@ -361,25 +458,60 @@ def check_network() -> None:
             f"is not set, but CONTAINER_PORTS={','.join(str(p) for _, p in CONTAINER_PORTS)}: "
             "say who may reach it, for example your own address as 203.0.113.7/32",
         )
-    if bool(KEY_NAME) != bool(SSH_ALLOWED_CIDR):
+    check_load_balancer()
+    if bool(BASTION_KEY_NAME) != bool(BASTION_ALLOWED_CIDR):
+        problem("BASTION_ALLOWED_CIDR", "and BASTION_KEY_NAME go together: a bastion needs both")
+    if bool(KEY_NAME) != bool(SSH_ALLOWED_CIDR) and not BASTION_KEY_NAME and not BASTION_SECURITY_GROUP_ID:
         missing, given = ("SSH_ALLOWED_CIDR", "KEY_NAME") if KEY_NAME else ("KEY_NAME", "SSH_ALLOWED_CIDR")
         problem(missing, f"is not set, but {given} is: SSH needs both")
 
 
-def check_subnet_cidrs() -> None:
-    if not VPC_CIDR or not PUBLIC_SUBNET_CIDRS:
-        if not PUBLIC_SUBNET_CIDRS and not any(text.startswith("PUBLIC_SUBNET_CIDRS") for text in PROBLEMS):
-            problem("PUBLIC_SUBNET_CIDRS", "is empty; a VPC needs a subnet, for example 10.0.0.0/24")
+def check_load_balancer() -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"""
+    if not LISTENER_PROTOCOL:
         return
-    subnets = [ipaddress.ip_network(block) for block in PUBLIC_SUBNET_CIDRS]
-    for number, subnet in enumerate(subnets):
-        if not subnet.subnet_of(ipaddress.ip_network(VPC_CIDR)):  # type: ignore[arg-type]
-            problem("PUBLIC_SUBNET_CIDRS", f"{subnet} is not inside VPC_CIDR={VPC_CIDR}")
-        for other in subnets[:number]:
-            if subnet.overlaps(other):
-                problem("PUBLIC_SUBNET_CIDRS", f"{subnet} and {other} overlap")
-    if AVAILABILITY_ZONES and len(AVAILABILITY_ZONES) != len(subnets):
-        problem("AVAILABILITY_ZONES", f"names {len(AVAILABILITY_ZONES)} zones for {len(subnets)} PUBLIC_SUBNET_CIDRS")
+    if LISTENER_PROTOCOL == "HTTPS" and not CERTIFICATE_ARN:
+        problem("CERTIFICATE_ARN", "is not set, but LISTENER_PROTOCOL=HTTPS: an issued ACM certificate is needed")
+    if not ALLOWED_CIDR:
+        problem("ALLOWED_CIDR", "is not set, but LISTENER_PROTOCOL is: say who may reach the load balancer")
+    if not CONTAINER_PORTS:
+        problem("CONTAINER_PORTS", "is not set, but LISTENER_PROTOCOL is: say which port the service listens on")
+    subnets, setting_name = (
+        (PUBLIC_SUBNET_IDS, "PUBLIC_SUBNET_IDS") if VPC_ID else (PUBLIC_SUBNET_CIDRS, "PUBLIC_SUBNET_CIDRS")
+    )
+    if len(subnets) < 2:
+        problem(setting_name, f"has {len(subnets)} subnet, but a load balancer needs two, in two zones")
+    if HEALTH_CHECK_TIMEOUT >= HEALTH_CHECK_INTERVAL:
+        problem(
+            "HEALTH_CHECK_TIMEOUT",
+            f"{HEALTH_CHECK_TIMEOUT} is not less than HEALTH_CHECK_INTERVAL={HEALTH_CHECK_INTERVAL}",
+        )
+
+
+def check_subnet_cidrs() -> None:
+    if not PUBLIC_SUBNET_CIDRS and not any(text.startswith("PUBLIC_SUBNET_CIDRS") for text in PROBLEMS):
+        problem("PUBLIC_SUBNET_CIDRS", "is empty; a VPC needs a subnet, for example 10.0.0.0/24")
+    if not VPC_CIDR or not PUBLIC_SUBNET_CIDRS:
+        return
+    seen: list[ipaddress.IPv4Network] = []
+    for name, blocks in (("PUBLIC_SUBNET_CIDRS", PUBLIC_SUBNET_CIDRS), ("PRIVATE_SUBNET_CIDRS", PRIVATE_SUBNET_CIDRS)):
+        for subnet in map(ipaddress.IPv4Network, blocks):
+            if not subnet.subnet_of(ipaddress.IPv4Network(VPC_CIDR)):
+                problem(name, f"{subnet} is not inside VPC_CIDR={VPC_CIDR}")
+            for other in seen:
+                if subnet.overlaps(other):
+                    problem(name, f"{subnet} and {other} overlap")
+            seen.append(subnet)
+    if PRIVATE_SUBNET_CIDRS and len(PRIVATE_SUBNET_CIDRS) != len(PUBLIC_SUBNET_CIDRS):
+        problem(
+            "PRIVATE_SUBNET_CIDRS",
+            f"has {len(PRIVATE_SUBNET_CIDRS)} subnets for {len(PUBLIC_SUBNET_CIDRS)} public ones",
+        )
+    if AVAILABILITY_ZONES and len(AVAILABILITY_ZONES) != len(PUBLIC_SUBNET_CIDRS):
+        problem(
+            "AVAILABILITY_ZONES",
+            f"names {len(AVAILABILITY_ZONES)} zones for {len(PUBLIC_SUBNET_CIDRS)} PUBLIC_SUBNET_CIDRS",
+        )
 
 
 def check_task() -> None:
@@ -402,8 +534,21 @@ def check_task() -> None:
         values = [volume[key] for volume in EFS_VOLUMES]
         for value in sorted({value for value in values if values.count(value) > 1}):
             problem("EFS_VOLUMES", f"has the {key} {value} twice")
+    check_service()
     if EFS_PERFORMANCE_MODE == "maxIO" and EFS_THROUGHPUT_MODE == "elastic":
         problem("EFS_THROUGHPUT_MODE", "elastic does not go with EFS_PERFORMANCE_MODE=maxIO: use bursting")
+
+
+def check_service() -> None:
+    if SCALING != "none" and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
+        problem("DESIRED_COUNT", f"{DESIRED_COUNT} is outside MIN_TASKS={MIN_TASKS} to MAX_TASKS={MAX_TASKS}")
+    if CONTAINER_CERTIFICATE and not any(CONTAINER_CERTIFICATE.startswith(f"{v['path']}/") for v in EFS_VOLUMES):
+        problem("CONTAINER_CERTIFICATE", f"{CONTAINER_CERTIFICATE} is on none of EFS_VOLUMES, so it would not be kept")
+    if TARGET_PROTOCOL == "HTTPS" and not CONTAINER_CERTIFICATE:
+        problem(
+            "CONTAINER_CERTIFICATE",
+            "is not set, but TARGET_PROTOCOL=HTTPS: say where the container's certificate is kept",
+        )
 
 
 def check_fargate() -> None:

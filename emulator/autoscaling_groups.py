@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,6 +142,74 @@ def find_member(world: World, region: str, instance_id: str) -> tuple[Group, Mem
         if instance_id in group.instances:
             return group, group.instances[instance_id]
     return None
+
+
+# What is changed from outside: by calls, and by ECS.
+
+
+def hook_of(group: Group, name: str, transition: str, given: Item) -> Item:
+    before = group.hooks.get(name, {})
+    heartbeat = given.get("HeartbeatTimeout") or before.get("HeartbeatTimeout", 3600)
+    hook = {
+        "LifecycleHookName": name,
+        "AutoScalingGroupName": group.name,
+        "LifecycleTransition": transition,
+        "HeartbeatTimeout": heartbeat,
+        "GlobalTimeout": min(172800, 100 * heartbeat),
+        "DefaultResult": given.get("DefaultResult") or before.get("DefaultResult", "ABANDON"),
+    }
+    others = ("NotificationTargetARN", "RoleARN", "NotificationMetadata")
+    return {**hook, **{key: given[key] for key in others if given.get(key)}}
+
+
+def put_tags(group: Group, tags: list[Item]) -> None:
+    for tag in tags:
+        if tag["Key"].startswith("aws:"):
+            raise AwsError("ValidationError", "Tag keys beginning with aws: are reserved for AWS.")
+        full = {
+            "ResourceId": group.name,
+            "ResourceType": "auto-scaling-group",
+            "Key": tag["Key"],
+            "Value": tag.get("Value", ""),
+            "PropagateAtLaunch": bool(tag.get("PropagateAtLaunch", False)),
+        }
+        group.tags = [one for one in group.tags if one["Key"] != tag["Key"]] + [full]
+
+
+def set_desired(world: World, region: str, group_name: str, desired: int) -> None:
+    group = groups(world, region)[group_name]
+    if desired != group.desired:
+        text = f"changing the desired capacity from {group.desired} to {desired}."
+        group.desired = desired
+        wake(world, group, f"a user request explicitly set group desired capacity {text}")
+
+
+def set_protection(world: World, region: str, group_name: str, instance_ids: Iterable[str], protected: bool) -> None:
+    group = groups(world, region)[group_name]
+    for instance_id in instance_ids:
+        if instance_id in group.instances:
+            group.instances[instance_id].protected = protected
+    if not protected and group.stuck:
+        wake(world, group)
+
+
+def complete_lifecycle(world: World, region: str, group_name: str, instance_id: str) -> None:
+    """ECS has drained the instance: let its own hook go on."""
+    group = groups(world, region).get(group_name)
+    if group and instance_id in group.instances:
+        complete(world, group, group.instances[instance_id], ECS_HOOK, "CONTINUE")
+
+
+def add_hook(world: World, region: str, group_name: str, hook_name: str, heartbeat: int = 3600) -> None:
+    group = groups(world, region)[group_name]
+    group.hooks[hook_name] = hook_of(
+        group, hook_name, ENDING, {"HeartbeatTimeout": heartbeat, "DefaultResult": "CONTINUE"}
+    )
+
+
+def add_tag(world: World, region: str, group_name: str, key: str, value: str) -> None:
+    group = groups(world, region)[group_name]
+    put_tags(group, [{"Key": key, "Value": value, "PropagateAtLaunch": True}])
 
 
 # The loop.

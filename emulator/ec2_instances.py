@@ -229,6 +229,10 @@ def check_profile(world: World, request: Item) -> None:
                 f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. "
                 f"Invalid IAM Instance Profile {what}",
             )
+        if value and iam.profile_role(world, value) is None:
+            name = value.rsplit("/", 1)[-1]
+            arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"
+            raise AwsError("InvalidParameterValue", f'IAM Instance Profile "{arn}" has no associated IAM Roles')
 
 
 def check_zone(region: str, request: Item, zone: str) -> None:
@@ -299,52 +303,64 @@ def start(world: World, region: str, request: Item, index: int = 0, reservation:
     image = ec2_types.find_image(region, ami_of(region, request["ImageId"]))
     instance_id = new_id("i")
     interface = first_network_interface(world, region, request, subnet, instance_id)
-    name = request.get("InstanceType") or "m1.small"
-    spot = is_spot(request)
-    template = request.get("template")
     made: Item = {
         "InstanceId": instance_id,
-        "ImageId": image["ImageId"],
         "State": state("pending"),
-        "InstanceType": name,
         "LaunchTime": world.timestamp(),
+        "AmiLaunchIndex": index,
+        "StateTransitionReason": "",
+        "BlockDeviceMappings": [],
+        **asked_for(request, instance_id),
+        **from_image_and_place(request, image, subnet),
+        "interface": interface.id,
+        "reservation": reservation or new_id("r"),
+        "gone_at": None,
+    }
+    region_of(world, region).instances[instance_id] = made
+    set_tags(region, instance_id, specified_tags(request, "instance"))
+    set_tags(region, interface.id, specified_tags(request, "network-interface"))
+    if template := request.get("template"):
+        set_tags(region, instance_id, template_tags(template))
+    add_disks(world, region, made, request, image)
+    show_to_moto(region, made)
+    world.after(BOOT_SECONDS, enter_running, world, region, instance_id)
+    return made
+
+
+def asked_for(request: Item, instance_id: str) -> Item:
+    """What an instance has from its request."""
+    spot = is_spot(request)
+    return {
+        "InstanceType": request.get("InstanceType") or "m1.small",
+        "ClientToken": request.get("ClientToken") or "",
+        "EbsOptimized": bool(request.get("EbsOptimized")),
+        "IamInstanceProfile": profile_shown(request),
+        "KeyName": request.get("KeyName"),
+        "Monitoring": {"State": "enabled" if (request.get("Monitoring") or {}).get("Enabled") else "disabled"},
+        "InstanceLifecycle": "spot" if spot else None,
+        "SpotInstanceRequestId": f"sir-{instance_id[2:10]}" if spot else None,
+        "UserData": decoded(request.get("UserData")),
+        "DisableApiTermination": bool(request.get("DisableApiTermination")),
+    }
+
+
+def from_image_and_place(request: Item, image: Item, subnet: Any) -> Item:
+    """What an instance has from its image and its subnet."""
+    return {
+        "ImageId": image["ImageId"],
+        "Architecture": image["Architecture"],
+        "RootDeviceName": image["RootDeviceName"],
+        "PlatformDetails": image["PlatformDetails"],
+        "MetadataOptions": metadata_options(request, image),
+        "SubnetId": subnet.id,
+        "VpcId": subnet.vpc_id,
         "Placement": {
             "AvailabilityZone": subnet.availability_zone,
             "AvailabilityZoneId": subnet.availability_zone_id,
             "GroupName": "",
             "Tenancy": "default",
         },
-        "SubnetId": subnet.id,
-        "VpcId": subnet.vpc_id,
-        "Architecture": image["Architecture"],
-        "RootDeviceName": image["RootDeviceName"],
-        "AmiLaunchIndex": index,
-        "ClientToken": request.get("ClientToken") or "",
-        "EbsOptimized": bool(request.get("EbsOptimized")),
-        "IamInstanceProfile": profile_shown(request),
-        "KeyName": request.get("KeyName"),
-        "MetadataOptions": metadata_options(request, image),
-        "Monitoring": {"State": "enabled" if (request.get("Monitoring") or {}).get("Enabled") else "disabled"},
-        "InstanceLifecycle": "spot" if spot else None,
-        "SpotInstanceRequestId": f"sir-{instance_id[2:10]}" if spot else None,
-        "PlatformDetails": image["PlatformDetails"],
-        "BlockDeviceMappings": [],
-        "UserData": decoded(request.get("UserData")),
-        "DisableApiTermination": bool(request.get("DisableApiTermination")),
-        "interface": interface.id,
-        "reservation": reservation or new_id("r"),
-        "gone_at": None,
-        "StateTransitionReason": "",
     }
-    region_of(world, region).instances[instance_id] = made
-    set_tags(region, instance_id, specified_tags(request, "instance"))
-    set_tags(region, interface.id, specified_tags(request, "network-interface"))
-    if template:
-        set_tags(region, instance_id, template_tags(template))
-    add_disks(world, region, made, request, image)
-    show_to_moto(region, made)
-    world.after(BOOT_SECONDS, enter_running, world, region, instance_id)
-    return made
 
 
 def template_tags(version: Item) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from emulator import ec2_interfaces
@@ -51,6 +52,96 @@ def depends(kind: str, identifier: str) -> AwsError:
     return AwsError("DependencyViolation", f"The {kind} '{identifier}' has dependencies and cannot be deleted.")
 
 
+#: filter -> where its value stands in what a Describe shows; a list on the way stands for each of its items
+VPC_FILTERS = {
+    "cidr": "CidrBlock",
+    "cidr-block": "CidrBlock",
+    "cidr-block-association.cidr-block": "CidrBlockAssociationSet.CidrBlock",
+    "dhcp-options-id": "DhcpOptionsId",
+    "is-default": "IsDefault",
+    "owner-id": "OwnerId",
+    "state": "State",
+    "vpc-id": "VpcId",
+}
+SUBNET_FILTERS = {
+    "availability-zone": "AvailabilityZone",
+    "availability-zone-id": "AvailabilityZoneId",
+    "available-ip-address-count": "AvailableIpAddressCount",
+    "cidr": "CidrBlock",
+    "cidr-block": "CidrBlock",
+    "default-for-az": "DefaultForAz",
+    "map-public-ip-on-launch": "MapPublicIpOnLaunch",
+    "owner-id": "OwnerId",
+    "state": "State",
+    "subnet-arn": "SubnetArn",
+    "subnet-id": "SubnetId",
+    "vpc-id": "VpcId",
+}
+GATEWAY_FILTERS = {
+    "attachment.state": "Attachments.State",
+    "attachment.vpc-id": "Attachments.VpcId",
+    "internet-gateway-id": "InternetGatewayId",
+    "owner-id": "OwnerId",
+}
+TABLE_FILTERS = {
+    "association.gateway-id": "Associations.GatewayId",
+    "association.main": "Associations.Main",
+    "association.route-table-association-id": "Associations.RouteTableAssociationId",
+    "association.route-table-id": "Associations.RouteTableId",
+    "association.subnet-id": "Associations.SubnetId",
+    "owner-id": "OwnerId",
+    "route.destination-cidr-block": "Routes.DestinationCidrBlock",
+    "route.gateway-id": "Routes.GatewayId",
+    "route.nat-gateway-id": "Routes.NatGatewayId",
+    "route.origin": "Routes.Origin",
+    "route.state": "Routes.State",
+    "route-table-id": "RouteTableId",
+    "vpc-id": "VpcId",
+}
+VOLUME_FILTERS = {
+    "attachment.delete-on-termination": "Attachments.DeleteOnTermination",
+    "attachment.device": "Attachments.Device",
+    "attachment.instance-id": "Attachments.InstanceId",
+    "attachment.status": "Attachments.State",
+    "availability-zone": "AvailabilityZone",
+    "encrypted": "Encrypted",
+    "size": "Size",
+    "snapshot-id": "SnapshotId",
+    "status": "State",
+    "volume-id": "VolumeId",
+    "volume-type": "VolumeType",
+}
+ENDPOINT_FILTERS = {
+    "service-name": "ServiceName",
+    "vpc-endpoint-id": "VpcEndpointId",
+    "vpc-endpoint-state": "State",
+    "vpc-endpoint-type": "VpcEndpointType",
+    "vpc-id": "VpcId",
+}
+
+
+def by_paths(paths: dict[str, str]) -> Callable[[Item, str], Any]:
+    def value(item: Item, name: str) -> Any:
+        found: list[Any] = [item]
+        for step in paths[name].split(".") if name in paths else ():
+            found = [one[step] for one in found if one.get(step) is not None]
+            found = [inner for one in found for inner in (one if isinstance(one, list) else [one])]
+        return found if name in paths else None
+
+    return value
+
+
+def described(call: Call, name: str, paths: dict[str, str], amend: Callable[[Item], None] | None = None) -> Item:
+    """moto's list with what the emulator knows better, and all of AWS's filters on it."""
+    params = dict(call.params)
+    items = call.proceed(Filters=None, MaxResults=None, NextToken=None)[name]
+    if amend is not None:
+        for item in items:
+            amend(item)
+    items, token = page(select(items, params.get("Filters"), by_paths(paths)), params)
+    return {name: items, **({"NextToken": token} if token else {})}
+
+
 # VPCs.
 
 
@@ -76,7 +167,7 @@ def settle(made: Any) -> None:
 def describe_vpcs(call: Call) -> Item:
     for vpc_id in call.params.get("VpcIds") or []:
         find_vpc(call.region, vpc_id)
-    return call.proceed()
+    return described(call, "Vpcs", VPC_FILTERS)
 
 
 @on("ec2", "ModifyVpcAttribute", rules="ec2-004")
@@ -193,14 +284,15 @@ def describe_subnets(call: Call) -> Item:
     """The free addresses are those that no interface has."""
     for subnet_id in call.params.get("SubnetIds") or []:
         find_subnet(call.region, subnet_id)
-    answer = call.proceed()
     taken: dict[str, int] = {}
     for interface in ec2_interfaces.interfaces(call.region):
         taken[interface.subnet.id] = taken.get(interface.subnet.id, 0) + 1
-    for subnet in answer["Subnets"]:
+
+    def count(subnet: Item) -> None:
         size = 2 ** (32 - int(subnet["CidrBlock"].split("/")[1]))
         subnet["AvailableIpAddressCount"] = size - 5 - taken.get(subnet["SubnetId"], 0)
-    return answer
+
+    return described(call, "Subnets", SUBNET_FILTERS, count)
 
 
 @on("ec2", "DeleteSubnet", rules="ec2-006")
@@ -238,12 +330,13 @@ def create_internet_gateway(call: Call) -> Item:
 def describe_internet_gateways(call: Call) -> Item:
     for gateway_id in call.params.get("InternetGatewayIds") or []:
         find_gateway(call.region, gateway_id)
-    answer = call.proceed()
     attaching = region_of(call.world, call.region).attaching
-    for gateway in answer["InternetGateways"]:
+
+    def tell(gateway: Item) -> None:
         if gateway["InternetGatewayId"] in attaching:
             gateway["Attachments"] = [{**one, "State": "attaching"} for one in gateway["Attachments"]]
-    return answer
+
+    return described(call, "InternetGateways", GATEWAY_FILTERS, tell)
 
 
 @on("ec2", "AttachInternetGateway", rules="ec2-007")
@@ -319,10 +412,10 @@ def describe_route_tables(call: Call) -> Item:
     """Routes to a gateway that is gone stay, as blackholes."""
     for table_id in call.params.get("RouteTableIds") or []:
         find_table(call.region, table_id)
-    answer = call.proceed()
     gateways = backend_of(call.region).internet_gateways
     nat_gateways = region_of(call.world, call.region).nat_gateways
-    for table in answer["RouteTables"]:
+
+    def tell(table: Item) -> None:
         for route in table.get("Routes", []):
             through, nat = route.get("GatewayId", ""), route.get("NatGatewayId")
             attached = gateways[through].vpc if through in gateways else None
@@ -330,7 +423,8 @@ def describe_route_tables(call: Call) -> Item:
                 route["State"] = "blackhole"
             if nat and nat_gateways.get(nat, {}).get("State") not in ("pending", "available"):
                 route["State"] = "blackhole"
-    return answer
+
+    return described(call, "RouteTables", TABLE_FILTERS, tell)
 
 
 @on("ec2", "CreateRoute", "ReplaceRoute", rules="ec2-015 ec2-016")
@@ -431,6 +525,22 @@ def create_vpc_endpoint(call: Call) -> Item:
     call.world.after(4 if gateway else 60, settle, made)
     shown = {**answer["VpcEndpoint"], "State": "pending", "SubnetIds": subnets}
     return {"VpcEndpoint": {**shown, "NetworkInterfaceIds": list(made.network_interface_ids)}}
+
+
+@on("ec2", "DescribeVpcEndpoints")
+def describe_vpc_endpoints(call: Call) -> Item:
+    for endpoint_id in call.params.get("VpcEndpointIds") or []:
+        if endpoint_id not in backend_of(call.region).vpc_end_points:
+            raise not_found(endpoint_id, "vpce")
+    return described(call, "VpcEndpoints", ENDPOINT_FILTERS)
+
+
+@on("ec2", "DescribeVolumes")
+def describe_volumes(call: Call) -> Item:
+    for volume_id in call.params.get("VolumeIds") or []:
+        if volume_id not in backend_of(call.region).volumes:
+            raise not_found(volume_id, "vol")
+    return described(call, "Volumes", VOLUME_FILTERS)
 
 
 @on("ec2", "DeleteVpcEndpoints")

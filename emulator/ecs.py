@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import copy
 import re
-import uuid
-from collections import Counter
 from typing import Any
 
-from emulator import ecs_tasks, iam, rules
-from emulator.ecs_providers import _attach
+from emulator import iam, rules
+from emulator.ecs_clusters import cluster_view
+from emulator.ecs_providers import attach
 from emulator.ecs_state import (
     FARGATE,
     Cluster,
@@ -32,7 +31,6 @@ from emulator.ecs_state import (
     now,
     page,
     short,
-    without_none,
 )
 from emulator.rules import AwsError, Call, Params, on
 from emulator.world import ACCOUNT
@@ -41,102 +39,17 @@ rules.SENTENCES.update(
     {
         "ecs-001": "CreateCluster of an ACTIVE cluster answers it unchanged; an INACTIVE one is made anew.",
         "ecs-002": "A new cluster is PROVISIONING for some seconds, and MISSING for the first two.",
-        "ecs-004": "PutClusterCapacityProviders is UPDATE_IN_PROGRESS for about 20 s, and refuses changes meanwhile.",
-        "ecs-005": "PutClusterCapacityProviders replaces the list; each provider must be ACTIVE.",
-        "ecs-006": "A provider that a service or task uses can not be taken off its cluster.",
-        "ecs-007": "A provider's name and its Auto Scaling group serve once: the second time is a ClientException.",
-        "ecs-008": "A provider's name does not begin with aws, ecs or fargate.",
-        "ecs-009": "Managed termination protection needs managed scaling and a group that protects new instances.",
-        "ecs-011": "A provider for a group is ACTIVE at once, one for Managed Instances after some 30 s.",
-        "ecs-012": "A provider is not deleted while a cluster or a service names it.",
-        "ecs-013": "Deleting a provider takes about 25 s, and fails if its group is gone already.",
         "ecs-014": "A cluster is not deleted while instances, services, tasks or an update are in it.",
         "ecs-015": "A deleted cluster can still be described, INACTIVE.",
-        "ecs-022": "An instance with tasks is deregistered only by force, and its tasks run on unseen.",
-        "ecs-023": "DRAINING moves service tasks away and lets those of RunTask run on.",
     }
 )
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 MISSING_SECONDS, PROVISIONING = 2, 10
-ATTACHING, DETACHING = 20, 10
-DELETING_PROVIDER, MANAGED_PROVIDER = 25, 30
-SCALING_DEFAULTS: Item = {
-    "status": "DISABLED",
-    "targetCapacity": 100,
-    "minimumScalingStepSize": 1,
-    "maximumScalingStepSize": 10000,
-    "instanceWarmupPeriod": 300,
-}
+DETACHING = 10
 
 
 # ------------------------------------------------------------------------------------------------ clusters
-
-
-def cluster_view(cluster: Cluster, include: list[str] | None = None) -> Item:
-    """A cluster; settings, tags and so on only if they are asked for, as DescribeClusters has it."""
-    shown = ("SETTINGS", "TAGS", "CONFIGURATIONS", "ATTACHMENTS") if include is None else tuple(include)
-    counts = ecs_tasks.statistics(cluster)
-    active = [service for service in cluster.services.values() if service.status == "ACTIVE"]
-    view: Item = {
-        "clusterArn": cluster.arn,
-        "clusterName": cluster.name,
-        "status": cluster.status,
-        "registeredContainerInstancesCount": len(cluster.instances),
-        "runningTasksCount": counts["runningEC2TasksCount"] + counts["runningFargateTasksCount"],
-        "pendingTasksCount": counts["pendingEC2TasksCount"] + counts["pendingFargateTasksCount"],
-        "activeServicesCount": len(active),
-        "statistics": _statistics(cluster, counts) if "STATISTICS" in shown else [],
-        "tags": cluster.tags if "TAGS" in shown else [],
-        "settings": cluster.settings if "SETTINGS" in shown else [],
-        "capacityProviders": cluster.providers,
-        "defaultCapacityProviderStrategy": cluster.strategy,
-        "attachmentsStatus": cluster.attachments_status,
-    }
-    if "CONFIGURATIONS" in shown and cluster.configuration:
-        view["configuration"] = cluster.configuration
-    if "ATTACHMENTS" in shown:
-        view["attachments"] = _attachments(cluster)
-    if cluster.service_connect:
-        view["serviceConnectDefaults"] = cluster.service_connect
-    return without_none(view)
-
-
-def _statistics(cluster: Cluster, counts: Counter[str]) -> list[Item]:
-    counts = Counter(counts)
-    for service in cluster.services.values():
-        kind = "Fargate" if service.fargate else "EC2"
-        if service.status in ("ACTIVE", "DRAINING"):
-            counts[f"{service.status.lower()}{kind}ServiceCount"] += 1
-    names = [
-        f"{state}{kind}{what}"
-        for state, what in (
-            ("running", "TasksCount"),
-            ("pending", "TasksCount"),
-            ("active", "ServiceCount"),
-            ("draining", "ServiceCount"),
-        )
-        for kind in ("EC2", "Fargate")
-    ]
-    return [{"name": name, "value": str(counts[name])} for name in names]
-
-
-def _attachments(cluster: Cluster) -> list[Item]:
-    """What ECS has made for the cluster's providers: scaling plans, termination hooks."""
-    attachments = []
-    for name in cluster.providers:
-        if name in FARGATE:
-            continue
-        for kind in ("as_policy", "managed_draining"):
-            attachments.append(
-                {
-                    "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{cluster.arn}{name}{kind}")),
-                    "type": kind,
-                    "status": "PRECREATED" if name in cluster.joining else "CREATED",
-                    "details": [{"name": "capacityProviderName", "value": name}],
-                }
-            )
-    return attachments
 
 
 def _setting(settings: list[Item] | None) -> list[Item]:
@@ -173,7 +86,7 @@ def create_cluster(call: Call) -> Params:
         service_connect=params.get("serviceConnectDefaults") or {},
     )
     if params.get("capacityProviders") or params.get("defaultCapacityProviderStrategy"):
-        _attach(
+        attach(
             call, cluster, params.get("capacityProviders") or [], params.get("defaultCapacityProviderStrategy") or []
         )
     region.clusters[name] = cluster

@@ -240,11 +240,12 @@ def terminating(world: World, region_name: str, ec2_id: str) -> None:
     region = region_of(world, region_name)
     region.booting.pop(ec2_id, None)
     if found := _registered(region, ec2_id):
+        found[1].silent = not found[1].connected
         found[1].connected = False
 
 
 def terminated(world: World, region_name: str, ec2_id: str) -> None:
-    """Its tasks are gone with it; the container instance is deregistered some time later."""
+    """Its tasks are gone with it; the container instance is deregistered some time later, unless it was stopped before."""
     region = region_of(world, region_name)
     region.booting.pop(ec2_id, None)
     found = _registered(region, ec2_id)
@@ -255,7 +256,8 @@ def terminated(world: World, region_name: str, ec2_id: str) -> None:
     for task in cluster.active_tasks():
         if task.instance is instance:
             ecs_life.host_gone(world, task, ec2_id)
-    later(world, DEREGISTER, _gone, world, region_name, cluster, instance)
+    if not instance.silent:
+        later(world, DEREGISTER, _gone, world, region_name, cluster, instance)
 
 
 def _gone(world: World, region: str, cluster: Cluster, instance: Instance) -> None:

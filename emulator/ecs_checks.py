@@ -104,7 +104,7 @@ def check_exec(definition: Item, overrides: Item, enabled: bool, subject: str) -
         )
 
 
-def _check_overrides(definition: Item, overrides: Item) -> None:
+def check_overrides(definition: Item, overrides: Item) -> None:
     names = {container["name"] for container in definition["containerDefinitions"]}
     for change in overrides.get("containerOverrides") or []:
         if change.get("name") not in names:
@@ -121,7 +121,7 @@ def _check_overrides(definition: Item, overrides: Item) -> None:
         raise invalid("Overrides length must be at most 8192.")
 
 
-def _check_run(params: Params) -> None:
+def check_run(params: Params) -> None:
     count = params.get("count", 1)
     if not 1 <= count <= 10:
         raise invalid("Invalid count: count must be between 1 and 10.")
@@ -133,17 +133,15 @@ def _check_run(params: Params) -> None:
         raise invalid(
             f"The launch type {params['launchType']} is not supported here; use a capacity provider strategy."
         )
-    _check_common(params)
+    check_common(params)
     if len(params.get("clientToken") or "") > 64:
         raise invalid("clientToken can be up to 64 characters long.")
 
 
-def _check_common(params: Params) -> None:
+def check_common(params: Params) -> None:
     if len(params.get("startedBy") or "") > 128:
         raise invalid("startedBy length must be less than or equal to 128.")
     if params.get("propagateTags") == "SERVICE":
         raise invalid("The propagateTags value SERVICE is not supported for this operation.")
     if (params.get("group") or "").startswith("service:"):
         raise invalid("The group prefix 'service:' is reserved for services.")
-
-

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from moto.core.utils import get_service_model
+
 from emulator import rules
 from emulator.ecs_state import Item, find_cluster, find_task, invalid, new_id, short, stamp
 from emulator.rules import AwsError, Call, Params, on
+from emulator.world import World
 
 # ------------------------------------------------------------------------------------------------ exec, protection
 
@@ -94,9 +97,21 @@ def task_protection(call: Call) -> Params:
     return {"protectedTasks": protected, "failures": failures}
 
 
+def _leave_out(world: World) -> None:
+    """What is not imitated is told as such: moto's own ECS, of which nothing is used, would answer from another world."""
+    for operation in get_service_model("ecs").operation_names:
+        if not rules.HANDLERS["ecs", operation]:
+            on("ecs", operation)(_not_imitated)
+
+
+def _not_imitated(call: Call) -> Params:
+    raise AwsError("NotImplemented", f"the emulator does not imitate ecs {call.operation}", 501)
+
+
+rules.STARTERS.append(_leave_out)
+
+
 @on("ecs", "SubmitTaskStateChange", "SubmitContainerStateChange", "SubmitAttachmentStateChanges")
 def acknowledge(call: Call) -> Params:
     """What the agent of an instance tells ECS; the emulator's agents need no such call."""
     return {"acknowledgment": "ACK"}
-
-

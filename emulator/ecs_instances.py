@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from emulator import ecs_agent, ecs_life, ecs_tasks
+from emulator import ecs_agent, ecs_life, ecs_tasks, rules
 from emulator.ecs_placement import RESERVED_TCP, free_cpu, free_gpus, free_memory, matches, used_ports
 from emulator.ecs_state import Cluster, Instance, Item, arn, find_cluster, invalid, page, short, without_none
 from emulator.rules import AwsError, Call, Params, on
+
+rules.SENTENCES.update(
+    {
+        "ecs-022": "An instance with tasks is deregistered only by force, and its tasks run on unseen.",
+        "ecs-023": "DRAINING moves service tasks away and lets those of RunTask run on.",
+    }
+)
+
 
 # ------------------------------------------------------------------------------------------------ container instances
 
@@ -202,5 +210,3 @@ def change_attributes(call: Call) -> Params:
         else:
             instance.attributes.pop(attribute["name"], None)
     return {"attributes": attributes}
-
-

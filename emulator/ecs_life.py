@@ -30,6 +30,7 @@ held("ecs-060 ecs-062 efs-006 ecs-052", "ecs_life: the steps of a task")
 
 ATTACH = {"FARGATE": 8, "EC2": 4, "MANAGED_INSTANCES": 4}  # seconds until the interface is there
 PULL = {"FARGATE": 30, "EC2": 25, "MANAGED_INSTANCES": 25}  # an image that is not on the machine yet
+PULL_GPU = 75  # images for GPUs have gigabytes
 PULL_AGAIN = 1
 MOUNT = {"FARGATE": 25, "EC2": 6, "MANAGED_INSTANCES": 6}
 BEFORE_PULL, START = 3, 2
@@ -146,7 +147,9 @@ def _prepare(world: World, task: Task) -> None:
         return
     images = {container["image"] for container in task.definition["containerDefinitions"]}
     known = task.instance.images if task.instance else set()
-    seconds = PULL[task.launch_type] if images - known else PULL_AGAIN
+    seconds = PULL_AGAIN
+    if images - known:
+        seconds = PULL_GPU if any("gpuIds" in view for view in task.containers) else PULL[task.launch_type]
     later(world, seconds, _pulled, world, task)
 
 
@@ -518,3 +521,9 @@ def uptime(world: World, task: Task) -> float:
     """Seconds since the task has been RUNNING."""
     started = task.times.get("startedAt")
     return now(world) - started.timestamp() if started else 0.0
+
+
+def lived(task: Task) -> float:
+    """For how many seconds a task was RUNNING before it ended."""
+    started, ended = task.times.get("startedAt"), task.times.get("stoppingAt")
+    return (ended - started).total_seconds() if started and ended else 0.0

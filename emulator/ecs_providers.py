@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
-from emulator import autoscaling, ecs_tasks
+from emulator import autoscaling, ecs_checks, rules
+from emulator.ecs_clusters import cluster_view
 from emulator.ecs_state import (
     FARGATE,
     Cluster,
@@ -29,6 +31,31 @@ from emulator.ecs_state import (
 )
 from emulator.rules import AwsError, Call, Params, on
 from emulator.world import World
+
+rules.SENTENCES.update(
+    {
+        "ecs-004": "PutClusterCapacityProviders is UPDATE_IN_PROGRESS for about 20 s, and refuses changes meanwhile.",
+        "ecs-005": "PutClusterCapacityProviders replaces the list; each provider must be ACTIVE.",
+        "ecs-006": "A provider that a service or task uses can not be taken off its cluster.",
+        "ecs-007": "A provider's name and its Auto Scaling group serve once: the second time is a ClientException.",
+        "ecs-008": "A provider's name does not begin with aws, ecs or fargate.",
+        "ecs-009": "Managed termination protection needs managed scaling and a group that protects new instances.",
+        "ecs-011": "A provider for a group is ACTIVE at once, one for Managed Instances after some 30 s.",
+        "ecs-012": "A provider is not deleted while a cluster or a service names it.",
+        "ecs-013": "Deleting a provider takes about 25 s, and fails if its group is gone already.",
+    }
+)
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+ATTACHING, DELETING_PROVIDER, MANAGED_PROVIDER = 20, 25, 30
+SCALING_DEFAULTS: Item = {
+    "status": "DISABLED",
+    "targetCapacity": 100,
+    "minimumScalingStepSize": 1,
+    "maximumScalingStepSize": 10000,
+    "instanceWarmupPeriod": 300,
+}
+
 
 # ------------------------------------------------------------------------------------------------ providers of a cluster
 
@@ -55,14 +82,14 @@ def _check_providers(call: Call, cluster: Cluster, names: list[str], strategy: l
                         f"cluster: {other.name}."
                     )
     trial = Cluster(cluster.name, cluster.arn, "ACTIVE", 0, [], {}, [], providers=names)
-    ecs_tasks.check_strategy(trial, region.providers, strategy)
+    ecs_checks.check_strategy(trial, region.providers, strategy)
 
 
 def _settled(provider: Provider) -> bool:
     return provider.update_status not in ("DELETE_IN_PROGRESS", "CREATE_IN_PROGRESS")
 
 
-def _attach(call: Call, cluster: Cluster, names: list[str], strategy: list[Item]) -> None:
+def attach(call: Call, cluster: Cluster, names: list[str], strategy: list[Item]) -> None:
     """Give a cluster its list of providers; what ECS makes for them takes a while."""
     names = [short(name) for name in names]
     _check_providers(call, cluster, names, strategy)
@@ -101,7 +128,7 @@ def put_cluster_capacity_providers(call: Call) -> Params:
     for name in set(cluster.providers) - {short(one) for one in names}:
         if _in_use(cluster, name):
             raise AwsError("ResourceInUseException", "The specified capacity provider is in use and cannot be removed.")
-    _attach(call, cluster, names, strategy)
+    attach(call, cluster, names, strategy)
     return {"cluster": cluster_view(cluster)}
 
 
@@ -354,5 +381,3 @@ def _deleted(world: World, region_name: str, provider: Provider) -> None:
     for cluster in region_of(world, region_name).clusters.values():
         if provider.managed is not None and provider.name in cluster.providers:
             cluster.providers.remove(provider.name)
-
-

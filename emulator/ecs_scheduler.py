@@ -33,13 +33,14 @@ from emulator.ecs_state import (
     short,
     stamp,
 )
-from emulator.ecs_targets import _forget_targets, _register, answers
+from emulator.ecs_targets import answers, forget_targets, register
 from emulator.rules import AwsError
 from emulator.world import ACCOUNT, World
 
 SHORTEST_DRAIN = 10
 QUICK_TRIES, QUICK, SLOW = 5, 10, 300  # a service that can not place: so often, then so many seconds apart
 LONGEST_THROTTLE = 900
+SETTLED = 10  # a deployment is complete only when its tasks have stayed up for a moment
 CRASH = 30  # a task that ends so soon after it began has failed
 NO_ROOM = {
     "RESOURCE:GPU": "has insufficient GPU resource available",
@@ -131,20 +132,20 @@ class Service:
         return default if value is None else int(value)
 
 
-def _tasks(world: World, service: Service) -> list[Task]:
+def tasks_of(world: World, service: Service) -> list[Task]:
     """The tasks of a service that are not STOPPED."""
     cluster = region_of(world, service.region).clusters[service.cluster]
     return [task for task in cluster.tasks.values() if task.service == service.name and task.active]
 
 
-def _counts(tasks: list[Task], deployment: str | None = None) -> tuple[int, int]:
+def counts(tasks: list[Task], deployment: str | None = None) -> tuple[int, int]:
     """How many run, and how many are on their way."""
     mine = [task for task in tasks if deployment in (None, task.deployment)]
     running = sum(task.last == "RUNNING" for task in mine)
     return running, sum(task.last in ("PROVISIONING", "PENDING", "ACTIVATING") for task in mine)
 
 
-def _event(world: World, service: Service, message: str) -> None:
+def tell(world: World, service: Service, message: str) -> None:
     """One more event, the newest first; at time scale 0 not the same one again and again."""
     if not world.clock.scale and service.events and service.events[0]["message"] == message:
         return
@@ -152,7 +153,7 @@ def _event(world: World, service: Service, message: str) -> None:
     del service.events[100:]
 
 
-def _deploy(world: World, service: Service, definition: Item, **how: Any) -> Deployment:
+def deploy(world: World, service: Service, definition: Item, **how: Any) -> Deployment:
     """A new PRIMARY deployment; the one before it becomes ACTIVE, and its tasks are replaced."""
     number = str(random.randrange(10**18, 10**19))
     base = f"arn:aws:ecs:{service.region}:{ACCOUNT}"
@@ -189,21 +190,21 @@ def look(world: World, service: Service, ticking: bool = False) -> None:
     service.looking = True
     try:
         if service.status == "DRAINING":
-            _drain(world, service)
+            drain(world, service)
             return
         _stop_ill(world, service)
         if service.daemon:
-            _daemon(world, service)
+            _daemon(world, service, ticking)
         else:
             _replica(world, service, ticking)
-        _settle(world, service)
+        _settle(world, service, ticking)
     finally:
         service.looking = False
 
 
-def _drain(world: World, service: Service) -> None:
+def drain(world: World, service: Service) -> None:
     """A deleted service: all its tasks stop, and when the last has begun to, it is INACTIVE."""
-    tasks = _tasks(world, service)
+    tasks = tasks_of(world, service)
     _stop(world, service, [task for task in tasks if task.desired == "RUNNING"])
     leaving = all(task.last in ("STOPPING", "DEPROVISIONING") for task in tasks)
     if leaving and now(world) >= service.drained_from:
@@ -227,12 +228,12 @@ def _target_state(world: World, task: Task, target: Item) -> str:
 def _stop_ill(world: World, service: Service) -> None:
     """After the grace period, tasks that fail health checks are stopped, and count as failed."""
     grace = world.clock.delay(service.settings.get("healthCheckGracePeriodSeconds") or 0)
-    for task in _tasks(world, service):
+    for task in tasks_of(world, service):
         if task.last != "RUNNING" or task.desired != "RUNNING" or ecs_life.uptime(world, task) < grace:
             continue
         ill = next((one for one in task.targets if _target_state(world, task, one) == "unhealthy"), None)
         if ill is not None:
-            _event(
+            tell(
                 world,
                 service,
                 f"(service {service.name}) (port {ill['port']}) is unhealthy in (target-group {ill['group']}) due to "
@@ -240,7 +241,7 @@ def _stop_ill(world: World, service: Service) -> None:
             )
             reason = f"Task failed ELB health checks in (target-group {ill['group']})"
         elif any(view.get("healthStatus") == "UNHEALTHY" for view in task.containers):
-            _event(world, service, f"(service {service.name}) (task {task.id}) failed container health checks.")
+            tell(world, service, f"(service {service.name}) (task {task.id}) failed container health checks.")
             reason = "Task failed container health checks"
         else:
             continue
@@ -252,19 +253,19 @@ def _stop(world: World, service: Service, tasks: list[Task], reason: str = "") -
     if not tasks:
         return
     for target in [target for task in tasks for target in task.targets]:
-        _event(world, service, f"(service {service.name}) deregistered 1 targets in (target-group {target['group']})")
+        tell(world, service, f"(service {service.name}) deregistered 1 targets in (target-group {target['group']})")
     if any(task.targets for task in tasks):
-        _event(world, service, f"(service {service.name}) has begun draining connections on {len(tasks)} tasks.")
+        tell(world, service, f"(service {service.name}) has begun draining connections on {len(tasks)} tasks.")
     for task in tasks:
         because = reason or f"Scaling activity initiated by (deployment {service.primary.id})"
         ecs_life.stop(world, task, "ServiceSchedulerInitiated", because)
     names = " ".join(f"(task {task.id})" for task in tasks)
-    _event(world, service, f"(service {service.name}) has stopped {len(tasks)} running tasks: {names}.")
+    tell(world, service, f"(service {service.name}) has stopped {len(tasks)} running tasks: {names}.")
 
 
 def _replica(world: World, service: Service, ticking: bool) -> None:
     primary, desired = service.primary, service.desired
-    alive = [task for task in _tasks(world, service) if task.desired == "RUNNING"]
+    alive = [task for task in tasks_of(world, service) if task.desired == "RUNNING"]
     fresh = [task for task in alive if task.deployment == primary.id and not _leaving(task)]
     old = [task for task in alive if task not in fresh]
     _stop(world, service, _surplus(world, service, fresh, len(fresh) - desired))
@@ -273,7 +274,8 @@ def _replica(world: World, service: Service, ticking: bool) -> None:
     missing = 0 if primary.broken else max(0, desired - len(fresh))
     started = _start(world, service, min(missing, upper - len(alive)), ticking) if missing else 0
     blocked = missing > started
-    _replace(world, service, old, alive, lower if blocked else max(lower, desired))
+    if world.clock.scale or ticking or not desired:
+        _replace(world, service, old, alive, lower if blocked else max(lower, desired))
 
 
 def _leaving(task: Task) -> bool:
@@ -292,7 +294,11 @@ def _surplus(world: World, service: Service, fresh: list[Task], count: int) -> l
 
 def _replace(world: World, service: Service, old: list[Task], alive: list[Task], keep: int) -> None:
     """Stop tasks of earlier deployments as far as enough healthy ones remain."""
-    well = sum(healthy(world, service, task) for task in alive if task.desired == "RUNNING")
+    well = sum(
+        task in old or ecs_life.uptime(world, task) >= world.clock.delay(SETTLED)
+        for task in alive
+        if healthy(world, service, task)
+    )
     going = []
     for task in sorted(old, key=lambda task: healthy(world, service, task)):
         if task.protected_until and task.protected_until > stamp(world):
@@ -344,20 +350,20 @@ def _start(world: World, service: Service, count: int, ticking: bool) -> int:
     cluster = region_of(world, service.region).clusters[service.cluster]
     launch = _launch(world, service, deployment)
     if problem := roles_problem(world, deployment.definition, {}):
-        _event(world, service, f"(service {service.name}) failed to launch a task with (error {problem}).")
+        tell(world, service, f"(service {service.name}) failed to launch a task with (error {problem}).")
         _back_off(world, service)
         return 0
     started: list[Task] = []
     for _ in range(count):
         task, failures = _place(world, service, cluster, launch, deployment)
         if task is None:
-            _event(world, service, _no_room(service, deployment, failures))
+            tell(world, service, _no_room(service, deployment, failures))
             _back_off(world, service)
             break
         started.append(task)
     if started:
         names = " ".join(f"(task {task.id})" for task in started)
-        _event(world, service, f"(service {service.name}) has started {len(started)} tasks: {names}.")
+        tell(world, service, f"(service {service.name}) has started {len(started)} tasks: {names}.")
         service.steady = False
     if len(started) == count:
         service.tries = 0
@@ -369,7 +375,7 @@ def _place(
 ) -> tuple[Task | None, list[Item]]:
     target: str | None = "FARGATE" if deployment.launch_type == "FARGATE" else None
     if deployment.strategy:
-        present = Counter(task.provider or "" for task in _tasks(world, service) if task.deployment == deployment.id)
+        present = Counter(task.provider or "" for task in tasks_of(world, service) if task.deployment == deployment.id)
         [target] = ecs_tasks.shares(deployment.strategy, 1, present)
     try:
         task, failures = ecs_tasks.place(world, service.region, cluster, launch, target)
@@ -406,13 +412,13 @@ def _back_off(world: World, service: Service) -> None:
         later(world, pause, look, world, service)
 
 
-def _daemon(world: World, service: Service) -> None:
+def _daemon(world: World, service: Service, ticking: bool) -> None:
     """One task on each instance that can take it."""
     cluster = region_of(world, service.region).clusters[service.cluster]
     deployment = service.primary
     launch = _launch(world, service, deployment)
     demand = launch.demand()
-    tasks = _tasks(world, service)
+    tasks = tasks_of(world, service)
     old = [task for task in tasks if task.desired == "RUNNING" and (task.deployment != deployment.id or _leaving(task))]
     _stop(world, service, old)
     taken = {id(task.instance) for task in tasks}
@@ -423,24 +429,26 @@ def _daemon(world: World, service: Service) -> None:
     ]
     staying = {id(task.instance) for task in tasks if task.desired == "RUNNING"}
     service.desired = deployment.desired = len(staying) + len(free)
-    if not world.clock.scale and service.restarts:
-        free = free[:0] if service.restarts > 10 else free
+    if not world.clock.scale and service.restarts and not ticking:
+        return
     for instance in free:
         task = ecs_tasks.make(world, service.region, cluster, launch, "EC2", None)
         ecs_tasks.put_on(world, cluster, task, instance, demand)
-        _event(world, service, f"(service {service.name}) has started 1 tasks: (task {task.id}).")
+        tell(world, service, f"(service {service.name}) has started 1 tasks: (task {task.id}).")
         service.steady = False
 
 
-def _settle(world: World, service: Service) -> None:
+def _settle(world: World, service: Service, ticking: bool) -> None:
     """Let go of deployments without tasks; when the primary one is complete and healthy, say so."""
-    tasks, primary = _tasks(world, service), service.primary
+    tasks, primary = tasks_of(world, service), service.primary
     busy = {task.deployment for task in tasks if task.last not in ("STOPPING", "DEPROVISIONING")}
     fresh = [task for task in tasks if task.deployment == primary.id and task.desired == "RUNNING"]
     well = [task for task in fresh if healthy(world, service, task)]
     if any(ecs_life.uptime(world, task) >= CRASH for task in well) and not primary.broken and world.clock.scale:
         primary.failed = 0 if _resets(service) else primary.failed
     complete = len(well) == len(fresh) == service.desired and not primary.broken
+    if primary.rollout == "IN_PROGRESS" and complete:
+        complete = all(ecs_life.uptime(world, task) >= SETTLED for task in well) if world.clock.scale else ticking
     others = [one for one in service.deployments[1:] if one.id in busy]
     if complete or primary.rollout == "COMPLETED":
         for gone in service.deployments[1:]:
@@ -454,10 +462,10 @@ def _settle(world: World, service: Service) -> None:
     if primary.rollout == "IN_PROGRESS":
         primary.rollout, primary.reason = "COMPLETED", f"ECS deployment {primary.id} completed."
         primary.finished = primary.updated = stamp(world)
-        _event(world, service, f"(service {service.name}) (deployment {primary.id}) deployment completed.")
+        tell(world, service, f"(service {service.name}) (deployment {primary.id}) deployment completed.")
     if not service.steady:
         service.steady = True
-        _event(world, service, f"(service {service.name}) has reached a steady state.")
+        tell(world, service, f"(service {service.name}) has reached a steady state.")
 
 
 # ------------------------------------------------------------------------------------------------ what happens to tasks
@@ -471,9 +479,14 @@ def _changed(world: World, task: Task) -> None:
     if service is None:
         return
     if task.last == "ACTIVATING":
-        _register(world, service, task)
+        deployment = next((one for one in service.history if one.id == task.deployment), service.primary)
+        register(world, task, deployment.balancers)
+        for target in task.targets:
+            tell(world, service, f"(service {service.name}) registered 1 targets in (target-group {target['group']})")
+    if task.last == "RUNNING":
+        later(world, SETTLED, look, world, service)
     if task.last == "STOPPED":
-        _forget_targets(world, task)
+        forget_targets(world, task)
         _count_failure(world, service, task)
     look(world, service)
 
@@ -484,28 +497,28 @@ def _count_failure(world: World, service: Service, task: Task) -> None:
     if task.stop_code == "UserInitiated" or (task.stop_code == "ServiceSchedulerInitiated" and not task.failed):
         return
     service.restarts += 1
-    if not task.failed and ecs_life.uptime(world, task) > CRASH + 10:
+    if not task.failed and ecs_life.lived(task) > CRASH:
         return
     deployment = next((one for one in service.deployments if one.id == task.deployment), None)
     if deployment is None:
         return
+    if deployment.broken:
+        return
     deployment.failed += 1
     deployment.updated = stamp(world)
     breaker = service.configuration["deploymentCircuitBreaker"]
-    if breaker.get("enable") and deployment.failed >= _threshold(service) and deployment.rollout == "IN_PROGRESS":
-        _break(world, service, deployment, health=task.times.get("startedAt") is not None)
+    if breaker.get("enable") and deployment.failed >= threshold(service) and deployment.rollout == "IN_PROGRESS":
+        _break(world, service, deployment, health="health checks" in (task.stopped_reason or ""))
         return
     if deployment.failed >= 3:
-        _event(
-            world, service, f"(service {service.name}) is unable to consistently start tasks successfully. {SEE_ALSO}"
-        )
+        tell(world, service, f"(service {service.name}) is unable to consistently start tasks successfully. {SEE_ALSO}")
     pause = min(10 * 2 ** max(0, deployment.failed - 3), LONGEST_THROTTLE)
     if world.clock.scale:
         service.next_start = now(world) + pause
         later(world, pause, look, world, service)
 
 
-def _threshold(service: Service) -> int:
+def threshold(service: Service) -> int:
     """How many failed tasks break a deployment: half of those wanted, at least 3 and at most 200, unless set."""
     given = service.configuration["deploymentCircuitBreaker"].get("thresholdConfiguration")
     kind, value = (given["type"], given["value"]) if given else ("BOUNDED_PERCENT", 50)
@@ -525,11 +538,11 @@ def _break(world: World, service: Service, deployment: Deployment, health: bool)
     deployment.rollout, deployment.broken = "FAILED", True
     deployment.reason = f"ECS deployment circuit breaker: {text}."
     deployment.finished = deployment.updated = stamp(world)
-    _event(world, service, f"(service {service.name}) (deployment {deployment.id}) deployment failed: {text}.")
+    tell(world, service, f"(service {service.name}) (deployment {deployment.id}) deployment failed: {text}.")
     before = next((one for one in service.history if one.rollout == "COMPLETED"), None)
     if not service.configuration["deploymentCircuitBreaker"].get("rollback") or before is None:
         return
-    _event(world, service, f"(service {service.name}) rolling back to deployment {before.id}.")
+    tell(world, service, f"(service {service.name}) rolling back to deployment {before.id}.")
     deployment.status, before.status = "ACTIVE", "PRIMARY"
     before.rollout, before.desired, before.updated = "IN_PROGRESS", service.desired, stamp(world)
     before.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {before.id}."

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import copy
 
-from emulator import ecs_definitions, ecs_tasks, elbv2, iam, rules
+from emulator import ecs_checks, ecs_definitions, ecs_tasks, elbv2, iam, rules
 from emulator.ecs_placement import check_constraints
 from emulator.ecs_scheduler import (
     SHORTEST_DRAIN,
     Deployment,
     Service,
-    _counts,
-    _deploy,
-    _drain,
-    _event,
-    _tasks,
-    _threshold,
+    counts,
+    deploy,
+    drain,
     look,
+    tasks_of,
+    tell,
+    threshold,
 )
 from emulator.ecs_state import (
     FARGATE,
@@ -57,7 +57,6 @@ rules.SENTENCES.update(
     }
 )
 held("ecs-073 ecs-078", "ecs_services: the scheduler")
-
 
 
 # ------------------------------------------------------------------------------------------------ what is refused
@@ -138,21 +137,21 @@ def _check_create(call: Call, cluster: Cluster, definition: Item) -> None:
     if (params.get("desiredCount") or 0) < 0:
         raise invalid("desiredCount cannot be negative.")
     strategy = ecs_tasks.strategy_of(params, cluster)
-    ecs_tasks.check_strategy(cluster, here(call).providers, strategy)
+    ecs_checks.check_strategy(cluster, here(call).providers, strategy)
     fargate = params.get("launchType") == "FARGATE" or any(
         short(one["capacityProvider"]) in FARGATE for one in strategy
     )
     if daemon and (fargate or params.get("placementStrategy") or strategy):
         raise invalid("The daemon scheduling strategy is not supported with Fargate or placement strategies.")
-    ecs_tasks.check_compatible(definition, "FARGATE" if fargate else "EC2")
-    ecs_tasks.check_network(definition, params.get("networkConfiguration"), fargate)
-    ecs_tasks.check_subnets(call.region, params.get("networkConfiguration"))
+    ecs_checks.check_compatible(definition, "FARGATE" if fargate else "EC2")
+    ecs_checks.check_network(definition, params.get("networkConfiguration"), fargate)
+    ecs_checks.check_subnets(call.region, params.get("networkConfiguration"))
     check_constraints(params.get("placementConstraints"), params.get("placementStrategy"), cluster)
     if fargate and (params.get("placementConstraints") or params.get("placementStrategy")):
         raise invalid("Placement constraints and strategies are not supported with FARGATE.")
     if not 0 <= (params.get("healthCheckGracePeriodSeconds") or 0) <= 2_147_483_647:
         raise invalid("healthCheckGracePeriodSeconds must be between 0 and 2147483647.")
-    ecs_tasks.check_exec(definition, {}, bool(params.get("enableExecuteCommand")), "The service couldn't be created")
+    ecs_checks.check_exec(definition, {}, bool(params.get("enableExecuteCommand")), "The service couldn't be created")
     _check_balancers(call, params.get("loadBalancers") or [], definition)
 
 
@@ -234,7 +233,7 @@ def create_service(call: Call) -> Params:
         asked=asked,
     )
     strategy = ecs_tasks.strategy_of(params, cluster)
-    _deploy(
+    deploy(
         world,
         service,
         definition,
@@ -263,15 +262,15 @@ def update_service(call: Call) -> Params:
     balancers = primary.balancers if params.get("loadBalancers") is None else params["loadBalancers"]
     strategy, launch_type = _new_strategy(call, cluster, primary)
     fargate = launch_type == "FARGATE" or any(short(one["capacityProvider"]) in FARGATE for one in strategy)
-    ecs_tasks.check_compatible(definition, "FARGATE" if fargate else "EC2")
-    ecs_tasks.check_network(definition, network, fargate)
-    ecs_tasks.check_subnets(call.region, network)
+    ecs_checks.check_compatible(definition, "FARGATE" if fargate else "EC2")
+    ecs_checks.check_network(definition, network, fargate)
+    ecs_checks.check_subnets(call.region, network)
     if name or "loadBalancers" in params:
         _check_balancers(call, balancers, definition)
     if (params.get("desiredCount") or 0) < 0:
         raise invalid("desiredCount cannot be negative.")
     if "enableExecuteCommand" in params:
-        ecs_tasks.check_exec(definition, {}, bool(params["enableExecuteCommand"]), "The service couldn't be updated")
+        ecs_checks.check_exec(definition, {}, bool(params["enableExecuteCommand"]), "The service couldn't be updated")
     if "deploymentConfiguration" in params:
         changed = {**service.configuration, **params["deploymentConfiguration"]}
         service.configuration = _check_configuration(changed, service.scheduling)
@@ -291,7 +290,7 @@ def update_service(call: Call) -> Params:
         getattr(primary, key) == value for key, value in how.items() if key not in ("strategy", "launch_type")
     )
     if params.get("forceNewDeployment") or not same:
-        _deploy(world, service, definition, **how)
+        deploy(world, service, definition, **how)
     else:
         primary.strategy, primary.launch_type = strategy, launch_type
     service.tries, service.next_try = 0, 0.0
@@ -304,7 +303,7 @@ def _new_strategy(call: Call, cluster: Cluster, primary: Deployment) -> tuple[li
     given = call.params.get("capacityProviderStrategy")
     if given is None:
         return primary.strategy, primary.launch_type
-    ecs_tasks.check_strategy(cluster, here(call).providers, given)
+    ecs_checks.check_strategy(cluster, here(call).providers, given)
     return given, None if given else ("FARGATE" if primary.fargate else "EC2")
 
 
@@ -323,9 +322,9 @@ def delete_service(call: Call) -> Params:
         service.status = "DRAINING"
         service.desired = service.primary.desired = 0
         service.drained_from = now(call.world) + call.world.clock.delay(SHORTEST_DRAIN)
-        _event(call.world, service, f"(service {service.name}) has begun draining.")
+        tell(call.world, service, f"(service {service.name}) has begun draining.")
         later(call.world, SHORTEST_DRAIN, look, call.world, service)
-        _drain(call.world, service)
+        drain(call.world, service)
     return {"service": view(call.world, service, with_tags=True)}
 
 
@@ -368,8 +367,8 @@ def list_services(call: Call) -> Params:
 
 
 def view(world: World, service: Service, with_tags: bool = False) -> Item:
-    tasks, primary = _tasks(world, service), service.primary
-    running, pending = _counts(tasks)
+    tasks, primary = tasks_of(world, service), service.primary
+    running, pending = counts(tasks)
     settings = {key: value for key, value in service.settings.items() if key in SHOWN}
     shown: Item = {
         "serviceArn": service.arn,
@@ -415,7 +414,7 @@ SHOWN = tuple(key for key in (*KEPT, "deploymentController") if key not in ("rol
 
 
 def _deployment_view(deployment: Deployment, tasks: list[Task]) -> Item:
-    running, pending = _counts(tasks, deployment.id)
+    running, pending = counts(tasks, deployment.id)
     shown: Item = {
         "id": deployment.id,
         "status": deployment.status,
@@ -439,7 +438,7 @@ def _deployment_view(deployment: Deployment, tasks: list[Task]) -> Item:
 
 
 def _revision_summary(deployment: Deployment, tasks: list[Task]) -> Item:
-    running, pending = _counts(tasks, deployment.id)
+    running, pending = counts(tasks, deployment.id)
     return {
         "arn": deployment.revision,
         "requestedTaskCount": deployment.desired,
@@ -487,7 +486,7 @@ def _history_view(service: Service, deployment: Deployment, brief: bool) -> Item
             "deploymentCircuitBreaker": {
                 "status": "TRIGGERED" if deployment.broken else "MONITORING" if breaker["enable"] else "DISABLED",
                 "failureCount": deployment.failed,
-                "threshold": _threshold(service),
+                "threshold": threshold(service),
             },
         }
     )
@@ -550,5 +549,3 @@ def describe_service_revisions(call: Call) -> Params:
         "serviceRevisions": shown,
         "failures": [{"arn": name, "reason": "MISSING"} for name in names if name not in known],
     }
-
-

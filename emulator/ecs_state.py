@@ -57,6 +57,7 @@ class Instance:
     tags: Tags
     status: str = "ACTIVE"
     connected: bool = True
+    silent: bool = False  # its agent was disconnected before it was terminated
     version: int = 1
     held: dict[str, Held] = field(default_factory=dict)  # by task id
     images: set[str] = field(default_factory=set)  # pulled before, so there at once

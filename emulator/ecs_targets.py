@@ -7,16 +7,14 @@ from typing import Any
 
 from emulator import elbv2
 from emulator.ecs_problems import task_groups
-from emulator.ecs_scheduler import Service, _event
-from emulator.ecs_state import Task
+from emulator.ecs_state import Item, Task
 from emulator.rules import Params
 from emulator.world import World
 
 
-def _register(world: World, service: Service, task: Task) -> None:
-    """Put a task's containers behind the service's target groups."""
-    deployment = next((one for one in service.history if one.id == task.deployment), service.primary)
-    for balancer in deployment.balancers:
+def register(world: World, task: Task, balancers: list[Item]) -> None:
+    """Put a task's containers behind the target groups of its service."""
+    for balancer in balancers:
         view = next(one for one in task.containers if one["name"] == balancer["containerName"])
         if task.awsvpc and task.interface:
             identifier, port = task.interface["PrivateIpAddress"], balancer["containerPort"]
@@ -31,10 +29,9 @@ def _register(world: World, service: Service, task: Task) -> None:
         task.targets.append(target)
         world.state["ecs_targets"][task.region, target["group"], identifier, port] = task
         elbv2.register(world, task.region, target["group"], identifier, port)
-        _event(world, service, f"(service {service.name}) registered 1 targets in (target-group {target['group']})")
 
 
-def _forget_targets(world: World, task: Task) -> None:
+def forget_targets(world: World, task: Task) -> None:
     for target in task.targets:
         key = (task.region, target["group"], target["id"], target["port"])
         if world.state["ecs_targets"].get(key) is task:
@@ -74,9 +71,8 @@ def _rule_allows(rule: Any, port: int, sources: set[str], addresses: list[str]) 
         return False
     if str(rule.ip_protocol) != "-1" and not int(rule.from_port or 0) <= port <= int(rule.to_port or 65535):
         return False
-    if any(one.get("GroupId") in sources for one in rule.source_groups):
+    if rule.source_group.get("GroupId") in sources:
         return True
-    blocks = [ipaddress.ip_network(one["CidrIp"], strict=False) for one in rule.ip_ranges if one.get("CidrIp")]
-    return any(ipaddress.ip_address(address) in block for block in blocks for address in addresses)
-
-
+    block = rule.ip_range.get("CidrIp")
+    network = ipaddress.ip_network(block, strict=False) if block else None
+    return network is not None and any(ipaddress.ip_address(address) in network for address in addresses)

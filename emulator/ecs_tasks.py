@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from emulator import ecs_definitions, ecs_life, rules
 from emulator.ecs_checks import (
-    _check_common,
-    _check_overrides,
-    _check_run,
+    check_common,
     check_compatible,
     check_exec,
     check_network,
+    check_overrides,
+    check_run,
     check_strategy,
     check_subnets,
     weight,
@@ -70,6 +70,7 @@ rules.SENTENCES.update(
         "ecs-055": "The same client token and parameters give the same tasks; other parameters a ConflictException.",
         "ecs-056": "awsvpc needs a network configuration and the others take none; EC2 gives no public address.",
         "ecs-057": "Fargate takes only definitions that were registered for it.",
+        "ecs-058": "RunTask on Fargate takes 20 calls at once and 20 a second; one more is a ThrottlingException.",
         "ecs-059": "For about 2 s after RunTask the task is MISSING.",
         "ecs-060": "A task takes AWS's own time to start: interface, image pull, EFS mount, containers.",
         "ecs-062": "A stopping task has 30 s to end, then loses its interface; only when STOPPED is its GPU free.",
@@ -77,6 +78,7 @@ rules.SENTENCES.update(
 )
 
 MISSING_SECONDS = 2
+RUN_TASK_CALLS = 20
 
 
 @dataclass
@@ -302,7 +304,7 @@ def launch_tags(call: Call, definition: Item, cluster: Cluster) -> Tags:
 def _launch(call: Call, cluster: Cluster, definition: Item) -> Launch:
     params = call.params
     overrides = params.get("overrides") or {}
-    _check_overrides(definition, overrides)
+    check_overrides(definition, overrides)
     check_exec(definition, overrides, bool(params.get("enableExecuteCommand")), "The task couldn't be started")
     return Launch(
         definition=definition,
@@ -327,17 +329,19 @@ def strategy_of(params: Params, cluster: Cluster) -> list[Item]:
 @on(
     "ecs",
     "RunTask",
-    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-059 ecs-060 iam-001",
+    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-058 ecs-059 ecs-060 iam-001",
 )
 def run_task(call: Call) -> Params:
     params, world = call.params, call.world
     cluster = find_cluster(call)
-    _check_run(params)
+    check_run(params)
     token = params.get("clientToken")
     asked = {key: value for key, value in params.items() if key != "clientToken"}
     if token in cluster.tokens:
         return _same_again(cluster, asked, *cluster.tokens[token])
     definition = ecs_definitions.runnable(call, params.get("taskDefinition") or "")
+    if params.get("launchType") == "FARGATE":
+        _throttle(call)
     strategy = strategy_of(params, cluster)
     check_strategy(cluster, here(call).providers, strategy)
     fargate = params.get("launchType") == "FARGATE" or any(
@@ -367,6 +371,16 @@ def run_task(call: Call) -> Params:
     if token:
         cluster.tokens[token] = (asked, [task.arn for task in tasks])
     return {"tasks": [view(task, with_tags=True) for task in tasks], "failures": list(failures.values())}
+
+
+def _throttle(call: Call) -> None:
+    """RunTask on Fargate: a bucket of 20 calls, with 20 more each second of AWS's."""
+    world = call.world
+    left, since = world.state["ecs_throttle"].get(call.region, (RUN_TASK_CALLS, world.now()))
+    left = min(RUN_TASK_CALLS, left + (world.now() - since) * RUN_TASK_CALLS)
+    if world.clock.scale and left < 1:
+        raise AwsError("ThrottlingException", "Rate exceeded")
+    world.state["ecs_throttle"][call.region] = (left - 1, world.now())
 
 
 def _same_again(cluster: Cluster, asked: Item, before: Item, arns: list[str]) -> Params:
@@ -401,7 +415,7 @@ def start_task(call: Call) -> Params:
     names = params.get("containerInstances") or []
     if not 1 <= len(names) <= 10:
         raise invalid("Container instances must be between 1 and 10.")
-    _check_common(params)
+    check_common(params)
     definition = ecs_definitions.runnable(call, params.get("taskDefinition") or "")
     check_compatible(definition, "EC2")
     check_network(definition, params.get("networkConfiguration"), fargate=False)

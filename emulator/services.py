@@ -6,7 +6,8 @@ import importlib
 from typing import Any
 
 MODULES = (
-    *("ec2", "autoscaling", "iam", "ecs", "ecs_services", "efs", "elbv2"),
+    *("ec2", "autoscaling", "iam", "efs", "elbv2"),
+    *("ecs", "ecs_services", "ecs_instances", "ecs_exec"),
     *("elbv2_groups", "elbv2_balancers", "elbv2_listeners", "logs"),
     *("others", "quotas", "pricing", "dns", "connections", "scaling", "tagging", "builds", "pipelines"),
 )

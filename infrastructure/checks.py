@@ -22,13 +22,14 @@ from constants import (
     MAX_INSTANCES,
     PUBLIC_SUBNET_CIDRS,
     SECURITY_GROUP_IDS,
-    SUBNET_IDS,
     TASK_CPU,
     TASK_EXECUTION_ROLE_ARN,
     TASK_MEMORY,
     TASK_ROLE_ARN,
     VPC_ID,
+    WORK_SUBNET_IDS,
 )
+from infrastructure import file_system, network
 
 AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
@@ -58,6 +59,8 @@ def check() -> Facts:
     facts.zones = adopted_network() if VPC_ID else zones()
     adopted_file_system()
     adopted_roles()
+    network.refuse_changes()
+    file_system.refuse_changes()
     return facts
 
 
@@ -199,8 +202,8 @@ def adopted_network() -> list[str]:
         answer = ec2.describe_vpc_attribute(VpcId=VPC_ID, Attribute=attribute)
         if not answer[attribute[0].upper() + attribute[1:]]["Value"]:
             raise Problem(f"VPC_ID={VPC_ID} has {attribute} off: EFS is found by its DNS name, so it must be on")
-    subnets = missing(lambda: ec2.describe_subnets(SubnetIds=SUBNET_IDS)["Subnets"], "InvalidSubnetID.NotFound")
-    _belong("SUBNET_IDS", SUBNET_IDS, subnets or [], "SubnetId")
+    subnets = missing(lambda: ec2.describe_subnets(SubnetIds=WORK_SUBNET_IDS)["Subnets"], "InvalidSubnetID.NotFound")
+    _belong("SUBNET_IDS", WORK_SUBNET_IDS, subnets or [], "SubnetId")
     zones = [subnet["AvailabilityZone"] for subnet in subnets or []]
     if len(set(zones)) < len(zones):
         raise Problem(

@@ -35,11 +35,6 @@ def create() -> str:
     if system and system["LifeCycleState"] in ("deleting", "deleted"):
         wait("the former file system to be gone", lambda: not find(), lambda: "it is still being deleted")
         system = None
-    if system and system["PerformanceMode"] != EFS_PERFORMANCE_MODE:
-        raise Problem(
-            f"EFS_PERFORMANCE_MODE={EFS_PERFORMANCE_MODE}, but {system['FileSystemId']} has {system['PerformanceMode']}, "
-            "which can't be changed: set it back, or move the data and run delete_cluster.py first"
-        )
     if system:
         say("found", f"file system {system['FileSystemId']}")
         if system["ThroughputMode"] != EFS_THROUGHPUT_MODE:
@@ -63,6 +58,25 @@ def create() -> str:
     return str(made["FileSystemId"])
 
 
+def refuse_changes() -> None:
+    """What AWS can't change any more is told before anything is changed."""
+    system = None if FILE_SYSTEM_ID or not EFS_VOLUMES else find()
+    if system and system["LifeCycleState"] == "available" and system["PerformanceMode"] != EFS_PERFORMANCE_MODE:
+        raise Problem(
+            f"EFS_PERFORMANCE_MODE={EFS_PERFORMANCE_MODE}, but {system['FileSystemId']} has {system['PerformanceMode']}, "
+            "which can't be changed: set it back, or move the data and run delete_cluster.py first"
+        )
+    points = access_points(find_id()) if EFS_VOLUMES and find_id() else {}
+    for volume in EFS_VOLUMES:
+        point = points.get(volume["name"])
+        owner = (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"]) if point else (EFS_UID, EFS_GID)
+        if point and owner != (EFS_UID, EFS_GID):
+            raise Problem(
+                f"EFS_UID, EFS_GID: {EFS_UID}:{EFS_GID}, but access point {point['AccessPointId']} of volume {volume['name']} "
+                f"is for {owner[0]}:{owner[1]}, which can't be changed: set them back, or name the volume otherwise"
+            )
+
+
 def create_access_points(file_system_id: str) -> dict[str, str]:
     """One for each volume, by its name; EFS makes the directory at the first mount, owned by EFS_UID and EFS_GID."""
     if not file_system_id:
@@ -74,12 +88,6 @@ def create_access_points(file_system_id: str) -> dict[str, str]:
         if not point:
             present[volume["name"]] = _create_access_point(file_system_id, volume["name"])
             continue
-        owner = (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"])
-        if owner != (EFS_UID, EFS_GID):
-            raise Problem(
-                f"EFS_UID, EFS_GID: {EFS_UID}:{EFS_GID}, but access point {point['AccessPointId']} of volume {volume['name']} "
-                f"is for {owner[0]}:{owner[1]}, which can't be changed: set them back, or name the volume otherwise"
-            )
         say("found", f"access point {point['AccessPointId']}", volume["name"])
     return {volume: point["AccessPointId"] for volume, point in present.items()}
 

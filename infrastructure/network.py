@@ -4,13 +4,13 @@ With VPC_ID nothing here is made, changed or deleted. https://docs.aws.amazon.co
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import console
-from aws import Problem, accepted, client, insist, only, ours, pause, tag_filters, tag_specification, wait
+from aws import Problem, accepted, client, insist, name, only, ours, pause, tag_filters, tag_specification, wait
 from console import say
-from constants import PUBLIC_SUBNET_CIDRS, SUBNET_IDS, VPC_CIDR, VPC_ID
+from constants import PRIVATE_SUBNET_CIDRS, PUBLIC_SUBNET_CIDRS, PUBLIC_SUBNET_IDS, VPC_CIDR, VPC_ID, WORK_SUBNET_IDS
 
 #: AWS's refusals while a network interface, or something else, is still in what is to be deleted
 IN_USE = ("DependencyViolation", "InvalidGroup.InUse")
@@ -20,7 +20,8 @@ GATEWAY_GONE = ("InvalidInternetGatewayID.NotFound",)
 @dataclass
 class Network:
     vpc_id: str
-    zones: dict[str, str]  # subnet id -> Availability Zone
+    zones: dict[str, str]  # subnet id -> Availability Zone, of the subnets for hosts, tasks and mount targets
+    public_subnet_ids: list[str] = field(default_factory=list)  # for what faces the internet
 
     @property
     def subnet_ids(self) -> list[str]:
@@ -28,16 +29,25 @@ class Network:
 
 
 def create(zones: list[str]) -> Network:
-    """Make or complete the VPC, its internet gateway, route table and public subnets. Free; takes about 20 seconds."""
+    """Make or complete the VPC, its internet gateway, route tables and subnets. Free; takes about 20 seconds."""
     if VPC_ID:
         say("found", f"VPC {VPC_ID}", "adopted, left as it is")
         return adopted()
     vpc_id = create_vpc()
     gateway_id = create_internet_gateway(vpc_id)
-    route_table_id = create_route_table(vpc_id, gateway_id)
-    blocks = enumerate(zip(PUBLIC_SUBNET_CIDRS, zones, strict=False), 1)
-    subnets = [create_subnet(vpc_id, number, block, zone, route_table_id) for number, (block, zone) in blocks]
-    return Network(vpc_id, dict(subnets))
+    public_table_id = create_route_table(vpc_id, "public")
+    add_default_route(public_table_id, GatewayId=gateway_id)
+    public = {}
+    for number, (block, zone) in enumerate(zip(PUBLIC_SUBNET_CIDRS, zones, strict=False), 1):
+        subnet_id, its_zone = create_subnet(vpc_id, f"public-{number}", block, zone, public_table_id)
+        make_public(subnet_id)
+        public[subnet_id] = its_zone
+    private = {}
+    for number, (block, zone) in enumerate(zip(PRIVATE_SUBNET_CIDRS, zones, strict=False), 1):
+        table_id = create_route_table(vpc_id, f"private-{number}")
+        subnet_id, its_zone = create_subnet(vpc_id, f"private-{number}", block, zone, table_id)
+        private[subnet_id] = its_zone
+    return Network(vpc_id, private or public, list(public))
 
 
 def find() -> Network | None:
@@ -48,13 +58,41 @@ def find() -> Network | None:
     if not vpc:
         return None
     subnets = client("ec2").describe_subnets(Filters=tag_filters())["Subnets"]
-    return Network(vpc["VpcId"], {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets})
+    public = {each["SubnetId"]: each["AvailabilityZone"] for each in subnets if "-public-" in name_of(each)}
+    private = {each["SubnetId"]: each["AvailabilityZone"] for each in subnets if "-private-" in name_of(each)}
+    return Network(vpc["VpcId"], private or public, list(public))
 
 
 def adopted() -> Network:
     """The VPC and the subnets that the settings name."""
-    subnets = client("ec2").describe_subnets(SubnetIds=SUBNET_IDS)["Subnets"]
-    return Network(VPC_ID, {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets})
+    subnets = client("ec2").describe_subnets(SubnetIds=WORK_SUBNET_IDS)["Subnets"]
+    return Network(VPC_ID, {each["SubnetId"]: each["AvailabilityZone"] for each in subnets}, PUBLIC_SUBNET_IDS)
+
+
+def name_of(item: dict[str, Any]) -> str:
+    return next((str(tag["Value"]) for tag in item["Tags"] if tag["Key"] == "Name"), "")
+
+
+def refuse_changes() -> None:
+    """What AWS can't change any more is told before anything is changed."""
+    vpc = None if VPC_ID else find_vpc()
+    if vpc and vpc["CidrBlock"] != VPC_CIDR:
+        raise Problem(
+            f"VPC_CIDR={VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, which can't be changed: "
+            "set it back, or run delete_cluster.py first"
+        )
+    subnets = {name_of(each): each for each in client("ec2").describe_subnets(Filters=tag_filters())["Subnets"]}
+    for setting, kind, blocks in (
+        ("PUBLIC_SUBNET_CIDRS", "public", PUBLIC_SUBNET_CIDRS),
+        ("PRIVATE_SUBNET_CIDRS", "private", PRIVATE_SUBNET_CIDRS),
+    ):
+        for number, block in enumerate(blocks, 1):
+            found = subnets.get(name(f"{kind}-{number}"))
+            if found and found["CidrBlock"] != block:
+                raise Problem(
+                    f"{setting}: subnet {number} is to have {block}, but {found['SubnetId']} has {found['CidrBlock']}, "
+                    "which can't be changed: set it back, or run delete_cluster.py first"
+                )
 
 
 def delete() -> None:
@@ -125,11 +163,6 @@ def create_vpc() -> str:
     """EFS is mounted by its DNS name, so the VPC's DNS must be on: both attributes, one call each."""
     ec2 = client("ec2")
     vpc = find_vpc()
-    if vpc and vpc["CidrBlock"] != VPC_CIDR:
-        raise Problem(
-            f"VPC_CIDR={VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, which can't be changed: "
-            "set it back, or run delete_cluster.py first"
-        )
     if vpc:
         say("found", f"VPC {vpc['VpcId']}", VPC_CIDR)
     vpc_id = (
@@ -199,92 +232,84 @@ def find_internet_gateways(vpc_id: str) -> list[dict[str, Any]]:
     return sorted(free, key=lambda gateway: (not gateway["Attachments"], gateway["InternetGatewayId"]))
 
 
-def create_route_table(vpc_id: str, gateway_id: str) -> str:
-    """The public subnets' own table: the VPC's main table stays closed, for whatever is added later."""
+def create_route_table(vpc_id: str, suffix: str) -> str:
+    """A table of our own: the VPC's main table stays closed, for whatever is added later."""
     ec2 = client("ec2")
 
-    def find_all() -> list[dict[str, Any]]:
-        return ec2.describe_route_tables(Filters=tag_filters("public"))["RouteTables"]  # type: ignore[no-any-return]
+    def find_all() -> list[str]:
+        found = ec2.describe_route_tables(Filters=tag_filters(suffix))["RouteTables"]
+        return sorted(table["RouteTableId"] for table in found)
 
-    table = only(find_all(), "the public route table", lambda found: found["RouteTableId"])
-    if table:
-        say("found", f"route table {table['RouteTableId']}")
-    table_id = (
-        table["RouteTableId"]
-        if table
-        else create_once(
-            "route table",
-            lambda: sorted(found["RouteTableId"] for found in find_all()),
-            lambda: insist(
-                "route table",
-                lambda: ec2.create_route_table(
-                    VpcId=vpc_id, TagSpecifications=tag_specification("route-table", "public")
-                ),
-                "InvalidVpcID.NotFound",
-            )["RouteTable"]["RouteTableId"],
-            lambda table_id: ec2.delete_route_table(RouteTableId=table_id),
-        )
+    def make() -> str:
+        request = {"VpcId": vpc_id, "TagSpecifications": tag_specification("route-table", suffix)}
+        made = insist("route table", lambda: ec2.create_route_table(**request), "InvalidVpcID.NotFound")
+        return str(made["RouteTable"]["RouteTableId"])
+
+    table_id = only(find_all(), f"route table {suffix}", str)
+    if table_id:
+        say("found", f"route table {table_id}", suffix)
+        return table_id
+    return create_once("route table", find_all, make, lambda table_id: ec2.delete_route_table(RouteTableId=table_id))
+
+
+def add_default_route(table_id: str, **target: str) -> None:
+    """Everything that is not in the VPC goes to this gateway; a dead gateway's route is replaced."""
+    ec2 = client("ec2")
+    found = ec2.describe_route_tables(Filters=[{"Name": "route-table-id", "Values": [table_id]}])["RouteTables"]
+    routes = [route for table in found for route in table["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
+    if any(route.get(key) == value for route in routes for key, value in target.items()):
+        return
+    request = {"RouteTableId": table_id, "DestinationCidrBlock": "0.0.0.0/0", **target}
+    insist(
+        f"route table {table_id}",
+        lambda: (
+            ec2.replace_route(**request)
+            if routes
+            else accepted(lambda: ec2.create_route(**request), "RouteAlreadyExists")
+        ),
+        "InvalidRouteTableID.NotFound",
+        "InvalidGatewayID.NotFound",
+        "InvalidInternetGatewayID.NotFound",
+        "InvalidNatGatewayID.NotFound",
     )
-    if not table or not any(route.get("DestinationCidrBlock") == "0.0.0.0/0" for route in table["Routes"]):
-        made = insist(
-            f"route table {table_id}",
-            lambda: accepted(
-                lambda: ec2.create_route(RouteTableId=table_id, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway_id),
-                "RouteAlreadyExists",
-            ),
-            "InvalidRouteTableID.NotFound",
-            "InvalidGatewayID.NotFound",
-            "InvalidInternetGatewayID.NotFound",
-        )
-        if made:
-            say("updated", f"route table {table_id}", f"0.0.0.0/0 to {gateway_id}")
-    return str(table_id)
+    say("updated", f"route table {table_id}", f"0.0.0.0/0 to {', '.join(target.values())}")
 
 
-def create_subnet(vpc_id: str, number: int, block: str, zone: str, route_table_id: str) -> tuple[str, str]:
-    """A public subnet, and its zone: what starts in it gets a public address, and the route table leads out."""
+def create_subnet(vpc_id: str, suffix: str, block: str, zone: str, route_table_id: str) -> tuple[str, str]:
+    """A subnet that uses this route table: its id, and its zone."""
     ec2 = client("ec2")
 
-    def find_all() -> list[dict[str, Any]]:
-        return ec2.describe_subnets(Filters=tag_filters(f"public-{number}"))["Subnets"]  # type: ignore[no-any-return]
+    def find_one() -> dict[str, Any] | None:
+        found = ec2.describe_subnets(Filters=tag_filters(suffix))["Subnets"]
+        return only(found, f"subnet {suffix}", lambda each: each["SubnetId"])
 
-    subnet = only(find_all(), f"public subnet {number}", lambda found: found["SubnetId"])
-    if subnet and subnet["CidrBlock"] != block:
-        raise Problem(
-            f"PUBLIC_SUBNET_CIDRS: subnet {number} is to have {block}, but {subnet['SubnetId']} has {subnet['CidrBlock']}, "
-            "which can't be changed: set it back, or run delete_cluster.py first"
-        )
+    subnet = find_one()
     if subnet:
-        say("found", f"subnet {subnet['SubnetId']}", f"{block} {subnet['AvailabilityZone']}")
+        say("found", f"subnet {subnet['SubnetId']}", f"{suffix} {block} {subnet['AvailabilityZone']}")
     else:
-        subnet = _make_subnet(vpc_id, number, block, zone) or wait(
-            f"subnet {block}",
-            lambda: only(find_all(), block, lambda found: found["SubnetId"]),
-            lambda: "AWS does not list it",
-        )
+        made = _make_subnet(vpc_id, suffix, block, zone)
+        subnet = made or wait(f"subnet {block}", find_one, lambda: "AWS does not list it")
         assert subnet
     subnet_id = subnet["SubnetId"]
-    wait(
-        f"subnet {subnet_id}",
-        lambda: _state(ec2.describe_subnets, "subnet-id", subnet_id, "Subnets"),
-        lambda: "pending",
-    )
-    if not subnet.get("MapPublicIpOnLaunch"):
-        ec2.modify_subnet_attribute(SubnetId=subnet_id, MapPublicIpOnLaunch={"Value": True})
-        say("updated", f"subnet {subnet_id}", "public addresses on")
-    tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])[
-        "RouteTables"
-    ]
-    if not tables:
-        accepted(
-            lambda: ec2.associate_route_table(RouteTableId=route_table_id, SubnetId=subnet_id),
-            "Resource.AlreadyAssociated",
-        )
+    wait(f"subnet {subnet_id}", lambda: _state(ec2.describe_subnets, "subnet-id", subnet_id, "Subnets"), str)
+    filters = [{"Name": "association.subnet-id", "Values": [subnet_id]}]
+    if not ec2.describe_route_tables(Filters=filters)["RouteTables"]:
+        request = {"RouteTableId": route_table_id, "SubnetId": subnet_id}
+        accepted(lambda: ec2.associate_route_table(**request), "Resource.AlreadyAssociated")
         say("updated", f"subnet {subnet_id}", f"routes of {route_table_id}")
     return subnet_id, subnet["AvailabilityZone"]
 
 
-def _make_subnet(vpc_id: str, number: int, block: str, zone: str) -> dict[str, Any] | None:
+def make_public(subnet_id: str) -> None:
+    """What starts in it gets a public address."""
+    ec2 = client("ec2")
+    found = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [subnet_id]}])["Subnets"]
+    if not all(subnet["MapPublicIpOnLaunch"] for subnet in found) or not found:
+        ec2.modify_subnet_attribute(SubnetId=subnet_id, MapPublicIpOnLaunch={"Value": True})
+        say("updated", f"subnet {subnet_id}", "public addresses on")
+
+
+def _make_subnet(vpc_id: str, suffix: str, block: str, zone: str) -> dict[str, Any] | None:
     """The new subnet, or None where another run has just made it: a block is given once in a VPC."""
     made: list[dict[str, Any]] = []
     ec2 = client("ec2")
@@ -294,13 +319,13 @@ def _make_subnet(vpc_id: str, number: int, block: str, zone: str) -> dict[str, A
                 VpcId=vpc_id,
                 CidrBlock=block,
                 AvailabilityZone=zone,
-                TagSpecifications=tag_specification("subnet", f"public-{number}"),
+                TagSpecifications=tag_specification("subnet", suffix),
             )["Subnet"]
         ),
         "InvalidSubnet.Conflict",
     ):
         return None
-    say("created", f"subnet {made[0]['SubnetId']}", f"{block} {zone}")
+    say("created", f"subnet {made[0]['SubnetId']}", f"{suffix} {block} {zone}")
     return made[0]
 
 

@@ -60,7 +60,9 @@ class Account:
         self.ec2.modify_vpc_attribute(VpcId=self.vpc, EnableDnsHostnames={"Value": True})
         self.ec2.attach_internet_gateway(VpcId=self.vpc, InternetGatewayId=gateway)
         self.a, self.b, self.private = (
-            self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+            self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=zone)["Subnet"][
+                "SubnetId"
+            ]
             for n, zone in enumerate(("us-east-1a", "us-east-1b", "us-east-1a"))
         )
         self.group = self.ec2.create_security_group(VpcId=self.vpc, GroupName="all", Description="all")["GroupId"]
@@ -147,9 +149,7 @@ class Account:
     def register(self, family: str = "work", **changes: Any) -> str:
         """A task definition of one container; `container` changes that."""
         container = {"name": "main", "image": "busybox:1", "memory": 256, **changes.pop("container", {})}
-        made = self.ecs.register_task_definition(
-            **{"family": family, "containerDefinitions": [container], **changes}
-        )
+        made = self.ecs.register_task_definition(**{"family": family, "containerDefinitions": [container], **changes})
         return str(made["taskDefinition"]["taskDefinitionArn"])
 
     def register_gpu(self, value: str = "1", **changes: Any) -> str:

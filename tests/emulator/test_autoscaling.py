@@ -480,6 +480,74 @@ def test_hooks_policies_and_metrics_are_kept(account: Account) -> None:
     assert account.group()["EnabledMetrics"]
 
 
+def test_members_come_and_go_without_being_launched_or_ended(account: Account) -> None:
+    account.create(DesiredCapacity=2)
+    account.sleep(60)
+    first, second = account.ids()
+    account.asg.detach_instances(AutoScalingGroupName="box", InstanceIds=[first], ShouldDecrementDesiredCapacity=True)
+    account.sleep(30)
+    assert account.ids() == [second] and account.group()["DesiredCapacity"] == 1
+    state = account.ec2.describe_instances(InstanceIds=[first])["Reservations"][0]["Instances"][0]["State"]["Name"]
+    assert state == "running"
+    account.asg.attach_instances(AutoScalingGroupName="box", InstanceIds=[first])
+    assert sorted(account.ids()) == sorted([first, second]) and account.group()["DesiredCapacity"] == 2
+    account.asg.enter_standby(AutoScalingGroupName="box", InstanceIds=[first], ShouldDecrementDesiredCapacity=True)
+    assert account.states() == ["InService", "Standby"]
+    account.asg.exit_standby(AutoScalingGroupName="box", InstanceIds=[first])
+    account.sleep(30)
+    assert account.states() == ["InService", "InService"]
+
+
+def test_types_may_be_told_by_what_they_have(account: Account) -> None:
+    wanted = {
+        "VCpuCount": {"Min": 4},
+        "MemoryMiB": {"Min": 16384},
+        "AcceleratorManufacturers": ["nvidia"],
+        "AcceleratorNames": ["t4"],
+        "AcceleratorCount": {"Min": 1},
+    }
+    policy = {
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": {"LaunchTemplateName": "gpu"},
+            "Overrides": [{"InstanceRequirements": wanted}],
+        }
+    }
+    account.create(LaunchTemplate=None, MixedInstancesPolicy=policy)
+    account.sleep(60)
+    assert [one["InstanceType"] for one in account.group()["Instances"]] == ["g4dn.xlarge"]
+
+
+def test_a_scheduled_change_happens_on_time(account: Account) -> None:
+    account.create(DesiredCapacity=2)
+    account.sleep(60)
+    account.asg.put_scheduled_update_group_action(
+        AutoScalingGroupName="box",
+        ScheduledActionName="night",
+        StartTime=account.world.in_seconds(600),
+        DesiredCapacity=0,
+    )
+    account.sleep(500)
+    assert len(account.ids()) == 2
+    account.sleep(300)
+    assert account.ids() == []
+
+
+def test_the_role_of_auto_scaling_stays_while_there_are_groups(account: Account) -> None:
+    """iam-010"""
+    account.create(DesiredCapacity=0)
+    role = {"RoleName": "AWSServiceRoleForAutoScaling"}
+    task = account.iam.delete_service_linked_role(**role)["DeletionTaskId"]
+    account.sleep(20)
+    status = account.iam.get_service_linked_role_deletion_status(DeletionTaskId=task)
+    assert status["Status"] == "FAILED" and status["Reason"]["RoleUsageList"][0]["Resources"] == ["box"]
+    account.iam.get_role(**role)
+
+
+def test_what_is_not_imitated_says_so(account: Account) -> None:
+    account.create(DesiredCapacity=0)
+    assert refused(account.asg.put_warm_pool, AutoScalingGroupName="box")[0] == "NotImplemented"
+
+
 def test_a_new_account_lacks_the_role_of_auto_scaling_at_first(account: Account) -> None:
     """iam-009"""
     account.world.settings.service_linked_roles = False

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import ec2 as emulated
+from emulator.faults import Fault
 from emulator.rules import AwsError
 from emulator.wire import Emulator
 
@@ -178,7 +179,8 @@ def test_the_profile_must_have_spread(ec2: Any, run: Any, client: Any, sleep: An
     iam = client("iam")
     iam.create_role(RoleName="box", AssumeRolePolicyDocument=TRUST)
     iam.create_instance_profile(InstanceProfileName="box")
-    sleep(9)
+    sleep(11)
+    assert "has no associated IAM Roles" in refused(run, IamInstanceProfile=profile)[1]
     iam.add_role_to_instance_profile(InstanceProfileName="box", RoleName="box")
     sleep(5)
     assert refused(run, IamInstanceProfile=profile) == ("InvalidParameterValue", text)
@@ -292,3 +294,16 @@ def test_other_services_launch_with_the_same_checks(emulator: Emulator, ec2: Any
     with pytest.raises(AwsError) as error:
         emulated.launch(emulator.world, "us-east-1", {"LaunchTemplateName": "gpu"}, subnet, {})
     assert error.value.code == "InvalidParameterValue"
+
+
+def test_user_data_of_a_template_is_base64(ec2: Any) -> None:
+    data = {"UserData": "#!/bin/bash"}
+    error, _ = refused(ec2.create_launch_template, LaunchTemplateName="gpu", LaunchTemplateData=data)
+    assert error == "InvalidUserData.Malformed"
+
+
+def test_throttling_comes_as_a_fault_only(emulator: Emulator, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ec2-024"""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # boto3 tries again
+    emulator.faults.planned.append(Fault("DescribeVpcs", "RequestLimitExceeded", times=9, status=503))
+    assert refused(ec2.describe_vpcs)[0] == "RequestLimitExceeded"

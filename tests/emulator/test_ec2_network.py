@@ -403,3 +403,23 @@ def test_a_subnet_of_another_regions_zone_is_refused(ec2: Any, vpc: str) -> None
 def test_a_dry_run_changes_nothing(ec2: Any, vpc: str) -> None:
     assert code(ec2.delete_vpc, VpcId=vpc, DryRun=True) == "DryRunOperation"
     assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "filters"),
+    [
+        ("describe_vpcs", "Vpcs", {"cidr-block-association.cidr-block": "10.0.*", "state": "available"}),
+        ("describe_subnets", "Subnets", {"availability-zone": "us-east-1a", "cidr-block": "10.0.1.0/24"}),
+        ("describe_route_tables", "RouteTables", {"association.main": "true", "tag:c": "?emo"}),
+        ("describe_internet_gateways", "InternetGateways", {"attachment.state": "available", "tag:c": "demo"}),
+    ],
+)
+def test_filters_find_things_by_what_is_shown(
+    ec2: Any, vpc: str, subnet: str, gateway: str, call: str, name: str, filters: dict[str, str]
+) -> None:
+    [main] = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    ec2.create_tags(Resources=[main["RouteTableId"], gateway], Tags=[{"Key": "c", "Value": "demo"}])
+    wanted = [{"Name": key, "Values": ["nothing", value]} for key, value in filters.items()]
+    assert len(getattr(ec2, call)(Filters=wanted)[name]) == 1
+    unknown = [{"Name": "nonsense", "Values": ["x"]}]
+    assert code(getattr(ec2, call), Filters=unknown) == "InvalidParameterValue"

@@ -149,6 +149,19 @@ def test_a_stopped_instance_stays_registered_without_its_agent(account: Account)
     assert account.host()["agentConnected"] is True
 
 
+def test_an_instance_that_was_stopped_first_is_never_deregistered_by_itself(account: Account) -> None:
+    instance = account.instance()
+    account.ec2.stop_instances(InstanceIds=[instance])
+    account.sleep(120)
+    account.ec2.terminate_instances(InstanceIds=[instance])
+    account.sleep(900)
+    assert account.host()["status"] == "ACTIVE"
+    assert refused(account.ecs.delete_cluster, cluster="main")[0] == "ClusterContainsContainerInstancesException"
+    arn = account.host()["containerInstanceArn"]
+    account.ecs.deregister_container_instance(cluster="main", containerInstance=arn, force=True)
+    account.ecs.delete_cluster(cluster="main")
+
+
 def test_an_instance_with_tasks_is_deregistered_by_force_only(account: Account) -> None:
     account.instance()
     account.register()
@@ -159,7 +172,9 @@ def test_an_instance_with_tasks_is_deregistered_by_force_only(account: Account) 
         "InvalidParameterException",
         "Found running tasks on the instance.",
     )
-    assert deregister(cluster="main", containerInstance=instance, force=True)["containerInstance"]["status"] == "INACTIVE"
+    assert (
+        deregister(cluster="main", containerInstance=instance, force=True)["containerInstance"]["status"] == "INACTIVE"
+    )
     assert instances(account) == []
 
 
@@ -324,9 +339,7 @@ def test_managed_draining_waits_for_the_tasks_and_then_lets_the_instance_go(acco
 def test_nobody_ends_the_wait_when_the_provider_is_gone(account: Account) -> None:
     account.provider(size=1)
     account.sleep(300)
-    account.ecs.put_cluster_capacity_providers(
-        cluster="main", capacityProviders=[], defaultCapacityProviderStrategy=[]
-    )
+    account.ecs.put_cluster_capacity_providers(cluster="main", capacityProviders=[], defaultCapacityProviderStrategy=[])
     account.sleep(30)
     account.ecs.delete_capacity_provider(capacityProvider="workers")
     account.sleep(60)

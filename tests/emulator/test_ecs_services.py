@@ -40,7 +40,8 @@ def steady(account: Account, most: float = 900) -> dict[str, Any]:
     for _ in range(int(most / 5)):
         account.sleep(5)
         service = account.service()
-        if len(service["deployments"]) == 1 and service["runningCount"] == service["desiredCount"]:
+        complete = [one["rolloutState"] for one in service["deployments"]] == ["COMPLETED"]
+        if complete and service["runningCount"] == service["desiredCount"]:
             return service
     raise AssertionError(f"never steady: {service['deployments']} {account.events()}")
 
@@ -182,7 +183,11 @@ def test_services_that_are_gone_have_errors_of_their_own(host: Account) -> None:
 
 def test_a_service_starts_its_tasks_and_says_so(host: Account) -> None:
     made = create(host, desiredCount=2)
-    assert (made["status"], made["runningCount"], made["deployments"][0]["rolloutState"]) == ("ACTIVE", 0, "IN_PROGRESS")
+    assert (made["status"], made["runningCount"], made["deployments"][0]["rolloutState"]) == (
+        "ACTIVE",
+        0,
+        "IN_PROGRESS",
+    )
     found = steady(host)
     assert found["deployments"][0]["rolloutState"] == "COMPLETED"
     events = host.events()
@@ -268,9 +273,7 @@ def test_a_closest_instance_is_named_with_what_it_lacks(host: Account) -> None:
     create(host, taskDefinition="big")
     host.sleep(10)
     instance = host.host()["containerInstanceArn"].rpartition("/")[2]
-    assert (
-        f"The closest matching container-instance {instance} has insufficient memory available." in host.events()[0]
-    )
+    assert f"The closest matching container-instance {instance} has insufficient memory available." in host.events()[0]
 
 
 def test_a_service_buys_instances_through_its_provider(account: Account) -> None:

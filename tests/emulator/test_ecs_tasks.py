@@ -155,6 +155,21 @@ def test_a_deregistered_definition_starts_tasks_for_ten_minutes(host: Account) -
     assert (code, message) == ("ClientException", "TaskDefinition is inactive")
 
 
+def test_too_many_calls_at_once_are_throttled(account: Account, emulator: Emulator) -> None:
+    from emulator.ecs_tasks import RUN_TASK_CALLS
+
+    account.register_fargate()
+    for _ in range(RUN_TASK_CALLS):
+        account.run_fargate()
+    assert refused(account.run_fargate) == ("ThrottlingException", "Rate exceeded")
+    account.sleep(1)
+    account.run_fargate()
+
+
+def test_what_is_not_imitated_says_so(account: Account) -> None:
+    assert refused(account.ecs.describe_task_sets, cluster="main", service="x")[0] == "NotImplemented"
+
+
 def test_a_role_that_is_not_known_yet_can_not_be_assumed(host: Account) -> None:
     role = host.role("fresh", "ecs-tasks.amazonaws.com")
     host.register(taskRoleArn="arn:aws:iam::123456789012:role/fresh")
@@ -266,8 +281,10 @@ def test_constraints_are_obeyed(account: Account) -> None:
 
     def kind(task: str) -> str:
         arn = account.task(task)["containerInstanceArn"]
-        [found] = account.ecs.describe_container_instances(cluster="main", containerInstances=[arn])["containerInstances"]
-        return next(one["value"] for one in found["attributes"] if one["name"] == "ecs.instance-type")
+        [found] = account.ecs.describe_container_instances(cluster="main", containerInstances=[arn])[
+            "containerInstances"
+        ]
+        return str(next(one["value"] for one in found["attributes"] if one["name"] == "ecs.instance-type"))
 
     def member(expression: str) -> dict[str, Any]:
         return {"placementConstraints": [{"type": "memberOf", "expression": expression}]}
@@ -282,7 +299,7 @@ def test_constraints_are_obeyed(account: Account) -> None:
         assert kind(task) == "t3.large"
     failures = run(account, **member("attribute:ecs.instance-type == m5.large"))["failures"]
     assert {failure["reason"] for failure in failures} == {"MemberOf placement constraint unsatisfied."}
-    distinct = {"placementConstraints": [{"type": "distinctInstance"}], "group": "one-each"}
+    distinct: dict[str, Any] = {"placementConstraints": [{"type": "distinctInstance"}], "group": "one-each"}
     answer = run(account, count=3, **distinct)
     assert len(answer["tasks"]) == 2
     assert answer["failures"][0]["reason"] == "DistinctInstance placement constraint unsatisfied."
@@ -345,7 +362,7 @@ def test_a_stopped_task_ends_by_sigterm_then_loses_its_interface(account: Accoun
     account.wait(task, "RUNNING")
     answer = account.ecs.stop_task(cluster="main", task=task, reason="enough")["task"]
     assert (answer["desiredStatus"], answer["lastStatus"]) == ("STOPPED", "RUNNING")
-    states = []
+    states: list[str] = []
     while not states or states[-1] != "STOPPED":
         account.sleep(1)
         states.append(account.status(task))

@@ -194,3 +194,16 @@ def test_an_unknown_policy_can_not(iam: Any) -> None:
     assert refused(iam.attach_role_policy, RoleName="task", PolicyArn=unknown)[0] == "NoSuchEntity"
     assert refused(iam.detach_role_policy, RoleName="task", PolicyArn=EXECUTION)[0] == "NoSuchEntity"
     assert refused(iam.attach_role_policy, RoleName="none", PolicyArn=EXECUTION)[0] == "NoSuchEntity"
+
+
+def test_a_policy_of_ones_own_goes_after_it_was_detached(iam: Any) -> None:
+    """iam-005"""
+    create(iam)
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = iam.create_policy(PolicyName="read", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="task", PolicyArn=arn)
+    assert refused(iam.delete_policy, PolicyArn=arn)[0] == "DeleteConflict"
+    iam.detach_role_policy(RoleName="task", PolicyArn=arn)
+    iam.delete_policy(PolicyArn=arn)
+    assert refused(iam.delete_policy, PolicyArn=arn)[0] == "NoSuchEntity"
