@@ -11,14 +11,19 @@ from typing import Any
 dry_run = False
 #: the id of what a dry run would have made; as long as the ids that AWS gives, since botocore checks their length
 NEW = "(new-in-a-dry-run)"
+#: how many steps so far were changes
+changes = 0
+_CHANGES = ("created", "updated", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 _LIVE_COLUMNS = 110
 
 
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    global changes
     _clear()
-    if dry_run and verb in ("created", "updated", "deleted", "started", "stopped", "registered", "deregistered"):
+    changes += verb in _CHANGES
+    if dry_run and verb in _CHANGES:
         verb = "would have " + verb
     line = (f"{verb} {what}" + (f"  {detail}" if detail else "")).replace(NEW, "(new)")
     if not _terminal() or os.environ.get("NO_COLOR"):

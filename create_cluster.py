@@ -13,17 +13,22 @@ import sys
 from typing import Any
 
 import aws
+import console
 from aws import region
 from console import say
 from constants import CLUSTER_NAME, LAUNCH_TYPE
 from infrastructure import (
+    bastion,
     capacity,
     checks,
     cluster,
     costs,
     file_system,
+    load_balancer,
     log_group,
+    monitoring,
     mount_targets,
+    nat_gateways,
     network,
     roles,
     security_groups,
@@ -32,6 +37,7 @@ from infrastructure import (
 
 def create_cluster() -> dict[str, Any]:
     """Everything is asked for first, and waited for at the end: AWS then makes it side by side."""
+    changes_before = console.changes
     facts = checks.check()
     costs.tell_before()
     roles.create_service_linked_roles()
@@ -40,13 +46,21 @@ def create_cluster() -> dict[str, Any]:
     log_group_name = log_group.create()
     cluster_arn = cluster.create()
     net = network.create(facts.zones)
+    nat_gateways.create(net)
     groups = security_groups.create(net)
+    load_balancer.create(net, groups)
     new_targets = mount_targets.create(file_system_id, net, groups)
     access_points = file_system.create_access_points(file_system_id)
+    nat_gateways.wait_ready(net)
+    monitoring.create()
     capacity.create(facts, net, groups, made_roles)
+    bastion.create(net, groups)
 
     mount_targets.wait_ready(file_system_id, new_targets)
+    load_balancer.wait_ready()
     capacity.wait_ready()
+    if console.changes == changes_before:
+        say("nothing changed:", "all is as the settings say")
     say("next", "python register_task_definition.py", "to undo: python delete_cluster.py")
     return {
         "clusterName": CLUSTER_NAME,
@@ -59,6 +73,7 @@ def create_cluster() -> dict[str, Any]:
         "securityGroupIds": groups.task_ids or groups.host_ids,
         "fileSystemId": file_system_id or None,
         "accessPoints": access_points,
+        "url": load_balancer.url() or None,
         "logGroupName": log_group_name,
         "taskExecutionRoleArn": made_roles.task_execution_role_arn,
         "taskRoleArn": made_roles.task_role_arn,

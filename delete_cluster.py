@@ -18,11 +18,15 @@ from aws import Problem, pause
 from console import say
 from constants import CLUSTER_NAME, EFS_DELETION_POLICY, FILE_SYSTEM_ID
 from infrastructure import (
+    bastion,
     capacity,
     cluster,
     file_system,
+    load_balancer,
     log_group,
+    monitoring,
     mount_targets,
+    nat_gateways,
     network,
     roles,
     security_groups,
@@ -35,10 +39,16 @@ def delete_cluster(yes: bool = False) -> dict[str, Any]:
     listed = settled_inventory()
     confirm(listed, yes)
     tasks.delete()
+    bastion.delete()
     capacity.delete()
     mount_targets.delete()
+    load_balancer.delete()
+    nat_gateways.delete()
+    bastion.wait_deleted()
     capacity.wait_deleted()
+    monitoring.delete()
     mount_targets.wait_deleted()
+    nat_gateways.wait_deleted()
     security_groups.delete()
     network.delete()
     cluster.delete()
@@ -69,8 +79,19 @@ def settled_inventory() -> list[str]:
 
 def inventory() -> list[str]:
     """Ask each service's own Describe what still bears our tag or name; what is kept on purpose is not in it."""
-    parts = (tasks, capacity, mount_targets, security_groups, network, cluster, log_group, roles, file_system)
-    return [item for part in parts for item in part.left_over()]
+    hosts_and_tasks = (tasks, bastion, capacity, monitoring)
+    parts = (
+        mount_targets,
+        load_balancer,
+        security_groups,
+        nat_gateways,
+        network,
+        cluster,
+        log_group,
+        roles,
+        file_system,
+    )
+    return [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
 
 
 def confirm(listed: list[str], yes: bool) -> None:

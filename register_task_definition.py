@@ -16,7 +16,9 @@ import aws
 from aws import Problem, client, ours, tags
 from console import say
 from constants import (
+    CERTIFICATE_IMAGE,
     COMMAND,
+    CONTAINER_CERTIFICATE,
     CONTAINER_ENVIRONMENT,
     CONTAINER_NAME,
     CONTAINER_PORTS,
@@ -28,6 +30,7 @@ from constants import (
     LAUNCH_TYPE,
     LOG_GROUP,
     NETWORK_MODE,
+    SERVICE_NAME,
     SHARED_MEMORY_MIB,
     TASK_CPU,
     TASK_FAMILY,
@@ -68,7 +71,7 @@ def task_definition() -> dict[str, Any]:
         "networkMode": NETWORK_MODE,
         "executionRoleArn": made_roles.task_execution_role_arn,
         "taskRoleArn": made_roles.task_role_arn,
-        "containerDefinitions": [container()],
+        "containerDefinitions": [container(), *certificate_container()],
         "volumes": volumes(),
     }
     if TASK_CPU:
@@ -105,6 +108,8 @@ def container() -> dict[str, Any]:
         definition["entryPoint"] = ENTRY_POINT
     if COMMAND:
         definition["command"] = COMMAND
+    if CONTAINER_CERTIFICATE:
+        definition["dependsOn"] = [{"containerName": "certificate", "condition": "SUCCESS"}]
     if not TASK_MEMORY:
         definition["memoryReservation"] = MEMORY_RESERVATION
     if GPU_COUNT:
@@ -112,6 +117,22 @@ def container() -> dict[str, Any]:
     if SHARED_MEMORY_MIB:
         definition["linuxParameters"] = {"sharedMemorySize": SHARED_MEMORY_MIB}
     return definition
+
+
+def certificate_container() -> list[dict[str, Any]]:
+    """A small container that ends before the other starts: it makes the certificate, or a new one 30 days before its end."""
+    if not CONTAINER_CERTIFICATE:
+        return []
+    script = (
+        f"mkdir -p $(dirname {CONTAINER_CERTIFICATE}) && "
+        f"(openssl x509 -checkend 2592000 -noout -in {CONTAINER_CERTIFICATE}.crt || "
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN={SERVICE_NAME} "
+        f"-keyout {CONTAINER_CERTIFICATE}.key -out {CONTAINER_CERTIFICATE}.crt)"
+    )
+    made = container()
+    kept = {key: made[key] for key in ("mountPoints", "logConfiguration")}
+    command = {"entryPoint": ["sh", "-c"], "command": [script], "memoryReservation": 64}
+    return [{"name": "certificate", "image": CERTIFICATE_IMAGE, "essential": False, **command, **kept}]
 
 
 def port_mappings() -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ their real disk. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ret
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import hashlib
 import os
@@ -30,6 +31,36 @@ QUOTAS = (
     (("p",), "L-417A185B", "L-7212CCBC"),
     (("a", "c", "d", "h", "i", "m", "r", "t", "z"), "L-1216C47A", "L-34B43A08"),
 )
+
+
+#: GPU types of older generations that AWS no longer lists everywhere, and that runbooks still name: name -> (the type
+#: of moto's copy that it is like, vCPUs, memory in MiB, GPUs, GPU name, GPU memory in MiB)
+OLDER_TYPES: dict[str, tuple[str, int, int, int, str, int]] = {
+    "p3.2xlarge": ("p3dn.24xlarge", 8, 62464, 1, "V100", 16384),
+    "p3.8xlarge": ("p3dn.24xlarge", 32, 249856, 4, "V100", 16384),
+    "p3.16xlarge": ("p3dn.24xlarge", 64, 499712, 8, "V100", 16384),
+    "p2.xlarge": ("p3dn.24xlarge", 4, 62464, 1, "K80", 12288),
+    "g3.4xlarge": ("g4dn.4xlarge", 16, 124928, 1, "M60", 8192),
+}
+
+
+def add_older_types() -> None:
+    """Put OLDER_TYPES beside moto's own, offered in the first four zones of the regions that offer g4dn."""
+    for name, (like, cpus, memory, gpus, gpu, gpu_memory) in OLDER_TYPES.items():
+        item = copy.deepcopy(INSTANCE_TYPES[like])
+        item |= {"InstanceType": name, "MemoryInfo": {"SizeInMiB": memory}, "CurrentGeneration": False}
+        item["VCpuInfo"] = {"DefaultVCpus": cpus, "DefaultCores": cpus // 2, "DefaultThreadsPerCore": 2}
+        card = {"Name": gpu, "Manufacturer": "NVIDIA", "Count": gpus, "MemoryInfo": {"SizeInMiB": gpu_memory}}
+        item["GpuInfo"] = {"Gpus": [card], "TotalGpuMemoryInMiB": gpus * gpu_memory}
+        INSTANCE_TYPES.setdefault(name, item)
+        for kind, regions in INSTANCE_TYPE_OFFERINGS.items():
+            for rows in regions.values():
+                places = sorted(row["Location"] for row in rows if row["InstanceType"] == "g4dn.xlarge")[:4]
+                if not any(row["InstanceType"] == name for row in rows):
+                    rows += [{"InstanceType": name, "Location": place, "LocationType": kind} for place in places]
+
+
+add_older_types()
 
 
 def instance_type(name: str) -> Item | None:

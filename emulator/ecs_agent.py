@@ -32,9 +32,9 @@ from emulator.world import World
 
 rules.SENTENCES.update(
     {
-        "ecs-010": "ECS tags the Auto Scaling group AmazonECSManaged; with managed scaling it sets its desired capacity.",
+        "ecs-010": "ECS tags the Auto Scaling group AmazonECSManaged; managed scaling sets its desired capacity.",
         "ecs-016": "Managed scaling looks once a minute; instances go after 15 minutes without tasks.",
-        "ecs-020": "The agent registers only with the right AMI, ECS_CLUSTER, role and way out; else there is no error.",
+        "ecs-020": "The agent registers only with the right AMI, ECS_CLUSTER, role and way out; no error if not.",
         "ecs-021": "A terminated instance is deregistered minutes later; a stopped one stays, its agent disconnected.",
     }
 )
@@ -86,7 +86,7 @@ CAPABILITIES = (
 
 
 def cluster_in(user_data: str) -> str:
-    """The cluster that user data names for the agent: ECS_CLUSTER in /etc/ecs/ecs.config, else the one called default."""
+    """The cluster that user data names: ECS_CLUSTER in /etc/ecs/ecs.config, else the one called default."""
     text = user_data.replace("\\n", "\n")
     found = re.findall(r"""^[^#\n]*?\bECS_CLUSTER\s*=\s*['"]?([A-Za-z0-9_.-]+)""", text, re.MULTILINE)
     return str(found[-1]) if found and "ecs.config" in text else "default"
@@ -207,9 +207,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
         ec2_id=machine["InstanceId"],
         type=name,
         zone=zone,
-        vpc=machine.get("VpcId", ""),
         subnet=machine.get("SubnetId", ""),
-        address=machine.get("PrivateIpAddress", ""),
         group=tags.get("aws:autoscaling:groupName"),
         role=iam.profile_role(world, profile) if profile else None,
         cpu=vcpus(name) * 1024,
@@ -245,7 +243,7 @@ def terminating(world: World, region_name: str, ec2_id: str) -> None:
 
 
 def terminated(world: World, region_name: str, ec2_id: str) -> None:
-    """Its tasks are gone with it; the container instance is deregistered some time later, unless it was stopped before."""
+    """Its tasks are gone with it; it is deregistered some time later, unless it had been stopped before."""
     region = region_of(world, region_name)
     region.booting.pop(ec2_id, None)
     found = _registered(region, ec2_id)
@@ -273,7 +271,7 @@ def _provider_forgets(region: Region, instance: Instance) -> None:
 
 
 def waits_at_hook(world: World, region_name: str, group: str, ec2_id: str) -> None:
-    """Managed draining: a member waits to be terminated. ECS drains it, if a provider of a cluster still answers for it."""
+    """Managed draining: a member waits for its end. ECS drains it, if a cluster's provider still answers for it."""
     region = region_of(world, region_name)
     found = _registered(region, ec2_id)
     cluster = found[0] if found else None

@@ -3,10 +3,11 @@
 No container is run. A command that is not known here runs on until it is stopped, as a server does. Known are
 
     sleep N    exit N    true    false    echo TEXT    nvidia-smi [-L]    env    :    cd    export    set    mkdir
-    touch      rm        ls      cat      test         date    hostname
+    touch      rm        ls      cat      test         date    hostname    out-of-memory
 
 also inside `sh -c "..."` or `bash -c "..."`, joined by && || ; and new lines, with $NAME taken from the environment.
-What they write goes to the container's log. nvidia-smi needs a GPU: without one the command is not found (127).
+What they write goes to the container's log. nvidia-smi needs a GPU: without one the command is not found (127), and
+out-of-memory takes more memory than the container has.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Outcome:
     lines: list[tuple[float, str]] = field(default_factory=list)
     seconds: float = 0.0
     code: int | None = 0  # None: it runs until it is stopped
+    killed: str = ""  # why it was killed, if it was
     deaf: bool = False  # as process 1 it does not listen to SIGTERM: it has to be killed
 
 
@@ -79,7 +81,7 @@ def _script(text: str, place: Place) -> Outcome:
         done = _command(words, place) if words[0] not in SHELLS else _run(words, place)
         total.lines += [(total.seconds + at, line) for at, line in done.lines]
         total.seconds += done.seconds
-        total.code = done.code
+        total.code, total.killed = done.code, done.killed
         if done.code is None or words[0] == "exit":
             break
     return total
@@ -131,6 +133,8 @@ def _command(words: list[str], place: Place) -> Outcome:
         return Outcome([(0.0, place.hostname)])
     if name == "nvidia-smi":
         return _nvidia_smi(arguments, place)
+    if name == "out-of-memory":
+        return Outcome(seconds=5, code=137, killed="OutOfMemoryError: Container killed due to memory usage")
     if name in QUIET:
         return Outcome()
     return Outcome(code=None)

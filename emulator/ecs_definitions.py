@@ -77,7 +77,10 @@ STILL_ACCEPTED = 600  # seconds for which a deregistered revision still starts t
 
 
 def fargate_pair(cpu: int, memory: int) -> bool:
-    """Does Fargate have this size? https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html"""
+    """Does Fargate have this size?
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+    """
     if cpu == 256:
         return memory in (512, 1024, 2048)
     if cpu not in FARGATE_MEMORY:

@@ -60,7 +60,7 @@ def execute_command(call: Call) -> Params:
         "interactive": True,
         "session": {
             "sessionId": session,
-            "streamUrl": f"wss://ssmmessages.{call.region}.amazonaws.com/v1/data-channel/{session}?role=publish_subscribe",
+            "streamUrl": f"wss://ssmmessages.{call.region}.amazonaws.com/v1/data-channel/{session}",
             "tokenValue": new_id() * 4,
         },
         "taskArn": task.arn,
@@ -98,7 +98,7 @@ def task_protection(call: Call) -> Params:
 
 
 def _leave_out(world: World) -> None:
-    """What is not imitated is told as such: moto's own ECS, of which nothing is used, would answer from another world."""
+    """What is not imitated says so: moto's own ECS, of which nothing is used, would answer from another world."""
     for operation in get_service_model("ecs").operation_names:
         if not rules.HANDLERS["ecs", operation]:
             on("ecs", operation)(_not_imitated)

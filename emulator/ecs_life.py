@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from emulator import ecs_problems, rules
+from emulator import ecs_problems
 from emulator.ecs_containers import Outcome, Place, outcome
 from emulator.ecs_placement import dynamic_port, overridden
 from emulator.ecs_state import (
@@ -25,7 +25,6 @@ from emulator.ecs_state import (
 from emulator.rules import AwsError, held
 from emulator.world import World
 
-rules.SENTENCES["efs-006"] = "A mount target is 'creating' for about 90 s, and its DNS name works 90 s after that."
 held("ecs-060 ecs-062 efs-006 ecs-052", "ecs_life: the steps of a task")
 
 ATTACH = {"FARGATE": 8, "EC2": 4, "MANAGED_INSTANCES": 4}  # seconds until the interface is there
@@ -236,7 +235,7 @@ def _start(world: World, task: Task, container: Item, view: Item) -> None:
     if result.code is None:
         _write(world, task, view_log, [f"{container['name']} ({container['image']}) is running (emulated)"])
     else:
-        later(world, max(result.seconds, 1), _exited, world, task, view, result.code)
+        later(world, max(result.seconds, 1), _exited, world, task, view, result.code, result.killed)
     if container.get("healthCheck"):
         _watch_health(world, task, container, view)
 
@@ -324,11 +323,13 @@ def _exec_agent(world: World, task: Task) -> None:
         ]
 
 
-def _exited(world: World, task: Task, view: Item, code: int) -> None:
+def _exited(world: World, task: Task, view: Item, code: int, killed: str) -> None:
     """A container ends by itself; with an essential one the task ends."""
     if not _going(task) or view["lastStatus"] != "RUNNING":
         return
     view["lastStatus"], view["exitCode"] = "STOPPED", code
+    if killed:
+        view["reason"] = killed
     if _essential(task, view["name"]):
         stop(world, task, "EssentialContainerExited", "Essential container in task exited")
     else:

@@ -57,7 +57,7 @@ SCALING_DEFAULTS: Item = {
 }
 
 
-# ------------------------------------------------------------------------------------------------ providers of a cluster
+# ------------------------------------------------------------------------------------------------ of a cluster
 
 
 def _check_providers(call: Call, cluster: Cluster, names: list[str], strategy: list[Item]) -> None:
@@ -71,8 +71,8 @@ def _check_providers(call: Call, cluster: Cluster, names: list[str], strategy: l
         good = name in FARGATE or (provider is not None and provider.status == "ACTIVE" and _settled(provider))
         if not good or (provider is not None and provider.cluster not in (None, cluster.name)):
             raise invalid(
-                f"The specified capacity provider '{name}' is not in an ACTIVE state. Specify a valid capacity provider "
-                "and try again."
+                f"The specified capacity provider '{name}' is not in an ACTIVE state. Specify a valid capacity "
+                "provider and try again."
             )
         if provider is not None and provider.scales:
             for other in region.clusters.values():
@@ -368,7 +368,7 @@ def delete_capacity_provider(call: Call) -> Params:
 
 
 def _deleted(world: World, region_name: str, provider: Provider) -> None:
-    """The end of a provider. Without its group it fails, the first time: the rest of ECS's own cleaning is in the group."""
+    """The end of a provider. Without its group it fails the first time (whether a second try helps is unverified)."""
     gone = provider.managed is None and provider.group not in autoscaling.groups(world, region_name)
     if gone and not provider.failed_before:
         provider.failed_before = True

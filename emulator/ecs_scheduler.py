@@ -76,7 +76,6 @@ class Deployment:
     finished: datetime | None = None
     source: str | None = None  # the revision that it takes the place of
     broken: bool = False  # the circuit breaker has stopped it
-    rollback: bool = False
 
     @property
     def fargate(self) -> bool:

@@ -42,9 +42,7 @@ class Instance:
     ec2_id: str
     type: str
     zone: str
-    vpc: str
     subnet: str
-    address: str
     group: str | None  # its Auto Scaling group
     role: str | None
     cpu: int

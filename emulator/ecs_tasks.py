@@ -59,14 +59,14 @@ from emulator.world import World
 
 rules.SENTENCES.update(
     {
-        "ecs-003": "What is missing is told in failures with MISSING, HTTP 200; only a missing cluster is an exception.",
+        "ecs-003": "What is missing is told in failures as MISSING; only a missing cluster is an exception.",
         "ecs-017": "Figures of managed scaling and of strategies have their bounds; a strategy needs a weight above 0.",
-        "ecs-038": "A task that is bigger than what the instance registered is never placed; managed scaling buys in vain.",
+        "ecs-038": "A task bigger than what an instance registers is never placed; managed scaling buys in vain.",
         "ecs-050": "RunTask for EC2 in a cluster without instances raises InvalidParameterException.",
-        "ecs-051": "RunTask answers 200 with failures where no instance has room: RESOURCE:GPU, MEMORY, CPU, PORTS, ENI.",
+        "ecs-051": "RunTask answers 200 with failures where no instance has room: RESOURCE:GPU, MEMORY and so on.",
         "ecs-052": "With managed scaling a task waits in PROVISIONING for an instance, and gives up after 20 minutes.",
         "ecs-053": "A cluster holds a limited number of PROVISIONING tasks; one more is a ClientException.",
-        "ecs-054": "RunTask starts 1 to 10 tasks, by launch type or by strategy, not both; propagateTags=SERVICE is wrong.",
+        "ecs-054": "RunTask starts 1 to 10 tasks, by launch type or by strategy; propagateTags=SERVICE is refused.",
         "ecs-055": "The same client token and parameters give the same tasks; other parameters a ConflictException.",
         "ecs-056": "awsvpc needs a network configuration and the others take none; EC2 gives no public address.",
         "ecs-057": "Fargate takes only definitions that were registered for it.",
@@ -329,7 +329,8 @@ def strategy_of(params: Params, cluster: Cluster) -> list[Item]:
 @on(
     "ecs",
     "RunTask",
-    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-058 ecs-059 ecs-060 iam-001",
+    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-058 ecs-059 ecs-060 "
+    "iam-001",
 )
 def run_task(call: Call) -> Params:
     params, world = call.params, call.world

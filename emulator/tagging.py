@@ -160,7 +160,10 @@ def _of_moto(service: str, region: str) -> Iterator[tuple[str, dict[str, str]]]:
         return
     place = "aws" if service == "s3" else region
     backends: Any = get_backend(service)[ACCOUNT]  # type: ignore[call-overload]
-    if place in backends and isinstance(backends[place], TaggableResourcesMixin):
+    if place in backends and service == "ssm":  # by its tags: it has thousands of public parameters, which have none
+        for name, tags in backends[place]._resource_tags.get("Parameter", {}).items():
+            yield f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}", tags
+    elif place in backends and isinstance(backends[place], TaggableResourcesMixin):
         for one in backends[place].iter_tagged_resources():
             yield one.arn, one.tags
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws import Problem, accepted, client, code, insist, message, missing, name, only, ours, tag_filters, tags, wait
+from aws import Problem, accepted, client, code, insist, message, missing, name, ours, tag_filters, tags, wait
 from console import NEW, say
 from constants import (
     AMI_ID,
@@ -25,7 +25,7 @@ from constants import (
     MIN_INSTANCES,
     ROOT_VOLUME_GIB,
 )
-from infrastructure import cluster
+from infrastructure import cluster, monitoring
 from infrastructure.checks import Facts, gpu_count
 from infrastructure.network import Network
 from infrastructure.roles import Roles
@@ -70,7 +70,8 @@ def user_data() -> str:
         lines.append("ECS_ENABLE_GPU_SUPPORT=true")
     if CAPACITY_TYPE == "spot":
         lines.append("ECS_ENABLE_SPOT_INSTANCE_DRAINING=true")
-    return "#!/bin/bash\ncat >> /etc/ecs/ecs.config <<'END'\n" + "\n".join(lines) + "\nEND\n"
+    script = "#!/bin/bash\ncat >> /etc/ecs/ecs.config <<'END'\n" + "\n".join(lines) + "\nEND\n"
+    return script + (monitoring.INSTALL if monitoring.wanted() else "")
 
 
 def launch_template_data(facts: Facts, groups: SecurityGroups, roles: Roles) -> dict[str, Any]:
@@ -110,6 +111,10 @@ def create_launch_template(facts: Facts, groups: SecurityGroups, roles: Roles) -
     ec2 = client("ec2")
     wanted = launch_template_data(facts, groups, roles)
     template = find_launch_template()
+    if template and not ours(template.get("Tags")):
+        raise Problem(
+            f"the launch template {HOSTS} exists already, and is not of this runbook: choose another CLUSTER_NAME"
+        )
     if not template:
         made = accepted(
             lambda: ec2.create_launch_template(
@@ -148,9 +153,9 @@ def _agree(present: Any, wanted: Any) -> bool:
 
 
 def find_launch_template() -> dict[str, Any] | None:
-    filters = [*tag_filters(), {"Name": "launch-template-name", "Values": [HOSTS]}]
+    filters = [{"Name": "launch-template-name", "Values": [HOSTS]}]
     found = client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]
-    return only(found, f"launch template {HOSTS}", lambda template: template["LaunchTemplateId"])
+    return found[0] if found else None  # a name is given once
 
 
 # ------------------------------------------------------------------------------------------------ the Auto Scaling group
@@ -249,6 +254,13 @@ def create_capacity_provider(group: dict[str, Any]) -> None:
         say("found", f"capacity provider {CAPACITY_PROVIDER}", "of an Auto Scaling group that is gone")
         put_providers([], [])
         delete_provider()
+        provider = find_provider()
+    if provider and provider.get("updateStatus") == "DELETE_IN_PROGRESS":
+        wait(
+            f"the former capacity provider {CAPACITY_PROVIDER} to be gone",
+            lambda: not find_provider(),
+            provider_in_words,
+        )
         provider = None
     if provider:
         return update_capacity_provider(provider)
@@ -496,7 +508,8 @@ def wait_deleted() -> None:
         say("deleted", f"Auto Scaling group {HOSTS}", f"with {len(hosts)} hosts" if hosts else "")
     wait("hosts to be terminated", lambda: not instances(), lambda: f"{', '.join(instances())} still there")
     deregister_container_instances()
-    if find_launch_template():
+    template = find_launch_template()
+    if template and ours(template.get("Tags")):
         accepted(
             lambda: client("ec2").delete_launch_template(LaunchTemplateName=HOSTS),
             "InvalidLaunchTemplateName.NotFoundException",
@@ -540,4 +553,4 @@ def left_over() -> list[str]:
     left = [f"instance {instance}" for instance in instances()]
     left += [f"Auto Scaling group {HOSTS}"] if group and ours(group["Tags"]) else []
     left += [f"capacity provider {CAPACITY_PROVIDER}"] if provider and ours(provider.get("tags")) else []
-    return left + ([f"launch template {HOSTS}"] if template else [])
+    return left + ([f"launch template {HOSTS}"] if template and ours(template.get("Tags")) else [])

@@ -14,7 +14,11 @@ from console import say
 from constants import (
     CAPACITY_TYPE,
     CONTAINER_SECRETS,
+    ENABLE_EXECUTE_COMMAND,
+    HOST_MONITORING,
     LAUNCH_TYPE,
+    LISTENER_PROTOCOL,
+    SCALING,
     TASK_DYNAMODB_TABLES,
     TASK_EXECUTION_ROLE_ARN,
     TASK_ROLE_ARN,
@@ -25,6 +29,8 @@ from constants import (
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
 TASK_EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
 INLINE_POLICY = "settings"
+#: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+EXEC_ACTIONS = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
 TABLE_ACTIONS = [
     "GetItem",
     "BatchGetItem",
@@ -57,7 +63,8 @@ def create(file_system_id: str) -> Roles:
     """Make or complete the roles and the instance profile. Free; AWS knows them everywhere about 10 seconds later."""
     profile = ""
     if LAUNCH_TYPE == "EC2":
-        create_role("host", service_trust("ec2.amazonaws.com"), HOST_POLICIES, None)
+        policies = HOST_POLICIES + (("CloudWatchAgentServerPolicy",) if HOST_MONITORING == "enabled" else ())
+        create_role("host", service_trust("ec2.amazonaws.com"), policies, None)
         profile = create_instance_profile()
     execution = TASK_EXECUTION_ROLE_ARN or create_role(
         "task-execution", task_trust(), TASK_EXECUTION_POLICIES, secrets_policy()
@@ -103,6 +110,11 @@ def create_service_linked_roles() -> None:
         services["autoscaling.amazonaws.com"] = "AWSServiceRoleForAutoScaling"
         if CAPACITY_TYPE == "spot":
             services["spot.amazonaws.com"] = "AWSServiceRoleForEC2Spot"
+    if LISTENER_PROTOCOL:
+        services["elasticloadbalancing.amazonaws.com"] = "AWSServiceRoleForElasticLoadBalancing"
+    if SCALING != "none":
+        scaling = "AWSServiceRoleForApplicationAutoScaling_ECSService"
+        services["ecs.application-autoscaling.amazonaws.com"] = scaling
     for service, role in services.items():
         if missing(lambda: iam.get_role(RoleName=role), "NoSuchEntity"):
             continue
@@ -148,6 +160,8 @@ def task_policy(file_system_id: str) -> dict[str, Any] | None:
         actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
         arn = f"{base}:elasticfilesystem:{here}:file-system/{file_system_id}"
         statements.append({"Action": actions, "Resource": arn})
+    if ENABLE_EXECUTE_COMMAND:
+        statements.append({"Action": [f"ssmmessages:{verb}" for verb in EXEC_ACTIONS], "Resource": "*"})
     if TASK_S3_BUCKETS:
         buckets = [f"{base}:s3:::{bucket}" for bucket in TASK_S3_BUCKETS]
         statements.append({"Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": buckets})

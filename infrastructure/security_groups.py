@@ -6,13 +6,17 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws import accepted, client, insist, name, only, ours, tag_filters, tag_specification, tags, wait
+from aws import Problem, accepted, client, insist, name, only, ours, tag_filters, tag_specification, tags, wait
 from console import say
 from constants import (
     ALLOWED_CIDR,
+    BASTION_ALLOWED_CIDR,
+    BASTION_KEY_NAME,
+    BASTION_SECURITY_GROUP_ID,
     CONTAINER_PORTS,
     EFS_VOLUMES,
     LAUNCH_TYPE,
+    LISTENER_PROTOCOL,
     NETWORK_MODE,
     SECURITY_GROUP_IDS,
     SSH_ALLOWED_CIDR,
@@ -28,22 +32,31 @@ class SecurityGroups:
     host_ids: list[str] = field(default_factory=list)  # on the hosts' interfaces
     task_ids: list[str] = field(default_factory=list)  # on the interfaces of awsvpc tasks
     file_system_ids: list[str] = field(default_factory=list)  # on the mount targets
+    load_balancer_ids: list[str] = field(default_factory=list)
+    bastion_ids: list[str] = field(default_factory=list)
 
 
 def create(network: Network) -> SecurityGroups:
     """Make the groups that the settings need; bring their rules into line with ALLOWED_CIDR and SSH_ALLOWED_CIDR."""
     groups = SecurityGroups()
+    if LISTENER_PROTOCOL:
+        description = "Load balancer in front of the ECS cluster"
+        groups.load_balancer_ids = [create_group(network, "load-balancer", description, load_balancer_rules())]
+    if BASTION_KEY_NAME:
+        rules = [rule(22, 22, BASTION_ALLOWED_CIDR, "SSH")]
+        groups.bastion_ids = [create_group(network, "bastion", "Bastion for SSH to the hosts", rules)]
     if SECURITY_GROUP_IDS:
         say("found", f"security groups {', '.join(SECURITY_GROUP_IDS)}", "adopted, left as they are")
         groups.host_ids = groups.task_ids = SECURITY_GROUP_IDS
     else:
         if LAUNCH_TYPE == "EC2":
-            groups.host_ids = [create_group(network, "hosts", "Hosts of the ECS cluster", host_rules())]
+            groups.host_ids = [create_group(network, "hosts", "Hosts of the ECS cluster", host_rules(groups))]
         if NETWORK_MODE == "awsvpc":
-            groups.task_ids = [create_group(network, "tasks", "Tasks with an address of their own", task_rules())]
+            groups.task_ids = [create_group(network, "tasks", "Tasks with an address of their own", task_rules(groups))]
     if EFS_VOLUMES:
         clients = sorted({*groups.host_ids, *groups.task_ids})
-        groups.file_system_ids = [create_group(network, "file-system", "EFS mount targets", nfs_rules(clients))]
+        rules = [rule(2049, 2049, group_id, "NFS") for group_id in clients]
+        groups.file_system_ids = [create_group(network, "file-system", "EFS mount targets", rules)]
     return groups
 
 
@@ -58,6 +71,8 @@ def find() -> SecurityGroups:
         host_ids=SECURITY_GROUP_IDS or ids("hosts"),
         task_ids=SECURITY_GROUP_IDS or ids("tasks"),
         file_system_ids=ids("file-system"),
+        load_balancer_ids=ids("load-balancer"),
+        bastion_ids=ids("bastion"),
     )
 
 
@@ -85,37 +100,44 @@ def why_held() -> str:
     return "; ".join(f"{group['GroupName']} is {held_by('group-id', group['GroupId'])}" for group in groups)
 
 
-def task_rules() -> list[dict[str, Any]]:
-    """The container's ports, from ALLOWED_CIDR."""
-    return [cidr_rule(container, container, ALLOWED_CIDR, "container port") for _, container in CONTAINER_PORTS]
+def load_balancer_rules() -> list[dict[str, Any]]:
+    """ALLOWED_CIDR, and nobody else; with HTTPS port 80 too, which only redirects."""
+    ports = (443, 80) if LISTENER_PROTOCOL == "HTTPS" else (80,)
+    return [rule(port, port, ALLOWED_CIDR, "clients") for port in ports]
 
 
-def host_rules() -> list[dict[str, Any]]:
-    """SSH from SSH_ALLOWED_CIDR, and the host ports behind which the containers' ports are, from ALLOWED_CIDR."""
-    rules = [cidr_rule(22, 22, SSH_ALLOWED_CIDR, "SSH")] if SSH_ALLOWED_CIDR else []
-    for host, container in CONTAINER_PORTS if NETWORK_MODE != "awsvpc" else []:
-        if NETWORK_MODE == "bridge" and not host:
-            rules.append(cidr_rule(*DYNAMIC_PORTS, ALLOWED_CIDR, "dynamic host ports"))
-        else:
-            rules.append(cidr_rule(host or container, host or container, ALLOWED_CIDR, "container port"))
-    return [rule for number, rule in enumerate(rules) if rule not in rules[:number]]
+def callers(groups: SecurityGroups) -> list[str]:
+    """Who may reach the containers: the load balancer where there is one, else ALLOWED_CIDR."""
+    return groups.load_balancer_ids or [ALLOWED_CIDR]
 
 
-def nfs_rules(client_group_ids: list[str]) -> list[dict[str, Any]]:
+def task_rules(groups: SecurityGroups) -> list[dict[str, Any]]:
+    """The container's ports."""
     return [
-        {
-            "IpProtocol": "tcp",
-            "FromPort": 2049,
-            "ToPort": 2049,
-            "UserIdGroupPairs": [{"GroupId": group_id, "Description": "NFS"}],
-        }
-        for group_id in client_group_ids
+        rule(container, container, source, "container port")
+        for _, container in CONTAINER_PORTS
+        for source in callers(groups)
     ]
 
 
-def cidr_rule(low: int, high: int, block: str, description: str) -> dict[str, Any]:
-    ranges = [{"CidrIp": block, "Description": description}]
-    return {"IpProtocol": "tcp", "FromPort": low, "ToPort": high, "IpRanges": ranges}
+def host_rules(groups: SecurityGroups) -> list[dict[str, Any]]:
+    """SSH, from the bastion alone where there is one; and the host ports behind which the containers' ports are."""
+    bastions = groups.bastion_ids or ([BASTION_SECURITY_GROUP_ID] if BASTION_SECURITY_GROUP_ID else [])
+    ssh = bastions or ([SSH_ALLOWED_CIDR] if SSH_ALLOWED_CIDR else [])
+    rules = [rule(22, 22, source, "SSH") for source in ssh]
+    for host, container in CONTAINER_PORTS if NETWORK_MODE != "awsvpc" else []:
+        dynamic = NETWORK_MODE == "bridge" and not host
+        low, high = DYNAMIC_PORTS if dynamic else (host or container, host or container)
+        rules += [rule(low, high, source, "container port") for source in callers(groups)]
+    return [each for number, each in enumerate(rules) if each not in rules[:number]]
+
+
+def rule(low: int, high: int, source: str, description: str) -> dict[str, Any]:
+    """TCP from a CIDR block, or from the bearers of a security group."""
+    ports = {"IpProtocol": "tcp", "FromPort": low, "ToPort": high}
+    if "." in source:
+        return {**ports, "IpRanges": [{"CidrIp": source, "Description": description}]}
+    return {**ports, "UserIdGroupPairs": [{"GroupId": source, "Description": description}]}
 
 
 def find_group(suffix: str) -> dict[str, Any] | None:
@@ -175,18 +197,24 @@ def _make_group(network: Network, suffix: str, description: str) -> str:
         return made[0]
     filters = [{"Name": "group-name", "Values": [name(suffix)]}, {"Name": "vpc-id", "Values": [network.vpc_id]}]
     group = insist_listed(filters)
-    say("found", f"security group {group}", f"{name(suffix)}, made by another run at the same moment")
-    return group
+    if not ours(group.get("Tags")):
+        raise Problem(
+            f"the security group {group['GroupId']} ({name(suffix)}) exists already, and is not of this runbook: "
+            "choose another CLUSTER_NAME"
+        )
+    say("found", f"security group {group['GroupId']}", f"{name(suffix)}, made by another run at the same moment")
+    return str(group["GroupId"])
 
 
-def insist_listed(filters: list[dict[str, Any]]) -> str:
-    """The id of a group that exists, although Describe may not list it yet."""
+def insist_listed(filters: list[dict[str, Any]]) -> dict[str, Any]:
+    """A group that exists, although Describe may not list it yet."""
     found = wait(
         "the security group",
         lambda: client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"],
         lambda: "AWS says that it exists, but does not list it",
     )
-    return str(found[0]["GroupId"]) if found else ""
+    assert found  # a dry run is told of no group that exists
+    return found[0]  # type: ignore[no-any-return]
 
 
 def _allow(group_id: str, wanted: dict[str, Any]) -> None:

@@ -99,6 +99,13 @@ class Runbook:
             code = self._execute(script, patch)
         return Ran(code, out.getvalue(), err.getvalue())
 
+    def has_run(self, *commands: str, **settings: str) -> Runbook:
+        """What a user has run before: each of these ends well."""
+        for command in commands:
+            ran = self.run(*command.split(), **settings)
+            assert ran.code == 0, f"{command}: {ran.err}"
+        return self
+
     def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
         import aws
         import console
@@ -206,4 +213,24 @@ def runbook() -> Iterator[Runbook]:
 def fargate(runbook: Runbook) -> Runbook:
     """The API server's settings, and a new AWS account."""
     runbook.settings = dict(FARGATE)
+    return runbook
+
+
+@pytest.fixture
+def adopted(runbook: Runbook) -> Runbook:
+    """The GPU cluster's settings with a VPC and a subnet that are there already."""
+    ec2 = runbook.aws("ec2")
+    vpc_id = ec2.create_vpc(CidrBlock="172.20.0.0/16")["Vpc"]["VpcId"]
+    gateway_id = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    subnet = {"VpcId": vpc_id, "CidrBlock": "172.20.0.0/24", "AvailabilityZone": "us-east-1a"}
+    runbook.settle(60)
+    subnet_id = ec2.create_subnet(**subnet)["Subnet"]["SubnetId"]
+    [table] = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["RouteTables"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id)
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway_id)
+    runbook.settle(60)
+    ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
+    ec2.modify_subnet_attribute(SubnetId=subnet_id, MapPublicIpOnLaunch={"Value": True})
+    runbook.settle(60)
+    runbook.settings.update(VPC_ID=vpc_id, SUBNET_IDS=subnet_id)
     return runbook

@@ -318,6 +318,18 @@ def test_termination_protection_follows_the_tasks(account: Account) -> None:
     assert members(account) == []
 
 
+def test_protection_stays_when_the_provider_goes(account: Account) -> None:
+    account.provider(size=1, NewInstancesProtectedFromScaleIn=True)
+    account.sleep(200)
+    account.ecs.put_cluster_capacity_providers(cluster="main", capacityProviders=[], defaultCapacityProviderStrategy=[])
+    account.sleep(30)
+    account.ecs.delete_capacity_provider(capacityProvider="workers")
+    account.sleep(30)
+    account.asg.update_auto_scaling_group(AutoScalingGroupName="workers", MinSize=0, DesiredCapacity=0)
+    account.sleep(600)
+    assert [member["LifecycleState"] for member in members(account)] == ["InService"]
+
+
 # ---------------------------------------------------------------------------------------------- managed draining
 
 

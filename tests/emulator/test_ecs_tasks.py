@@ -10,8 +10,9 @@ import pytest
 from emulator.wire import Emulator
 from tests.emulator.ecs_account import Account, Client, refused
 
-LOGS = {"logDriver": "awslogs", "options": {"awslogs-group": "/work", "awslogs-region": "us-east-1"}}
-FARGATE_LOGS = {"logDriver": "awslogs", "options": {**LOGS["options"], "awslogs-stream-prefix": "p"}}  # type: ignore[dict-item]
+GROUP = {"awslogs-group": "/work", "awslogs-region": "us-east-1"}
+LOGS = {"logDriver": "awslogs", "options": GROUP}
+FARGATE_LOGS = {"logDriver": "awslogs", "options": {**GROUP, "awslogs-stream-prefix": "p"}}
 
 
 @pytest.fixture
@@ -397,6 +398,15 @@ def test_a_command_ends_with_its_own_exit_code(host: Account, command: str, code
     assert found["containers"][0]["exitCode"] == code
 
 
+def test_a_container_that_takes_too_much_memory_is_killed(host: Account) -> None:
+    host.register(container={"command": ["out-of-memory"]})
+    [container] = host.wait(host.run(), "STOPPED")["containers"]
+    assert (container["exitCode"], container["reason"]) == (
+        137,
+        "OutOfMemoryError: Container killed due to memory usage",
+    )
+
+
 def test_what_a_container_writes_is_in_its_log(gpu_host: Account) -> None:
     gpu_host.logs.create_log_group(logGroupName="/work")
     gpu_host.register_gpu(command=["nvidia-smi", "-L"], logConfiguration=FARGATE_LOGS)
@@ -583,7 +593,8 @@ def test_a_log_group_must_be_there(account: Account) -> None:
 
 
 def test_a_log_group_is_made_only_by_a_role_that_may(account: Account) -> None:
-    create = {"logDriver": "awslogs", "options": {**FARGATE_LOGS["options"], "awslogs-create-group": "true"}}  # type: ignore[dict-item]
+    options = {**GROUP, "awslogs-stream-prefix": "p", "awslogs-create-group": "true"}
+    create = {"logDriver": "awslogs", "options": options}
     account.register_fargate(logConfiguration=create)
     assert "logs:CreateLogGroup" in fails(account, account.run_fargate())
     statement = {"Effect": "Allow", "Action": "logs:CreateLogGroup", "Resource": "*"}
