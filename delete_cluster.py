@@ -14,7 +14,7 @@ from typing import Any
 
 import aws
 import console
-from aws import Problem, pause
+from aws import Problem, pause, wait
 from console import say
 from constants import CLUSTER_NAME, EFS_DELETION_POLICY, FILE_SYSTEM_ID
 from infrastructure import (
@@ -29,16 +29,23 @@ from infrastructure import (
     nat_gateways,
     network,
     roles,
+    scaling,
     security_groups,
+    target_group,
     tasks,
 )
+
+#: how long EC2 may list what is deleted
+SWEEP_SECONDS = 120
 
 
 def delete_cluster(yes: bool = False) -> dict[str, Any]:
     """Ask for the slow deletions first; each step waits only for what it needs."""
     listed = settled_inventory()
     confirm(listed, yes)
+    scaling.delete()
     tasks.delete()
+    target_group.delete()
     bastion.delete()
     capacity.delete()
     mount_targets.delete()
@@ -55,17 +62,25 @@ def delete_cluster(yes: bool = False) -> dict[str, Any]:
     log_group.delete()
     roles.delete()
     file_system.delete()
-    left = [] if console.dry_run else inventory()
-    if left:
-        raise Problem(f"{len(left)} left over: {', '.join(left)}. Run delete_cluster.py again")
+    sweep()
     kept = file_system.find() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else None
     say("next", "nothing: 0 resources left" if not kept else "0 resources left but the kept file system")
     return {
         "clusterName": CLUSTER_NAME,
         "deleted": listed,
         "kept": [kept["FileSystemId"]] if kept else [],
-        "left": left,
+        "left": [],
     }
+
+
+def sweep() -> None:
+    """Ask AWS again what there is: it lists for a while what is gone already, but what stays listed is left over."""
+    wait(
+        "AWS to list nothing any more",
+        lambda: not inventory(),
+        lambda: f"left over: {', '.join(inventory())}. Run delete_cluster.py again",
+        seconds=SWEEP_SECONDS,
+    )
 
 
 def settled_inventory() -> list[str]:
@@ -79,7 +94,7 @@ def settled_inventory() -> list[str]:
 
 def inventory() -> list[str]:
     """Ask each service's own Describe what still bears our tag or name; what is kept on purpose is not in it."""
-    hosts_and_tasks = (tasks, bastion, capacity, monitoring)
+    hosts_and_tasks = (scaling, tasks, target_group, bastion, capacity, monitoring)
     parts = (
         mount_targets,
         load_balancer,

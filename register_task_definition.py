@@ -9,6 +9,7 @@ Prints the revision's ARN and number.
 To undo: delete_cluster.py deregisters what this registered.
 """
 
+import posixpath
 import sys
 from typing import Any
 
@@ -124,10 +125,10 @@ def certificate_container() -> list[dict[str, Any]]:
     if not CONTAINER_CERTIFICATE:
         return []
     script = (
-        f"mkdir -p $(dirname {CONTAINER_CERTIFICATE}) && "
-        f"(openssl x509 -checkend 2592000 -noout -in {CONTAINER_CERTIFICATE}.crt || "
+        f"mkdir -p {posixpath.dirname(CONTAINER_CERTIFICATE)} && "
+        f"openssl x509 -checkend 2592000 -noout -in {CONTAINER_CERTIFICATE}.crt || "
         f"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN={SERVICE_NAME} "
-        f"-keyout {CONTAINER_CERTIFICATE}.key -out {CONTAINER_CERTIFICATE}.crt)"
+        f"-keyout {CONTAINER_CERTIFICATE}.key -out {CONTAINER_CERTIFICATE}.crt"
     )
     made = container()
     kept = {key: made[key] for key in ("mountPoints", "logConfiguration")}

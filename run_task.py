@@ -17,7 +17,7 @@ from typing import Any
 import aws
 from aws import Problem, client, insist, tags, token, wait
 from console import say
-from constants import CLUSTER_NAME, LAUNCH_TYPE, LOG_GROUP, NETWORK_MODE, RUN_UNTIL, STARTED_BY, TASK_COUNT, TASK_FAMILY
+from constants import CLUSTER_NAME, LOG_GROUP, NETWORK_MODE, RUN_UNTIL, STARTED_BY, TASK_COUNT, TASK_FAMILY
 from infrastructure import capacity, cluster, diagnosis, network, security_groups, tasks
 
 
@@ -62,7 +62,9 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             "clientToken": token(task_definition_arn, known, started, batch, hour),
         }
         if NETWORK_MODE == "awsvpc":
-            request["networkConfiguration"] = network_configuration()
+            request["networkConfiguration"] = tasks.network_configuration(
+                network.required(), security_groups.find().task_ids
+            )
         answer = insist(
             "AWS to accept the task (it sees a new role after some seconds)",
             lambda: client("ecs").run_task(**request),
@@ -80,17 +82,6 @@ def start(task_definition_arn: str, count: int) -> list[str]:
                 f"{count - len(started)} of {count} tasks were not started: {diagnosis.why_not_started(answer['failures'])}"
             )
     return started
-
-
-def network_configuration() -> dict[str, Any]:
-    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none."""
-    net = network.find()
-    if not net:
-        raise Problem("the network is not there: run create_cluster.py again")
-    configuration: dict[str, Any] = {"subnets": net.subnet_ids, "securityGroups": security_groups.find().task_ids}
-    if LAUNCH_TYPE == "FARGATE":
-        configuration["assignPublicIp"] = "ENABLED"
-    return {"awsvpcConfiguration": configuration}
 
 
 def wait_for_tasks(arns: list[str]) -> list[dict[str, Any]]:

@@ -22,10 +22,14 @@ def main() -> int:
             print(f"{rule}  {rules.SENTENCES.get(rule, '')}  [{', '.join(sorted(set(rules.HELD[rule])))}]")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with serve(options.port, options.time_scale) as (url, _):
+    with serve(options.port, options.time_scale) as (url, emulator):
         print(f"AWS is emulated at {url} (time scale {options.time_scale:g}). In another shell:", flush=True)
         print(f"export AWS_ENDPOINT_URL={url}")
-        print("export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1", flush=True)
+        print("export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1")
+        door = emulator.front_door_url
+        print("# and for requests to what you made, such as the URL of a load balancer; nothing else is reached then:")
+        print(f"export https_proxy={door} http_proxy={door} no_proxy=127.0.0.1,localhost")
+        print(f"export SSL_CERT_FILE={emulator.certificate_authority}", flush=True)
         try:
             signal.pause()
         except KeyboardInterrupt:

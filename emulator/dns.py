@@ -76,6 +76,12 @@ def certificate_status(world: World, region: str, arn: str) -> str | None:
     return None if found is None else str(found.detail["Status"])
 
 
+def certificate_names(world: World, region: str, arn: str) -> list[str]:
+    """The names that a certificate is for; none if the Region has no such certificate."""
+    found = _certificates(world, region).get(arn)
+    return [] if found is None else list(found.detail["SubjectAlternativeNames"])
+
+
 def issue(world: World, region: str, arn: str) -> None:
     """Issue a certificate now, as when the owner of the domain has confirmed it."""
     found = _certificates(world, region).get(arn)
@@ -295,6 +301,20 @@ def certificate_options(call: Call) -> Params:
 
 def _route53() -> Any:
     return route53_backends[ACCOUNT]["aws"]
+
+
+def leads_to(host: str) -> str | None:
+    """The name that a name's public CNAME or alias record leads to; of weighted records the heaviest."""
+    name, parent = _name(host), _name(host).partition(".")[2]
+    records = [record for zone in _route53().zones.values() if not zone.private_zone for record in zone.rrsets]
+    for wanted in (name, f"\\052.{parent}"):
+        found = [record for record in records if record.name.lower() == wanted and record.type in ("A", "AAAA", "CNAME")]
+        for record in sorted(found, key=lambda one: (one.type, -int(one.weight or 0))):
+            if record.alias_target:
+                return str(record.alias_target["DNSName"]).rstrip(".").lower()
+            if record.type == "CNAME" and record.records:
+                return str(record.records[0]).rstrip(".").lower()
+    return None
 
 
 def _changes(world: World) -> dict[str, Params]:

@@ -33,7 +33,7 @@ from emulator.ecs_state import (
     short,
     stamp,
 )
-from emulator.ecs_targets import answers, forget_targets, register
+from emulator.ecs_targets import forget_targets, illness, register
 from emulator.rules import AwsError
 from emulator.world import ACCOUNT, World
 
@@ -232,11 +232,12 @@ def _stop_ill(world: World, service: Service) -> None:
             continue
         ill = next((one for one in task.targets if _target_state(world, task, one) == "unhealthy"), None)
         if ill is not None:
+            why = elbv2.description(world, task.region, ill["group"], ill["id"], ill["port"])
             tell(
                 world,
                 service,
                 f"(service {service.name}) (port {ill['port']}) is unhealthy in (target-group {ill['group']}) due to "
-                "(reason Health checks failed).",
+                f"(reason {why}).",
             )
             reason = f"Task failed ELB health checks in (target-group {ill['group']})"
         elif any(view.get("healthStatus") == "UNHEALTHY" for view in task.containers):
@@ -573,4 +574,4 @@ def start(world: World) -> None:
 rules.STARTERS.append(start)
 ecs_life.CHANGED.append(_changed)
 REGISTERED.append(_capacity_changed)
-elbv2.HEALTHY = answers
+elbv2.ILLNESS = illness

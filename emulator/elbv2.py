@@ -38,15 +38,16 @@ held("elb-013", "faults.py")
 #: for how long a target group counts as used after the last listener or rule that named it is gone
 RELEASING = 10
 
-#: does something answer behind this target? (world, region, target group, target id, port); ECS puts its own here
-HEALTHY: Callable[[World, str, Params, str, int], bool] = lambda world, region, group, target_id, port: True  # noqa: E731
+#: why a target (world, region, target group, target id, port) fails its health check: reason and description, or None
+Illness = Callable[[World, str, Params, str, int], "tuple[str, str] | None"]
+#: ECS puts its own here
+ILLNESS: Illness = lambda world, region, group, target_id, port: None  # noqa: E731
 
 DESCRIPTIONS = {
     "Elb.RegistrationInProgress": "Target registration is in progress",
     "Target.NotInUse": "Target group is not configured to receive traffic from the load balancer",
     "Target.DeregistrationInProgress": "Target deregistration is in progress",
     "Target.NotRegistered": "Target is not registered to the target group",
-    "Target.FailedHealthChecks": "Health checks failed",
 }
 
 
@@ -72,6 +73,7 @@ class Target:
     since: float  # when its answering, or not answering, began to count
     answers: bool = True
     verdict: str = "initial"  # initial, healthy, unhealthy
+    illness: tuple[str, str] | None = None  # the last failed health check: reason and description
     draining_until: float | None = None
 
 
@@ -152,7 +154,8 @@ def observe(world: World, region: str, group: TargetGroup) -> None:
             continue
         if not group.used:
             continue
-        answers = HEALTHY(world, region, group.shown, target.target_id, target.port)
+        illness = ILLNESS(world, region, group.shown, target.target_id, target.port)
+        answers, target.illness = illness is None, illness or target.illness
         if answers != target.answers:
             target.answers, target.since = answers, now
         threshold = "HealthyThresholdCount" if answers else "UnhealthyThresholdCount"
@@ -160,16 +163,20 @@ def observe(world: World, region: str, group: TargetGroup) -> None:
             target.verdict = "healthy" if answers else "unhealthy"
 
 
-def state_of(group: TargetGroup, target: Target | None) -> tuple[str, str]:
-    """State and reason of a target, as DescribeTargetHealth tells them."""
+def state_of(group: TargetGroup, target: Target | None) -> tuple[str, str, str]:
+    """State, reason and description of a target, as DescribeTargetHealth tells them."""
+    state, reason = "healthy", ""
     if target is None:
-        return "unused", "Target.NotRegistered"
-    if target.draining_until is not None:
-        return "draining", "Target.DeregistrationInProgress"
-    if not group.used:
-        return "unused", "Target.NotInUse"
-    reasons = {"initial": "Elb.RegistrationInProgress", "healthy": "", "unhealthy": "Target.FailedHealthChecks"}
-    return target.verdict, reasons[target.verdict]
+        state, reason = "unused", "Target.NotRegistered"
+    elif target.draining_until is not None:
+        state, reason = "draining", "Target.DeregistrationInProgress"
+    elif not group.used:
+        state, reason = "unused", "Target.NotInUse"
+    elif target.verdict == "initial":
+        state, reason = "initial", "Elb.RegistrationInProgress"
+    elif target.verdict == "unhealthy" and target.illness:
+        return "unhealthy", *target.illness
+    return state, reason, DESCRIPTIONS.get(reason, "")
 
 
 def add_target(world: World, group: TargetGroup, target_id: str, port: int, zone: str | None = None) -> None:
@@ -251,4 +258,10 @@ def health(world: World, region: str, target_group_arn: str, target_id: str, por
     if group is None:
         return "unused", "Target.NotRegistered"
     observe(world, region, group)
-    return state_of(group, group.targets.get((target_id, port)))
+    return state_of(group, group.targets.get((target_id, port)))[:2]
+
+
+def description(world: World, region: str, target_group_arn: str, target_id: str, port: int) -> str:
+    """Why a target is not healthy, in DescribeTargetHealth's words."""
+    group = here(world, region).groups.get(target_group_arn)
+    return state_of(group, group.targets.get((target_id, port)))[2] if group else ""

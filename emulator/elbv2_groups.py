@@ -10,7 +10,6 @@ import re
 import uuid
 
 from emulator.elbv2 import (
-    DESCRIPTIONS,
     RELEASING,
     TargetGroup,
     add_target,
@@ -351,10 +350,10 @@ def describe_target_health(call: Call) -> Params:
 
 
 def _health(group: TargetGroup, key: tuple[str, int]) -> Params:
-    state, reason = state_of(group, group.targets.get(key))
+    state, reason, description = state_of(group, group.targets.get(key))
     health = {"State": state}
     if reason:
-        health |= {"Reason": reason, "Description": DESCRIPTIONS[reason]}
+        health |= {"Reason": reason, "Description": description}
     port = group.shown.get("HealthCheckPort", "traffic-port")
     target = {"Id": key[0], "Port": key[1]}
     known = group.targets.get(key)

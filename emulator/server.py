@@ -18,9 +18,21 @@ from emulator.world import Clock
 Json = dict[str, Any]
 
 
-class _Server(ThreadingHTTPServer):
+class LocalServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+
+def read_body(request: BaseHTTPRequestHandler) -> bytes:
+    if request.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        return request.rfile.read(int(request.headers.get("Content-Length") or 0))
+    parts = []
+    while size := int(request.rfile.readline().split(b";")[0], 16):
+        parts.append(request.rfile.read(size))
+        request.rfile.readline()
+    while request.rfile.readline().strip():  # trailers
+        pass
+    return b"".join(parts)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -30,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     emulator: Emulator
 
     def _serve(self) -> None:
-        body = self._body()
+        body = read_body(self)
         if self.path.startswith("/_emulator/"):
             return self._control(body)
         url = f"http://{self.headers.get('Host', '127.0.0.1')}{self.path}"
@@ -43,17 +55,6 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _serve  # noqa: N815
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        while self.rfile.readline().strip():  # trailers
-            pass
-        return b"".join(parts)
 
     def _control(self, body: bytes) -> None:
         """Our own side door; see DOORS."""
@@ -152,6 +153,8 @@ DOORS: dict[tuple[str, str], Callable[[Emulator, Json], Any]] = {
         "now": emulator.world.now(),
         "scale": emulator.world.clock.scale,
     },
+    ("GET", "/_emulator/front-door"): lambda emulator, given: {"url": emulator.front_door_url},
+    ("GET", "/_emulator/certificate-authority"): lambda emulator, given: {"path": emulator.certificate_authority},
     ("POST", "/_emulator/images"): _push_image,
     ("POST", "/_emulator/connections"): _finish_handshakes,
     ("POST", "/_emulator/certificates"): _issue_certificate,
@@ -160,14 +163,18 @@ DOORS: dict[tuple[str, str], Callable[[Emulator, Json], Any]] = {
 
 @contextmanager
 def serve(port: int = 0, time_scale: float = 0.0) -> Iterator[tuple[str, Emulator]]:
-    """An emulator on a port of 127.0.0.1 (0: a free one), for as long as the block lasts: its URL and itself."""
+    """An emulator on a port of 127.0.0.1 (0: a free one), for as long as the block lasts: its URL and itself.
+    Its load balancers answer through the HTTP proxy at emulator.front_door_url."""
+    from emulator import front_door
+
     emulator = Emulator(Clock(time_scale))
     handler = type("Handler", (_Handler,), {"emulator": emulator})
-    server = _Server(("127.0.0.1", port), handler)
+    server = LocalServer(("127.0.0.1", port), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", emulator
+        with front_door.opened(emulator):
+            yield f"http://127.0.0.1:{server.server_address[1]}", emulator
     finally:
         server.shutdown()
         server.server_close()

@@ -64,6 +64,9 @@ class Emulator:
         self.world = World(clock)
         self.faults = Faults()
         self.calls: list[tuple[str, str, str]] = []  # service, operation, and "" or the error code
+        #: set while it is served: the proxy through which load balancers are reached, and the PEM file to trust there
+        self.front_door_url = ""
+        self.certificate_authority = ""
         self._lock = threading.RLock()
         for start in rules.STARTERS:
             start(self.world)

@@ -34,6 +34,7 @@ from infrastructure.security_groups import SecurityGroups
 HOSTS = name("hosts")
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION_SECONDS = 120
+ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
 
 
@@ -106,8 +107,11 @@ def launch_template_data(facts: Facts, groups: SecurityGroups, roles: Roles) -> 
     return data
 
 
-def create_launch_template(facts: Facts, groups: SecurityGroups, roles: Roles) -> None:
-    """Make it, or give it a new version where a setting changed; hosts that run already stay as they are."""
+def create_launch_template(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = False) -> None:
+    """Make it, or give it a new version where a setting changed; hosts that run already stay as they are.
+
+    The AMI of a template that is there is kept, unless `newest`: update_cluster.py takes that, and replaces the hosts.
+    """
     ec2 = client("ec2")
     wanted = launch_template_data(facts, groups, roles)
     template = find_launch_template()
@@ -127,8 +131,16 @@ def create_launch_template(facts: Facts, groups: SecurityGroups, roles: Roles) -
         return say("created" if made else "found", f"launch template {HOSTS}", f"{INSTANCE_TYPE}, {facts.image_id}")
     latest = ec2.describe_launch_template_versions(LaunchTemplateName=HOSTS, Versions=["$Latest"])
     present = latest["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    if not AMI_ID and present["ImageId"] != wanted["ImageId"] and same_kind(present["ImageId"], wanted["ImageId"]):
-        say("found", f"AMI {present['ImageId']}", f"kept; AWS has published {wanted['ImageId']} since: AMI_ID takes it")
+    if (
+        not (AMI_ID or newest)
+        and present["ImageId"] != wanted["ImageId"]
+        and same_kind(present["ImageId"], wanted["ImageId"])
+    ):
+        say(
+            "found",
+            f"AMI {present['ImageId']}",
+            f"kept; AWS has published {wanted['ImageId']} since: update_cluster.py takes it",
+        )
         wanted["ImageId"] = present["ImageId"]
     changed = sorted(key for key in {*wanted, *present} if not _agree(present.get(key), wanted.get(key)))
     if not changed:
@@ -241,6 +253,42 @@ def group_in_words() -> str:
         return "it is gone"
     hosts = ", ".join(f"{host['InstanceId']} is {host['LifecycleState']}" for host in group["Instances"])
     return f"{group.get('Status') or 'it is there'}; {hosts or 'no host is left in it'}"
+
+
+def refresh() -> dict[str, Any]:
+    """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
+    """
+    autoscaling = client("autoscaling")
+    group = find_group() or {"Instances": []}
+    count = len(group["Instances"])
+    if not count:
+        say("found", f"Auto Scaling group {HOSTS}", "no host to replace")
+        return {"refreshId": None, "status": None}
+    preferences = {
+        "MinHealthyPercentage": 100 * (count - 1) // count,
+        "SkipMatching": True,
+        "ScaleInProtectedInstances": "Refresh",
+    }
+    accepted(
+        lambda: autoscaling.start_instance_refresh(AutoScalingGroupName=HOSTS, Preferences=preferences),
+        "InstanceRefreshInProgress",
+    )
+    say("started", f"instance refresh of {HOSTS}", f"{count} hosts, one at a time")
+
+    def last() -> dict[str, Any]:
+        found = autoscaling.describe_instance_refreshes(AutoScalingGroupName=HOSTS)["InstanceRefreshes"]
+        return dict(found[0]) if found else {"Status": "unknown"}
+
+    def in_words() -> str:
+        seen = last()
+        return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
+
+    wait(f"instance refresh of {HOSTS}", lambda: last()["Status"] in ENDED_REFRESH, in_words)
+    if last()["Status"] in ENDED_REFRESH - {"Successful"}:
+        raise Problem(f"the instance refresh of {HOSTS} ended as {in_words()}")
+    return {"refreshId": last().get("InstanceRefreshId"), "status": last()["Status"]}
 
 
 # ----------------------------------------------------------------------------------------------- the capacity provider
@@ -401,6 +449,12 @@ def container_instances(status: str = "ACTIVE") -> list[dict[str, Any]]:
             )
             found += described["containerInstances"]
     return found
+
+
+def described_type() -> dict[str, Any]:
+    """INSTANCE_TYPE as EC2 describes it."""
+    [found] = client("ec2").describe_instance_types(InstanceTypes=[INSTANCE_TYPE])["InstanceTypes"]
+    return dict(found)
 
 
 def gpus(host: dict[str, Any], key: str = "registeredResources") -> list[str]:

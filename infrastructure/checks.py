@@ -8,19 +8,25 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws import Problem, accepted, client, code, message, missing
+from aws import Problem, accepted, client, code, message, missing, region
 from console import say
 from constants import (
     AMI_ID,
     AVAILABILITY_ZONES,
+    BASTION_KEY_NAME,
     CAPACITY_TYPE,
+    CERTIFICATE_ARN,
+    DESIRED_COUNT,
     FILE_SYSTEM_ID,
     GPU_COUNT,
     INSTANCE_TYPE,
     KEY_NAME,
     LAUNCH_TYPE,
+    LISTENER_PROTOCOL,
     MAX_INSTANCES,
+    PRIVATE_SUBNET_IDS,
     PUBLIC_SUBNET_CIDRS,
+    PUBLIC_SUBNET_IDS,
     SECURITY_GROUP_IDS,
     TASK_CPU,
     TASK_EXECUTION_ROLE_ARN,
@@ -54,9 +60,12 @@ def check() -> Facts:
     if LAUNCH_TYPE == "EC2":
         facts.instance_type = instance_type()
         facts.image_id = AMI_ID or recommended_ami(facts.instance_type)
-        key_pair()
+        key_pair("KEY_NAME", KEY_NAME)
+        key_pair("BASTION_KEY_NAME", BASTION_KEY_NAME)
         quota(facts.instance_type)
+        enough_gpus(facts.instance_type)
     facts.zones = adopted_network() if VPC_ID else zones()
+    certificate()
     adopted_file_system()
     adopted_roles()
     network.refuse_changes()
@@ -139,11 +148,37 @@ def zones() -> list[str]:
     return wanted
 
 
-def key_pair() -> None:
-    if KEY_NAME and not missing(
-        lambda: client("ec2").describe_key_pairs(KeyNames=[KEY_NAME])["KeyPairs"], "InvalidKeyPair.NotFound"
+def key_pair(setting: str, key: str) -> None:
+    if key and not missing(
+        lambda: client("ec2").describe_key_pairs(KeyNames=[key])["KeyPairs"], "InvalidKeyPair.NotFound"
     ):
-        raise Problem(f"KEY_NAME={KEY_NAME}: there is no such key pair in this region")
+        raise Problem(f"{setting}={key}: there is no such key pair in this region")
+
+
+def enough_gpus(described: dict[str, Any]) -> None:
+    """A service that asks for more GPUs than all hosts together have never becomes stable."""
+    each = gpu_count(described) // GPU_COUNT if GPU_COUNT else 0
+    if LISTENER_PROTOCOL and GPU_COUNT and each * MAX_INSTANCES < DESIRED_COUNT:
+        raise Problem(
+            f"DESIRED_COUNT={DESIRED_COUNT} tasks need {DESIRED_COUNT * GPU_COUNT} GPUs, but {MAX_INSTANCES} {INSTANCE_TYPE} hosts "
+            f"have {gpu_count(described) * MAX_INSTANCES}: raise CLUSTER_SIZE, or take another INSTANCE_TYPE"
+        )
+
+
+def certificate() -> None:
+    """The HTTPS listener takes a certificate of this region only, and only once it is issued."""
+    if LISTENER_PROTOCOL != "HTTPS":
+        return
+    its_region = CERTIFICATE_ARN.split(":")[3]
+    if its_region != region():
+        raise Problem(f"CERTIFICATE_ARN is of {its_region}, but the load balancer is to be in {region()}")
+    request = {"CertificateArn": CERTIFICATE_ARN}
+    found = missing(lambda: client("acm").describe_certificate(**request), "ResourceNotFoundException")
+    if not found:
+        raise Problem(f"CERTIFICATE_ARN={CERTIFICATE_ARN}: there is no such certificate in this account and region")
+    status = found["Certificate"]["Status"]
+    if status != "ISSUED":
+        raise Problem(f"CERTIFICATE_ARN is {status}, not ISSUED: finish its validation, then run this again")
 
 
 def quota_code() -> str:
@@ -205,6 +240,9 @@ def adopted_network() -> list[str]:
     subnets = missing(lambda: ec2.describe_subnets(SubnetIds=WORK_SUBNET_IDS)["Subnets"], "InvalidSubnetID.NotFound")
     _belong("SUBNET_IDS", WORK_SUBNET_IDS, subnets or [], "SubnetId")
     zones = [subnet["AvailabilityZone"] for subnet in subnets or []]
+    for subnet_id in PRIVATE_SUBNET_IDS:
+        way_out(subnet_id)
+    adopted_public_subnets()
     if len(set(zones)) < len(zones):
         raise Problem(
             f"SUBNET_IDS has two subnets in one zone ({', '.join(zones)}): EFS takes one mount target in each zone"
@@ -215,6 +253,35 @@ def adopted_network() -> list[str]:
         )
         _belong("SECURITY_GROUP_IDS", SECURITY_GROUP_IDS, groups or [], "GroupId")
     return zones
+
+
+def way_out(subnet_id: str) -> None:
+    """A host without a way to ECS never joins the cluster: it needs a default route, or ECS's own endpoint in the VPC."""
+    ec2 = client("ec2")
+    filters = [{"Name": "vpc-id", "Values": [VPC_ID]}]
+    tables = ec2.describe_route_tables(Filters=filters)["RouteTables"]
+    own = [t for t in tables if any(a.get("SubnetId") == subnet_id for a in t["Associations"])]
+    main = [t for t in tables if any(a.get("Main") for a in t["Associations"])]
+    routes = [route for table in own or main for route in table["Routes"]]
+    leads_out = any(r.get("DestinationCidrBlock") == "0.0.0.0/0" and r.get("State") == "active" for r in routes)
+    endpoints = ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+    if not leads_out and not any(endpoint["ServiceName"].endswith(".ecs-agent") for endpoint in endpoints):
+        raise Problem(
+            f"PRIVATE_SUBNET_IDS: {subnet_id} has no way out: it needs a route to a NAT gateway, or endpoints for ECS"
+        )
+
+
+def adopted_public_subnets() -> None:
+    found = missing(
+        lambda: client("ec2").describe_subnets(SubnetIds=PUBLIC_SUBNET_IDS)["Subnets"] if PUBLIC_SUBNET_IDS else [],
+        "InvalidSubnetID.NotFound",
+    )
+    _belong("PUBLIC_SUBNET_IDS", PUBLIC_SUBNET_IDS, found or [], "SubnetId")
+    zones = [subnet["AvailabilityZone"] for subnet in found or []]
+    if LISTENER_PROTOCOL and len(set(zones)) < len(zones):
+        raise Problem(
+            f"PUBLIC_SUBNET_IDS has two subnets in one zone ({', '.join(zones)}): the load balancer takes one in each"
+        )
 
 
 def _belong(setting: str, asked: list[str], found: list[dict[str, Any]], key: str) -> None:

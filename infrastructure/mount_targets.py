@@ -20,6 +20,12 @@ def create(file_system_id: str, network: Network, groups: SecurityGroups) -> lis
         return []
     file_system.wait_available(file_system_id)
     efs = client("efs")
+
+    def leaving() -> list[str]:
+        targets = describe(file_system_id)
+        return [each["MountTargetId"] for each in targets if each["LifeCycleState"] in ("deleting", "deleted")]
+
+    wait("the former mount targets to be gone", lambda: not leaving(), lambda: f"{', '.join(leaving())} still there")
     present = {target["SubnetId"]: target for target in describe(file_system_id)}
     zones = {target["AvailabilityZoneName"] for target in present.values()}
     made = []

@@ -63,6 +63,14 @@ def find() -> Network | None:
     return Network(vpc["VpcId"], private or public, list(public))
 
 
+def required() -> Network:
+    """The network, for pages that need one."""
+    found = find()
+    if not found or not found.zones:
+        raise Problem("the network is not there: run create_cluster.py first")
+    return found
+
+
 def adopted() -> Network:
     """The VPC and the subnets that the settings name."""
     subnets = client("ec2").describe_subnets(SubnetIds=WORK_SUBNET_IDS)["Subnets"]

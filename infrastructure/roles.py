@@ -227,6 +227,10 @@ def create_instance_profile() -> str:
     iam = client("iam")
     profile_name = role_name("host")
     profile = find_instance_profile()
+    if profile and not ours(profile.get("Tags")):
+        raise Problem(
+            f"the instance profile {profile_name} exists already, and is not of this runbook: choose another CLUSTER_NAME"
+        )
     if profile:
         say("found", f"instance profile {profile_name}")
     else:

@@ -7,8 +7,9 @@ from typing import Any
 
 from aws import accepted, client, insist, missing, ours, wait
 from console import say
-from constants import CLUSTER_NAME, STARTED_BY, TASK_FAMILY
+from constants import CLUSTER_NAME, LAUNCH_TYPE, STARTED_BY, TASK_FAMILY
 from infrastructure import cluster
+from infrastructure.network import Network
 
 
 def find(desired_status: str = "RUNNING", **filters: str) -> list[dict[str, Any]]:
@@ -91,6 +92,15 @@ def delete_services() -> None:
         return [f"{each['serviceName']} is {each['status']}" for each in services if each["status"] != "INACTIVE"]
 
     wait("services to end", lambda: not draining(), lambda: ", ".join(draining()))
+
+
+def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
+    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none."""
+    configuration: dict[str, Any] = {"subnets": net.subnet_ids, "securityGroups": group_ids}
+    if LAUNCH_TYPE == "FARGATE":
+        public = set(net.subnet_ids) <= set(net.public_subnet_ids) or not net.public_subnet_ids
+        configuration["assignPublicIp"] = "ENABLED" if public else "DISABLED"
+    return {"awsvpcConfiguration": configuration}
 
 
 def definitions(status: str = "ACTIVE") -> list[str]:

@@ -1,0 +1,67 @@
+"""Ask the service over its URL, as a client would: HEALTH_CHECK_PATH, then CHECK_PATHS. Exit code 1 if one fails.
+
+Prints status and seconds of each. A certificate that your machine does not know: --ca FILE, or --insecure. Proxies
+are taken from the environment, as everywhere.
+
+    python check_service.py              next: python delete_service.py
+    python check_service.py --insecure   the load balancer's own name is not in your certificate
+"""
+
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import aws
+from aws import Problem
+from console import say
+from constants import CHECK_PATHS, HEALTH_CHECK_PATH
+from infrastructure import load_balancer
+
+TIMEOUT_SECONDS = 30
+
+
+def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
+    url = load_balancer.url()
+    if not url:
+        raise Problem("there is no load balancer to ask: set LISTENER_PROTOCOL, and run create_cluster.py")
+    context = ssl.create_default_context(cafile=ca or None)
+    if insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    checks = [ask(url + path, context) for path in dict.fromkeys([HEALTH_CHECK_PATH, *CHECK_PATHS])]
+    failed = [f"{check['url']}: {check['status']}" for check in checks if not check["ok"]]
+    if failed:
+        raise Problem(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
+    return {"url": url, "checks": checks}
+
+
+def ask(url: str, context: ssl.SSLContext) -> dict[str, Any]:
+    """One request: its HTTP status, or in words why there was none."""
+    begun = time.monotonic()
+    status: int | str
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS, context=context) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = str(getattr(error, "reason", error))
+        hint = " (--insecure or --ca FILE)" if "CERTIFICATE_VERIFY_FAILED" in reason else ""
+        status = f"no answer: {reason}{hint}"
+    seconds = round(time.monotonic() - begun, 3)
+    ok = isinstance(status, int) and 200 <= status < 400
+    say("checked", url, f"{status} in {seconds:.3f} s")
+    return {"url": url, "status": status, "seconds": seconds, "ok": ok}
+
+
+if __name__ == "__main__":
+    sys.exit(
+        aws.main(
+            check_service,
+            __doc__,
+            insecure="do not verify the certificate",
+            ca="FILE|verify it with this CA certificate",
+        )
+    )

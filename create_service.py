@@ -1,0 +1,42 @@
+"""Make the service: target group, listener rule, the ECS service itself, and its scaling; wait until it is stable.
+
+Needs register_task_definition.py. Run it again at any time: it brings what is there into line with the settings.
+Prints the service's URL, counts, deployments and targets.
+
+    python create_service.py             next: python check_service.py
+    python create_service.py --dry-run   what would be created or changed
+    WAIT=false python create_service.py  does not wait
+
+Its tasks cost money until: python delete_service.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+import console
+from aws import Problem
+from console import say
+from constants import SERVICE_NAME, TASK_FAMILY, WAIT
+from infrastructure import cluster, network, scaling, security_groups, service, target_group, tasks
+
+
+def create_service() -> dict[str, Any]:
+    cluster.required()
+    definition = tasks.definition(TASK_FAMILY)
+    if not definition:
+        raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
+    net = network.required()
+    target_group_arn = target_group.create(net)
+    service.create(definition, target_group_arn, tasks.network_configuration(net, security_groups.find().task_ids))
+    scaling.create()
+    if console.dry_run:
+        return {"serviceName": SERVICE_NAME}
+    if WAIT:
+        service.wait_stable(definition["taskDefinitionArn"])
+    say("next", "python check_service.py", "to undo: python delete_service.py")
+    return service.described()
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(create_service, __doc__, changes=True))

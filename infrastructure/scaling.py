@@ -1,0 +1,179 @@
+"""How the service's number of tasks follows its CPU: step scaling with two alarms, or target tracking.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
+"""
+
+from typing import Any
+
+from aws import accepted, client, insist, name
+from console import say
+from constants import (
+    CLUSTER_NAME,
+    MAX_TASKS,
+    MIN_TASKS,
+    SCALE_IN_CPU,
+    SCALE_OUT_CPU,
+    SCALING,
+    SCALING_COOLDOWN,
+    SERVICE_NAME,
+    TAGS,
+)
+
+TARGET = {
+    "ServiceNamespace": "ecs",
+    "ResourceId": f"service/{CLUSTER_NAME}/{SERVICE_NAME}",
+    "ScalableDimension": "ecs:service:DesiredCount",
+}
+#: policy and alarm -> (change of the count, percent, comparison, minutes)
+STEPS = {
+    name("scale-out"): (1, SCALE_OUT_CPU, "GreaterThanThreshold", 3),
+    name("scale-in"): (-1, SCALE_IN_CPU, "LessThanThreshold", 10),
+}
+TRACKING = name("cpu-target")
+
+
+def create() -> None:
+    """The scalable target, its policies and their alarms; what another SCALING made is taken away."""
+    if SCALING == "none":
+        return delete()
+    scaling = client("application-autoscaling")
+    present = find_target()
+    if not present or (present["MinCapacity"], present["MaxCapacity"]) != (MIN_TASKS, MAX_TASKS):
+        insist(
+            "the service to be known to Application Auto Scaling",
+            lambda: scaling.register_scalable_target(**TARGET, MinCapacity=MIN_TASKS, MaxCapacity=MAX_TASKS, Tags=TAGS),
+            "ECS service doesn't exist",
+            "ConcurrentUpdateException",
+        )
+        say("updated" if present else "created", f"scaling of {SERVICE_NAME}", f"{MIN_TASKS} to {MAX_TASKS} tasks")
+    wanted = step_policies() if SCALING == "step" else tracking_policies()
+    found = {policy["PolicyName"]: policy for policy in policies()}
+    for policy in sorted(found.keys() - {each["PolicyName"] for each in wanted}):
+        accepted(lambda: scaling.delete_scaling_policy(PolicyName=policy, **TARGET), "ObjectNotFoundException")
+        say("deleted", f"scaling policy {policy}")
+    for each in wanted:
+        put_policy(each, found.get(each["PolicyName"]))
+
+
+def put_policy(wanted: dict[str, Any], present: dict[str, Any] | None) -> None:
+    """PutScalingPolicy and PutMetricAlarm replace what has the same name; an alarm is checked on every run."""
+    policy = wanted["PolicyName"]
+    same = present and all(contains(present.get(key), value) for key, value in wanted.items())
+    arn = present["PolicyARN"] if present else ""
+    if not same:
+        answer = insist(
+            f"scaling policy {policy}",
+            lambda: client("application-autoscaling").put_scaling_policy(**TARGET, **wanted),
+            "ObjectNotFoundException",
+            "ConcurrentUpdateException",
+        )
+        arn = answer["PolicyARN"]
+        say("updated" if present else "created", f"scaling policy {policy}")
+    if policy in STEPS:
+        put_alarm(policy, arn)
+
+
+def contains(present: Any, wanted: Any) -> bool:
+    """Whether what AWS shows has all that we want; it shows more."""
+    if isinstance(wanted, dict):
+        return isinstance(present, dict) and all(contains(present.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(present, list) and len(present) == len(wanted) and all(map(contains, present, wanted))
+    return bool(present == wanted)
+
+
+def step_policies() -> list[dict[str, Any]]:
+    """One task more, one task less."""
+
+    def configuration(change: int) -> dict[str, Any]:
+        bound = "MetricIntervalLowerBound" if change > 0 else "MetricIntervalUpperBound"
+        return {
+            "AdjustmentType": "ChangeInCapacity",
+            "Cooldown": SCALING_COOLDOWN,
+            "MetricAggregationType": "Average",
+            "StepAdjustments": [{bound: 0.0, "ScalingAdjustment": change}],
+        }
+
+    return [
+        {"PolicyName": policy, "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": configuration(change)}
+        for policy, (change, *_) in STEPS.items()
+    ]
+
+
+def tracking_policies() -> list[dict[str, Any]]:
+    """AWS makes the alarms of target tracking, and takes them away, by itself."""
+    configuration = {
+        "TargetValue": float(SCALE_OUT_CPU),
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+        "ScaleOutCooldown": SCALING_COOLDOWN,
+        "ScaleInCooldown": SCALING_COOLDOWN,
+    }
+    tracking = {"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": configuration}
+    return [{"PolicyName": TRACKING, **tracking}]
+
+
+def put_alarm(alarm: str, policy_arn: str) -> None:
+    _, threshold, comparison, minutes = STEPS[alarm]
+    wanted: dict[str, Any] = {
+        "AlarmName": alarm,
+        "Namespace": "AWS/ECS",
+        "MetricName": "CPUUtilization",
+        "Dimensions": [
+            {"Name": "ClusterName", "Value": CLUSTER_NAME},
+            {"Name": "ServiceName", "Value": SERVICE_NAME},
+        ],
+        "Statistic": "Maximum",
+        "Period": 60,
+        "EvaluationPeriods": minutes,
+        "Threshold": float(threshold),
+        "ComparisonOperator": comparison,
+        "AlarmActions": [policy_arn],
+    }
+    found = client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+    if not found or not contains(found[0], wanted):
+        client("cloudwatch").put_metric_alarm(
+            **wanted, Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()]
+        )
+        say("updated" if found else "created", f"alarm {alarm}", f"CPU {comparison} {threshold} % for {minutes} min")
+
+
+def find_target() -> dict[str, Any] | None:
+    request = {"ServiceNamespace": "ecs", "ResourceIds": [TARGET["ResourceId"]]}
+    found = client("application-autoscaling").describe_scalable_targets(**request)["ScalableTargets"]
+    return found[0] if found else None  # one for a service's count
+
+
+def policies() -> list[dict[str, Any]]:
+    request = {"ServiceNamespace": "ecs", "ResourceId": TARGET["ResourceId"]}
+    found: list[dict[str, Any]] = client("application-autoscaling").describe_scaling_policies(**request)[
+        "ScalingPolicies"
+    ]
+    return found
+
+
+def delete() -> None:
+    """Before the service is scaled to 0: a scalable target would bring it back to MIN_TASKS. Policies go with it."""
+    if find_target():
+        insist(
+            f"scaling of {SERVICE_NAME}",
+            lambda: accepted(
+                lambda: client("application-autoscaling").deregister_scalable_target(**TARGET),
+                "ObjectNotFoundException",
+            ),
+            "ConcurrentUpdateException",
+        )
+        say("deleted", f"scaling of {SERVICE_NAME}")
+    alarms = our_alarms()
+    if alarms:
+        client("cloudwatch").delete_alarms(AlarmNames=alarms)
+        say("deleted", f"alarms {', '.join(alarms)}")
+
+
+def our_alarms() -> list[str]:
+    found = client("cloudwatch").describe_alarms(AlarmNames=list(STEPS))["MetricAlarms"]
+    return [alarm["AlarmName"] for alarm in found]
+
+
+def left_over() -> list[str]:
+    left = [f"scaling of {SERVICE_NAME}"] if find_target() else []
+    return left + [f"alarm {alarm}" for alarm in our_alarms()]

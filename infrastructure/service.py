@@ -1,0 +1,256 @@
+"""The ECS service: it keeps DESIRED_COUNT tasks running, registers them with the load balancer, and rolls out revisions.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html
+"""
+
+from datetime import datetime, timezone
+from typing import Any
+
+from aws import Problem, client, insist, ours, tags, token, wait
+from console import say
+from constants import (
+    ALLOW_DOWNTIME,
+    CLUSTER_NAME,
+    CONTAINER_NAME,
+    CONTAINER_PORTS,
+    DESIRED_COUNT,
+    ENABLE_EXECUTE_COMMAND,
+    GPU_COUNT,
+    HEALTH_CHECK_GRACE_SECONDS,
+    LAUNCH_TYPE,
+    LISTENER_PROTOCOL,
+    LOG_GROUP,
+    MAX_INSTANCES,
+    NETWORK_MODE,
+    SERVICE_NAME,
+)
+from infrastructure import capacity, diagnosis, load_balancer, target_group, tasks
+from infrastructure.checks import gpu_count
+
+
+def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
+    """Make the service, or bring it to this revision and the settings."""
+    service = find()
+    if service and not ours(service.get("tags")):
+        raise Problem(
+            f"the service {SERVICE_NAME} exists already, and is not of this runbook: choose another SERVICE_NAME"
+        )
+    if service:
+        return update(service, definition["taskDefinitionArn"])
+    request: dict[str, Any] = {
+        "cluster": CLUSTER_NAME,
+        "serviceName": SERVICE_NAME,
+        "taskDefinition": definition["taskDefinitionArn"],
+        "desiredCount": DESIRED_COUNT,
+        "capacityProviderStrategy": capacity.default_strategy(),
+        "deploymentConfiguration": deployment_configuration(0),
+        "enableECSManagedTags": True,
+        "propagateTags": "SERVICE",
+        "enableExecuteCommand": ENABLE_EXECUTE_COMMAND,
+        "tags": tags("service", "key", "value"),
+        "clientToken": token(CLUSTER_NAME, SERVICE_NAME, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")),
+    }
+    if target_group_arn:
+        port = CONTAINER_PORTS[0][1]
+        balanced = {"targetGroupArn": target_group_arn, "containerName": CONTAINER_NAME, "containerPort": port}
+        request |= {"loadBalancers": [balanced], "healthCheckGracePeriodSeconds": HEALTH_CHECK_GRACE_SECONDS}
+    if NETWORK_MODE == "awsvpc":
+        request["networkConfiguration"] = network_configuration
+    insist(
+        f"service {SERVICE_NAME}",
+        lambda: client("ecs").create_service(**request),
+        "does not have an associated load balancer",
+        "Unable to assume the service linked role",
+        "verify that the ECS service role",
+        "still Draining",
+    )
+    return say(
+        "created",
+        f"service {SERVICE_NAME}",
+        f"{DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}",
+    )
+
+
+def update(service: dict[str, Any], task_definition_arn: str) -> None:
+    """Roll out what differs: revision, count, deployment settings; nothing where nothing does."""
+    new_revision = service["taskDefinition"] != task_definition_arn
+    wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": DESIRED_COUNT}
+    if LISTENER_PROTOCOL:
+        wanted["healthCheckGracePeriodSeconds"] = HEALTH_CHECK_GRACE_SECONDS
+    wanted["enableExecuteCommand"] = ENABLE_EXECUTE_COMMAND
+    changes = {key: value for key, value in wanted.items() if service.get(key) != value}
+    if not changes:
+        return say(
+            "found", f"service {SERVICE_NAME}", f"{service['runningCount']} of {service['desiredCount']} tasks run"
+        )
+    configuration = deployment_configuration(service["runningCount"]) if new_revision else None
+    insist(
+        f"service {SERVICE_NAME}",
+        lambda: client("ecs").update_service(
+            cluster=CLUSTER_NAME,
+            service=SERVICE_NAME,
+            **changes,
+            **({"deploymentConfiguration": configuration} if configuration else {}),
+        ),
+        "does not have an associated load balancer",
+    )
+    return say("updated", f"service {SERVICE_NAME}", ", ".join(f"{key} {value}" for key, value in changes.items()))
+
+
+def deployment_configuration(running: int) -> dict[str, Any]:
+    """Start the new task first where there is a GPU for it; else stop the old one first, and say so.
+
+    With every GPU busy, 100 and 200 percent would wait for ever for a place.
+    """
+    minimum, maximum = (100, 200) if room_for_one_more(running) else (0, 100)
+    if minimum == 0:
+        if not ALLOW_DOWNTIME:
+            raise Problem(
+                f"no GPU would be free for a new task beside {running or DESIRED_COUNT} running ones, and ALLOW_DOWNTIME=false: "
+                "raise MAX_INSTANCES or CLUSTER_SIZE, or allow it"
+            )
+        say("warning", "every GPU is in use:", "a deploy stops the old task first, with a short outage")
+    breaker = {"enable": True, "rollback": True}
+    return {"minimumHealthyPercent": minimum, "maximumPercent": maximum, "deploymentCircuitBreaker": breaker}
+
+
+def room_for_one_more(running: int) -> bool:
+    """Whether one task more than those that run, or are to run, finds its GPUs, with all the hosts that may come."""
+    if not GPU_COUNT or LAUNCH_TYPE == "FARGATE":
+        return True
+    hosts = [host for host in capacity.container_instances() if host["agentConnected"]]
+    each = gpu_count(capacity.described_type())
+    coming = (MAX_INSTANCES - len(hosts)) * (each // GPU_COUNT)
+    free = sum(len(capacity.gpus(host, "remainingResources")) // GPU_COUNT for host in hosts)
+    return free + coming > (0 if running else DESIRED_COUNT)
+
+
+def find() -> dict[str, Any] | None:
+    """The service while it is ACTIVE; a deleted one stays described as DRAINING, then INACTIVE."""
+    found = client("ecs").describe_services(cluster=CLUSTER_NAME, services=[SERVICE_NAME], include=["TAGS"])["services"]
+    return next((service for service in found if service["status"] == "ACTIVE"), None)
+
+
+def required() -> dict[str, Any]:
+    service = find()
+    if not service:
+        raise Problem(f"there is no service {SERVICE_NAME} in cluster {CLUSTER_NAME}: run create_service.py first")
+    return service
+
+
+# ---------------------------------------------------------------------------------------------------------- is it ready?
+
+
+def wait_stable(task_definition_arn: str) -> None:
+    """Until one deployment, of this revision, is COMPLETED, all its tasks run, and all targets are healthy.
+
+    Tells each event of the service as it comes. A rollback of the circuit breaker is a failure, though all is stable.
+    """
+    told: set[str] = set()
+
+    def look() -> bool:
+        service = required()
+        for event in reversed(service.get("events", [])):
+            if event["id"] not in told and told:
+                say("event", event["message"])
+            told.add(event["id"])
+        told.add("the first look")
+        refuse_failure(service, task_definition_arn)
+        return is_stable(service, task_definition_arn)
+
+    wait(f"service {SERVICE_NAME} to be stable", look, lambda: why_not_stable(required()))
+
+
+def is_stable(service: dict[str, Any], task_definition_arn: str) -> bool:
+    deployments = service["deployments"]
+    healthy = [target for target in target_group.health() if target["state"] == "healthy"]
+    return (
+        len(deployments) == 1
+        and deployments[0]["taskDefinition"] == task_definition_arn
+        and deployments[0]["rolloutState"] == "COMPLETED"
+        and service["runningCount"] == service["desiredCount"]
+        and (not LISTENER_PROTOCOL or len(healthy) >= service["desiredCount"])
+    )
+
+
+def refuse_failure(service: dict[str, Any], task_definition_arn: str) -> None:
+    """A deployment that has failed, or was rolled back: what was asked for, what runs, and why."""
+    mine = [each for each in service["deployments"] if each["taskDefinition"] == task_definition_arn]
+    others = [each for each in service["deployments"] if each["taskDefinition"] != task_definition_arn]
+    primary = next((each for each in others if each["status"] == "PRIMARY"), None)
+    asked = tasks.task_id(task_definition_arn)
+    if primary:
+        back = tasks.task_id(primary["taskDefinition"])
+        raise Problem(f"the deploy of {asked} was rolled back to {back}: {why_not_stable(service)}")
+    if any(each.get("rolloutState") == "FAILED" for each in mine):
+        raise Problem(f"the deploy of {asked} failed: {why_not_stable(service)}")
+
+
+def why_not_stable(service: dict[str, Any]) -> str:
+    """What AWS says: the stopped tasks' reasons and last log lines, the targets' health, the last event."""
+    stopped = tasks.find("STOPPED", serviceName=SERVICE_NAME)
+    ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
+    told = list(dict.fromkeys(diagnosis.why(task) for task in ended))
+    killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]
+    if killed:
+        ages = ", ".join(f"{lived(task):.0f} s" for task in killed)
+        told.append(
+            f"the health check of {target_group.HEALTH_CHECK['HealthCheckPath']} killed {len(killed)} tasks, {ages} old: raise "
+            f"HEALTH_CHECK_GRACE_SECONDS={HEALTH_CHECK_GRACE_SECONDS} if the container needs longer to start"
+        )
+    sick = [each for each in target_group.health() if each["reason"]]
+    told += [f"target {each['target']} is {each['state']}: {each['reason']}" for each in sick]
+    told += [event["message"] for event in service.get("events", [])[:1]]
+    log = [f"log: {line}" for task in ended[:1] for line in diagnosis.log_tail(task, LOG_GROUP)]
+    waiting = [diagnosis.why(task) for task in tasks.find(serviceName=SERVICE_NAME) if task["lastStatus"] != "RUNNING"]
+    told += list(dict.fromkeys(waiting))
+    return "\n  ".join(["; ".join(told) or "it is still starting", *log])
+
+
+def lived(task: dict[str, Any]) -> float:
+    """Seconds from its start to its end."""
+    begun = task.get("startedAt") or task["createdAt"]
+    ended = task.get("stoppingAt") or task.get("stoppedAt") or begun
+    return float((ended - begun).total_seconds())
+
+
+def described() -> dict[str, Any]:
+    """What describe_service.py prints, and create_service.py and update_service.py at their end."""
+    service = required()
+    kept = (
+        "status",
+        "taskDefinition",
+        "desiredCount",
+        "runningCount",
+        "pendingCount",
+        "rolloutState",
+        "rolloutStateReason",
+    )
+    return {
+        "serviceName": SERVICE_NAME,
+        "url": load_balancer.url() or None,
+        "status": service["status"],
+        "taskDefinition": service["taskDefinition"],
+        "desiredCount": service["desiredCount"],
+        "runningCount": service["runningCount"],
+        "deployments": [{key: each[key] for key in kept if key in each} for each in service["deployments"]],
+        "targets": target_group.health(),
+        "events": [event["message"] for event in service.get("events", [])[:5]],
+    }
+
+
+def delete() -> None:
+    """Ask its tasks to leave, deregistering them first; then wait until AWS has forgotten it."""
+    service = find()
+    if service and not ours(service.get("tags")):
+        return say("kept", f"service {SERVICE_NAME}", "not of this runbook")
+    if service:
+        client("ecs").delete_service(cluster=CLUSTER_NAME, service=SERVICE_NAME, force=True)
+        say("deleted", f"service {SERVICE_NAME}", "asked for")
+
+    def draining() -> list[str]:
+        found = client("ecs").describe_services(cluster=CLUSTER_NAME, services=[SERVICE_NAME])["services"]
+        return [f"{each['runningCount']} tasks still run" for each in found if each["status"] == "DRAINING"]
+
+    wait(f"service {SERVICE_NAME} to end", lambda: not draining(), lambda: "; ".join(draining()))
+    return None

@@ -1,0 +1,423 @@
+"""delete_cluster.py takes away what these names designate, in AWS's order, from any state, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from emulator.faults import Fault
+from tests.conftest import Runbook
+from tests.test_create_cluster import TRUST
+
+ALL = ("create_cluster.py", "register_task_definition.py", "run_task.py")
+
+
+class Terminal(io.StringIO):
+    """Someone at a terminal who types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def names(runbook: Runbook) -> set[str]:
+    return set(runbook.account())
+
+
+# ------------------------------------------------------------------------------------------------------- it asks first
+
+
+def test_without_a_terminal_and_without_yes_it_refuses(runbook: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    runbook.has_run("create_cluster.py")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    begun = len(runbook.emulator.calls)
+    ran = runbook.run("delete_cluster.py")
+    assert (ran.code, ran.out, runbook.changes(begun)) == (1, "", [])
+    assert "there is no terminal to ask on: pass --yes" in ran.err
+
+
+@pytest.mark.parametrize("typed", ["", "yes\n", "Gpu\n", "gpu-2\n"])
+def test_anything_but_the_name_deletes_nothing(runbook: Runbook, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    runbook.has_run("create_cluster.py")
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    begun = len(runbook.emulator.calls)
+    ran = runbook.run("delete_cluster.py")
+    assert (ran.code, runbook.changes(begun)) == (1, [])
+    assert "that is not the name; nothing was deleted" in ran.err
+
+
+def test_the_typed_name_deletes_everything(runbook: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = runbook.account()
+    runbook.has_run("create_cluster.py")
+    monkeypatch.setattr(sys, "stdin", Terminal("gpu\n"))
+    ran = runbook.run("delete_cluster.py")
+    assert (ran.code, runbook.account()) == (0, empty)
+    assert "Type the cluster's name, gpu, to delete all this: " in ran.err
+
+
+def test_it_lists_what_will_go_with_the_size_of_the_file_system(runbook: Runbook) -> None:
+    runbook.has_run(*ALL)
+    ran = runbook.run("delete_cluster.py", "--yes")
+    listed = [line.strip() for line in ran.err.splitlines() if line.startswith("  ")]
+    for kind in ("task ", "task definition gpu:1", "instance i-", "VPC vpc-", "role gpu-host-us-east-1", "cluster gpu"):
+        assert any(line.startswith(kind) for line in listed), kind
+    assert any(line.startswith("file system fs-") and "with its data, 0.0" in line and "GiB" in line for line in listed)
+    assert ran.result["left"] == []
+
+
+# -------------------------------------------------------------------------------------------------- nothing is left
+
+
+def test_delete_leaves_the_account_as_it_was(runbook: Runbook) -> None:
+    empty = runbook.account()
+    runbook.has_run(*ALL, "delete_cluster.py --yes")
+    runbook.settle()
+    assert runbook.account() == empty
+
+
+def test_delete_on_fargate_leaves_the_account_as_it_was(fargate: Runbook) -> None:
+    empty = fargate.account()
+    fargate.has_run(*ALL, "delete_cluster.py --yes")
+    fargate.settle()
+    assert fargate.account() == empty
+
+
+def test_second_delete_finds_nothing_and_changes_nothing(runbook: Runbook) -> None:
+    runbook.has_run(*ALL, "delete_cluster.py --yes")
+    begun = len(runbook.emulator.calls)
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, ran.result["deleted"], runbook.changes(begun)) == (0, [], [])
+    assert "deleted" not in ran.err
+
+
+def test_delete_in_an_empty_account_ends_well(runbook: Runbook) -> None:
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, runbook.changes(0)) == (0, [])
+
+
+def test_the_task_definitions_of_the_family_are_deregistered_and_deleted(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.has_run("register_task_definition.py", IMAGE="nvidia/cuda:12.9.0-base-ubuntu24.04")
+    runbook.has_run("delete_cluster.py --yes")
+    ecs = runbook.aws("ecs")
+    for status in ("ACTIVE", "INACTIVE"):
+        assert ecs.list_task_definitions(familyPrefix="gpu", status=status)["taskDefinitionArns"] == []
+
+
+@pytest.mark.parametrize("failing", ["CreateVpc", "CreateAutoScalingGroup", "CreateMountTarget", "CreateCluster"])
+def test_a_create_that_failed_half_way_is_undone(runbook: Runbook, failing: str) -> None:
+    empty = runbook.account()
+    runbook.emulator.faults.planned.append(Fault(failing, "denied"))
+    assert runbook.run("create_cluster.py").code == 1
+    runbook.has_run("delete_cluster.py --yes")
+    runbook.settle()
+    assert runbook.account() == empty
+
+
+def test_create_goes_on_where_a_delete_was_interrupted(runbook: Runbook) -> None:
+    runbook.has_run(*ALL)
+    expected = names(runbook)
+    runbook.emulator.faults.planned.append(Fault("DeleteAutoScalingGroup", "denied"))
+    assert runbook.run("delete_cluster.py", "--yes").code == 1
+    runbook.has_run(*ALL)
+    runbook.settle(60)
+    assert names(runbook) == {name.replace("gpu:1", "gpu:2") for name in expected}
+
+
+def test_create_right_after_the_deletion_of_the_provider_was_asked_for_makes_a_new_one(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.faults.planned.append(Fault("DeleteMountTarget", "denied"))
+    assert runbook.run("delete_cluster.py", "--yes").code == 1
+    runbook.has_run("create_cluster.py")
+    [provider] = runbook.aws("ecs").describe_capacity_providers(capacityProviders=["gpu-capacity"])["capacityProviders"]
+    assert (provider["status"], provider.get("updateStatus")) != ("INACTIVE", "DELETE_IN_PROGRESS")
+
+
+# ----------------------------------------------------------------------------------------------------- what is kept
+
+
+def test_retain_keeps_the_file_system_and_says_what_it_costs_and_how_to_remove_it(runbook: Runbook) -> None:
+    runbook.settings["EFS_DELETION_POLICY"] = "Retain"
+    system_id = runbook.has_run("create_cluster.py").run("create_cluster.py").result["fileSystemId"]
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, ran.result["kept"]) == (0, [system_id])
+    [system] = runbook.aws("efs").describe_file_systems()["FileSystems"]
+    assert (system["FileSystemId"], system["NumberOfMountTargets"]) == (system_id, 0)
+    [line] = [line for line in ran.err.splitlines() if line.startswith("kept")]
+    for part in (system_id, "GiB", "still billed", "EFS_DELETION_POLICY=Delete python delete_cluster.py"):
+        assert part in line
+
+
+def test_the_next_create_finds_the_kept_file_system_and_its_directories(runbook: Runbook) -> None:
+    runbook.settings["EFS_DELETION_POLICY"] = "Retain"
+    first = runbook.has_run("create_cluster.py").run("create_cluster.py").result
+    runbook.has_run("delete_cluster.py --yes")
+    second = runbook.has_run("create_cluster.py").run("create_cluster.py").result
+    for key in ("fileSystemId", "accessPoints"):
+        assert second[key] == first[key]
+    [target] = runbook.aws("efs").describe_mount_targets(FileSystemId=first["fileSystemId"])["MountTargets"]
+    assert target["SubnetId"] == second["subnetIds"][0]
+
+
+def test_a_kept_file_system_goes_when_a_later_delete_says_so(runbook: Runbook) -> None:
+    empty = runbook.account()
+    runbook.has_run("create_cluster.py")
+    runbook.has_run("delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
+    runbook.has_run("delete_cluster.py --yes", EFS_DELETION_POLICY="Delete")
+    assert runbook.account() == empty
+
+
+def test_a_second_delete_still_names_what_is_kept(runbook: Runbook) -> None:
+    runbook.settings["EFS_DELETION_POLICY"] = "Retain"
+    runbook.has_run("create_cluster.py", "delete_cluster.py --yes")
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert ran.code == 0
+    assert ran.result["kept"][0] in ran.err
+
+
+# --------------------------------------------------------------------------------------------- what is not ours stays
+
+
+def others(runbook: Runbook) -> None:
+    """What someone else has in the same account, under names that come near ours."""
+    ec2, ecs = runbook.aws("ec2"), runbook.aws("ecs")
+    vpc_id = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    runbook.settle(60)
+    subnet = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1a")["Subnet"]
+    ec2.create_security_group(GroupName="gpu-hosts", Description="theirs", VpcId=vpc_id)
+    data = {"ImageId": "ami-0ca77a28d8801702a", "InstanceType": "t3.micro"}
+    ec2.create_launch_template(LaunchTemplateName="gpu", LaunchTemplateData=data)
+    runbook.settle(60)
+    runbook.aws("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName="gpu",
+        LaunchTemplate={"LaunchTemplateName": "gpu"},
+        MinSize=0,
+        MaxSize=0,
+        VPCZoneIdentifier=subnet["SubnetId"],
+    )
+    runbook.aws("iam").create_role(RoleName="gpu-host", AssumeRolePolicyDocument=TRUST)
+    runbook.aws("logs").create_log_group(logGroupName="/ecs/gpu-2")
+    container = {"name": "theirs", "image": "busybox:1", "memory": 128}
+    ecs.register_task_definition(family="gpu", containerDefinitions=[container])
+    ecs.register_task_definition(family="gpu-2", containerDefinitions=[container])
+    ecs.create_cluster(clusterName="gpu-2")
+    runbook.settle(60)
+
+
+def test_a_delete_leaves_alone_what_others_have_under_names_like_ours(runbook: Runbook) -> None:
+    others(runbook)
+    before = runbook.account()
+    runbook.has_run(*ALL, "delete_cluster.py --yes")
+    runbook.settle()
+    assert runbook.account() == before
+
+
+TAKEN: dict[str, Any] = {
+    "cluster": lambda r: r.aws("ecs").create_cluster(clusterName="gpu"),
+    "role": lambda r: r.aws("iam").create_role(RoleName="gpu-task-us-east-1", AssumeRolePolicyDocument=TRUST),
+    "instance profile": lambda r: r.aws("iam").create_instance_profile(InstanceProfileName="gpu-host-us-east-1"),
+    "log group": lambda r: r.aws("logs").create_log_group(logGroupName="/ecs/gpu"),
+    "launch template": lambda r: r.aws("ec2").create_launch_template(
+        LaunchTemplateName="gpu-hosts", LaunchTemplateData={"InstanceType": "t3.nano"}
+    ),
+}
+
+
+@pytest.mark.parametrize("make", TAKEN.values(), ids=TAKEN)
+def test_what_bears_our_name_but_not_our_tag_is_left_alone(runbook: Runbook, make: Any) -> None:
+    make(runbook)
+    runbook.settle()
+    before = runbook.account()
+    assert runbook.run("create_cluster.py").code == 1
+    assert runbook.run("delete_cluster.py", "--yes").code == 0
+    runbook.settle()
+    assert runbook.account() == before
+
+
+def test_the_cluster_of_another_name_in_the_same_account_survives(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", CLUSTER_NAME="gpu-2")
+    before = runbook.account()
+    runbook.has_run(*ALL, "delete_cluster.py --yes")
+    runbook.settle()
+    assert runbook.account() == before
+
+
+def test_an_adopted_network_is_as_it_was_after_create_and_delete(adopted: Runbook) -> None:
+    ec2 = adopted.aws("ec2")
+    group = {"GroupName": "theirs", "Description": "theirs", "VpcId": adopted.settings["VPC_ID"]}
+    adopted.settings["SECURITY_GROUP_IDS"] = ec2.create_security_group(**group)["GroupId"]
+    adopted.settle(60)
+    before = adopted.account()
+    adopted.has_run(*ALL)
+    kinds = ("VPC", "subnet", "route table", "internet gateway", "security group theirs")
+    during = adopted.account()
+    assert {key: value for key, value in during.items() if key.startswith(kinds)} == {
+        key: value for key, value in before.items() if key.startswith(kinds)
+    }
+    adopted.has_run("delete_cluster.py --yes")
+    adopted.settle()
+    assert adopted.account() == before
+
+
+def test_adopted_roles_are_as_they_were_after_create_and_delete(fargate: Runbook) -> None:
+    iam = fargate.aws("iam")
+    trust = json.loads(TRUST)
+    trust["Statement"][0]["Principal"]["Service"] = "ecs-tasks.amazonaws.com"
+    policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+    for setting, name in (("TASK_EXECUTION_ROLE_ARN", "theirs-execution"), ("TASK_ROLE_ARN", "theirs")):
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+        fargate.settings[setting] = made["Arn"]
+    iam.attach_role_policy(RoleName="theirs-execution", PolicyArn=policy)
+    fargate.settings["EFS_VOLUMES"] = ""
+    before = fargate.account()
+    fargate.has_run(*ALL, "delete_cluster.py --yes")
+    fargate.settle()
+    assert fargate.account() == before
+
+
+def test_an_adopted_file_system_keeps_its_data_and_its_own_mount_targets(runbook: Runbook) -> None:
+    efs = runbook.aws("efs")
+    system_id = efs.create_file_system(CreationToken="theirs", Encrypted=True)["FileSystemId"]
+    runbook.settle(60)
+    own = efs.create_access_point(ClientToken="theirs", FileSystemId=system_id)["AccessPointId"]
+    runbook.settings["FILE_SYSTEM_ID"] = system_id
+    runbook.settings["EFS_DELETION_POLICY"] = "Delete"
+    before = runbook.account()
+    runbook.has_run("create_cluster.py")
+    assert len(efs.describe_access_points(FileSystemId=system_id)["AccessPoints"]) == 2
+    runbook.has_run("delete_cluster.py --yes")
+    runbook.settle()
+    assert runbook.account() == before
+    assert [point["AccessPointId"] for point in efs.describe_access_points()["AccessPoints"]] == [own]
+
+
+# ------------------------------------------------------------------------------------------------- the order of deletes
+
+#: each pair: what must be over before the other is asked for
+PAIRS = [
+    ("ecs:StopTask", "ecs:DeleteCapacityProvider"),
+    ("ecs:StopTask", "autoscaling:DeleteAutoScalingGroup"),
+    ("ecs:StopTask", "ecs:DeregisterTaskDefinition"),
+    ("ecs:DeregisterTaskDefinition", "ecs:DeleteTaskDefinitions"),
+    ("autoscaling:UpdateAutoScalingGroup", "autoscaling:DeleteAutoScalingGroup"),
+    ("autoscaling:SetInstanceProtection", "autoscaling:DeleteAutoScalingGroup"),
+    ("ecs:PutClusterCapacityProviders", "ecs:DeleteCapacityProvider"),
+    ("ecs:DeleteCapacityProvider", "autoscaling:DeleteAutoScalingGroup"),
+    ("autoscaling:DeleteAutoScalingGroup", "ec2:DeleteLaunchTemplate"),
+    ("autoscaling:DeleteAutoScalingGroup", "ecs:DeleteCluster"),
+    ("ecs:DeleteCapacityProvider", "ecs:DeleteCluster"),
+    ("efs:DeleteMountTarget", "efs:DeleteFileSystem"),
+    ("efs:DeleteMountTarget", "ec2:DeleteSecurityGroup"),
+    ("efs:DeleteMountTarget", "ec2:DeleteSubnet"),
+    ("autoscaling:DeleteAutoScalingGroup", "ec2:DeleteSecurityGroup"),
+    ("ec2:RevokeSecurityGroupIngress", "ec2:DeleteSecurityGroup"),
+    ("ec2:DeleteSecurityGroup", "ec2:DeleteVpc"),
+    ("ec2:DeleteSubnet", "ec2:DeleteRouteTable"),
+    ("ec2:DeleteSubnet", "ec2:DeleteVpc"),
+    ("ec2:DeleteRouteTable", "ec2:DeleteVpc"),
+    ("ec2:DetachInternetGateway", "ec2:DeleteInternetGateway"),
+    ("ec2:DeleteInternetGateway", "ec2:DeleteVpc"),
+    ("ecs:DeleteCluster", "logs:DeleteLogGroup"),
+    ("iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"),
+    ("iam:DeleteInstanceProfile", "iam:DeleteRole"),
+    ("iam:DetachRolePolicy", "iam:DeleteRole"),
+    ("iam:DeleteRolePolicy", "iam:DeleteRole"),
+    ("autoscaling:DeleteAutoScalingGroup", "iam:DeleteInstanceProfile"),
+]
+
+
+@pytest.fixture(scope="module")
+def order() -> list[str]:
+    """The changing calls of one delete of a cluster with everything in it, in their order; only those that AWS took."""
+    from emulator.wire import Emulator
+    from emulator.world import VirtualClock
+    from tests.conftest import GPU
+
+    runbook = Runbook(Emulator(VirtualClock()), dict(GPU)).has_run(*ALL)
+    begun = len(runbook.emulator.calls)
+    runbook.has_run("delete_cluster.py --yes")
+    return [f"{service}:{operation}" for service, operation, error in runbook.emulator.calls[begun:] if not error]
+
+
+@pytest.mark.parametrize(("earlier", "later"), PAIRS, ids=[f"{a.split(':')[1]}<{b.split(':')[1]}" for a, b in PAIRS])
+def test_deletes_come_in_the_order_of_aws(order: list[str], earlier: str, later: str) -> None:
+    def last(call: str) -> int:
+        return len(order) - 1 - order[::-1].index(call)
+
+    role_by_role = earlier in ("iam:DetachRolePolicy", "iam:DeleteRolePolicy")
+    assert last(earlier) < (last(later) if role_by_role else order.index(later))
+
+
+def test_all_slow_deletes_are_asked_for_before_one_is_waited_for(order: list[str]) -> None:
+    asked = [order.index(call) for call in ("ecs:DeleteCapacityProvider", "efs:DeleteMountTarget")]
+    between = order[min(asked) : max(asked)]
+    assert between.count("ecs:DescribeCapacityProviders") <= 1
+    assert order.index("autoscaling:UpdateAutoScalingGroup") < min(asked)
+
+
+# --------------------------------------------------------------------------------------------------- when it gets stuck
+
+
+def test_a_stuck_network_interface_is_named_with_its_owner(runbook: Runbook) -> None:
+    made = runbook.has_run("create_cluster.py").run("create_cluster.py").result
+    interface = runbook.aws("ec2").create_network_interface(
+        SubnetId=made["subnetIds"][0], Groups=made["securityGroupIds"], Description="someone's experiment"
+    )["NetworkInterface"]
+    ran = runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="120")
+    assert (ran.code, ran.out) == (1, "")
+    assert interface["NetworkInterfaceId"] in ran.err
+    assert "someone's experiment" in ran.err
+    assert "owner 123456789012" in ran.err
+
+
+def test_a_delete_that_was_stuck_goes_on_when_it_is_free(runbook: Runbook) -> None:
+    empty = runbook.account()
+    made = runbook.has_run("create_cluster.py").run("create_cluster.py").result
+    ec2 = runbook.aws("ec2")
+    request = {"SubnetId": made["subnetIds"][0], "Groups": made["securityGroupIds"]}
+    interface = ec2.create_network_interface(**request)["NetworkInterface"]
+    assert runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="60").code == 1
+    ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+    runbook.has_run("delete_cluster.py --yes")
+    assert runbook.account() == empty
+
+
+def test_interfaces_that_linger_are_waited_for(runbook: Runbook) -> None:
+    empty = runbook.account()
+    runbook.emulator.world.settings.lingering_interfaces = 200
+    runbook.has_run(*ALL, "delete_cluster.py --yes")
+    assert runbook.account() == empty
+
+
+def test_a_service_that_someone_made_in_the_cluster_goes_with_it(fargate: Runbook) -> None:
+    empty = fargate.account()
+    made = fargate.has_run("create_cluster.py", "register_task_definition.py").run("create_cluster.py").result
+    network = {
+        "subnets": made["subnetIds"],
+        "securityGroups": made["securityGroupIds"],
+        "assignPublicIp": "ENABLED",
+    }
+    fargate.aws("ecs").create_service(
+        cluster="api",
+        serviceName="theirs",
+        taskDefinition="api",
+        desiredCount=1,
+        networkConfiguration={"awsvpcConfiguration": network},
+    )
+    fargate.settle()
+    fargate.has_run("delete_cluster.py --yes")
+    fargate.settle()
+    assert fargate.account() == empty
+
+
+def test_a_task_that_was_started_by_hand_is_stopped(runbook: Runbook) -> None:
+    empty = runbook.account()
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.aws("ecs").run_task(cluster="gpu", taskDefinition="gpu")
+    runbook.settle(60)
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, runbook.account()) == (0, empty)
+    assert "stopped task" in ran.err

@@ -1,0 +1,24 @@
+"""Bring the hosts to the newest AMI and the settings, one at a time: an instance refresh of the Auto Scaling group.
+
+Each host is drained first, so service tasks move; a task of run_task.py on it is waited for. 5 to 10 minutes a host.
+
+    python update_cluster.py             next: python describe_clusters.py
+    python update_cluster.py --dry-run   what would be changed
+"""
+
+import sys
+from typing import Any
+
+import aws
+from infrastructure import capacity, checks, cluster, roles, security_groups
+
+
+def update_cluster() -> dict[str, Any]:
+    cluster.required()
+    facts = checks.check()
+    capacity.create_launch_template(facts, security_groups.find(), roles.find(), newest=True)
+    return {"autoScalingGroupName": capacity.HOSTS, "imageId": facts.image_id, **capacity.refresh()}
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(update_cluster, __doc__, changes=True))

@@ -1,0 +1,38 @@
+"""Roll out the newest revision of the family, or DESIRED_COUNT, and wait until the service is stable.
+
+For a new image: IMAGE=... python register_task_definition.py, then this. Where no GPU is free for a new task beside
+the old one, the old one is stopped first, with a short outage (ALLOW_DOWNTIME=false refuses).
+
+    python update_service.py                  next: python check_service.py
+    python update_service.py --revision 3     back to an earlier revision
+    python update_service.py --dry-run        what would be changed
+"""
+
+import sys
+from typing import Any
+
+import aws
+import console
+from aws import Problem
+from console import say
+from constants import TASK_FAMILY, WAIT
+from infrastructure import cluster, service, tasks
+
+
+def update_service(revision: str = "") -> dict[str, Any]:
+    cluster.required()
+    found = service.required()
+    definition = tasks.definition(f"{TASK_FAMILY}:{revision}" if revision else TASK_FAMILY)
+    if not definition:
+        raise Problem(
+            f"there is no revision {revision or 'at all'} of {TASK_FAMILY}: list_task_definition.py lists them"
+        )
+    service.update(found, definition["taskDefinitionArn"])
+    if WAIT and not console.dry_run:
+        service.wait_stable(definition["taskDefinitionArn"])
+    say("next", "python check_service.py")
+    return service.described()
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(update_service, __doc__, changes=True, revision="N|this revision instead of the newest"))
