@@ -9,14 +9,16 @@ with the settings, and changes nothing that is right. Prints the ids of what is 
 Costs: hosts from MIN_INSTANCES on, and what is stored on EFS. To undo: python delete_cluster.py
 """
 
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import aws
 import console
-from aws import region
+from aws import Problem, region
 from console import say
-from constants import CLUSTER_NAME, LAUNCH_TYPE
+from constants import CLUSTER_NAME, LAUNCH_TYPE, ON_FAILURE
 from infrastructure import (
     bastion,
     capacity,
@@ -39,6 +41,7 @@ def create_cluster() -> dict[str, Any]:
     """Everything is asked for first, and waited for at the end: AWS then makes it side by side."""
     changes_before = console.changes
     facts = checks.check()
+    made_now = not cluster.find()
     costs.tell_before()
     roles.create_service_linked_roles()
     file_system_id = file_system.create()
@@ -58,7 +61,15 @@ def create_cluster() -> dict[str, Any]:
 
     mount_targets.wait_ready(file_system_id, new_targets)
     load_balancer.wait_ready()
-    capacity.wait_ready()
+    try:
+        capacity.wait_ready()
+    except Problem:
+        if ON_FAILURE == "delete" and made_now:
+            say("deleted", "what this run made", "ON_FAILURE=delete")
+            subprocess.run(
+                [sys.executable, Path(__file__).with_name("delete_cluster.py"), "--yes"], check=False, stdout=2
+            )
+        raise
     if console.changes == changes_before:
         say("nothing changed:", "all is as the settings say")
     say("next", "python register_task_definition.py", "to undo: python delete_cluster.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 
@@ -30,10 +31,8 @@ def main() -> int:
         print("# and for requests to what you made, such as the URL of a load balancer; nothing else is reached then:")
         print(f"export https_proxy={door} http_proxy={door} no_proxy=127.0.0.1,localhost")
         print(f"export SSL_CERT_FILE={emulator.certificate_authority}", flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
-        except KeyboardInterrupt:
-            pass
     return 0
 
 

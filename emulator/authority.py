@@ -66,7 +66,9 @@ class Authority:
     ) -> x509.Certificate:
         now = datetime.now(timezone.utc)
         authority = "key_cert_sign" in usages
-        builder = x509.CertificateBuilder(self._name, subject, key, x509.random_serial_number(), now - VALID, now + VALID)
+        builder = x509.CertificateBuilder(
+            self._name, subject, key, x509.random_serial_number(), now - VALID, now + VALID
+        )
         builder = builder.add_extension(x509.BasicConstraints(authority, None), critical=True)
         builder = builder.add_extension(x509.KeyUsage(**{use: use in usages for use in USAGES}), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)

@@ -308,7 +308,9 @@ def leads_to(host: str) -> str | None:
     name, parent = _name(host), _name(host).partition(".")[2]
     records = [record for zone in _route53().zones.values() if not zone.private_zone for record in zone.rrsets]
     for wanted in (name, f"\\052.{parent}"):
-        found = [record for record in records if record.name.lower() == wanted and record.type in ("A", "AAAA", "CNAME")]
+        found = [
+            record for record in records if record.name.lower() == wanted and record.type in ("A", "AAAA", "CNAME")
+        ]
         for record in sorted(found, key=lambda one: (one.type, -int(one.weight or 0))):
             if record.alias_target:
                 return str(record.alias_target["DNSName"]).rstrip(".").lower()

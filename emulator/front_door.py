@@ -90,8 +90,8 @@ def find_balancer(world: World, host: str) -> tuple[str, LoadBalancer] | None:
     return None
 
 
-def find_listener(world: World, host: str, port: int) -> tuple[str, LoadBalancer, Listener]:
-    """The listener that a connection to this name and port reaches."""
+def find_listener(world: World, host: str, port: int) -> tuple[str, Listener]:
+    """The listener, and its Region, that a connection to this name and port reaches."""
     found = find_balancer(world, host)
     if found is None:
         raise NotReachedError(502, f"{host} is no load balancer's name, and no public record leads from it to one")
@@ -106,7 +106,7 @@ def find_listener(world: World, host: str, port: int) -> tuple[str, LoadBalancer
         raise NotReachedError(504, f"no security group of {shown['LoadBalancerName']} lets anyone in on port {port}")
     for listener in here(world, region).listeners.values():
         if (listener.shown["LoadBalancerArn"], listener.shown["Port"]) == (shown["LoadBalancerArn"], port):
-            return region, balancer, listener
+            return region, listener
     raise NotReachedError(502, f"connection refused: {shown['LoadBalancerName']} has no listener on port {port}")
 
 
@@ -141,7 +141,7 @@ def not_reached(error: NotReachedError) -> Answer:
     return Answer(error.status, headers, f"{error.reason}\n".encode())
 
 
-def _at_listener(world: World, request: Request, region: str, balancer: LoadBalancer, listener: Listener) -> Answer:
+def _at_listener(world: World, request: Request, region: str, listener: Listener) -> Answer:
     secure = listener.shown["Protocol"] in ("HTTPS", "TLS")
     if secure and request.scheme == "http":
         return _own(400, "plain HTTP was sent to an HTTPS listener")
@@ -332,14 +332,14 @@ class _Door(BaseHTTPRequestHandler):
         if self.command != "HEAD" and answer.status not in (204, 304):
             self.wfile.write(answer.body)
 
-    def do_CONNECT(self) -> None:  # noqa: N802
+    def do_CONNECT(self) -> None:
         """A tunnel to a listener: one that speaks HTTPS shows its certificate, one that speaks HTTP no TLS at all."""
         host, _, port = self.path.rpartition(":")
         host = host.strip("[]")
         try:
             with self.emulator._lock:
                 self.emulator.world.advance()
-                region, balancer, listener = find_listener(self.emulator.world, host, int(port))
+                region, listener = find_listener(self.emulator.world, host, int(port))
         except NotReachedError as error:
             return self._send(not_reached(error))
         except ValueError:
@@ -361,7 +361,6 @@ class _Door(BaseHTTPRequestHandler):
             return self.handle_one_request()
         if not secure:
             return None  # to a listener for HTTP, TLS is a malformed request
-
 
         def named(connection: ssl.SSLSocket, wanted: str | None, _: ssl.SSLContext) -> None:
             if wanted and wanted != host:

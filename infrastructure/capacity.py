@@ -423,7 +423,14 @@ def why_no_host() -> str:
     return (
         f"host {', '.join(silent)} runs, but its ECS agent has not joined the cluster (a GPU host needs up to 5 minutes; "
         "then look at its way to the internet, its role, its user data, and /var/log/ecs/ecs-agent.log)"
+        + "".join(f"; its console ends with: {line}" for line in console_end(min(silent)))
     )
+
+
+def console_end(instance_id: str) -> list[str]:
+    """The last line that a host wrote on its console, if AWS has it yet."""
+    output = client("ec2").get_console_output(InstanceId=instance_id).get("Output") or ""
+    return [line for line in output.strip().splitlines() if line.strip()][-1:]
 
 
 def advice(activity: dict[str, Any]) -> str:
@@ -505,15 +512,20 @@ def delete() -> None:
 
 
 def unprotect(group: dict[str, Any]) -> None:
-    """ECS protects its hosts from scale-in and never takes that back; a protected host would stay, and cost, for ever."""
-    protected = [host["InstanceId"] for host in group["Instances"] if host["ProtectedFromScaleIn"]]
+    """ECS protects its hosts from scale-in and never takes that back; a protected host would stay, and cost, for ever.
+
+    AWS refuses this for a host that is starting or leaving; ForceDelete ends that one too.
+    """
+    settled = [host for host in group["Instances"] if host["LifecycleState"] == "InService"]
+    protected = [host["InstanceId"] for host in settled if host["ProtectedFromScaleIn"]]
     for start in range(0, len(protected), 50):
         try:
             client("autoscaling").set_instance_protection(
                 AutoScalingGroupName=HOSTS, InstanceIds=protected[start : start + 50], ProtectedFromScaleIn=False
             )
         except ClientError as error:
-            if code(error) != "ValidationError" or "not part of Auto Scaling group" not in message(error):
+            left = ("not part of Auto Scaling group", "not in InService")
+            if code(error) != "ValidationError" or not any(text in message(error) for text in left):
                 raise
 
 

@@ -150,11 +150,10 @@ def wait_stable(task_definition_arn: str) -> None:
 
     def look() -> bool:
         service = required()
-        for event in reversed(service.get("events", [])):
-            if event["id"] not in told and told:
-                say("event", event["message"])
-            told.add(event["id"])
-        told.add("the first look")
+        news = [event for event in service.get("events", []) if event["id"] not in told]
+        for event in reversed(news if told else []):  # what the first look finds is history
+            say("event", event["message"])
+        told.update(["the first look", *(event["id"] for event in news)])
         refuse_failure(service, task_definition_arn)
         return is_stable(service, task_definition_arn)
 

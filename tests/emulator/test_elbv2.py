@@ -286,14 +286,14 @@ def test_a_deregistered_target_drains(emulator: Emulator, elb: Any, balancer: st
 def test_a_target_with_nothing_behind_it_is_unhealthy(
     emulator: Emulator, elb: Any, balancer: str, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elbv2, "HEALTHY", lambda *_: False)
+    monkeypatch.setattr(elbv2, "ILLNESS", lambda *_: ("Target.Timeout", "Request timed out"))
     group = target_group(elb, network)
     listener(elb, balancer, group)
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": "10.0.0.50"}])
     assert health_of(elb, group)[0][0] == "initial"
     sleep(emulator, 61)
-    assert health_of(elb, group) == [("unhealthy", "Target.FailedHealthChecks")]
-    monkeypatch.setattr(elbv2, "HEALTHY", lambda *_: True)
+    assert health_of(elb, group) == [("unhealthy", "Target.Timeout")]
+    monkeypatch.setattr(elbv2, "ILLNESS", lambda *_: None)
     assert health_of(elb, group)[0][0] == "unhealthy"
     sleep(emulator, 151)
     assert health_of(elb, group)[0][0] == "healthy"
