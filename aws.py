@@ -31,7 +31,14 @@ _last_call: dict[str, Any] = {"operation": "", "params": {}}
 
 
 class Problem(Exception):
-    """Something that the reader can put right, told in one sentence: what, where, what to do."""
+    """Something that the reader can put right, told in one sentence: what, where, what to do.
+
+    `result` goes to stdout all the same: a task that failed has its exit code.
+    """
+
+    def __init__(self, sentence: str, result: dict[str, Any] | None = None) -> None:
+        super().__init__(sentence)
+        self.result = result
 
 
 # ------------------------------------------------------------------------------------------------ session and clients
@@ -222,6 +229,8 @@ def main(page: Callable[..., dict[str, Any]], manual: str | None, changes: bool 
         console.result(page(**options))
         return 0
     except Problem as problem:
+        if problem.result:
+            console.result(problem.result)
         return _fail(str(problem))
     except KeyboardInterrupt:
         _fail("interrupted; run it again, it goes on where it stopped")

@@ -59,7 +59,7 @@ def create_cluster() -> dict[str, Any]:
     capacity.create(facts, net, groups, made_roles)
     bastion.create(net, groups)
 
-    mount_targets.wait_ready(file_system_id, new_targets)
+    names_ready = mount_targets.wait_available(file_system_id, new_targets)
     load_balancer.wait_ready()
     try:
         capacity.wait_ready()
@@ -70,6 +70,7 @@ def create_cluster() -> dict[str, Any]:
                 [sys.executable, Path(__file__).with_name("delete_cluster.py"), "--yes"], check=False, stdout=2
             )
         raise
+    mount_targets.wait_for_dns(names_ready)
     if console.changes == changes_before:
         say("nothing changed:", "all is as the settings say")
     say("next", "python register_task_definition.py", "to undo: python delete_cluster.py")

@@ -91,7 +91,8 @@ def wait_for_tasks(arns: list[str]) -> list[dict[str, Any]]:
         found = tasks.describe(arns)
         failed = [task for task in found if task["lastStatus"] == "STOPPED" and not succeeded(task)]
         if failed:
-            raise Problem("\n".join(failure(task) for task in failed))
+            result = {"tasks": [outcome(task) for task in found]} if RUN_UNTIL == "STOPPED" else None
+            raise Problem("\n".join(failure(task) for task in failed), result)
         settled = all(task["lastStatus"] in (RUN_UNTIL, "STOPPED") for task in found)
         return found if settled and len(found) == len(arns) else None
 

@@ -133,7 +133,10 @@ def route(emulator: Emulator, request: Request) -> Answer:
             found = find_listener(emulator.world, request.to, request.port)
         except NotReachedError as error:
             return not_reached(error)
-        return _at_listener(emulator.world, request, *found)
+        answer = _at_listener(emulator.world, request, *found)
+        if "Server" in answer.headers and found[1].shown["Protocol"] not in ("HTTP", "HTTPS"):
+            return not_reached(NotReachedError(502, answer.headers["X-Emulator-Reason"]))  # it speaks no HTTP itself
+        return answer
 
 
 def not_reached(error: NotReachedError) -> Answer:

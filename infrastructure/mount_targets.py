@@ -61,24 +61,28 @@ def allow_nfs(target: dict[str, Any], groups: SecurityGroups) -> None:
         say("updated", f"mount target {target_id}", "security group")
 
 
-def wait_ready(file_system_id: str, made: list[str]) -> None:
-    """Until every mount target is available, and a new one's DNS name has had its time."""
-    if not file_system_id:
-        return
+def wait_available(file_system_id: str, made: list[str]) -> float:
+    """Until every mount target is available. Returns when their DNS names will be there too, by the monotonic clock.
+
+    https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
+    """
 
     def states() -> dict[str, str]:
         return {target["MountTargetId"]: target["LifeCycleState"] for target in describe(file_system_id)}
 
-    wait(
-        "mount targets to be available",
-        lambda: all(state == "available" for state in states().values()),
-        lambda: ", ".join(f"{target} is {state}" for target, state in states().items()),
-    )
-    if made:  # https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
-        ready = time.monotonic() + EFS_DNS_SECONDS
+    if file_system_id:
         wait(
-            "the mount targets' DNS names", lambda: time.monotonic() >= ready, lambda: "", seconds=EFS_DNS_SECONDS + 60
+            "mount targets to be available",
+            lambda: all(state == "available" for state in states().values()),
+            lambda: ", ".join(f"{target} is {state}" for target, state in states().items()),
         )
+    return time.monotonic() + (EFS_DNS_SECONDS if made else 0)
+
+
+def wait_for_dns(ready: float) -> None:
+    """A task that starts before a new mount target's DNS name is there dies at its start."""
+    seconds = max(0, ready - time.monotonic()) + 60
+    wait("the mount targets' DNS names", lambda: time.monotonic() >= ready, lambda: "", seconds=seconds)
 
 
 def delete() -> None:

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import botocore.endpoint
 import botocore.loaders
 import botocore.session
 import pytest
@@ -119,6 +120,7 @@ class Runbook:
         fake: Any = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
         patch.setattr(aws, "time", fake)
         patch.setattr(console, "time", fake)
+        patch.setattr(botocore.endpoint, "time", fake)  # boto3's own pauses before it tries again
         import infrastructure.mount_targets
 
         patch.setattr(infrastructure.mount_targets, "time", fake)

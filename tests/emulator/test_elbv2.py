@@ -480,3 +480,20 @@ def test_tags_of_everything(elb: Any, balancer: str, network: Network) -> None:
     ]
     elb.remove_tags(ResourceArns=[balancer], TagKeys=["k"])
     assert elb.describe_tags(ResourceArns=[balancer])["TagDescriptions"][0]["Tags"] == []
+
+
+def test_the_service_linked_role_stays_while_there_is_a_load_balancer(
+    emulator: Emulator, client: Client, elb: Any, balancer: str
+) -> None:
+    """iam-010"""
+    iam, role = client("iam"), "AWSServiceRoleForElasticLoadBalancing"
+
+    def outcome() -> Any:
+        task = iam.delete_service_linked_role(RoleName=role)["DeletionTaskId"]
+        sleep(emulator, 60)
+        return iam.get_service_linked_role_deletion_status(DeletionTaskId=task)
+
+    failed = outcome()
+    assert failed["Status"] == "FAILED" and failed["Reason"]["RoleUsageList"][0]["Resources"] == [balancer]
+    elb.delete_load_balancer(LoadBalancerArn=balancer)
+    assert outcome()["Status"] == "SUCCEEDED"

@@ -184,6 +184,18 @@ def test_records_of_public_zones_lead_to_the_load_balancer(site: Site) -> None:
     assert site.status("http://api.example.com/") == 502
 
 
+def test_a_network_load_balancer_passes_connections_on_and_answers_nothing_itself(site: Site) -> None:
+    subnets = [site.account.a, site.account.b]
+    made = site.elb.create_load_balancer(Name="net", Type="network", Subnets=subnets)["LoadBalancers"][0]
+    site.arn, site.host = made["LoadBalancerArn"], made["DNSName"]
+    group = site.group("net", "10.0.0.50", Protocol="TCP", HealthCheckProtocol="TCP")
+    site.listen(forward(**{group: 1}), protocol="TCP")
+    assert site.told("/")["targetGroup"] == "net"
+    site.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": "10.0.0.50"}])
+    status, headers, _ = site.ask()
+    assert status == 502 and "Server" not in headers
+
+
 # --- TLS
 
 
@@ -222,7 +234,7 @@ def test_the_certificate_is_chosen_by_the_name_that_the_client_asks_for(site: Si
 
 def test_a_listener_for_http_speaks_no_tls(site: Site) -> None:
     site.listen(fixed())
-    with pytest.raises(OSError, match="EOF|reset"):
+    with pytest.raises(OSError, match=r"EOF|reset"):
         site.ask(f"https://{site.host}:80/")
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(site.door).port or 0, timeout=5)
     connection.set_tunnel(site.host, 80)
