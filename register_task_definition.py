@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 import aws
-from aws import Problem, client, ours, tags
+from aws import Problem, client, tags
 from console import say
 from constants import (
     CERTIFICATE_IMAGE,
@@ -48,10 +48,11 @@ def register_task_definition() -> dict[str, Any]:
     log_group.create()  # a task whose log group is missing dies at its start
     wanted = task_definition()
     found = tasks.definition(TASK_FAMILY)
-    if found and ours(found["tags"]) and agree(found, wanted):
+    wanted_tags = tags("task", "key", "value")
+    if found and all(tag in found["tags"] for tag in wanted_tags) and agree(found, wanted):
         say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")
     else:
-        found = client("ecs").register_task_definition(**wanted, tags=tags("task", "key", "value"))["taskDefinition"]
+        found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
         say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
     say("next", "python run_task.py")
     return {

@@ -177,7 +177,7 @@ _clients: dict[tuple[int, str], Any] = {}
 
 def _client(emulator: Emulator, service: str) -> Any:
     if (id(emulator), service) not in _clients:
-        session = boto3.Session("emulator", "emulator", region_name="us-east-1")
+        session: Any = boto3.Session("emulator", "emulator", region_name="us-east-1")
         session._session.register_component("data_loader", _loader())
         attach(session, emulator)
         _clients[id(emulator), service] = session.client(service)

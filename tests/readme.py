@@ -12,22 +12,42 @@ from pathlib import Path
 from emulator import dns
 from emulator.wire import Emulator
 from emulator.world import VirtualClock
-from tests.conftest import ROOT, Runbook
+from tests.conftest import ROOT, Ran, Runbook
 
 README = ROOT / "README.md"
 COMMAND = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n[^`]*```)?")
+PERMISSIONS = re.compile(r"\| script \| actions \|\n\| --- \| --- \|\n(?:\|.*\n)*")
+#: botocore's name of a service -> the one in IAM policies, where the two differ
+PREFIXES = {"elbv2": "elasticloadbalancing", "efs": "elasticfilesystem", "service-quotas": "servicequotas"}
 TABLE = re.compile(r"\| setting \| default \| meaning \|\n\| --- \| --- \| --- \|\n(?:\|.*\n)*")
+
+
+class Recorded(Runbook):
+    """A runbook that remembers what each script called."""
+
+    def __init__(self) -> None:
+        super().__init__(Emulator(VirtualClock()))
+        self.actions: dict[str, set[str]] = {}
+
+    def run(self, script: str, *flags: str, **settings: str) -> Ran:
+        start = len(self.emulator.calls)
+        ran = super().run(script, *flags, **settings)
+        calls = [call for call in self.emulator.calls[start:] if call[0] != "sts"]  # every script's first line
+        called = {f"{service}:{operation}" for service, operation, _ in calls}
+        self.actions.setdefault(script, set()).update(called)
+        return ran
 
 
 def played() -> str:
     """The README with each output block replaced by what its commands print now."""
-    runbook = Runbook(Emulator(VirtualClock()))
+    runbook = Recorded()
 
     def play(match: re.Match[str]) -> str:
         printed = "".join(play_line(runbook, shlex.split(line)) for line in match["commands"].splitlines())
         return f"```bash\n{match['commands']}```" + (f"\n\n```text\n{printed}```" if match["output"] else "")
 
-    return COMMAND.sub(play, TABLE.sub(lambda _: settings_table(), README.read_text()))
+    text = COMMAND.sub(play, TABLE.sub(lambda _: settings_table(), README.read_text()))
+    return PERMISSIONS.sub(lambda _: permissions_table(runbook.actions), text)
 
 
 def play_line(runbook: Runbook, words: list[str]) -> str:
@@ -52,6 +72,19 @@ def issued_certificate(runbook: Runbook) -> str:
     return arn
 
 
+def permissions_table(actions: dict[str, set[str]]) -> str:
+    """The actions that each script asked for, by service."""
+    rows = ["| script | actions |", "| --- | --- |"]
+    for script, asked in sorted(actions.items()):
+        services: dict[str, list[str]] = {}
+        for service, operation in sorted(action.split(":") for action in asked):
+            services.setdefault(PREFIXES.get(service, service), []).append(operation)
+        rows.append(
+            f"| {script} | " + "; ".join(f"{name}: {', '.join(found)}" for name, found in services.items()) + " |"
+        )
+    return "\n".join(rows) + "\n"
+
+
 def settings_table() -> str:
     """Name, default and the comment above each setting of constants.py."""
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
@@ -65,6 +98,7 @@ def settings_table() -> str:
 def steady(text: str) -> str:
     """Without what differs from run to run: ids, addresses, times."""
     text = re.sub(r"\b(vpc|subnet|igw|rtb|sg|fs|fsap|fsmt|i|ami|eni)-[0-9a-f]{8,}\b", r"\1-…", text)
+    text = re.sub(r"\balb-\d+|ecs-svc/\d+|\b[0-9a-f]{16}\b", "…", text)
     text = re.sub(r"\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\d[ T][\d:.+]+Z?", "…", text)
     text = re.sub(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(?!/)", "…", text)
     return re.sub(r"GPU-[0-9a-f-]{20,}|sha256:[0-9a-f]{64}", "…", text)

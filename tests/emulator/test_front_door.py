@@ -188,7 +188,7 @@ def test_a_network_load_balancer_passes_connections_on_and_answers_nothing_itsel
     subnets = [site.account.a, site.account.b]
     made = site.elb.create_load_balancer(Name="net", Type="network", Subnets=subnets)["LoadBalancers"][0]
     site.arn, site.host = made["LoadBalancerArn"], made["DNSName"]
-    group = site.group("net", "10.0.0.50", Protocol="TCP", HealthCheckProtocol="TCP")
+    group = site.group("net", "10.0.0.50", Protocol="TCP", HealthCheckTimeoutSeconds=5)
     site.listen(forward(**{group: 1}), protocol="TCP")
     assert site.told("/")["targetGroup"] == "net"
     site.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": "10.0.0.50"}])

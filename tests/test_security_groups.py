@@ -1,0 +1,108 @@
+"""Nothing is open to the world unless a setting says so, and NFS is open to hosts and tasks alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Runbook
+from tests.test_create_cluster import open_to
+
+
+def group(runbook: Runbook, name: str) -> Any:
+    filters = [{"Name": "group-name", "Values": [name]}]
+    [found] = runbook.aws("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    return found
+
+
+def test_by_default_no_port_is_open(runbook: Runbook) -> None:
+    assert group(runbook.has_run("create_cluster.py"), "gpu-hosts")["IpPermissions"] == []
+
+
+def test_nfs_is_open_to_the_hosts_alone(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    [rule] = group(runbook, "gpu-file-system")["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"], rule["IpRanges"], rule["Ipv6Ranges"]) == (2049, 2049, [], [])
+    [source] = rule["UserIdGroupPairs"]
+    assert source["GroupId"] == group(runbook, "gpu-hosts")["GroupId"]
+
+
+def test_nfs_is_open_to_hosts_and_tasks_that_have_an_address_of_their_own(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", NETWORK_MODE="awsvpc")
+    [rule] = group(runbook, "gpu-file-system")["IpPermissions"]
+    sources = {pair["GroupId"] for pair in rule["UserIdGroupPairs"]}
+    assert sources == {group(runbook, name)["GroupId"] for name in ("gpu-hosts", "gpu-tasks")}
+
+
+def test_the_mount_targets_bear_the_groups_that_lets_nfs_in(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    efs = runbook.aws("efs")
+    [system] = efs.describe_file_systems()["FileSystems"]
+    [target] = efs.describe_mount_targets(FileSystemId=system["FileSystemId"])["MountTargets"]
+    groups = efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"])["SecurityGroups"]
+    assert groups == [group(runbook, "gpu-file-system")["GroupId"]]
+
+
+def test_a_mount_target_that_was_given_another_group_gets_ours_back(runbook: Runbook) -> None:
+    made = runbook.has_run("create_cluster.py").run("create_cluster.py").result
+    efs = runbook.aws("efs")
+    [target] = efs.describe_mount_targets(FileSystemId=made["fileSystemId"])["MountTargets"]
+    efs.modify_mount_target_security_groups(
+        MountTargetId=target["MountTargetId"], SecurityGroups=made["securityGroupIds"]
+    )
+    runbook.has_run("create_cluster.py")
+    groups = efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"])["SecurityGroups"]
+    assert groups == [group(runbook, "gpu-file-system")["GroupId"]]
+
+
+def test_a_lost_nfs_rule_comes_back(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    found = group(runbook, "gpu-file-system")
+    runbook.aws("ec2").revoke_security_group_ingress(GroupId=found["GroupId"], IpPermissions=found["IpPermissions"])
+    runbook.has_run("create_cluster.py")
+    assert group(runbook, "gpu-file-system")["IpPermissions"] == found["IpPermissions"]
+
+
+def test_a_rule_that_someone_added_by_hand_stays(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    rule = {"IpProtocol": "tcp", "FromPort": 8443, "ToPort": 8443, "IpRanges": [{"CidrIp": "198.51.100.1/32"}]}
+    runbook.aws("ec2").authorize_security_group_ingress(
+        GroupId=group(runbook, "gpu-hosts")["GroupId"], IpPermissions=[rule]
+    )
+    runbook.has_run("create_cluster.py")
+    assert open_to(runbook, "gpu-hosts") == [(8443, "198.51.100.1/32")]
+
+
+PORTS: dict[str, tuple[dict[str, str], list[tuple[int, int]]]] = {
+    "a host port": ({"CONTAINER_PORTS": "8080:80"}, [(8080, 8080)]),
+    "a dynamic port": ({"CONTAINER_PORTS": "80"}, [(32768, 65535)]),
+    "host mode": ({"CONTAINER_PORTS": "80", "NETWORK_MODE": "host"}, [(80, 80)]),
+    "awsvpc": ({"CONTAINER_PORTS": "80", "NETWORK_MODE": "awsvpc"}, []),
+}
+
+
+@pytest.mark.parametrize(("settings", "ports"), PORTS.values(), ids=PORTS)
+def test_the_hosts_are_open_where_the_containers_ports_are(
+    runbook: Runbook, settings: dict[str, str], ports: list[tuple[int, int]]
+) -> None:
+    runbook.has_run("create_cluster.py", **settings, ALLOWED_CIDR="203.0.113.7/32")
+    rules = group(runbook, "gpu-hosts")["IpPermissions"]
+    assert [(rule["FromPort"], rule["ToPort"]) for rule in rules] == ports
+    assert {block["CidrIp"] for rule in rules for block in rule["IpRanges"]} <= {"203.0.113.7/32"}
+
+
+def test_an_awsvpc_task_is_open_in_its_own_group(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", CONTAINER_PORTS="80", NETWORK_MODE="awsvpc", ALLOWED_CIDR="203.0.113.7/32")
+    assert open_to(runbook, "gpu-tasks") == [(80, "203.0.113.7/32")]
+
+
+def test_adopted_groups_are_on_hosts_and_are_the_source_of_nfs(adopted: Runbook) -> None:
+    ec2 = adopted.aws("ec2")
+    request = {"GroupName": "theirs", "Description": "theirs", "VpcId": adopted.settings["VPC_ID"]}
+    adopted.settings["SECURITY_GROUP_IDS"] = theirs = ec2.create_security_group(**request)["GroupId"]
+    adopted.settle(60)
+    adopted.has_run("create_cluster.py")
+    [rule] = group(adopted, "gpu-file-system")["IpPermissions"]
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [theirs]
+    assert group(adopted, "theirs")["IpPermissions"] == []
