@@ -54,7 +54,9 @@ def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, depth: int = 0)
             for key, member in members.items()
             if isinstance(params.get(key), str) and member.type_name == "string"
         }
-        return {key: _stand_in(member, params, empty, depth + 1) for key, member in members.items()} | asked
+        return {
+            key: _stand_in(member, params, empty or key == "failures", depth + 1) for key, member in members.items()
+        } | asked
     if shape.type_name == "list":
         return [] if empty else [_stand_in(shape.member, params, empty, depth + 1)]  # type: ignore[attr-defined]
     return {"map": {}, "boolean": False, "integer": 0, "long": 0, "string": "" if empty else NEW}.get(shape.type_name)

@@ -14,11 +14,11 @@ Client = Callable[[str], Any]
 
 #: ids and other words that AWS chooses, and times: no part of what a user asked for
 CHOSEN = re.compile(
-    r"\b(?:vpc|subnet|igw|rtb|rtbassoc|sg|sgr|eni|i|lt|nat|eipalloc|acl|ami|dopt|fs|fsap|fsmt|vol|r|eipassoc|eni-attach)"
-    r"-[0-9a-f]{8,}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"\b(?:vpc|subnet|igw|rtb|rtbassoc|sg|sgr|eni|i|lt|nat|eipalloc|acl|ami|dopt|fs|fsap|fsmt|vol|r|eipassoc|eni-attach|vpce|pl)"
+    r"-[0-9a-f]{8,}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{16}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
 VOLATILE = re.compile(
-    r"time|date|address|dns|uniqueid|roleid|profileid|createdby|registeredby|number|latest|default|revision|versionnumber"
+    r"time|date|address|publicip$|dns|uniqueid|roleid|profileid|createdby|registeredby|number|latest|default|revision|versionnumber"
     r"|size|creationtoken|requestid|ipaddress|statistics|state$|lifecycle|attachmentsstatus|associationid|storedbytes",
     re.IGNORECASE,
 )
@@ -42,6 +42,13 @@ def _walk(client: Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield from _roles(client("iam"))
     yield from _file_systems(client("efs"))
     yield from _clusters(client("ecs"))
+    yield from _load_balancers(client("elbv2"))
+    yield from _scaling(client("application-autoscaling"), client("cloudwatch"))
+    for parameter in client("ssm").describe_parameters()["Parameters"]:
+        if parameter["Name"].startswith("/aws/"):  # AWS's own, which moto lists too
+            continue
+        value = client("ssm").get_parameter(Name=parameter["Name"])["Parameter"]["Value"]
+        yield "SSM parameter", parameter["Name"], {"value": value}
     for group in client("logs").describe_log_groups()["logGroups"]:
         yield "log group", group["logGroupName"], {"retention": group.get("retentionInDays")}
 
@@ -54,6 +61,7 @@ def _network(ec2: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         ("route table", "RouteTableId"): ec2.describe_route_tables()["RouteTables"],
         ("security group", "GroupId"): ec2.describe_security_groups()["SecurityGroups"],
         ("NAT gateway", "NatGatewayId"): _alive(ec2.describe_nat_gateways()["NatGateways"]),
+        ("VPC endpoint", "VpcEndpointId"): _alive(ec2.describe_vpc_endpoints()["VpcEndpoints"]),
         ("Elastic IP", "AllocationId"): ec2.describe_addresses()["Addresses"],
         ("launch template", "LaunchTemplateId"): ec2.describe_launch_templates()["LaunchTemplates"],
     }
@@ -74,7 +82,7 @@ def _network(ec2: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _alive(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [item for item in items if item["State"] not in ("deleted", "failed")]
+    return [item for item in items if item["State"].lower() not in ("deleted", "failed")]
 
 
 def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -134,13 +142,41 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
             [described] = ecs.describe_tasks(cluster=arn, tasks=[task])["tasks"]
             yield "task", described["taskDefinitionArn"].rsplit("/", 1)[-1], {"launchType": described.get("launchType")}
         for service in ecs.list_services(cluster=arn)["serviceArns"]:
-            yield "service", service.rsplit("/", 1)[-1], {}
+            [described] = ecs.describe_services(cluster=arn, services=[service], include=["TAGS"])["services"]
+            kept = "desiredCount loadBalancers deploymentConfiguration healthCheckGracePeriodSeconds tags"
+            yield "service", described["serviceName"], _kept(described, kept)
     for provider in ecs.describe_capacity_providers()["capacityProviders"]:
         if provider["name"] not in ("FARGATE", "FARGATE_SPOT") and provider["status"] != "INACTIVE":
             yield "capacity provider", provider["name"], {"group": provider.get("autoScalingGroupProvider")}
     for arn in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]:
         described = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
         yield "task definition", arn.rsplit("/", 1)[-1], {"containers": described["containerDefinitions"]}
+
+
+def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for group in elb.describe_target_groups()["TargetGroups"]:
+        attributes = elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])["Attributes"]
+        kept = "Protocol Port VpcId HealthCheckPath HealthCheckProtocol TargetType"
+        yield "target group", group["TargetGroupName"], {**_kept(group, kept), "attributes": attributes}
+    for balancer in elb.describe_load_balancers()["LoadBalancers"]:
+        name, arn = balancer["LoadBalancerName"], balancer["LoadBalancerArn"]
+        attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+        yield "load balancer", name, {**_kept(balancer, "Scheme VpcId SecurityGroups"), "attributes": attributes}
+        for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
+            port = f"{name}:{listener['Port']}"
+            yield "listener", port, _kept(listener, "Protocol SslPolicy Certificates")
+            for rule in elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]:
+                paths = [value for each in rule["Conditions"] for value in each.get("Values", [])]
+                yield "listener rule", f"{port} {','.join(paths) or 'default'}", {"priority": rule["Priority"]}
+
+
+def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for target in scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]:
+        yield "scalable target", target["ResourceId"], _kept(target, "MinCapacity MaxCapacity")
+    for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]:
+        yield "scaling policy", policy["PolicyName"], _kept(policy, "PolicyType ResourceId")
+    for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
+        yield "alarm", alarm["AlarmName"], _kept(alarm, "Threshold EvaluationPeriods Dimensions")
 
 
 def _kept(item: dict[str, Any], keys: str) -> dict[str, Any]:

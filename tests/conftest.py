@@ -24,6 +24,7 @@ import botocore.loaders
 import botocore.session
 import pytest
 
+from emulator import dns
 from emulator.account import resources
 from emulator.wire import Emulator, attach
 from emulator.world import VirtualClock
@@ -216,6 +217,21 @@ def fargate(runbook: Runbook) -> Runbook:
     """The API server's settings, and a new AWS account."""
     runbook.settings = dict(FARGATE)
     return runbook
+
+
+@pytest.fixture
+def clara(runbook: Runbook) -> Runbook:
+    """The settings of examples/clara-train.env with a certificate that is issued, and a new AWS account."""
+    runbook.settings = {"ENV_FILE": str(ROOT / "examples" / "clara-train.env"), "CERTIFICATE_ARN": issued(runbook)}
+    return runbook
+
+
+def issued(runbook: Runbook) -> str:
+    """The ARN of a certificate whose owner has answered ACM's question for its domain."""
+    request = {"DomainName": "clara.example.com", "ValidationMethod": "DNS"}
+    arn = str(runbook.aws("acm").request_certificate(**request)["CertificateArn"])
+    dns.issue(runbook.emulator.world, "us-east-1", arn)
+    return arn
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""Why a task does not run, in words with what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Runbook
+
+REGISTERED = ("create_cluster.py", "register_task_definition.py")
+
+
+def why_it_failed(runbook: Runbook) -> str:
+    ran = runbook.run("run_task.py")
+    assert ran.code == 1, ran.out
+    return ran.err
+
+
+def test_a_secret_that_is_not_there_is_told(fargate: Runbook) -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-abc123"
+    fargate.settings["CONTAINER_SECRETS"] = f"TOKEN={arn}"
+    told = why_it_failed(fargate.has_run(*REGISTERED))
+    assert "ResourceInitializationError: unable to pull secrets" in told
+    assert "can't find the specified secret" in told
+
+
+def test_a_log_group_that_was_deleted_is_told_with_its_remedy(fargate: Runbook) -> None:
+    fargate.has_run(*REGISTERED).aws("logs").delete_log_group(logGroupName="/ecs/api")
+    told = why_it_failed(fargate)
+    assert "The specified log group does not exist" in told
+    assert "create_cluster.py makes the log group" in told
+
+
+def test_nfs_that_is_closed_is_told_with_its_remedy(fargate: Runbook) -> None:
+    ec2 = fargate.has_run(*REGISTERED).aws("ec2")
+    filters = [{"Name": "group-name", "Values": ["api-file-system"]}]
+    [group] = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    told = why_it_failed(fargate)
+    assert "Look at the mount targets, and at the security group that lets NFS in" in told
+    fargate.has_run("create_cluster.py", "run_task.py")
+
+
+def test_a_route_that_is_gone_is_told(fargate: Runbook) -> None:
+    ec2 = fargate.has_run(*REGISTERED).aws("ec2")
+    filters = [{"Name": "tag:gpu-ecs-cluster", "Values": ["api"]}]
+    [table] = ec2.describe_route_tables(Filters=filters)["RouteTables"]
+    ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
+    assert "i/o timeout" in why_it_failed(fargate)
+    fargate.has_run("create_cluster.py", "run_task.py")
+
+
+STOPPED: dict[str, tuple[dict[str, Any], str]] = {
+    "a newer CUDA than the driver": (
+        {"reason": "OCI runtime: requirement error: unsatisfied condition: cuda>=13.1"},
+        "The image wants a newer CUDA than the AMI's driver has",
+    ),
+    "a full disk": (
+        {"reason": "CannotPullContainerError: write /layer.tar: no space left on device"},
+        "Raise ROOT_VOLUME_GIB",
+    ),
+    "out of memory": ({"reason": "OutOfMemoryError: killed", "exitCode": 137}, "Raise TASK_MEMORY"),
+}
+
+
+@pytest.mark.parametrize(("container", "hint"), STOPPED.values(), ids=STOPPED)
+def test_a_reason_that_users_meet_gets_its_remedy(runbook: Runbook, container: dict[str, Any], hint: str) -> None:
+    runbook.run("describe_task.py")  # the product's modules, with these settings
+    from infrastructure import diagnosis
+
+    task = {
+        "lastStatus": "STOPPED",
+        "stopCode": "TaskFailedToStart",
+        "containerInstanceArn": "arn:host",
+        "containers": [{"name": "main", **container}],
+    }
+    assert hint in diagnosis.why(task)
+    assert container["reason"] in diagnosis.why(task)
+
+
+def test_a_spot_host_that_was_taken_back_is_told(runbook: Runbook) -> None:
+    runbook.run("describe_task.py")
+    from infrastructure import diagnosis
+
+    task = {
+        "lastStatus": "STOPPED",
+        "stopCode": "SpotInterruption",
+        "stoppedReason": "Your Spot Task was interrupted.",
+        "containerInstanceArn": "arn:host",
+        "containers": [{"name": "main", "exitCode": 143}],
+    }
+    assert diagnosis.why(task).startswith("SpotInterruption: Your Spot Task was interrupted.")

@@ -1,0 +1,95 @@
+"""The file system: encrypted, with an access point for each volume, owned by the container's user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emulator.faults import Fault
+from tests.conftest import Runbook
+
+
+def system(runbook: Runbook) -> Any:
+    [found] = runbook.aws("efs").describe_file_systems()["FileSystems"]
+    return found
+
+
+def points(runbook: Runbook) -> dict[str, Any]:
+    found = runbook.aws("efs").describe_access_points()["AccessPoints"]
+    return {point["RootDirectory"]["Path"]: point for point in found}
+
+
+def test_it_is_encrypted_and_elastic(runbook: Runbook) -> None:
+    found = system(runbook.has_run("create_cluster.py"))
+    assert found["Encrypted"]
+    assert (found["PerformanceMode"], found["ThroughputMode"]) == ("generalPurpose", "elastic")
+
+
+def test_modes_are_those_that_were_asked_for(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", EFS_PERFORMANCE_MODE="maxIO", EFS_THROUGHPUT_MODE="bursting")
+    found = system(runbook)
+    assert (found["PerformanceMode"], found["ThroughputMode"]) == ("maxIO", "bursting")
+
+
+def test_each_volume_has_a_directory_owned_by_the_containers_user(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", EFS_VOLUMES="weights:/w:ro,assets:/a", EFS_UID="1000", EFS_GID="1001")
+    found = points(runbook)
+    assert sorted(found) == ["/assets", "/weights"]
+    for point in found.values():
+        assert (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"]) == (1000, 1001)
+        owner = point["RootDirectory"]["CreationInfo"]
+        assert (owner["OwnerUid"], owner["OwnerGid"], owner["Permissions"]) == (1000, 1001, "755")
+
+
+def test_file_system_and_access_points_bear_our_tags(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", EXTRA_TAGS="team=ml")
+    for item in (system(runbook), *points(runbook).values()):
+        assert {"Key": "team", "Value": "ml"} in item["Tags"]
+        assert {"Key": "gpu-ecs-cluster", "Value": "gpu"} in item["Tags"]
+
+
+def test_an_adopted_file_system_is_used_and_none_is_made(runbook: Runbook) -> None:
+    efs = runbook.aws("efs")
+    system_id = efs.create_file_system(CreationToken="theirs", Encrypted=True)["FileSystemId"]
+    runbook.settle(60)
+    runbook.settings["FILE_SYSTEM_ID"] = system_id
+    ran = runbook.has_run("create_cluster.py", "register_task_definition.py").run("run_task.py")
+    assert ran.code == 0, ran.err
+    assert system(runbook)["FileSystemId"] == system_id
+    definition = runbook.aws("ecs").describe_task_definition(taskDefinition="gpu")["taskDefinition"]
+    assert definition["volumes"][0]["efsVolumeConfiguration"]["fileSystemId"] == system_id
+
+
+def test_a_task_right_after_create_can_mount(fargate: Runbook) -> None:
+    """Mount targets are waited for, and their DNS names are given their time."""
+    ran = fargate.has_run("create_cluster.py", "register_task_definition.py").run("run_task.py")
+    assert (ran.code, ran.result["tasks"][0]["lastStatus"]) == (0, "RUNNING")
+
+
+def test_a_file_system_that_another_run_made_at_the_same_moment_is_found(runbook: Runbook) -> None:
+    runbook.emulator.faults.planned.append(Fault("CreateFileSystem", "cut", when="after"))
+    runbook.has_run("create_cluster.py")
+    assert system(runbook)["NumberOfMountTargets"] == 1
+
+
+def test_a_lost_answer_makes_no_second_access_point(runbook: Runbook) -> None:
+    runbook.emulator.faults.planned.append(Fault("CreateAccessPoint", "cut", when="after"))
+    runbook.has_run("create_cluster.py")
+    assert list(points(runbook)) == ["/data"]
+
+
+@pytest.mark.parametrize("volumes", ["", "data:/data"])
+def test_mount_targets_are_only_made_where_there_are_volumes(runbook: Runbook, volumes: str) -> None:
+    runbook.has_run("create_cluster.py", EFS_VOLUMES=volumes)
+    calls = [operation for _, operation, _ in runbook.emulator.calls]
+    assert ("CreateMountTarget" in calls) == bool(volumes)
+
+
+def test_a_file_system_that_is_being_deleted_is_not_found_but_made_anew(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", EFS_VOLUMES="data:/data")
+    runbook.has_run("delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
+    system_id = system(runbook)["FileSystemId"]
+    runbook.aws("efs").delete_file_system(FileSystemId=system_id)
+    runbook.has_run("create_cluster.py")
+    assert system(runbook)["FileSystemId"] != system_id

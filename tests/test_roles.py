@@ -1,0 +1,114 @@
+"""Roles with just the actions that they need; the task's own apart from the one that starts it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.conftest import Runbook
+
+
+def inline(runbook: Runbook, role: str) -> Any:
+    found = runbook.aws("iam").get_role_policy(RoleName=role, PolicyName="settings")["PolicyDocument"]
+    return found["Statement"]
+
+
+def attached(runbook: Runbook, role: str) -> set[str]:
+    found = runbook.aws("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return {policy["PolicyName"] for policy in found}
+
+
+def test_each_role_has_just_its_own_policies(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    hosts = {"AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore"}
+    assert attached(runbook, "gpu-host-us-east-1") == hosts
+    assert attached(runbook, "gpu-task-execution-us-east-1") == {"AmazonECSTaskExecutionRolePolicy"}
+    assert attached(runbook, "gpu-task-us-east-1") == set()
+
+
+def test_the_task_may_mount_and_write_its_own_file_system_and_no_other(runbook: Runbook) -> None:
+    system_id = runbook.has_run("create_cluster.py").run("create_cluster.py").result["fileSystemId"]
+    [statement] = inline(runbook, "gpu-task-us-east-1")
+    assert statement["Action"] == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+    assert statement["Resource"] == f"arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/{system_id}"
+
+
+def test_buckets_tables_and_queues_are_named_one_by_one(fargate: Runbook) -> None:
+    fargate.settings.update(TASK_S3_BUCKETS="weights", TASK_DYNAMODB_TABLES="jobs", TASK_SQS_QUEUES="work")
+    fargate.has_run("create_cluster.py")
+    text = json.dumps(inline(fargate, "api-task-us-east-1"))
+    for arn in (
+        "arn:aws:s3:::weights",
+        "arn:aws:s3:::weights/*",
+        "arn:aws:dynamodb:us-east-1:123456789012:table/jobs",
+        "arn:aws:sqs:us-east-1:123456789012:work",
+    ):
+        assert f'"{arn}"' in text
+    assert '"*"' not in text
+
+
+def test_what_the_settings_no_longer_name_is_taken_back(fargate: Runbook) -> None:
+    fargate.has_run("create_cluster.py", TASK_S3_BUCKETS="weights")
+    fargate.has_run("create_cluster.py")
+    assert "s3" not in json.dumps(inline(fargate, "api-task-us-east-1"))
+
+
+def test_the_instance_profile_holds_the_hosts_role(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    iam = runbook.aws("iam")
+    profile = iam.get_instance_profile(InstanceProfileName="gpu-host-us-east-1")["InstanceProfile"]
+    assert [role["RoleName"] for role in profile["Roles"]] == ["gpu-host-us-east-1"]
+
+
+def test_an_empty_instance_profile_gets_its_role_back(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    iam = runbook.aws("iam")
+    names = {"InstanceProfileName": "gpu-host-us-east-1", "RoleName": "gpu-host-us-east-1"}
+    iam.remove_role_from_instance_profile(**names)
+    runbook.has_run("create_cluster.py")
+    profile = iam.get_instance_profile(InstanceProfileName="gpu-host-us-east-1")["InstanceProfile"]
+    assert len(profile["Roles"]) == 1
+
+
+def test_a_changed_trust_policy_is_put_right(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    iam = runbook.aws("iam")
+    before = iam.get_role(RoleName="gpu-task-us-east-1")["Role"]["AssumeRolePolicyDocument"]
+    theirs = json.dumps(before).replace("ecs-tasks.amazonaws.com", "lambda.amazonaws.com")
+    iam.update_assume_role_policy(RoleName="gpu-task-us-east-1", PolicyDocument=theirs)
+    runbook.has_run("create_cluster.py")
+    assert iam.get_role(RoleName="gpu-task-us-east-1")["Role"]["AssumeRolePolicyDocument"] == before
+
+
+def test_only_ecs_tasks_of_this_account_and_region_take_the_task_roles(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    role = runbook.aws("iam").get_role(RoleName="gpu-task-us-east-1")["Role"]
+    [statement] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+
+
+def test_arns_are_of_the_partition_of_the_region(fargate: Runbook) -> None:
+    fargate.settings["AWS_REGION"] = "cn-north-1"
+    ran = fargate.run("create_cluster.py", "--dry-run")
+    assert ran.code == 0, ran.err
+    assert ran.result["taskRoleArn"].startswith("arn:aws-cn:iam::123456789012:role/")
+
+
+def test_roles_and_profile_bear_our_tags(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", EXTRA_TAGS="team=ml")
+    iam = runbook.aws("iam")
+    for suffix in ("host", "task-execution", "task"):
+        assert {"Key": "team", "Value": "ml"} in iam.list_role_tags(RoleName=f"gpu-{suffix}-us-east-1")["Tags"]
+    profile = iam.get_instance_profile(InstanceProfileName="gpu-host-us-east-1")["InstanceProfile"]
+    assert {"Key": "team", "Value": "ml"} in profile["Tags"]
+
+
+def test_the_host_role_survives_a_stranger_policy_at_delete(runbook: Runbook) -> None:
+    """A policy that someone attached by hand does not keep the role from going."""
+    empty = runbook.account()
+    policy = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    runbook.has_run("create_cluster.py")
+    runbook.aws("iam").attach_role_policy(RoleName="gpu-host-us-east-1", PolicyArn=policy)
+    runbook.has_run("delete_cluster.py --yes")
+    assert runbook.account() == empty
