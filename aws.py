@@ -27,6 +27,8 @@ T = TypeVar("T")
 #: AWS throttles the reads of a busy account; 3 attempts, boto3's own, are too few for that
 ATTEMPTS = 10
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60)
+#: boto3's name of a service -> how its actions begin in a policy, where the two differ
+ACTION_PREFIXES = {"efs": "elasticfilesystem", "elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
 _last_call: dict[str, Any] = {"operation": "", "params": {}}
 
 
@@ -178,6 +180,15 @@ def insist(
     return answer[0]
 
 
+def holds(present: Any, wanted: Any) -> bool:
+    """Whether what AWS shows has all that we want. It may show more, and a list in another order; empty is as absent."""
+    if isinstance(wanted, dict) and isinstance(present, dict):
+        return all(holds(present.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(present, list):
+        return len(wanted) == len(present) and all(any(holds(p, w) for p in present) for w in wanted)
+    return bool(present == wanted or (not present and not wanted))
+
+
 def pause() -> None:
     """Let AWS and other runs catch up, for as long as between two looks."""
     if not console.dry_run:
@@ -274,7 +285,8 @@ def explain(error: BotoCoreError | ClientError) -> str:
     if reason in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch"):
         return f"AWS does not accept these credentials ({reason} in {call}): look at aws sts get-caller-identity"
     if reason in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
-        action = _last_call["operation"].replace(" ", ":")
+        service, _, operation = _last_call["operation"].partition(" ")
+        action = f"{ACTION_PREFIXES.get(service, service)}:{operation}"
         return f"access denied: your credentials may not {action}\n{text}"
     if "Throttl" in reason or reason in ("RequestLimitExceeded", "TooManyRequestsException", "SlowDown"):
         return f"AWS throttles {call} ({reason}), after {ATTEMPTS} attempts: run it again in some minutes"

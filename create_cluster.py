@@ -25,6 +25,7 @@ from infrastructure import (
     checks,
     cluster,
     costs,
+    extra_tags,
     file_system,
     load_balancer,
     log_group,
@@ -58,6 +59,7 @@ def create_cluster() -> dict[str, Any]:
     monitoring.create()
     capacity.create(facts, net, groups, made_roles)
     bastion.create(net, groups)
+    extra_tags.update()
 
     names_ready = mount_targets.wait_available(file_system_id, new_targets)
     load_balancer.wait_ready()

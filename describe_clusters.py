@@ -8,22 +8,24 @@ from typing import Any
 
 import aws
 from constants import CLUSTER_NAME, LAUNCH_TYPE
-from infrastructure import capacity, cluster, costs
+from infrastructure import auto_scaling_group, cluster, container_instances, costs
 
 
 def describe_clusters() -> dict[str, Any]:
     found = cluster.describe()
     if not found or found["status"] == "INACTIVE":
         return {"clusterName": CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
-    hosts = capacity.container_instances(status="")
-    capacity.warn_of_missing_gpus(hosts)
+    hosts = container_instances.describe(status="")
+    container_instances.warn_of_missing_gpus(hosts)
     return {
         "clusterName": CLUSTER_NAME,
         "status": found["status"],
         "capacityProviders": found["capacityProviders"],
         "hosts": [row(host) for host in hosts],
-        "gpus": sum(len(capacity.gpus(host)) for host in hosts),
-        "gpusFree": sum(len(capacity.gpus(host, "remainingResources")) for host in hosts if host["agentConnected"]),
+        "gpus": sum(len(container_instances.gpus(host)) for host in hosts),
+        "gpusFree": sum(
+            len(container_instances.gpus(host, "remainingResources")) for host in hosts if host["agentConnected"]
+        ),
         "runningTasks": found["runningTasksCount"],
         "pendingTasks": found["pendingTasksCount"],
         "activeServices": found["activeServicesCount"],
@@ -39,14 +41,14 @@ def row(host: dict[str, Any]) -> dict[str, Any]:
         "agentConnected": host["agentConnected"],
         "instanceType": attributes.get("ecs.instance-type"),
         "availabilityZone": attributes.get("ecs.availability-zone"),
-        "gpus": len(capacity.gpus(host)),
+        "gpus": len(container_instances.gpus(host)),
         "runningTasks": host["runningTasksCount"],
     }
 
 
 def hourly() -> float | None:
     """USD: the hosts that are not terminated, at the on-demand price; None where the price is not known."""
-    count = len(capacity.instances()) if LAUNCH_TYPE == "EC2" else 0
+    count = len(auto_scaling_group.instances()) if LAUNCH_TYPE == "EC2" else 0
     price = costs.host_price() if count else 0.0
     return None if price is None else round(count * price, 4)
 

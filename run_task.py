@@ -19,6 +19,7 @@ from aws import Problem, client, insist, tags, token, wait
 from console import say
 from constants import CLUSTER_NAME, LOG_GROUP, NETWORK_MODE, RUN_UNTIL, STARTED_BY, TASK_COUNT, TASK_FAMILY
 from infrastructure import capacity, cluster, diagnosis, network, security_groups, tasks
+from infrastructure.auto_scaling_group import PROPAGATION_SECONDS
 
 
 def run_task() -> dict[str, Any]:
@@ -72,7 +73,7 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             "Unable to assume",
             "Capacity is unavailable at this time",
             "No Container Instances were found",
-            seconds=capacity.PROPAGATION_SECONDS,
+            seconds=PROPAGATION_SECONDS,
         )
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:

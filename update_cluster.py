@@ -10,14 +10,14 @@ import sys
 from typing import Any
 
 import aws
-from infrastructure import capacity, checks, cluster, roles, security_groups
+from infrastructure import auto_scaling_group, checks, cluster, launch_template, roles, security_groups
 
 
 def update_cluster() -> dict[str, Any]:
     cluster.required()
     facts = checks.check()
-    capacity.create_launch_template(facts, security_groups.find(), roles.find(), newest=True)
-    return {"autoScalingGroupName": capacity.HOSTS, "imageId": facts.image_id, **capacity.refresh()}
+    launch_template.create(facts, security_groups.find(), roles.find(), newest=True)
+    return {"autoScalingGroupName": launch_template.HOSTS, "imageId": facts.image_id, **auto_scaling_group.refresh()}
 
 
 if __name__ == "__main__":

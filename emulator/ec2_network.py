@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -131,14 +133,22 @@ def by_paths(paths: dict[str, str]) -> Callable[[Item, str], Any]:
     return value
 
 
+def is_plain_tag(wanted: Item) -> bool:
+    """A tag with its exact value, without * and ?."""
+    return wanted["Name"].startswith("tag:") and not re.search(r"[^\w-]", "".join(wanted.get("Values", [])))
+
+
 def described(call: Call, name: str, paths: dict[str, str], amend: Callable[[Item], None] | None = None) -> Item:
     """moto's list with what the emulator knows better, and all of AWS's filters on it."""
     params = dict(call.params)
-    items = call.proceed(Filters=None, MaxResults=None, NextToken=None)[name]
+    filters = params.get("Filters") or []
+    # moto takes long to write down what the first filters, where they are plain tags, would drop again
+    plain = list(itertools.takewhile(is_plain_tag, filters)) or None
+    items = call.proceed(Filters=plain, MaxResults=None, NextToken=None)[name]
     if amend is not None:
         for item in items:
             amend(item)
-    items, token = page(select(items, params.get("Filters"), by_paths(paths)), params)
+    items, token = page(select(items, filters, by_paths(paths)), params)
     return {name: items, **({"NextToken": token} if token else {})}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws import client, missing
 from constants import GPU_COUNT, LAUNCH_TYPE, TASK_CPU, TASK_MEMORY
-from infrastructure import capacity, tasks
+from infrastructure import auto_scaling_group, container_instances, tasks
 
 #: reasons of RunTask's `failures`: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
 FAILURES = {
@@ -67,10 +67,10 @@ def why_stopped(task: dict[str, Any]) -> str:
     return f"{text}. {hint}".rstrip(". ") + "."
 
 
-#: words in a stopped task's reasons -> what to do about it
+#: words in a stopped task's reasons -> what to do about it; the first that is found counts
 HINTS = {
-    "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
     "no space left on device": "Raise ROOT_VOLUME_GIB",
+    "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
     "unsatisfied condition: cuda": "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID",
     "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
     "log group": "create_cluster.py makes the log group",
@@ -81,19 +81,19 @@ HINTS = {
 
 def why_waiting() -> str:
     """What holds a task that is PROVISIONING on EC2: no host yet, or none with room."""
-    hosts = [host for host in capacity.container_instances() if host["agentConnected"]]
-    group = capacity.find_group() or {"DesiredCapacity": 0, "MaxSize": 0, "Instances": []}
+    hosts = [host for host in container_instances.describe() if host["agentConnected"]]
+    group = auto_scaling_group.find() or {"DesiredCapacity": 0, "MaxSize": 0, "Instances": []}
     if not hosts:
-        return f"no host has joined the cluster yet: {capacity.why_no_host()}"
+        return f"no host has joined the cluster yet: {auto_scaling_group.why_no_host()}"
     if group["DesiredCapacity"] > len(hosts):
-        return f"another host is on its way: {capacity.why_no_host()}"
+        return f"another host is on its way: {auto_scaling_group.why_no_host()}"
     full = (
         f"all {len(hosts)} hosts are full, and MAX_INSTANCES={group['MaxSize']}"
         if group["DesiredCapacity"] >= group["MaxSize"]
         else "managed scaling has not asked for another host yet (it looks once a minute)"
     )
     if GPU_COUNT:
-        free = [len(capacity.gpus(host, "remainingResources")) for host in hosts]
+        free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
         if max(free) < GPU_COUNT:
             held = stopping_tasks()
             return (

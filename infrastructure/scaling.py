@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling
 
 from typing import Any
 
-from aws import accepted, client, insist, name
+from aws import accepted, client, holds, insist, name
 from console import say
 from constants import (
     CLUSTER_NAME,
@@ -58,7 +58,7 @@ def create() -> None:
 def put_policy(wanted: dict[str, Any], present: dict[str, Any] | None) -> None:
     """PutScalingPolicy and PutMetricAlarm replace what has the same name; an alarm is checked on every run."""
     policy = wanted["PolicyName"]
-    same = present and all(contains(present.get(key), value) for key, value in wanted.items())
+    same = present and all(holds(present.get(key), value) for key, value in wanted.items())
     arn = present["PolicyARN"] if present else ""
     if not same:
         answer = insist(
@@ -71,15 +71,6 @@ def put_policy(wanted: dict[str, Any], present: dict[str, Any] | None) -> None:
         say("updated" if present else "created", f"scaling policy {policy}")
     if policy in STEPS:
         put_alarm(policy, arn)
-
-
-def contains(present: Any, wanted: Any) -> bool:
-    """Whether what AWS shows has all that we want; it shows more."""
-    if isinstance(wanted, dict):
-        return isinstance(present, dict) and all(contains(present.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        return isinstance(present, list) and len(present) == len(wanted) and all(map(contains, present, wanted))
-    return bool(present == wanted)
 
 
 def step_policies() -> list[dict[str, Any]]:
@@ -130,7 +121,7 @@ def put_alarm(alarm: str, policy_arn: str) -> None:
         "AlarmActions": [policy_arn],
     }
     found = client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
-    if not found or not contains(found[0], wanted):
+    if not found or not holds(found[0], wanted):
         client("cloudwatch").put_metric_alarm(
             **wanted, Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()]
         )

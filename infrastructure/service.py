@@ -24,7 +24,7 @@ from constants import (
     NETWORK_MODE,
     SERVICE_NAME,
 )
-from infrastructure import capacity, diagnosis, load_balancer, target_group, tasks
+from infrastructure import capacity, container_instances, diagnosis, load_balancer, target_group, tasks
 from infrastructure.checks import gpu_count
 
 
@@ -118,10 +118,10 @@ def room_for_one_more(running: int) -> bool:
     """Whether one task more than those that run, or are to run, finds its GPUs, with all the hosts that may come."""
     if not GPU_COUNT or LAUNCH_TYPE == "FARGATE":
         return True
-    hosts = [host for host in capacity.container_instances() if host["agentConnected"]]
-    each = gpu_count(capacity.described_type())
+    hosts = [host for host in container_instances.describe() if host["agentConnected"]]
+    each = gpu_count(container_instances.described_type())
     coming = (MAX_INSTANCES - len(hosts)) * (each // GPU_COUNT)
-    free = sum(len(capacity.gpus(host, "remainingResources")) // GPU_COUNT for host in hosts)
+    free = sum(len(container_instances.gpus(host, "remainingResources")) // GPU_COUNT for host in hosts)
     return free + coming > (0 if running else DESIRED_COUNT)
 
 

@@ -361,7 +361,10 @@ def test_delete_leaves_the_service_linked_roles(runbook: Runbook) -> None:
 
 
 def test_the_race_of_a_new_instance_profile_is_ridden_out(runbook: Runbook) -> None:
-    text = "You must use a valid fully-formed launch template. Value (gpu-host) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
+    text = (
+        "You must use a valid fully-formed launch template. Value (gpu-host) for parameter iamInstanceProfile.name is "
+        "invalid. Invalid IAM Instance Profile name"
+    )
     runbook.emulator.faults.planned.append(Fault("CreateAutoScalingGroup", "ValidationError", text, times=3))
     ran = runbook.run("create_cluster.py")
     assert ran.code == 0, ran.err

@@ -6,6 +6,7 @@ and one before the first call, are all the states there are. Each is tried in a 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FARGATE, GPU, READS, Killed, Ran, Runbook
+from tests.conftest import READS, Killed, Ran, Runbook
 
 #: script -> what a user has run before it
 BEFORE = {
@@ -23,11 +24,23 @@ BEFORE = {
     "stop_task.py --all": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
     "delete_cluster.py --yes": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
 }
+SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
+#: the same for a service behind a load balancer; a setting in front of a command is for that command alone
+BEFORE_SERVICE = {
+    "create_cluster.py": (),
+    "ROOT_VOLUME_GIB=200 update_cluster.py": ("create_cluster.py",),
+    "create_service.py": ("create_cluster.py", "register_task_definition.py"),
+    "update_service.py": (*SERVED, "TASK_MEMORY=20000 register_task_definition.py"),
+    "delete_service.py": SERVED,
+    "delete_cluster.py --yes": SERVED,
+}
 
 
 def run(runbook: Runbook, command: str) -> Ran:
-    script, *flags = command.split()
-    return runbook.run(script, *flags)
+    words = command.split()
+    settings = dict(word.split("=", 1) for word in words if "=" in word)
+    script, *flags = words[len(settings) :]
+    return runbook.run(script, *flags, **settings)
 
 
 def in_fork(look: Callable[[], Any]) -> Any:
@@ -92,6 +105,7 @@ def die_everywhere(runbook: Runbook, command: str, afterwards: Callable[[], Any]
         os.waitpid(child, 0)
 
     pipe_of_child = -1
+    gc.freeze()  # a fork then need not copy what no one changes
     start = len(runbook.emulator.calls)
     runbook.watch = watch
     try:
@@ -116,17 +130,28 @@ def differences(expected: Any, found: Any) -> list[str]:
     return [f"{key}: {expected.get(key)} != {found.get(key)}" for key in keys if expected.get(key) != found.get(key)]
 
 
-CASES = [(command, then) for command in BEFORE for then in ("again", "delete") if not command.startswith(then)]
+def cases(before: dict[str, Any], settings: str) -> list[Any]:
+    thens = [
+        (command, then) for command in before for then in ("again", "delete") if not command.startswith("delete_c")
+    ]
+    thens += [("delete_cluster.py --yes", "again")]
+    return [
+        pytest.param(settings, before[command], command, then, id=f"{command.split('.')[0]}-{then}-{settings}")
+        for command, then in thens
+    ]
 
 
-@pytest.mark.parametrize("settings", [GPU, FARGATE], ids=["gpu", "fargate"])
-@pytest.mark.parametrize(("command", "then"), CASES, ids=[f"{command.split('.')[0]}-{then}" for command, then in CASES])
+@pytest.mark.parametrize(
+    ("settings", "before", "command", "then"),
+    [*cases(BEFORE_SERVICE, "clara"), *cases(BEFORE, "runbook"), *cases(BEFORE, "fargate")],
+)
 def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(
-    runbook: Runbook, command: str, settings: dict[str, str], then: str
+    request: pytest.FixtureRequest, settings: str, before: tuple[str, ...], command: str, then: str
 ) -> None:
-    runbook.settings = {**settings, "POLL_SECONDS": "10"}
+    runbook: Runbook = request.getfixturevalue(settings)
+    runbook.settings["POLL_SECONDS"] = "10"
     empty = json.loads(json.dumps(runbook.account(), default=str))
-    for earlier in BEFORE[command]:
+    for earlier in before:
         assert run(runbook, earlier).code == 0
     expected = in_fork(end_of(runbook, command)) if then == "again" else empty
     afterwards = end_of(runbook, command if then == "again" else "delete_cluster.py --yes")
