@@ -59,7 +59,10 @@ def session() -> boto3.Session:
 
 @functools.cache
 def client(service: str) -> Any:
-    return session().client(service, config=CONFIG)  # type: ignore[call-overload]
+    try:
+        return session().client(service, config=CONFIG)  # type: ignore[call-overload]
+    except ValueError as error:  # botocore's answer to an address without http://
+        raise Problem(f"{error}: AWS_ENDPOINT_URL must be a URL, for example http://127.0.0.1:5000") from error
 
 
 def region() -> str:
@@ -244,7 +247,9 @@ def main(page: Callable[..., dict[str, Any]], manual: str | None, changes: bool 
             console.result(problem.result)
         return _fail(str(problem))
     except KeyboardInterrupt:
-        _fail("interrupted; run it again, it goes on where it stopped")
+        made = console.changes and page.__name__.startswith(("create", "run"))
+        stays = "; what it made so far stays, and may cost, until python delete_cluster.py" if made else ""
+        _fail(f"interrupted; run it again, it goes on where it stopped{stays}")
         return 130
     except (BotoCoreError, ClientError) as error:
         if os.environ.get("DEBUG"):

@@ -27,7 +27,10 @@ def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
     url = load_balancer.url()
     if not url:
         raise Problem("there is no load balancer to ask: set LISTENER_PROTOCOL, and run create_cluster.py")
-    context = ssl.create_default_context(cafile=ca or None)
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+    except OSError as error:
+        raise Problem(f"--ca {ca} is not a file of certificates: {error}") from error
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     checks = [ask(url + path, context) for path in dict.fromkeys([HEALTH_CHECK_PATH, *CHECK_PATHS])]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,6 @@ NEW = "(new-in-a-dry-run)"
 changes = 0
 _CHANGES = ("created", "updated", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
-_LIVE_COLUMNS = 110
 
 
 def say(verb: str, what: str, detail: str = "") -> None:
@@ -60,7 +60,8 @@ class Progress:
             self.told, self.news = now, why()
         line = f"  {now - self.begun:4.0f} s  {self.news or self.what}"
         if _terminal():
-            print(f"\r{line[:_LIVE_COLUMNS]:<{_LIVE_COLUMNS}}", end="", file=sys.stderr, flush=True)
+            width = _columns()
+            print(f"\r{line[:width]:<{width}}", end="", file=sys.stderr, flush=True)
         elif due:
             print(line, file=sys.stderr, flush=True)
 
@@ -69,6 +70,11 @@ def _terminal() -> bool:
     return sys.stderr.isatty()
 
 
+def _columns() -> int:
+    """The width of the live line: one less than the terminal's, which would wrap it."""
+    return max(20, min(110, shutil.get_terminal_size().columns - 1))
+
+
 def _clear() -> None:
     if _terminal():
-        print("\r" + " " * _LIVE_COLUMNS + "\r", end="", file=sys.stderr, flush=True)
+        print("\r" + " " * _columns() + "\r", end="", file=sys.stderr, flush=True)

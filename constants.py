@@ -452,7 +452,8 @@ def check_network() -> None:
         problem("SECURITY_GROUP_IDS", f"has {len(SECURITY_GROUP_IDS)} groups; ECS takes 5 at most")
     if not adopted:
         check_subnet_cidrs()
-    if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS:
+    unreadable = any(text.startswith("ALLOWED_CIDR") for text in PROBLEMS)
+    if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS and not unreadable:
         problem(
             "ALLOWED_CIDR",
             f"is not set, but CONTAINER_PORTS={','.join(str(p) for _, p in CONTAINER_PORTS)}: "
@@ -557,7 +558,8 @@ def check_fargate() -> None:
     if NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"{NETWORK_MODE} does not exist on Fargate: leave it empty or use awsvpc")
     if TASK_CPU not in FARGATE_MEMORY:
-        problem("TASK_CPU", f"{TASK_CPU or 'nothing'} is not a Fargate size: {', '.join(map(str, FARGATE_MEMORY))}")
+        said = f"{TASK_CPU} is not a Fargate size" if TASK_CPU else "is not set, but Fargate needs a size"
+        problem("TASK_CPU", f"{said}: {', '.join(map(str, FARGATE_MEMORY))}")
     elif TASK_MEMORY not in FARGATE_MEMORY[TASK_CPU]:
         fitting = FARGATE_MEMORY[TASK_CPU]
         problem(

@@ -9,6 +9,7 @@ with the settings, and changes nothing that is right. Prints the ids of what is 
 Costs: hosts from MIN_INSTANCES on, and what is stored on EFS. To undo: python delete_cluster.py
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,7 @@ def create_cluster() -> dict[str, Any]:
     changes_before = console.changes
     facts = checks.check()
     made_now = not cluster.find()
+    keep_data = ON_FAILURE == "delete" and file_system.find()
     costs.tell_before()
     roles.create_service_linked_roles()
     file_system_id = file_system.create()
@@ -67,10 +69,10 @@ def create_cluster() -> dict[str, Any]:
         capacity.wait_ready()
     except Problem:
         if ON_FAILURE == "delete" and made_now:
-            say("deleted", "what this run made", "ON_FAILURE=delete")
-            subprocess.run(
-                [sys.executable, Path(__file__).with_name("delete_cluster.py"), "--yes"], check=False, stdout=2
-            )
+            say("warning", "hosts did not join:", "what this run made is deleted, since ON_FAILURE=delete")
+            command = [sys.executable, str(Path(__file__).with_name("delete_cluster.py")), "--yes"]
+            kept = {"EFS_DELETION_POLICY": "Retain"} if keep_data else {}  # data that was there before
+            subprocess.run(command, check=False, stdout=2, env={**os.environ, **kept})
         raise
     mount_targets.wait_for_dns(names_ready)
     if console.changes == changes_before:

@@ -26,6 +26,7 @@ def create_service() -> dict[str, Any]:
     definition = tasks.definition(TASK_FAMILY)
     if not definition:
         raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
+    service.refuse_more_gpus_than_hosts()
     net = network.required()
     target_group_arn = target_group.create(net)
     service.create(definition, target_group_arn, tasks.network_configuration(net, security_groups.find().task_ids))

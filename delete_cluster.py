@@ -64,7 +64,10 @@ def delete_cluster(yes: bool = False) -> dict[str, Any]:
     file_system.delete()
     sweep()
     kept = file_system.find() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else None
-    say("next", "nothing: 0 resources left" if not kept else "0 resources left but the kept file system")
+    if console.dry_run:
+        say("next", "python delete_cluster.py", "nothing was deleted")
+    else:
+        say("next", "nothing: 0 resources left" if not kept else "0 resources left but the kept file system")
     return {
         "clusterName": CLUSTER_NAME,
         "deleted": listed,
@@ -117,7 +120,7 @@ def confirm(listed: list[str], yes: bool) -> None:
         print(f"  kept: file system {system['FileSystemId']}, {file_system.gib(system)}", file=sys.stderr)
     if yes or console.dry_run or not listed:
         return
-    if not sys.stdin.isatty():
+    if not sys.stdin or not sys.stdin.isatty():
         raise Problem("there is no terminal to ask on: pass --yes to delete what is listed above")
     print(f"Type the cluster's name, {CLUSTER_NAME}, to delete all this: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != CLUSTER_NAME:

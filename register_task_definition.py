@@ -3,7 +3,7 @@
 Needs create_cluster.py. A revision that is already what the settings say is used again; AWS keeps every other one.
 Prints the revision's ARN and number.
 
-    python register_task_definition.py             next: python run_task.py
+    python register_task_definition.py             next: python run_task.py, or create_service.py for a service
     python register_task_definition.py --dry-run   what would be registered
 
 To undo: delete_cluster.py deregisters what this registered.
@@ -29,6 +29,7 @@ from constants import (
     GPU_COUNT,
     IMAGE,
     LAUNCH_TYPE,
+    LISTENER_PROTOCOL,
     LOG_GROUP,
     NETWORK_MODE,
     SERVICE_NAME,
@@ -54,7 +55,7 @@ def register_task_definition() -> dict[str, Any]:
     else:
         found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
         say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
-    say("next", "python run_task.py")
+    say("next", "python create_service.py" if LISTENER_PROTOCOL else "python run_task.py")
     return {
         "taskDefinitionArn": found["taskDefinitionArn"],
         "family": found["family"],
@@ -174,7 +175,7 @@ def volumes() -> list[dict[str, Any]]:
 #: members that AWS fills in by itself, or that only say who registered the revision
 ADDED_BY_AWS = {
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
-    *("registeredAt", "registeredBy", "tags", "volumesFrom", "systemControls", "cpu", "rootDirectory", "protocol"),
+    *("registeredAt", "registeredBy", "tags", "volumesFrom", "systemControls", "rootDirectory", "protocol"),
 }
 
 

@@ -6,7 +6,8 @@ Until it is STOPPED a task holds its GPU. Prints the reason and the exit codes o
     python stop_task.py --task ID
     python stop_task.py --all --dry-run   what would be stopped
 
-An idle host costs money until managed scaling ends it, about 15 minutes later, or delete_cluster.py does at once.
+An idle host costs money until managed scaling ends it, about 15 minutes later, or delete_cluster.py does at once;
+with MIN_INSTANCES so many hosts stay, and cost, until delete_cluster.py.
 """
 
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import aws
 from aws import Problem
 from console import say
-from constants import CLUSTER_NAME, STARTED_BY
+from constants import CLUSTER_NAME, LAUNCH_TYPE, MIN_INSTANCES, STARTED_BY
 from infrastructure import cluster, tasks
 
 
@@ -27,8 +28,17 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if not arns:
         say("already gone", "tasks", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
-    say("next", "python delete_cluster.py", "an idle host costs until then, or about 15 minutes")
+    say("next", "python delete_cluster.py", idle_hosts())
     return {"stopped": [row(found) for found in stopped]}
+
+
+def idle_hosts() -> str:
+    """What still costs money when no task runs."""
+    if LAUNCH_TYPE == "FARGATE":
+        return ""
+    if MIN_INSTANCES:
+        return f"hosts cost until then: MIN_INSTANCES={MIN_INSTANCES} keeps so many"
+    return "an idle host costs until then, or about 15 minutes"
 
 
 def chosen(task: str) -> list[dict[str, Any]]:

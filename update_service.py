@@ -27,6 +27,7 @@ def update_service(revision: str = "") -> dict[str, Any]:
         raise Problem(
             f"there is no revision {revision or 'at all'} of {TASK_FAMILY}: list_task_definition.py lists them"
         )
+    service.refuse_more_gpus_than_hosts()
     service.update(found, definition["taskDefinitionArn"])
     if WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])

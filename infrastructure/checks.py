@@ -14,6 +14,7 @@ from constants import (
     AMI_ID,
     AVAILABILITY_ZONES,
     BASTION_KEY_NAME,
+    BASTION_SECURITY_GROUP_ID,
     CAPACITY_TYPE,
     CERTIFICATE_ARN,
     DESIRED_COUNT,
@@ -35,7 +36,7 @@ from constants import (
     VPC_ID,
     WORK_SUBNET_IDS,
 )
-from infrastructure import file_system, network
+from infrastructure import cluster, file_system, network
 
 AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
@@ -68,6 +69,7 @@ def check() -> Facts:
     certificate()
     adopted_file_system()
     adopted_roles()
+    cluster.refuse_changes()
     network.refuse_changes()
     file_system.refuse_changes()
     return facts
@@ -238,21 +240,28 @@ def adopted_network() -> list[str]:
         if not answer[attribute[0].upper() + attribute[1:]]["Value"]:
             raise Problem(f"VPC_ID={VPC_ID} has {attribute} off: EFS is found by its DNS name, so it must be on")
     subnets = missing(lambda: ec2.describe_subnets(SubnetIds=WORK_SUBNET_IDS)["Subnets"], "InvalidSubnetID.NotFound")
-    _belong("SUBNET_IDS", WORK_SUBNET_IDS, subnets or [], "SubnetId")
+    setting = "PRIVATE_SUBNET_IDS" if PRIVATE_SUBNET_IDS else "SUBNET_IDS"
+    _belong(setting, WORK_SUBNET_IDS, subnets or [], "SubnetId")
     zones = [subnet["AvailabilityZone"] for subnet in subnets or []]
     for subnet_id in PRIVATE_SUBNET_IDS:
         way_out(subnet_id)
     adopted_public_subnets()
     if len(set(zones)) < len(zones):
         raise Problem(
-            f"SUBNET_IDS has two subnets in one zone ({', '.join(zones)}): EFS takes one mount target in each zone"
+            f"{setting} has two subnets in one zone ({', '.join(zones)}): EFS takes one mount target in each zone"
         )
-    if SECURITY_GROUP_IDS:
-        groups = missing(
-            lambda: ec2.describe_security_groups(GroupIds=SECURITY_GROUP_IDS)["SecurityGroups"], "InvalidGroup.NotFound"
-        )
-        _belong("SECURITY_GROUP_IDS", SECURITY_GROUP_IDS, groups or [], "GroupId")
+    if PRIVATE_SUBNET_IDS and len(zones) < 2:
+        raise Problem(f"PRIVATE_SUBNET_IDS is in one zone only ({zones[0]}): name private subnets of two zones")
+    adopted_groups("SECURITY_GROUP_IDS", SECURITY_GROUP_IDS)
+    adopted_groups("BASTION_SECURITY_GROUP_ID", [BASTION_SECURITY_GROUP_ID] if BASTION_SECURITY_GROUP_ID else [])
     return zones
+
+
+def adopted_groups(setting: str, asked: list[str]) -> None:
+    if asked:
+        ec2 = client("ec2")
+        found = missing(lambda: ec2.describe_security_groups(GroupIds=asked)["SecurityGroups"], "InvalidGroup.NotFound")
+        _belong(setting, asked, found or [], "GroupId")
 
 
 def way_out(subnet_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws import Problem, accepted, client, insist, ours, tags, wait
 from console import NEW, say
-from constants import CLUSTER_NAME, CLUSTER_TAG, CONTAINER_INSIGHTS
+from constants import CAPACITY_PROVIDER, CLUSTER_NAME, CLUSTER_TAG, CONTAINER_INSIGHTS, LAUNCH_TYPE
 
 #: what AWS says while an earlier change of the cluster is going on
 BUSY = ("UpdateInProgressException", "Cluster was not ACTIVE")
@@ -43,6 +43,19 @@ def create() -> str:
         )
         say("updated", f"cluster {CLUSTER_NAME}", f"Container Insights {CONTAINER_INSIGHTS}")
     return str(cluster["clusterArn"])
+
+
+def refuse_changes() -> None:
+    """The other launch type's hosts would stay, and cost, and its tasks would lose their way to the file system."""
+    cluster = find()
+    providers = cluster.get("capacityProviders", []) if cluster and ours(cluster.get("tags")) else []
+    others = (CAPACITY_PROVIDER,) if LAUNCH_TYPE == "FARGATE" else ("FARGATE", "FARGATE_SPOT")
+    present = [provider for provider in providers if provider in others]
+    if present:
+        raise Problem(
+            f"LAUNCH_TYPE={LAUNCH_TYPE}, but the cluster {CLUSTER_NAME} was made with {', '.join(present)}, which can't be "
+            "changed: set it back, or run delete_cluster.py first"
+        )
 
 
 def delete() -> None:

@@ -24,7 +24,8 @@ def tell_before() -> None:
     hosts = f"{MIN_INSTANCES} to {MAX_INSTANCES} {INSTANCE_TYPE}" + (
         " (spot, for less)" if CAPACITY_TYPE == "spot" else ""
     )
-    say("costs", f"{hosts}, each {price} and {ROOT_VOLUME_GIB} GiB of disk", "while they run; idle: what EFS stores")
+    idle = f"{MIN_INSTANCES} hosts, and what EFS stores" if MIN_INSTANCES else "what EFS stores"
+    say("costs", f"{hosts}, each {price} and {ROOT_VOLUME_GIB} GiB of disk", f"while they run; idle: {idle}")
     return None
 
 

@@ -56,12 +56,13 @@ def why_stopped(task: dict[str, Any]) -> str:
         parts = []
         if "exitCode" in container:
             parts.append(f"exit code {container['exitCode']}")
-        if container.get("reason"):
+        if container.get("reason") and container["reason"] not in task.get("stoppedReason", ""):
             parts.append(container["reason"])
         if parts:
             told.append(f"container {container['name']}: {', '.join(parts)}")
     if not task.get("containers") or (not task.get("containerInstanceArn") and LAUNCH_TYPE == "EC2"):
-        told.append(f"it was never placed; now {why_waiting()}" if LAUNCH_TYPE == "EC2" else "it was never placed")
+        asked_for = LAUNCH_TYPE != "EC2" or task.get("stopCode") == "UserInitiated"
+        told.append("it was never placed" if asked_for else f"it was never placed; now {why_waiting()}")
     text = "; ".join(told)
     hint = next((hint for words, hint in HINTS.items() if words in text), "")
     return f"{text}. {hint}".rstrip(". ") + "."
@@ -74,6 +75,7 @@ HINTS = {
     "unsatisfied condition: cuda": "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID",
     "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
     "log group": "create_cluster.py makes the log group",
+    "is not authorized to perform": "Give the role that is named there this right",
     "OutOfMemory": "Raise TASK_MEMORY",
     "Capacity is unavailable": "Try again, or use other zones or CAPACITY_TYPE=on-demand",
 }

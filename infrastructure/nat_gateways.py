@@ -49,6 +49,31 @@ def wait_ready(network: Network) -> None:
         tables = client("ec2").describe_route_tables(Filters=tag_filters(f"private-{number}"))["RouteTables"]
         for table in tables:
             add_default_route(table["RouteTableId"], NatGatewayId=gateway["NatGatewayId"])
+    delete_surplus(wanted)
+
+
+def delete_surplus(wanted: int) -> None:
+    """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
+    surplus = [gateway for gateway in gateways() if int(name_of(gateway).rsplit("-", 1)[-1]) > wanted]
+    if not surplus:
+        return
+    ids = [gateway["NatGatewayId"] for gateway in surplus]
+    for gateway_id in ids:
+        accepted(lambda: client("ec2").delete_nat_gateway(NatGatewayId=gateway_id), "NatGatewayNotFound")
+        say("deleted", f"NAT gateway {gateway_id}", "asked for")
+    going = ("pending", "available", "deleting")
+    wait(
+        "NAT gateways to be gone",
+        lambda: not [each for each in gateways(going) if each["NatGatewayId"] in ids],
+        lambda: f"{', '.join(ids)} still there",
+    )
+    for each in surplus:
+        for address in each["NatGatewayAddresses"]:
+            accepted(
+                lambda: client("ec2").release_address(AllocationId=address["AllocationId"]),
+                "InvalidAllocationID.NotFound",
+            )
+            say("deleted", f"Elastic IP {address['AllocationId']}")
 
 
 def gateway_subnets(network: Network) -> list[str]:

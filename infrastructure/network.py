@@ -10,7 +10,15 @@ from typing import Any
 import console
 from aws import Problem, accepted, client, insist, name, only, ours, pause, tag_filters, tag_specification, wait
 from console import say
-from constants import PRIVATE_SUBNET_CIDRS, PUBLIC_SUBNET_CIDRS, PUBLIC_SUBNET_IDS, VPC_CIDR, VPC_ID, WORK_SUBNET_IDS
+from constants import (
+    AVAILABILITY_ZONES,
+    PRIVATE_SUBNET_CIDRS,
+    PUBLIC_SUBNET_CIDRS,
+    PUBLIC_SUBNET_IDS,
+    VPC_CIDR,
+    VPC_ID,
+    WORK_SUBNET_IDS,
+)
 
 #: AWS's refusals while a network interface, or something else, is still in what is to be deleted
 IN_USE = ("DependencyViolation", "InvalidGroup.InUse")
@@ -100,6 +108,13 @@ def refuse_changes() -> None:
                 raise Problem(
                     f"{setting}: subnet {number} is to have {block}, but {found['SubnetId']} has {found['CidrBlock']}, "
                     "which can't be changed: set it back, or run delete_cluster.py first"
+                )
+            zone = AVAILABILITY_ZONES[number - 1 : number]
+            if found and zone and [found["AvailabilityZone"]] != zone:
+                raise Problem(
+                    f"AVAILABILITY_ZONES: subnet {number} is to be in {zone[0]}, but {found['SubnetId']} is in "
+                    f"{found['AvailabilityZone']}, which can't be changed: set it back, and add a zone with one more block "
+                    f"in {setting}; or run delete_cluster.py first"
                 )
 
 

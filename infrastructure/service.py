@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html
 from datetime import datetime, timezone
 from typing import Any
 
-from aws import Problem, client, insist, ours, tags, token, wait
+from aws import Problem, client, insist, ours, region, tags, token, wait
 from console import say
 from constants import (
     ALLOW_DOWNTIME,
@@ -24,8 +24,14 @@ from constants import (
     NETWORK_MODE,
     SERVICE_NAME,
 )
-from infrastructure import capacity, container_instances, diagnosis, load_balancer, target_group, tasks
-from infrastructure.checks import gpu_count
+from infrastructure import capacity, container_instances, diagnosis, file_system, load_balancer, target_group, tasks
+from infrastructure.checks import enough_gpus, gpu_count
+
+
+def refuse_more_gpus_than_hosts() -> None:
+    """Before anything is made: a service that can never become stable."""
+    if GPU_COUNT:
+        enough_gpus(container_instances.described_type())
 
 
 def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
@@ -216,6 +222,7 @@ def lived(task: dict[str, Any]) -> float:
 def described() -> dict[str, Any]:
     """What describe_service.py prints, and create_service.py and update_service.py at their end."""
     service = required()
+    file_system_id = file_system.find_id()
     kept = (
         "status",
         "taskDefinition",
@@ -228,6 +235,7 @@ def described() -> dict[str, Any]:
     return {
         "serviceName": SERVICE_NAME,
         "url": load_balancer.url() or None,
+        "fileSystemDnsName": f"{file_system_id}.efs.{region()}.amazonaws.com" if file_system_id else None,
         "status": service["status"],
         "taskDefinition": service["taskDefinition"],
         "desiredCount": service["desiredCount"],

@@ -1,0 +1,105 @@
+"""SSH: only through a bastion, only where one is asked for; Session Manager without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Runbook
+
+BASTION = {"BASTION_KEY_NAME": "ops", "BASTION_ALLOWED_CIDR": "198.51.100.7/32", "KEY_NAME": "ops"}
+
+
+@pytest.fixture
+def keyed(clara: Runbook) -> Runbook:
+    """With a key pair in the account."""
+    clara.aws("ec2").create_key_pair(KeyName="ops")
+    return clara
+
+
+def ssh_from(runbook: Runbook, group_name: str) -> tuple[list[str], list[str]]:
+    """From which CIDR blocks and which groups a group lets SSH in."""
+    filters = [{"Name": "group-name", "Values": [group_name]}]
+    [group] = runbook.aws("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    rules = [rule for rule in group["IpPermissions"] if rule["FromPort"] <= 22 <= rule["ToPort"]]
+    blocks = [block["CidrIp"] for rule in rules for block in rule["IpRanges"]]
+    return blocks, [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]]
+
+
+def bastions(runbook: Runbook) -> list[Any]:
+    filters = [
+        {"Name": "tag:Name", "Values": ["clara-train-bastion"]},
+        {"Name": "instance-state-name", "Values": ["pending", "running"]},
+    ]
+    found = runbook.aws("ec2").describe_instances(Filters=filters)["Reservations"]
+    return [instance for reservation in found for instance in reservation["Instances"]]
+
+
+def test_no_bastion_is_made_unless_it_is_asked_for(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    assert bastions(clara) == []
+    assert ssh_from(clara, "clara-train-hosts") == ([], [])
+
+
+def test_one_small_host_in_a_public_subnet(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION)
+    [host] = bastions(keyed)
+    assert (host["InstanceType"], host["KeyName"], host["MetadataOptions"]["HttpTokens"]) == (
+        "t3.micro",
+        "ops",
+        "required",
+    )
+    assert host["PublicIpAddress"]
+
+
+def test_its_group_keeps_one_in_both_zones(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION)
+    request = {"AutoScalingGroupNames": ["clara-train-bastion"]}
+    [group] = keyed.aws("autoscaling").describe_auto_scaling_groups(**request)["AutoScalingGroups"]
+    assert (group["MinSize"], group["MaxSize"], len(group["AvailabilityZones"])) == (1, 1, 2)
+
+
+def test_ssh_comes_to_the_bastion_from_its_cidr_and_to_the_hosts_from_the_bastion(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION)
+    [host] = bastions(keyed)
+    [group] = host["SecurityGroups"]
+    assert ssh_from(keyed, "clara-train-bastion") == (["198.51.100.7/32"], [])
+    assert ssh_from(keyed, "clara-train-hosts") == ([], [group["GroupId"]])
+
+
+def test_the_bastion_goes_with_the_cluster(keyed: Runbook) -> None:
+    before = keyed.account()
+    keyed.has_run("create_cluster.py", "delete_cluster.py --yes", **BASTION)
+    keyed.settle()
+    assert keyed.account() == before
+
+
+def test_a_second_create_changes_nothing(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION)
+    calls = len(keyed.emulator.calls)
+    keyed.has_run("create_cluster.py", **BASTION)
+    assert keyed.changes(calls) == []
+
+
+@pytest.mark.parametrize("setting", ["BASTION_KEY_NAME", "BASTION_ALLOWED_CIDR"])
+def test_a_bastion_needs_both_settings(clara: Runbook, setting: str) -> None:
+    ran = clara.run("create_cluster.py", **{setting: BASTION[setting]})
+    assert ran.code == 2
+    assert "BASTION_KEY_NAME go together: a bastion needs both" in ran.err
+
+
+@pytest.mark.parametrize("setting", ["BASTION_KEY_NAME", "KEY_NAME"])
+def test_a_key_pair_that_does_not_exist_is_refused_before_anything_is_made(keyed: Runbook, setting: str) -> None:
+    before = keyed.account()
+    ran = keyed.run("create_cluster.py", **{**BASTION, setting: "nobody"})
+    assert ran.code == 1
+    assert f"{setting}=nobody: there is no such key pair in this region" in ran.err
+    assert keyed.account() == before
+
+
+def test_session_manager_reaches_the_hosts_in_any_case(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    [role] = [name for name in clara.account() if name.startswith("role clara-train-host")]
+    attached = clara.aws("iam").list_attached_role_policies(RoleName=role.split()[1])["AttachedPolicies"]
+    assert "AmazonSSMManagedInstanceCore" in {policy["PolicyName"] for policy in attached}

@@ -1,0 +1,159 @@
+"""The load balancer: who may reach it, how it speaks, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Runbook
+
+NO_HOSTS = {"CLUSTER_SIZE": ""}
+HTTP = {"LISTENER_PROTOCOL": "HTTP", "CERTIFICATE_ARN": "", "TARGET_PROTOCOL": "HTTP"}
+
+
+def balancer(runbook: Runbook) -> Any:
+    [found] = runbook.aws("elbv2").describe_load_balancers()["LoadBalancers"]
+    return found
+
+
+def listeners(runbook: Runbook) -> dict[int, Any]:
+    found = runbook.aws("elbv2").describe_listeners(LoadBalancerArn=balancer(runbook)["LoadBalancerArn"])
+    return {listener["Port"]: listener for listener in found["Listeners"]}
+
+
+def attributes(runbook: Runbook) -> dict[str, str]:
+    arn = balancer(runbook)["LoadBalancerArn"]
+    found = runbook.aws("elbv2").describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+    return {each["Key"]: each["Value"] for each in found}
+
+
+def open_to(runbook: Runbook) -> list[tuple[int, list[str]]]:
+    groups = runbook.aws("ec2").describe_security_groups(GroupIds=balancer(runbook)["SecurityGroups"])
+    rules = [rule for group in groups["SecurityGroups"] for rule in group["IpPermissions"]]
+    return sorted((rule["FromPort"], [block["CidrIp"] for block in rule["IpRanges"]]) for rule in rules)
+
+
+def test_it_faces_the_internet_from_both_public_subnets(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    found = balancer(clara)
+    zones = [zone["ZoneName"] for zone in found["AvailabilityZones"]]
+    assert (found["Scheme"], found["State"]["Code"]) == ("internet-facing", "active")
+    assert sorted(zones) == ["us-east-1a", "us-east-1b"]
+
+
+def test_only_the_allowed_cidr_reaches_it(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    assert open_to(clara) == [(80, ["203.0.113.0/24"]), (443, ["203.0.113.0/24"])]
+
+
+def test_another_allowed_cidr_takes_the_place_of_the_first(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    clara.has_run("create_cluster.py", ALLOWED_CIDR="198.51.100.0/24", **NO_HOSTS)
+    assert open_to(clara) == [(80, ["198.51.100.0/24"]), (443, ["198.51.100.0/24"])]
+
+
+def test_https_has_a_tls_1_3_policy_and_the_certificate(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    listener = listeners(clara)[443]
+    assert (listener["Protocol"], listener["SslPolicy"]) == ("HTTPS", "ELBSecurityPolicy-TLS13-1-2-2021-06")
+    assert [each["CertificateArn"] for each in listener["Certificates"]] == [clara.settings["CERTIFICATE_ARN"]]
+
+
+def test_port_80_only_redirects_to_https(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    [action] = listeners(clara)[80]["DefaultActions"]
+    redirect = action["RedirectConfig"]
+    assert (redirect["Protocol"], redirect["Port"], redirect["StatusCode"]) == ("HTTPS", "443", "HTTP_301")
+
+
+def test_what_no_service_answers_is_not_found(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    [action] = listeners(clara)[443]["DefaultActions"]
+    assert action["FixedResponseConfig"]["StatusCode"] == "404"
+
+
+def test_invalid_header_fields_are_dropped(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    assert attributes(clara)["routing.http.drop_invalid_header_fields.enabled"] == "true"
+
+
+def test_there_are_no_access_logs_unless_a_bucket_is_named(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    assert attributes(clara)["access_logs.s3.enabled"] == "false"
+
+
+def test_access_logs_go_to_the_bucket(clara: Runbook) -> None:
+    bucket = "clara-access-logs"
+    clara.aws("s3").create_bucket(Bucket=bucket)
+    clara.has_run("create_cluster.py", ACCESS_LOGS_BUCKET=bucket, **NO_HOSTS)
+    found = attributes(clara)
+    assert (found["access_logs.s3.enabled"], found["access_logs.s3.bucket"]) == ("true", bucket)
+
+
+def test_delete_stops_at_a_protected_load_balancer(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", LOAD_BALANCER_PROTECTION="on", **NO_HOSTS)
+    ran = clara.run("delete_cluster.py", "--yes", **NO_HOSTS)
+    assert ran.code == 1
+    assert "clara-train-alb is protected from deletion: LOAD_BALANCER_PROTECTION=off" in ran.err
+    assert balancer(clara)["State"]["Code"] == "active"
+
+
+def test_a_protection_that_is_taken_away_lets_the_load_balancer_go(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", LOAD_BALANCER_PROTECTION="on", **NO_HOSTS)
+    clara.has_run("create_cluster.py", "delete_cluster.py --yes", **NO_HOSTS)
+    assert clara.aws("elbv2").describe_load_balancers()["LoadBalancers"] == []
+
+
+def test_http_says_that_it_is_not_encrypted(clara: Runbook) -> None:
+    ran = clara.run("create_cluster.py", **HTTP, **NO_HOSTS)
+    assert ran.code == 0, ran.err
+    assert "warning LISTENER_PROTOCOL=HTTP:  what passes the load balancer is not encrypted" in ran.err
+    assert list(listeners(clara)) == [80]
+    assert open_to(clara) == [(80, ["203.0.113.0/24"])]
+
+
+def pending_certificate(runbook: Runbook) -> str:
+    request = {"DomainName": "other.example.com", "ValidationMethod": "DNS"}
+    return str(runbook.aws("acm").request_certificate(**request)["CertificateArn"])
+
+
+def test_a_certificate_that_is_not_issued_is_refused_before_anything_is_made(clara: Runbook) -> None:
+    arn = pending_certificate(clara)
+    before = clara.account()
+    ran = clara.run("create_cluster.py", CERTIFICATE_ARN=arn)
+    assert ran.code == 1
+    assert "CERTIFICATE_ARN is PENDING_VALIDATION, not ISSUED: finish its validation" in ran.err
+    assert clara.account() == before
+
+
+@pytest.mark.parametrize(
+    ("arn", "sentence", "code"),
+    [
+        ("", "CERTIFICATE_ARN: is not set, but LISTENER_PROTOCOL=HTTPS", 2),
+        ("arn:aws:acm:eu-west-1:123456789012:certificate/x", "is of eu-west-1, but the load balancer is to be in us", 1),
+        ("arn:aws:acm:us-east-1:123456789012:certificate/x", "there is no such certificate in this account and", 1),
+    ],
+)
+def test_a_certificate_that_can_not_be_used_is_refused(clara: Runbook, arn: str, sentence: str, code: int) -> None:
+    before = clara.account()
+    ran = clara.run("create_cluster.py", CERTIFICATE_ARN=arn)
+    assert (ran.code, sentence in ran.err) == (code, True), ran.err
+    assert clara.account() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"PUBLIC_SUBNET_CIDRS": "10.0.128.0/20", "PRIVATE_SUBNET_CIDRS": "10.0.0.0/19"}, "a load balancer needs two"),
+        ({"PRIVATE_SUBNET_CIDRS": "10.0.0.0/19,10.0.16.0/20"}, "10.0.16.0/20 and 10.0.0.0/19 overlap"),
+        ({"PUBLIC_SUBNET_CIDRS": "10.0.0.0/20,10.0.144.0/20"}, "10.0.0.0/19 and 10.0.0.0/20 overlap"),
+        ({"ALLOWED_CIDR": ""}, "ALLOWED_CIDR: is not set"),
+        ({"HEALTH_CHECK_TIMEOUT": "30"}, "HEALTH_CHECK_TIMEOUT: 30 is not less than HEALTH_CHECK_INTERVAL=30"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_a_wrong_setting(
+    clara: Runbook, settings: dict[str, str], sentence: str
+) -> None:
+    ran = clara.run("create_cluster.py", **settings)
+    assert (ran.code, sentence in ran.err) == (2, True), ran.err

@@ -1,0 +1,91 @@
+"""How the service scales: in steps, after a target, or not at all; each can take the place of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Runbook
+
+SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
+
+
+def policies(runbook: Runbook) -> dict[str, Any]:
+    scaling = runbook.aws("application-autoscaling")
+    found = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
+    return {policy["PolicyName"]: policy for policy in found}
+
+
+def limits(runbook: Runbook) -> list[tuple[int, int]]:
+    scaling = runbook.aws("application-autoscaling")
+    found = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    return [(target["MinCapacity"], target["MaxCapacity"]) for target in found]
+
+
+def alarms(runbook: Runbook) -> dict[str, Any]:
+    return {alarm["AlarmName"]: alarm for alarm in runbook.aws("cloudwatch").describe_alarms()["MetricAlarms"]}
+
+
+def test_steps_are_one_task_more_and_one_task_less(clara: Runbook) -> None:
+    found = policies(clara.has_run(*SERVED))
+    steps = {name: policy["StepScalingPolicyConfiguration"] for name, policy in found.items()}
+    out, back = steps["clara-train-scale-out"], steps["clara-train-scale-in"]
+    assert limits(clara) == [(1, 2)]
+    assert out["StepAdjustments"] == [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
+    assert back["StepAdjustments"] == [{"MetricIntervalUpperBound": 0.0, "ScalingAdjustment": -1}]
+    assert (out["Cooldown"], back["Cooldown"]) == (1800, 1800)
+
+
+def test_the_alarms_of_the_steps_watch_the_cpu_of_the_service(clara: Runbook) -> None:
+    found = alarms(clara.has_run(*SERVED))
+    out, back = found["clara-train-scale-out"], found["clara-train-scale-in"]
+    assert (out["Threshold"], out["EvaluationPeriods"], out["ComparisonOperator"]) == (90.0, 3, "GreaterThanThreshold")
+    assert (back["Threshold"], back["EvaluationPeriods"], back["ComparisonOperator"]) == (70.0, 10, "LessThanThreshold")
+    assert out["AlarmActions"] == [policies(clara)["clara-train-scale-out"]["PolicyARN"]]
+    assert {each["Name"]: each["Value"] for each in out["Dimensions"]} == {
+        "ClusterName": "clara-train",
+        "ServiceName": "clara",
+    }
+
+
+def test_target_tracking_keeps_the_percent(clara: Runbook) -> None:
+    clara.has_run(*SERVED, SCALING="target-tracking", SCALE_OUT_CPU="60")
+    [policy] = policies(clara).values()
+    tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+    assert (policy["PolicyType"], tracking["TargetValue"]) == ("TargetTrackingScaling", 60.0)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "left"),
+    [
+        ("step", {"clara-train-scale-out", "clara-train-scale-in"}),
+        ("target-tracking", {"clara-train-cpu-target"}),
+        ("none", set()),
+    ],
+)
+@pytest.mark.parametrize("before", ["step", "target-tracking", "none"])
+def test_one_way_to_scale_takes_the_place_of_another(clara: Runbook, before: str, scaling: str, left: set[str]) -> None:
+    clara.has_run(*SERVED, SCALING=before).has_run("create_service.py", SCALING=scaling)
+    ours = {name for name in alarms(clara) if name.startswith("clara-train-scale")}
+    assert policies(clara).keys() == left
+    assert ours == (left if scaling == "step" else set())
+    assert limits(clara) == ([] if scaling == "none" else [(1, 2)])
+
+
+def test_other_limits_are_brought_into_line(clara: Runbook) -> None:
+    clara.has_run(*SERVED).has_run("create_service.py", MIN_TASKS="0", MAX_TASKS="1")
+    assert limits(clara) == [(0, 1)]
+
+
+def test_an_alarm_that_someone_removed_is_made_again(clara: Runbook) -> None:
+    clara.has_run(*SERVED)
+    clara.aws("cloudwatch").delete_alarms(AlarmNames=["clara-train-scale-in"])
+    clara.has_run("create_service.py")
+    assert alarms(clara).keys() == {"clara-train-scale-out", "clara-train-scale-in"}
+
+
+def test_a_count_outside_the_limits_is_a_wrong_setting(clara: Runbook) -> None:
+    ran = clara.run("create_service.py", DESIRED_COUNT="3")
+    assert ran.code == 2
+    assert "DESIRED_COUNT: 3 is outside MIN_TASKS=1 to MAX_TASKS=2" in ran.err
