@@ -1,6 +1,6 @@
 """Describe the cluster: status, hosts, GPUs in all and free, tasks, services, and what an hour costs at the moment.
 
-    python describe_clusters.py
+python describe_clusters.py
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Describe the service: deployments, counts, target health with reasons, last events, URL, and the EFS DNS name.
 
-    python describe_service.py
-    url=$(python describe_service.py | jq -r .url)
+python describe_service.py
+url=$(python describe_service.py | jq -r .url)
 """
 
 import sys

@@ -1,6 +1,6 @@
 """List the revisions of the family, newest first.
 
-    python list_task_definition.py           next: python run_task.py
+python list_task_definition.py           next: python run_task.py
 """
 
 import sys

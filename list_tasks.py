@@ -1,6 +1,6 @@
 """List this cluster's tasks: status, health, since when, and where.
 
-    python list_tasks.py           next: python describe_task.py --task ID
+python list_tasks.py           next: python describe_task.py --task ID
 """
 
 import sys

@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.ecr.models import ecr_backends
+from moto.ssm.models import ssm_backends
 
 from emulator import rules
 from emulator.rules import HANDLERS, AwsError, Call, Params, held, on
@@ -46,6 +47,21 @@ def _as_json(parameter: Params) -> None:
     """moto holds the JSON parameters of the ECS AMIs as Python writes them."""
     if parameter["Name"].startswith("/aws/service/ecs/") and parameter["Value"].startswith("{'"):
         parameter["Value"] = json.dumps(ast.literal_eval(parameter["Value"]))
+
+
+@on("ssm", "DescribeParameters")
+def describe_parameters(call: Call) -> Params:
+    """The account's own parameters: AWS's thousands of public ones are found by their path, and not listed here."""
+    if call.params.get("Filters") or call.params.get("ParameterFilters"):
+        return call.proceed()
+    backend: Any = ssm_backends[ACCOUNT][call.region]
+    own = [backend.get_parameter(name) for name in list(backend._parameters) if not name.startswith("/aws/")]
+    return {
+        "Parameters": [
+            {"Name": each.name, "Type": each.parameter_type, "Version": each.version, "Tier": each.tier or "Standard"}
+            for each in own
+        ]
+    }
 
 
 @on("ssm", "GetParameter", rules="ssm-001")

@@ -52,6 +52,8 @@ def create(network: Network, groups: SecurityGroups) -> None:
 
 
 def create_launch_template(groups: SecurityGroups) -> None:
+    if find_launch_template():
+        return say("found", f"launch template {BASTION}")
     ec2 = client("ec2")
     image_id = client("ssm").get_parameter(Name=AMI_PARAMETER)["Parameter"]["Value"]
     data: dict[str, Any] = {
@@ -70,7 +72,7 @@ def create_launch_template(groups: SecurityGroups) -> None:
         ),
         "InvalidLaunchTemplateName.AlreadyExistsException",
     )
-    say("created" if made else "found", f"launch template {BASTION}")
+    return say("created" if made else "found", f"launch template {BASTION}")
 
 
 def find() -> dict[str, Any] | None:

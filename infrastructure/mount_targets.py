@@ -32,6 +32,10 @@ def create(file_system_id: str, network: Network, groups: SecurityGroups) -> lis
     for subnet_id, zone in network.zones.items():
         if zone in zones:
             say("found", f"mount target in {zone}")
+            if (
+                present.get(subnet_id, {}).get("LifeCycleState") == "creating"
+            ):  # of a run that died: its name is new too
+                made.append(subnet_id)
             if not FILE_SYSTEM_ID and subnet_id in present:
                 allow_nfs(present[subnet_id], groups)
             continue

@@ -25,10 +25,12 @@ def create(network: Network) -> None:
             say("found", f"NAT gateway {gateway['NatGatewayId']}", gateway["State"])
             continue
         address_id = create_address(number)
+        # with the token of one that is dead AWS would answer that one, for as long as it lists it
+        dead = sorted(each["NatGatewayId"] for each in gateways(()) if each["State"] in ("failed", "deleted"))
         made = client("ec2").create_nat_gateway(
             SubnetId=subnet_id,
             AllocationId=address_id,
-            ClientToken=token(subnet_id, address_id),
+            ClientToken=token(subnet_id, address_id, *dead),
             TagSpecifications=tag_specification("natgateway", f"nat-{number}"),
         )
         say("created", f"NAT gateway {made['NatGateway']['NatGatewayId']}", f"in {subnet_id}")

@@ -51,6 +51,8 @@ def create() -> None:
     for policy in sorted(found.keys() - {each["PolicyName"] for each in wanted}):
         accepted(lambda: scaling.delete_scaling_policy(PolicyName=policy, **TARGET), "ObjectNotFoundException")
         say("deleted", f"scaling policy {policy}")
+    if SCALING != "step":
+        delete_alarms()
     for each in wanted:
         put_policy(each, found.get(each["PolicyName"]))
 
@@ -154,6 +156,11 @@ def delete() -> None:
             "ConcurrentUpdateException",
         )
         say("deleted", f"scaling of {SERVICE_NAME}")
+    delete_alarms()
+
+
+def delete_alarms() -> None:
+    """Those of the steps; AWS takes away those of target tracking."""
     alarms = our_alarms()
     if alarms:
         client("cloudwatch").delete_alarms(AlarmNames=alarms)

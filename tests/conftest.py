@@ -249,9 +249,9 @@ def clara(runbook: Runbook) -> Runbook:
     return runbook
 
 
-def issued(runbook: Runbook) -> str:
+def issued(runbook: Runbook, domain: str = "clara.example.com") -> str:
     """The ARN of a certificate whose owner has answered ACM's question for its domain."""
-    request = {"DomainName": "clara.example.com", "ValidationMethod": "DNS"}
+    request = {"DomainName": domain, "ValidationMethod": "DNS"}
     arn = str(runbook.aws("acm").request_certificate(**request)["CertificateArn"])
     dns.issue(runbook.emulator.world, "us-east-1", arn)
     return arn

@@ -46,6 +46,7 @@ def existing(clara: Runbook) -> Runbook:
     clara.settle(60)
     route_table(clara, vpc_id, public, GatewayId=gateway_id)
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    clara.settle(60)
     nat = ec2.create_nat_gateway(SubnetId=public[0], AllocationId=address)["NatGateway"]["NatGatewayId"]
     clara.settle()
     route_table(clara, vpc_id, private, NatGatewayId=nat)

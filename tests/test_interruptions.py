@@ -78,11 +78,11 @@ def end_of(runbook: Runbook, command: str) -> Callable[[], Any]:
 def die_everywhere(runbook: Runbook, command: str, afterwards: Callable[[], Any]) -> dict[str, Any]:
     """Let the command die before its first call and after each changing one: what `afterwards` answered each time."""
     answers: dict[str, Any] = {}
-    dying = False
+    pipe_of_child = -1
 
-    def dead() -> Any:
-        nonlocal dying
-        dying = True
+    def die(pipe: int) -> None:
+        nonlocal pipe_of_child
+        pipe_of_child = pipe
         runbook.watch = lambda when: None
         raise Killed
 
@@ -96,15 +96,12 @@ def die_everywhere(runbook: Runbook, command: str, afterwards: Callable[[], Any]
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            nonlocal pipe_of_child
-            pipe_of_child = writer
-            dead()
+            die(writer)
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
             answers[point] = json.loads(pipe.read())
         os.waitpid(child, 0)
 
-    pipe_of_child = -1
     gc.freeze()  # a fork then need not copy what no one changes
     start = len(runbook.emulator.calls)
     runbook.watch = watch

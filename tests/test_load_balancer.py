@@ -131,7 +131,11 @@ def test_a_certificate_that_is_not_issued_is_refused_before_anything_is_made(cla
     ("arn", "sentence", "code"),
     [
         ("", "CERTIFICATE_ARN: is not set, but LISTENER_PROTOCOL=HTTPS", 2),
-        ("arn:aws:acm:eu-west-1:123456789012:certificate/x", "is of eu-west-1, but the load balancer is to be in us", 1),
+        (
+            "arn:aws:acm:eu-west-1:123456789012:certificate/x",
+            "is of eu-west-1, but the load balancer is to be in us",
+            1,
+        ),
         ("arn:aws:acm:us-east-1:123456789012:certificate/x", "there is no such certificate in this account and", 1),
     ],
 )

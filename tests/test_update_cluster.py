@@ -1,0 +1,67 @@
+"""update_cluster.py brings the hosts to the settings and the newest AMI, one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.conftest import Runbook
+
+PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
+
+
+def hosts(runbook: Runbook) -> list[Any]:
+    filters = [{"Name": "instance-state-name", "Values": ["running"]}]
+    found = runbook.aws("ec2").describe_instances(Filters=filters)["Reservations"]
+    return [host for reservation in found for host in reservation["Instances"]]
+
+
+def test_hosts_are_replaced_one_at_a_time_when_a_setting_changed(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    before = {host["InstanceId"] for host in hosts(clara)}
+    ran = clara.run("update_cluster.py", ROOT_VOLUME_GIB="200")
+    found = clara.aws("autoscaling").describe_instance_refreshes(AutoScalingGroupName="clara-train-hosts")
+    [refresh] = found["InstanceRefreshes"]
+    assert (ran.code, ran.result["status"]) == (0, "Successful")
+    assert refresh["Preferences"]["MinHealthyPercentage"] == 50
+    assert before & {host["InstanceId"] for host in hosts(clara)} == set()
+    assert len(hosts(clara)) == 2
+
+
+def test_the_newest_ami_is_taken(clara: Runbook) -> None:
+    newest = clara.aws("ssm").get_parameter(Name=PARAMETER)["Parameter"]["Value"]
+    filters = [{"Name": "name", "Values": ["al2023-ami-ecs-gpu-hvm-*"]}]
+    published = clara.aws("ec2").describe_images(Filters=filters)["Images"]
+    other = next(image["ImageId"] for image in published if image["ImageId"] != newest)
+    clara.has_run("create_cluster.py", AMI_ID=other)
+    ran = clara.run("update_cluster.py")
+    assert ran.code == 0, ran.err
+    assert {host["ImageId"] for host in hosts(clara)} == {newest}
+
+
+def test_hosts_that_are_right_already_stay(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    before = {host["InstanceId"] for host in hosts(clara)}
+    clara.has_run("update_cluster.py")
+    assert {host["InstanceId"] for host in hosts(clara)} == before
+
+
+def test_the_service_runs_on_afterwards(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", "register_task_definition.py", "create_service.py")
+    clara.has_run("update_cluster.py", ROOT_VOLUME_GIB="200")
+    clara.settle()
+    [service] = clara.aws("ecs").describe_services(cluster="clara-train", services=["clara"])["services"]
+    assert service["runningCount"] == 1
+
+
+def test_without_hosts_there_is_nothing_to_replace(runbook: Runbook) -> None:
+    ran = runbook.has_run("create_cluster.py").run("update_cluster.py")
+    assert (ran.code, ran.result["status"]) == (0, None)
+
+
+def test_a_dry_run_replaces_nothing(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    before = {host["InstanceId"] for host in hosts(clara)}
+    calls = len(clara.emulator.calls)
+    ran = clara.run("update_cluster.py", "--dry-run", ROOT_VOLUME_GIB="200")
+    assert (ran.code, clara.changes(calls)) == (0, []), ran.err
+    assert {host["InstanceId"] for host in hosts(clara)} == before
