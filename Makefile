@@ -1,5 +1,5 @@
 # make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/
-# make test       lint, types and tests
+# make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too, as CI does
 EXAMPLE ?= gpu-cluster
 PYTHON ?= python3
 
@@ -9,7 +9,7 @@ rehearse: .venv
 	.venv/bin/python rehearse.py $(EXAMPLE)
 
 test: lint
-	.venv/bin/python -m pytest -q -n 2
+	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -n 2
 
 lint: .venv
 	.venv/bin/ruff check .

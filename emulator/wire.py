@@ -76,6 +76,8 @@ class Emulator:
         request = Request.from_primitives(method, url, headers, body)
         scope = _credential_scope(request.headers.get("Authorization", ""))
         service = SERVICES.get(scope[1], scope[1])
+        if scope[0] not in _regions():
+            raise ConnectionCut(f"there is no region {scope[0]}, and so no such host")
         moto = functools.partial(_moto, scope[0])
         with self._lock:
             try:
@@ -273,6 +275,13 @@ def _moto(region: str, service: str) -> Any:
     options: dict[str, Any] = {"retries": retries, "ignore_configured_endpoint_urls": True}
     make: Any = _moto_session().client
     return make(service, region_name=region, config=Config(**options))
+
+
+@functools.cache
+def _regions() -> frozenset[str]:
+    """Every region that botocore knows: in any other one a client finds no host to talk to."""
+    partitions = ("aws", "aws-cn", "aws-us-gov")
+    return frozenset(r for p in partitions for r in _moto_session().get_available_regions("ec2", partition_name=p))
 
 
 @functools.cache
