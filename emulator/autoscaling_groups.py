@@ -620,8 +620,8 @@ def close(world: World, activity: Item, status: str, message: str = "") -> None:
 
 
 def failure_text(group: Group, error: AwsError, spot: bool) -> str:
-    """The reason as the activity gives it: a mixed group tells the error code too."""
-    if not group.mixed:
+    """The reason as the activity gives it, with the error code where it says what to do: quota or capacity."""
+    if not group.mixed and error.code not in ("VcpuLimitExceeded", "InsufficientInstanceCapacity"):
         return f"{error.message} Launching EC2 instance failed."
     kind = "Spot" if spot else "On-Demand"
     code, message = error.code, error.message

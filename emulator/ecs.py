@@ -141,13 +141,13 @@ def delete_cluster(call: Call) -> Params:
         raise AwsError("UpdateInProgressException", "The Cluster cannot be deleted while an update is in progress.")
     if any(service.status != "INACTIVE" for service in cluster.services.values()):
         raise AwsError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+    if cluster.active_tasks():
+        raise AwsError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
     if cluster.instances:
         raise AwsError(
             "ClusterContainsContainerInstancesException",
             "The Cluster cannot be deleted while Container Instances are active or draining.",
         )
-    if cluster.active_tasks():
-        raise AwsError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
     if any(one.cluster == cluster.name and one.status != "INACTIVE" for one in here(call).providers.values()):
         raise AwsError(
             "ClusterContainsCapacityProviderException",

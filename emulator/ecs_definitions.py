@@ -578,7 +578,14 @@ def _used(region: Region, definition: Item) -> bool:
 def purge_deleted(world: World, region_name: str) -> None:
     """Let go of deleted revisions that no task and no service uses any more."""
     region: Any = region_of(world, region_name)
+    again = False
     for revisions in region.definitions.values():
         for number, definition in list(revisions.items()):
-            if definition["status"] == "DELETE_IN_PROGRESS" and not _used(region, definition):
+            if definition["status"] != "DELETE_IN_PROGRESS":
+                continue
+            if not _used(region, definition):
                 del revisions[number]
+            elif world.clock.scale:
+                again = True
+    if again:
+        later(world, 60, purge_deleted, world, region_name)

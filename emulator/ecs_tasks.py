@@ -403,7 +403,8 @@ def _check_instances(call: Call, cluster: Cluster, targets: list[str | None]) ->
         provider = here(call).providers.get(target) if target else None
         if provider is not None and provider.scales:
             continue
-        if not candidates(call.world, call.region, cluster, target):
+        found = candidates(call.world, call.region, cluster, target)
+        if all(instance.status == "DRAINING" for instance in found):
             where = "capacity provider" if target else "cluster"
             raise invalid(f"No Container Instances were found in your {where}.")
 

@@ -261,7 +261,7 @@ def update_file_system(call: Call) -> Params:
     if mode == shown["ThroughputMode"] and mibps == before:
         raise _bad("The file system already has these settings.")
     if mode != shown["ThroughputMode"] or (mibps or 0) < (before or 0):
-        if found.changed is not None and world.now() < found.changed + world.clock.delay(BETWEEN_CHANGES):
+        if found.changed is not None and world.now() < found.changed + BETWEEN_CHANGES:
             raise AwsError(
                 "TooManyRequests",
                 "You can decrease the provisioned throughput or change the throughput mode of a file system only "
