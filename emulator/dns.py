@@ -240,8 +240,11 @@ def list_certificates(call: Call) -> Params:
 
 @on("acm", "DeleteCertificate", rules="acm-004")
 def delete_certificate(call: Call) -> Params:
+    from emulator.elbv2_listeners import certificate_users
+
     found, world = _certificate(call), call.world
-    if world.now() < found.last_used + world.clock.delay(RELEASING):
+    used = certificate_users(world, call.region, call.params["CertificateArn"])
+    if used or world.now() < found.last_used + world.clock.delay(RELEASING):
         message = f"Certificate {call.params['CertificateArn']} in account {call.account} is in use."
         raise AwsError("ResourceInUseException", message)
     del _certificates(world, call.region)[call.params["CertificateArn"]]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any
 
 from emulator import rules
 from emulator.ecs_placement import size
@@ -20,10 +19,8 @@ from emulator.ecs_state import (
     definition_name,
     here,
     invalid,
-    later,
     now,
     page,
-    region_of,
     short,
     stamp,
 )
@@ -70,6 +67,7 @@ KEPT = (
     "enableFaultInjection",
     "trustedExecutionConfiguration",
 )
+DELETED_AFTER = 60
 STILL_ACCEPTED = 600  # seconds for which a deregistered revision still starts tasks
 
 
@@ -558,7 +556,6 @@ def delete_task_definitions(call: Call) -> Params:
             if definition["status"] == "INACTIVE":
                 definition["status"] = "DELETE_IN_PROGRESS"
                 definition["deleteRequestedAt"] = stamp(call.world)
-                later(call.world, 60, purge_deleted, call.world, call.region)
             deleted.append(definition)
             continue
         failed = name if name.startswith("arn:") else arn(call.region, "task-definition", name)
@@ -575,17 +572,20 @@ def _used(region: Region, definition: Item) -> bool:
     )
 
 
-def purge_deleted(world: World, region_name: str) -> None:
-    """Let go of deleted revisions that no task and no service uses any more."""
-    region: Any = region_of(world, region_name)
-    again = False
-    for revisions in region.definitions.values():
-        for number, definition in list(revisions.items()):
-            if definition["status"] != "DELETE_IN_PROGRESS":
-                continue
-            if not _used(region, definition):
-                del revisions[number]
-            elif world.clock.scale:
-                again = True
-    if again:
-        later(world, 60, purge_deleted, world, region_name)
+def purge_deleted(world: World) -> None:
+    """At each request: let go of revisions deleted a minute ago that no task and no service uses any more."""
+    due = now(world) - world.clock.delay(DELETED_AFTER)
+    for region in world.state["ecs"].values():
+        for revisions in region.definitions.values():
+            for number, definition in list(revisions.items()):
+                if definition["status"] != "DELETE_IN_PROGRESS" or definition["deleteRequestedAt"].timestamp() > due:
+                    continue
+                if not _used(region, definition):
+                    del revisions[number]
+
+
+def start(world: World) -> None:
+    world.tickers.append(purge_deleted)
+
+
+rules.STARTERS.append(start)

@@ -37,7 +37,7 @@ from emulator.ecs_targets import forget_targets, illness, register
 from emulator.rules import AwsError
 from emulator.world import ACCOUNT, World
 
-SHORTEST_DRAIN = 10
+SHORTEST_DRAIN = 30
 QUICK_TRIES, QUICK, SLOW = 5, 10, 300  # a service that can not place: so often, then so many seconds apart
 LONGEST_THROTTLE = 900
 SETTLED = 10  # a deployment is complete only when its tasks have stayed up for a moment

@@ -316,6 +316,8 @@ def _check_source(world: World, region: str, execution: Execution, declared: Par
     config, provider = declared.get("configuration") or {}, declared["actionTypeId"]["provider"]
     if provider in ("CodeStarSourceConnection", "CodeConnections"):
         arn = config.get("ConnectionArn", "")
+        if connections.status(world, arn) == "PENDING":
+            return "ConfigurationError", f"Connection {arn} is not available"
         policies = iam.role_policies(world, execution.pipeline["roleArn"].rpartition("/")[2])
         if not builds.allowed(policies, (*USE_CONNECTION, "codeconnections:*")):
             words = f"Unable to use Connection: {arn}. The provided role does not have sufficient permissions."

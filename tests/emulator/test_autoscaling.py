@@ -161,11 +161,12 @@ def test_failed_launches_are_told_in_activities_only(account: Account) -> None:
     [failed] = account.activities()
     assert failed["StatusCode"] == "Failed" and failed["Progress"] == 100
     assert failed["StatusMessage"] == (
+        "Could not launch On-Demand Instances. VcpuLimitExceeded - "
         "You have requested more vCPU capacity than your current vCPU limit of 0 allows for the instance bucket that "
         "the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request "
         "an adjustment to this limit. Launching EC2 instance failed."
     )
-    assert failed["Description"].startswith("Launching a new EC2 instance.  Status Reason: You have requested")
+    assert failed["Description"].startswith("Launching a new EC2 instance.  Status Reason: Could not launch")
     account.sleep(300)
     assert 2 <= len(account.activities()) <= 8, "tried again, ever more seldom"
     account.world.settings.vcpu_quotas["L-DB2E81BA"] = 64.0
@@ -181,6 +182,7 @@ def test_a_zone_without_capacity_is_left_for_another(account: Account) -> None:
     assert {one["AvailabilityZone"] for one in account.group()["Instances"]} == {"us-east-1b"}
     failed = [one for one in account.activities() if one["StatusCode"] == "Failed"]
     assert failed[0]["StatusMessage"].startswith(
+        "Could not launch On-Demand Instances. InsufficientInstanceCapacity - "
         "We currently do not have sufficient g4dn.xlarge capacity in the Availability Zone you requested (us-east-1a)."
     )
     assert failed[0]["StatusMessage"].endswith("Launching EC2 instance failed.")

@@ -95,10 +95,12 @@ def test_a_cluster_with_something_in_it_is_not_deleted(account: Account) -> None
     account.register()
     task = account.run()
     delete = account.ecs.delete_cluster
+    assert refused(delete, cluster="main")[0] == "ClusterContainsTasksException"
+    account.ecs.stop_task(cluster="main", task=task)
+    account.wait(task, "STOPPED")
     assert refused(delete, cluster="main")[0] == "ClusterContainsContainerInstancesException"
     instance = account.host()["containerInstanceArn"]
     account.ecs.deregister_container_instance(cluster="main", containerInstance=instance, force=True)
-    account.wait(task, "STOPPED")
     account.register_fargate()
     task = account.run_fargate()
     assert refused(delete, cluster="main")[0] == "ClusterContainsTasksException"

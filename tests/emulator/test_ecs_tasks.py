@@ -248,6 +248,30 @@ def test_a_gpu_is_shared_by_its_memory(gpu_host: Account) -> None:
     )
 
 
+def test_instances_that_drain_do_not_count(host: Account) -> None:
+    host.register()
+    instance = host.host()["containerInstanceArn"]
+    host.ecs.update_container_instances_state(cluster="main", containerInstances=[instance], status="DRAINING")
+    assert refused(run, host, launchType="EC2") == (
+        "InvalidParameterException",
+        "No Container Instances were found in your cluster.",
+    )
+
+
+def test_a_deleted_definition_goes_with_the_last_task_that_uses_it(host: Account) -> None:
+    """ecs-040"""
+    host.register()
+    task = host.run()
+    host.ecs.deregister_task_definition(taskDefinition="work:1")
+    host.ecs.delete_task_definitions(taskDefinitions=["work:1"])
+    host.sleep(300)
+    told = host.ecs.describe_task_definition(taskDefinition="work:1")["taskDefinition"]
+    assert told["status"] == "DELETE_IN_PROGRESS"
+    host.ecs.stop_task(cluster="main", task=task)
+    host.wait(task, "STOPPED")
+    assert refused(host.ecs.describe_task_definition, taskDefinition="work:1")[0] == "ClientException"
+
+
 def test_gpus_and_sharing_need_the_right_host(host: Account) -> None:
     host.register_gpu()
     assert run(host, "gpu")["failures"][0]["reason"] == "RESOURCE:GPU"

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from emulator.efs import mount_problem
 from emulator.wire import Emulator
+from emulator.world import Clock
 
 Client = Callable[[str], Any]
 
@@ -123,6 +124,16 @@ def test_the_throughput_mode_changes_once_a_day(emulator: Emulator, client: Clie
     assert code(error) == ("TooManyRequests", 429)
     sleep(emulator, 24 * 3600)
     assert efs.update_file_system(FileSystemId=name, ThroughputMode="bursting")["ThroughputMode"] == "bursting"
+
+
+def test_the_daily_limit_holds_although_no_wait_takes_time(emulator: Emulator, client: Client) -> None:
+    efs, name = client("efs"), available_file_system(emulator, client)
+    assert state(client, name) == "available"
+    emulator.world.clock = Clock(0)
+    efs.update_file_system(FileSystemId=name, ThroughputMode="elastic")
+    with pytest.raises(ClientError) as error:
+        efs.update_file_system(FileSystemId=name, ThroughputMode="bursting")
+    assert code(error) == ("TooManyRequests", 429)
 
 
 def test_a_mount_target_takes_its_time_and_owns_an_interface(

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from emulator import elbv2
 from emulator.wire import Emulator
+from emulator.world import Clock
 
 Client = Callable[[str], Any]
 
@@ -379,6 +380,9 @@ def test_an_https_listener_needs_an_issued_certificate(
     assert made["Certificates"] == [{"CertificateArn": arn}]
     assert client("acm").describe_certificate(CertificateArn=arn)["Certificate"]["InUseBy"] == [balancer]
     assert refused(client("acm").delete_certificate, CertificateArn=arn) == "ResourceInUseException"
+    moving, emulator.world.clock = emulator.world.clock, Clock(0)
+    assert refused(client("acm").delete_certificate, CertificateArn=arn) == "ResourceInUseException"
+    emulator.world.clock = moving
     elb.delete_listener(ListenerArn=made["ListenerArn"])
     assert refused(client("acm").delete_certificate, CertificateArn=arn) == "ResourceInUseException"
     sleep(emulator, 61)

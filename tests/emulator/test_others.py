@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from emulator import connections, others
 from emulator.wire import Emulator
+from emulator.world import Clock
 
 Client = Callable[[str], Any]
 
@@ -171,6 +172,13 @@ def test_an_idempotency_token_lives_for_an_hour(emulator: Emulator, client: Clie
     assert request() != request()
     sleep(emulator, 3601)
     assert request(IdempotencyToken="t") != first
+
+
+def test_an_idempotency_token_counts_although_no_wait_takes_time(emulator: Emulator, client: Client) -> None:
+    emulator.world.clock = Clock(0)
+    request = client("acm").request_certificate
+    made = [request(DomainName="example.com", IdempotencyToken="t")["CertificateArn"] for _ in range(2)]
+    assert made[0] == made[1]
 
 
 def test_a_batch_of_record_changes_is_all_or_nothing(client: Client, zone: str) -> None:
@@ -519,7 +527,10 @@ def executions(client: Client) -> list[str]:
 
 
 def test_a_pipeline_runs_by_itself_and_fails_with_a_pending_connection(emulator: Emulator, client: Client) -> None:
+    """A PENDING connection is what is told, also when the role may not use it."""
     codepipeline, arn = client("codepipeline"), role(emulator, client, "codepipeline.amazonaws.com")
+    allowed = client("iam").get_role_policy(RoleName="builder", PolicyName="p")["PolicyDocument"]
+    client("iam").delete_role_policy(RoleName="builder", PolicyName="p")
     connection = client("codeconnections").create_connection(ProviderType="GitHub", ConnectionName="c")
     source = action("Source", "CodeStarSourceConnection", ConnectionArn=connection["ConnectionArn"])
     client("codebuild").create_project(**project(arn))
@@ -531,6 +542,8 @@ def test_a_pipeline_runs_by_itself_and_fails_with_a_pending_connection(emulator:
     state = codepipeline.get_pipeline_state(name="p")["stageStates"][0]["actionStates"][0]["latestExecution"]
     assert state["errorDetails"]["message"] == f"Connection {connection['ConnectionArn']} is not available"
     connections.finish_handshakes(emulator.world)
+    client("iam").put_role_policy(RoleName="builder", PolicyName="p", PolicyDocument=json.dumps(allowed))
+    sleep(emulator, 30)
     codepipeline.start_pipeline_execution(name="p")
     for _ in range(60):
         sleep(emulator, 5)
