@@ -1,5 +1,5 @@
 # make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/
-# make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too, as CI does
+# make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too
 EXAMPLE ?= gpu-cluster
 PYTHON ?= python3
 

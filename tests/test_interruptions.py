@@ -32,7 +32,7 @@ BEFORE_SERVICE = {
     "update_service.py": (*SERVED, "TASK_MEMORY=20000 register_task_definition.py"),
     "delete_service.py": SERVED,
 }
-if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each: CI runs them, `make test` alone does not
+if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
     BEFORE_SERVICE |= {"create_cluster.py": (), "delete_cluster.py --yes": SERVED}
 
 
