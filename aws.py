@@ -21,7 +21,18 @@ import console
 import constants
 import dry_run
 from console import say
-from constants import AWS_REGION, CLUSTER_NAME, CLUSTER_TAG, POLL_SECONDS, TAGS, WAIT_TIMEOUT_SECONDS
+from constants import (
+    AWS_REGION,
+    CLUSTER_NAME,
+    CLUSTER_TAG,
+    ENDPOINT,
+    ENDPOINT_TAGS,
+    POLL_SECONDS,
+    PREFIX,
+    SHARED_CLUSTER,
+    TAGS,
+    WAIT_TIMEOUT_SECONDS,
+)
 
 T = TypeVar("T")
 #: AWS throttles the reads of a busy account; 3 attempts, boto3's own, are too few for that
@@ -90,9 +101,20 @@ def name(suffix: str) -> str:
     return f"{CLUSTER_NAME}-{suffix}"
 
 
+def endpoint_name(suffix: str) -> str:
+    """The name of what belongs to the endpoint; without endpoints that of the cluster."""
+    return f"{PREFIX}-{suffix}"
+
+
 def tags(suffix: str = "", key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
     """The tags of one resource, as a list; ECS spells the two words `key` and `value`."""
     named = {**TAGS, "Name": name(suffix)} if suffix else TAGS
+    return [{key: tag, value: text} for tag, text in named.items()]
+
+
+def endpoint_tags(suffix: str = "", key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+    """The same for what belongs to the endpoint."""
+    named = {**ENDPOINT_TAGS, "Name": endpoint_name(suffix)} if suffix else ENDPOINT_TAGS
     return [{key: tag, value: text} for tag, text in named.items()]
 
 
@@ -230,16 +252,30 @@ def accepted(call: Callable[[], Any], *codes: str) -> bool:
 # ------------------------------------------------------------------------------------------------------------ the edge
 
 
-def main(page: Callable[..., dict[str, Any]], manual: str | None, changes: bool = False, **flags: str) -> int:
+def main(
+    page: Callable[..., dict[str, Any]],
+    manual: str | None,
+    changes: bool = False,
+    shared: bool = False,
+    **flags: str,
+) -> int:
     """Run one page as a command: flags, settings, banner, the page, its result; errors end here, as sentences.
 
-    `changes`: it has --dry-run. `flags`: more flags with their meaning, "VALUE|meaning" for one that takes a value.
+    `changes`: it has --dry-run. `shared`: it is about the cluster, which endpoints share. `flags`: more flags with their
+    meaning, "VALUE|meaning" for one that takes a value.
     """
     options = vars(_parser(manual or "", changes, flags).parse_args())
     console.dry_run = options.pop("dry_run", False)
+    if shared and ENDPOINT:
+        constants.problem(
+            "ENDPOINT", f"{ENDPOINT}, but {page.__name__}.py is about the cluster: run it without ENDPOINT"
+        )
+    if SHARED_CLUSTER and not shared and not ENDPOINT:
+        constants.problem("ENDPOINT", f"is not set: which endpoint? {constants.endpoint_files()}")
     constants.check()
     try:
-        say("account", account(), f"region {region()}  cluster {CLUSTER_NAME}")
+        endpoint = f"  endpoint {ENDPOINT}" if ENDPOINT else ""
+        say("account", account(), f"region {region()}  cluster {CLUSTER_NAME}{endpoint}")
         console.result(page(**options))
         return 0
     except Problem as problem:

@@ -1,7 +1,8 @@
-"""Every setting of this runbook, read from the environment and from a file .env beside this one.
+"""Every setting of this runbook, read from the environment and from a file .env in the working directory.
 
-The environment wins over .env. Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells
-them all at once and ends with exit code 2, before the first AWS call. Start from a file of examples/:
+The environment wins over .env. Where endpoints share a cluster, endpoints/$ENDPOINT.env stands between the two. Nothing
+here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit code
+2, before the first AWS call. Start from a file of examples/:
 
     cp examples/gpu-cluster.env .env
 """
@@ -21,7 +22,16 @@ from dotenv import dotenv_values
 T = TypeVar("T")
 PROBLEMS: list[str] = []
 KNOWN: dict[str, str] = {}  # setting -> its default as the README shows it
-FILE = {name: value or "" for name, value in dotenv_values(Path(os.environ.get("ENV_FILE", ".env"))).items()}
+
+
+def read(path: Path) -> dict[str, str]:
+    return {name: value or "" for name, value in dotenv_values(path).items()}
+
+
+SHARED_FILE = read(Path(os.environ.get("ENV_FILE", ".env")))
+ENDPOINT_PATH = Path("endpoints", f"{os.environ.get('ENDPOINT', SHARED_FILE.get('ENDPOINT', '')).strip()}.env")
+ENDPOINT_FILE = read(ENDPOINT_PATH)
+FILE = SHARED_FILE | ENDPOINT_FILE
 
 
 def problem(name: str, sentence: str) -> None:
@@ -119,6 +129,24 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
+#: a host name with at least one dot
+HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+
+
+def every(text: str) -> str:
+    """A schedule in words, as EventBridge Scheduler spells it: every 3 minutes -> rate(3 minutes).
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+    """
+    if not text:
+        return ""
+    match = re.fullmatch(r"every (?:(\d+) )?(minute|hour|day)s?", text)
+    if not match or match[1] == "0":
+        raise ValueError("is no schedule: write every 3 minutes, every hour, every 2 days")
+    number = int(match[1] or 1)
+    return f"rate({number} {match[2]}{'s' if number > 1 else ''})"
+
+
 def cidr(text: str) -> str:
     try:
         network = ipaddress.ip_network(text, strict=True)
@@ -186,6 +214,13 @@ AWS_REGION = setting("AWS_REGION", "", str)
 # More tags for everything that is made: team=ml,owner=ann
 EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs)
 
+# Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
+SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false")) == "true"
+# The endpoint that a script is about: endpoints/$ENDPOINT.env is read between .env and the environment.
+ENDPOINT = setting(
+    "ENDPOINT", "", pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True)
+)
+
 # Where containers run: EC2 (the only one with GPUs) or FARGATE.
 LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"))
 # on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
@@ -196,6 +231,10 @@ INSTANCE_TYPE = setting(
 )
 # GPUs for each task; 0 for none. Whole GPUs of one instance.
 GPU_COUNT = setting("GPU_COUNT", "1", whole(0, 16))
+# mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
+GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
+# GPU memory of each task, MiB, with GPU_SHARING=mps.
+GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
 # Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True))
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
@@ -259,6 +298,10 @@ LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP")
 CERTIFICATE_ARN = setting(
     "CERTIFICATE_ARN", "", pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/.+", "an ACM ARN", or_empty=True)
 )
+# Host names of the certificate that create_certificate.py asks for, in place of CERTIFICATE_ARN; *.example.com too.
+CERTIFICATE_DOMAINS = setting("CERTIFICATE_DOMAINS", "", words(pattern(rf"(\*\.)?{HOST}", "a list of host names")))
+# Route 53 zone of the host names; empty: the public one whose name they end with.
+HOSTED_ZONE_ID = setting("HOSTED_ZONE_ID", "", pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True))
 # What the load balancer speaks with the container: HTTP, or HTTPS with a certificate of the container's own.
 TARGET_PROTOCOL = setting("TARGET_PROTOCOL", "HTTP", one_of("HTTP", "HTTPS"))
 # S3 bucket for the load balancer's access logs; empty: none.
@@ -270,6 +313,8 @@ IDLE_TIMEOUT = setting("IDLE_TIMEOUT", "60", whole(1, 4000))
 
 # EFS volumes of the container: name:/path, :ro for read-only, several with commas. Empty: no file system.
 EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume))
+# one file system for all volumes, or one for each of EFS_VOLUMES: one or per-volume.
+EFS_FILE_SYSTEMS = setting("EFS_FILE_SYSTEMS", "one", one_of("one", "per-volume"))
 # An existing file system to use; empty: one is made.
 FILE_SYSTEM_ID = setting("FILE_SYSTEM_ID", "", pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True))
 # User id that owns the files on EFS, whatever user the container runs as.
@@ -280,13 +325,28 @@ EFS_GID = setting("EFS_GID", "0", whole(0, 4294967295))
 EFS_PERFORMANCE_MODE = setting("EFS_PERFORMANCE_MODE", "generalPurpose", one_of("generalPurpose", "maxIO"))
 # elastic (pay for what is moved) or bursting (grows with what is stored).
 EFS_THROUGHPUT_MODE = setting("EFS_THROUGHPUT_MODE", "elastic", one_of("elastic", "bursting"))
+# Daily backups by AWS Backup: enabled or disabled. They cost, and outlive the file system.
+EFS_BACKUP = setting("EFS_BACKUP", "disabled", one_of("enabled", "disabled"))
+# Days after which a file that no one reads moves to Infrequent Access, cheaper to keep; empty: never.
+EFS_INFREQUENT_ACCESS_DAYS = setting(
+    "EFS_INFREQUENT_ACCESS_DAYS", "", one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
+)
 # What delete_cluster.py does with the file system that create_cluster.py made: Retain or Delete.
 EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", "Delete"))
 
-# Family of the task definition; empty: CLUSTER_NAME.
-TASK_FAMILY = setting("TASK_FAMILY", "", pattern(r"[\w-]{1,255}", "a family name", or_empty=True)) or CLUSTER_NAME
+#: what is above belongs to the cluster, and so to all its endpoints; but for what a task asks of its GPU
+SHARED = KNOWN.keys() - {"GPU_COUNT", "GPU_SHARING", "GPU_MEMORY_MIB"}
+#: prefix of the names of what belongs to one endpoint; without endpoints the cluster's
+PREFIX = f"{CLUSTER_NAME}-{ENDPOINT}" if ENDPOINT else CLUSTER_NAME
+
+# Family of the task definition; empty: CLUSTER_NAME, with an endpoint CLUSTER_NAME-ENDPOINT.
+TASK_FAMILY = setting("TASK_FAMILY", "", pattern(r"[\w-]{1,255}", "a family name", or_empty=True)) or PREFIX
 # Container image, with its tag or digest.
 IMAGE = setting("IMAGE", "nvidia/cuda:12.8.1-base-ubuntu24.04", image)
+# In place of IMAGE: a tag of the repository of create_repository.py, or current, the one that the pipeline deployed last.
+IMAGE_TAG = setting("IMAGE_TAG", "", pattern(r"\w[\w.-]{0,127}", "an image tag", or_empty=True))
+# Images that the repository keeps; older ones expire.
+IMAGES_KEPT = setting("IMAGES_KEPT", "20", whole(1, 1000))
 # Entry point of the container, as in a shell; empty: the image's own.
 ENTRY_POINT = setting("ENTRY_POINT", "", shell_words)
 # Command of the container, as in a shell; empty: the image's own.
@@ -332,6 +392,14 @@ RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
 SERVICE_NAME = setting("SERVICE_NAME", "", pattern(r"[\w-]{1,255}", "a service name", or_empty=True)) or TASK_FAMILY
 # Tasks that the service keeps running.
 DESIRED_COUNT = setting("DESIRED_COUNT", "1", whole(0, 1000))
+# Host name that leads to the service, at the load balancer; empty: any.
+HOST_NAME = setting("HOST_NAME", "", pattern(HOST, "a host name such as a.example.com", or_empty=True))
+# Priority of its listener rule; empty: the next free one.
+RULE_PRIORITY = setting("RULE_PRIORITY", "", whole(1, 50000, or_empty=True))
+# Another endpoint, of whose requests this one takes TRAFFIC_WEIGHT percent; empty: none.
+TRAFFIC_FROM = setting("TRAFFIC_FROM", "", pattern(r"[a-z][a-z0-9]{0,11}", "the name of an endpoint", or_empty=True))
+# Percent of the requests for TRAFFIC_FROM's host name that come here instead.
+TRAFFIC_WEIGHT = setting("TRAFFIC_WEIGHT", "0", whole(0, 100))
 # Paths of the load balancer that lead to the service.
 LISTENER_PATH = setting("LISTENER_PATH", "/*", pattern(r"/[\w/*?$.~\"'@:+&-]{0,127}", "a path pattern such as /api/*"))
 # Path that tells whether a task is healthy.
@@ -368,12 +436,62 @@ MAX_TASKS = setting("MAX_TASKS", "1", whole(1, 1000))
 SCALE_OUT_CPU = setting("SCALE_OUT_CPU", "90", whole(1, 100))
 # CPU percent below which it scales in, for 10 minutes (step).
 SCALE_IN_CPU = setting("SCALE_IN_CPU", "70", whole(1, 100))
-# Seconds between two scalings.
-SCALING_COOLDOWN = setting("SCALING_COOLDOWN", "1800", whole(0, 86400))
+# Memory percent that target-tracking keeps, beside the CPU's; empty: it looks at the CPU alone.
+SCALE_OUT_MEMORY = setting("SCALE_OUT_MEMORY", "", whole(1, 100, or_empty=True))
+# Seconds after it scaled out, before it does so again.
+SCALE_OUT_COOLDOWN = setting("SCALE_OUT_COOLDOWN", "1800", whole(0, 86400))
+# Seconds after it scaled in, before it does so again.
+SCALE_IN_COOLDOWN = setting("SCALE_IN_COOLDOWN", "1800", whole(0, 86400))
 # Path, on an EFS volume, of a certificate that is made for the container before it starts (PATH.crt, PATH.key); empty: none.
 CONTAINER_CERTIFICATE = setting("CONTAINER_CERTIFICATE", "", pattern(r"/[\w/.-]+", "an absolute path", or_empty=True))
 # Image with sh and openssl that makes it.
 CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
+
+# Git repository that the pipeline builds: OWNER/NAME.
+SOURCE_REPOSITORY = setting(
+    "SOURCE_REPOSITORY", "", pattern(r"[\w.-]+/[\w./-]+", "a repository such as team/endpoint-a", or_empty=True)
+)
+# Branch of it; each push to it is built and deployed.
+SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(r"[\w./-]{1,255}", "a branch"))
+# Connection to the Git host; empty: one is made, and a person finishes its handshake in the console.
+CONNECTION_ARN = setting(
+    "CONNECTION_ARN",
+    "",
+    pattern(
+        r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/.+",
+        "a connection's ARN",
+        or_empty=True,
+    ),
+)
+# Where the repository is, for a connection that is made.
+CONNECTION_PROVIDER = setting("CONNECTION_PROVIDER", "GitHub", one_of("GitHub", "GitLab", "Bitbucket", "AzureDevOps"))
+# Path of the buildspec in that repository.
+BUILDSPEC = setting("BUILDSPEC", "buildspec.yml", pattern(r"[\w./-]+", "a path"))
+# Build environment of CodeBuild.
+BUILD_IMAGE = setting("BUILD_IMAGE", "aws/codebuild/standard:7.0", image)
+# Size of the build machine, as CodeBuild names it.
+BUILD_COMPUTE_TYPE = setting(
+    "BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", pattern(r"BUILD_GENERAL1_[A-Z0-9]+", "one of CodeBuild's sizes")
+)
+# Days for which the pipeline's artifacts are kept.
+ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
+
+# S3 bucket of the weights, in this region.
+WEIGHTS_BUCKET = setting("WEIGHTS_BUCKET", "", pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True))
+# Folder in it; empty: the whole bucket.
+WEIGHTS_PREFIX = setting(
+    "WEIGHTS_PREFIX", "", pattern(r"[^/].*", "a folder without a slash at its start", or_empty=True)
+)
+# Folder on this machine that sync_weights.py uploads to the bucket first; empty: none.
+WEIGHTS_FOLDER = setting("WEIGHTS_FOLDER", "", str)
+# Volume of EFS_VOLUMES that takes them.
+WEIGHTS_VOLUME = setting(
+    "WEIGHTS_VOLUME", "weights", pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
+)
+# How often the bucket is synced to the volume, such as every 3 minutes; empty: only when sync_weights.py runs.
+SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)
+# Image with the AWS CLI that does it.
+SYNC_IMAGE = setting("SYNC_IMAGE", "public.ecr.aws/aws-cli/aws-cli:2.31.0", image)
 
 # Seconds between two looks at something that is being waited for.
 POLL_SECONDS = setting("POLL_SECONDS", "5", seconds)
@@ -390,9 +508,12 @@ if CLUSTER_SIZE:
     MIN_INSTANCES = MAX_INSTANCES = CLUSTER_SIZE
 #: the one tag by which everything is found again
 CLUSTER_TAG = "gpu-ecs-cluster"
+ENDPOINT_TAG = "gpu-ecs-endpoint"
 TAGS = {**EXTRA_TAGS, CLUSTER_TAG: CLUSTER_NAME}
+#: the tags of what belongs to one endpoint; without endpoints the cluster's
+ENDPOINT_TAGS = {**TAGS, ENDPOINT_TAG: ENDPOINT} if ENDPOINT else TAGS
 CONTAINER_NAME = "main"
-LOG_GROUP = f"/ecs/{CLUSTER_NAME}"
+LOG_GROUP = f"/ecs/{PREFIX}"
 #: where hosts, tasks and mount targets are, in an existing VPC
 WORK_SUBNET_IDS = PRIVATE_SUBNET_IDS or SUBNET_IDS
 CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
@@ -418,10 +539,10 @@ RETENTION_DAYS = (
 def check_names() -> None:
     if not CLUSTER_NAME:
         return
-    if len(CLUSTER_NAME) > 28:
+    if len(PREFIX) > 28:
         problem(
-            "CLUSTER_NAME",
-            f"{CLUSTER_NAME!r} has {len(CLUSTER_NAME)} characters; 28 at most, since the names of load balancers and "
+            "ENDPOINT" if len(CLUSTER_NAME) <= 28 else "CLUSTER_NAME",
+            f"{PREFIX!r} has {len(PREFIX)} characters; 28 at most, since the names of load balancers and "
             "target groups that are made from it end at 32",
         )
     if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]", CLUSTER_NAME):
@@ -432,8 +553,32 @@ def check_names() -> None:
             f"{CLUSTER_NAME!r} begins with aws, ecs, fargate, internal- or sg-, which AWS keeps for itself",
         )
     for name in EXTRA_TAGS:
-        if name.lower().startswith("aws:") or name in (CLUSTER_TAG, "Name") or len(name) > 128:
+        if name.lower().startswith("aws:") or name in (CLUSTER_TAG, ENDPOINT_TAG, "Name") or len(name) > 128:
             problem("EXTRA_TAGS", f"the tag {name!r} can't be set: AWS or these scripts use it, or it is too long")
+
+
+def check_endpoint() -> None:
+    """What belongs to the cluster must be the same for all its endpoints."""
+    if ENDPOINT and not SHARED_CLUSTER:
+        problem("SHARED_CLUSTER", f"is not true, but ENDPOINT={ENDPOINT}: endpoints need a cluster that they share")
+    if ENDPOINT and not ENDPOINT_PATH.is_file():
+        problem("ENDPOINT", f"{ENDPOINT}: there is no {ENDPOINT_PATH}; {endpoint_files()}")
+    for name in sorted(ENDPOINT_FILE.keys() & SHARED):
+        problem(name, f"is set in {ENDPOINT_PATH}, but belongs to the cluster, which endpoints share: put it into .env")
+    if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
+        problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
+    if ENDPOINT and LISTENER_PROTOCOL and not HOST_NAME:
+        problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
+    if TRAFFIC_WEIGHT and not TRAFFIC_FROM:
+        problem("TRAFFIC_FROM", f"is not set, but TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}: say of which endpoint's requests")
+    if TRAFFIC_FROM and TRAFFIC_FROM == ENDPOINT:
+        problem("TRAFFIC_FROM", f"{TRAFFIC_FROM} is the endpoint itself")
+
+
+def endpoint_files() -> str:
+    """Which endpoints have a file here, in words."""
+    found = sorted(path.stem for path in Path("endpoints").glob("*.env"))
+    return f"there is {', '.join(found)}" if found else "there is none in endpoints/"
 
 
 def check_network() -> None:
@@ -471,11 +616,13 @@ def check_load_balancer() -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"""
     if not LISTENER_PROTOCOL:
         return
-    if LISTENER_PROTOCOL == "HTTPS" and not CERTIFICATE_ARN:
+    if LISTENER_PROTOCOL == "HTTPS" and not CERTIFICATE_ARN and not CERTIFICATE_DOMAINS:
         problem("CERTIFICATE_ARN", "is not set, but LISTENER_PROTOCOL=HTTPS: an issued ACM certificate is needed")
+    if CERTIFICATE_ARN and CERTIFICATE_DOMAINS:
+        problem("CERTIFICATE_DOMAINS", "and CERTIFICATE_ARN do not go together: one of them says which certificate")
     if not ALLOWED_CIDR:
         problem("ALLOWED_CIDR", "is not set, but LISTENER_PROTOCOL is: say who may reach the load balancer")
-    if not CONTAINER_PORTS:
+    if not CONTAINER_PORTS and (ENDPOINT or not SHARED_CLUSTER):
         problem("CONTAINER_PORTS", "is not set, but LISTENER_PROTOCOL is: say which port the service listens on")
     subnets, setting_name = (
         (PUBLIC_SUBNET_IDS, "PUBLIC_SUBNET_IDS") if VPC_ID else (PUBLIC_SUBNET_CIDRS, "PUBLIC_SUBNET_CIDRS")
@@ -541,7 +688,7 @@ def check_task() -> None:
 
 
 def check_service() -> None:
-    if SCALING != "none" and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
+    if SCALING != "none" and DESIRED_COUNT and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
         problem("DESIRED_COUNT", f"{DESIRED_COUNT} is outside MIN_TASKS={MIN_TASKS} to MAX_TASKS={MAX_TASKS}")
     if CONTAINER_CERTIFICATE and not any(CONTAINER_CERTIFICATE.startswith(f"{v['path']}/") for v in EFS_VOLUMES):
         problem("CONTAINER_CERTIFICATE", f"{CONTAINER_CERTIFICATE} is on none of EFS_VOLUMES, so it would not be kept")
@@ -587,6 +734,7 @@ def check() -> None:
 
 
 check_names()
+check_endpoint()
 check_network()
 check_task()
 check_misspellings()

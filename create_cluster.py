@@ -97,4 +97,4 @@ def create_cluster() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(create_cluster, __doc__, changes=True))
+    sys.exit(aws.main(create_cluster, __doc__, shared=True, changes=True))

@@ -128,4 +128,4 @@ def confirm(listed: list[str], yes: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_cluster, __doc__, changes=True, yes="do not ask"))
+    sys.exit(aws.main(delete_cluster, __doc__, shared=True, changes=True, yes="do not ask"))

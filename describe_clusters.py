@@ -54,4 +54,4 @@ def hourly() -> float | None:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(describe_clusters, __doc__))
+    sys.exit(aws.main(describe_clusters, __doc__, shared=True))

@@ -21,4 +21,4 @@ def update_cluster() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(update_cluster, __doc__, changes=True))
+    sys.exit(aws.main(update_cluster, __doc__, shared=True, changes=True))
