@@ -1,22 +1,25 @@
-"""How the service's number of tasks follows its CPU: step scaling with two alarms, or target tracking.
+"""How the service's number of tasks follows its load: step scaling on CPU with two alarms, or target tracking.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
 """
 
 from typing import Any
 
-from aws import accepted, client, holds, insist, name
+from aws import accepted, client, endpoint_name, holds, insist
 from console import say
 from constants import (
     CLUSTER_NAME,
+    DESIRED_COUNT,
+    ENDPOINT_TAGS,
     MAX_TASKS,
     MIN_TASKS,
+    SCALE_IN_COOLDOWN,
     SCALE_IN_CPU,
+    SCALE_OUT_COOLDOWN,
     SCALE_OUT_CPU,
+    SCALE_OUT_MEMORY,
     SCALING,
-    SCALING_COOLDOWN,
     SERVICE_NAME,
-    TAGS,
 )
 
 TARGET = {
@@ -26,10 +29,16 @@ TARGET = {
 }
 #: policy and alarm -> (change of the count, percent, comparison, minutes)
 STEPS = {
-    name("scale-out"): (1, SCALE_OUT_CPU, "GreaterThanThreshold", 3),
-    name("scale-in"): (-1, SCALE_IN_CPU, "LessThanThreshold", 10),
+    endpoint_name("scale-out"): (1, SCALE_OUT_CPU, "GreaterThanThreshold", 3),
+    endpoint_name("scale-in"): (-1, SCALE_IN_CPU, "LessThanThreshold", 10),
 }
-TRACKING = name("cpu-target")
+#: policy -> (metric, percent) of target tracking
+TRACKING = {
+    endpoint_name("cpu-target"): ("ECSServiceAverageCPUUtilization", SCALE_OUT_CPU),
+    endpoint_name("memory-target"): ("ECSServiceAverageMemoryUtilization", SCALE_OUT_MEMORY),
+}
+#: DESIRED_COUNT=0 is a pause, which scaling must not end
+LOWEST = MIN_TASKS if DESIRED_COUNT else 0
 
 
 def create() -> None:
@@ -38,14 +47,16 @@ def create() -> None:
         return delete()
     scaling = client("application-autoscaling")
     present = find_target()
-    if not present or (present["MinCapacity"], present["MaxCapacity"]) != (MIN_TASKS, MAX_TASKS):
+    if not present or (present["MinCapacity"], present["MaxCapacity"]) != (LOWEST, MAX_TASKS):
         insist(
             "the service to be known to Application Auto Scaling",
-            lambda: scaling.register_scalable_target(**TARGET, MinCapacity=MIN_TASKS, MaxCapacity=MAX_TASKS, Tags=TAGS),
+            lambda: scaling.register_scalable_target(
+                **TARGET, MinCapacity=LOWEST, MaxCapacity=MAX_TASKS, Tags=ENDPOINT_TAGS
+            ),
             "ECS service doesn't exist",
             "ConcurrentUpdateException",
         )
-        say("updated" if present else "created", f"scaling of {SERVICE_NAME}", f"{MIN_TASKS} to {MAX_TASKS} tasks")
+        say("updated" if present else "created", f"scaling of {SERVICE_NAME}", f"{LOWEST} to {MAX_TASKS} tasks")
     wanted = step_policies() if SCALING == "step" else tracking_policies()
     found = {policy["PolicyName"]: policy for policy in policies()}
     for policy in sorted(found.keys() - {each["PolicyName"] for each in wanted}):
@@ -82,7 +93,7 @@ def step_policies() -> list[dict[str, Any]]:
         bound = "MetricIntervalLowerBound" if change > 0 else "MetricIntervalUpperBound"
         return {
             "AdjustmentType": "ChangeInCapacity",
-            "Cooldown": SCALING_COOLDOWN,
+            "Cooldown": SCALE_OUT_COOLDOWN if change > 0 else SCALE_IN_COOLDOWN,
             "MetricAggregationType": "Average",
             "StepAdjustments": [{bound: 0.0, "ScalingAdjustment": change}],
         }
@@ -94,15 +105,25 @@ def step_policies() -> list[dict[str, Any]]:
 
 
 def tracking_policies() -> list[dict[str, Any]]:
-    """AWS makes the alarms of target tracking, and takes them away, by itself."""
-    configuration = {
-        "TargetValue": float(SCALE_OUT_CPU),
-        "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
-        "ScaleOutCooldown": SCALING_COOLDOWN,
-        "ScaleInCooldown": SCALING_COOLDOWN,
-    }
-    tracking = {"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": configuration}
-    return [{"PolicyName": TRACKING, **tracking}]
+    """One for each metric with a target. AWS makes the alarms of target tracking, and takes them away, by itself."""
+
+    def configuration(metric: str, percent: int) -> dict[str, Any]:
+        return {
+            "TargetValue": float(percent),
+            "PredefinedMetricSpecification": {"PredefinedMetricType": metric},
+            "ScaleOutCooldown": SCALE_OUT_COOLDOWN,
+            "ScaleInCooldown": SCALE_IN_COOLDOWN,
+        }
+
+    return [
+        {
+            "PolicyName": policy,
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": configuration(*target),
+        }
+        for policy, target in TRACKING.items()
+        if target[1]
+    ]
 
 
 def put_alarm(alarm: str, policy_arn: str) -> None:
@@ -125,7 +146,7 @@ def put_alarm(alarm: str, policy_arn: str) -> None:
     found = client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
     if not found or not holds(found[0], wanted):
         client("cloudwatch").put_metric_alarm(
-            **wanted, Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()]
+            **wanted, Tags=[{"Key": key, "Value": value} for key, value in ENDPOINT_TAGS.items()]
         )
         say("updated" if found else "created", f"alarm {alarm}", f"CPU {comparison} {threshold} % for {minutes} min")
 

@@ -249,6 +249,20 @@ def clara(runbook: Runbook) -> Runbook:
     return runbook
 
 
+@pytest.fixture
+def endpoints(runbook: Runbook) -> Runbook:
+    """The settings of examples/ml-endpoints.env, with a certificate that is issued, and a new AWS account.
+
+    Scripts of an endpoint are run with ENDPOINT="a" or "b".
+    """
+    runbook.settings = {
+        "ENV_FILE": str(ROOT / "examples" / "ml-endpoints.env"),
+        "CERTIFICATE_DOMAINS": "",
+        "CERTIFICATE_ARN": issued(runbook, "*.ml.example.com"),
+    }
+    return runbook
+
+
 def issued(runbook: Runbook, domain: str = "clara.example.com") -> str:
     """The ARN of a certificate whose owner has answered ACM's question for its domain."""
     request = {"DomainName": domain, "ValidationMethod": "DNS"}
