@@ -24,12 +24,12 @@ from console import say
 from constants import (
     AWS_REGION,
     CLUSTER_NAME,
+    CLUSTER_ONLY,
     CLUSTER_TAG,
     ENDPOINT,
     ENDPOINT_TAGS,
     POLL_SECONDS,
     PREFIX,
-    SHARED_CLUSTER,
     TAGS,
     WAIT_TIMEOUT_SECONDS,
 )
@@ -266,13 +266,7 @@ def main(
     """
     options = vars(_parser(manual or "", changes, flags).parse_args())
     console.dry_run = options.pop("dry_run", False)
-    if shared and ENDPOINT:
-        constants.problem(
-            "ENDPOINT", f"{ENDPOINT}, but {page.__name__}.py is about the cluster: run it without ENDPOINT"
-        )
-    if SHARED_CLUSTER and not shared and not ENDPOINT:
-        constants.problem("ENDPOINT", f"is not set: which endpoint? {constants.endpoint_files()}")
-    constants.check()
+    constants.check(_wrong_scope(page.__name__, shared))
     try:
         endpoint = f"  endpoint {ENDPOINT}" if ENDPOINT else ""
         say("account", account(), f"region {region()}  cluster {CLUSTER_NAME}{endpoint}")
@@ -291,6 +285,15 @@ def main(
         if os.environ.get("DEBUG"):
             raise
         return _fail(explain(error))
+
+
+def _wrong_scope(page: str, shared: bool) -> str:
+    """A page about the cluster takes no endpoint; where endpoints share one, every other page needs one."""
+    if shared and ENDPOINT:
+        return f"ENDPOINT: {ENDPOINT}, but {page}.py is about the cluster: run it without ENDPOINT"
+    if CLUSTER_ONLY and not shared:
+        return f"ENDPOINT: is not set: which endpoint? {constants.endpoint_files()}"
+    return ""
 
 
 def _fail(sentence: str) -> int:

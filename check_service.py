@@ -1,8 +1,10 @@
 """Ask the service over its URL, as a client would: HEALTH_CHECK_PATH, then CHECK_PATHS. Exit code 1 if one fails.
 
-Prints status and seconds of each. A certificate that your machine does not know: --ca FILE, or --insecure. Proxies
-are taken from the environment, as everywhere.
+The URL is that of HOST_NAME, which must lead to the load balancer: create_dns_record.py; without HOST_NAME the load
+balancer's own. Prints status and seconds of each. A certificate that your machine does not know: --ca FILE, or
+--insecure. Proxies are taken from the environment, as everywhere.
 
+    ENDPOINT=a python check_service.py   an endpoint
     python check_service.py              next: python delete_service.py
     python check_service.py --insecure   the load balancer's own name is not in your certificate
 """
@@ -17,8 +19,8 @@ from typing import Any
 import aws
 from aws import Problem
 from console import say
-from constants import CHECK_PATHS, HEALTH_CHECK_PATH
-from infrastructure import load_balancer
+from constants import CHECK_PATHS, HEALTH_CHECK_PATH, HOST_NAME
+from infrastructure import dns_record, load_balancer
 
 TIMEOUT_SECONDS = 30
 
@@ -33,11 +35,32 @@ def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
         raise Problem(f"--ca {ca} is not a file of certificates: {error}") from error
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    where = name_leads()
     checks = [ask(url + path, context) for path in dict.fromkeys([HEALTH_CHECK_PATH, *CHECK_PATHS])]
     failed = [f"{check['url']}: {check['status']}" for check in checks if not check["ok"]]
     if failed:
-        raise Problem(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
+        raise Problem(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}{where}")
     return {"url": url, "checks": checks}
+
+
+def name_leads() -> str:
+    """Where HOST_NAME leads if not to the load balancer, as far as Route 53 tells: the end of a sentence."""
+    balancer = load_balancer.find() if HOST_NAME else None
+    if not balancer:
+        return ""
+    places, here = dns_record.places(), balancer["DNSName"].lower()
+    if places is None:
+        return f". The DNS of {HOST_NAME} is not in this account: does it lead to {here}? create_dns_record.py says how"
+    if not places:
+        return f". {HOST_NAME} does not lead to the load balancer yet: run create_dns_record.py"
+    if places == [here]:
+        return ""
+    say(
+        "warning",
+        f"{HOST_NAME} leads to {', '.join(places)},",
+        "not to the load balancer: the answers may be another's",
+    )
+    return f". {HOST_NAME} leads to {', '.join(places)}, not to the load balancer"
 
 
 def ask(url: str, context: ssl.SSLContext) -> dict[str, Any]:

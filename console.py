@@ -10,11 +10,11 @@ from typing import Any
 
 #: --dry-run: a step is told as what it would be
 dry_run = False
-#: the id of what a dry run would have made; as long as the ids that AWS gives, since botocore checks their length
-NEW = "(new-in-a-dry-run)"
+#: the id of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks their length
+NEW = "(new-in-this-dry-run)"
 #: how many steps so far were changes
 changes = 0
-_CHANGES = ("created", "updated", "deleted", "started", "stopped", "registered", "deregistered")
+_CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
 

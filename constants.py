@@ -510,6 +510,8 @@ if CLUSTER_SIZE:
 CLUSTER_TAG = "gpu-ecs-cluster"
 ENDPOINT_TAG = "gpu-ecs-endpoint"
 TAGS = {**EXTRA_TAGS, CLUSTER_TAG: CLUSTER_NAME}
+#: a cluster that endpoints share, seen without one of them: nothing of it runs
+CLUSTER_ONLY = SHARED_CLUSTER and not ENDPOINT
 #: the tags of what belongs to one endpoint; without endpoints the cluster's
 ENDPOINT_TAGS = {**TAGS, ENDPOINT_TAG: ENDPOINT} if ENDPOINT else TAGS
 CONTAINER_NAME = "main"
@@ -517,7 +519,7 @@ LOG_GROUP = f"/ecs/{PREFIX}"
 #: where hosts, tasks and mount targets are, in an existing VPC
 WORK_SUBNET_IDS = PRIVATE_SUBNET_IDS or SUBNET_IDS
 CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
-STARTED_BY = f"{CLUSTER_NAME}/run_task"
+STARTED_BY = f"{PREFIX}/run_task"
 
 #: vCPU -> MiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
 FARGATE_MEMORY: dict[int, list[int]] = {
@@ -571,6 +573,8 @@ def check_endpoint() -> None:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
     if TRAFFIC_WEIGHT and not TRAFFIC_FROM:
         problem("TRAFFIC_FROM", f"is not set, but TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}: say of which endpoint's requests")
+    if EFS_FILE_SYSTEMS == "per-volume" and FILE_SYSTEM_ID:
+        problem("EFS_FILE_SYSTEMS", f"per-volume does not go with FILE_SYSTEM_ID={FILE_SYSTEM_ID}: use one")
     if TRAFFIC_FROM and TRAFFIC_FROM == ENDPOINT:
         problem("TRAFFIC_FROM", f"{TRAFFIC_FROM} is the endpoint itself")
 
@@ -622,7 +626,7 @@ def check_load_balancer() -> None:
         problem("CERTIFICATE_DOMAINS", "and CERTIFICATE_ARN do not go together: one of them says which certificate")
     if not ALLOWED_CIDR:
         problem("ALLOWED_CIDR", "is not set, but LISTENER_PROTOCOL is: say who may reach the load balancer")
-    if not CONTAINER_PORTS and (ENDPOINT or not SHARED_CLUSTER):
+    if not CONTAINER_PORTS and not CLUSTER_ONLY:
         problem("CONTAINER_PORTS", "is not set, but LISTENER_PROTOCOL is: say which port the service listens on")
     subnets, setting_name = (
         (PUBLIC_SUBNET_IDS, "PUBLIC_SUBNET_IDS") if VPC_ID else (PUBLIC_SUBNET_CIDRS, "PUBLIC_SUBNET_CIDRS")
@@ -726,10 +730,11 @@ def check_misspellings() -> None:
             problem(name, f"is no setting; did you mean {near[0]}?")
 
 
-def check() -> None:
-    """End with exit code 2 and a sentence for each mistake, if there is one."""
-    if PROBLEMS:
-        print("\n".join(PROBLEMS), file=sys.stderr)
+def check(more: str = "") -> None:
+    """End with exit code 2 and a sentence for each mistake, if there is one; `more` is one that a page has found."""
+    mistakes = [*PROBLEMS, *([more] if more else [])]
+    if mistakes:
+        print("\n".join(mistakes), file=sys.stderr)
         sys.exit(2)
 
 

@@ -19,7 +19,7 @@ import aws
 import console
 from aws import Problem, region
 from console import say
-from constants import CLUSTER_NAME, LAUNCH_TYPE, ON_FAILURE
+from constants import CLUSTER_NAME, CLUSTER_ONLY, LAUNCH_TYPE, ON_FAILURE
 from infrastructure import (
     bastion,
     capacity,
@@ -44,26 +44,27 @@ def create_cluster() -> dict[str, Any]:
     changes_before = console.changes
     facts = checks.check()
     made_now = not cluster.find()
-    keep_data = ON_FAILURE == "delete" and file_system.find()
+    keep_data = ON_FAILURE == "delete" and file_system.owned()
     costs.tell_before()
     roles.create_service_linked_roles()
-    file_system_id = file_system.create()
-    made_roles = roles.create(file_system_id)
+    file_system_ids = file_system.create()
+    made_roles = roles.create(file_system_ids)
     log_group_name = log_group.create()
     cluster_arn = cluster.create()
     net = network.create(facts.zones)
     nat_gateways.create(net)
     groups = security_groups.create(net)
     load_balancer.create(net, groups)
-    new_targets = mount_targets.create(file_system_id, net, groups)
-    access_points = file_system.create_access_points(file_system_id)
+    new_targets = mount_targets.create(file_system_ids, net, groups)
+    file_system.set_policies(file_system_ids)
+    access_points = file_system.create_access_points(file_system_ids)
     nat_gateways.wait_ready(net)
     monitoring.create()
     capacity.create(facts, net, groups, made_roles)
     bastion.create(net, groups)
     extra_tags.update()
 
-    names_ready = mount_targets.wait_available(file_system_id, new_targets)
+    names_ready = mount_targets.wait_available(file_system_ids, new_targets)
     load_balancer.wait_ready()
     try:
         capacity.wait_ready()
@@ -77,7 +78,8 @@ def create_cluster() -> dict[str, Any]:
     mount_targets.wait_for_dns(names_ready)
     if console.changes == changes_before:
         say("nothing changed:", "all is as the settings say")
-    say("next", "python register_task_definition.py", "to undo: python delete_cluster.py")
+    endpoint = "ENDPOINT=a python create_repository.py" if CLUSTER_ONLY else ""
+    say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
     return {
         "clusterName": CLUSTER_NAME,
         "clusterArn": cluster_arn,
@@ -87,12 +89,13 @@ def create_cluster() -> dict[str, Any]:
         "vpcId": net.vpc_id,
         "subnetIds": net.subnet_ids,
         "securityGroupIds": groups.task_ids or groups.host_ids,
-        "fileSystemId": file_system_id or None,
+        "fileSystemId": next(iter(file_system_ids.values()), None),
+        "fileSystemIds": file_system_ids,
         "accessPoints": access_points,
         "url": load_balancer.url() or None,
-        "logGroupName": log_group_name,
-        "taskExecutionRoleArn": made_roles.task_execution_role_arn,
-        "taskRoleArn": made_roles.task_role_arn,
+        "logGroupName": log_group_name or None,
+        "taskExecutionRoleArn": None if CLUSTER_ONLY else made_roles.task_execution_role_arn,
+        "taskRoleArn": None if CLUSTER_ONLY else made_roles.task_role_arn,
     }
 
 

@@ -6,6 +6,7 @@ Prints the service's URL, counts, deployments and targets.
     python create_service.py             next: python check_service.py
     python create_service.py --dry-run   what would be created or changed
     WAIT=false python create_service.py  does not wait
+    DESIRED_COUNT=0 python create_service.py   no tasks yet: the image is still to be built
 
 Its tasks cost money until: python delete_service.py
 """
@@ -17,8 +18,19 @@ import aws
 import console
 from aws import Problem
 from console import say
-from constants import SERVICE_NAME, TASK_FAMILY, WAIT
-from infrastructure import cluster, network, scaling, security_groups, service, target_group, tasks
+from constants import DESIRED_COUNT, SERVICE_NAME, TASK_FAMILY, WAIT
+from infrastructure import (
+    certificate,
+    cluster,
+    container_image,
+    network,
+    pipeline,
+    scaling,
+    security_groups,
+    service,
+    target_group,
+    tasks,
+)
 
 
 def create_service() -> dict[str, Any]:
@@ -26,15 +38,22 @@ def create_service() -> dict[str, Any]:
     definition = tasks.definition(TASK_FAMILY)
     if not definition:
         raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
+    container_image.refuse_missing(definition)
+    certificate.refuse_uncovered()
+    target_group.refuse_taken()
     service.refuse_more_gpus_than_hosts()
     net = network.required()
+    groups = security_groups.create_for_endpoint(net)
     target_group_arn = target_group.create(net)
-    service.create(definition, target_group_arn, tasks.network_configuration(net, security_groups.find().task_ids))
+    service.create(definition, target_group_arn, tasks.network_configuration(net, groups.task_ids))
     scaling.create()
+    pipeline.open_deploy()
     if console.dry_run:
         return {"serviceName": SERVICE_NAME}
     if WAIT:
         service.wait_stable(definition["taskDefinitionArn"])
+    if not DESIRED_COUNT:
+        say("paused", f"service {SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py")
     say("next", "python check_service.py", "to undo: python delete_service.py")
     return service.described()
 

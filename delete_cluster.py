@@ -63,15 +63,15 @@ def delete_cluster(yes: bool = False) -> dict[str, Any]:
     roles.delete()
     file_system.delete()
     sweep()
-    kept = file_system.find() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else None
+    kept = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
     if console.dry_run:
         say("next", "python delete_cluster.py", "nothing was deleted")
     else:
-        say("next", "nothing: 0 resources left" if not kept else "0 resources left but the kept file system")
+        say("next", "nothing: 0 resources left" if not kept else "0 resources left but the kept file systems")
     return {
         "clusterName": CLUSTER_NAME,
         "deleted": listed,
-        "kept": [kept["FileSystemId"]] if kept else [],
+        "kept": [system["FileSystemId"] for system in kept],
         "left": [],
     }
 
@@ -116,7 +116,7 @@ def confirm(listed: list[str], yes: bool) -> None:
     """Show what will go; go on only when the cluster's name has been typed, or --yes was given."""
     for item in listed:
         print(f"  {item}", file=sys.stderr)
-    if EFS_DELETION_POLICY == "Retain" and (system := file_system.find()):
+    for system in file_system.owned() if EFS_DELETION_POLICY == "Retain" else []:
         print(f"  kept: file system {system['FileSystemId']}, {file_system.gib(system)}", file=sys.stderr)
     if yes or console.dry_run or not listed:
         return

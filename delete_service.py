@@ -11,8 +11,8 @@ from typing import Any
 
 import aws
 from console import say
-from constants import SERVICE_NAME
-from infrastructure import cluster, scaling, service, target_group
+from constants import ENDPOINT, SERVICE_NAME
+from infrastructure import cluster, scaling, security_groups, service, target_group
 
 
 def delete_service() -> dict[str, Any]:
@@ -21,8 +21,10 @@ def delete_service() -> dict[str, Any]:
     if cluster.find():
         service.delete()
     target_group.delete()
-    say("next", "python delete_cluster.py")
-    return {"serviceName": SERVICE_NAME, "left": scaling.left_over() + target_group.left_over()}
+    security_groups.delete_for_endpoint()
+    say("next", "python delete_cluster.py" if not ENDPOINT else "python delete_endpoint.py")
+    left = [*scaling.left_over(), *target_group.left_over(), *security_groups.left_over_of_endpoint()]
+    return {"serviceName": SERVICE_NAME, "left": left}
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ the right shape, whose ids say that they are new. A read that asks about such an
 would have given, finds nothing.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 from botocore.model import Shape
 
+import console
 from console import NEW
 
-READS = ("Describe", "Get", "List", "Search", "Lookup", "Filter")
+READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter")
 _made: set[tuple[str, Any]] = (
     set()
 )  # parameter and value: names of what this run would have made: AWS does not know them
@@ -24,11 +27,23 @@ def attach(session: boto3.Session) -> None:
     session.events.register("before-call.*.*", _answer)
 
 
+@contextlib.contextmanager
+def suspended() -> Iterator[None]:
+    """For a step that changes nothing although its calls are no reads: in it calls are made, and waits wait."""
+    console.dry_run = False
+    try:
+        yield
+    finally:
+        console.dry_run = True
+
+
 def _note(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     context["dry_run_params"] = params
 
 
 def _answer(model: Any, context: dict[str, Any], **_: Any) -> Any:
+    if not console.dry_run:
+        return None
     params = context.get("dry_run_params", {})
     named = {(key, value) for key, value in params.items() if key.lower().endswith("name")}
     reads = model.name.startswith(READS)

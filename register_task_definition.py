@@ -6,7 +6,8 @@ Prints the revision's ARN and number.
     python register_task_definition.py             next: python run_task.py, or create_service.py for a service
     python register_task_definition.py --dry-run   what would be registered
 
-To undo: delete_cluster.py deregisters what this registered.
+Of an endpoint it makes the roles, the log group and the directories on EFS too. To undo:
+deregister_task_definition.py; delete_cluster.py does it as well.
 """
 
 import posixpath
@@ -14,7 +15,7 @@ import sys
 from typing import Any
 
 import aws
-from aws import Problem, client, tags
+from aws import Problem, client, endpoint_tags
 from console import say
 from constants import (
     CERTIFICATE_IMAGE,
@@ -25,9 +26,9 @@ from constants import (
     CONTAINER_PORTS,
     CONTAINER_SECRETS,
     EFS_VOLUMES,
+    ENDPOINT,
     ENTRY_POINT,
     GPU_COUNT,
-    IMAGE,
     LAUNCH_TYPE,
     LISTENER_PROTOCOL,
     LOG_GROUP,
@@ -38,7 +39,7 @@ from constants import (
     TASK_FAMILY,
     TASK_MEMORY,
 )
-from infrastructure import cluster, file_system, log_group, roles, tasks
+from infrastructure import cluster, container_image, file_system, log_group, roles, tasks
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
 MEMORY_RESERVATION = 256
@@ -46,11 +47,16 @@ MEMORY_RESERVATION = 256
 
 def register_task_definition() -> dict[str, Any]:
     cluster.required()
+    image = container_image.wanted()
+    if ENDPOINT:  # elsewhere create_cluster.py has made them
+        file_system_ids = file_system.volume_ids()
+        roles.create_task_roles(file_system_ids)
+        file_system.create_access_points(file_system_ids)
     log_group.create()  # a task whose log group is missing dies at its start
-    wanted = task_definition()
+    wanted = task_definition(image)
     found = tasks.definition(TASK_FAMILY)
-    wanted_tags = tags("task", "key", "value")
-    if found and all(tag in found["tags"] for tag in wanted_tags) and agree(found, wanted):
+    wanted_tags = endpoint_tags("task", "key", "value")
+    if found and all(tag in found["tags"] for tag in wanted_tags) and tasks.agree(found, wanted):
         say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")
     else:
         found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
@@ -60,12 +66,12 @@ def register_task_definition() -> dict[str, Any]:
         "taskDefinitionArn": found["taskDefinitionArn"],
         "family": found["family"],
         "revision": found["revision"],
-        "image": IMAGE,
+        "image": image,
         "gpus": GPU_COUNT,
     }
 
 
-def task_definition() -> dict[str, Any]:
+def task_definition(image: str) -> dict[str, Any]:
     """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
     made_roles = roles.find()
     definition: dict[str, Any] = {
@@ -74,7 +80,7 @@ def task_definition() -> dict[str, Any]:
         "networkMode": NETWORK_MODE,
         "executionRoleArn": made_roles.task_execution_role_arn,
         "taskRoleArn": made_roles.task_role_arn,
-        "containerDefinitions": [container(), *certificate_container()],
+        "containerDefinitions": [container(image), *certificate_container()],
         "volumes": volumes(),
     }
     if TASK_CPU:
@@ -86,10 +92,10 @@ def task_definition() -> dict[str, Any]:
     return definition
 
 
-def container() -> dict[str, Any]:
+def container(image: str) -> dict[str, Any]:
     definition: dict[str, Any] = {
         "name": CONTAINER_NAME,
-        "image": IMAGE,
+        "image": image,
         "essential": True,
         "portMappings": port_mappings(),
         "environment": [{"name": key, "value": value} for key, value in CONTAINER_ENVIRONMENT.items()],
@@ -132,7 +138,7 @@ def certificate_container() -> list[dict[str, Any]]:
         f"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN={SERVICE_NAME} "
         f"-keyout {CONTAINER_CERTIFICATE}.key -out {CONTAINER_CERTIFICATE}.crt"
     )
-    made = container()
+    made = container(CERTIFICATE_IMAGE)
     kept = {key: made[key] for key in ("mountPoints", "logConfiguration")}
     command = {"entryPoint": ["sh", "-c"], "command": [script], "memoryReservation": 64}
     return [{"name": "certificate", "image": CERTIFICATE_IMAGE, "essential": False, **command, **kept}]
@@ -152,10 +158,7 @@ def port_mappings() -> list[dict[str, Any]]:
 
 def volumes() -> list[dict[str, Any]]:
     """Each through its own access point, encrypted on the way, with the task role's right to mount it."""
-    file_system_id = file_system.find_id()
-    if EFS_VOLUMES and not file_system_id:
-        raise Problem("EFS_VOLUMES is set, but there is no file system: run create_cluster.py first")
-    points = file_system.access_points(file_system_id) if EFS_VOLUMES else {}
+    points = file_system.access_points() if EFS_VOLUMES else {}
     missing = [volume["name"] for volume in EFS_VOLUMES if volume["name"] not in points]
     if missing:
         raise Problem(f"EFS_VOLUMES: {', '.join(missing)} has no access point yet: run create_cluster.py again")
@@ -163,32 +166,13 @@ def volumes() -> list[dict[str, Any]]:
         {
             "name": volume["name"],
             "efsVolumeConfiguration": {
-                "fileSystemId": file_system_id,
+                "fileSystemId": points[volume["name"]]["FileSystemId"],
                 "transitEncryption": "ENABLED",
                 "authorizationConfig": {"accessPointId": points[volume["name"]]["AccessPointId"], "iam": "ENABLED"},
             },
         }
         for volume in EFS_VOLUMES
     ]
-
-
-#: members that AWS fills in by itself, or that only say who registered the revision
-ADDED_BY_AWS = {
-    *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
-    *("registeredAt", "registeredBy", "tags", "volumesFrom", "systemControls", "rootDirectory", "protocol"),
-}
-
-
-def agree(present: Any, wanted: Any) -> bool:
-    """Whether a revision as AWS gives it back is the one that we would register; empty and absent are the same."""
-    if isinstance(wanted, dict):
-        there = present or {}
-        added = [value for key, value in there.items() if key not in wanted and key not in ADDED_BY_AWS]
-        return not any(added) and all(agree(there.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        items = present or []
-        return len(items) == len(wanted) and all(agree(p, w) for p, w in zip(items, wanted, strict=True))
-    return bool(present == wanted)
 
 
 if __name__ == "__main__":

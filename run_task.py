@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import aws
-from aws import Problem, client, insist, tags, token, wait
+from aws import Problem, client, endpoint_tags, insist, token, wait
 from console import say
 from constants import CLUSTER_NAME, LOG_GROUP, NETWORK_MODE, RUN_UNTIL, STARTED_BY, TASK_COUNT, TASK_FAMILY
 from infrastructure import capacity, cluster, diagnosis, network, security_groups, tasks
@@ -59,7 +59,7 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             "startedBy": STARTED_BY,
             "propagateTags": "TASK_DEFINITION",
             "enableECSManagedTags": True,
-            "tags": tags("task", "key", "value"),
+            "tags": endpoint_tags("task", "key", "value"),
             "clientToken": token(task_definition_arn, known, started, batch, hour),
         }
         if NETWORK_MODE == "awsvpc":

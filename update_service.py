@@ -16,7 +16,7 @@ import console
 from aws import Problem
 from console import say
 from constants import TASK_FAMILY, WAIT
-from infrastructure import cluster, service, tasks
+from infrastructure import cluster, container_image, scaling, service, tasks
 
 
 def update_service(revision: str = "") -> dict[str, Any]:
@@ -27,8 +27,10 @@ def update_service(revision: str = "") -> dict[str, Any]:
         raise Problem(
             f"there is no revision {revision or 'at all'} of {TASK_FAMILY}: list_task_definition.py lists them"
         )
+    container_image.refuse_missing(definition)
     service.refuse_more_gpus_than_hosts()
     service.update(found, definition["taskDefinitionArn"])
+    scaling.create()
     if WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
     say("next", "python check_service.py")

@@ -44,6 +44,7 @@ def _walk(client: Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield from _clusters(client("ecs"))
     yield from _load_balancers(client("elbv2"))
     yield from _scaling(client("application-autoscaling"), client("cloudwatch"))
+    yield from _names(client("acm"), client("route53"))
     for parameter in client("ssm").describe_parameters()["Parameters"]:
         if parameter["Name"].startswith("/aws/"):  # AWS's own, which moto lists too
             continue
@@ -168,6 +169,21 @@ def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
             for rule in elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]:
                 paths = [value for each in rule["Conditions"] for value in each.get("Values", [])]
                 yield "listener rule", f"{port} {','.join(paths) or 'default'}", {"priority": rule["Priority"]}
+
+
+def _names(acm: Any, route53: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Certificates, zones and their records; a load balancer's name without the number that AWS gives it."""
+    for each in acm.list_certificates()["CertificateSummaryList"]:
+        names = ",".join(each["SubjectAlternativeNameSummaries"])
+        tags = acm.list_tags_for_certificate(CertificateArn=each["CertificateArn"])["Tags"]
+        yield "certificate", names, {"status": each["Status"], "tags": tags}
+    for zone in route53.list_hosted_zones()["HostedZones"]:
+        yield "hosted zone", zone["Name"], {"private": zone["Config"]["PrivateZone"]}
+        for record in route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]:
+            if record["Type"] not in ("NS", "SOA"):
+                values = [each["Value"] for each in record.get("ResourceRecords", [])]
+                alias = re.sub(r"-\d+\.", ".", record.get("AliasTarget", {}).get("DNSName", ""))
+                yield "DNS record", f"{record['Name']} {record['Type']}", {"values": values, "alias": alias}
 
 
 def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:

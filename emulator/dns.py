@@ -94,6 +94,11 @@ def issue(world: World, region: str, arn: str) -> None:
         option["ValidationStatus"] = "SUCCESS"
 
 
+def fail(world: World, region: str, arn: str, reason: str) -> None:
+    """Refuse a certificate now, as for a domain whose CAA records forbid Amazon to issue one: CAA_ERROR."""
+    _certificates(world, region)[arn].detail |= {"Status": "FAILED", "FailureReason": reason}
+
+
 @on("acm", "RequestCertificate", rules="acm-001 acm-002 acm-003")
 def request_certificate(call: Call) -> Params:
     """https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html"""
@@ -306,10 +311,14 @@ def _route53() -> Any:
     return route53_backends[ACCOUNT]["aws"]
 
 
-def leads_to(host: str) -> str | None:
-    """The name that a name's public CNAME or alias record leads to; of weighted records the heaviest."""
+def leads_to(world: World, host: str) -> str | None:
+    """The name that a name's public CNAME or alias record leads to; of weighted records the heaviest.
+
+    Route 53's name servers answer with what they know: the records of a change that is INSYNC by now."""
     name, parent = _name(host), _name(host).partition(".")[2]
-    records = [record for zone in _route53().zones.values() if not zone.private_zone for record in zone.rrsets]
+    known: dict[str, list[RecordSet]] = world.state["route53_servers"]
+    public = [zone for zone in _route53().zones.values() if not zone.private_zone]
+    records = [record for zone in public for record in known.get(zone.id, [])]
     for wanted in (name, f"\\052.{parent}"):
         found = [
             record for record in records if record.name.lower() == wanted and record.type in ("A", "AAAA", "CNAME")
@@ -343,6 +352,12 @@ def _submit(call: Call, comment: str | None = None) -> Params:
 @on("route53", "CreateHostedZone", "DeleteHostedZone", rules="r53-002")
 def change_hosted_zone(call: Call) -> Params:
     answer = call.proceed()
+    if call.operation == "CreateHostedZone":  # AWS's ids begin with Z
+        made = _route53().zones.pop(answer["HostedZone"]["Id"].rpartition("/")[2])
+        made.resource_id = f"Z{made.resource_id[1:]}"
+        _route53().zones[made.resource_id] = made
+        answer["HostedZone"]["Id"] = made.id
+        answer["Location"] = f"https://route53.amazonaws.com/2013-04-01{made.id}"
     answer["ChangeInfo"] = _submit(call)
     return answer
 
@@ -389,6 +404,7 @@ def change_resource_record_sets(call: Call) -> Params:
     if problems:
         raise AwsError("InvalidChangeBatch", f"[{', '.join(problems)}]")
     zone.rrsets[:] = [_as_moto(record) for record in records.values()]
+    call.world.after(SYNCING, call.world.state["route53_servers"].update, {zone.id: list(zone.rrsets)})
     return {"ChangeInfo": _submit(call, call.params["ChangeBatch"].get("Comment"))}
 
 

@@ -4,6 +4,7 @@ No container is run. A command that is not known here runs on until it is stoppe
 
     sleep N    exit N    true    false    echo TEXT    nvidia-smi [-L]    env    :    cd    export    set    mkdir
     touch      rm        ls      cat      test         date    hostname    out-of-memory    openssl x509|req
+    aws s3 sync (aws_cli.py)
 
 also inside `sh -c "..."` or `bash -c "..."`, joined by && || ; and new lines, with $NAME taken from the environment.
 What they write goes to the container's log. nvidia-smi needs a GPU: without one the command is not found (127), and
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from emulator.ecs_state import Item
@@ -43,6 +45,7 @@ class Place:
     gpu_name: str = "Tesla T4"
     gpu_memory: int = 15360
     hostname: str = "localhost"
+    aws: Callable[[list[str]], Outcome] | None = None  # the AWS CLI, where there is a task to run it
 
 
 def outcome(container: Item, place: Place) -> Outcome:
@@ -131,6 +134,8 @@ def _command(words: list[str], place: Place) -> Outcome:
         return _environment(arguments, place)
     if name == "hostname":
         return Outcome([(0.0, place.hostname)])
+    if name == "aws" and place.aws:
+        return place.aws(arguments)
     if name == "nvidia-smi":
         return _nvidia_smi(arguments, place)
     if name == "out-of-memory":

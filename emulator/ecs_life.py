@@ -6,10 +6,11 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 
-from emulator import ecs_problems
+from emulator import aws_cli, ecs_problems
 from emulator.ecs_containers import Outcome, Place, outcome
 from emulator.ecs_placement import dynamic_port, overridden
 from emulator.ecs_state import (
@@ -228,7 +229,9 @@ def _start(world: World, task: Task, container: Item, view: Item) -> None:
         view["networkBindings"] = [_binding(task, mapping) for mapping in container.get("portMappings", [])]
     if task.exec_enabled:
         view["managedAgents"] = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
-    result = outcome(container, _place(task, container, view))
+    place = _place(task, container, view)
+    place.aws = functools.partial(aws_cli.run, world, task, container)
+    result = outcome(container, place)
     view_log = ecs_problems.log_stream(task, container, view["runtimeId"])
     for at in sorted({at for at, _ in result.lines}):
         later(world, at, _write, world, task, view_log, [line for when, line in result.lines if when == at])

@@ -82,6 +82,12 @@ def _here(world: World, region: str) -> Region:
     return state.setdefault(region, Region())
 
 
+def directory_of(world: World, region: str, access_point_id: str) -> str:
+    """The directory of the file system that an access point shows as its root."""
+    point = _here(world, region).access_points.get(access_point_id) or {}
+    return str((point.get("RootDirectory") or {}).get("Path") or "/")
+
+
 def _hex() -> str:
     return uuid.uuid4().hex[:17]
 

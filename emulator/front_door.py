@@ -83,7 +83,7 @@ def find_balancer(world: World, host: str) -> tuple[str, LoadBalancer] | None:
             for balancer in state.balancers.values():
                 if balancer.shown["DNSName"].lower() == known:
                     return region, balancer
-        following = dns.leads_to(name)
+        following = dns.leads_to(world, name)
         if following is None:
             return None
         name = following

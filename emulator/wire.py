@@ -94,7 +94,7 @@ class Emulator:
             self.world.advance()
             self.faults.before(call)
             result = self._run(call) if decoded else {}
-            passed = None if decoded else _pass_through(call.service, call.region, request)
+            passed = None if decoded else _undecoded(call, request)
             self.faults.after(call)
             return passed or _encode(call.service, call.operation, protocol, result)
         except AwsError as error:
@@ -235,6 +235,17 @@ def _answer(answer: Any) -> Answer:
     headers.setdefault("x-amzn-RequestId", str(uuid.uuid4()))
     headers["Date"] = datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
     return int(answer["status_code"]), headers, body.encode() if isinstance(body, str) else body
+
+
+def _undecoded(call: Call, request: Request) -> Answer:
+    from emulator import s3
+
+    if call.service == "s3":
+        s3.check(request)
+    answer = _pass_through(call.service, call.region, request)
+    if call.service == "s3":
+        s3.tag(request, answer[0])
+    return answer
 
 
 def _pass_through(service: str, region: str, request: Request) -> Answer:

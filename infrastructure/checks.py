@@ -17,6 +17,7 @@ from constants import (
     BASTION_SECURITY_GROUP_ID,
     CAPACITY_TYPE,
     CERTIFICATE_ARN,
+    CERTIFICATE_DOMAINS,
     DESIRED_COUNT,
     FILE_SYSTEM_ID,
     GPU_COUNT,
@@ -36,7 +37,7 @@ from constants import (
     VPC_ID,
     WORK_SUBNET_IDS,
 )
-from infrastructure import cluster, file_system, network
+from infrastructure import certificate, cluster, file_system, network
 
 AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
@@ -66,7 +67,7 @@ def check() -> Facts:
         quota(facts.instance_type)
         enough_gpus(facts.instance_type)
     facts.zones = adopted_network() if VPC_ID else zones()
-    certificate()
+    listener_certificate()
     adopted_file_system()
     adopted_roles()
     cluster.refuse_changes()
@@ -167,20 +168,27 @@ def enough_gpus(described: dict[str, Any]) -> None:
         )
 
 
-def certificate() -> None:
+def listener_certificate() -> None:
     """The HTTPS listener takes a certificate of this region only, and only once it is issued."""
     if LISTENER_PROTOCOL != "HTTPS":
         return
-    its_region = CERTIFICATE_ARN.split(":")[3]
+    if CERTIFICATE_DOMAINS and not certificate.arn():
+        domains = ", ".join(CERTIFICATE_DOMAINS)
+        raise Problem(f"there is no certificate for CERTIFICATE_DOMAINS={domains} yet: run create_certificate.py first")
+    its_region = certificate.arn().split(":")[3]
     if its_region != region():
         raise Problem(f"CERTIFICATE_ARN is of {its_region}, but the load balancer is to be in {region()}")
-    request = {"CertificateArn": CERTIFICATE_ARN}
-    found = missing(lambda: client("acm").describe_certificate(**request), "ResourceNotFoundException")
+    found = certificate.describe(certificate.arn())
     if not found:
         raise Problem(f"CERTIFICATE_ARN={CERTIFICATE_ARN}: there is no such certificate in this account and region")
-    status = found["Certificate"]["Status"]
+    status = found["Status"]
     if status != "ISSUED":
-        raise Problem(f"CERTIFICATE_ARN is {status}, not ISSUED: finish its validation, then run this again")
+        whose, way = (
+            ("the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it")
+            if CERTIFICATE_DOMAINS
+            else ("CERTIFICATE_ARN", "finish its validation")
+        )
+        raise Problem(f"{whose} is {status}, not ISSUED: {way}, then run this again")
 
 
 def quota_code() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aws import client, missing
 from console import say
-from constants import CLUSTER_NAME, CLUSTER_TAG, EXTRA_TAGS
+from constants import CLUSTER_NAME, CLUSTER_TAG, EXTRA_TAGS, FILE_SYSTEM_ID
 from infrastructure import auto_scaling_group, capacity, cluster, file_system, log_group, roles
 
 #: what lives as long as the cluster does
@@ -60,11 +60,11 @@ def ecs() -> Iterator[str]:
 
 
 def efs() -> Iterator[str]:
-    system, file_system_id = file_system.find(), file_system.find_id()
-    points = file_system.access_points(file_system_id).values() if file_system_id else []
-    resources: list[tuple[dict[str, Any], str]] = [(point, "AccessPointId") for point in points]
-    if system and system["FileSystemId"] == file_system_id:  # an adopted one is left as it is
-        resources.append((system, "FileSystemId"))
+    resources: list[tuple[dict[str, Any], str]] = [
+        (point, "AccessPointId") for point in file_system.access_points().values()
+    ]
+    if not FILE_SYSTEM_ID:  # an adopted one is left as it is
+        resources += [(system, "FileSystemId") for system in file_system.owned()]
     for found, key in resources:
         if lacks(found["Tags"]):
             client("efs").tag_resource(ResourceId=found[key], Tags=wanted())

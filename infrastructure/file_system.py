@@ -1,6 +1,7 @@
-"""The EFS file system and, for each volume of EFS_VOLUMES, an access point: a directory with an owner of its own.
+"""EFS file systems, one for all volumes or one for each, and their access points: a directory for each volume.
 
-Encrypted. Asked for before the network, since it needs nothing from it; mount_targets.py connects the two.
+Encrypted. Asked for before the network, since they need nothing from it; mount_targets.py connects the two. Where
+endpoints share the cluster they share the file systems too; each has directories and access points of its own.
 With FILE_SYSTEM_ID only access points are made in it. https://docs.aws.amazon.com/efs/latest/ug/whatisefs.html
 """
 
@@ -8,32 +9,57 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws import Problem, accepted, client, code, insist, missing, name, ours, tags, token, wait
+from aws import Problem, accepted, client, code, endpoint_tags, insist, missing, name, ours, tags, token, wait
 from console import say
 from constants import (
+    CLUSTER_ONLY,
+    EFS_BACKUP,
     EFS_DELETION_POLICY,
+    EFS_FILE_SYSTEMS,
     EFS_GID,
+    EFS_INFREQUENT_ACCESS_DAYS,
     EFS_PERFORMANCE_MODE,
     EFS_THROUGHPUT_MODE,
     EFS_UID,
     EFS_VOLUMES,
+    ENDPOINT,
+    ENDPOINT_TAG,
     FILE_SYSTEM_ID,
+    PREFIX,
 )
 
-#: the one by which EFS itself knows that a second create is the same: https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html
-CREATION_TOKEN = name("file-system")
+LEAVING = ("deleting", "deleted")
 
 
-def create() -> str:
-    """Ask for the file system; it is ready some seconds later. Costs nothing while it is empty. No volumes: none."""
-    if FILE_SYSTEM_ID or not EFS_VOLUMES:
-        if FILE_SYSTEM_ID:
-            say("found", f"file system {FILE_SYSTEM_ID}", "adopted")
-        return FILE_SYSTEM_ID
+def suffix(volume: str) -> str:
+    """What the file system of a volume is called; its name is the token by which EFS knows that a second create is the same.
+
+    https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html
+    """
+    return f"file-system-{volume}" if EFS_FILE_SYSTEMS == "per-volume" else "file-system"
+
+
+def create() -> dict[str, str]:
+    """Ask for the file systems; ready some seconds later. They cost nothing while empty. Answers volume -> id."""
+    if FILE_SYSTEM_ID and EFS_VOLUMES:
+        say("found", f"file system {FILE_SYSTEM_ID}", "adopted")
+    present = {} if FILE_SYSTEM_ID else {system["CreationToken"]: system for system in owned()}
+    made: dict[str, str] = {}
+    for volume in EFS_VOLUMES:
+        wanted = suffix(volume["name"])
+        if wanted not in made:
+            made[wanted] = FILE_SYSTEM_ID or create_file_system(wanted, present.get(name(wanted)))
+    return {volume["name"]: made[suffix(volume["name"])] for volume in EFS_VOLUMES}
+
+
+def create_file_system(suffix: str, system: dict[str, Any] | None) -> str:
+    """Find it, or make it, and bring its throughput mode into line."""
     efs = client("efs")
-    system = find()
-    if system and system["LifeCycleState"] in ("deleting", "deleted"):
-        wait("the former file system to be gone", lambda: not find(), lambda: "it is still being deleted")
+    if system and system["LifeCycleState"] in LEAVING:
+        file_system_id = system["FileSystemId"]
+        wait(
+            "the former file system to be gone", lambda: not exists(file_system_id), lambda: "it is still being deleted"
+        )
         system = None
     if system:
         say("found", f"file system {system['FileSystemId']}")
@@ -43,30 +69,63 @@ def create() -> str:
         return str(system["FileSystemId"])
     try:
         made = efs.create_file_system(
-            CreationToken=CREATION_TOKEN,
+            CreationToken=name(suffix),
             PerformanceMode=EFS_PERFORMANCE_MODE,
             ThroughputMode=EFS_THROUGHPUT_MODE,
             Encrypted=True,
-            Tags=tags("file-system"),
+            Tags=tags(suffix),
         )
     except ClientError as error:
         if code(error) != "FileSystemAlreadyExists":
             raise
         say("found", f"file system {error.response['FileSystemId']}", "made by another run at the same moment")  # type: ignore[typeddict-item]
         return str(error.response["FileSystemId"])  # type: ignore[typeddict-item]
-    say("created", f"file system {made['FileSystemId']}", "encrypted")
+    say("created", f"file system {made['FileSystemId']}", f"{suffix}, encrypted")
     return str(made["FileSystemId"])
+
+
+def set_policies(file_system_ids: dict[str, str]) -> None:
+    """Backups and the move to Infrequent Access, as the settings say; an adopted file system keeps its own.
+
+    https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html
+    """
+    days = f"AFTER_{EFS_INFREQUENT_ACCESS_DAYS}_DAY{'' if EFS_INFREQUENT_ACCESS_DAYS == '1' else 'S'}"
+    wanted = [{"TransitionToIA": days}] if EFS_INFREQUENT_ACCESS_DAYS else []
+    efs = client("efs")
+    for file_system_id in [] if FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
+        wait_available(file_system_id)
+        if efs.describe_lifecycle_configuration(FileSystemId=file_system_id)["LifecyclePolicies"] != wanted:
+            efs.put_lifecycle_configuration(FileSystemId=file_system_id, LifecyclePolicies=wanted)
+            say("updated", f"file system {file_system_id}", f"Infrequent Access: {days if wanted else 'never'}")
+        if (EFS_BACKUP == "enabled") != is_backed_up(file_system_id):
+            efs.put_backup_policy(FileSystemId=file_system_id, BackupPolicy={"Status": EFS_BACKUP.upper()})
+            say("updated", f"file system {file_system_id}", f"daily backups {EFS_BACKUP}")
+
+
+def is_backed_up(file_system_id: str) -> bool:
+    found = missing(
+        lambda: client("efs").describe_backup_policy(FileSystemId=file_system_id)["BackupPolicy"],
+        "PolicyNotFound",
+        "FileSystemNotFound",
+    )
+    return bool(found and found["Status"] in ("ENABLED", "ENABLING"))
 
 
 def refuse_changes() -> None:
     """What AWS can't change any more is told before anything is changed."""
-    system = None if FILE_SYSTEM_ID or not EFS_VOLUMES else find()
-    if system and system["LifeCycleState"] == "available" and system["PerformanceMode"] != EFS_PERFORMANCE_MODE:
-        raise Problem(
-            f"EFS_PERFORMANCE_MODE={EFS_PERFORMANCE_MODE}, but {system['FileSystemId']} has {system['PerformanceMode']}, "
-            "which can't be changed: set it back, or move the data and run delete_cluster.py first"
-        )
-    points = access_points(find_id()) if EFS_VOLUMES and find_id() else {}
+    for system in [] if FILE_SYSTEM_ID or not EFS_VOLUMES else owned():
+        if system["LifeCycleState"] == "available" and system["PerformanceMode"] != EFS_PERFORMANCE_MODE:
+            raise Problem(
+                f"EFS_PERFORMANCE_MODE={EFS_PERFORMANCE_MODE}, but {system['FileSystemId']} has {system['PerformanceMode']}, "
+                "which can't be changed: set it back, or move the data and run delete_cluster.py first"
+            )
+        names = {name(suffix(volume["name"])) for volume in EFS_VOLUMES}
+        if system["CreationToken"] in (name("file-system"), *names) and system["CreationToken"] not in names:
+            raise Problem(
+                f"EFS_FILE_SYSTEMS={EFS_FILE_SYSTEMS}, but the volumes are on {system['FileSystemId']}, which holds them all: "
+                "set it back, or move the data and run delete_cluster.py first"
+            )
+    points = access_points()
     for volume in EFS_VOLUMES:
         point = points.get(volume["name"])
         owner = (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"]) if point else (EFS_UID, EFS_GID)
@@ -77,18 +136,21 @@ def refuse_changes() -> None:
             )
 
 
-def create_access_points(file_system_id: str) -> dict[str, str]:
-    """One for each volume, by its name; EFS makes the directory at the first mount, owned by EFS_UID and EFS_GID."""
-    if not file_system_id:
+def create_access_points(file_system_ids: dict[str, str]) -> dict[str, str]:
+    """One for each volume, by its name; EFS makes the directory at the first mount, owned by EFS_UID and EFS_GID.
+
+    A cluster that endpoints share has none of its own.
+    """
+    if CLUSTER_ONLY:
         return {}
-    wait_available(file_system_id)
-    present = access_points(file_system_id)
-    for volume in EFS_VOLUMES:
-        point = present.get(volume["name"])
+    present = access_points(file_system_ids)
+    for volume, file_system_id in file_system_ids.items():
+        point = present.get(volume)
         if not point:
-            present[volume["name"]] = _create_access_point(file_system_id, volume["name"])
+            wait_available(file_system_id)
+            present[volume] = _create_access_point(file_system_id, volume)
             continue
-        say("found", f"access point {point['AccessPointId']}", volume["name"])
+        say("found", f"access point {point['AccessPointId']}", volume)
     return {volume: point["AccessPointId"] for volume, point in present.items()}
 
 
@@ -97,11 +159,11 @@ def _create_access_point(file_system_id: str, volume: str) -> dict[str, Any]:
     directory = {"OwnerUid": EFS_UID, "OwnerGid": EFS_GID, "Permissions": "755"}
     try:
         made = client("efs").create_access_point(
-            ClientToken=token(file_system_id, volume),
+            ClientToken=token(file_system_id, PREFIX, volume),
             FileSystemId=file_system_id,
             PosixUser=owner,
-            RootDirectory={"Path": f"/{volume}", "CreationInfo": directory},
-            Tags=[*tags(f"volume-{volume}"), {"Key": "volume", "Value": volume}],
+            RootDirectory={"Path": f"/{ENDPOINT}/{volume}" if ENDPOINT else f"/{volume}", "CreationInfo": directory},
+            Tags=[*endpoint_tags(f"volume-{volume}"), {"Key": "volume", "Value": volume}],
         )
     except ClientError as error:
         if code(error) != "AccessPointAlreadyExists":
@@ -122,31 +184,39 @@ def wait_available(file_system_id: str) -> None:
 
 
 def delete() -> None:
-    """With EFS_DELETION_POLICY=Delete the file system and all its data; otherwise it is kept, and named."""
-    system = find()
+    """With EFS_DELETION_POLICY=Delete the file systems and all their data; otherwise they are kept, and named."""
     if FILE_SYSTEM_ID:
-        return delete_access_points()
-    if not system:
+        delete_access_points()
+        return say("kept", f"file system {FILE_SYSTEM_ID}", "adopted, not ours to delete")
+    systems = owned()
+    if not systems:
         return say("already gone", "file system")
-    file_system_id = system["FileSystemId"]
     if EFS_DELETION_POLICY == "Retain":
-        return say("kept", f"file system {file_system_id}", how_to_remove(system))
-    insist(
-        f"file system {file_system_id} to be free",
-        lambda: accepted(lambda: client("efs").delete_file_system(FileSystemId=file_system_id), "FileSystemNotFound"),
-        "FileSystemInUse",
-        "IncorrectFileSystemLifeCycleState",
-    )
-    wait(f"file system {file_system_id} to be gone", lambda: not find(), lambda: "it is still being deleted")
-    say("deleted", f"file system {file_system_id}")
+        for system in systems:
+            say("kept", f"file system {system['FileSystemId']}", how_to_remove(system))
+        return None
+    for system in systems:
+        file_system_id = system["FileSystemId"]
+        kept = "; its backups stay in AWS Backup, and cost" if is_backed_up(file_system_id) else ""
+        insist(
+            f"file system {file_system_id} to be free",
+            lambda: accepted(
+                lambda: client("efs").delete_file_system(FileSystemId=file_system_id), "FileSystemNotFound"
+            ),
+            "FileSystemInUse",
+            "IncorrectFileSystemLifeCycleState",
+        )
+        say("deleted", f"file system {file_system_id}", f"with its data{kept}")
+    wait("the file systems to be gone", lambda: not owned(), lambda: "they are still being deleted")
+    return None
 
 
 def delete_access_points() -> None:
-    """In an adopted file system only what we made goes; the directories and their data stay."""
-    for volume, point in access_points(FILE_SYSTEM_ID).items():
+    """The endpoint's, or in an adopted file system ours; the directories and their data stay."""
+    for volume, point in access_points().items():
         accepted(lambda: client("efs").delete_access_point(AccessPointId=point["AccessPointId"]), "AccessPointNotFound")
-        say("deleted", f"access point {point['AccessPointId']}", f"{volume}; its data stays on {FILE_SYSTEM_ID}")
-    say("kept", f"file system {FILE_SYSTEM_ID}", "adopted, not ours to delete")
+        directory = f"{point['RootDirectory']['Path']} of {point['FileSystemId']}"
+        say("deleted", f"access point {point['AccessPointId']}", f"{volume}; its data stays, in {directory}")
 
 
 def gib(system: dict[str, Any]) -> str:
@@ -160,33 +230,49 @@ def how_to_remove(system: dict[str, Any]) -> str:
     )
 
 
-def find() -> dict[str, Any] | None:
-    """The file system that `create` made, in whatever state."""
+def owned() -> list[dict[str, Any]]:
+    """The file systems that `create` made, in whatever state."""
+    pages = client("efs").get_paginator("describe_file_systems").paginate()
+    found = [system for page in pages for system in page["FileSystems"] if ours(system["Tags"])]
+    return sorted(found, key=lambda system: str(system["CreationToken"]))
+
+
+def exists(file_system_id: str) -> bool:
     found = missing(
-        lambda: client("efs").describe_file_systems(CreationToken=CREATION_TOKEN)["FileSystems"], "FileSystemNotFound"
+        lambda: client("efs").describe_file_systems(FileSystemId=file_system_id)["FileSystems"], "FileSystemNotFound"
     )
-    systems = [system for system in found or [] if ours(system["Tags"])]
-    return systems[0] if systems else None  # EFS allows one for a creation token
+    return any(system["LifeCycleState"] != "deleted" for system in found or [])
 
 
-def find_id() -> str:
-    system = None if FILE_SYSTEM_ID else find()
-    return FILE_SYSTEM_ID or (system["FileSystemId"] if system else "")
+def volume_ids() -> dict[str, str]:
+    """The file system of each volume that has one, by the volume's name."""
+    if FILE_SYSTEM_ID:
+        return {volume["name"]: FILE_SYSTEM_ID for volume in EFS_VOLUMES}
+    present = {system["CreationToken"]: system["FileSystemId"] for system in owned()} if EFS_VOLUMES else {}
+    wanted = {volume["name"]: name(suffix(volume["name"])) for volume in EFS_VOLUMES}
+    return {volume: present[its_name] for volume, its_name in wanted.items() if its_name in present}
 
 
-def access_points(file_system_id: str) -> dict[str, dict[str, Any]]:
-    """Our access points by the name of their volume."""
-    pages = client("efs").get_paginator("describe_access_points").paginate(FileSystemId=file_system_id)
+def ids() -> list[str]:
+    """Each file system that is used, once: our own, or the adopted one."""
+    return [FILE_SYSTEM_ID] if FILE_SYSTEM_ID else [system["FileSystemId"] for system in owned()]
+
+
+def access_points(file_system_ids: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """Our access points, those of the endpoint where there are endpoints, by the name of their volume."""
     found: dict[str, dict[str, Any]] = {}
-    for page in pages:
-        for point in page["AccessPoints"]:
-            volume = {tag["Key"]: tag["Value"] for tag in point["Tags"]}.get("volume")
-            if volume and ours(point["Tags"]) and point["LifeCycleState"] in ("creating", "available"):
-                found[volume] = point
+    for file_system_id in dict.fromkeys(ids() if file_system_ids is None else file_system_ids.values()):
+        pages = client("efs").get_paginator("describe_access_points").paginate(FileSystemId=file_system_id)
+        for point in missing(lambda: [p for page in pages for p in page["AccessPoints"]], "FileSystemNotFound") or []:
+            words = {tag["Key"]: tag["Value"] for tag in point["Tags"]}
+            mine = ours(point["Tags"]) and words.get(ENDPOINT_TAG, "") == ENDPOINT
+            if mine and "volume" in words and point["LifeCycleState"] in ("creating", "available"):
+                found[words["volume"]] = point
     return found
 
 
 def left_over() -> list[str]:
     """A file system that should be gone; a kept one is no left-over."""
-    system = None if FILE_SYSTEM_ID or EFS_DELETION_POLICY == "Retain" else find()
-    return [f"file system {system['FileSystemId']} with its data, {gib(system)}"] if system else []
+    if FILE_SYSTEM_ID or EFS_DELETION_POLICY == "Retain":
+        return []
+    return [f"file system {system['FileSystemId']} with its data, {gib(system)}" for system in owned()]

@@ -6,15 +6,16 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction
 
 from typing import Any
 
-from aws import Problem, accepted, client, insist, missing, name, ours, tags, wait
+from aws import Problem, accepted, client, holds, insist, missing, name, ours, tags, wait
 from console import say
 from constants import (
     ACCESS_LOGS_BUCKET,
-    CERTIFICATE_ARN,
+    HOST_NAME,
     IDLE_TIMEOUT,
     LISTENER_PROTOCOL,
     LOAD_BALANCER_PROTECTION,
 )
+from infrastructure import certificate
 from infrastructure.network import Network
 from infrastructure.security_groups import SecurityGroups
 
@@ -87,7 +88,7 @@ def create_listener(arn: str, port: int, protocol: str, action: dict[str, Any]) 
     elb = client("elbv2")
     wanted: dict[str, Any] = {"Port": port, "Protocol": protocol, "DefaultActions": [action]}
     if protocol == "HTTPS":
-        wanted |= {"Certificates": [{"CertificateArn": CERTIFICATE_ARN}], "SslPolicy": TLS_POLICY}
+        wanted |= {"Certificates": [{"CertificateArn": certificate.arn()}], "SslPolicy": TLS_POLICY}
     listener = listeners(arn).get(port)
     if not listener:
         request = {"LoadBalancerArn": arn, **wanted, "Tags": tags(f"listener-{port}")}
@@ -96,7 +97,7 @@ def create_listener(arn: str, port: int, protocol: str, action: dict[str, Any]) 
     different: list[str] = [
         key for key in ("Protocol", "SslPolicy") if key in wanted and listener.get(key) != wanted[key]
     ]
-    if "Certificates" in wanted and listener["Certificates"][0]["CertificateArn"] != CERTIFICATE_ARN:
+    if "Certificates" in wanted and not holds(listener["Certificates"], wanted["Certificates"]):
         different.append("Certificates")
     if different:
         elb.modify_listener(ListenerArn=listener["ListenerArn"], **wanted)
@@ -141,9 +142,9 @@ def is_ours(arn: str) -> bool:
 
 
 def url() -> str:
-    """Where the load balancer answers; CERTIFICATE_ARN's own host name must lead there for a browser to trust it."""
+    """Where the load balancer answers: HOST_NAME, or its own name, which no certificate is for."""
     balancer = find()
-    return f"{LISTENER_PROTOCOL.lower()}://{balancer['DNSName']}" if balancer else ""
+    return f"{LISTENER_PROTOCOL.lower()}://{HOST_NAME or balancer['DNSName']}" if balancer else ""
 
 
 def delete() -> None:

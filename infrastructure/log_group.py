@@ -7,11 +7,13 @@ from typing import Any
 
 from aws import Problem, accepted, account, client, insist, ours, partition, region
 from console import say
-from constants import CLUSTER_TAG, LOG_GROUP, LOG_RETENTION_DAYS, TAGS
+from constants import CLUSTER_ONLY, CLUSTER_TAG, ENDPOINT_TAGS, LOG_GROUP, LOG_RETENTION_DAYS
 
 
 def create() -> str:
-    """Make the group, and set for how many days it keeps what it gets."""
+    """Make the group, and set for how many days it keeps what it gets. A cluster that endpoints share needs none."""
+    if CLUSTER_ONLY:
+        return ""
     logs = client("logs")
     group = find()
     if group and not is_ours():
@@ -24,7 +26,8 @@ def create() -> str:
         insist(
             f"log group {LOG_GROUP}",
             lambda: accepted(
-                lambda: logs.create_log_group(logGroupName=LOG_GROUP, tags=TAGS), "ResourceAlreadyExistsException"
+                lambda: logs.create_log_group(logGroupName=LOG_GROUP, tags=ENDPOINT_TAGS),
+                "ResourceAlreadyExistsException",
             ),
             "OperationAbortedException",
         )

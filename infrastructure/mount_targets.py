@@ -1,4 +1,4 @@
-"""EFS mount targets: the address of the file system in each subnet, one in a zone, reachable by NFS from our groups only.
+"""EFS mount targets: the address of a file system in each subnet, one in a zone, reachable by NFS from our groups only.
 
 https://docs.aws.amazon.com/efs/latest/ug/accessing-fs.html
 """
@@ -14,10 +14,16 @@ from infrastructure.network import Network
 from infrastructure.security_groups import SecurityGroups
 
 
-def create(file_system_id: str, network: Network, groups: SecurityGroups) -> list[str]:
-    """Ask for a mount target in each subnet; ready after one to two minutes. An adopted file system may have its own."""
-    if not file_system_id:
-        return []
+def create(file_system_ids: dict[str, str], network: Network, groups: SecurityGroups) -> list[str]:
+    """Ask for a mount target of each file system in each subnet; ready after one to two minutes. Answers what is new."""
+    made: list[str] = []
+    for file_system_id in dict.fromkeys(file_system_ids.values()):
+        made += create_for(file_system_id, network, groups)
+    return made
+
+
+def create_for(file_system_id: str, network: Network, groups: SecurityGroups) -> list[str]:
+    """One file system's. An adopted one may have its own."""
     file_system.wait_available(file_system_id)
     efs = client("efs")
 
@@ -31,7 +37,7 @@ def create(file_system_id: str, network: Network, groups: SecurityGroups) -> lis
     made = []
     for subnet_id, zone in network.zones.items():
         if zone in zones:
-            say("found", f"mount target in {zone}")
+            say("found", f"mount target in {zone}", file_system_id)
             if (
                 present.get(subnet_id, {}).get("LifeCycleState") == "creating"
             ):  # of a run that died: its name is new too
@@ -46,7 +52,7 @@ def create(file_system_id: str, network: Network, groups: SecurityGroups) -> lis
             "MountTargetConflict",
         )
         if created:
-            say("created", f"mount target in {zone}", subnet_id)
+            say("created", f"mount target in {zone}", f"{file_system_id} in {subnet_id}")
             made.append(subnet_id)
     return made
 
@@ -65,16 +71,17 @@ def allow_nfs(target: dict[str, Any], groups: SecurityGroups) -> None:
         say("updated", f"mount target {target_id}", "security group")
 
 
-def wait_available(file_system_id: str, made: list[str]) -> float:
+def wait_available(file_system_ids: dict[str, str], made: list[str]) -> float:
     """Until every mount target is available. Returns when their DNS names will be there too, by the monotonic clock.
 
     https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
     """
 
     def states() -> dict[str, str]:
-        return {target["MountTargetId"]: target["LifeCycleState"] for target in describe(file_system_id)}
+        targets = [target for each in dict.fromkeys(file_system_ids.values()) for target in describe(each)]
+        return {target["MountTargetId"]: target["LifeCycleState"] for target in targets}
 
-    if file_system_id:
+    if file_system_ids:
         wait(
             "mount targets to be available",
             lambda: all(state == "available" for state in states().values()),
@@ -119,11 +126,9 @@ def describe(file_system_id: str) -> list[dict[str, Any]]:
 
 
 def owned() -> list[dict[str, Any]]:
-    """The mount targets that `create` made: all of our own file system; in an adopted one those with our group."""
-    file_system_id = file_system.find_id()
-    if not file_system_id:
-        return []
-    targets = missing(lambda: describe(file_system_id), "FileSystemNotFound") or []
+    """The mount targets that `create` made: all of our own file systems; in an adopted one those with our group."""
+    found = [missing(lambda: describe(each), "FileSystemNotFound") or [] for each in file_system.ids()]
+    targets = [target for each in found for target in each]
     if not FILE_SYSTEM_ID:
         return targets
     group_ids = set(security_groups.find().file_system_ids)

@@ -9,10 +9,24 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from aws import Problem, accepted, account, client, insist, missing, name, ours, partition, region, tags
+from aws import (
+    Problem,
+    accepted,
+    account,
+    client,
+    endpoint_name,
+    endpoint_tags,
+    insist,
+    missing,
+    name,
+    ours,
+    partition,
+    region,
+)
 from console import say
 from constants import (
     CAPACITY_TYPE,
+    CLUSTER_ONLY,
     CONTAINER_SECRETS,
     ENABLE_EXECUTE_COMMAND,
     HOST_MONITORING,
@@ -28,6 +42,7 @@ from constants import (
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
 TASK_EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
+TASK_ROLES = ("task-execution", "task")
 INLINE_POLICY = "settings"
 #: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 EXEC_ACTIONS = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
@@ -59,18 +74,26 @@ class Roles:
     task_role_arn: str
 
 
-def create(file_system_id: str) -> Roles:
-    """Make or complete the roles and the instance profile. Free; AWS knows them everywhere about 10 seconds later."""
-    profile = ""
+def create(file_system_ids: dict[str, str]) -> Roles:
+    """Make or complete the hosts' role and instance profile, and the tasks' roles, which endpoints have of their own.
+
+    Free; AWS knows them everywhere about 10 seconds later.
+    """
     if LAUNCH_TYPE == "EC2":
         policies = HOST_POLICIES + (("CloudWatchAgentServerPolicy",) if HOST_MONITORING == "enabled" else ())
         create_role("host", service_trust("ec2.amazonaws.com"), policies, None)
-        profile = create_instance_profile()
-    execution = TASK_EXECUTION_ROLE_ARN or create_role(
-        "task-execution", task_trust(), TASK_EXECUTION_POLICIES, secrets_policy()
-    )
-    task = TASK_ROLE_ARN or create_role("task", task_trust(), (), task_policy(file_system_id))
-    return Roles(profile, execution, task)
+        create_instance_profile()
+    if not CLUSTER_ONLY:
+        create_task_roles(file_system_ids)
+    return find()
+
+
+def create_task_roles(file_system_ids: dict[str, str]) -> None:
+    """With which ECS starts the task, and which the task itself has."""
+    if not TASK_EXECUTION_ROLE_ARN:
+        create_role("task-execution", task_trust(), TASK_EXECUTION_POLICIES, secrets_policy())
+    if not TASK_ROLE_ARN:
+        create_role("task", task_trust(), (), task_policy(file_system_ids))
 
 
 def find() -> Roles:
@@ -98,7 +121,12 @@ def delete() -> None:
             )
         accepted(lambda: iam.delete_instance_profile(InstanceProfileName=profile_name), "NoSuchEntity")
         say("deleted", f"instance profile {profile_name}")
-    for suffix in ("host", "task-execution", "task"):
+    delete_role(role_name("host"))
+    delete_task_roles()
+
+
+def delete_task_roles() -> None:
+    for suffix in TASK_ROLES:
         delete_role(role_name(suffix))
 
 
@@ -123,7 +151,8 @@ def create_service_linked_roles() -> None:
 
 
 def role_name(suffix: str) -> str:
-    return f"{name(suffix)}-{region()}"
+    """The hosts' role is the cluster's, every other one the endpoint's."""
+    return f"{name(suffix) if suffix == 'host' else endpoint_name(suffix)}-{region()}"
 
 
 def service_trust(service: str) -> dict[str, Any]:
@@ -151,15 +180,17 @@ def secrets_policy() -> dict[str, Any] | None:
     return _document(*statements) if statements else None
 
 
-def task_policy(file_system_id: str) -> dict[str, Any] | None:
-    """What the container itself may do: its file system, and the buckets, tables and queues that the settings name."""
+def task_policy(file_system_ids: dict[str, str]) -> dict[str, Any] | None:
+    """What the container itself may do: its file systems, and the buckets, tables and queues that the settings name."""
     base = f"arn:{partition()}"
     here = f"{region()}:{account()}"
     statements: list[dict[str, Any]] = []
-    if file_system_id:
+    if file_system_ids:
         actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-        arn = f"{base}:elasticfilesystem:{here}:file-system/{file_system_id}"
-        statements.append({"Action": actions, "Resource": arn})
+        arns = [
+            f"{base}:elasticfilesystem:{here}:file-system/{each}" for each in dict.fromkeys(file_system_ids.values())
+        ]
+        statements.append({"Action": actions, "Resource": arns if len(arns) > 1 else arns[0]})
     if ENABLE_EXECUTE_COMMAND:
         statements.append({"Action": [f"ssmmessages:{verb}" for verb in EXEC_ACTIONS], "Resource": "*"})
     if TASK_S3_BUCKETS:
@@ -190,7 +221,9 @@ def create_role(suffix: str, trust: dict[str, Any], managed: tuple[str, ...], in
         raise Problem(f"the role {role_id} exists already, and is not of this runbook: choose another CLUSTER_NAME")
     if not role:
         accepted(
-            lambda: iam.create_role(RoleName=role_id, AssumeRolePolicyDocument=json.dumps(trust), Tags=tags(suffix)),
+            lambda: iam.create_role(
+                RoleName=role_id, AssumeRolePolicyDocument=json.dumps(trust), Tags=endpoint_tags(suffix)
+            ),
             "EntityAlreadyExists",
         )
         say("created", f"role {role_id}")
@@ -235,7 +268,7 @@ def create_instance_profile() -> str:
         say("found", f"instance profile {profile_name}")
     else:
         accepted(
-            lambda: iam.create_instance_profile(InstanceProfileName=profile_name, Tags=tags("host")),
+            lambda: iam.create_instance_profile(InstanceProfileName=profile_name, Tags=endpoint_tags("host")),
             "EntityAlreadyExists",
         )
         say("created", f"instance profile {profile_name}")
@@ -279,8 +312,16 @@ def delete_role(role_id: str) -> None:
 
 def left_over() -> list[str]:
     iam = client("iam")
-    names = [role_name(suffix) for suffix in ("host", "task-execution", "task")]
+    profile_name = role_name("host")
+    profile = missing(
+        lambda: iam.get_instance_profile(InstanceProfileName=profile_name)["InstanceProfile"], "NoSuchEntity"
+    )
+    left = [f"instance profile {profile_name}"] if profile and ours(profile["Tags"]) else []
+    return roles_left("host", *TASK_ROLES) + left
+
+
+def roles_left(*suffixes: str) -> list[str]:
+    iam = client("iam")
+    names = [role_name(suffix) for suffix in suffixes]
     roles = [missing(lambda: iam.get_role(RoleName=each)["Role"], "NoSuchEntity") for each in names]
-    profile = missing(lambda: iam.get_instance_profile(InstanceProfileName=names[0])["InstanceProfile"], "NoSuchEntity")
-    left = [f"role {role['RoleName']}" for role in roles if role and ours(role.get("Tags"))]
-    return left + ([f"instance profile {names[0]}"] if profile and ours(profile["Tags"]) else [])
+    return [f"role {role['RoleName']}" for role in roles if role and ours(role.get("Tags"))]

@@ -6,15 +6,30 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws import Problem, accepted, client, insist, name, only, ours, tag_filters, tag_specification, tags, wait
+from aws import (
+    Problem,
+    accepted,
+    client,
+    endpoint_name,
+    endpoint_tags,
+    insist,
+    name,
+    only,
+    ours,
+    tag_filters,
+    wait,
+)
 from console import say
 from constants import (
     ALLOWED_CIDR,
     BASTION_ALLOWED_CIDR,
     BASTION_KEY_NAME,
     BASTION_SECURITY_GROUP_ID,
+    CLUSTER_ONLY,
     CONTAINER_PORTS,
     EFS_VOLUMES,
+    ENDPOINT,
+    ENDPOINT_TAG,
     LAUNCH_TYPE,
     LISTENER_PROTOCOL,
     NETWORK_MODE,
@@ -51,13 +66,53 @@ def create(network: Network) -> SecurityGroups:
     else:
         if LAUNCH_TYPE == "EC2":
             groups.host_ids = [create_group(network, "hosts", "Hosts of the ECS cluster", host_rules(groups))]
-        if NETWORK_MODE == "awsvpc":
+        if NETWORK_MODE == "awsvpc" and not CLUSTER_ONLY:
             groups.task_ids = [create_group(network, "tasks", "Tasks with an address of their own", task_rules(groups))]
     if EFS_VOLUMES:
         clients = sorted({*groups.host_ids, *groups.task_ids})
         rules = [rule(2049, 2049, group_id, "NFS") for group_id in clients]
         groups.file_system_ids = [create_group(network, "file-system", "EFS mount targets", rules)]
     return groups
+
+
+def create_for_endpoint(network: Network) -> SecurityGroups:
+    """The group of one endpoint's tasks: the load balancer reaches its port, and it reaches the shared file systems."""
+    groups = find()
+    if not ENDPOINT or SECURITY_GROUP_IDS:
+        return groups
+    groups.task_ids = [create_group(network, "tasks", f"Tasks of endpoint {ENDPOINT}", task_rules(groups))]
+    for group_id in groups.file_system_ids:
+        bring_into_line(group_id, [rule(2049, 2049, groups.task_ids[0], "NFS")])
+    return groups
+
+
+def delete_for_endpoint() -> None:
+    """The rule that names the group, then the group, once its tasks' network interfaces are gone."""
+    if not ENDPOINT:
+        return None
+    for group_id in find().file_system_ids:
+        bring_into_line(group_id, [])
+    group = find_group("tasks")
+    if not group:
+        return say("already gone", f"security group {its_name('tasks')}")
+    group_id = group["GroupId"]
+    insist(
+        f"security group {group_id} to be free",
+        lambda: accepted(lambda: client("ec2").delete_security_group(GroupId=group_id), "InvalidGroup.NotFound"),
+        *IN_USE,
+        why=lambda: held_by("group-id", group_id),
+    )
+    return say("deleted", f"security group {group_id}", its_name("tasks"))
+
+
+def left_over_of_endpoint() -> list[str]:
+    group = find_group("tasks") if ENDPOINT else None
+    return [f"security group {group['GroupId']} ({group['GroupName']})"] if group else []
+
+
+def its_name(suffix: str) -> str:
+    """The tasks' group is the endpoint's, every other one the cluster's."""
+    return endpoint_name(suffix) if suffix == "tasks" else name(suffix)
 
 
 def find() -> SecurityGroups:
@@ -141,25 +196,30 @@ def rule(low: int, high: int, source: str, description: str) -> dict[str, Any]:
 
 
 def find_group(suffix: str) -> dict[str, Any] | None:
-    found = client("ec2").describe_security_groups(Filters=tag_filters(suffix))["SecurityGroups"]
-    return only(found, f"security group {name(suffix)}", lambda group: group["GroupId"])
+    filters = [*tag_filters(), {"Name": "tag:Name", "Values": [its_name(suffix)]}]
+    found = client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    return only(found, f"security group {its_name(suffix)}", lambda group: group["GroupId"])
 
 
 def create_group(network: Network, suffix: str, description: str, rules: list[dict[str, Any]]) -> str:
     """A group and exactly these rules of ours; rules that someone added by hand are left alone."""
-    ec2 = client("ec2")
     group = find_group(suffix)
     if group:
-        say("found", f"security group {group['GroupId']}", name(suffix))
-        group_id = group["GroupId"]
-    else:
-        group_id = _make_group(network, suffix, description)
+        say("found", f"security group {group['GroupId']}", its_name(suffix))
+    group_id = group["GroupId"] if group else _make_group(network, suffix, description)
+    bring_into_line(group_id, rules)
+    return str(group_id)
+
+
+def bring_into_line(group_id: str, rules: list[dict[str, Any]]) -> None:
+    """Of the rules that we made, these and no others; each endpoint sees to its own, and leaves the others' alone."""
+    ec2 = client("ec2")
     present = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group_id]}])[
         "SecurityGroupRules"
     ]
     inbound = [rule for rule in present if not rule["IsEgress"]]
     for rule in inbound:
-        if ours(rule.get("Tags")) and not any(_same(rule, wanted) for wanted in rules):
+        if _is_mine(rule) and not any(_same(rule, wanted) for wanted in rules):
             accepted(
                 lambda: ec2.revoke_security_group_ingress(
                     GroupId=group_id, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]]
@@ -170,7 +230,11 @@ def create_group(network: Network, suffix: str, description: str, rules: list[di
     for wanted in rules:
         if not any(_same(rule, wanted) for rule in inbound):
             _allow(group_id, wanted)
-    return str(group_id)
+
+
+def _is_mine(rule: dict[str, Any]) -> bool:
+    words = {tag["Key"]: tag["Value"] for tag in rule.get("Tags", [])}
+    return ours(rule.get("Tags")) and words.get(ENDPOINT_TAG, "") == ENDPOINT
 
 
 def _make_group(network: Network, suffix: str, description: str) -> str:
@@ -178,14 +242,14 @@ def _make_group(network: Network, suffix: str, description: str) -> str:
     ec2 = client("ec2")
     made: list[str] = []
     created = insist(
-        f"security group {name(suffix)}",
+        f"security group {its_name(suffix)}",
         lambda: accepted(
             lambda: made.append(
                 ec2.create_security_group(
-                    GroupName=name(suffix),
+                    GroupName=its_name(suffix),
                     Description=description,
                     VpcId=network.vpc_id,
-                    TagSpecifications=tag_specification("security-group", suffix),
+                    TagSpecifications=[{"ResourceType": "security-group", "Tags": endpoint_tags(suffix)}],
                 )["GroupId"]
             ),
             "InvalidGroup.Duplicate",
@@ -193,16 +257,16 @@ def _make_group(network: Network, suffix: str, description: str) -> str:
         "InvalidVpcID.NotFound",
     )
     if created:
-        say("created", f"security group {made[0]}", name(suffix))
+        say("created", f"security group {made[0]}", its_name(suffix))
         return made[0]
-    filters = [{"Name": "group-name", "Values": [name(suffix)]}, {"Name": "vpc-id", "Values": [network.vpc_id]}]
+    filters = [{"Name": "group-name", "Values": [its_name(suffix)]}, {"Name": "vpc-id", "Values": [network.vpc_id]}]
     group = insist_listed(filters)
     if not ours(group.get("Tags")):
         raise Problem(
-            f"the security group {group['GroupId']} ({name(suffix)}) exists already, and is not of this runbook: "
+            f"the security group {group['GroupId']} ({its_name(suffix)}) exists already, and is not of this runbook: "
             "choose another CLUSTER_NAME"
         )
-    say("found", f"security group {group['GroupId']}", f"{name(suffix)}, made by another run at the same moment")
+    say("found", f"security group {group['GroupId']}", f"{its_name(suffix)}, made by another run at the same moment")
     return str(group["GroupId"])
 
 
@@ -224,7 +288,7 @@ def _allow(group_id: str, wanted: dict[str, Any]) -> None:
             lambda: client("ec2").authorize_security_group_ingress(
                 GroupId=group_id,
                 IpPermissions=[wanted],
-                TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags()}],
+                TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": endpoint_tags()}],
             ),
             "InvalidPermission.Duplicate",
         ),

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html
 from datetime import datetime, timezone
 from typing import Any
 
-from aws import Problem, client, insist, ours, region, tags, token, wait
+from aws import Problem, client, endpoint_tags, insist, ours, region, token, wait
 from console import say
 from constants import (
     ALLOW_DOWNTIME,
@@ -53,7 +53,7 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
         "enableECSManagedTags": True,
         "propagateTags": "SERVICE",
         "enableExecuteCommand": ENABLE_EXECUTE_COMMAND,
-        "tags": tags("service", "key", "value"),
+        "tags": endpoint_tags("service", "key", "value"),
         "clientToken": token(CLUSTER_NAME, SERVICE_NAME, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")),
     }
     if target_group_arn:
@@ -222,7 +222,7 @@ def lived(task: dict[str, Any]) -> float:
 def described() -> dict[str, Any]:
     """What describe_service.py prints, and create_service.py and update_service.py at their end."""
     service = required()
-    file_system_id = file_system.find_id()
+    names = {volume: f"{each}.efs.{region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
     kept = (
         "status",
         "taskDefinition",
@@ -235,7 +235,8 @@ def described() -> dict[str, Any]:
     return {
         "serviceName": SERVICE_NAME,
         "url": load_balancer.url() or None,
-        "fileSystemDnsName": f"{file_system_id}.efs.{region()}.amazonaws.com" if file_system_id else None,
+        "fileSystemDnsName": next(iter(names.values()), None),
+        "fileSystemDnsNames": names,
         "status": service["status"],
         "taskDefinition": service["taskDefinition"],
         "desiredCount": service["desiredCount"],

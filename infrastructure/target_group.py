@@ -1,11 +1,13 @@
 """The target group of the service, and the listener rule that leads to it. The rule must be there before the service.
 
+With TRAFFIC_WEIGHT a part of another endpoint's requests comes here too: its rule then forwards to both groups.
+
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
 """
 
 from typing import Any
 
-from aws import Problem, accepted, client, insist, missing, name, ours, tags
+from aws import Problem, accepted, client, endpoint_name, endpoint_tags, insist, missing, name, ours
 from console import say
 from constants import (
     CONTAINER_PORTS,
@@ -15,16 +17,22 @@ from constants import (
     HEALTH_CHECK_PATH,
     HEALTH_CHECK_TIMEOUT,
     HEALTHY_THRESHOLD,
+    HOST_NAME,
     LISTENER_PATH,
     LISTENER_PROTOCOL,
     NETWORK_MODE,
+    RULE_PRIORITY,
     TARGET_PROTOCOL,
+    TRAFFIC_FROM,
+    TRAFFIC_WEIGHT,
     UNHEALTHY_THRESHOLD,
 )
 from infrastructure import load_balancer
 from infrastructure.network import Network
 
-NAME = name("tg")
+NAME = endpoint_name("tg")
+RULE = endpoint_name("rule")
+WHERE = f"{HOST_NAME}{LISTENER_PATH.removesuffix('*') if HOST_NAME else LISTENER_PATH}"
 HEALTH_CHECK = {
     "HealthCheckProtocol": TARGET_PROTOCOL,
     "HealthCheckPath": HEALTH_CHECK_PATH,
@@ -37,7 +45,7 @@ HEALTH_CHECK = {
 
 
 def create(network: Network) -> str:
-    """Make or complete the group and its rule; the health check and the rule's path follow the settings."""
+    """Make or complete the group and its rule; the health check and the rule's host name and path follow the settings."""
     if not LISTENER_PROTOCOL:
         return ""
     elb = client("elbv2")
@@ -46,7 +54,9 @@ def create(network: Network) -> str:
         raise Problem(
             f"the target group {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME"
         )
-    check_path(load_balancer.service_listener_arn(), group["TargetGroupArn"] if group else "")
+    listener_arn = load_balancer.service_listener_arn()
+    present = rules(listener_arn)
+    splitting = rule_to_split(present)
     if not group:
         group = elb.create_target_group(
             Name=NAME,
@@ -54,7 +64,7 @@ def create(network: Network) -> str:
             Port=CONTAINER_PORTS[0][1],
             VpcId=network.vpc_id,
             TargetType="ip" if NETWORK_MODE == "awsvpc" else "instance",
-            Tags=tags("tg"),
+            Tags=endpoint_tags("tg"),
             **HEALTH_CHECK,
         )["TargetGroups"][0]
         say("created", f"target group {NAME}")
@@ -65,7 +75,9 @@ def create(network: Network) -> str:
         say("found", f"target group {NAME}")
     arn = str(group["TargetGroupArn"])
     set_delay(arn)
-    create_rule(arn)
+    create_rule(listener_arn, arn)
+    for rule in present:
+        split(rule, arn, TRAFFIC_WEIGHT if rule is splitting else 0)
     return arn
 
 
@@ -78,52 +90,137 @@ def set_delay(arn: str) -> None:
         say("updated", f"target group {NAME}", f"deregistration delay {DEREGISTRATION_DELAY} s")
 
 
-def create_rule(arn: str) -> None:
-    """LISTENER_PATH leads to the group. A path that leads to another service is that one's."""
+def create_rule(listener_arn: str, arn: str) -> None:
+    """HOST_NAME and LISTENER_PATH lead to the group. RULE_PRIORITY, or the next free number, says when it is asked."""
     elb = client("elbv2")
-    listener_arn = load_balancer.service_listener_arn()
     present = rules(listener_arn)
-    conditions = [{"Field": "path-pattern", "PathPatternConfig": {"Values": [LISTENER_PATH]}}]
-    mine = next((rule for rule in present if target_of(rule) == arn), None)
-    if mine and paths(mine) == [LISTENER_PATH]:
-        return say("found", f"listener rule {LISTENER_PATH}")
+    mine = next((rule for rule in present if rule["Name"] == RULE), None)
     if mine:
-        elb.modify_rule(RuleArn=mine["RuleArn"], Conditions=conditions)
-        return say("updated", f"listener rule {LISTENER_PATH}")
+        return update_rule(mine)
     taken = {rule["Priority"] for rule in present}
     request = {
         "ListenerArn": listener_arn,
-        "Conditions": conditions,
-        "Priority": next(number for number in range(1, 50001) if str(number) not in taken),
-        "Actions": [{"Type": "forward", "TargetGroupArn": arn}],
-        "Tags": tags("rule"),
+        "Conditions": conditions(),
+        "Priority": RULE_PRIORITY or next(number for number in range(1, 50001) if str(number) not in taken),
+        "Actions": [forward({arn: 1})],
+        "Tags": endpoint_tags("rule"),
     }
     if accepted(lambda: elb.create_rule(**request), "PriorityInUse"):
-        return say("created", f"listener rule {LISTENER_PATH}")
-    return create_rule(arn)  # another run took the priority: look again
+        return say("created", f"listener rule {WHERE}")
+    return create_rule(listener_arn, arn)  # another run took the priority: look again
 
 
-def check_path(listener_arn: str, arn: str) -> None:
-    """Two rules for one path: the second would never be asked."""
-    for rule in rules(listener_arn):
-        if target_of(rule) != arn and LISTENER_PATH in paths(rule):
-            owner = target_of(rule).split("/")[-2] if target_of(rule) else "another action"
-            raise Problem(f"LISTENER_PATH={LISTENER_PATH} leads to {owner} already: choose another path")
+def update_rule(rule: dict[str, Any]) -> None:
+    elb = client("elbv2")
+    changed = []
+    if (hosts(rule), paths(rule)) != ([HOST_NAME] if HOST_NAME else [], wanted_paths()):
+        elb.modify_rule(RuleArn=rule["RuleArn"], Conditions=conditions())
+        changed.append("where it leads from")
+    if RULE_PRIORITY and rule["Priority"] != str(RULE_PRIORITY):
+        elb.set_rule_priorities(RulePriorities=[{"RuleArn": rule["RuleArn"], "Priority": RULE_PRIORITY}])
+        changed.append(f"priority {RULE_PRIORITY}")
+    return say("updated" if changed else "found", f"listener rule {WHERE}", ", ".join(changed))
+
+
+def split(rule: dict[str, Any], arn: str, weight: int) -> None:
+    """Give the group `weight` percent of what another endpoint's rule forwards; that endpoint keeps the rest.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html#forward-actions
+    """
+    present = weights(rule)
+    owner = next((each for each in present if each.split("/")[-2] == f"{rule['Name'].removesuffix('rule')}tg"), "")
+    if rule["Name"] == RULE or not owner or present.get(arn, 0) == weight:
+        return
+    others = {each: part for each, part in present.items() if each not in (owner, arn)}
+    rest = 100 - weight - sum(others.values())
+    if rest < 0:
+        raise Problem(f"TRAFFIC_WEIGHT={weight} is too much: {', '.join(hosts(rule))} gives {100 - weight - rest} away")
+    wanted = {owner: rest, **others, **({arn: weight} if weight else {})}
+    client("elbv2").modify_rule(RuleArn=rule["RuleArn"], Actions=[forward(wanted)])
+    say("updated", f"listener rule {', '.join(hosts(rule))}", f"{weight} % of its requests come to {NAME}")
+
+
+def rule_to_split(present: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The rule of TRAFFIC_FROM, of which TRAFFIC_WEIGHT percent come here."""
+    if not TRAFFIC_WEIGHT:
+        return None
+    found = next((rule for rule in present if rule["Name"] == name(f"{TRAFFIC_FROM}-rule")), None)
+    if not found:
+        raise Problem(f"TRAFFIC_FROM={TRAFFIC_FROM}: no such endpoint is at the load balancer")
+    return found
+
+
+def refuse_taken() -> None:
+    """Two rules for the same requests: the second would never be asked. And a priority is given once."""
+    present = rules(load_balancer.service_listener_arn()) if LISTENER_PROTOCOL else []
+    rule_to_split(present)
+    for rule in present:
+        if rule["Name"] == RULE:
+            continue
+        owner = ", ".join(each.split("/")[-2] for each in weights(rule)) or "another action"
+        if (hosts(rule), paths(rule)) == ([HOST_NAME] if HOST_NAME else [], wanted_paths()):
+            setting = f"HOST_NAME={HOST_NAME}" if HOST_NAME else f"LISTENER_PATH={LISTENER_PATH}"
+            raise Problem(f"{setting} leads to {owner} already: choose another {'host name' if HOST_NAME else 'path'}")
+        if RULE_PRIORITY and rule["Priority"] == str(RULE_PRIORITY):
+            raise Problem(
+                f"RULE_PRIORITY={RULE_PRIORITY} is taken by the rule to {owner}: choose another, or leave it empty"
+            )
+
+
+def conditions() -> list[dict[str, Any]]:
+    host = [{"Field": "host-header", "HostHeaderConfig": {"Values": [HOST_NAME]}}] if HOST_NAME else []
+    path = [{"Field": "path-pattern", "PathPatternConfig": {"Values": paths}} for paths in [wanted_paths()] if paths]
+    return host + path
+
+
+def wanted_paths() -> list[str]:
+    """A rule needs a condition; beside a host name the path that is every path is none."""
+    return [] if HOST_NAME and LISTENER_PATH == "/*" else [LISTENER_PATH]
+
+
+def forward(weights: dict[str, int]) -> dict[str, Any]:
+    if len(weights) == 1:
+        return {"Type": "forward", "TargetGroupArn": next(iter(weights))}
+    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
+    return {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
 
 
 def rules(listener_arn: str) -> list[dict[str, Any]]:
-    """All but the default one."""
-    pages = client("elbv2").get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
-    return [rule for page in pages for rule in page["Rules"] if not rule["IsDefault"]]
+    """All but the default one, each with the Name that we gave it."""
+    elb = client("elbv2")
+    pages = elb.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
+    found = [rule for page in pages for rule in page["Rules"] if not rule["IsDefault"]]
+    names: dict[str, str] = {}
+    for start in range(0, len(found), 20):  # as many as DescribeTags takes
+        arns = [rule["RuleArn"] for rule in found[start : start + 20]]
+        for each in elb.describe_tags(ResourceArns=arns)["TagDescriptions"]:
+            words = {tag["Key"]: tag["Value"] for tag in each["Tags"]}
+            names[each["ResourceArn"]] = words.get("Name", "") if ours(each["Tags"]) else ""
+    return [{**rule, "Name": names.get(rule["RuleArn"], "")} for rule in found]
 
 
-def target_of(rule: dict[str, Any]) -> str:
-    return next((str(action["TargetGroupArn"]) for action in rule["Actions"] if "TargetGroupArn" in action), "")
+def weights(rule: dict[str, Any]) -> dict[str, int]:
+    """Target group -> its part of what the rule forwards."""
+    found: dict[str, int] = {}
+    for action in rule["Actions"]:
+        groups = action.get("ForwardConfig", {}).get("TargetGroups") or []
+        if not groups and "TargetGroupArn" in action:
+            groups = [{"TargetGroupArn": action["TargetGroupArn"]}]
+        found |= {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
+    return found
 
 
 def paths(rule: dict[str, Any]) -> list[str]:
-    conditions = [each for each in rule["Conditions"] if each["Field"] == "path-pattern"]
-    return [value for each in conditions for value in each.get("PathPatternConfig", each).get("Values", [])]
+    return _values(rule, "path-pattern", "PathPatternConfig")
+
+
+def hosts(rule: dict[str, Any]) -> list[str]:
+    return _values(rule, "host-header", "HostHeaderConfig")
+
+
+def _values(rule: dict[str, Any], field: str, config: str) -> list[str]:
+    found = [each for each in rule["Conditions"] if each["Field"] == field]
+    return [value for each in found for value in each.get(config, each).get("Values", [])]
 
 
 def find() -> dict[str, Any] | None:
@@ -161,9 +258,11 @@ def delete() -> None:
     arn = group["TargetGroupArn"]
     if not is_ours(arn):
         return say("kept", f"target group {NAME}", "not of this runbook")
-    for rule in rules_to(arn):
-        accepted(lambda: elb.delete_rule(RuleArn=rule["RuleArn"]), "RuleNotFound")
-        say("deleted", "listener rule", ", ".join(paths(rule)))
+    for rule in all_rules():
+        split(rule, arn, 0)
+        if rule["Name"] == RULE:
+            accepted(lambda: elb.delete_rule(RuleArn=rule["RuleArn"]), "RuleNotFound")
+            say("deleted", "listener rule", ", ".join(hosts(rule) + paths(rule)))
     insist(
         f"target group {NAME} to be free",
         lambda: accepted(lambda: elb.delete_target_group(TargetGroupArn=arn), "TargetGroupNotFound"),
@@ -172,10 +271,10 @@ def delete() -> None:
     return say("deleted", f"target group {NAME}")
 
 
-def rules_to(arn: str) -> list[dict[str, Any]]:
+def all_rules() -> list[dict[str, Any]]:
     balancer = load_balancer.find()
     listeners = load_balancer.listeners(balancer["LoadBalancerArn"]).values() if balancer else []
-    return [rule for each in listeners for rule in rules(each["ListenerArn"]) if target_of(rule) == arn]
+    return [rule for each in listeners for rule in rules(each["ListenerArn"])]
 
 
 def left_over() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from aws import accepted, client, insist, missing, ours, wait
 from console import say
 from constants import CLUSTER_NAME, LAUNCH_TYPE, STARTED_BY, TASK_FAMILY
-from infrastructure import cluster
+from infrastructure import cluster, roles
 from infrastructure.network import Network
 
 
@@ -103,10 +103,10 @@ def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
     return {"awsvpcConfiguration": configuration}
 
 
-def definitions(status: str = "ACTIVE") -> list[str]:
+def definitions(status: str = "ACTIVE", family: str = TASK_FAMILY) -> list[str]:
     """The ARNs of the family's revisions, newest first."""
     pages = client("ecs").get_paginator("list_task_definitions")
-    found = pages.paginate(familyPrefix=TASK_FAMILY, status=status, sort="DESC")
+    found = pages.paginate(familyPrefix=family, status=status, sort="DESC")
     return [arn for page in found for arn in page["taskDefinitionArns"]]
 
 
@@ -119,22 +119,47 @@ def definition(arn_or_family: str) -> dict[str, Any] | None:
     return {**found["taskDefinition"], "tags": found.get("tags", [])} if found else None
 
 
-def our_definitions(status: str) -> list[str]:
-    """Those revisions of the family that this runbook registered: another's of the same name are left alone."""
-    return [arn for arn in definitions(status) if ours((definition(arn) or {}).get("tags"))]
+#: members that AWS fills in by itself, or that only say who registered the revision
+ADDED_BY_AWS = {
+    *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
+    *("registeredAt", "registeredBy", "tags", "volumesFrom", "systemControls", "rootDirectory", "protocol"),
+}
 
 
-def delete_task_definitions() -> None:
+def agree(present: Any, wanted: Any) -> bool:
+    """Whether a revision as AWS gives it back is the one that we would register; empty and absent are the same."""
+    if isinstance(wanted, dict):
+        there = present or {}
+        added = [value for key, value in there.items() if key not in wanted and key not in ADDED_BY_AWS]
+        return not any(added) and all(agree(there.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        items = present or []
+        return len(items) == len(wanted) and all(agree(p, w) for p, w in zip(items, wanted, strict=True))
+    return bool(present == wanted)
+
+
+def our_definitions(status: str, family: str = TASK_FAMILY) -> list[str]:
+    """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone."""
+    return [arn for arn in definitions(status, family) if is_ours(definition(arn) or {})]
+
+
+def is_ours(definition: dict[str, Any]) -> bool:
+    """By its tags; or by its role, since a pipeline's deploy makes revisions that do not bear them."""
+    role = str(definition.get("taskRoleArn", "")).rpartition("/")[2]
+    return ours(definition.get("tags")) or role == roles.role_name("task")
+
+
+def delete_task_definitions(family: str = TASK_FAMILY) -> None:
     """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
     ecs = client("ecs")
-    for arn in our_definitions("ACTIVE"):
+    for arn in our_definitions("ACTIVE", family):
         ecs.deregister_task_definition(taskDefinition=arn)
         say("deregistered", f"task definition {task_id(arn)}")
-    inactive = our_definitions("INACTIVE")
+    inactive = our_definitions("INACTIVE", family)
     for start in range(0, len(inactive), 10):
         ecs.delete_task_definitions(taskDefinitions=inactive[start : start + 10])
     if inactive:
-        say("deleted", f"{len(inactive)} task definitions of {TASK_FAMILY}")
+        say("deleted", f"{len(inactive)} task definitions of {family}")
 
 
 def left_over() -> list[str]:

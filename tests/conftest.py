@@ -33,7 +33,7 @@ from emulator.world import VirtualClock
 
 ROOT = Path(__file__).parent.parent
 OURS = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
-READS = ("Describe", "Get", "List", "AssumeRole")
+READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 
 
 def pytest_collection_finish() -> None:

@@ -16,6 +16,7 @@ import pytest
 from emulator.server import serve
 from emulator.world import VirtualClock
 from tests.conftest import ROOT, Runbook, issued
+from tests.zones import record, zone
 
 SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
 
@@ -25,7 +26,7 @@ class Served:
     runbook: Runbook
     url: str
 
-    def check(self, *flags: str) -> subprocess.CompletedProcess[str]:
+    def check(self, *flags: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """check_service.py as its own process, which finds the load balancer through a proxy."""
         proxy = self.runbook.emulator.front_door_url
         environment = {
@@ -38,6 +39,7 @@ class Served:
             "http_proxy": proxy,
             "https_proxy": proxy,
             "no_proxy": "127.0.0.1",
+            **settings,
         }
         command = [sys.executable, str(ROOT / "check_service.py"), *flags]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
@@ -88,6 +90,43 @@ def test_one_failing_path_fails_the_check(served: Served) -> None:
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "1 of 2 checks failed: https://" in ran.stderr
     assert "/v1/models: 404" in ran.stderr
+
+
+def test_a_host_name_is_asked_once_it_leads_to_the_load_balancer(served: Served) -> None:
+    """From no zone at all to a record that leads here; the certificate must be for the name."""
+    runbook, named = served.runbook, {"HOST_NAME": "clara.example.com"}
+    [balancer] = runbook.aws("elbv2").describe_load_balancers()["LoadBalancers"]
+    ran = served.check(**named)
+    assert ran.returncode == 1
+    assert "https://clara.example.com/docs/: no answer" in ran.stderr
+    assert f"is not in this account: does it lead to {balancer['DNSName'].lower()}? create_dns_record" in ran.stderr
+
+    zone_id = zone(runbook, "example.com")
+    ran = served.check(**named)
+    assert ran.returncode == 1
+    assert "clara.example.com does not lead to the load balancer yet: run create_dns_record.py" in ran.stderr
+
+    [listener] = [
+        each
+        for each in runbook.aws("elbv2").describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+        if each["Port"] == 443
+    ]
+    arn = issued(runbook, "*.example.com")
+    shown = [{"CertificateArn": arn}]
+    runbook.aws("elbv2").add_listener_certificates(ListenerArn=listener["ListenerArn"], Certificates=shown)
+    runbook.has_run("create_dns_record.py", CERTIFICATE_ARN=arn, **named)
+    runbook.settle(60)
+    with urllib.request.urlopen(f"{served.url}/_emulator/certificate-authority") as answer:
+        path = json.load(answer)["path"]
+    ran = served.check("--ca", path, **named)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["checks"][0]["url"] == "https://clara.example.com/docs/"
+    assert "warning" not in ran.stderr
+
+    record(runbook, zone_id, "old.example.com", "A", "192.0.2.1")
+    ran = served.check("--ca", path, HOST_NAME="old.example.com")
+    assert ran.returncode == 1
+    assert "old.example.com leads to 192.0.2.1, not to the load balancer" in ran.stderr
 
 
 def test_without_a_load_balancer_there_is_nothing_to_ask(runbook: Runbook) -> None:

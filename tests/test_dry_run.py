@@ -88,7 +88,7 @@ def test_a_dry_delete_lists_what_would_go_and_asks_nothing(runbook: Runbook) -> 
 
 def test_no_invented_id_is_shown(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py", "--dry-run")
-    assert "new-in-a-dry-run" not in ran.err + ran.out
+    assert "new-in-this-dry-run" not in ran.err + ran.out
     assert ran.result["vpcId"] == "(new)"
 
 

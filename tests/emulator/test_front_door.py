@@ -74,6 +74,7 @@ class Site:
         zone = self.route53.list_hosted_zones()["HostedZones"][0]["Id"]
         change = {"Action": "CREATE", "ResourceRecordSet": {"Name": name, "Type": kind, **values}}
         self.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+        self.sleep(60)  # until all name servers know it
 
     def alias(self, name: str) -> None:
         target = {"HostedZoneId": self.shown["CanonicalHostedZoneId"], "DNSName": f"dualstack.{self.host}"}

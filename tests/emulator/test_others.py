@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator import connections, others
+from emulator import connections, dns, others
 from emulator.wire import Emulator
 from emulator.world import Clock
 
@@ -204,6 +204,16 @@ def test_a_change_is_pending_for_a_minute(emulator: Emulator, client: Client, zo
     assert client("route53").get_change(Id=made["Id"])["ChangeInfo"]["Status"] == "PENDING"
     sleep(emulator, 61)
     assert client("route53").get_change(Id=made["Id"])["ChangeInfo"]["Status"] == "INSYNC"
+
+
+def test_name_servers_answer_with_a_change_once_it_is_in_sync(emulator: Emulator, client: Client, zone: str) -> None:
+    change(client, zone, ("CREATE", record("a.example.com", "b.example.org", "CNAME")))
+    assert names_in(client, zone) == ["a.example.com."]
+    assert dns.leads_to(emulator.world, "a.example.com") is None
+    sleep(emulator, 61)
+    client("route53").list_hosted_zones()
+    assert dns.leads_to(emulator.world, "A.example.com.") == "b.example.org"
+    assert zone.startswith("/hostedzone/Z")
 
 
 def test_an_alias_names_the_zone_of_its_load_balancer(client: Client, zone: str, emulator: Emulator) -> None:

@@ -1,0 +1,73 @@
+"""Ask ACM for the certificate of CERTIFICATE_DOMAINS, make the DNS records that prove it, and wait until it is issued.
+
+Where a zone of these names is in Route 53 the records are made there; elsewhere they are printed, to be made by hand.
+Run it again at any time, and after a change of CERTIFICATE_DOMAINS: create_cluster.py then puts the new one at the
+listener. Prints the certificate's ARN, status and records.
+
+    python create_certificate.py             next: python create_cluster.py
+    python create_certificate.py --dry-run   what would be asked for
+    WAIT=false python create_certificate.py  does not wait until it is issued
+
+It costs nothing; leave the records, since ACM renews it with them. To undo: python delete_certificate.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+from aws import Problem
+from console import say
+from constants import CERTIFICATE_ARN, CERTIFICATE_DOMAINS, WAIT
+from infrastructure import certificate, hosted_zone
+
+
+def create_certificate() -> dict[str, Any]:
+    if CERTIFICATE_ARN:
+        raise Problem(f"CERTIFICATE_ARN={CERTIFICATE_ARN} is there already; to ask for another set CERTIFICATE_DOMAINS")
+    if not CERTIFICATE_DOMAINS:
+        raise Problem(
+            "CERTIFICATE_DOMAINS is not set: say for which host names, such as ml.example.com,*.ml.example.com"
+        )
+    for domain in CERTIFICATE_DOMAINS:
+        hosted_zone.find(domain.removeprefix("*."))  # a zone that can't be told is a mistake that costs nothing here
+    arn = certificate.create()
+    records = certificate.validation_records(arn)
+    zones = [hosted_zone.find(record["Name"]) for record in records]
+    for record, zone in zip(records, zones, strict=True):
+        if zone:
+            certificate.create_record(zone, record)
+    elsewhere = [record for record, zone in zip(records, zones, strict=True) if not zone]
+    tell(elsewhere)
+    result = {
+        "certificateArn": arn,
+        "domains": CERTIFICATE_DOMAINS,
+        "status": (certificate.describe(arn) or {}).get("Status"),
+        "recordsInRoute53": [shown(record) for record in records if record not in elsewhere],
+        "recordsToMake": [shown(record) for record in elsewhere],
+    }
+    if WAIT:
+        try:
+            certificate.wait_issued(arn, [zone for zone in zones if zone])
+        except Problem as problem:
+            raise Problem(str(problem), result) from problem
+        result["status"] = (certificate.describe(arn) or {}).get("Status")
+    if result["status"] == "ISSUED":
+        certificate.delete_superseded(arn)
+    say("next", "python create_cluster.py", "to undo: python delete_certificate.py")
+    return result
+
+
+def tell(elsewhere: list[dict[str, Any]]) -> None:
+    """As lines of a zone file, to copy into the DNS elsewhere."""
+    if elsewhere:
+        say("warning", "no zone of these names is in Route 53:", "make these records where their DNS is")
+    for record in elsewhere:
+        print(f"  {record['Name']} {record['TTL']} IN CNAME {hosted_zone.value(record)}", file=sys.stderr)
+
+
+def shown(record: dict[str, Any]) -> dict[str, str]:
+    return {"name": record["Name"], "type": record["Type"], "value": hosted_zone.value(record)}
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(create_certificate, __doc__, shared=True, changes=True))

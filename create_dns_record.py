@@ -1,0 +1,54 @@
+"""Let HOST_NAME lead to the load balancer: an alias record in the Route 53 zone that the name is in.
+
+Needs create_cluster.py. Where no zone of the name is in this account, prints the record to make in the DNS elsewhere.
+A record that leads elsewhere is left alone, unless --overwrite. Waits until Route 53 knows it everywhere, a minute.
+
+    ENDPOINT=a python create_dns_record.py             next: python check_service.py
+    ENDPOINT=a python create_dns_record.py --dry-run   what would be made
+    python create_dns_record.py                        without endpoints
+
+It costs nothing. To undo: python delete_dns_record.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+from aws import Problem
+from console import say
+from constants import HOST_NAME
+from infrastructure import certificate, dns_record, hosted_zone, load_balancer
+
+
+def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
+    if not HOST_NAME:
+        raise Problem("HOST_NAME is not set: say which name is to lead to the load balancer")
+    balancer = load_balancer.find()
+    if not balancer or not load_balancer.is_ours(balancer["LoadBalancerArn"]):
+        raise Problem(f"there is no load balancer {load_balancer.NAME} to lead to: run create_cluster.py first")
+    certificate.refuse_uncovered()
+    zone = hosted_zone.find(HOST_NAME)
+    if zone:
+        dns_record.create(zone, balancer, overwrite)
+    else:
+        say("warning", f"no zone of {HOST_NAME} is in Route 53:", "make this record where its DNS is")
+        print(f"  {HOST_NAME}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.", file=sys.stderr)
+    say("next", "python check_service.py", "to undo: python delete_dns_record.py")
+    return {
+        "hostName": HOST_NAME,
+        "type": "A" if zone else "CNAME",
+        "value": balancer["DNSName"],
+        "hostedZoneId": hosted_zone.zone_id(zone) if zone else None,
+        "toMake": not zone,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(
+        aws.main(
+            create_dns_record,
+            __doc__,
+            changes=True,
+            overwrite="take the name from where it leads now",
+        )
+    )

@@ -1,0 +1,55 @@
+"""Make the endpoint's pipeline: each push to SOURCE_BRANCH is built, its image pushed to ECR, and deployed.
+
+A connection to the Git host (or CONNECTION_ARN), a bucket for artifacts, a CodeBuild project, the pipeline, and a role
+for each of the two. A connection that is made here waits for a person: the page prints where, and ends; run it again
+after that. The first execution starts by itself; the page waits until its image is in the repository, 2 to 10 minutes.
+
+    python create_pipeline.py             next: python register_task_definition.py
+    python create_pipeline.py --dry-run   what would be created or changed
+    WAIT=false python create_pipeline.py  does not wait
+
+Each minute of a build costs about $0.01, of another action $0.002. To undo: python delete_pipeline.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+import console
+import constants
+from aws import Problem
+from console import say
+from constants import SOURCE_REPOSITORY, WAIT
+from infrastructure import artifact_bucket, build_logs, build_project, connection, pipeline, repository
+
+
+def create_pipeline() -> dict[str, Any]:
+    if not SOURCE_REPOSITORY:
+        constants.problem("SOURCE_REPOSITORY", "is not set: say what to build, for example team/endpoint-a")
+        constants.check()
+    if not repository.find():
+        raise Problem(f"there is no repository {repository.NAME} for the images: run create_repository.py first")
+    pipeline.refuse_anothers(pipeline.find())
+    artifact_bucket.name()
+    connection_arn = connection.create()
+    build_logs.create()
+    artifact_bucket.create()
+    build_project.create(connection_arn)
+    pipeline.create(connection_arn)
+    if WAIT:
+        pipeline.wait_built()
+    say("next", "python register_task_definition.py", "to undo: python delete_pipeline.py")
+    if console.dry_run:
+        return {"pipelineName": pipeline.NAME}
+    return {
+        "pipelineName": pipeline.NAME,
+        "connectionArn": connection_arn,
+        "repositoryUri": repository.uri(),
+        "newestTag": repository.newest_tag(),
+        "stages": pipeline.stages(),
+        "url": pipeline.console_url(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(create_pipeline, __doc__, changes=True))

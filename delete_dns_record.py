@@ -1,0 +1,28 @@
+"""Delete the record that leads from HOST_NAME to the load balancer, also when that is gone already.
+
+A record of that name that leads elsewhere is not touched. Resolvers may keep the old answer for a minute.
+
+    ENDPOINT=a python delete_dns_record.py             next: python delete_service.py
+    ENDPOINT=a python delete_dns_record.py --dry-run   what would be deleted
+    python delete_dns_record.py                        without endpoints
+
+Works twice.
+"""
+
+import sys
+from typing import Any
+
+import aws
+from console import say
+from constants import HOST_NAME
+from infrastructure import dns_record
+
+
+def delete_dns_record() -> dict[str, Any]:
+    dns_record.delete()
+    say("next", "python delete_service.py")
+    return {"hostName": HOST_NAME or None, "left": dns_record.left_over()}
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(delete_dns_record, __doc__, changes=True))

@@ -1,0 +1,33 @@
+"""Delete the endpoint's pipeline: what runs of it, the build project, the bucket with its artifacts, roles and logs.
+
+The repository with its images, the service, and the connection, which endpoints share, stay.
+
+    python delete_pipeline.py             next: python delete_repository.py
+    python delete_pipeline.py --dry-run   what would be deleted
+
+To make it again: python create_pipeline.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+import console
+from console import say
+from infrastructure import artifact_bucket, build_logs, build_project, pipeline
+
+
+def delete_pipeline() -> dict[str, Any]:
+    """The log groups last: with the roles gone nothing can make them again."""
+    pipeline.delete()
+    build_project.delete()
+    artifact_bucket.delete()
+    build_logs.delete()
+    say("next", "python delete_repository.py")
+    modules = (pipeline, build_project, artifact_bucket, build_logs)
+    left = [] if console.dry_run else [each for module in modules for each in module.left_over()]
+    return {"pipelineName": pipeline.NAME, "left": left}
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(delete_pipeline, __doc__, changes=True))

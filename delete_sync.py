@@ -1,0 +1,28 @@
+"""Delete what sync_weights.py made: the schedule and its role, a sync that runs, the task definition and its role.
+
+The weights stay, in the bucket and on the volume: what runs goes on to serve them.
+
+    python delete_sync.py             next: python delete_service.py
+    python delete_sync.py --dry-run   what would be deleted
+"""
+
+import sys
+from typing import Any
+
+import aws
+from console import say
+from constants import WEIGHTS_VOLUME
+from infrastructure import bucket, schedule, weights
+
+
+def delete_sync() -> dict[str, Any]:
+    """The schedule first: it would start what is being taken down."""
+    schedule.delete()
+    weights.delete()
+    say("kept", f"the weights in {bucket.SOURCE} and on the volume {WEIGHTS_VOLUME}")
+    say("next", "python delete_service.py")
+    return {"left": schedule.left_over() + weights.left_over()}
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(delete_sync, __doc__, changes=True))

@@ -1,0 +1,31 @@
+"""Show the endpoint's pipeline: its stages, and its last five runs with what was built, by which push.
+
+For a run that failed: the stage, AWS's message, and the end of the log.
+
+    python describe_pipeline.py
+    python describe_pipeline.py | jq '.executions[0]'
+
+To make it: python create_pipeline.py
+"""
+
+import sys
+from typing import Any
+
+import aws
+from infrastructure import pipeline
+
+LAST = 5
+
+
+def describe_pipeline() -> dict[str, Any]:
+    pipeline.required()
+    return {
+        "pipelineName": pipeline.NAME,
+        "url": pipeline.console_url(),
+        "stages": pipeline.stages(),
+        "executions": [pipeline.described(each) for each in pipeline.executions(LAST)],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(aws.main(describe_pipeline, __doc__))

@@ -1,0 +1,64 @@
+"""S3: on moto, which gets every request as it came; here what it leaves out of buckets' owners and of their tags.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from moto.s3.models import s3_backends
+
+from emulator import rules
+from emulator.rules import AwsError, held
+from emulator.world import ACCOUNT
+
+rules.SENTENCES.update(
+    {
+        "s3-owner": "A bucket's name is given once in the whole world; another account's bucket answers AccessDenied, "
+        "and so does an ExpectedBucketOwner that is not its owner.",
+        "s3-tags": "CreateBucket takes tags.",
+    }
+)
+held("s3-owner s3-tags", "every request to S3")
+
+
+def place(request: Any) -> tuple[str, str]:
+    """Bucket and key, from the host or from the path."""
+    path = str(request.path).strip("/")
+    virtual = re.match(r"(.+)\.s3[.-][\w.-]*amazonaws\.com", str(request.headers.get("Host") or ""))
+    if virtual:
+        return virtual[1], path
+    bucket, _, key = path.partition("/")
+    return bucket, key
+
+
+def check(request: Any) -> None:
+    """Refuse what belongs to someone else. A HEAD has no body, so its code is the number."""
+    name, _ = place(request)
+    _, owner = s3_backends.bucket_accounts.get(name, ("aws", ACCOUNT))
+    expected = request.headers.get("x-amz-expected-bucket-owner") or owner
+    if name not in s3_backends.bucket_accounts or (owner == expected == ACCOUNT):
+        return
+    if creates(request):
+        return  # moto says BucketAlreadyExists
+    raise AwsError("403" if request.method == "HEAD" else "AccessDenied", "Access Denied", 403)
+
+
+def creates(request: Any) -> bool:
+    return request.method == "PUT" and not request.query_string and not place(request)[1]
+
+
+def tag(request: Any, status: int) -> None:
+    """Remember the tags with which a bucket was made."""
+    if status != 200 or not creates(request) or b"<Tag>" not in request.data:
+        return
+    found = {}
+    for each in ElementTree.fromstring(request.data).iter():
+        if each.tag.rpartition("}")[2] == "Tag":
+            words = {child.tag.rpartition("}")[2]: child.text or "" for child in each}
+            found[words["Key"]] = words["Value"]
+    backend: Any = s3_backends[ACCOUNT]["aws"]
+    backend.put_bucket_tagging(place(request)[0], found)

@@ -1,0 +1,55 @@
+"""Which image the task runs: IMAGE as it stands, or with IMAGE_TAG one of the endpoint's own repository.
+
+IMAGE_TAG=current leaves to the pipeline what it has deployed, so that registering anew for another setting does not
+bring back an older image.
+"""
+
+from typing import Any
+
+from aws import Problem
+from constants import CONTAINER_NAME, DESIRED_COUNT, IMAGE, IMAGE_TAG, TASK_FAMILY
+from infrastructure import repository, tasks
+
+#: the tag of a first revision, before there is an image
+NOT_BUILT_YET = "not-built-yet"
+
+
+def wanted() -> str:
+    """The image to register, once it is sure that the repository has it."""
+    if not IMAGE_TAG:
+        return IMAGE
+    if not repository.find():
+        raise Problem(
+            f"IMAGE_TAG={IMAGE_TAG}: there is no repository {repository.NAME}: run create_repository.py first"
+        )
+    if IMAGE_TAG != "current":
+        refuse_missing_tag(IMAGE_TAG)
+        return f"{repository.uri()}:{IMAGE_TAG}"
+    tag = deployed_tag(tasks.definition(TASK_FAMILY))
+    if not tag or not repository.has_tag(tag):
+        tag = repository.newest_tag() or NOT_BUILT_YET
+    return f"{repository.uri()}:{tag}"
+
+
+def deployed_tag(definition: dict[str, Any] | None) -> str:
+    """The tag of the endpoint's repository that a revision runs; empty where it runs another image."""
+    containers = (definition or {}).get("containerDefinitions", [])
+    images = [each["image"] for each in containers if each["name"] == CONTAINER_NAME]
+    address, _, tag = (images[0] if images else "").rpartition(":")
+    return tag if address == repository.uri() else ""
+
+
+def refuse_missing(definition: dict[str, Any]) -> None:
+    """Before anything is made: tasks that could never pull their image. With no tasks there is nothing to pull."""
+    tag = deployed_tag(definition)
+    if tag and DESIRED_COUNT:
+        refuse_missing_tag(tag)
+
+
+def refuse_missing_tag(tag: str) -> None:
+    if repository.has_tag(tag):
+        return
+    held = repository.image_tags(10)
+    there = f"it has {', '.join(held)}" if held else "it is empty"
+    until = "" if held else "; until the pipeline has built one, DESIRED_COUNT=0 python create_service.py is right"
+    raise Problem(f"the tag {tag} is not in the repository {repository.NAME}: {there}{until}")

@@ -1,0 +1,428 @@
+"""CodePipeline: each push is built, its image pushed to the repository, and deployed to the endpoint's service.
+
+Source (the connection, a full clone), Build (CodeBuild), Deploy (ECS, then a command that starts a service which still
+has no tasks). Until there is a service the way into Deploy is closed; `open_deploy` opens it.
+A pipeline of type V2 costs $0.002 for each minute of an action's run, the first 100 minutes of a month free.
+https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from aws import (
+    Problem,
+    accepted,
+    account,
+    client,
+    endpoint_tags,
+    holds,
+    insist,
+    missing,
+    ours,
+    partition,
+    region,
+    token,
+    wait,
+)
+from console import say
+from constants import (
+    CLUSTER_NAME,
+    DESIRED_COUNT,
+    MAX_TASKS,
+    MIN_TASKS,
+    PREFIX,
+    SCALING,
+    SERVICE_NAME,
+    SOURCE_BRANCH,
+    SOURCE_REPOSITORY,
+    TASK_FAMILY,
+)
+from infrastructure import artifact_bucket, build_logs, build_project, cluster, connection, roles, service
+
+NAME = PREFIX
+ROLE = "pipeline"
+DEPLOY = "Deploy"
+#: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
+CLOSED = "No service yet - the end of create-service.py opens this"
+NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
+#: how an execution ends, beside Succeeded
+ENDED_BADLY = ("Failed", "Stopped", "Superseded", "Cancelled")
+
+
+def create_role(connection_arn: str) -> str:
+    """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log."""
+    here = f"{region()}:{account()}"
+    base = f"arn:{partition()}"
+    service_arn = f"{base}:ecs:{here}:service/{CLUSTER_NAME}/{SERVICE_NAME}"
+    definitions = f"{base}:ecs:{here}:task-definition/{TASK_FAMILY}:*"
+    found = roles.find()
+    tasks_roles = sorted({found.task_execution_role_arn, found.task_role_arn})
+    bucket_actions = ["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"]
+    policy = build_project.allow(
+        build_project.connection_statement(connection_arn),
+        build_project.objects_statement("GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl"),
+        {"Action": bucket_actions, "Resource": artifact_bucket.arn()},
+        {
+            "Action": ["codebuild:StartBuild", "codebuild:BatchGetBuilds"],
+            "Resource": f"{base}:codebuild:{here}:project/{build_project.NAME}",
+        },
+        {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": service_arn},
+        {"Action": ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"], "Resource": "*"},  # they know no ARNs
+        {
+            "Action": "ecs:TagResource",
+            "Resource": definitions,
+            "Condition": {"StringEquals": {"ecs:CreateAction": ["RegisterTaskDefinition"]}},
+        },
+        {
+            "Action": "iam:PassRole",
+            "Resource": tasks_roles,
+            "Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}},
+        },
+        {
+            "Action": "application-autoscaling:RegisterScalableTarget",
+            "Resource": f"{base}:application-autoscaling:{here}:scalable-target/*",
+        },
+        build_project.logs_statement(build_logs.COMMANDS),
+    )
+    return roles.create_role(ROLE, roles.service_trust("codepipeline.amazonaws.com"), (), policy)
+
+
+def declaration(role_arn: str, connection_arn: str) -> dict[str, Any]:
+    source = {
+        "ConnectionArn": connection_arn,
+        "FullRepositoryId": SOURCE_REPOSITORY,
+        "BranchName": SOURCE_BRANCH,
+        "OutputArtifactFormat": "CODEBUILD_CLONE_REF",
+        "DetectChanges": "true",
+    }
+    deploy = {"ClusterName": CLUSTER_NAME, "ServiceName": SERVICE_NAME, "FileName": "imagedefinitions.json"}
+    actions = [action("Deploy", "Deploy", "ECS", deploy, reads="Built")]
+    if DESIRED_COUNT:
+        start = action("Start", "Compute", "Commands", {}, reads="Built")
+        actions.append({**start, "runOrder": 2, "commands": [start_command()]})
+    return {
+        "name": NAME,
+        "roleArn": role_arn,
+        "artifactStore": {"type": "S3", "location": artifact_bucket.name()},
+        "pipelineType": "V2",
+        "executionMode": "SUPERSEDED",
+        "stages": [
+            {
+                "name": "Source",
+                "actions": [action("Source", "Source", "CodeStarSourceConnection", source, writes="Source")],
+            },
+            {
+                "name": "Build",
+                "actions": [
+                    action(
+                        "Build",
+                        "Build",
+                        "CodeBuild",
+                        {"ProjectName": build_project.NAME},
+                        reads="Source",
+                        writes="Built",
+                    )
+                ],
+            },
+            {"name": DEPLOY, "actions": actions},
+        ],
+    }
+
+
+def action(
+    name: str, category: str, provider: str, configuration: dict[str, str], reads: str = "", writes: str = ""
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "actionTypeId": {"category": category, "owner": "AWS", "provider": provider, "version": "1"},
+        "runOrder": 1,
+        "configuration": configuration,
+        "inputArtifacts": [{"name": reads}] if reads else [],
+        "outputArtifacts": [{"name": writes}] if writes else [],
+    }
+
+
+def start_command() -> str:
+    """Where the service has no tasks: its count and its scaling, as the settings say. One line, as AWS demands.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Commands.html
+    """
+    of = f"--region {region()} --cluster {CLUSTER_NAME}"
+    count = f"aws ecs describe-services {of} --services {SERVICE_NAME} --query 'services[0].desiredCount' --output text"
+    start = f"aws ecs update-service {of} --service {SERVICE_NAME} --desired-count {DESIRED_COUNT}"
+    if SCALING != "none":
+        start += (
+            f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
+            f"--resource-id service/{CLUSTER_NAME}/{SERVICE_NAME} --scalable-dimension ecs:service:DesiredCount "
+            f"--min-capacity {MIN_TASKS} --max-capacity {MAX_TASKS}"
+        )
+    return f'if [ "$({count})" = 0 ]; then {start}; fi'
+
+
+# ---------------------------------------------------------------------------------------------------- create and delete
+
+
+def create(connection_arn: str) -> None:
+    """Make the pipeline with its role, or bring it to the settings. AWS starts a new one by itself."""
+    role_arn = create_role(connection_arn)
+    wanted = declaration(role_arn, connection_arn)
+    present = find()
+    refuse_anothers(present)
+    pipelines = client("codepipeline")
+    if not present:
+        tags = endpoint_tags("pipeline", "key", "value")
+        request = insist(
+            f"role {roles.role_name(ROLE)} to be known to CodePipeline",
+            lambda: accepted(
+                lambda: pipelines.create_pipeline(pipeline=wanted, tags=tags), "PipelineNameInUseException"
+            ),
+            NOT_ASSUMED,
+            seconds=300,
+        )
+        say("created" if request else "found", f"pipeline {NAME}", f"{SOURCE_REPOSITORY}, branch {SOURCE_BRANCH}")
+    elif changed := changes(present["pipeline"], wanted):
+        insist(
+            f"pipeline {NAME}",
+            lambda: pipelines.update_pipeline(pipeline=wanted),
+            NOT_ASSUMED,
+            "ConcurrentModificationException",
+        )
+        say("updated", f"pipeline {NAME}", ", ".join(changed))
+    else:
+        say("found", f"pipeline {NAME}")
+    close_deploy()
+    start_again()
+
+
+def changes(present: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """The parts that differ: stages by their names, the rest by its own."""
+    changed = [key for key, value in wanted.items() if key != "stages" and not holds(present.get(key), value)]
+    stages = {stage["name"]: stage for stage in present["stages"]}
+    changed += [stage["name"] for stage in wanted["stages"] if not holds(stages.get(stage["name"]), stage)]
+    return changed or (["stages"] if len(stages) != len(wanted["stages"]) else [])
+
+
+def refuse_anothers(present: dict[str, Any] | None) -> None:
+    if present and not is_ours(present):
+        raise Problem(f"the pipeline {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME")
+
+
+def find() -> dict[str, Any] | None:
+    """The pipeline's declaration and its metadata."""
+    return missing(lambda: client("codepipeline").get_pipeline(name=NAME), "PipelineNotFoundException")
+
+
+def is_ours(present: dict[str, Any]) -> bool:
+    arn = present["metadata"]["pipelineArn"]
+    return ours(client("codepipeline").list_tags_for_resource(resourceArn=arn)["tags"])
+
+
+def required() -> dict[str, Any]:
+    present = find()
+    if not present:
+        raise Problem(f"there is no pipeline {NAME} in this region: run create_pipeline.py first")
+    return present
+
+
+def delete() -> None:
+    """What runs is stopped first, and left as it is: a deploy that ECS has begun goes on."""
+    present = find()
+    if not present:
+        say("already gone", f"pipeline {NAME}")
+    elif not is_ours(present):
+        return say("kept", f"pipeline {NAME}", "not of this runbook")
+    else:
+        for execution in executions(100):
+            if execution["status"] == "InProgress":
+                stop(execution["pipelineExecutionId"])
+        insist(
+            f"pipeline {NAME}",
+            lambda: client("codepipeline").delete_pipeline(name=NAME),
+            "ConcurrentModificationException",
+        )
+        say("deleted", f"pipeline {NAME}")
+    return roles.delete_role(roles.role_name(ROLE))
+
+
+def stop(execution_id: str) -> None:
+    request = {"pipelineName": NAME, "pipelineExecutionId": execution_id, "abandon": True}
+    codes = "PipelineExecutionNotStoppableException", "DuplicatedStopRequestException"
+    if accepted(lambda: client("codepipeline").stop_pipeline_execution(**request), *codes):
+        say("stopped", f"execution {execution_id}")
+
+
+def left_over() -> list[str]:
+    present = find()
+    mine = [f"pipeline {NAME}"] if present and is_ours(present) else []
+    return mine + roles.roles_left(ROLE)
+
+
+# --------------------------------------------------------------------------------------------------- the way into Deploy
+
+
+def close_deploy() -> None:
+    """Without a service a deploy would only fail; a way that a person closed stays closed."""
+    if cluster.find() and service.find():
+        return open_deploy()
+    if deploy_transition().get("enabled", True):
+        client("codepipeline").disable_stage_transition(
+            pipelineName=NAME, stageName=DEPLOY, transitionType="Inbound", reason=CLOSED
+        )
+        say("updated", f"pipeline {NAME}", f"its stage {DEPLOY} waits for create_service.py")
+    return None
+
+
+def open_deploy() -> None:
+    """Let through what waits before Deploy, now that there is a service. Without a pipeline there is nothing to do."""
+    if deploy_transition().get("disabledReason") == CLOSED:
+        client("codepipeline").enable_stage_transition(pipelineName=NAME, stageName=DEPLOY, transitionType="Inbound")
+        say("updated", f"pipeline {NAME}", f"its stage {DEPLOY} is open")
+
+
+def deploy_transition() -> dict[str, Any]:
+    """Whether executions may enter Deploy, and why not."""
+    state = missing(lambda: client("codepipeline").get_pipeline_state(name=NAME), "PipelineNotFoundException")
+    stages = state["stageStates"] if state else []
+    return next((stage["inboundTransitionState"] for stage in stages if stage["stageName"] == DEPLOY), {})
+
+
+# ----------------------------------------------------------------------------------------------------------- executions
+
+
+def executions(limit: int) -> list[dict[str, Any]]:
+    """The newest first."""
+    request = {"pipelineName": NAME, "maxResults": limit}
+    found = missing(lambda: client("codepipeline").list_pipeline_executions(**request), "PipelineNotFoundException")
+    return found["pipelineExecutionSummaries"] if found else []
+
+
+def start_again() -> None:
+    """An execution that failed before the pipeline or its build project was changed is tried once more."""
+    newest = next(iter(executions(1)), None)
+    project = build_project.find()
+    present = find()
+    if not newest or not project or not present or newest["status"] != "Failed":
+        return
+    changed: datetime = max(present["metadata"]["updated"], project["lastModified"])
+    if changed > newest["startTime"]:
+        client("codepipeline").start_pipeline_execution(
+            name=NAME, clientRequestToken=token(NAME, newest["pipelineExecutionId"], changed)
+        )
+        say("started", f"pipeline {NAME}", "again, since its last run failed before the change")
+
+
+def actions(execution_id: str) -> list[dict[str, Any]]:
+    """What an execution has done, the newest action first."""
+    request = {"pipelineName": NAME, "filter": {"pipelineExecutionId": execution_id}}
+    found: list[dict[str, Any]] = client("codepipeline").list_action_executions(**request)["actionExecutionDetails"]
+    return found
+
+
+def wait_built() -> None:
+    """Until the newest execution has its image; where it fails, that and why is told. It takes 2 to 10 minutes."""
+
+    def look() -> dict[str, Any] | None:
+        newest = next(iter(executions(1)), None)
+        if not newest or newest["status"] in ("Succeeded", *ENDED_BADLY):
+            return newest
+        done = [each for each in actions(newest["pipelineExecutionId"]) if each["stageName"] == "Build"]
+        return newest if done and done[0]["status"] == "Succeeded" else None
+
+    execution = wait(f"pipeline {NAME} to build the image", look, state_in_words)
+    if not execution:
+        return  # a dry run
+    if execution["status"] in ENDED_BADLY and not built(execution["pipelineExecutionId"]):
+        shown = described(execution)
+        raise Problem(in_words(shown), {"pipelineName": NAME, "execution": shown})
+    say("found", "the image", f"of commit {commit(execution).get('id', '?')[:12]} in the repository")
+
+
+def built(execution_id: str) -> bool:
+    return any(each["stageName"] == "Build" and each["status"] == "Succeeded" for each in actions(execution_id))
+
+
+def state_in_words() -> str:
+    newest = next(iter(executions(1)), None)
+    if not newest:
+        return "no execution has begun"
+    running = next(iter(actions(newest["pipelineExecutionId"])), None)
+    return f"{running['stageName']} is {running['status']}" if running else f"it is {newest['status']}"
+
+
+def described(execution: dict[str, Any]) -> dict[str, Any]:
+    """An execution as describe_pipeline.py prints it; of a failed one where and why."""
+    shown = {
+        "pipelineExecutionId": execution["pipelineExecutionId"],
+        "status": execution["status"],
+        "startTime": execution.get("startTime"),
+        "lastUpdateTime": execution.get("lastUpdateTime"),
+        "trigger": execution.get("trigger", {}).get("triggerType"),
+        "commit": commit(execution),
+    }
+    return {**shown, "failure": failure(execution["pipelineExecutionId"])} if execution["status"] == "Failed" else shown
+
+
+def commit(execution: dict[str, Any]) -> dict[str, str]:
+    """Id and message of what was built; a connection wraps the message in JSON."""
+    revision = next(iter(execution.get("sourceRevisions", [])), None)
+    if not revision:
+        return {}
+    summary = revision.get("revisionSummary", "")
+    message = json.loads(summary).get("CommitMessage", summary) if summary.startswith("{") else summary
+    return {"id": revision.get("revisionId", ""), "message": message}
+
+
+def failure(execution_id: str) -> dict[str, Any]:
+    """Stage and action that failed, AWS's message, and the end of the log where there is one."""
+    failed = next((each for each in actions(execution_id) if each["status"] == "Failed"), None)
+    if not failed:
+        return {}
+    result = failed.get("output", {}).get("executionResult", {})
+    provider = failed["input"]["actionTypeId"]["provider"]
+    reason, log = "", []
+    if provider == "CodeBuild" and result.get("externalExecutionId"):
+        reason, log = build_project.build_log(result["externalExecutionId"])
+    elif stream := result.get("logStreamARN", ""):
+        log = build_logs.tail(*stream.partition(":log-group:")[2].split(":log-stream:"), lines=10)
+    message = result.get("errorDetails", {}).get("message", "")
+    return {
+        "stageName": failed["stageName"],
+        "actionName": failed["actionName"],
+        "code": result.get("errorDetails", {}).get("code"),
+        "message": f"{message}: {reason}" if reason else message,
+        "log": log,
+    }
+
+
+def in_words(shown: dict[str, Any]) -> str:
+    """Why there is no image, with the end of the log, and how to try again."""
+    why = shown.get("failure", {})
+    log = "".join(f"\n  {line}" for line in why.get("log", []))
+    again = f"push a commit, or: aws codepipeline start-pipeline-execution --name {NAME}"
+    if not why:
+        return f"execution {shown['pipelineExecutionId']} of pipeline {NAME} is {shown['status']}; {again}"
+    where = f"{why['stageName']} of pipeline {NAME} failed"
+    return f"{where}: {why['message']}{log}\nwhen it is put right, {again}"
+
+
+def stages() -> list[dict[str, Any]]:
+    """Each stage with its latest state and that of its actions."""
+    state = client("codepipeline").get_pipeline_state(name=NAME)
+    return [
+        {
+            "stageName": stage["stageName"],
+            "status": stage.get("latestExecution", {}).get("status"),
+            "open": stage["inboundTransitionState"]["enabled"],
+            "closedBecause": stage["inboundTransitionState"].get("disabledReason"),
+            "actions": {
+                each["actionName"]: each.get("latestExecution", {}).get("status") for each in stage["actionStates"]
+            },
+        }
+        for stage in state["stageStates"]
+    ]
+
+
+def console_url() -> str:
+    address = connection.CONSOLES.get(partition(), "console.aws.amazon.com")
+    return f"https://{address}/codesuite/codepipeline/pipelines/{NAME}/view?region={region()}"

@@ -1,0 +1,297 @@
+"""The one-shot task that syncs the bucket's weights to their volume on EFS: its role, its task definition, its runs.
+
+The container is the AWS CLI's own, and its command is
+
+    aws s3 sync s3://BUCKET/PREFIX /mnt/VOLUME --delete --exact-timestamps --no-progress
+
+Without --exact-timestamps the CLI takes a file of the same size for the same file, and new weights mostly have the size
+of the old ones. Each file is written beside its place and then moved there, so that no reader meets half of one.
+https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
+"""
+
+from datetime import datetime, timezone
+from typing import Any
+
+from aws import Problem, account, client, endpoint_name, endpoint_tags, insist, missing, partition, region, token, wait
+from console import say
+from constants import CLUSTER_NAME, LAUNCH_TYPE, LOG_GROUP, NETWORK_MODE, PREFIX, SYNC_IMAGE, WEIGHTS_VOLUME
+from infrastructure import (
+    bucket,
+    capacity,
+    cluster,
+    diagnosis,
+    file_system,
+    log_group,
+    network,
+    roles,
+    security_groups,
+    tasks,
+)
+from infrastructure.auto_scaling_group import PROPAGATION_SECONDS
+
+FAMILY = endpoint_name("sync")
+ROLE = "sync"
+CONTAINER = "sync"
+STARTED_BY = f"{PREFIX}/sync_weights"
+DRY_RUN = f"{STARTED_BY}-dry-run"
+#: enough for ten downloads at a time
+CPU, MEMORY = 512, 1024
+#: how many lines of the task's log are shown at each look
+LINES = 10
+
+
+def required_access_point() -> dict[str, Any]:
+    """The way to the volume; without it, or without the log group, the task would die at its start."""
+    point = file_system.access_points().get(WEIGHTS_VOLUME)
+    if not point:
+        raise Problem(
+            f"the volume {WEIGHTS_VOLUME} has no access point yet: run create_cluster.py and register_task_definition.py first"
+        )
+    if not log_group.find():
+        raise Problem(f"there is no log group {LOG_GROUP}: run register_task_definition.py first")
+    return point
+
+
+def create(point: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The role, a revision of the task definition that is as the settings say, and the way to the file system. Free.
+
+    Answers the revision's ARN, and where in the network its tasks run.
+    """
+    role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(point))
+    wanted = task_definition(point, role_arn)
+    wanted_tags = endpoint_tags(ROLE, "key", "value")
+    found = tasks.definition(FAMILY)
+    if found and all(tag in found["tags"] for tag in wanted_tags) and tasks.agree(found, wanted):
+        say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")
+    else:
+        found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
+        say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
+    groups = security_groups.create_for_endpoint(network.required())
+    return str(found["taskDefinitionArn"]), placement(groups.task_ids)
+
+
+def policy(point: dict[str, Any]) -> dict[str, Any]:
+    """Reading that folder of that bucket, and writing through that access point; nothing else."""
+    base, here = f"arn:{partition()}", f"{region()}:{account()}"
+    lists: dict[str, Any] = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket.arn()}
+    if bucket.KEYS:
+        lists["Condition"] = {"StringLike": {"s3:prefix": f"{bucket.KEYS}*"}}
+    mounts = {
+        "Effect": "Allow",
+        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+        "Resource": f"{base}:elasticfilesystem:{here}:file-system/{point['FileSystemId']}",
+        "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}},
+    }
+    reads = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{bucket.arn()}/{bucket.KEYS}*"}
+    return {"Version": "2012-10-17", "Statement": [lists, reads, mounts]}
+
+
+def command(*flags: str) -> list[str]:
+    target = f"/mnt/{WEIGHTS_VOLUME}"
+    return ["s3", "sync", bucket.SOURCE, target, "--delete", "--exact-timestamps", "--no-progress", *flags]
+
+
+def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
+    """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
+    container: dict[str, Any] = {
+        "name": CONTAINER,
+        "image": SYNC_IMAGE,
+        "essential": True,
+        "entryPoint": ["aws"],
+        "command": command(),
+        "mountPoints": [{"sourceVolume": WEIGHTS_VOLUME, "containerPath": f"/mnt/{WEIGHTS_VOLUME}", "readOnly": False}],
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": LOG_GROUP,
+                "awslogs-region": region(),
+                "awslogs-stream-prefix": CONTAINER,
+            },
+        },
+    }
+    volume = {
+        "fileSystemId": point["FileSystemId"],
+        "transitEncryption": "ENABLED",
+        "authorizationConfig": {"accessPointId": point["AccessPointId"], "iam": "ENABLED"},
+    }
+    definition: dict[str, Any] = {
+        "family": FAMILY,
+        "requiresCompatibilities": [LAUNCH_TYPE],
+        "networkMode": NETWORK_MODE,
+        "executionRoleArn": roles.find().task_execution_role_arn,
+        "taskRoleArn": role_arn,
+        "containerDefinitions": [container],
+        "volumes": [{"name": WEIGHTS_VOLUME, "efsVolumeConfiguration": volume}],
+    }
+    if LAUNCH_TYPE == "FARGATE":
+        definition |= {"cpu": str(CPU), "memory": str(MEMORY)}
+        definition["runtimePlatform"] = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+    else:
+        container["memoryReservation"] = MEMORY
+    return definition
+
+
+# ------------------------------------------------------------------------------------------------------------- a run
+
+
+def run(definition_arn: str, where: dict[str, Any], news: bool) -> dict[str, Any]:
+    """One sync, to its end. One that runs already is waited for: two at a time delete each other's unfinished files.
+
+    `news`: this run uploaded something, which a sync that was started before may have missed.
+    """
+    for task in running():
+        task_id = tasks.task_id(task["taskArn"])
+        if task.get("startedBy") == STARTED_BY and not news:
+            say("found", f"task {task_id}", "a sync that runs already")
+            return follow(task["taskArn"])
+        say("found", f"task {task_id}", "a sync that began earlier; it must end first")
+        wait(f"task {task_id} to end", lambda: ended(task["taskArn"]), lambda: "it still runs")
+    return follow(start(definition_arn, where, STARTED_BY))
+
+
+def preview() -> dict[str, Any] | None:
+    """The task with --dryrun, which reads and changes nothing; None while there is no such task, or no way for it."""
+    found, groups = tasks.definition(FAMILY), security_groups.find().task_ids
+    if not found or (NETWORK_MODE == "awsvpc" and not groups):
+        return None
+    say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
+    return follow(start(found["taskDefinitionArn"], placement(groups), DRY_RUN, "--dryrun"))
+
+
+def running() -> list[dict[str, Any]]:
+    """The syncs that are under way, whoever started them, but for those that change nothing."""
+    return [task for task in tasks.find(family=FAMILY) if task.get("startedBy") != DRY_RUN]
+
+
+def start(definition_arn: str, where: dict[str, Any], started_by: str, *flags: str) -> str:
+    """Start the task. The same call at the same state of things starts no second one, as in run_task.py."""
+    known = sorted(
+        task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=started_by)
+    )
+    hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
+    request: dict[str, Any] = {
+        "cluster": CLUSTER_NAME,
+        "taskDefinition": definition_arn,
+        "count": 1,
+        "capacityProviderStrategy": capacity.default_strategy(),
+        "startedBy": started_by,
+        "propagateTags": "TASK_DEFINITION",
+        "enableECSManagedTags": True,
+        "clientToken": token(definition_arn, known, started_by, flags, hour),
+    }
+    if where:
+        request["networkConfiguration"] = where
+    if flags:
+        request["overrides"] = {"containerOverrides": [{"name": CONTAINER, "command": command(*flags)}]}
+    answer = insist(
+        "AWS to accept the task (it sees a new role after some seconds)",
+        lambda: client("ecs").run_task(**request),
+        "unable to assume",
+        "Unable to assume",
+        "Capacity is unavailable at this time",
+        "No Container Instances were found",
+        seconds=PROPAGATION_SECONDS,
+    )
+    if answer["failures"] or not answer["tasks"]:
+        raise Problem(f"the sync was not started: {diagnosis.why_not_started(answer['failures'])}")
+    [task] = answer["tasks"]
+    say("started", f"task {tasks.task_id(task['taskArn'])}", f"aws {' '.join(command(*flags))}")
+    return str(task["taskArn"])
+
+
+def placement(group_ids: list[str]) -> dict[str, Any]:
+    """Subnets and groups, where a task has an address of its own: those of the service's tasks."""
+    return tasks.network_configuration(network.required(), group_ids) if NETWORK_MODE == "awsvpc" else {}
+
+
+def ended(task_arn: str) -> dict[str, Any] | None:
+    return next((task for task in tasks.describe([task_arn]) if task["lastStatus"] == "STOPPED"), None)
+
+
+class Log:
+    """What the container writes, as it comes."""
+
+    def __init__(self, task_arn: str) -> None:
+        self.stream = f"{CONTAINER}/{CONTAINER}/{tasks.task_id(task_arn)}"
+        self.lines: list[str] = []
+        self.token = ""
+
+    def show(self) -> None:
+        """Read on, and show the last lines of what is new."""
+        new: list[str] = []
+        while events := self._next():
+            new += [event["message"] for event in events]
+        if len(new) > LINES:
+            say("log:", f"{len(new) - LINES} more lines, and")
+        for line in new[-LINES:]:
+            say("log:", line)
+        self.lines += new
+
+    def _next(self) -> list[dict[str, Any]]:
+        request = {"logGroupName": LOG_GROUP, "logStreamName": self.stream, "startFromHead": True}
+        if self.token:
+            request["nextToken"] = self.token
+        answer = missing(lambda: client("logs").get_log_events(**request), "ResourceNotFoundException")
+        if not answer or answer["nextForwardToken"] == self.token:
+            return []
+        self.token = answer["nextForwardToken"]
+        return list(answer["events"])
+
+    def count(self, word: str) -> int:
+        return sum(line.removeprefix("(dryrun) ").startswith(f"{word}: ") for line in self.lines)
+
+
+def follow(task_arn: str) -> dict[str, Any]:
+    """Wait for the task's end, and show its log meanwhile: what it downloaded and deleted. One that failed is told."""
+    log = Log(task_arn)
+
+    def look() -> dict[str, Any] | None:
+        task = ended(task_arn)
+        log.show()
+        return task
+
+    def why() -> str:
+        return "; ".join(diagnosis.why(task) or "it still runs" for task in tasks.describe([task_arn]))
+
+    task = wait(f"task {tasks.task_id(task_arn)} to end", look, why)
+    if not task:
+        return {"taskArn": task_arn}
+    exit_code = next((each["exitCode"] for each in task["containers"] if "exitCode" in each), None)
+    result = {
+        "taskArn": task_arn,
+        "exitCode": exit_code,
+        "downloaded": log.count("download"),
+        "deleted": log.count("delete"),
+    }
+    if exit_code != 0:
+        told = "".join(f"\n  log: {line}" for line in log.lines[-LINES:])
+        raise Problem(f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task)}{told}", result)
+    return result
+
+
+# ------------------------------------------------------------------------------------------------------------ the end
+
+
+def delete() -> None:
+    """Stop what runs, then the task definition and the role. What is on the volume and in the bucket stays."""
+    stop()
+    tasks.delete_task_definitions(FAMILY)
+    roles.delete_role(roles.role_name(ROLE))
+
+
+def stop() -> None:
+    if not cluster.find():
+        return
+    leaving = [task for task in tasks.find("STOPPED", family=FAMILY) if task["lastStatus"] != "STOPPED"]
+    arns = [task["taskArn"] for task in [*tasks.find(family=FAMILY), *leaving]]
+    if arns:
+        tasks.stop(arns, "the sync is being deleted")
+
+
+def left_over() -> list[str]:
+    under_way = tasks.find(family=FAMILY) if cluster.find() else []
+    return [
+        *(f"task {tasks.task_id(task['taskArn'])}" for task in under_way),
+        *(f"task definition {tasks.task_id(arn)}" for arn in tasks.our_definitions("ACTIVE", FAMILY)),
+        *roles.roles_left(ROLE),
+    ]

@@ -1,0 +1,43 @@
+"""delete_dns_record.py: only what leads to our load balancer, also when that is gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Runbook
+from tests.zones import record, records, zone
+
+HOST = "a.ml.example.com"
+
+
+@pytest.fixture
+def made(endpoints: Runbook) -> Runbook:
+    """A cluster with its load balancer, the zone of the host names, and the record of endpoint a."""
+    zone(endpoints, "ml.example.com")
+    return endpoints.has_run("create_cluster.py").has_run("create_dns_record.py", ENDPOINT="a")
+
+
+def test_the_record_goes_and_a_second_run_finds_nothing(made: Runbook) -> None:
+    made.has_run("create_dns_record.py", ENDPOINT="b")
+    calls = len(made.emulator.calls)
+    ran = made.run("delete_dns_record.py", "--dry-run", ENDPOINT="a")
+    assert (ran.code, made.changes(calls)) == (0, []), ran.err
+    ran = made.run("delete_dns_record.py", ENDPOINT="a")
+    assert (ran.code, ran.result["left"]) == (0, [])
+    assert [name for name, _, _ in records(made)] == ["b.ml.example.com."]
+    ran = made.run("delete_dns_record.py", ENDPOINT="a")
+    assert (ran.code, f"already gone DNS record {HOST}" in ran.err) == (0, True)
+
+
+def test_a_record_whose_load_balancer_is_gone_is_deleted_too(made: Runbook) -> None:
+    [found] = made.aws("elbv2").describe_load_balancers()["LoadBalancers"]
+    made.aws("elbv2").delete_load_balancer(LoadBalancerArn=found["LoadBalancerArn"])
+    made.has_run("delete_dns_record.py", ENDPOINT="a")
+    assert records(made) == []
+
+
+def test_a_record_that_leads_elsewhere_is_left_alone(endpoints: Runbook) -> None:
+    record(endpoints, zone(endpoints, "ml.example.com"), HOST, "A", "192.0.2.1")
+    ran = endpoints.run("delete_dns_record.py", ENDPOINT="a")
+    assert (ran.code, records(endpoints)) == (0, [(f"{HOST}.", "A", "192.0.2.1")])
+    assert f"already gone DNS record {HOST}" in ran.err
