@@ -235,6 +235,10 @@ GPU_COUNT = setting("GPU_COUNT", "1", whole(0, 16))
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
 # GPU memory of each task, MiB, with GPU_SHARING=mps.
 GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
+if GPU_SHARING and GPU_COUNT > 1:
+    problem("GPU_COUNT", f"{GPU_COUNT}, but GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it")
+#: so that all that a GPU needs, the AMI and its driver, is there for a part of one too
+GPU_COUNT = 1 if GPU_SHARING else GPU_COUNT
 # Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True))
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
@@ -667,6 +671,7 @@ def check_subnet_cidrs() -> None:
 
 
 def check_task() -> None:
+    check_gpu_sharing()
     if LAUNCH_TYPE == "FARGATE":
         check_fargate()
     if MIN_INSTANCES > MAX_INSTANCES:
@@ -703,8 +708,22 @@ def check_service() -> None:
         )
 
 
+def check_gpu_sharing() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html"""
+    if GPU_SHARING and not GPU_MEMORY_MIB:
+        problem(
+            "GPU_MEMORY_MIB", f"is not set, but GPU_SHARING={GPU_SHARING}: say what each task gets, for example 7000"
+        )
+    if GPU_MEMORY_MIB and not GPU_SHARING:
+        problem(
+            "GPU_SHARING", f"is not set, but GPU_MEMORY_MIB={GPU_MEMORY_MIB}: a part of a GPU needs GPU_SHARING=mps"
+        )
+    if GPU_SHARING and LAUNCH_TYPE == "FARGATE":
+        problem("GPU_SHARING", f"{GPU_SHARING}, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs; use LAUNCH_TYPE=EC2")
+
+
 def check_fargate() -> None:
-    if GPU_COUNT > 0:
+    if GPU_COUNT > 0 and not GPU_SHARING:
         problem("GPU_COUNT", f"{GPU_COUNT}, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs; use GPU_COUNT=0, or EC2")
     if NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"{NETWORK_MODE} does not exist on Fargate: leave it empty or use awsvpc")

@@ -47,11 +47,12 @@ def create_service() -> dict[str, Any]:
     target_group_arn = target_group.create(net)
     service.create(definition, target_group_arn, tasks.network_configuration(net, groups.task_ids))
     scaling.create()
-    pipeline.open_deploy()
     if console.dry_run:
+        pipeline.open_deploy()
         return {"serviceName": SERVICE_NAME}
     if WAIT:
         service.wait_stable(definition["taskDefinitionArn"])
+    pipeline.open_deploy()
     if not DESIRED_COUNT:
         say("paused", f"service {SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py")
     say("next", "python check_service.py", "to undo: python delete_service.py")

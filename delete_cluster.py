@@ -2,25 +2,33 @@
 
 Asks for the cluster's name; --yes for runs that no one watches. Touches only what bears this CLUSTER_NAME's tag or
 name. The file system goes only with EFS_DELETION_POLICY=Delete; otherwise it is kept, and named. Works from any
-half-built state, and twice. Takes 3 to 6 minutes with hosts.
+half-built state, and twice. Refuses while endpoints share the cluster. Takes 3 to 6 minutes with hosts.
 
     python delete_cluster.py
     python delete_cluster.py --yes
     python delete_cluster.py --dry-run   what would be deleted
+    python delete_cluster.py --everything   the endpoints that share it first, with their images
 """
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import aws
 import console
-from aws import Problem, pause, wait
+from aws import Problem
 from console import say
-from constants import CLUSTER_NAME, EFS_DELETION_POLICY, FILE_SYSTEM_ID
+from constants import CERTIFICATE_DOMAINS, CLUSTER_NAME, EFS_DELETION_POLICY, FILE_SYSTEM_ID
 from infrastructure import (
     bastion,
     capacity,
+    certificate,
+    clean_up,
     cluster,
+    connection,
+    endpoints,
     file_system,
     load_balancer,
     log_group,
@@ -35,14 +43,14 @@ from infrastructure import (
     tasks,
 )
 
-#: how long EC2 may list what is deleted
-SWEEP_SECONDS = 120
 
-
-def delete_cluster(yes: bool = False) -> dict[str, Any]:
+def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any]:
     """Ask for the slow deletions first; each step waits only for what it needs."""
-    listed = settled_inventory()
-    confirm(listed, yes)
+    if everything:
+        delete_endpoints(yes)
+    endpoints.refuse_left()
+    listed = clean_up.settled(inventory)
+    clean_up.confirm("cluster", CLUSTER_NAME, listed, data_kept(), yes)
     scaling.delete()
     tasks.delete()
     target_group.delete()
@@ -62,12 +70,17 @@ def delete_cluster(yes: bool = False) -> dict[str, Any]:
     log_group.delete()
     roles.delete()
     file_system.delete()
-    sweep()
+    connection.delete()
+    if everything:
+        certificate.delete()
+    clean_up.sweep(inventory, "delete_cluster.py")
     kept = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
     if console.dry_run:
         say("next", "python delete_cluster.py", "nothing was deleted")
     else:
-        say("next", "nothing: 0 resources left" if not kept else "0 resources left but the kept file systems")
+        left = " but the kept file systems" if kept else ""
+        left += " but the certificate: python delete_certificate.py" if CERTIFICATE_DOMAINS and certificate.left_over() else ""
+        say("next", f"0 resources left{left}" if left else "nothing: 0 resources left")
     return {
         "clusterName": CLUSTER_NAME,
         "deleted": listed,
@@ -76,23 +89,15 @@ def delete_cluster(yes: bool = False) -> dict[str, Any]:
     }
 
 
-def sweep() -> None:
-    """Ask AWS again what there is: it lists for a while what is gone already, but what stays listed is left over."""
-    wait(
-        "AWS to list nothing any more",
-        lambda: not inventory(),
-        lambda: f"left over: {', '.join(inventory())}. Run delete_cluster.py again",
-        seconds=SWEEP_SECONDS,
-    )
-
-
-def settled_inventory() -> list[str]:
-    """The inventory, once two looks agree: AWS does not list at once what an interrupted run has just made."""
-    found, before = inventory(), None
-    while found != before and not console.dry_run:
-        pause()
-        found, before = inventory(), found
-    return found
+def delete_endpoints(yes: bool) -> None:
+    """Each by its own page, in a process of its own: settings are those of one endpoint."""
+    for endpoint in endpoints.find():
+        say("endpoint", endpoint, "delete_endpoint.py --images")
+        page = [sys.executable, str(Path(__file__).with_name("delete_endpoint.py")), "--images"]
+        flags = ["--yes"] * yes + ["--dry-run"] * console.dry_run
+        environment = {**os.environ, "ENDPOINT": endpoint}
+        if subprocess.run([*page, *flags], check=False, stdout=2, env=environment).returncode:
+            raise Problem(f"endpoint {endpoint} was not deleted; what follows would leave a part of it behind")
 
 
 def inventory() -> list[str]:
@@ -108,24 +113,24 @@ def inventory() -> list[str]:
         log_group,
         roles,
         file_system,
+        connection,
     )
     return [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
 
 
-def confirm(listed: list[str], yes: bool) -> None:
-    """Show what will go; go on only when the cluster's name has been typed, or --yes was given."""
-    for item in listed:
-        print(f"  {item}", file=sys.stderr)
-    for system in file_system.owned() if EFS_DELETION_POLICY == "Retain" else []:
-        print(f"  kept: file system {system['FileSystemId']}, {file_system.gib(system)}", file=sys.stderr)
-    if yes or console.dry_run or not listed:
-        return
-    if not sys.stdin or not sys.stdin.isatty():
-        raise Problem("there is no terminal to ask on: pass --yes to delete what is listed above")
-    print(f"Type the cluster's name, {CLUSTER_NAME}, to delete all this: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != CLUSTER_NAME:
-        raise Problem("that is not the name; nothing was deleted")
+def data_kept() -> list[str]:
+    systems = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
+    return [f"file system {system['FileSystemId']}, {file_system.gib(system)}" for system in systems]
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_cluster, __doc__, shared=True, changes=True, yes="do not ask"))
+    sys.exit(
+        aws.main(
+            delete_cluster,
+            __doc__,
+            shared=True,
+            changes=True,
+            yes="do not ask",
+            everything="its endpoints first, with their images",
+        )
+    )

@@ -42,8 +42,15 @@ def row(host: dict[str, Any]) -> dict[str, Any]:
         "instanceType": attributes.get("ecs.instance-type"),
         "availabilityZone": attributes.get("ecs.availability-zone"),
         "gpus": len(container_instances.gpus(host)),
+        "gpuMemory": [gpu_memory(gpu) for gpu in container_instances.gpu_devices(host)],
         "runningTasks": host["runningTasksCount"],
     }
+
+
+def gpu_memory(gpu: dict[str, Any]) -> dict[str, Any]:
+    """How one GPU is used: IDLE, DEDICATED to one container, or NVIDIA_MPS, shared; and MiB in all and free to share."""
+    kept = ("sharingMode", "totalMemoryInMiB", "remainingMemoryInMiB", "containerCount")
+    return {key: gpu[key] for key in kept if key in gpu}
 
 
 def hourly() -> float | None:

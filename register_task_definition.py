@@ -29,6 +29,8 @@ from constants import (
     ENDPOINT,
     ENTRY_POINT,
     GPU_COUNT,
+    GPU_MEMORY_MIB,
+    GPU_SHARING,
     LAUNCH_TYPE,
     LISTENER_PROTOCOL,
     LOG_GROUP,
@@ -39,7 +41,7 @@ from constants import (
     TASK_FAMILY,
     TASK_MEMORY,
 )
-from infrastructure import cluster, container_image, file_system, log_group, roles, tasks
+from infrastructure import checks, cluster, container_image, file_system, log_group, roles, tasks
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
 MEMORY_RESERVATION = 256
@@ -47,6 +49,7 @@ MEMORY_RESERVATION = 256
 
 def register_task_definition() -> dict[str, Any]:
     cluster.required()
+    checks.refuse_client_without_sharing()
     image = container_image.wanted()
     if ENDPOINT:  # elsewhere create_cluster.py has made them
         file_system_ids = file_system.volume_ids()
@@ -68,6 +71,7 @@ def register_task_definition() -> dict[str, Any]:
         "revision": found["revision"],
         "image": image,
         "gpus": GPU_COUNT,
+        "gpuMemoryMib": GPU_MEMORY_MIB or None,
     }
 
 
@@ -121,7 +125,10 @@ def container(image: str) -> dict[str, Any]:
         definition["dependsOn"] = [{"containerName": "certificate", "condition": "SUCCESS"}]
     if not TASK_MEMORY:
         definition["memoryReservation"] = MEMORY_RESERVATION
-    if GPU_COUNT:
+    if GPU_SHARING:
+        sharing = {"nvidiaMps": {"memory": GPU_MEMORY_MIB}}
+        definition["resourceRequirements"] = [{"type": "GPU", "sharingStrategy": sharing}]
+    elif GPU_COUNT:
         definition["resourceRequirements"] = [{"type": "GPU", "value": str(GPU_COUNT)}]
     if SHARED_MEMORY_MIB:
         definition["linuxParameters"] = {"sharedMemorySize": SHARED_MEMORY_MIB}

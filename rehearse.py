@@ -18,7 +18,7 @@ from typing import Any
 
 import boto3
 
-from emulator import dns
+from emulator import connections, dns, pipelines
 from emulator.account import resources
 from emulator.server import serve
 from emulator.wire import Emulator
@@ -49,8 +49,42 @@ SERVICE_WALK = (
     "delete_service.py",
     "delete_cluster.py --yes",
 )
-#: example -> its walk, and what is asked of the emulated account before it
-WALKS = {"gpu-cluster": TASK_WALK, "apiserver": TASK_WALK, "clara-train": SERVICE_WALK}
+#: A, then B, then a new image for A, the end of B with A still answering, and the end of all. A line that begins with
+#: "(" is what a person does in between; one that begins with "!" is a script that must stop, and say why
+ENDPOINTS_WALK = (
+    "create_certificate.py",
+    "create_cluster.py",
+    "ENDPOINT=a create_repository.py",
+    "! ENDPOINT=a create_pipeline.py",
+    "(the connection's handshake is finished in the console)",
+    "ENDPOINT=a create_pipeline.py",
+    "ENDPOINT=a register_task_definition.py",
+    "ENDPOINT=a create_service.py",
+    "ENDPOINT=a sync_weights.py",
+    "ENDPOINT=a create_dns_record.py",
+    "ENDPOINT=a check_service.py",
+    "ENDPOINT=b create_repository.py",
+    "ENDPOINT=b create_pipeline.py",
+    "ENDPOINT=b register_task_definition.py",
+    "ENDPOINT=b create_service.py",
+    "ENDPOINT=b sync_weights.py",
+    "ENDPOINT=b create_dns_record.py",
+    "ENDPOINT=b check_service.py",
+    "(a commit is pushed to A's branch, and its pipeline runs)",
+    "ENDPOINT=a describe_pipeline.py",
+    "ENDPOINT=a describe_service.py",
+    "ENDPOINT=b delete_endpoint.py --yes --images",
+    "ENDPOINT=a check_service.py",
+    "! delete_cluster.py --yes",
+    "delete_cluster.py --yes --everything",
+)
+#: example -> its walk
+WALKS = {
+    "gpu-cluster": TASK_WALK,
+    "apiserver": TASK_WALK,
+    "clara-train": SERVICE_WALK,
+    "ml-endpoints": ENDPOINTS_WALK,
+}
 
 
 def rehearse(example: str, time_scale: float) -> bool:
@@ -63,7 +97,7 @@ def rehearse(example: str, time_scale: float) -> bool:
         rows = []
         for command in walk:
             calls = len(emulator.calls)
-            code, seconds = run(command, environment)
+            code, seconds = run(command, environment) if command[0] != "(" else act(command, url, emulator)
             rows.append((command, code, seconds, emulator.calls[calls:]))
             seen |= set(account(url)) - before
             if code:
@@ -89,27 +123,54 @@ def environment_for(example: str, url: str, time_scale: float) -> dict[str, str]
 
 
 def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
-    """What the example's user has already: for an HTTPS load balancer an issued certificate; and the way to the balancer."""
-    if "LISTENER_PROTOCOL=HTTPS" not in (HERE / "examples" / f"{example}.env").read_text():
-        return {}
-    acm = client(url, "acm")
-    arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
-    dns.issue(emulator.world, "us-east-1", arn)
+    """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer."""
     proxy = emulator.front_door_url
-    return {"CERTIFICATE_ARN": arn, "https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
+    way = {"https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
+    if example == "clara-train":
+        acm = client(url, "acm")
+        arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
+        dns.issue(emulator.world, "us-east-1", arn)
+        return {**way, "CERTIFICATE_ARN": arn}
+    if example == "ml-endpoints":
+        client(url, "route53").create_hosted_zone(Name="example.com", CallerReference="rehearsal")
+        s3 = client(url, "s3")
+        s3.create_bucket(Bucket="example-ml-weights")
+        for endpoint in "ab":
+            s3.put_object(Bucket="example-ml-weights", Key=f"{endpoint}/model.bin", Body=b"weights")
+        return {**way, "SSL_CERT_FILE": emulator.certificate_authority}
+    return {}
+
+
+def act(what: str, url: str, emulator: Emulator) -> tuple[int, float]:
+    """What no script does: a person in the console, a push to the Git host."""
+    print(f"\n{what}", flush=True)
+    begun = time.monotonic()
+    if "handshake" in what:
+        connections.finish_handshakes(emulator.world)
+        return 0, time.monotonic() - begun
+    pipelines.push(emulator.world, "example/ml-endpoints", "main", "A faster model", {}, "")
+    codepipeline = client(url, "codepipeline")
+    for _ in range(600):
+        [newest, *_] = codepipeline.list_pipeline_executions(pipelineName="ml-a")["pipelineExecutionSummaries"]
+        if newest["status"] != "InProgress":
+            break
+        time.sleep(0.1)
+    return int(newest["status"] != "Succeeded"), time.monotonic() - begun
 
 
 def run(command: str, environment: dict[str, str]) -> tuple[int, float]:
-    """One script as its own process, its output as the user sees it."""
-    print(f"\n$ python {command}", flush=True)
+    """One script as its own process, its output as the user sees it. What must stop is well when it exits with 1."""
+    words = command.removeprefix("! ").split()
+    settings = dict(word.split("=", 1) for word in words[:1] if "=" in word)
+    script, *flags = words[len(settings) :]
+    print(f"\n$ {' '.join([*words[: len(settings)], 'python', script, *flags])}", flush=True)
     begun = time.monotonic()
-    script, *flags = command.split()
     code = subprocess.run(
-        [sys.executable, str(HERE / script), *flags], env=environment, cwd=HERE, check=False
+        [sys.executable, str(HERE / script), *flags], env=environment | settings, cwd=HERE, check=False
     ).returncode
     seconds = time.monotonic() - begun
     print(f"  ({seconds:.1f} s{', exit code ' + str(code) if code else ''})", flush=True)
-    return code, seconds
+    return abs(code - 1) if command[0] == "!" else code, seconds
 
 
 def account(url: str) -> dict[str, Any]:
@@ -129,7 +190,7 @@ def summary(example: str, scripts: int, rows: list[Any], seen: set[str], left: s
     for command, code, seconds, calls in rows:
         changing = sum(not operation.startswith(("Describe", "Get", "List")) for _, operation, _ in calls)
         told = "ok" if not code else f"exit {code}"
-        print(f"  {command:<32} {told:<8} {seconds:5.1f} s  {len(calls):4} AWS calls, {changing} changing")
+        print(f"  {command[:44]:<44} {told:<8} {seconds:5.1f} s  {len(calls):4} AWS calls, {changing} changing")
     print(f"  scripts run          {len(rows)} of {scripts}")
     print(f"  AWS calls made       {sum(len(calls) for *_, calls in rows)}")
     print(f"  resources created    {len(seen)}")

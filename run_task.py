@@ -17,8 +17,17 @@ from typing import Any
 import aws
 from aws import Problem, client, endpoint_tags, insist, token, wait
 from console import say
-from constants import CLUSTER_NAME, LOG_GROUP, NETWORK_MODE, RUN_UNTIL, STARTED_BY, TASK_COUNT, TASK_FAMILY
-from infrastructure import capacity, cluster, diagnosis, network, security_groups, tasks
+from constants import (
+    CLUSTER_NAME,
+    ENABLE_EXECUTE_COMMAND,
+    LOG_GROUP,
+    NETWORK_MODE,
+    RUN_UNTIL,
+    STARTED_BY,
+    TASK_COUNT,
+    TASK_FAMILY,
+)
+from infrastructure import capacity, cluster, container_instances, diagnosis, network, security_groups, tasks
 from infrastructure.auto_scaling_group import PROPAGATION_SECONDS
 
 
@@ -27,6 +36,7 @@ def run_task() -> dict[str, Any]:
     definition = tasks.definition(TASK_FAMILY)
     if not definition:
         raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
+    container_instances.refuse_without_sharing()
     running = [task["taskArn"] for task in tasks.ours_now()]
     for arn in running:
         say("found", f"task {tasks.task_id(arn)}", "it counts")
@@ -57,6 +67,7 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             "count": batch,
             "capacityProviderStrategy": capacity.default_strategy(),
             "startedBy": STARTED_BY,
+            "enableExecuteCommand": ENABLE_EXECUTE_COMMAND,
             "propagateTags": "TASK_DEFINITION",
             "enableECSManagedTags": True,
             "tags": endpoint_tags("task", "key", "value"),

@@ -11,10 +11,12 @@ uploaded, downloaded and deleted. Where there is no file to sync, --delete would
     python sync_weights.py --erase     do not ask before the volume is erased
 
 Syncs do not overlap if SYNC_SCHEDULE is longer than a sync takes. Where they do, one deletes the other's unfinished
-files: that one ends with an error, and the next run puts it right.
+files: that one ends with an error, and the next run puts it right. Each run's log is in the endpoint's log group, in a
+stream sync/sync/TASK.
 """
 
 import sys
+from datetime import datetime, timezone
 from typing import Any
 
 import aws
@@ -22,8 +24,11 @@ import console
 import dry_run
 from aws import Problem
 from console import say
-from constants import ENDPOINT, PREFIX, WEIGHTS_FOLDER, WEIGHTS_VOLUME
+from constants import ENDPOINT, PREFIX, SYNC_SCHEDULE, WEIGHTS_FOLDER, WEIGHTS_VOLUME
 from infrastructure import bucket, cluster, schedule, weights
+
+#: when a bucket without a file was changed last
+BEFORE_ALL = datetime.fromtimestamp(0, timezone.utc)
 
 
 def sync_weights(erase: bool = False) -> dict[str, Any]:
@@ -32,6 +37,8 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     bucket.check()
     point = weights.required_access_point()
     schedule.refuse_foreign()
+    if not SYNC_SCHEDULE:
+        schedule.delete_unwanted()
     present = bucket.objects()
     confirm(len(present), erase)
     changed = bucket.changed(present)
@@ -43,8 +50,9 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
         result |= preview()
     definition_arn, where = weights.create(point)
     if not console.dry_run:
-        result |= weights.run(definition_arn, where, news=bool(changed))
-    result["schedule"] = schedule.create(definition_arn, where)
+        newest = None if changed else max((each["LastModified"] for each in present.values()), default=BEFORE_ALL)
+        result |= weights.run(definition_arn, where, newest)
+    result["schedule"] = schedule.create(definition_arn, where) if SYNC_SCHEDULE else None
     say("next", "python create_service.py", "to undo: python delete_sync.py")
     return result
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 Client = Callable[[str], Any]
 
 #: ids and other words that AWS chooses, and times: no part of what a user asked for
@@ -37,7 +39,7 @@ def resources(client: Client) -> dict[str, Any]:
 
 
 def _walk(client: Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    yield from _network(client("ec2"))
+    yield from _network(client("ec2"), _of_schedules(client("ecs")))
     yield from _instances(client("ec2"), client("autoscaling"))
     yield from _roles(client("iam"))
     yield from _file_systems(client("efs"))
@@ -45,6 +47,9 @@ def _walk(client: Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield from _load_balancers(client("elbv2"))
     yield from _scaling(client("application-autoscaling"), client("cloudwatch"))
     yield from _names(client("acm"), client("route53"))
+    yield from _schedules(client("scheduler"))
+    yield from _pipelines(client("codepipeline"), client("codebuild"), client("codeconnections"))
+    yield from _stores(client("ecr"), client("s3"))
     for parameter in client("ssm").describe_parameters()["Parameters"]:
         if parameter["Name"].startswith("/aws/"):  # AWS's own, which moto lists too
             continue
@@ -54,7 +59,7 @@ def _walk(client: Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "log group", group["logGroupName"], {"retention": group.get("retentionInDays")}
 
 
-def _network(ec2: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _network(ec2: Any, passing: set[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     lists = {
         ("VPC", "VpcId"): ec2.describe_vpcs()["Vpcs"],
         ("subnet", "SubnetId"): ec2.describe_subnets()["Subnets"],
@@ -74,6 +79,8 @@ def _network(ec2: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         versions = ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=["$Latest"])
         yield "launch template data", name, versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     for item in ec2.describe_network_interfaces()["NetworkInterfaces"]:
+        if item["NetworkInterfaceId"] in passing:
+            continue
         groups = [group["GroupId"] for group in item.get("Groups", [])]
         yield (
             "network interface",
@@ -132,6 +139,23 @@ def _file_systems(efs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield "access point", _named(point), point
 
 
+def _of_schedule(task: dict[str, Any]) -> bool:
+    """Started by EventBridge Scheduler: such tasks come and go by the clock, whatever a script does."""
+    return (task.get("startedBy") or "").startswith("chronon-schedule/")
+
+
+def _of_schedules(ecs: Any) -> set[str]:
+    """The ids of these tasks' network interfaces."""
+    found: set[str] = set()
+    for cluster in ecs.list_clusters()["clusterArns"]:
+        for status in ("RUNNING", "STOPPED"):
+            arns = ecs.list_tasks(cluster=cluster, desiredStatus=status)["taskArns"][:100]
+            for task in filter(_of_schedule, ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []):
+                details = [detail for each in task["attachments"] for detail in each["details"]]
+                found |= {each["value"] for each in details if each["name"] == "networkInterfaceId"}
+    return found
+
+
 def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for arn in ecs.list_clusters()["clusterArns"]:
         [cluster] = ecs.describe_clusters(clusters=[arn], include=["TAGS", "SETTINGS"])["clusters"]
@@ -141,6 +165,8 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "cluster", cluster["clusterName"], _kept(cluster, kept)
         for task in ecs.list_tasks(cluster=arn)["taskArns"]:
             [described] = ecs.describe_tasks(cluster=arn, tasks=[task])["tasks"]
+            if _of_schedule(described):
+                continue
             yield "task", described["taskDefinitionArn"].rsplit("/", 1)[-1], {"launchType": described.get("launchType")}
         for service in ecs.list_services(cluster=arn)["serviceArns"]:
             [described] = ecs.describe_services(cluster=arn, services=[service], include=["TAGS"])["services"]
@@ -152,6 +178,17 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for arn in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]:
         described = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
         yield "task definition", arn.rsplit("/", 1)[-1], {"containers": described["containerDefinitions"]}
+
+
+def _schedules(scheduler: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for group in scheduler.list_schedule_groups()["ScheduleGroups"]:
+        name = group["Name"]
+        if name == "default":
+            continue
+        yield "schedule group", name, scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
+        for schedule in scheduler.list_schedules(GroupName=name)["Schedules"]:
+            described = scheduler.get_schedule(GroupName=name, Name=schedule["Name"])
+            yield "schedule", f"{name}/{schedule['Name']}", _kept(described, "ScheduleExpression State Target")
 
 
 def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -184,6 +221,54 @@ def _names(acm: Any, route53: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 values = [each["Value"] for each in record.get("ResourceRecords", [])]
                 alias = re.sub(r"-\d+\.", ".", record.get("AliasTarget", {}).get("DNSName", ""))
                 yield "DNS record", f"{record['Name']} {record['Type']}", {"values": values, "alias": alias}
+
+
+def _pipelines(pipelines: Any, builds: Any, connections: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for each in pipelines.list_pipelines()["pipelines"]:
+        found = pipelines.get_pipeline(name=each["name"])
+        arn = found["metadata"]["pipelineArn"]
+        tags = pipelines.list_tags_for_resource(resourceArn=arn)["tags"]
+        states = pipelines.get_pipeline_state(name=each["name"])["stageStates"]
+        kept = _kept(found["pipeline"], "roleArn artifactStore pipelineType executionMode stages")
+        kept["closed"] = [state["inboundTransitionState"].get("disabledReason") for state in states]
+        yield "pipeline", each["name"], {**kept, "tags": tags}
+    for name in builds.list_projects()["projects"]:
+        [project] = builds.batch_get_projects(names=[name])["projects"]
+        yield "build project", name, _kept(project, "source artifacts environment serviceRole logsConfig tags")
+    for each in connections.list_connections()["Connections"]:
+        arn = each["ConnectionArn"]
+        tags = connections.list_tags_for_resource(ResourceArn=arn)["Tags"]
+        kept = _kept(each, "ProviderType ConnectionStatus")
+        yield "connection", each["ConnectionName"], {"_id": arn.rpartition("/")[2], **kept, "tags": tags}
+
+
+def _stores(ecr: Any, s3: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Repositories and buckets; not what is in them, which no script of the runbook makes by itself."""
+    for each in ecr.describe_repositories()["repositories"]:
+        tags = ecr.list_tags_for_resource(resourceArn=each["repositoryArn"])["tags"]
+        kept = _kept(each, "imageTagMutability imageScanningConfiguration encryptionConfiguration")
+        try:
+            text = ecr.get_lifecycle_policy(repositoryName=each["repositoryName"])["lifecyclePolicyText"]
+        except ecr.exceptions.LifecyclePolicyNotFoundException:
+            text = "{}"
+        yield "repository", each["repositoryName"], {**kept, "tags": tags, "policy": json.loads(text)}
+    for bucket in s3.list_buckets()["Buckets"]:
+        name = bucket["Name"]
+        parts = {
+            "tags": s3.get_bucket_tagging,
+            "policy": s3.get_bucket_policy,
+            "access": s3.get_public_access_block,
+            "encryption": s3.get_bucket_encryption,
+            "rules": s3.get_bucket_lifecycle_configuration,
+        }
+        yield "bucket", name, {part: _or_nothing(look, Bucket=name) for part, look in parts.items()}
+
+
+def _or_nothing(look: Callable[..., dict[str, Any]], **request: Any) -> dict[str, Any]:
+    try:
+        return {key: value for key, value in look(**request).items() if key != "ResponseMetadata"}
+    except ClientError:  # S3's word for "not configured"
+        return {}
 
 
 def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:

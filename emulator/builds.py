@@ -5,14 +5,19 @@ https://docs.aws.amazon.com/codebuild/latest/APIReference/Welcome.html
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from emulator import rules
-from emulator.others import put_image
-from emulator.rules import AwsError, Call, Params, on
+from moto.core.exceptions import ServiceException
+from moto.core.exceptions import _RESTError as MotoError
+
+from emulator import aws_cli, rules
+from emulator.connections import Commit
+from emulator.others import put_image, repository_has_image
+from emulator.rules import AwsError, Call, Params, held, on
 from emulator.world import ACCOUNT, World
 
 rules.SENTENCES.update(
@@ -20,8 +25,13 @@ rules.SENTENCES.update(
         "cb-001": "A project's service role must exist, have spread, and with a VPC be allowed to look at it.",
         "cb-002": "A project's name is its own; deleting a missing project succeeds; builds and log groups remain.",
         "cb-003": "A project's name and compute type are checked, and docker builds fail without privileged mode.",
+        "cb-push": "A build may do what its role may: sign in to ECR and push; a tag that an immutable repository has "
+        "already is refused. A buildspec that is not in the source, or a full clone without the right to use the "
+        "connection, fails it before anything is built.",
     }
 )
+
+held("cb-push", "every build")
 
 #: phase -> AWS seconds
 PHASES = {
@@ -43,6 +53,9 @@ TYPES = (
 )
 GPU_COMPUTE = ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE")
 MAY_DESCRIBE = ("ec2:DescribeSecurityGroups", "ec2:Describe*", "ec2:*")
+NO_DAEMON = "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+ASSIGNMENT = re.compile(r"^[\s-]*(?:export )?([A-Za-z_]\w*)=(\S*)\s*$", re.MULTILINE)
+EXPANSION = re.compile(r"\$(?:(\w+)|\{(\w+)(?::(\d+):(\d+)|%%([^}]+))?\})")
 PUSH = re.compile(r"docker push\s+\S*?(?:/|\b)([\w./-]+):([\w.-]+)")
 SETTINGS = (
     *("description", "source", "secondarySources", "sourceVersion", "artifacts", "secondaryArtifacts", "cache"),
@@ -57,7 +70,15 @@ class Build:
     buildspec: str
     started: float
     failing: str | None = None  # the phase in which it fails
+    why: str = "Error while executing command: docker build. Reason: exit status 1"
+    told: list[str] = field(default_factory=list)  # what it writes as it fails
     stopped: float | None = None
+    over: bool = False  # all that it does by itself is done
+    produced: dict[str, str] = field(default_factory=dict)  # path -> text of what it hands on
+
+    def fail(self, phase: str, why: str, *told: str) -> None:
+        if self.failing is None:
+            self.failing, self.why, self.told = phase, why, list(told)
 
 
 @dataclass
@@ -194,8 +215,10 @@ def start_build(call: Call) -> Params:
     return {"build": shown(call.world, made)}
 
 
-def start(world: World, region: str, project: Params, given: Params) -> Build:
-    """Start a build of a project, with StartBuild's overrides; a pipeline does so too."""
+def start(
+    world: World, region: str, project: Params, given: Params, commit: Commit | None = None, connection: str = ""
+) -> Build:
+    """Start a build of a project, with StartBuild's overrides; a pipeline does so too, with a commit of its source."""
     state, name, identifier = here(world, region), project["name"], str(uuid.uuid4())
     state.numbers[name] = state.numbers.get(name, 0) + 1
     source, environment = {**project["source"]}, {**project["environment"]}
@@ -223,56 +246,121 @@ def start(world: World, region: str, project: Params, given: Params) -> Build:
     if version := given.get("sourceVersion") or project.get("sourceVersion"):
         facts["sourceVersion"] = version
     buildspec = given.get("buildspecOverride") or source.get("buildspec") or ""
+    if commit:
+        facts["sourceVersion"] = facts["resolvedSourceVersion"] = commit.id
     made = Build(facts, buildspec, world.now())
-    if "docker build" in buildspec and not environment.get("privilegedMode"):
-        made.failing = "BUILD"
+    if commit:
+        _read_source(made, commit, connection)
+    if "docker build" in made.buildspec and not environment.get("privilegedMode"):
+        made.fail("BUILD", made.why, NO_DAEMON)
+    if commit and commit.fails:
+        made.fail(commit.fails, made.why, "ERROR: failed to solve: process did not complete successfully: exit code: 1")
     state.builds[facts["id"]] = made
     _plan_log(world, region, made)
     return made
 
 
+def _read_source(build: Build, commit: Commit, connection: str) -> None:
+    """Clone the repository, and find the buildspec in it, unless it is in the project itself."""
+    role = build.shown["serviceRole"].rpartition("/")[2]
+    actions = "codestar-connections:UseConnection", "codeconnections:UseConnection"
+    if connection and not any(aws_cli.may(role, action, connection) for action in actions):
+        build.fail("DOWNLOAD_SOURCE", "authorization failed for primary source and source version " + commit.id)
+    if "\n" in build.buildspec or not re.fullmatch(r"[\w./-]*", build.buildspec):
+        return
+    path = build.buildspec or "buildspec.yml"
+    build.buildspec = commit.files.get(path, "")
+    if path not in commit.files:
+        missing = f"stat /codebuild/output/src/{path}: no such file or directory"
+        build.fail("DOWNLOAD_SOURCE", f"YAML_FILE_ERROR: {missing}", f"[Container] {missing}")
+
+
 def _plan_log(world: World, region: str, build: Build) -> None:
-    """Let the build write a line as each phase begins, and push its image when all of them are over."""
+    """Let the build write a line as each phase begins, and push its image as the phase BUILD ends."""
     passed = 0.0
     for phase, seconds in PHASES.items():
         if phase not in ("SUBMITTED", "QUEUED"):
-            world.after(passed, _log, world, region, build, [f"[Container] Entering phase {phase}"])
+            world.after(passed, _log, world, region, build, [f"[Container] Entering phase {phase}"], phase)
         passed += seconds
-        if phase == build.failing:
-            lines = [
-                "[Container] ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
-                "Is the docker daemon running?",
-                f"[Container] Phase complete: {phase} State: FAILED",
-            ]
-            world.after(passed, _log, world, region, build, lines)
-            return
-    world.after(passed, _push, world, region, build)
+        if phase == "BUILD":
+            world.after(passed, _push, world, region, build)
+        world.after(passed, _end_phase, world, region, build, phase)
 
 
-def _log(world: World, region: str, build: Build, lines: list[str]) -> None:
+def _end_phase(world: World, region: str, build: Build, phase: str) -> None:
+    build.over = build.over or phase in (build.failing, "FINALIZING")
+    if phase == build.failing:
+        lines = [*build.told, f"[Container] Phase complete: {phase} State: FAILED", f"[Container] {build.why}"]
+        _log(world, region, build, lines, phase)
+
+
+def _log(world: World, region: str, build: Build, lines: list[str], phase: str = "") -> None:
     from emulator import logs
 
-    if build.stopped is None:
+    order = list(PHASES)
+    over = bool(build.failing and phase) and order.index(phase) > order.index(str(build.failing))
+    if build.stopped is None and not over:
         place = build.shown["logs"]
         logs.write(world, region, place["groupName"], place["streamName"], lines, create_group=True)
 
 
+def expanded(text: str, values: dict[str, str]) -> str:
+    """A text as bash reads it: $X, ${X}, ${X:0:12} and ${X%%/*}; what is not known stays as it is."""
+
+    def value(match: re.Match[str]) -> str:
+        plain, name, offset, length, suffix = match.groups()
+        found = values.get(plain or name)
+        if found is None:
+            return match[0]
+        if offset is not None:
+            return found[int(offset) : int(offset) + int(length)]
+        return found.partition(suffix.rstrip("*"))[0] if suffix else found
+
+    return EXPANSION.sub(value, text)
+
+
 def _push(world: World, region: str, build: Build) -> None:
-    """Push what an inline buildspec pushes, its variables replaced; a repository that is missing stays so."""
-    if build.stopped is not None:
+    """Push what the buildspec pushes, its variables replaced, and note what there is to deploy."""
+    if build.stopped is not None or build.failing:
         return
     values = {one["name"]: one["value"] for one in build.shown["environment"]["environmentVariables"]}
-    text = re.sub(r"\$\{?(\w+)\}?", lambda match: str(values.get(match[1], match[0])), build.buildspec)
+    values["CODEBUILD_RESOLVED_SOURCE_VERSION"] = build.shown.get("resolvedSourceVersion", "")
+    for name, text in ASSIGNMENT.findall(build.buildspec):
+        values[name] = expanded(text.strip("\"'"), values)
+    text = expanded(build.buildspec, values)
     for repository, tag in PUSH.findall(text):
         name = repository.partition(".amazonaws.com/")[2] or repository
-        try:
-            put_image(world, region, name, tag)
-        except AwsError as error:
-            _log(world, region, build, [f"[Container] {error.message}"])
+        if "ecr describe-images" in text and repository_has_image(world, region, name, tag):
+            _log(world, region, build, [f"{repository}:{tag} is in the repository already"])
+        else:
+            _push_image(world, region, build, name, tag)
+        shown = {"name": values.get("CONTAINER_NAME", "main"), "imageUri": f"{repository}:{tag}"}
+        if "imagedefinitions.json" in text:
+            build.produced["imagedefinitions.json"] = json.dumps([shown])
+
+
+def _push_image(world: World, region: str, build: Build, name: str, tag: str) -> None:
+    role = build.shown["serviceRole"].rpartition("/")[2]
+    arn = f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}"
+    for action, resource in (("ecr:GetAuthorizationToken", "*"), ("ecr:PutImage", arn)):
+        if not aws_cli.may(role, action, resource):
+            denied = (
+                f"denied: {build.shown['serviceRole']} is not authorized to perform: {action} on resource: {resource}"
+            )
+            return build.fail("BUILD", "Error while executing command: docker push. Reason: exit status 1", denied)
+    try:
+        put_image(world, region, name, tag)
+    except AwsError as error:
+        build.fail("BUILD", "Error while executing command: docker push. Reason: exit status 1", error.message)
+    except (MotoError, ServiceException) as error:
+        build.fail("BUILD", "Error while executing command: docker push. Reason: exit status 1", error.message)
+    return None
 
 
 def status(world: World, build: Build) -> str:
     """IN_PROGRESS, SUCCEEDED, FAILED or STOPPED."""
+    if not build.over and build.stopped is None:
+        return "IN_PROGRESS"  # time has jumped: what it does is still to come
     return str(shown(world, build)["buildStatus"])
 
 
@@ -296,8 +384,8 @@ def shown(world: World, build: Build) -> Params:
             "durationInSeconds": seconds,
         }
         if failed:
-            text = "Error while executing command: docker build. Reason: exit status 1"
-            one["contexts"] = [{"statusCode": "COMMAND_EXECUTION_ERROR", "message": text}]
+            code = "COMMAND_EXECUTION_ERROR" if build.why.startswith("Error while") else "CLIENT_ERROR"
+            one["contexts"] = [{"statusCode": code, "message": build.why}]
         begin = over
         if failed or phase == "FINALIZING":
             outcome = "FAILED" if failed else "SUCCEEDED"

@@ -1,13 +1,17 @@
 """CodeConnections, under both of its names: a connection stays PENDING until a person finishes its handshake.
 
-In the emulator that is `POST /_emulator/connections`. moto has neither service.
+In the emulator that is `POST /_emulator/connections`. moto has neither service. And the Git host behind them: a
+repository begins with one commit, which holds the buildspec/ of this project, and gets more by `POST /_emulator/pushes`.
 https://docs.aws.amazon.com/codeconnections/latest/APIReference/Welcome.html
 """
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from emulator import rules
 from emulator.rules import AwsError, Call, Handler, Params, on
@@ -44,6 +48,40 @@ def finish_handshakes(world: World, arn: str | None = None) -> list[str]:
     for one in found:
         one["ConnectionStatus"] = "AVAILABLE"
     return [one["ConnectionArn"] for one in found]
+
+
+# --- the Git host
+
+
+@dataclass
+class Commit:
+    id: str
+    message: str
+    files: dict[str, str]
+    fails: str = ""  # the phase in which its build fails
+
+
+def head(world: World, repository: str, branch: str) -> Commit | None:
+    """The newest commit of a branch. A repository that no one pushed to has every branch, at its first commit."""
+    branches: dict[tuple[str, str], Commit] = world.state["git"]
+    if (repository, branch) in branches or any(name == repository for name, _ in branches):
+        return branches.get((repository, branch))
+    folder = Path(__file__).parent.parent / "buildspec"
+    files = {f"buildspec/{path.name}": path.read_text() for path in sorted(folder.glob("*.yml"))}
+    return Commit(hashlib.sha1(f"{repository} {branch}".encode()).hexdigest(), "First commit", files)
+
+
+def push(world: World, repository: str, branch: str, message: str, files: dict[str, str], fails: str) -> Commit:
+    """One more commit: these files beside those that were there."""
+    before = head(world, repository, branch)
+    text = f"{repository} {branch} {message} {before.id if before else ''} {world.now()}"
+    known = before.files if before else {}
+    made = Commit(hashlib.sha1(text.encode()).hexdigest(), message, {**known, **files}, fails)
+    world.state["git"][repository, branch] = made
+    return made
+
+
+# --- connections
 
 
 def _on(operation: str, rules: str = "") -> Callable[[Handler], Handler]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from moto.core.utils import get_service_model
 
 from emulator import rules
+from emulator.aws_cli import may
 from emulator.ecs_state import Item, find_cluster, find_task, invalid, new_id, short, stamp
 from emulator.rules import AwsError, Call, Params, on
 from emulator.world import World
@@ -70,6 +71,27 @@ def execute_command(call: Call) -> Params:
 def _exec_reachable(container: Item) -> bool:
     agents = container.get("managedAgents") or [{}]
     return bool(container["lastStatus"] == "RUNNING" and agents[0].get("lastStatus") == "RUNNING")
+
+
+@on("iam", "SimulatePrincipalPolicy")
+def simulate_principal_policy(call: Call) -> Params:
+    """What a role's policies say of actions, without doing any. moto has no such call."""
+    from emulator.iam import existing_role
+
+    role = existing_role(call.params["PolicySourceArn"].rpartition("/")[2])
+    resources = call.params.get("ResourceArns") or ["*"]
+    results = [
+        {
+            "EvalActionName": action,
+            "EvalResourceName": resource,
+            "EvalDecision": "allowed" if may(role.name, action, resource) else "implicitDeny",
+            "MatchedStatements": [],
+            "MissingContextValues": [],
+        }
+        for action in call.params["ActionNames"]
+        for resource in resources
+    ]
+    return {"EvaluationResults": results, "IsTruncated": False}
 
 
 @on("ecs", "UpdateTaskProtection", "GetTaskProtection")

@@ -95,6 +95,9 @@ def get_caller_identity(call: Call) -> Params:
 
 # --- ECR
 
+#: bytes of an emulated image: its one layer
+LAYER = 1_200_000_000
+
 held("ecr-001", "moto's DeleteRepository")
 
 
@@ -146,9 +149,16 @@ def put_image(world: World, region: str, repository: str, tag: str) -> str:
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
         "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 7023, "digest": content},
-        "layers": [],
+        "layers": [
+            {
+                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "size": LAYER,
+                "digest": f"sha256:{content}",
+            }
+        ],
     }
     image = backend.put_image(repository, json.dumps(manifest), tag)
+    image.image_pushed_at = int(world.now())
     _scan_on_push(region, repository, {"imageTag": tag})
     return str(image.get_image_digest())
 

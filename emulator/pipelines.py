@@ -1,7 +1,8 @@
 """CodePipeline: pipelines, and executions that walk from stage to stage as time passes.
 
 moto records pipelines and runs nothing. Here a Source action looks for its connection or image, a CodeBuild action
-starts a build, any other action takes its time and succeeds, and an approval waits for PutApprovalResult.
+starts a build, an ECS action deploys its image, a Commands action runs its commands, any other action takes its time
+and succeeds, and an approval waits for PutApprovalResult. What they do is in pipeline_actions.py.
 https://docs.aws.amazon.com/codepipeline/latest/APIReference/Welcome.html
 """
 
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from emulator import builds, connections, rules
-from emulator.rules import AwsError, Call, Params, on
+from emulator import builds, connections, pipeline_actions, rules
+from emulator.rules import AwsError, Call, Params, held, on
 from emulator.world import ACCOUNT, World
 
 rules.SENTENCES.update(
@@ -23,14 +25,19 @@ rules.SENTENCES.update(
         "cp-001": "A pipeline's role must exist and have spread, else CodePipeline is not authorized to assume it.",
         "cp-002": "A pipeline has two stages or more, Source actions in the first and only there, one way to name its "
         "artifact stores, and a name of its own.",
+        "cp-action": "An action reads only artifacts that an earlier one writes; Commands need a pipeline of type V2 and a "
+        "command; the reason of a closed transition has letters, digits and ! @ ( ) . * ? - only.",
+        "cp-wait": "One execution at a time is in a stage; before a busy or closed one only the newest waits, and those "
+        "that it overtakes are Superseded.",
         "cp-003": "Creating a pipeline starts an execution, whose Source action fails with a connection that is PENDING.",
     }
 )
 
+held("cp-wait", "every execution of a pipeline")
 #: category of an action -> how many AWS seconds it takes
 SECONDS = {"Source": 8, "Deploy": 60, "Test": 30, "Invoke": 5, "Build": 30, "Compute": 30}
 BETWEEN_CHECKS = 5
-USE_CONNECTION = ("codestar-connections:UseConnection", "codeconnections:UseConnection", "codestar-connections:*")
+REASON = r"[a-zA-Z0-9!@ ().*?\-]{1,300}"
 
 
 @dataclass
@@ -46,6 +53,8 @@ class Execution:
     stage: str = ""
     actions: list[Action] = field(default_factory=list)
     stopping: bool = False
+    commit: connections.Commit | None = None
+    artifacts: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> bucket and key
 
 
 @dataclass
@@ -56,7 +65,7 @@ class Pipeline:
     executions: list[Execution] = field(default_factory=list)
     stage_states: dict[str, Params] = field(default_factory=dict)  # stage -> its latest execution
     disabled: dict[str, str] = field(default_factory=dict)  # stage -> the reason why nothing enters it
-    held: list[tuple[Execution, int]] = field(default_factory=list)  # what waits before a disabled stage
+    held: list[tuple[Execution, int]] = field(default_factory=list)  # what waits before a closed or busy stage
 
 
 def _here(world: World, region: str) -> dict[str, Pipeline]:
@@ -115,11 +124,39 @@ def _check(call: Call, declaration: Params) -> None:
         raise _wrong(
             "You must include either artifactStore or artifactStores in your pipeline, but you cannot use both"
         )
+    _check_actions(declaration)
     if not iam.role_usable(call.world, role):
         raise _wrong(f"CodePipeline is not authorized to perform AssumeRole on role {role}")
 
 
-@on("codepipeline", "CreatePipeline", rules="cp-001 cp-002 cp-003")
+def _check_actions(declaration: Params) -> None:
+    written: set[str] = set()
+    for stage in declaration["stages"]:
+        for action in sorted(stage["actions"], key=lambda one: one.get("runOrder", 1)):
+            for artifact in action.get("inputArtifacts") or []:
+                if artifact["name"] not in written:
+                    raise AwsError(
+                        "InvalidActionDeclarationException",
+                        f"Input Artifact Bundle {artifact['name']} in action {action['name']} is not declared as Output "
+                        "Artifact Bundle in any of the preceding actions",
+                    )
+            written |= {artifact["name"] for artifact in action.get("outputArtifacts") or []}
+            kind = action["actionTypeId"]
+            if kind["provider"] == "Commands" and not action.get("commands"):
+                message = f"Action {action['name']} must have a non-empty commands field"
+                raise AwsError("InvalidActionDeclarationException", message)
+            if kind["provider"] == "Commands" and declaration.get("pipelineType") != "V2":
+                message = f"Action {action['name']}: Commands is available in pipelines of type V2 only"
+                raise AwsError("InvalidActionDeclarationException", message)
+            if (
+                kind["provider"] == "ECS"
+                and not {"ClusterName", "ServiceName"} <= (action.get("configuration") or {}).keys()
+            ):
+                message = f"Action configuration for action '{action['name']}' is missing required configuration 'ClusterName'"
+                raise AwsError("InvalidActionDeclarationException", message)
+
+
+@on("codepipeline", "CreatePipeline", rules="cp-001 cp-002 cp-003 cp-action")
 def create_pipeline(call: Call) -> Params:
     """https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_CreatePipeline.html"""
     declaration, known = copy.deepcopy(call.params["pipeline"]), _here(call.world, call.region)
@@ -136,7 +173,7 @@ def create_pipeline(call: Call) -> Params:
     return {"pipeline": made.declaration, "tags": call.params.get("tags") or []}
 
 
-@on("codepipeline", "UpdatePipeline", rules="cp-001 cp-002")
+@on("codepipeline", "UpdatePipeline", rules="cp-001 cp-002 cp-action")
 def update_pipeline(call: Call) -> Params:
     declaration = copy.deepcopy(call.params["pipeline"])
     call.params["name"] = declaration["name"]
@@ -172,7 +209,9 @@ def list_pipelines(call: Call) -> Params:
 
 @on("codepipeline", "DeletePipeline")
 def delete_pipeline(call: Call) -> Params:
-    _here(call.world, call.region).pop(call.params["name"], None)
+    gone = _here(call.world, call.region).pop(call.params["name"], None)
+    for execution in gone.executions if gone else []:
+        _abandon(call.world, execution)
     return {}
 
 
@@ -193,7 +232,25 @@ def tags(call: Call) -> Params:
 # --- executions, as time walks them
 
 
-def _start(world: World, region: str, pipeline: Pipeline, trigger: str) -> Execution:
+def push(world: World, repository: str, branch: str, message: str, files: dict[str, str], fails: str) -> Params:
+    """Push a commit, and let the pipelines that detect changes of this branch begin."""
+    commit = connections.push(world, repository, branch, message, files, fails)
+    begun = []
+    known: dict[str, dict[str, Pipeline]] = world.state["codepipeline"]
+    for region, pipelines in known.items():
+        for name, pipeline in pipelines.items():
+            sources = [action.get("configuration") or {} for action in pipeline.declaration["stages"][0]["actions"]]
+            for config in sources:
+                watched = config.get("DetectChanges", "true") == "true"
+                here = (config.get("FullRepositoryId"), config.get("BranchName")) == (repository, branch)
+                arn = config.get("ConnectionArn", "")
+                if watched and here and connections.status(world, arn) == "AVAILABLE":
+                    shown = _start(world, region, pipeline, "WebhookV2", arn).shown
+                    begun.append({"pipelineName": name, "pipelineExecutionId": shown["pipelineExecutionId"]})
+    return {"commit": commit.id, "executions": begun}
+
+
+def _start(world: World, region: str, pipeline: Pipeline, trigger: str, detail: str = "") -> Execution:
     now = world.timestamp()
     shown = {
         "pipelineExecutionId": str(uuid.uuid4()),
@@ -201,7 +258,7 @@ def _start(world: World, region: str, pipeline: Pipeline, trigger: str) -> Execu
         "startTime": now,
         "lastUpdateTime": now,
         "sourceRevisions": [],
-        "trigger": {"triggerType": trigger, "triggerDetail": f"arn:aws:iam::{ACCOUNT}:user/emulator"},
+        "trigger": {"triggerType": trigger, "triggerDetail": detail or f"arn:aws:iam::{ACCOUNT}:user/emulator"},
         "executionMode": pipeline.declaration.get("executionMode", "SUPERSEDED"),
         "executionType": "STANDARD",
     }
@@ -219,7 +276,11 @@ def _enter(world: World, region: str, pipeline: Pipeline, execution: Execution, 
     name = stages[number]["name"]
     if execution.stopping:
         return _finish(world, execution, "Stopped")
-    if name in pipeline.disabled:
+    if name in pipeline.disabled or _busy(pipeline, name, execution):
+        if pipeline.declaration.get("executionMode", "SUPERSEDED") == "SUPERSEDED":
+            for overtaken, _ in [each for each in pipeline.held if each[1] == number]:
+                _finish(world, overtaken, "Superseded")
+            pipeline.held = [each for each in pipeline.held if each[1] != number]
         pipeline.held.append((execution, number))
         return None
     execution.stage = name
@@ -229,8 +290,36 @@ def _enter(world: World, region: str, pipeline: Pipeline, execution: Execution, 
     return None
 
 
+def _busy(pipeline: Pipeline, stage: str, execution: Execution) -> bool:
+    """Is another execution in this stage?"""
+    mode = pipeline.declaration.get("executionMode", "SUPERSEDED")
+    others = [one for one in pipeline.executions if one is not execution and one.stage == stage]
+    return mode != "PARALLEL" and any(one.shown["status"] in ("InProgress", "Stopping") for one in others)
+
+
+def _leave(world: World, region: str, pipeline: Pipeline, execution: Execution) -> None:
+    """A stage is free again: what waits before one that is neither closed nor busy enters it."""
+    execution.stage = ""
+    for waiting in list(pipeline.held):
+        name = waiting[0].pipeline["stages"][waiting[1]]["name"]
+        if name not in pipeline.disabled and not _busy(pipeline, name, waiting[0]):
+            pipeline.held.remove(waiting)
+            _enter(world, region, pipeline, *waiting)
+
+
 def _finish(world: World, execution: Execution, status: str) -> None:
+    execution.stage = ""
     execution.shown |= {"status": status, "lastUpdateTime": world.timestamp()}
+
+
+def _abandon(world: World, execution: Execution) -> None:
+    """Whatever its actions began goes on, but no one follows it."""
+    if execution.shown["status"] in ("InProgress", "Stopping"):
+        execution.stopping = True
+        for action in execution.actions:
+            if action.shown["status"] == "InProgress":
+                action.shown["status"] = "Abandoned"
+        _finish(world, execution, "Stopped")
 
 
 def _run(world: World, region: str, pipeline: Pipeline, execution: Execution, number: int, order: int) -> None:
@@ -240,6 +329,7 @@ def _run(world: World, region: str, pipeline: Pipeline, execution: Execution, nu
     orders = sorted({action.get("runOrder", 1) for action in stage["actions"]})
     if execution.stopping or order > orders[-1]:
         state["status"] = "Stopped" if execution.stopping else "Succeeded"
+        _leave(world, region, pipeline, execution)
         return _enter(world, region, pipeline, execution, number + 1)
     begun = [
         _begin(world, region, execution, stage["name"], action)
@@ -261,6 +351,7 @@ def _settle(
     if states - {"Succeeded"}:
         pipeline.stage_states[execution.pipeline["stages"][number]["name"]]["status"] = "Failed"
         _finish(world, execution, "Stopped" if execution.stopping else "Failed")
+        _leave(world, region, pipeline, execution)
     else:
         _run(world, region, pipeline, execution, number, order + 1)
 
@@ -283,15 +374,37 @@ def _begin(world: World, region: str, execution: Execution, stage: str, declared
     execution.actions.insert(0, action)
     if kind["category"] == "Approval":
         shown["token"] = str(uuid.uuid4())
-    elif kind["category"] in ("Build", "Test") and kind["provider"] == "CodeBuild":
-        _build(world, region, action)
     else:
-        check = _check_source if kind["category"] == "Source" else _check_nothing
-        world.after(SECONDS.get(kind["category"], 10), _end, world, action, check(world, region, execution, declared))
+        place = pipeline_actions.Place(world, region, execution.pipeline, execution.artifacts, declared)
+        place.result = shown["output"]["executionResult"]
+        _perform(execution, action, place)
     return action
 
 
 Problem = tuple[str, str] | None  # code and message of a failed action
+
+
+def _perform(execution: Execution, action: Action, place: pipeline_actions.Place) -> None:
+    """Begin what an action does; in its own time it ends the action."""
+    world, kind = place.world, place.declared["actionTypeId"]
+    end = functools.partial(_end, world, action)
+    seconds = SECONDS.get(kind["category"], 10)
+    if kind["category"] in ("Build", "Test") and kind["provider"] == "CodeBuild":
+        _build(execution, action, place)
+    elif kind["category"] == "Source":
+        world.after(seconds, _source, execution, action, place)
+    elif kind["provider"] == "ECS":
+        world.after(BETWEEN_CHECKS, _unless_over, action, pipeline_actions.deploy, place, end)
+    elif kind["provider"] == "Commands":
+        identifier = action.shown["actionExecutionId"]
+        world.after(seconds, _unless_over, action, pipeline_actions.run_commands, place, end, identifier)
+    else:
+        world.after(seconds, end, None)
+
+
+def _unless_over(action: Action, event: Callable[..., None], *args: object) -> None:
+    if action.shown["status"] == "InProgress":
+        event(*args)
 
 
 def _end(world: World, action: Action, problem: Problem) -> None:
@@ -304,51 +417,70 @@ def _end(world: World, action: Action, problem: Problem) -> None:
     action.then()
 
 
-def _check_nothing(world: World, region: str, execution: Execution, declared: Params) -> Problem:
-    return None
-
-
-def _check_source(world: World, region: str, execution: Execution, declared: Params) -> Problem:
-    """What keeps a Source action from its source: a connection that is not there or not AVAILABLE, an image missing."""
-    from emulator import iam
+def _source(execution: Execution, action: Action, place: pipeline_actions.Place) -> None:
+    """Read the source: what keeps the action from it is a connection not there or not AVAILABLE, or an image missing."""
     from emulator.others import repository_has_image
 
-    config, provider = declared.get("configuration") or {}, declared["actionTypeId"]["provider"]
+    world, config, provider = place.world, place.config, place.declared["actionTypeId"]["provider"]
+    if action.shown["status"] != "InProgress":
+        return None
     if provider in ("CodeStarSourceConnection", "CodeConnections"):
-        arn = config.get("ConnectionArn", "")
-        if connections.status(world, arn) == "PENDING":
-            return "ConfigurationError", f"Connection {arn} is not available"
-        policies = iam.role_policies(world, execution.pipeline["roleArn"].rpartition("/")[2])
-        if not builds.allowed(policies, (*USE_CONNECTION, "codeconnections:*")):
-            words = f"Unable to use Connection: {arn}. The provided role does not have sufficient permissions."
-            return "PermissionError", f"[PermissionDenied] {words}"
-        if connections.status(world, arn) != "AVAILABLE":
-            return "ConfigurationError", f"Connection {arn} is not available"
-    if provider == "ECR":
-        repository, tag = config.get("RepositoryName", ""), config.get("ImageTag", "latest")
-        if not repository_has_image(world, region, repository, tag):
-            return "ConfigurationError", f"The image with tag {tag} does not exist in the repository {repository}"
-    return None
+        commit, problem = pipeline_actions.read_source(place)
+        if commit:
+            execution.commit = commit
+            message = json.dumps({"ProviderType": "GitHub", "CommitMessage": commit.message})
+            url = f"https://example.com/{config.get('FullRepositoryId')}/commit/{commit.id}"
+            execution.shown["sourceRevisions"].append(
+                {
+                    "actionName": place.declared["name"],
+                    "revisionId": commit.id,
+                    "revisionSummary": message,
+                    "revisionUrl": url,
+                }
+            )
+        return _end(world, action, problem)
+    repository, tag = config.get("RepositoryName", ""), config.get("ImageTag", "latest")
+    if provider == "ECR" and not repository_has_image(world, place.region, repository, tag):
+        missing = f"The image with tag {tag} does not exist in the repository {repository}"
+        return _end(world, action, ("ConfigurationError", missing))
+    return _end(world, action, None)
 
 
-def _build(world: World, region: str, action: Action) -> None:
-    """Start the build of a CodeBuild action, and follow it."""
-    project = builds.here(world, region).projects.get(action.shown["input"]["configuration"].get("ProjectName", ""))
+def _build(execution: Execution, action: Action, place: pipeline_actions.Place) -> None:
+    """Start the build of a CodeBuild action, and follow it; what it produces is its artifact."""
+    world, region = place.world, place.region
+    project = builds.here(world, region).projects.get(place.config.get("ProjectName", ""))
     if project is None:
         missing = ("ConfigurationError", "Error calling startBuild: Project cannot be found")
         return world.after(BETWEEN_CHECKS, _end, world, action, missing)
-    build = builds.start(world, region, project, {"initiator": f"codepipeline/{action.shown['pipelineExecutionId']}"})
-    result = action.shown["output"]["executionResult"]
-    result["externalExecutionId"] = build.shown["id"]
+    if execution.commit and not place.may("codebuild:StartBuild", project["arn"]):
+        denied = (
+            f"Error calling startBuild: {place.pipeline['roleArn']} is not authorized to perform: codebuild:StartBuild"
+        )
+        return world.after(BETWEEN_CHECKS, _end, world, action, ("PermissionError", denied))
+    connection = _connection(execution.pipeline)
+    given = {"initiator": f"codepipeline/{place.pipeline['name']}"}
+    build = builds.start(world, region, project, given, execution.commit, connection)
+    place.result["externalExecutionId"] = build.shown["id"]
 
     def follow() -> None:
         status = builds.status(world, build)
         if status == "IN_PROGRESS":
             return world.after(BETWEEN_CHECKS, follow)
-        failed = ("JobFailed", f"Build terminated with state: {status}")
-        return _end(world, action, None if status == "SUCCEEDED" else failed)
+        problem: Problem = None if status == "SUCCEEDED" else ("JobFailed", f"Build terminated with state: {status}")
+        for artifact in place.declared.get("outputArtifacts") or []:
+            role = project["serviceRole"].rpartition("/")[2]
+            problem = problem or pipeline_actions.store(place, role, artifact["name"], build.produced)
+        return _end(world, action, problem)
 
     return world.after(BETWEEN_CHECKS, follow)
+
+
+def _connection(declaration: Params) -> str:
+    """The connection of a full clone, which the build itself makes; else nothing."""
+    configs = [action.get("configuration") or {} for action in declaration["stages"][0]["actions"]]
+    clones = [config for config in configs if config.get("OutputArtifactFormat") == "CODEBUILD_CLONE_REF"]
+    return str(clones[0].get("ConnectionArn", "")) if clones else ""
 
 
 @on("codepipeline", "StartPipelineExecution", rules="cp-003")
@@ -366,15 +498,14 @@ def start_pipeline_execution(call: Call) -> Params:
 
 @on("codepipeline", "StopPipelineExecution")
 def stop_pipeline_execution(call: Call) -> Params:
-    _, execution = _execution(call)
+    pipeline, execution = _execution(call)
     if execution.shown["status"] != "InProgress":
         raise AwsError("PipelineExecutionNotStoppableException", "The pipeline execution is not in progress")
     execution.stopping = True
+    pipeline.held = [each for each in pipeline.held if each[0] is not execution]
     if call.params.get("abandon"):
-        for action in execution.actions:
-            if action.shown["status"] == "InProgress":
-                action.shown["status"] = "Abandoned"
-        _finish(call.world, execution, "Stopped")
+        _abandon(call.world, execution)
+        _leave(call.world, call.region, pipeline, execution)
     else:
         execution.shown["status"] = "Stopping"
     return {"pipelineExecutionId": call.params["pipelineExecutionId"]}
@@ -406,12 +537,18 @@ def put_approval_result(call: Call) -> Params:
     raise AwsError("InvalidApprovalTokenException", "The approval token is not valid")
 
 
-@on("codepipeline", "DisableStageTransition", "EnableStageTransition")
+@on("codepipeline", "DisableStageTransition", "EnableStageTransition", rules="cp-action")
 def stage_transition(call: Call) -> Params:
     pipeline, stage = _pipeline(call, "pipelineName"), call.params["stageName"]
     if stage not in [one["name"] for one in pipeline.declaration["stages"]]:
         raise AwsError("StageNotFoundException", f"The stage {stage} does not exist")
     if call.operation == "DisableStageTransition":
+        if not re.fullmatch(REASON, call.params["reason"]):
+            raise AwsError(
+                "ValidationException",
+                f"1 validation error detected: Value '{call.params['reason']}' at 'reason' failed to satisfy constraint: "
+                "Member must satisfy regular expression pattern: [a-zA-Z0-9!@ \\(\\)\\.\\*\\?\\-]+",
+            )
         pipeline.disabled[stage] = call.params["reason"]
     elif stage in pipeline.disabled:
         del pipeline.disabled[stage]

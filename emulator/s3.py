@@ -5,11 +5,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from xml.etree import ElementTree
 
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeBucket, s3_backends
 
 from emulator import rules
 from emulator.rules import AwsError, held
@@ -20,9 +21,10 @@ rules.SENTENCES.update(
         "s3-owner": "A bucket's name is given once in the whole world; another account's bucket answers AccessDenied, "
         "and so does an ExpectedBucketOwner that is not its owner.",
         "s3-tags": "CreateBucket takes tags.",
+        "s3-tls": "A bucket policy that refuses requests without TLS refuses nothing else.",
     }
 )
-held("s3-owner s3-tags", "every request to S3")
+held("s3-owner s3-tags s3-tls", "every request to S3")
 
 
 def place(request: Any) -> tuple[str, str]:
@@ -62,3 +64,26 @@ def tag(request: Any, status: int) -> None:
             found[words["Key"]] = words["Value"]
     backend: Any = s3_backends[ACCOUNT]["aws"]
     backend.put_bucket_tagging(place(request)[0], found)
+
+
+_permission = FakeBucket.get_permission
+
+
+def get_permission(bucket: Any, action: str, resource: str) -> Any:
+    """moto's answer, which knows no conditions, from the statements that mean requests with TLS: all that come here."""
+    whole = bucket.policy
+    if not whole or b"aws:SecureTransport" not in whole:
+        return _permission(bucket, action, resource)
+    policy = json.loads(whole)
+    kept = [each for each in policy["Statement"] if "aws:SecureTransport" not in json.dumps(each.get("Condition", {}))]
+    if not kept:
+        bucket.policy = None
+    else:
+        bucket.policy = json.dumps({**policy, "Statement": kept}).encode()
+    try:
+        return _permission(bucket, action, resource)
+    finally:
+        bucket.policy = whole
+
+
+FakeBucket.get_permission = get_permission  # type: ignore[method-assign]

@@ -127,8 +127,12 @@ def delete_schedule_group(call: Call) -> Params:
     group.shown["State"] = "DELETING"
     for schedule in group.schedules.values():
         schedule.generation += 1
-    call.world.after(DELETING_SECONDS, groups(call.world, call.region).pop, group.shown["Name"], None)
+    call.world.after(DELETING_SECONDS, _forget, call.world, call.region, group.shown["Name"])
     return {}
+
+
+def _forget(world: World, region: str, name: str) -> None:
+    groups(world, region).pop(name, None)
 
 
 @on("scheduler", "ListTagsForResource", "TagResource", "UntagResource", rules="sch-005")
@@ -255,7 +259,8 @@ def _plan(world: World, region: str, group: Group, schedule: Schedule) -> None:
     """The next run is one period from now; time that stands still would bring them all at once, so then there is none."""
     schedule.generation += 1
     if world.clock.scale and schedule.shown["State"] == "ENABLED":
-        world.after(_period(schedule), _due, world, region, group, schedule, schedule.generation)
+        due = world.now() + _period(schedule)
+        world.after(_period(schedule), _due, world, region, group, schedule, schedule.generation, due)
 
 
 def _period(schedule: Schedule) -> float:
@@ -264,10 +269,13 @@ def _period(schedule: Schedule) -> float:
     return float(int(match[1]) * SECONDS[match[2]])
 
 
-def _due(world: World, region: str, group: Group, schedule: Schedule, generation: int) -> None:
+def _due(world: World, region: str, group: Group, schedule: Schedule, generation: int, due: float) -> None:
+    """A run, and the plan for the next. Those that fell into a time in which no one asked for anything are left out."""
     if generation != schedule.generation:
         return
-    world.after(_period(schedule), _due, world, region, group, schedule, generation)
+    while due <= world.now():
+        due += _period(schedule)
+    world.after(due - world.now(), _due, world, region, group, schedule, generation, due)
     _invoke(world, region, group, schedule, generation, 0)
 
 
@@ -280,7 +288,9 @@ def _invoke(world: World, region: str, group: Group, schedule: Schedule, generat
         schedule.started += run_target(world, region, group, schedule)
     except AwsError as error:
         waited = RETRY_SECONDS * (attempt + 1)
-        if attempt < policy.get("MaximumRetryAttempts", 185) and waited <= policy.get("MaximumEventAgeInSeconds", 86400):
+        if attempt < policy.get("MaximumRetryAttempts", 185) and waited <= policy.get(
+            "MaximumEventAgeInSeconds", 86400
+        ):
             world.after(RETRY_SECONDS, _invoke, world, region, group, schedule, generation, attempt + 1)
         else:
             schedule.dropped.append(f"{error.code}: {error.message}")
@@ -300,7 +310,9 @@ def run_target(world: World, region: str, group: Group, schedule: Schedule) -> l
     described = _ask(world, region, "DescribeTaskDefinition", taskDefinition=definition)["taskDefinition"]
     for key in ("taskRoleArn", "executionRoleArn"):
         if described.get(key):
-            _demand(target["RoleArn"], "iam:PassRole", described[key], {"iam:PassedToService": "ecs-tasks.amazonaws.com"})
+            _demand(
+                target["RoleArn"], "iam:PassRole", described[key], {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+            )
     answer = _ask(world, region, "RunTask", **request)
     if answer["failures"]:
         raise AwsError("InternalServerException", str(answer["failures"][0].get("reason")))

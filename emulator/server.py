@@ -133,6 +133,13 @@ def _finish_handshakes(emulator: Emulator, given: Json) -> Json:
     return {"available": connections.finish_handshakes(emulator.world, given.get("arn"))}
 
 
+def _push_commit(emulator: Emulator, given: Json) -> Json:
+    from emulator import pipelines
+
+    message, files, fails = given.get("message", "A change"), given.get("files", {}), given.get("fails", "")
+    return pipelines.push(emulator.world, given["repository"], given.get("branch", "main"), message, files, fails)
+
+
 def _issue_certificate(emulator: Emulator, given: Json) -> Json:
     from emulator import dns
 
@@ -158,6 +165,7 @@ DOORS: dict[tuple[str, str], Callable[[Emulator, Json], Any]] = {
     ("POST", "/_emulator/images"): _push_image,
     ("POST", "/_emulator/connections"): _finish_handshakes,
     ("POST", "/_emulator/certificates"): _issue_certificate,
+    ("POST", "/_emulator/pushes"): _push_commit,
 }
 
 

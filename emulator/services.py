@@ -9,7 +9,19 @@ MODULES = (
     *("ec2", "autoscaling", "iam", "efs", "elbv2"),
     *("ecs", "ecs_services", "ecs_instances", "ecs_exec"),
     *("elbv2_groups", "elbv2_balancers", "elbv2_listeners", "logs"),
-    *("others", "quotas", "pricing", "dns", "connections", "scaling", "tagging", "builds", "pipelines", "scheduler", "s3"),
+    *(
+        "others",
+        "quotas",
+        "pricing",
+        "dns",
+        "connections",
+        "scaling",
+        "tagging",
+        "builds",
+        "pipelines",
+        "scheduler",
+        "s3",
+    ),
 )
 
 

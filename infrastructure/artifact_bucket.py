@@ -202,7 +202,9 @@ def delete_empty() -> bool:
             for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         ]
         if objects:
-            s3.delete_objects(Bucket=name(), Delete={"Objects": objects, "Quiet": True})
+            answer = s3.delete_objects(Bucket=name(), Delete={"Objects": objects, "Quiet": True})
+            for error in answer.get("Errors", [])[:1]:  # S3 answers 200 all the same
+                raise Problem(f"the bucket {name()} keeps {error['Key']}: {error['Message']} ({error['Code']})")
     return accepted(lambda: s3.delete_bucket(Bucket=name()), "NoSuchBucket")
 
 

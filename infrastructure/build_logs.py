@@ -61,7 +61,7 @@ def is_ours(group: str) -> bool:
     return ours([{"Key": key, "Value": value} for key, value in found.items()])
 
 
-def tail(group: str, stream: str, lines: int) -> list[str]:
+def tail(group: str, stream: str, lines: int = 10) -> list[str]:
     """The end of a log; nothing where there is none (yet)."""
     request = {"logGroupName": group, "logStreamName": stream, "limit": lines, "startFromHead": False}
     found = missing(lambda: client("logs").get_log_events(**request), "ResourceNotFoundException")

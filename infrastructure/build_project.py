@@ -161,7 +161,7 @@ def left_over() -> list[str]:
     return mine + roles.roles_left(ROLE)
 
 
-def build_log(build_id: str, lines: int = 10) -> tuple[str, list[str]]:
+def build_log(build_id: str) -> tuple[str, list[str]]:
     """Why a build failed, in AWS's words, and the end of its log."""
     [build] = client("codebuild").batch_get_builds(ids=[build_id])["builds"] or [{}]
     contexts = [context for phase in build.get("phases", []) for context in phase.get("contexts", [])]
@@ -169,4 +169,4 @@ def build_log(build_id: str, lines: int = 10) -> tuple[str, list[str]]:
     place = build.get("logs", {})
     if not place.get("streamName"):
         return reason, []
-    return reason, build_logs.tail(place["groupName"], place["streamName"], lines)
+    return reason, build_logs.tail(place["groupName"], place["streamName"])

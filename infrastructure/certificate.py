@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
 
 from typing import Any
 
+import console
 from aws import Problem, accepted, client, insist, missing, ours, tags, token, wait
 from console import say
 from constants import CERTIFICATE_ARN, CERTIFICATE_DOMAINS, CLUSTER_NAME, HOST_NAME, LISTENER_PROTOCOL
@@ -74,7 +75,8 @@ def refuse_uncovered() -> None:
     """Before anything is made: a HOST_NAME that no browser would trust at this load balancer."""
     if LISTENER_PROTOCOL != "HTTPS" or not HOST_NAME:
         return
-    found = describe(arn()) if arn() else None
+    its_arn = arn()
+    found = describe(its_arn) if its_arn else None
     if not found:
         raise Problem(f"there is no certificate for HOST_NAME={HOST_NAME} yet: run create_certificate.py first")
     if not covers(HOST_NAME, found):
@@ -193,10 +195,12 @@ def delete() -> None:
     if not found:
         return say("already gone", "certificate")
     for detail in found:
-        if users(detail):
-            raise Problem(
-                f"the certificate for {names(detail)} is used by {', '.join(users(detail))}: run delete_cluster.py first"
-            )
+        used_by = users(detail)
+        sentence = f"the certificate for {names(detail)} is used by {', '.join(used_by)}: that must go first"
+        if used_by and not console.dry_run:
+            raise Problem(f"{sentence}; delete_cluster.py takes its load balancer away")
+        if used_by:
+            say("warning", sentence)
     for detail in found:
         remove(detail)
     return None

@@ -6,6 +6,7 @@ Reads only. Each check raises aws.Problem with the setting to change; all of the
 from dataclasses import dataclass, field
 from typing import Any
 
+import botocore
 from botocore.exceptions import ClientError
 
 from aws import Problem, accepted, client, code, message, missing, region
@@ -21,11 +22,14 @@ from constants import (
     DESIRED_COUNT,
     FILE_SYSTEM_ID,
     GPU_COUNT,
+    GPU_MEMORY_MIB,
+    GPU_SHARING,
     INSTANCE_TYPE,
     KEY_NAME,
     LAUNCH_TYPE,
     LISTENER_PROTOCOL,
     MAX_INSTANCES,
+    NETWORK_MODE,
     PRIVATE_SUBNET_IDS,
     PUBLIC_SUBNET_CIDRS,
     PUBLIC_SUBNET_IDS,
@@ -43,6 +47,8 @@ AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommen
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html
 RETIRED_GPUS = ("p2", "g2")
+#: types whose GPU is a slice of one already, which MPS does not share
+FRACTIONAL_GPUS = ("g6f", "gr6f")
 #: what the kernel and the ECS agent keep of a host's memory, at least, in MiB
 HOST_RESERVE_MIB = 128
 
@@ -59,13 +65,14 @@ class Facts:
 def check() -> Facts:
     """Look at everything that the settings name, before the first change."""
     facts = Facts()
+    refuse_client_without_sharing()
     if LAUNCH_TYPE == "EC2":
         facts.instance_type = instance_type()
         facts.image_id = AMI_ID or recommended_ami(facts.instance_type)
         key_pair("KEY_NAME", KEY_NAME)
         key_pair("BASTION_KEY_NAME", BASTION_KEY_NAME)
         quota(facts.instance_type)
-        enough_gpus(facts.instance_type)
+        enough_places(facts.instance_type)
     facts.zones = adopted_network() if VPC_ID else zones()
     listener_certificate()
     adopted_file_system()
@@ -87,12 +94,21 @@ def instance_type() -> dict[str, Any]:
     gpus = gpu_count(described)
     memory = described["MemoryInfo"]["SizeInMiB"]
     cpu = described["VCpuInfo"]["DefaultVCpus"] * 1024
+    if GPU_SHARING and INSTANCE_TYPE.split(".")[0] in FRACTIONAL_GPUS:
+        raise Problem(
+            f"INSTANCE_TYPE={INSTANCE_TYPE} has a part of a GPU, which GPU_SHARING can't share: use g4dn, g5 or g6"
+        )
     if GPU_COUNT and not gpus:
         raise Problem(
             f"INSTANCE_TYPE={INSTANCE_TYPE} has no NVIDIA GPU, but GPU_COUNT={GPU_COUNT}: use g4dn.xlarge, or GPU_COUNT=0"
         )
     if gpus < GPU_COUNT:
         raise Problem(f"INSTANCE_TYPE={INSTANCE_TYPE} has {gpus} GPUs, but each task needs GPU_COUNT={GPU_COUNT}")
+    shared = gpu_memory(described)
+    if GPU_SHARING and shared < GPU_MEMORY_MIB:
+        raise Problem(
+            f"GPU_MEMORY_MIB={GPU_MEMORY_MIB} is more than a GPU of INSTANCE_TYPE={INSTANCE_TYPE} has: {shared} MiB"
+        )
     if GPU_COUNT and INSTANCE_TYPE.split(".")[0] in RETIRED_GPUS:
         raise Problem(
             f"INSTANCE_TYPE={INSTANCE_TYPE}: the driver of the current ECS GPU AMI does not serve its GPU; use g4dn or newer"
@@ -109,6 +125,24 @@ def instance_type() -> dict[str, Any]:
 def gpu_count(described: dict[str, Any]) -> int:
     cards = described.get("GpuInfo", {}).get("Gpus", [])
     return sum(card["Count"] for card in cards if card["Manufacturer"].upper() == "NVIDIA")
+
+
+def gpu_memory(described: dict[str, Any]) -> int:
+    """MiB of each NVIDIA GPU; the driver keeps some of it."""
+    cards = described.get("GpuInfo", {}).get("Gpus", [])
+    return max(
+        (card["MemoryInfo"]["SizeInMiB"] for card in cards if card["Manufacturer"].upper() == "NVIDIA"), default=0
+    )
+
+
+def refuse_client_without_sharing() -> None:
+    """An older botocore does not know how a GPU is shared, and would refuse the task definition with a long list."""
+    known = client("ecs").meta.service_model.shape_for("ResourceRequirement").members
+    if GPU_SHARING and "sharingStrategy" not in known:
+        raise Problem(
+            f"GPU_SHARING={GPU_SHARING}: botocore {botocore.__version__} does not know it yet: "
+            "pip install --upgrade 'boto3>=1.44.5'"
+        )
 
 
 def recommended_ami(described: dict[str, Any]) -> str:
@@ -158,37 +192,63 @@ def key_pair(setting: str, key: str) -> None:
         raise Problem(f"{setting}={key}: there is no such key pair in this region")
 
 
-def enough_gpus(described: dict[str, Any]) -> None:
-    """A service that asks for more GPUs than all hosts together have never becomes stable."""
-    each = gpu_count(described) // GPU_COUNT if GPU_COUNT else 0
-    if LISTENER_PROTOCOL and GPU_COUNT and each * MAX_INSTANCES < DESIRED_COUNT:
-        raise Problem(
-            f"DESIRED_COUNT={DESIRED_COUNT} tasks need {DESIRED_COUNT * GPU_COUNT} GPUs, but {MAX_INSTANCES} {INSTANCE_TYPE} hosts "
-            f"have {gpu_count(described) * MAX_INSTANCES}: raise CLUSTER_SIZE, or take another INSTANCE_TYPE"
-        )
+def enough_places(described: dict[str, Any], memory: int = 0) -> None:
+    """A service whose tasks find no place on all hosts together never becomes stable. `memory`: MiB that a GPU really has."""
+    if not LISTENER_PROTOCOL:
+        return
+    fitting = places(described, memory)
+    for what, each in fitting.items():
+        if each * MAX_INSTANCES < DESIRED_COUNT:
+            whole = what == "GPU" and not GPU_SHARING
+            needed = DESIRED_COUNT * (GPU_COUNT if whole else 1)
+            there = (gpu_count(described) if whole else each) * MAX_INSTANCES
+            things = f"parts of a GPU with {GPU_MEMORY_MIB} MiB" if what == "GPU" and GPU_SHARING else f"{what}s"
+            raise Problem(
+                f"DESIRED_COUNT={DESIRED_COUNT} tasks need {needed} {things}, but {MAX_INSTANCES} {INSTANCE_TYPE} hosts "
+                f"have {there}: raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
+            )
+
+
+def places(described: dict[str, Any], memory: int = 0) -> dict[str, int]:
+    """How many tasks one host of this type holds, by each of the things that limit it."""
+    found: dict[str, int] = {}
+    if GPU_SHARING:
+        found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // GPU_MEMORY_MIB)
+    elif GPU_COUNT:
+        found["GPU"] = gpu_count(described) // GPU_COUNT
+    if LAUNCH_TYPE == "EC2" and NETWORK_MODE == "awsvpc" and not trunking():
+        found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
+    return found
+
+
+def trunking() -> bool:
+    """Whether new hosts carry many interfaces on one trunk, a setting of the account.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-eni.html
+    """
+    request = {"name": "awsvpcTrunking", "effectiveSettings": True}
+    return "enabled" in [each["value"] for each in client("ecs").list_account_settings(**request)["settings"]]
 
 
 def listener_certificate() -> None:
     """The HTTPS listener takes a certificate of this region only, and only once it is issued."""
     if LISTENER_PROTOCOL != "HTTPS":
         return
-    if CERTIFICATE_DOMAINS and not certificate.arn():
+    its_arn = certificate.arn()
+    if not its_arn:
         domains = ", ".join(CERTIFICATE_DOMAINS)
         raise Problem(f"there is no certificate for CERTIFICATE_DOMAINS={domains} yet: run create_certificate.py first")
-    its_region = certificate.arn().split(":")[3]
+    its_region = its_arn.split(":")[3]
     if its_region != region():
         raise Problem(f"CERTIFICATE_ARN is of {its_region}, but the load balancer is to be in {region()}")
-    found = certificate.describe(certificate.arn())
+    found = certificate.describe(its_arn)
     if not found:
-        raise Problem(f"CERTIFICATE_ARN={CERTIFICATE_ARN}: there is no such certificate in this account and region")
-    status = found["Status"]
-    if status != "ISSUED":
-        whose, way = (
-            ("the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it")
-            if CERTIFICATE_DOMAINS
-            else ("CERTIFICATE_ARN", "finish its validation")
-        )
-        raise Problem(f"{whose} is {status}, not ISSUED: {way}, then run this again")
+        raise Problem(f"CERTIFICATE_ARN={its_arn}: there is no such certificate in this account and region")
+    whose, way = ("CERTIFICATE_ARN", "finish its validation, then run this again")
+    if not CERTIFICATE_ARN:
+        whose, way = ("the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it")
+    if found["Status"] != "ISSUED":
+        raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
 
 
 def quota_code() -> str:

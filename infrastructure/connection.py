@@ -9,9 +9,11 @@ from typing import Any
 import console
 from aws import Problem, accepted, client, missing, name, only, ours, partition, region, tags
 from console import NEW, say
-from constants import CONNECTION_ARN, CONNECTION_PROVIDER
+from constants import CONNECTION_ARN, CONNECTION_PROVIDER, SHARED_CLUSTER, SOURCE_REPOSITORY
 
 NAME = name("git")
+#: whether there may be one: who never had a pipeline needs no permission to look
+USED = bool(SHARED_CLUSTER or SOURCE_REPOSITORY)
 CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
@@ -20,6 +22,8 @@ def create() -> str:
     if CONNECTION_ARN:
         return required(CONNECTION_ARN)
     connection = find()
+    if not connection and any(each["ConnectionName"] == NAME for each in every()):
+        raise Problem(f"the connection {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME")
     if connection and connection["ProviderType"] != CONNECTION_PROVIDER:
         raise Problem(
             f"CONNECTION_PROVIDER={CONNECTION_PROVIDER}, but the connection {NAME} leads to {connection['ProviderType']}, "
@@ -64,11 +68,8 @@ def describe(arn: str) -> dict[str, Any] | None:
 
 def find() -> dict[str, Any] | None:
     """The connection that was made here: by name and tag, since AWS makes another one at each CreateConnection."""
-    named = [each for each in every() if each["ConnectionName"] == NAME]
-    mine = only([each for each in named if is_ours(each["ConnectionArn"])], f"connection {NAME}", arn_of)
-    if named and not mine:
-        raise Problem(f"the connection {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME")
-    return mine
+    mine = [each for each in every() if each["ConnectionName"] == NAME and is_ours(each["ConnectionArn"])]
+    return only(mine, f"connection {NAME}", lambda each: str(each["ConnectionArn"]))
 
 
 def every() -> list[dict[str, Any]]:
@@ -82,10 +83,6 @@ def every() -> list[dict[str, Any]]:
         request["NextToken"] = page["NextToken"]
 
 
-def arn_of(connection: dict[str, Any]) -> str:
-    return str(connection["ConnectionArn"])
-
-
 def is_ours(arn: str) -> bool:
     return ours(client("codeconnections").list_tags_for_resource(ResourceArn=arn)["Tags"])
 
@@ -96,9 +93,9 @@ def console_url() -> str:
 
 def delete() -> None:
     """With the cluster, when no pipeline uses it any more. One that CONNECTION_ARN names is not ours to delete."""
-    connection = find()
+    connection = find() if USED else None
     if not connection:
-        return say("already gone", f"connection {NAME}")
+        return say("already gone", f"connection {NAME}") if USED else None
     accepted(
         lambda: client("codeconnections").delete_connection(ConnectionArn=connection["ConnectionArn"]),
         "ResourceNotFoundException",
@@ -107,4 +104,4 @@ def delete() -> None:
 
 
 def left_over() -> list[str]:
-    return [f"connection {NAME}"] if find() else []
+    return [f"connection {NAME}"] if USED and find() else []

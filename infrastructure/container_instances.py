@@ -5,11 +5,16 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/create-capacity.html
 
 from typing import Any
 
-from aws import accepted, client
+from aws import Problem, accepted, client
 from console import say
-from constants import CLUSTER_NAME, GPU_COUNT, INSTANCE_TYPE
+from constants import CLUSTER_NAME, GPU_COUNT, GPU_MEMORY_MIB, GPU_SHARING, INSTANCE_TYPE, NETWORK_MODE
 from infrastructure import cluster
 from infrastructure.checks import gpu_count
+
+#: a host bears this attribute where its AMI and its ECS agent can share a GPU between tasks
+SHARING = "ecs.capability.gpu-sharing-mps"
+#: and this one where it carries many interfaces on one trunk
+TRUNK = "ecs.awsvpc-trunk-id"
 
 
 def describe(status: str = "ACTIVE") -> list[dict[str, Any]]:
@@ -36,6 +41,42 @@ def described_type() -> dict[str, Any]:
 def gpus(host: dict[str, Any], key: str = "registeredResources") -> list[str]:
     """The ids of the GPUs that a host registered, or has left (remainingResources)."""
     return [gpu for resource in host[key] if resource["name"] == "GPU" for gpu in resource.get("stringSetValue", [])]
+
+
+def gpu_devices(host: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its GPUs with their memory, as ECS tells it of hosts that can share them."""
+    return list(host.get("gpuDevices", []))
+
+
+def refuse_without_sharing() -> int:
+    """Hosts that can't share a GPU, or whose GPUs are too small. MiB of the largest GPU; 0 while there is no host."""
+    hosts = describe() if GPU_SHARING else []
+    able = [host for host in hosts if SHARING in [each["name"] for each in host["attributes"]]]
+    if hosts and not able:
+        raise Problem(
+            f"GPU_SHARING={GPU_SHARING}: none of the {len(hosts)} hosts has the attribute {SHARING}; their AMI or ECS agent "
+            "is too old: leave AMI_ID empty for the current one, and bring new hosts with update_cluster.py"
+        )
+    memory = max((gpu["totalMemoryInMiB"] for host in able for gpu in gpu_devices(host)), default=0)
+    if able and memory < GPU_MEMORY_MIB:
+        raise Problem(
+            f"GPU_MEMORY_MIB={GPU_MEMORY_MIB} is more than a GPU of the hosts has for containers: {memory} MiB"
+        )
+    return memory
+
+
+def free_places(host: dict[str, Any], described: dict[str, Any]) -> dict[str, int]:
+    """How many tasks more find a place on a host, by each of the things that limit it; as checks.places."""
+    found: dict[str, int] = {}
+    if GPU_SHARING:
+        shared = [gpu["remainingMemoryInMiB"] for gpu in gpu_devices(host) if gpu["sharingMode"] != "DEDICATED"]
+        found["GPU"] = sum(free // GPU_MEMORY_MIB for free in shared)
+    elif GPU_COUNT:
+        found["GPU"] = len(gpus(host, "remainingResources")) // GPU_COUNT
+    if NETWORK_MODE == "awsvpc" and TRUNK not in [each["name"] for each in host["attributes"]]:
+        tasks = host["runningTasksCount"] + host["pendingTasksCount"]  # each has one, and the host its own
+        found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1 - tasks
+    return found
 
 
 def warn_of_missing_gpus(hosts: list[dict[str, Any]]) -> None:

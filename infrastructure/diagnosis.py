@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-c
 from typing import Any
 
 from aws import client, missing
-from constants import GPU_COUNT, LAUNCH_TYPE, TASK_CPU, TASK_MEMORY
+from constants import GPU_COUNT, GPU_MEMORY_MIB, GPU_SHARING, LAUNCH_TYPE, TASK_CPU, TASK_MEMORY
 from infrastructure import auto_scaling_group, container_instances, tasks
 
 #: reasons of RunTask's `failures`: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
@@ -94,7 +94,14 @@ def why_waiting() -> str:
         if group["DesiredCapacity"] >= group["MaxSize"]
         else "managed scaling has not asked for another host yet (it looks once a minute)"
     )
-    if GPU_COUNT:
+    if GPU_SHARING:
+        most = [max((gpu["remainingMemoryInMiB"] for gpu in host.get("gpuDevices", [])), default=0) for host in hosts]
+        if max(most) < GPU_MEMORY_MIB:
+            return (
+                f"no GPU has enough memory left: {', '.join(map(str, most))} MiB, the task needs "
+                f"GPU_MEMORY_MIB={GPU_MEMORY_MIB}; {full}"
+            )
+    elif GPU_COUNT:
         free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
         if max(free) < GPU_COUNT:
             held = stopping_tasks()

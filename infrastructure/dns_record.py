@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-to-elb-load-ba
 import re
 from typing import Any
 
-from aws import Problem, client
+from aws import Problem, region
 from console import say
 from constants import HOST_NAME
 from infrastructure import hosted_zone, load_balancer
@@ -33,8 +33,9 @@ def create(zone: dict[str, Any], balancer: dict[str, Any], overwrite: bool = Fal
             f"HOST_NAME={HOST_NAME} leads elsewhere already: {leads}, in zone {hosted_zone.plain(zone['Name'])}. "
             "Choose another name, or take this one with --overwrite"
         )
-    if [target(each) for each in present] == [hosted_zone.plain(balancer["DNSName"])] and not foreign:
-        return say("found", f"DNS record {HOST_NAME}", f"to {target(present[0])}")
+    here = hosted_zone.plain(balancer["DNSName"])
+    if {target(each) for each in present} == {here} and "A" in [each["Type"] for each in present]:
+        return say("found", f"DNS record {HOST_NAME}", f"to {here}")
     in_the_way = [("DELETE", each) for each in present if each["Type"] != "A" or "SetIdentifier" in each]
     change_id = hosted_zone.change(zone, *in_the_way, ("UPSERT", wanted))
     say("updated" if present else "created", f"DNS record {HOST_NAME}", f"to {balancer['DNSName']}")
@@ -48,11 +49,8 @@ def target(record: dict[str, Any]) -> str:
 
 def is_ours(record: dict[str, Any]) -> bool:
     """An alias to our load balancer, or to an earlier one of its name: records bear no tags, but its name tells."""
-    region = client("elbv2").meta.region_name
-    name = re.escape(load_balancer.NAME.lower())
-    return bool(
-        re.fullmatch(rf"{name}-[0-9a-z]+\.({region}\.elb|elb\.{region})\.amazonaws\.com(\.cn)?", target(record))
-    )
+    domain = rf"({region()}\.elb|elb\.{region()})\.amazonaws\.com(\.cn)?"
+    return bool(re.fullmatch(rf"{load_balancer.NAME.lower()}-[0-9a-z]+\.{domain}", target(record)))
 
 
 def places() -> list[str] | None:
@@ -76,7 +74,8 @@ def delete() -> None:
     """Only what leads to our load balancer, which may be gone by now."""
     found = find()
     if not found and HOST_NAME:
-        say("already gone", f"DNS record {HOST_NAME}")
+        leads = ", ".join(places() or [])
+        say("kept" if leads else "already gone", f"DNS record {HOST_NAME}", f"it leads to {leads}" if leads else "")
     for zone, record in found:
         hosted_zone.change(zone, ("DELETE", record))
         say("deleted", f"DNS record {HOST_NAME}", f"{record['Type']} to {target(record)}")

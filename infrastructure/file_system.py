@@ -271,6 +271,10 @@ def access_points(file_system_ids: dict[str, str] | None = None) -> dict[str, di
     return found
 
 
+def access_points_left() -> list[str]:
+    return [f"access point {point['AccessPointId']}" for point in access_points().values()]
+
+
 def left_over() -> list[str]:
     """A file system that should be gone; a kept one is no left-over."""
     if FILE_SYSTEM_ID or EFS_DELETION_POLICY == "Retain":

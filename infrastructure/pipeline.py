@@ -150,7 +150,7 @@ def start_command() -> str:
     """
     of = f"--region {region()} --cluster {CLUSTER_NAME}"
     count = f"aws ecs describe-services {of} --services {SERVICE_NAME} --query 'services[0].desiredCount' --output text"
-    start = f"aws ecs update-service {of} --service {SERVICE_NAME} --desired-count {DESIRED_COUNT}"
+    start = f"aws ecs update-service {of} --service {SERVICE_NAME} --desired-count {DESIRED_COUNT} --query service.desiredCount"
     if SCALING != "none":
         start += (
             f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
@@ -336,6 +336,8 @@ def wait_built() -> None:
         shown = described(execution)
         raise Problem(in_words(shown), {"pipelineName": NAME, "execution": shown})
     say("found", "the image", f"of commit {commit(execution).get('id', '?')[:12]} in the repository")
+    if execution["status"] == "Failed":
+        say("warning", "it is not deployed:", in_words(described(execution)))
 
 
 def built(execution_id: str) -> bool:
@@ -380,11 +382,13 @@ def failure(execution_id: str) -> dict[str, Any]:
         return {}
     result = failed.get("output", {}).get("executionResult", {})
     provider = failed["input"]["actionTypeId"]["provider"]
-    reason, log = "", []
+    reason = ""
+    log: list[str] = []
     if provider == "CodeBuild" and result.get("externalExecutionId"):
         reason, log = build_project.build_log(result["externalExecutionId"])
     elif stream := result.get("logStreamARN", ""):
-        log = build_logs.tail(*stream.partition(":log-group:")[2].split(":log-stream:"), lines=10)
+        group, _, name = stream.partition(":log-group:")[2].partition(":log-stream:")
+        log = build_logs.tail(group, name)
     message = result.get("errorDetails", {}).get("message", "")
     return {
         "stageName": failed["stageName"],

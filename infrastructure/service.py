@@ -24,14 +24,23 @@ from constants import (
     NETWORK_MODE,
     SERVICE_NAME,
 )
-from infrastructure import capacity, container_instances, diagnosis, file_system, load_balancer, target_group, tasks
-from infrastructure.checks import enough_gpus, gpu_count
+from infrastructure import (
+    capacity,
+    cluster,
+    container_instances,
+    diagnosis,
+    file_system,
+    load_balancer,
+    target_group,
+    tasks,
+)
+from infrastructure.checks import enough_places, places
 
 
 def refuse_more_gpus_than_hosts() -> None:
     """Before anything is made: a service that can never become stable."""
-    if GPU_COUNT:
-        enough_gpus(container_instances.described_type())
+    if LAUNCH_TYPE == "EC2" and (GPU_COUNT or NETWORK_MODE == "awsvpc"):
+        enough_places(container_instances.described_type(), container_instances.refuse_without_sharing())
 
 
 def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
@@ -104,31 +113,39 @@ def update(service: dict[str, Any], task_definition_arn: str) -> None:
 
 
 def deployment_configuration(running: int) -> dict[str, Any]:
-    """Start the new task first where there is a GPU for it; else stop the old one first, and say so.
+    """Start the new task first where there is a GPU and a network interface for it; else stop the old one first.
 
     With every GPU busy, 100 and 200 percent would wait for ever for a place.
     """
-    minimum, maximum = (100, 200) if room_for_one_more(running) else (0, 100)
+    short = short_of(running)
+    minimum, maximum = (0, 100) if short else (100, 200)
     if minimum == 0:
         if not ALLOW_DOWNTIME:
             raise Problem(
-                f"no GPU would be free for a new task beside {running or DESIRED_COUNT} running ones, and ALLOW_DOWNTIME=false: "
-                "raise MAX_INSTANCES or CLUSTER_SIZE, or allow it"
+                f"no {short} would be free for a new task beside {running or DESIRED_COUNT} running ones, and "
+                "ALLOW_DOWNTIME=false: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it"
             )
-        say("warning", "every GPU is in use:", "a deploy stops the old task first, with a short outage")
+        say("warning", f"every {short} is in use:", "a deploy stops the old task first, with a short outage")
     breaker = {"enable": True, "rollback": True}
     return {"minimumHealthyPercent": minimum, "maximumPercent": maximum, "deploymentCircuitBreaker": breaker}
 
 
-def room_for_one_more(running: int) -> bool:
-    """Whether one task more than those that run, or are to run, finds its GPUs, with all the hosts that may come."""
-    if not GPU_COUNT or LAUNCH_TYPE == "FARGATE":
-        return True
+def short_of(running: int) -> str:
+    """What one task more than those that run, or are to run, would lack, with all the hosts that may come; "" for nothing."""
+    if LAUNCH_TYPE == "FARGATE" or not (GPU_COUNT or NETWORK_MODE == "awsvpc"):
+        return ""
+    described = container_instances.described_type()
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
-    each = gpu_count(container_instances.described_type())
-    coming = (MAX_INSTANCES - len(hosts)) * (each // GPU_COUNT)
-    free = sum(len(container_instances.gpus(host, "remainingResources")) // GPU_COUNT for host in hosts)
-    return free + coming > (0 if running else DESIRED_COUNT)
+    free = [container_instances.free_places(host, described) for host in hosts]
+    new = places(described, container_instances.refuse_without_sharing())
+    free += [new] * max(0, MAX_INSTANCES - len(hosts))
+    beside = 0 if running else DESIRED_COUNT
+    if sum(min(each.values(), default=beside + 1) for each in free) > beside:
+        return ""
+    totals = {what: sum(each.get(what, 0) for each in free) for what in ("GPU", "network interface")}
+    return next(
+        (what for what, total in totals.items() if total <= beside and any(what in each for each in free)), "GPU"
+    )
 
 
 def find() -> dict[str, Any] | None:
@@ -186,6 +203,8 @@ def refuse_failure(service: dict[str, Any], task_definition_arn: str) -> None:
     asked = tasks.task_id(task_definition_arn)
     if primary:
         back = tasks.task_id(primary["taskDefinition"])
+        if int(back.rpartition(":")[2]) > int(asked.rpartition(":")[2]):
+            raise Problem(f"the deploy of {asked} was overtaken by one of {back}: python describe_service.py shows it")
         raise Problem(f"the deploy of {asked} was rolled back to {back}: {why_not_stable(service)}")
     if any(each.get("rolloutState") == "FAILED" for each in mine):
         raise Problem(f"the deploy of {asked} failed: {why_not_stable(service)}")
@@ -262,3 +281,8 @@ def delete() -> None:
 
     wait(f"service {SERVICE_NAME} to end", lambda: not draining(), lambda: "; ".join(draining()))
     return None
+
+
+def left_over() -> list[str]:
+    service = find() if cluster.find() else None
+    return [f"service {SERVICE_NAME}"] if service and ours(service.get("tags")) else []

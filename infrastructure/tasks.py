@@ -7,7 +7,7 @@ from typing import Any
 
 from aws import accepted, client, insist, missing, ours, wait
 from console import say
-from constants import CLUSTER_NAME, LAUNCH_TYPE, STARTED_BY, TASK_FAMILY
+from constants import CLUSTER_NAME, ENDPOINT, LAUNCH_TYPE, STARTED_BY, TASK_FAMILY
 from infrastructure import cluster, roles
 from infrastructure.network import Network
 
@@ -56,6 +56,14 @@ def stop(arns: list[str], reason: str) -> list[dict[str, Any]]:
 
 def task_id(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
+
+
+def stop_ours() -> None:
+    """What run_task.py started, and what is stopping already."""
+    leaving = [task for task in find("STOPPED", startedBy=STARTED_BY) if task["lastStatus"] != "STOPPED"]
+    arns = [task["taskArn"] for task in [*ours_now(), *leaving]]
+    if arns:
+        stop(arns, "what they belong to is being deleted")
 
 
 def delete() -> None:
@@ -163,7 +171,7 @@ def delete_task_definitions(family: str = TASK_FAMILY) -> None:
 
 
 def left_over() -> list[str]:
-    running = find() if cluster.find() else []
+    running = (ours_now() if ENDPOINT else find()) if cluster.find() else []
     return [f"task {task_id(task['taskArn'])}" for task in running] + [
         f"task definition {task_id(arn)}" for arn in our_definitions("ACTIVE")
     ]

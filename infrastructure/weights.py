@@ -134,14 +134,16 @@ def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- a run
 
 
-def run(definition_arn: str, where: dict[str, Any], news: bool) -> dict[str, Any]:
+def run(definition_arn: str, where: dict[str, Any], newest: datetime | None) -> dict[str, Any]:
     """One sync, to its end. One that runs already is waited for: two at a time delete each other's unfinished files.
 
-    `news`: this run uploaded something, which a sync that was started before may have missed.
+    It is taken for this one if it is the same, and has missed nothing. `newest`: when the bucket was changed last; None
+    when this run has done so just now.
     """
     for task in running():
         task_id = tasks.task_id(task["taskArn"])
-        if task.get("startedBy") == STARTED_BY and not news:
+        same = task.get("startedBy") == STARTED_BY and task["taskDefinitionArn"] == definition_arn
+        if same and newest and newest < task["createdAt"]:
             say("found", f"task {task_id}", "a sync that runs already")
             return follow(task["taskArn"])
         say("found", f"task {task_id}", "a sync that began earlier; it must end first")
@@ -219,7 +221,7 @@ class Log:
     def show(self) -> None:
         """Read on, and show the last lines of what is new."""
         new: list[str] = []
-        while events := self._next():
+        while (events := self._next()) is not None:
             new += [event["message"] for event in events]
         if len(new) > LINES:
             say("log:", f"{len(new) - LINES} more lines, and")
@@ -227,13 +229,14 @@ class Log:
             say("log:", line)
         self.lines += new
 
-    def _next(self) -> list[dict[str, Any]]:
+    def _next(self) -> list[dict[str, Any]] | None:
+        """The next page, which may be empty; None at the end, where AWS gives the same token again."""
         request = {"logGroupName": LOG_GROUP, "logStreamName": self.stream, "startFromHead": True}
         if self.token:
             request["nextToken"] = self.token
         answer = missing(lambda: client("logs").get_log_events(**request), "ResourceNotFoundException")
         if not answer or answer["nextForwardToken"] == self.token:
-            return []
+            return None
         self.token = answer["nextForwardToken"]
         return list(answer["events"])
 

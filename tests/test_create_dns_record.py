@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from emulator.faults import Fault
+from emulator.front_door import Answer, Request, route
 from tests.conftest import Runbook
-from tests.zones import record, records, zone
+from tests.zones import ml_endpoints, record, records, zone
 
 HOST = "a.ml.example.com"
 
@@ -73,6 +77,32 @@ def test_a_record_of_an_earlier_load_balancer_follows_the_new_one(made: Runbook)
     ran = made.run("create_dns_record.py", ENDPOINT="a")
     assert f"updated DNS record {HOST}" in ran.err
     assert records(made)[0][2].rstrip(".") == balancer(made) != found["DNSName"]
+
+
+def test_a_change_that_overlaps_with_another_is_made_again(made: Runbook) -> None:
+    fault = Fault("ChangeResourceRecordSets", "PriorRequestNotComplete", times=12)  # boto3 itself tries 10 times
+    made.emulator.faults.planned.append(fault)
+    ran = made.run("create_dns_record.py", ENDPOINT="a")
+    assert (ran.code, [kind for _, kind, _ in records(made)]) == (0, ["A"]), ran.err
+
+
+def test_from_the_certificate_on_each_name_reaches_its_own_endpoint(runbook: Runbook) -> None:
+    ml = ml_endpoints(runbook, "example.com")
+    ml.settings |= {"IMAGE_TAG": "", "IMAGE": "example.com/ml:v1"}
+    ml.has_run("create_certificate.py", "create_cluster.py")
+    for endpoint in ("a", "b"):
+        ml.has_run("register_task_definition.py", "create_service.py", "create_dns_record.py", ENDPOINT=endpoint)
+
+    def ask(host: str, scheme: str = "https", port: int = 443) -> Answer:
+        return route(ml.emulator, Request("GET", scheme, host, port, host, "/ping"))
+
+    for endpoint in ("a", "b"):
+        answer = ask(f"{endpoint}.ml.example.com")
+        assert (answer.status, json.loads(answer.body)["targetGroup"]) == (200, f"ml-{endpoint}-tg")
+    moved = ask(HOST, "http", 80)
+    assert (moved.status, moved.headers["Location"]) == (301, f"https://{HOST}:443/ping")
+    assert ask(balancer(ml)).status == 404
+    assert ask("c.ml.example.com").status == 502  # no record leads anywhere
 
 
 def test_without_a_zone_the_record_is_told_to_be_made_elsewhere(endpoints: Runbook) -> None:

@@ -33,7 +33,9 @@ def test_one_in_use_is_refused_and_after_the_load_balancer_is_gone_it_waits_for_
     ran = ml.run("delete_certificate.py")
     assert ran.code == 1
     assert "is used by arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/ml-alb/" in ran.err
-    assert "run delete_cluster.py first" in ran.err
+    assert "that must go first; delete_cluster.py takes its load balancer away" in ran.err
+    ran = ml.run("delete_certificate.py", "--dry-run")
+    assert (ran.code, "that must go first" in ran.err) == (0, True)
     assert ml.account() == before
     elb = ml.aws("elbv2")
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]

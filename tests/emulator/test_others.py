@@ -31,7 +31,7 @@ def role(emulator: Emulator, client: Client, service: str, name: str = "builder"
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     arn = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    use = {"Effect": "Allow", "Action": ["codestar-connections:UseConnection", "s3:*"], "Resource": "*"}
+    use = {"Effect": "Allow", "Action": ["codestar-connections:UseConnection", "s3:*", "ecr:*", "codebuild:*"], "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [use]})
     client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy)
     sleep(emulator, 30)
@@ -515,7 +515,7 @@ def pipeline(role_arn: str, *stages: list[Any]) -> dict[str, Any]:
 
 def test_the_structure_of_a_pipeline_is_checked(emulator: Emulator, client: Client) -> None:
     codepipeline = client("codepipeline")
-    source, deploy = [action("Source", "S3")], [action("Deploy", "ECS")]
+    source, deploy = [action("Source", "S3")], [action("Deploy", "S3")]
     fresh = pipeline("arn:aws:iam::123456789012:role/builder", source, deploy)
     with pytest.raises(ClientError) as error:
         codepipeline.create_pipeline(pipeline=fresh)
@@ -545,7 +545,7 @@ def test_a_pipeline_runs_by_itself_and_fails_with_a_pending_connection(emulator:
     source = action("Source", "CodeStarSourceConnection", ConnectionArn=connection["ConnectionArn"])
     client("codebuild").create_project(**project(arn))
     build = action("Build", "CodeBuild", ProjectName="app")
-    codepipeline.create_pipeline(pipeline=pipeline(arn, [source], [build], [action("Deploy", "ECS")]))
+    codepipeline.create_pipeline(pipeline=pipeline(arn, [source], [build], [action("Deploy", "S3")]))
     assert executions(client) == ["InProgress"]
     sleep(emulator, 60)
     assert executions(client) == ["Failed"]
@@ -568,7 +568,7 @@ def test_a_pipeline_runs_by_itself_and_fails_with_a_pending_connection(emulator:
 def test_an_approval_waits(emulator: Emulator, client: Client) -> None:
     codepipeline, arn = client("codepipeline"), role(emulator, client, "codepipeline.amazonaws.com")
     codepipeline.create_pipeline(
-        pipeline=pipeline(arn, [action("Source", "S3")], [action("Approval", "Manual")], [action("Deploy", "ECS")])
+        pipeline=pipeline(arn, [action("Source", "S3")], [action("Approval", "Manual")], [action("Deploy", "S3")])
     )
     sleep(emulator, 3600)
     assert executions(client) == ["InProgress"]

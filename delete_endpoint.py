@@ -1,0 +1,88 @@
+"""Delete all that belongs to one endpoint, in reverse, and look at AWS once more for what is left.
+
+DNS record, schedule, pipeline, service, task definition, roles, logs. What endpoints share stays as it is, and so do
+the other endpoints. The directories on EFS keep their data; the repository stays while it holds images, unless
+--images says otherwise. Works from any half-built state, and twice. Takes 2 to 4 minutes.
+
+    ENDPOINT=b python delete_endpoint.py
+    ENDPOINT=b python delete_endpoint.py --yes --images
+    ENDPOINT=b python delete_endpoint.py --dry-run       what would be deleted
+"""
+
+import sys
+from typing import Any
+
+import aws
+import console
+from aws import Problem
+from console import say
+from constants import ENDPOINT
+from infrastructure import (
+    artifact_bucket,
+    build_logs,
+    build_project,
+    clean_up,
+    cluster,
+    dns_record,
+    file_system,
+    log_group,
+    pipeline,
+    repository,
+    roles,
+    scaling,
+    schedule,
+    security_groups,
+    service,
+    target_group,
+    tasks,
+    weights,
+)
+
+
+def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
+    """What starts tasks goes first, then the tasks, then what they stood on."""
+    if not ENDPOINT:
+        raise Problem("there are no endpoints here: SHARED_CLUSTER is not true. For the cluster: delete_cluster.py")
+    held = repository.images() if not images else []
+    kept = [f"repository {repository.NAME}, {repository.in_words(held)}"] if held else []
+
+    def inventory() -> list[str]:
+        parts = (dns_record, schedule, weights, pipeline, build_project, artifact_bucket, build_logs)
+        endpoint = (scaling, target_group, tasks, log_group)
+        found = [item for part in (*parts, *endpoint) for item in part.left_over()]
+        found += [*service.left_over(), *security_groups.left_over_of_endpoint()]
+        found += [*file_system.access_points_left(), *roles.roles_left(*roles.TASK_ROLES)]
+        return found + (repository.left_over() if not held else [])
+
+    listed = clean_up.settled(inventory)
+    clean_up.confirm("endpoint", ENDPOINT, listed, kept, yes)
+    dns_record.delete()
+    schedule.delete()
+    weights.delete()
+    pipeline.delete()
+    build_project.delete()
+    artifact_bucket.delete()
+    build_logs.delete()
+    scaling.delete()
+    if cluster.find():
+        service.delete()
+        tasks.stop_ours()
+    target_group.delete()
+    security_groups.delete_for_endpoint()
+    tasks.delete_task_definitions()
+    log_group.delete()
+    file_system.delete_access_points()
+    roles.delete_task_roles()
+    if not held:
+        repository.delete(images)
+    clean_up.sweep(inventory, "delete_endpoint.py")
+    for item in kept:
+        say("kept", item, "to delete it too: python delete_endpoint.py --images")
+    say("next", "python delete_cluster.py", "nothing was deleted" if console.dry_run else "0 resources left of it")
+    return {"endpoint": ENDPOINT, "deleted": listed, "kept": kept, "left": []}
+
+
+if __name__ == "__main__":
+    sys.exit(
+        aws.main(delete_endpoint, __doc__, changes=True, yes="do not ask", images="the repository with its images too")
+    )

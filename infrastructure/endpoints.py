@@ -1,0 +1,92 @@
+"""Which endpoints a cluster has, by the tags of what was made for them; no list of them is kept anywhere.
+
+Their repositories, which may outlive them, do not count.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from aws import Problem, account, client, ours, partition, region, tag_filters
+from constants import CLUSTER_NAME, ENDPOINT_TAG, SHARED_CLUSTER
+from infrastructure import cluster, file_system
+
+
+def find() -> dict[str, list[str]]:
+    """Endpoint -> what there is of it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for tags, what in [*groups(), *services(), *access_points(), *log_groups(), *pipelines(), *schedules()]:
+        words = {(tag.get("Key") or tag.get("key", "")): (tag.get("Value") or tag.get("value", "")) for tag in tags}
+        if ours(tags) and ENDPOINT_TAG in words:
+            found[words[ENDPOINT_TAG]].append(what)
+    return dict(sorted(found.items()))
+
+
+def refuse_left() -> None:
+    """A cluster from which something still answers is not taken away under it."""
+    left = find()
+    if left:
+        told = "\n".join(f"  {endpoint}: {', '.join(parts)}" for endpoint, parts in left.items())
+        commands = "\n".join(f"  ENDPOINT={endpoint} python delete_endpoint.py" for endpoint in left)
+        raise Problem(
+            f"the cluster {CLUSTER_NAME} still has endpoints:\n{told}\ndelete them first:\n{commands}\n"
+            "or all at once, with their images: python delete_cluster.py --everything"
+        )
+
+
+Tagged = Iterator[tuple[list[dict[str, str]], str]]
+
+
+def groups() -> Tagged:
+    filters = [*tag_filters(), {"Name": "tag-key", "Values": [ENDPOINT_TAG]}]
+    for group in client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]:
+        yield group["Tags"], f"security group {group['GroupId']}"
+
+
+def services() -> Tagged:
+    ecs = client("ecs")
+    pages = ecs.get_paginator("list_services").paginate(cluster=CLUSTER_NAME) if cluster.find() else []
+    for arn in [arn for page in pages for arn in page["serviceArns"]]:
+        for service in ecs.describe_services(cluster=CLUSTER_NAME, services=[arn], include=["TAGS"])["services"]:
+            if service["status"] == "ACTIVE":
+                yield service.get("tags", []), f"service {service['serviceName']}"
+
+
+def access_points() -> Tagged:
+    efs = client("efs")
+    for file_system_id in file_system.ids():
+        for page in efs.get_paginator("describe_access_points").paginate(FileSystemId=file_system_id):
+            for point in page["AccessPoints"]:
+                if point["LifeCycleState"] in ("creating", "available"):
+                    yield point["Tags"], f"access point {point['AccessPointId']}"
+
+
+def log_groups() -> Tagged:
+    logs = client("logs")
+    pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/ecs/{CLUSTER_NAME}-")
+    for name in [group["logGroupName"] for page in pages for group in page["logGroups"]]:
+        arn = f"arn:{partition()}:logs:{region()}:{account()}:log-group:{name}"
+        yield listed(logs.list_tags_for_resource(resourceArn=arn)["tags"]), f"log group {name}"
+
+
+def pipelines() -> Tagged:
+    codepipeline = client("codepipeline")
+    pages: Any = codepipeline.get_paginator("list_pipelines").paginate() if SHARED_CLUSTER else []
+    for name in [pipeline["name"] for page in pages for pipeline in page["pipelines"]]:
+        if name.startswith(f"{CLUSTER_NAME}-"):
+            arn = f"arn:{partition()}:codepipeline:{region()}:{account()}:{name}"
+            yield codepipeline.list_tags_for_resource(resourceArn=arn)["tags"], f"pipeline {name}"
+
+
+def schedules() -> Tagged:
+    scheduler = client("scheduler")
+    paginator = scheduler.get_paginator("list_schedule_groups")
+    pages: Any = paginator.paginate(NamePrefix=f"{CLUSTER_NAME}-") if SHARED_CLUSTER else []
+    for group in [group for page in pages for group in page["ScheduleGroups"]]:
+        if group["State"] == "ACTIVE":
+            tags = scheduler.list_tags_for_resource(ResourceArn=group["Arn"])["Tags"]
+            yield tags, f"schedule group {group['Name']}"
+
+
+def listed(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
