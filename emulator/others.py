@@ -114,6 +114,18 @@ def create_repository(call: Call) -> Params:
     return call.proceed()
 
 
+@on("ecr", "DescribeImages")
+def describe_images(call: Call) -> Params:
+    """An image is as large as its layers."""
+    answer = call.proceed()
+    backend: Any = ecr_backends[ACCOUNT][call.region]
+    for shown in answer["imageDetails"]:
+        image = backend.repositories[shown["repositoryName"]]._get_image(None, shown["imageDigest"])
+        layers = json.loads(image.image_manifest).get("layers") or []
+        shown["imageSizeInBytes"] = sum(layer.get("size", 0) for layer in layers) or shown.get("imageSizeInBytes", 0)
+    return answer
+
+
 @on("ecr", "PutImage")
 def put_image_call(call: Call) -> Params:
     """A pushed image is scanned, if its repository wants that."""

@@ -164,8 +164,45 @@ def deploy(place: Place, end: End) -> None:
         return end((error.code, error.message))
     except ClientError as error:
         return end((error.response["Error"]["Code"], error.response["Error"]["Message"]))
-    minutes = int(place.config.get("DeploymentTimeout") or TIMEOUT)
-    return place.world.after(BETWEEN_LOOKS, _follow, place, end, arn, minutes * 60)
+    world, minutes = place.world, int(place.config.get("DeploymentTimeout") or TIMEOUT)
+    deadline = world.now() + world.clock.delay(minutes * 60)
+    _followed(world).append(Deployment(place, end, arn, deadline, world.now() + world.clock.delay(BETWEEN_LOOKS)))
+    return None
+
+
+@dataclass
+class Deployment:
+    """A revision that the ECS action has given to the service, and looks after."""
+
+    place: Place
+    end: End
+    arn: str
+    deadline: float
+    next_look: float
+
+
+def _followed(world: World) -> list[Deployment]:
+    state: dict[str, list[Deployment]] = world.state["codepipeline deployments"]
+    return state.setdefault("all", [])
+
+
+def tick(world: World) -> None:
+    """Look at the deployments that are being followed; those that have ended end their action."""
+    for each in list(_followed(world)):
+        if each.next_look > world.now():
+            continue
+        each.next_look = world.now() + world.clock.delay(BETWEEN_LOOKS)
+        outcome = _outcome(each)
+        if outcome != "going on":
+            _followed(world).remove(each)
+            each.end(None if isinstance(outcome, str) else outcome)
+
+
+def start(world: World) -> None:
+    world.tickers.append(tick)
+
+
+rules.STARTERS.append(start)
 
 
 def _roll_out(place: Place) -> str:
@@ -214,23 +251,25 @@ def _service(call: Call, cluster: str, name: str) -> Params | None:
     return next((dict(each) for each in found if each["status"] == "ACTIVE"), None)
 
 
-def _follow(place: Place, end: End, arn: str, left: float) -> None:
-    """Until the revision is all that runs; a revision that the service has given up fails the action (unverified)."""
-    service = _service(asking(place.world, place.region), place.config["ClusterName"], place.config["ServiceName"])
+def _outcome(deployment: Deployment) -> str | tuple[str, str]:
+    """ "done" when the revision is all that runs, "going on", or the problem (worded here: unverified)."""
+    place, world = deployment.place, deployment.place.world
+    name = place.config["ServiceName"]
+    service = _service(asking(world, place.region), place.config["ClusterName"], name)
     if service is None:
-        return end(
-            ("JobFailed", f"The AWS ECS service {place.config['ServiceName']} was deleted during the deployment")
-        )
+        return "JobFailed", f"The AWS ECS service {name} was deleted during the deployment"
     deployments = service["deployments"]
-    mine = next((each for each in deployments if each["taskDefinition"] == arn), None)
-    if mine and mine["status"] == "PRIMARY" and mine["rolloutState"] == "COMPLETED" and len(deployments) == 1:
-        return end(None)
-    if not mine or mine["status"] != "PRIMARY":
-        why = next((each["rolloutStateReason"] for each in deployments if each["status"] == "PRIMARY"), "")
-        return end(("JobFailed", f"The deployment of {arn.rpartition('/')[2]} did not succeed: {why}"))
-    if left <= 0:
-        return end(("JobFailed", "The deployment timed out: the service did not reach a steady state"))
-    return place.world.after(BETWEEN_LOOKS, _follow, place, end, arn, left - BETWEEN_LOOKS)
+    primary: Params = next((each for each in deployments if each["status"] == "PRIMARY"), {})
+    if primary.get("taskDefinition") != deployment.arn:
+        revision = deployment.arn.rpartition("/")[2]
+        return "JobFailed", f"The deployment of {revision} did not succeed: {primary.get('rolloutStateReason', '')}"
+    if primary["rolloutState"] == "COMPLETED" and len(deployments) == 1:
+        return "done"
+    if primary["rolloutState"] == "FAILED":
+        return "JobFailed", primary["rolloutStateReason"]
+    if world.clock.scale and world.now() >= deployment.deadline:
+        return "JobFailed", "The deployment timed out: the service did not reach a steady state"
+    return "going on"
 
 
 # --- commands

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
@@ -113,9 +114,12 @@ def md5(path: Path) -> str:
     """The ETag that S3 gives the file: of a file in one piece its MD5, else that of its parts' MD5s, and their number."""
     size = path.stat().st_size
     parts = []
-    with path.open("rb") as file:
-        while part := file.read(part_size(size)):
-            parts.append(hashlib.md5(part, usedforsecurity=False))
+    try:
+        with path.open("rb") as file:
+            while part := file.read(part_size(size)):
+                parts.append(hashlib.md5(part, usedforsecurity=False))
+    except OSError as error:
+        raise Problem(f"WEIGHTS_FOLDER: {path} can't be read: {error.strerror}") from error
     if size < PART:
         return parts[0].hexdigest() if parts else hashlib.md5(b"", usedforsecurity=False).hexdigest()
     return f"{hashlib.md5(b''.join(each.digest() for each in parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
@@ -126,18 +130,25 @@ def upload(wanted: dict[str, Path]) -> int:
     total = sum(path.stat().st_size for path in wanted.values())
     with progress(total) as advance:
         for key, path in wanted.items():
-            size = path.stat().st_size
             if not console.dry_run:
-                client("s3").upload_file(
-                    str(path),
-                    WEIGHTS_BUCKET,
-                    key,
-                    ExtraArgs={"Metadata": {MD5: md5(path)}},
-                    Callback=advance,
-                    Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=size >= PART),
-                )
-            say("uploaded", f"{path.relative_to(FOLDER)}", f"{in_words(size)} to s3://{WEIGHTS_BUCKET}/{key}")
+                upload_file(path, key, advance)
+            size = in_words(path.stat().st_size)
+            say("uploaded", f"{path.relative_to(FOLDER)}", f"{size} to s3://{WEIGHTS_BUCKET}/{key}")
     return total
+
+
+def upload_file(path: Path, key: str, advance: Callable[[int], None]) -> None:
+    """A large one in parts: of a run that was killed they stay, and cost, until a lifecycle rule of the bucket ends them."""
+    large = path.stat().st_size >= PART
+    config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=large)
+    extra = {"Metadata": {MD5: md5(path)}}
+    try:
+        client("s3").upload_file(str(path), WEIGHTS_BUCKET, key, ExtraArgs=extra, Callback=advance, Config=config)
+    except S3UploadFailedError as error:
+        right = (
+            f"your credentials need s3:PutObject on {arn()}/{KEYS}*" if "AccessDenied" in str(error) else "run it again"
+        )
+        raise Problem(f"{path} was not uploaded: {error}: {right}") from error
 
 
 @contextlib.contextmanager

@@ -262,10 +262,10 @@ def left_over() -> list[str]:
 
 
 def close_deploy() -> None:
-    """Without a service a deploy would only fail; a way that a person closed stays closed."""
+    """Without a service a deploy would only fail. A way that a person closed stays closed."""
     if cluster.find() and service.find():
         return open_deploy()
-    if deploy_transition().get("enabled", True):
+    if deploy_transition().get("enabled"):
         client("codepipeline").disable_stage_transition(
             pipelineName=NAME, stageName=DEPLOY, transitionType="Inbound", reason=CLOSED
         )

@@ -21,7 +21,9 @@ from constants import (
     LISTENER_PROTOCOL,
     LOG_GROUP,
     MAX_INSTANCES,
+    MAX_TASKS,
     NETWORK_MODE,
+    SCALING,
     SERVICE_NAME,
 )
 from infrastructure import (
@@ -89,7 +91,7 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
 def update(service: dict[str, Any], task_definition_arn: str) -> None:
     """Roll out what differs: revision, count, deployment settings; nothing where nothing does."""
     new_revision = service["taskDefinition"] != task_definition_arn
-    wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": DESIRED_COUNT}
+    wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": wanted_count(service)}
     if LISTENER_PROTOCOL:
         wanted["healthCheckGracePeriodSeconds"] = HEALTH_CHECK_GRACE_SECONDS
     wanted["enableExecuteCommand"] = ENABLE_EXECUTE_COMMAND
@@ -110,6 +112,13 @@ def update(service: dict[str, Any], task_definition_arn: str) -> None:
         "does not have an associated load balancer",
     )
     return say("updated", f"service {SERVICE_NAME}", ", ".join(f"{key} {value}" for key, value in changes.items()))
+
+
+def wanted_count(service: dict[str, Any]) -> int:
+    """DESIRED_COUNT; but where scaling has started more tasks it knows why, and its limits hold."""
+    if SCALING == "none" or not DESIRED_COUNT:
+        return DESIRED_COUNT
+    return min(max(DESIRED_COUNT, int(service["desiredCount"])), MAX_TASKS)
 
 
 def deployment_configuration(running: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from moto.s3.models import s3_backends
 
 from emulator import aws_cli, scheduler
+from emulator.faults import Fault
 from tests.conftest import ROOT, Runbook
 
 BUCKET = "example-ml-weights"
@@ -153,6 +154,14 @@ def test_a_file_whose_etag_is_no_md5_is_known_by_the_one_that_was_left_there(rea
     ready.has_run("sync_weights.py", WEIGHTS_FOLDER=str(tmp_path))
     s3_backends["123456789012"]["aws"].buckets[BUCKET].keys["a/model.bin"]._etag = "of-an-encrypted-object"
     assert ready.run("sync_weights.py", WEIGHTS_FOLDER=str(tmp_path)).result["uploaded"] == 0
+
+
+def test_an_upload_that_is_denied_is_told_with_the_right_that_lacks(ready: Runbook, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"other")
+    ready.emulator.faults.planned.append(Fault("s3:PUT", "denied", times=-1))
+    ran = ready.run("sync_weights.py", WEIGHTS_FOLDER=str(tmp_path))
+    assert ran.code == 1 and f"your credentials need s3:PutObject on arn:aws:s3:::{BUCKET}/a/*" in ran.err
+    assert "Traceback" not in ran.err and syncs(ready) == []
 
 
 def test_on_a_terminal_the_upload_has_a_bar() -> None:

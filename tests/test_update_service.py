@@ -92,3 +92,12 @@ def test_it_needs_a_service_and_a_revision_that_exists(clara: Runbook) -> None:
     clara.has_run("create_service.py")
     ran = clara.run("update_service.py", "--revision", "9")
     assert (ran.code, "there is no revision 9 of clara" in ran.err) == (1, True)
+
+
+def test_a_count_that_scaling_has_raised_is_left_to_it(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", "register_task_definition.py", "create_service.py")
+    clara.aws("ecs").update_service(cluster="clara-train", service="clara", desiredCount=2)
+    clara.settle()
+    for script in ("create_service.py", "update_service.py"):
+        assert clara.run(script).result["desiredCount"] == 2
+    assert clara.run("update_service.py", SCALING="none").result["desiredCount"] == 1

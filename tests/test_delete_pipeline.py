@@ -1,0 +1,70 @@
+"""delete_pipeline.py: pipeline, project, bucket, roles and logs go; what endpoints share and what was built stays."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.conftest import Runbook
+from tests.test_describe_pipeline import connect
+
+
+def account(runbook: Runbook) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(runbook.account(), default=str))
+    return found
+
+
+def test_it_leaves_the_account_as_it_was_and_a_second_run_finds_nothing(endpoints: Runbook) -> None:
+    connect(endpoints)
+    endpoints.has_run("create_repository.py")
+    before = account(endpoints)
+    endpoints.has_run("create_pipeline.py")
+    assert account(endpoints) != before
+    ran = endpoints.run("delete_pipeline.py")
+    assert (ran.code, ran.result["left"]) == (0, []), ran.err
+    assert "stopped execution" in ran.err, "it waited before Deploy"
+    assert account(endpoints) == before
+    assert endpoints.aws("ecr").list_images(repositoryName="ml-a")["imageIds"], "what was built stays"
+    again = endpoints.run("delete_pipeline.py")
+    assert again.code == 0 and "deleted" not in again.err
+
+
+def test_a_running_build_is_stopped_and_leaves_nothing_behind(endpoints: Runbook) -> None:
+    connect(endpoints)
+    endpoints.has_run("create_repository.py")
+    before = account(endpoints)
+    endpoints.has_run("create_pipeline.py", WAIT="false")
+    endpoints.settle(40)
+    ran = endpoints.run("delete_pipeline.py")
+    assert ran.code == 0 and "stopped build ml-a-build:" in ran.err, ran.err
+    endpoints.settle(900)
+    assert account(endpoints) == before
+    assert endpoints.aws("ecr").list_images(repositoryName="ml-a")["imageIds"] == []
+
+
+def test_the_connection_that_endpoints_share_stays_and_so_does_the_other_pipeline(endpoints: Runbook) -> None:
+    from emulator import connections
+
+    for endpoint in ("a", "b"):
+        endpoints.has_run("create_repository.py", ENDPOINT=endpoint)
+    assert endpoints.run("create_pipeline.py", ENDPOINT="a").code == 1
+    connections.finish_handshakes(endpoints.emulator.world)
+    endpoints.has_run("create_pipeline.py", ENDPOINT="a", WAIT="false")
+    only_a = account(endpoints)
+    endpoints.has_run("create_pipeline.py", ENDPOINT="b", WAIT="false")
+    assert len(endpoints.aws("codeconnections").list_connections()["Connections"]) == 1
+    endpoints.has_run("delete_pipeline.py", ENDPOINT="b")
+    assert account(endpoints) == only_a
+
+
+def test_a_dry_run_deletes_nothing_and_what_is_of_someone_else_is_kept(endpoints: Runbook) -> None:
+    connect(endpoints)
+    endpoints.has_run("create_repository.py").has_run("create_pipeline.py", WAIT="false")
+    calls = len(endpoints.emulator.calls)
+    ran = endpoints.run("delete_pipeline.py", "--dry-run")
+    assert ran.code == 0 and "would have deleted pipeline ml-a" in ran.err
+    assert endpoints.changes(calls) == []
+    bucket = "ml-a-artifacts-123456789012-us-east-1"
+    endpoints.aws("s3").delete_bucket_tagging(Bucket=bucket)
+    ran = endpoints.run("delete_pipeline.py")
+    assert ran.code == 0 and f"kept bucket {bucket}  not of this runbook" in ran.err
