@@ -29,8 +29,9 @@ def read(path: Path) -> dict[str, str]:
 
 
 SHARED_FILE = read(Path(os.environ.get("ENV_FILE", ".env")))
-ENDPOINT_PATH = Path("endpoints", f"{os.environ.get('ENDPOINT', SHARED_FILE.get('ENDPOINT', '')).strip()}.env")
-ENDPOINT_FILE = read(ENDPOINT_PATH)
+_endpoint = os.environ.get("ENDPOINT", SHARED_FILE.get("ENDPOINT", "")).strip()
+ENDPOINT_PATH = Path("endpoints", f"{_endpoint}.env")
+ENDPOINT_FILE = read(ENDPOINT_PATH) if _endpoint else {}
 FILE = SHARED_FILE | ENDPOINT_FILE
 
 
@@ -425,8 +426,8 @@ DEREGISTRATION_DELAY = setting("DEREGISTRATION_DELAY", "60", whole(0, 3600))
 # Whether a deploy may stop the old task first where no GPU is free for a new one: true or false.
 ALLOW_DOWNTIME = setting("ALLOW_DOWNTIME", "true", one_of("true", "false")) == "true"
 # ECS Exec, a shell in the running container: true or false.
-ENABLE_EXECUTE_COMMAND = setting("ENABLE_EXECUTE_COMMAND", "false", one_of("true", "false")) == "true"
-# Whether create_service.py and update_service.py wait until the service is stable: true or false.
+# Whether create_service.py and update_service.py wait until stable, create_pipeline.py for its image: true or false.
+# Whether create_service.py and update_service.py wait until stable, and create_pipeline.py for its image: true or false.
 WAIT = setting("WAIT", "true", one_of("true", "false")) == "true"
 # Paths that check_service.py asks for, after HEALTH_CHECK_PATH.
 CHECK_PATHS = setting("CHECK_PATHS", "", words(pattern(r"/\S*", "a list of paths")))
@@ -551,6 +552,8 @@ def check_names() -> None:
             f"{PREFIX!r} has {len(PREFIX)} characters; 28 at most, since the names of load balancers and "
             "target groups that are made from it end at 32",
         )
+    elif CLUSTER_ONLY and len(CLUSTER_NAME) > 26:
+        problem("CLUSTER_NAME", f"{CLUSTER_NAME!r} leaves no room for the names of endpoints: 26 characters at most")
     if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]", CLUSTER_NAME):
         problem("CLUSTER_NAME", f"{CLUSTER_NAME!r} is not letters, digits and hyphens, beginning with a letter")
     if re.match(r"aws|ecs|fargate|internal-|sg-", CLUSTER_NAME, re.IGNORECASE):
@@ -571,6 +574,9 @@ def check_endpoint() -> None:
         problem("ENDPOINT", f"{ENDPOINT}: there is no {ENDPOINT_PATH}; {endpoint_files()}")
     for name in sorted(ENDPOINT_FILE.keys() & SHARED):
         problem(name, f"is set in {ENDPOINT_PATH}, but belongs to the cluster, which endpoints share: put it into .env")
+    for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
+        if SHARED_FILE.get(name) and name not in ENDPOINT_FILE and name not in os.environ:
+            problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_PATH}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
     if ENDPOINT and LISTENER_PROTOCOL and not HOST_NAME:
@@ -751,7 +757,8 @@ def check_misspellings() -> None:
 
 def check(more: str = "") -> None:
     """End with exit code 2 and a sentence for each mistake, if there is one; `more` is one that a page has found."""
-    mistakes = [*PROBLEMS, *([more] if more else [])]
+    told = {text.partition(":")[0] for text in PROBLEMS}
+    mistakes = [*PROBLEMS, *([more] if more and more.partition(":")[0] not in told else [])]
     if mistakes:
         print("\n".join(mistakes), file=sys.stderr)
         sys.exit(2)

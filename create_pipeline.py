@@ -20,7 +20,7 @@ import constants
 from aws import Problem
 from console import say
 from constants import SOURCE_REPOSITORY, WAIT
-from infrastructure import artifact_bucket, build_logs, build_project, connection, pipeline, repository
+from infrastructure import artifact_bucket, build_logs, build_project, connection, executions, pipeline, repository
 
 
 def create_pipeline() -> dict[str, Any]:
@@ -37,7 +37,7 @@ def create_pipeline() -> dict[str, Any]:
     build_project.create(connection_arn)
     pipeline.create(connection_arn)
     if WAIT:
-        pipeline.wait_built()
+        executions.wait_built()
     say("next", "python register_task_definition.py", "to undo: python delete_pipeline.py")
     if console.dry_run:
         return {"pipelineName": pipeline.NAME}

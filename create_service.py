@@ -42,6 +42,8 @@ def create_service() -> dict[str, Any]:
     certificate.refuse_uncovered()
     target_group.refuse_taken()
     service.refuse_more_gpus_than_hosts()
+    if not DESIRED_COUNT:
+        target_group.give_back()
     net = network.required()
     groups = security_groups.create_for_endpoint(net)
     target_group_arn = target_group.create(net)
@@ -52,6 +54,7 @@ def create_service() -> dict[str, Any]:
         return {"serviceName": SERVICE_NAME}
     if WAIT:
         service.wait_stable(definition["taskDefinitionArn"])
+    target_group.share_traffic()
     pipeline.open_deploy()
     if not DESIRED_COUNT:
         say("paused", f"service {SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py")

@@ -56,6 +56,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
 
     listed = clean_up.settled(inventory)
     clean_up.confirm("endpoint", ENDPOINT, listed, kept, yes)
+    target_group.give_back()
     dns_record.delete()
     schedule.delete()
     weights.delete()

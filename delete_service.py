@@ -16,7 +16,8 @@ from infrastructure import cluster, scaling, security_groups, service, target_gr
 
 
 def delete_service() -> dict[str, Any]:
-    """Scaling first: it would bring back what is being taken down."""
+    """Other endpoints get their requests back first; then scaling, which would bring back what is being taken down."""
+    target_group.give_back()
     scaling.delete()
     if cluster.find():
         service.delete()

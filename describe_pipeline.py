@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 import aws
-from infrastructure import pipeline
+from infrastructure import executions, pipeline
 
 LAST = 5
 
@@ -23,7 +23,7 @@ def describe_pipeline() -> dict[str, Any]:
         "pipelineName": pipeline.NAME,
         "url": pipeline.console_url(),
         "stages": pipeline.stages(),
-        "executions": [pipeline.described(each) for each in pipeline.executions(LAST)],
+        "executions": [executions.described(each) for each in executions.newest_first(LAST)],
     }
 
 

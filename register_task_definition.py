@@ -50,14 +50,15 @@ MEMORY_RESERVATION = 256
 def register_task_definition() -> dict[str, Any]:
     cluster.required()
     checks.refuse_client_without_sharing()
+    found = tasks.definition(TASK_FAMILY)
+    tasks.refuse_other_endpoint(found)
     image = container_image.wanted()
     if ENDPOINT:  # elsewhere create_cluster.py has made them
         file_system_ids = file_system.volume_ids()
-        roles.create_task_roles(file_system_ids)
-        file_system.create_access_points(file_system_ids)
+        points = file_system.create_access_points(file_system_ids)
+        roles.create_task_roles(file_system_ids, [points[volume] for volume in file_system_ids])
     log_group.create()  # a task whose log group is missing dies at its start
     wanted = task_definition(image)
-    found = tasks.definition(TASK_FAMILY)
     wanted_tags = endpoint_tags("task", "key", "value")
     if found and all(tag in found["tags"] for tag in wanted_tags) and tasks.agree(found, wanted):
         say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")

@@ -15,13 +15,14 @@ import aws
 import console
 from aws import Problem
 from console import say
-from constants import TASK_FAMILY, WAIT
-from infrastructure import cluster, container_image, scaling, service, tasks
+from constants import DESIRED_COUNT, TASK_FAMILY, WAIT
+from infrastructure import cluster, container_image, scaling, service, target_group, tasks
 
 
 def update_service(revision: str = "") -> dict[str, Any]:
     cluster.required()
     found = service.required()
+    service.refuse_foreign(found)
     definition = tasks.definition(f"{TASK_FAMILY}:{revision}" if revision else TASK_FAMILY)
     if not definition:
         raise Problem(
@@ -29,10 +30,13 @@ def update_service(revision: str = "") -> dict[str, Any]:
         )
     container_image.refuse_missing(definition)
     service.refuse_more_gpus_than_hosts()
+    if not DESIRED_COUNT:
+        target_group.give_back()
     service.update(found, definition["taskDefinitionArn"])
     scaling.create()
     if WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
+    target_group.share_traffic()
     say("next", "python check_service.py")
     return service.described()
 

@@ -8,17 +8,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from aws import Problem, account, client, ours, partition, region, tag_filters
-from constants import CLUSTER_NAME, ENDPOINT_TAG, SHARED_CLUSTER
+from constants import CLUSTER_NAME, ENDPOINT, ENDPOINT_TAG, SHARED_CLUSTER
 from infrastructure import cluster, file_system
+
+
+def mine(tags: list[dict[str, str]]) -> bool:
+    """Whether tags, as any service spells them, are those of this endpoint; without endpoints of this cluster."""
+    return ours(tags) and words_of(tags).get(ENDPOINT_TAG, "") == ENDPOINT
+
+
+def words_of(tags: list[dict[str, str]]) -> dict[str, str]:
+    return {(tag.get("Key") or tag.get("key", "")): (tag.get("Value") or tag.get("value", "")) for tag in tags}
 
 
 def find() -> dict[str, list[str]]:
     """Endpoint -> what there is of it."""
     found: dict[str, list[str]] = defaultdict(list)
     for tags, what in [*groups(), *services(), *access_points(), *log_groups(), *pipelines(), *schedules()]:
-        words = {(tag.get("Key") or tag.get("key", "")): (tag.get("Value") or tag.get("value", "")) for tag in tags}
-        if ours(tags) and ENDPOINT_TAG in words:
-            found[words[ENDPOINT_TAG]].append(what)
+        endpoint = words_of(tags).get(ENDPOINT_TAG)
+        if ours(tags) and endpoint:
+            found[endpoint].append(what)
     return dict(sorted(found.items()))
 
 

@@ -6,7 +6,6 @@ A pipeline of type V2 costs $0.002 for each minute of an action's run, the first
 https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
 """
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +22,6 @@ from aws import (
     partition,
     region,
     token,
-    wait,
 )
 from console import say
 from constants import (
@@ -38,7 +36,7 @@ from constants import (
     SOURCE_REPOSITORY,
     TASK_FAMILY,
 )
-from infrastructure import artifact_bucket, build_logs, build_project, cluster, connection, roles, service
+from infrastructure import artifact_bucket, build_logs, build_project, cluster, connection, executions, roles, service
 
 NAME = PREFIX
 ROLE = "pipeline"
@@ -46,8 +44,6 @@ DEPLOY = "Deploy"
 #: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
 CLOSED = "No service yet - the end of create-service.py opens this"
 NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
-#: how an execution ends, beside Succeeded
-ENDED_BADLY = ("Failed", "Stopped", "Superseded", "Cancelled")
 
 
 def create_role(connection_arn: str) -> str:
@@ -195,6 +191,21 @@ def create(connection_arn: str) -> None:
     start_again()
 
 
+def start_again() -> None:
+    """An execution that failed before the pipeline or its build project was changed is tried once more."""
+    newest = next(iter(executions.newest_first(1)), None)
+    project = build_project.find()
+    present = find()
+    if not newest or not project or not present or newest["status"] != "Failed":
+        return
+    changed: datetime = max(present["metadata"]["updated"], project["lastModified"])
+    if changed > newest["startTime"]:
+        client("codepipeline").start_pipeline_execution(
+            name=NAME, clientRequestToken=token(NAME, newest["pipelineExecutionId"], changed)
+        )
+        say("started", f"pipeline {NAME}", "again, since its last run failed before the change")
+
+
 def changes(present: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """The parts that differ: stages by their names, the rest by its own."""
     changed = [key for key, value in wanted.items() if key != "stages" and not holds(present.get(key), value)]
@@ -233,9 +244,9 @@ def delete() -> None:
     elif not is_ours(present):
         return say("kept", f"pipeline {NAME}", "not of this runbook")
     else:
-        for execution in executions(100):
+        for execution in executions.newest_first(100):
             if execution["status"] == "InProgress":
-                stop(execution["pipelineExecutionId"])
+                executions.stop(execution["pipelineExecutionId"])
         insist(
             f"pipeline {NAME}",
             lambda: client("codepipeline").delete_pipeline(name=NAME),
@@ -243,13 +254,6 @@ def delete() -> None:
         )
         say("deleted", f"pipeline {NAME}")
     return roles.delete_role(roles.role_name(ROLE))
-
-
-def stop(execution_id: str) -> None:
-    request = {"pipelineName": NAME, "pipelineExecutionId": execution_id, "abandon": True}
-    codes = "PipelineExecutionNotStoppableException", "DuplicatedStopRequestException"
-    if accepted(lambda: client("codepipeline").stop_pipeline_execution(**request), *codes):
-        say("stopped", f"execution {execution_id}")
 
 
 def left_over() -> list[str]:
@@ -285,129 +289,6 @@ def deploy_transition() -> dict[str, Any]:
     state = missing(lambda: client("codepipeline").get_pipeline_state(name=NAME), "PipelineNotFoundException")
     stages = state["stageStates"] if state else []
     return next((stage["inboundTransitionState"] for stage in stages if stage["stageName"] == DEPLOY), {})
-
-
-# ----------------------------------------------------------------------------------------------------------- executions
-
-
-def executions(limit: int) -> list[dict[str, Any]]:
-    """The newest first."""
-    request = {"pipelineName": NAME, "maxResults": limit}
-    found = missing(lambda: client("codepipeline").list_pipeline_executions(**request), "PipelineNotFoundException")
-    return found["pipelineExecutionSummaries"] if found else []
-
-
-def start_again() -> None:
-    """An execution that failed before the pipeline or its build project was changed is tried once more."""
-    newest = next(iter(executions(1)), None)
-    project = build_project.find()
-    present = find()
-    if not newest or not project or not present or newest["status"] != "Failed":
-        return
-    changed: datetime = max(present["metadata"]["updated"], project["lastModified"])
-    if changed > newest["startTime"]:
-        client("codepipeline").start_pipeline_execution(
-            name=NAME, clientRequestToken=token(NAME, newest["pipelineExecutionId"], changed)
-        )
-        say("started", f"pipeline {NAME}", "again, since its last run failed before the change")
-
-
-def actions(execution_id: str) -> list[dict[str, Any]]:
-    """What an execution has done, the newest action first."""
-    request = {"pipelineName": NAME, "filter": {"pipelineExecutionId": execution_id}}
-    found: list[dict[str, Any]] = client("codepipeline").list_action_executions(**request)["actionExecutionDetails"]
-    return found
-
-
-def wait_built() -> None:
-    """Until the newest execution has its image; where it fails, that and why is told. It takes 2 to 10 minutes."""
-
-    def look() -> dict[str, Any] | None:
-        newest = next(iter(executions(1)), None)
-        if not newest or newest["status"] in ("Succeeded", *ENDED_BADLY):
-            return newest
-        done = [each for each in actions(newest["pipelineExecutionId"]) if each["stageName"] == "Build"]
-        return newest if done and done[0]["status"] == "Succeeded" else None
-
-    execution = wait(f"pipeline {NAME} to build the image", look, state_in_words)
-    if not execution:
-        return  # a dry run
-    if execution["status"] in ENDED_BADLY and not built(execution["pipelineExecutionId"]):
-        shown = described(execution)
-        raise Problem(in_words(shown), {"pipelineName": NAME, "execution": shown})
-    say("found", "the image", f"of commit {commit(execution).get('id', '?')[:12]} in the repository")
-    if execution["status"] == "Failed":
-        say("warning", "it is not deployed:", in_words(described(execution)))
-
-
-def built(execution_id: str) -> bool:
-    return any(each["stageName"] == "Build" and each["status"] == "Succeeded" for each in actions(execution_id))
-
-
-def state_in_words() -> str:
-    newest = next(iter(executions(1)), None)
-    if not newest:
-        return "no execution has begun"
-    running = next(iter(actions(newest["pipelineExecutionId"])), None)
-    return f"{running['stageName']} is {running['status']}" if running else f"it is {newest['status']}"
-
-
-def described(execution: dict[str, Any]) -> dict[str, Any]:
-    """An execution as describe_pipeline.py prints it; of a failed one where and why."""
-    shown = {
-        "pipelineExecutionId": execution["pipelineExecutionId"],
-        "status": execution["status"],
-        "startTime": execution.get("startTime"),
-        "lastUpdateTime": execution.get("lastUpdateTime"),
-        "trigger": execution.get("trigger", {}).get("triggerType"),
-        "commit": commit(execution),
-    }
-    return {**shown, "failure": failure(execution["pipelineExecutionId"])} if execution["status"] == "Failed" else shown
-
-
-def commit(execution: dict[str, Any]) -> dict[str, str]:
-    """Id and message of what was built; a connection wraps the message in JSON."""
-    revision = next(iter(execution.get("sourceRevisions", [])), None)
-    if not revision:
-        return {}
-    summary = revision.get("revisionSummary", "")
-    message = json.loads(summary).get("CommitMessage", summary) if summary.startswith("{") else summary
-    return {"id": revision.get("revisionId", ""), "message": message}
-
-
-def failure(execution_id: str) -> dict[str, Any]:
-    """Stage and action that failed, AWS's message, and the end of the log where there is one."""
-    failed = next((each for each in actions(execution_id) if each["status"] == "Failed"), None)
-    if not failed:
-        return {}
-    result = failed.get("output", {}).get("executionResult", {})
-    provider = failed["input"]["actionTypeId"]["provider"]
-    reason = ""
-    log: list[str] = []
-    if provider == "CodeBuild" and result.get("externalExecutionId"):
-        reason, log = build_project.build_log(result["externalExecutionId"])
-    elif stream := result.get("logStreamARN", ""):
-        group, _, name = stream.partition(":log-group:")[2].partition(":log-stream:")
-        log = build_logs.tail(group, name)
-    message = result.get("errorDetails", {}).get("message", "")
-    return {
-        "stageName": failed["stageName"],
-        "actionName": failed["actionName"],
-        "code": result.get("errorDetails", {}).get("code"),
-        "message": f"{message}: {reason}" if reason else message,
-        "log": log,
-    }
-
-
-def in_words(shown: dict[str, Any]) -> str:
-    """Why there is no image, with the end of the log, and how to try again."""
-    why = shown.get("failure", {})
-    log = "".join(f"\n  {line}" for line in why.get("log", []))
-    again = f"push a commit, or: aws codepipeline start-pipeline-execution --name {NAME}"
-    if not why:
-        return f"execution {shown['pipelineExecutionId']} of pipeline {NAME} is {shown['status']}; {again}"
-    where = f"{why['stageName']} of pipeline {NAME} failed"
-    return f"{where}: {why['message']}{log}\nwhen it is put right, {again}"
 
 
 def stages() -> list[dict[str, Any]]:

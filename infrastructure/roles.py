@@ -88,12 +88,12 @@ def create(file_system_ids: dict[str, str]) -> Roles:
     return find()
 
 
-def create_task_roles(file_system_ids: dict[str, str]) -> None:
+def create_task_roles(file_system_ids: dict[str, str], access_point_ids: list[str] | None = None) -> None:
     """With which ECS starts the task, and which the task itself has."""
     if not TASK_EXECUTION_ROLE_ARN:
         create_role("task-execution", task_trust(), TASK_EXECUTION_POLICIES, secrets_policy())
     if not TASK_ROLE_ARN:
-        create_role("task", task_trust(), (), task_policy(file_system_ids))
+        create_role("task", task_trust(), (), task_policy(file_system_ids, access_point_ids or []))
 
 
 def find() -> Roles:
@@ -180,8 +180,12 @@ def secrets_policy() -> dict[str, Any] | None:
     return _document(*statements) if statements else None
 
 
-def task_policy(file_system_ids: dict[str, str]) -> dict[str, Any] | None:
-    """What the container itself may do: its file systems, and the buckets, tables and queues that the settings name."""
+def task_policy(file_system_ids: dict[str, str], access_point_ids: list[str]) -> dict[str, Any] | None:
+    """What the container itself may do: its file systems, and the buckets, tables and queues that the settings name.
+
+    Where endpoints share the file systems, each only by its own access points, and so in its own directories.
+    https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html
+    """
     base = f"arn:{partition()}"
     here = f"{region()}:{account()}"
     statements: list[dict[str, Any]] = []
@@ -190,7 +194,11 @@ def task_policy(file_system_ids: dict[str, str]) -> dict[str, Any] | None:
         arns = [
             f"{base}:elasticfilesystem:{here}:file-system/{each}" for each in dict.fromkeys(file_system_ids.values())
         ]
-        statements.append({"Action": actions, "Resource": arns if len(arns) > 1 else arns[0]})
+        statement: dict[str, Any] = {"Action": actions, "Resource": arns if len(arns) > 1 else arns[0]}
+        if access_point_ids:
+            points = [f"{base}:elasticfilesystem:{here}:access-point/{each}" for each in sorted(access_point_ids)]
+            statement["Condition"] = {"StringEquals": {"elasticfilesystem:AccessPointArn": points}}
+        statements.append(statement)
     if ENABLE_EXECUTE_COMMAND:
         statements.append({"Action": [f"ssmmessages:{verb}" for verb in EXEC_ACTIONS], "Resource": "*"})
     if TASK_S3_BUCKETS:

@@ -31,6 +31,7 @@ from infrastructure import (
     cluster,
     container_instances,
     diagnosis,
+    endpoints,
     file_system,
     load_balancer,
     target_group,
@@ -48,11 +49,8 @@ def refuse_more_gpus_than_hosts() -> None:
 def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
     """Make the service, or bring it to this revision and the settings."""
     service = find()
-    if service and not ours(service.get("tags")):
-        raise Problem(
-            f"the service {SERVICE_NAME} exists already, and is not of this runbook: choose another SERVICE_NAME"
-        )
     if service:
+        refuse_foreign(service)
         return update(service, definition["taskDefinitionArn"])
     request: dict[str, Any] = {
         "cluster": CLUSTER_NAME,
@@ -161,6 +159,13 @@ def find() -> dict[str, Any] | None:
     """The service while it is ACTIVE; a deleted one stays described as DRAINING, then INACTIVE."""
     found = client("ecs").describe_services(cluster=CLUSTER_NAME, services=[SERVICE_NAME], include=["TAGS"])["services"]
     return next((service for service in found if service["status"] == "ACTIVE"), None)
+
+
+def refuse_foreign(service: dict[str, Any]) -> None:
+    """Somebody else's, or another endpoint's, which would get our revision in place of its own."""
+    if not endpoints.mine(service.get("tags", [])):
+        whose = "another endpoint's" if ours(service.get("tags")) else "not of this runbook"
+        raise Problem(f"the service {SERVICE_NAME} exists already, and is {whose}: choose another SERVICE_NAME")
 
 
 def required() -> dict[str, Any]:
@@ -278,8 +283,8 @@ def described() -> dict[str, Any]:
 def delete() -> None:
     """Ask its tasks to leave, deregistering them first; then wait until AWS has forgotten it."""
     service = find()
-    if service and not ours(service.get("tags")):
-        return say("kept", f"service {SERVICE_NAME}", "not of this runbook")
+    if service and not endpoints.mine(service.get("tags", [])):
+        return say("kept", f"service {SERVICE_NAME}", "not of this runbook, or of another endpoint")
     if service:
         client("ecs").delete_service(cluster=CLUSTER_NAME, service=SERVICE_NAME, force=True)
         say("deleted", f"service {SERVICE_NAME}", "asked for")
@@ -294,4 +299,4 @@ def delete() -> None:
 
 def left_over() -> list[str]:
     service = find() if cluster.find() else None
-    return [f"service {SERVICE_NAME}"] if service and ours(service.get("tags")) else []
+    return [f"service {SERVICE_NAME}"] if service and endpoints.mine(service.get("tags", [])) else []

@@ -55,8 +55,6 @@ def create(network: Network) -> str:
             f"the target group {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME"
         )
     listener_arn = load_balancer.service_listener_arn()
-    present = rules(listener_arn)
-    splitting = rule_to_split(present)
     if not group:
         group = elb.create_target_group(
             Name=NAME,
@@ -76,8 +74,6 @@ def create(network: Network) -> str:
     arn = str(group["TargetGroupArn"])
     set_delay(arn)
     create_rule(listener_arn, arn)
-    for rule in present:
-        split(rule, arn, TRAFFIC_WEIGHT if rule is splitting else 0)
     return arn
 
 
@@ -107,6 +103,7 @@ def create_rule(listener_arn: str, arn: str) -> None:
     }
     if accepted(lambda: elb.create_rule(**request), "PriorityInUse"):
         return say("created", f"listener rule {WHERE}")
+    refuse_taken()
     return create_rule(listener_arn, arn)  # another run took the priority: look again
 
 
@@ -128,26 +125,62 @@ def split(rule: dict[str, Any], arn: str, weight: int) -> None:
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html#forward-actions
     """
     present = weights(rule)
-    owner = next((each for each in present if each.split("/")[-2] == f"{rule['Name'].removesuffix('rule')}tg"), "")
+    owner = owner_of(rule)
     if rule["Name"] == RULE or not owner or present.get(arn, 0) == weight:
         return
     others = {each: part for each, part in present.items() if each not in (owner, arn)}
     rest = 100 - weight - sum(others.values())
-    if rest < 0:
-        raise Problem(f"TRAFFIC_WEIGHT={weight} is too much: {', '.join(hosts(rule))} gives {100 - weight - rest} away")
     wanted = {owner: rest, **others, **({arn: weight} if weight else {})}
     client("elbv2").modify_rule(RuleArn=rule["RuleArn"], Actions=[forward(wanted)])
     say("updated", f"listener rule {', '.join(hosts(rule))}", f"{weight} % of its requests come to {NAME}")
 
 
+def owner_of(rule: dict[str, Any]) -> str:
+    """The group of the endpoint to which a rule belongs; empty for a rule of someone else."""
+    return next((each for each in weights(rule) if each.split("/")[-2] == f"{rule['Name'].removesuffix('rule')}tg"), "")
+
+
 def rule_to_split(present: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The rule of TRAFFIC_FROM, of which TRAFFIC_WEIGHT percent come here."""
+    """The rule of TRAFFIC_FROM, of which TRAFFIC_WEIGHT percent come here; the others leave so much of it."""
     if not TRAFFIC_WEIGHT:
         return None
     found = next((rule for rule in present if rule["Name"] == name(f"{TRAFFIC_FROM}-rule")), None)
     if not found:
         raise Problem(f"TRAFFIC_FROM={TRAFFIC_FROM}: no such endpoint is at the load balancer")
+    others = {arn: part for arn, part in weights(found).items() if arn != owner_of(found) and f"/{NAME}/" not in arn}
+    if TRAFFIC_WEIGHT + sum(others.values()) > 100:
+        given = ", ".join(f"{part} to {arn.split('/')[-2]}" for arn, part in others.items())
+        raise Problem(f"TRAFFIC_WEIGHT={TRAFFIC_WEIGHT} is too much: of its 100 % {TRAFFIC_FROM} gives {given} already")
     return found
+
+
+def share_traffic() -> None:
+    """Take TRAFFIC_WEIGHT percent of TRAFFIC_FROM's requests, and no others, once a task can answer them.
+
+    A load balancer sends a group its part even when nobody there is healthy: that part would get 503.
+    """
+    group = find() if LISTENER_PROTOCOL else None
+    if not group:
+        return
+    present = all_rules()
+    splitting = rule_to_split(present)
+    for rule in present:
+        if rule is not splitting:
+            split(rule, group["TargetGroupArn"], 0)
+    if not splitting or weights(splitting).get(group["TargetGroupArn"]) == TRAFFIC_WEIGHT:
+        return
+    if any(target["state"] == "healthy" for target in health()):
+        return split(splitting, group["TargetGroupArn"], TRAFFIC_WEIGHT)
+    again = "with DESIRED_COUNT, or create_service.py again, it takes them"
+    return say("warning", f"TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}:", f"no task can answer yet, so {TRAFFIC_FROM} keeps all; {again}")
+
+
+def give_back() -> None:
+    """Before the tasks go: what came here of other endpoints' requests is answered there again."""
+    group = find() if LISTENER_PROTOCOL else None
+    if group and is_ours(group["TargetGroupArn"]):
+        for rule in all_rules():
+            split(rule, group["TargetGroupArn"], 0)
 
 
 def refuse_taken() -> None:

@@ -5,10 +5,10 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 
 from typing import Any
 
-from aws import accepted, client, insist, missing, ours, wait
+from aws import Problem, accepted, client, insist, missing, ours, wait
 from console import say
 from constants import CLUSTER_NAME, ENDPOINT, LAUNCH_TYPE, STARTED_BY, TASK_FAMILY
-from infrastructure import cluster, roles
+from infrastructure import cluster, endpoints, roles
 from infrastructure.network import Network
 
 
@@ -154,7 +154,13 @@ def our_definitions(status: str, family: str = TASK_FAMILY) -> list[str]:
 def is_ours(definition: dict[str, Any]) -> bool:
     """By its tags; or by its role, since a pipeline's deploy makes revisions that do not bear them."""
     role = str(definition.get("taskRoleArn", "")).rpartition("/")[2]
-    return ours(definition.get("tags")) or role == roles.role_name("task")
+    return endpoints.mine(definition.get("tags", [])) or role == roles.role_name("task")
+
+
+def refuse_other_endpoint(definition: dict[str, Any] | None) -> None:
+    """A revision in another endpoint's family would be deployed there."""
+    if definition and ours(definition["tags"]) and not is_ours(definition):
+        raise Problem(f"TASK_FAMILY={TASK_FAMILY} is another endpoint's: choose another")
 
 
 def delete_task_definitions(family: str = TASK_FAMILY) -> None:
