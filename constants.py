@@ -426,8 +426,8 @@ DEREGISTRATION_DELAY = setting("DEREGISTRATION_DELAY", "60", whole(0, 3600))
 # Whether a deploy may stop the old task first where no GPU is free for a new one: true or false.
 ALLOW_DOWNTIME = setting("ALLOW_DOWNTIME", "true", one_of("true", "false")) == "true"
 # ECS Exec, a shell in the running container: true or false.
+ENABLE_EXECUTE_COMMAND = setting("ENABLE_EXECUTE_COMMAND", "false", one_of("true", "false")) == "true"
 # Whether create_service.py and update_service.py wait until stable, create_pipeline.py for its image: true or false.
-# Whether create_service.py and update_service.py wait until stable, and create_pipeline.py for its image: true or false.
 WAIT = setting("WAIT", "true", one_of("true", "false")) == "true"
 # Paths that check_service.py asks for, after HEALTH_CHECK_PATH.
 CHECK_PATHS = setting("CHECK_PATHS", "", words(pattern(r"/\S*", "a list of paths")))

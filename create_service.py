@@ -50,6 +50,7 @@ def create_service() -> dict[str, Any]:
     service.create(definition, target_group_arn, tasks.network_configuration(net, groups.task_ids))
     scaling.create()
     if console.dry_run:
+        target_group.share_traffic()
         pipeline.open_deploy()
         return {"serviceName": SERVICE_NAME}
     if WAIT:

@@ -14,12 +14,14 @@ import aws
 from aws import Problem
 from console import say
 from constants import ENDPOINT, SERVICE_NAME, TASK_FAMILY
-from infrastructure import cluster, file_system, log_group, roles, service, tasks
+from infrastructure import cluster, file_system, log_group, roles, schedule, service, tasks, weights
 
 
 def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {SERVICE_NAME} runs {TASK_FAMILY}: run delete_service.py first")
+    if ENDPOINT and (left := [*schedule.left_over(), *weights.left_over()]):
+        raise Problem(f"the sync of the weights needs what would go ({', '.join(left)}): run delete_sync.py first")
     tasks.delete_task_definitions()
     if ENDPOINT:
         log_group.delete()

@@ -8,14 +8,17 @@ from typing import Any
 
 from aws import Problem
 from constants import CONTAINER_NAME, DESIRED_COUNT, IMAGE, IMAGE_TAG, TASK_FAMILY
-from infrastructure import repository, tasks
+from infrastructure import cluster, repository, service, tasks
 
 #: the tag of a first revision, before there is an image
 NOT_BUILT_YET = "not-built-yet"
 
 
 def wanted() -> str:
-    """The image to register, once it is sure that the repository has it."""
+    """The image to register, once it is sure that the repository has it.
+
+    Deployed is what the service runs: the newest revision may be one that was rolled back.
+    """
     if not IMAGE_TAG:
         return IMAGE
     if not repository.find():
@@ -25,7 +28,8 @@ def wanted() -> str:
     if IMAGE_TAG != "current":
         refuse_missing_tag(IMAGE_TAG)
         return f"{repository.uri()}:{IMAGE_TAG}"
-    tag = deployed_tag(tasks.definition(TASK_FAMILY))
+    running = service.find() if cluster.find() else None
+    tag = deployed_tag(tasks.definition(running["taskDefinition"] if running else TASK_FAMILY))
     if not tag or not repository.has_tag(tag):
         tag = repository.newest_tag() or NOT_BUILT_YET
     return f"{repository.uri()}:{tag}"
@@ -42,6 +46,8 @@ def deployed_tag(definition: dict[str, Any] | None) -> str:
 def refuse_missing(definition: dict[str, Any]) -> None:
     """Before anything is made: tasks that could never pull their image. With no tasks there is nothing to pull."""
     tag = deployed_tag(definition)
+    if tag == NOT_BUILT_YET and DESIRED_COUNT and (newest := repository.newest_tag()):
+        raise Problem(f"the task definition is from before {newest} was built: run register_task_definition.py again")
     if tag and DESIRED_COUNT:
         refuse_missing_tag(tag)
 

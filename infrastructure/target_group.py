@@ -93,11 +93,10 @@ def create_rule(listener_arn: str, arn: str) -> None:
     mine = next((rule for rule in present if rule["Name"] == RULE), None)
     if mine:
         return update_rule(mine)
-    taken = {rule["Priority"] for rule in present}
     request = {
         "ListenerArn": listener_arn,
         "Conditions": conditions(),
-        "Priority": RULE_PRIORITY or next(number for number in range(1, 50001) if str(number) not in taken),
+        "Priority": RULE_PRIORITY or next_priority(present),
         "Actions": [forward({arn: 1})],
         "Tags": endpoint_tags("rule"),
     }
@@ -172,7 +171,9 @@ def share_traffic() -> None:
     if any(target["state"] == "healthy" for target in health()):
         return split(splitting, group["TargetGroupArn"], TRAFFIC_WEIGHT)
     again = "with DESIRED_COUNT, or create_service.py again, it takes them"
-    return say("warning", f"TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}:", f"no task can answer yet, so {TRAFFIC_FROM} keeps all; {again}")
+    return say(
+        "warning", f"TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}:", f"no task can answer yet, so {TRAFFIC_FROM} keeps all; {again}"
+    )
 
 
 def give_back() -> None:
@@ -198,6 +199,45 @@ def refuse_taken() -> None:
             raise Problem(
                 f"RULE_PRIORITY={RULE_PRIORITY} is taken by the rule to {owner}: choose another, or leave it empty"
             )
+    refuse_hidden(present)
+
+
+def refuse_hidden(present: list[dict[str, Any]]) -> None:
+    """The load balancer takes the first rule that fits: one that fits more must come later."""
+    mine = next((rule for rule in present if rule["Name"] == RULE), None)
+    wanted = ([HOST_NAME] if HOST_NAME else [], wanted_paths())
+    number = RULE_PRIORITY or int(mine["Priority"] if mine else next_priority(present))
+    if mine and (hosts(mine), paths(mine), int(mine["Priority"])) == (*wanted, number):
+        return
+    for rule in [rule for rule in present if rule["Name"] != RULE]:
+        theirs, priority = (hosts(rule), paths(rule)), int(rule["Priority"])
+        owner = ", ".join(each.split("/")[-2] for each in weights(rule)) or "another action"
+        plain = all(each["Field"] in ("host-header", "path-pattern") for each in rule["Conditions"])
+        if plain and priority < number and covers(theirs, wanted):
+            raise Problem(
+                f"{WHERE} would never be asked for: the rule to {owner}, priority {priority}, comes first and takes "
+                "all of it. Set RULE_PRIORITY below that; RULE_PRIORITY with create_service.py moves the other one"
+            )
+        if number < priority and covers(wanted, theirs):
+            raise Problem(
+                f"{WHERE} with priority {number} would take all from the rule to {owner}, priority {priority}: "
+                "set RULE_PRIORITY above that"
+            )
+
+
+def covers(wide: tuple[list[str], list[str]], narrow: tuple[list[str], list[str]]) -> bool:
+    """Whether a rule with these host names and paths, no host or path being any, fits all that the other one fits."""
+
+    def within(path: str) -> bool:
+        return any(path == each or (each.endswith("*") and path.startswith(each[:-1])) for each in wide[1])
+
+    fits = not wide[1] or (narrow[1] and all(within(path) for path in narrow[1])) or "/*" in wide[1]
+    return bool(fits and (not wide[0] or (narrow[0] and set(narrow[0]) <= set(wide[0]))))
+
+
+def next_priority(present: list[dict[str, Any]]) -> int:
+    taken = {rule["Priority"] for rule in present}
+    return next(number for number in range(1, 50001) if str(number) not in taken)
 
 
 def conditions() -> list[dict[str, Any]]:
