@@ -48,7 +48,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     """Ask for the slow deletions first; each step waits only for what it needs."""
     if everything:
         delete_endpoints(yes)
-    endpoints.refuse_left()
+    if not (everything and console.dry_run):
+        endpoints.refuse_left()
     listed = clean_up.settled(inventory)
     clean_up.confirm("cluster", CLUSTER_NAME, listed, data_kept(), yes)
     scaling.delete()
@@ -75,23 +76,31 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         certificate.delete()
     clean_up.sweep(inventory, "delete_cluster.py")
     kept = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
+    repositories = endpoints.repositories()
+    for endpoint, held in zip(repositories, endpoints.repositories_kept(), strict=True):
+        say("kept", held, f"to delete it too: ENDPOINT={endpoint} python delete_repository.py --images")
     if console.dry_run:
         say("next", "python delete_cluster.py", "nothing was deleted")
     else:
         left = " but the kept file systems" if kept else ""
-        left += " but the certificate: python delete_certificate.py" if CERTIFICATE_DOMAINS and certificate.left_over() else ""
+        left += " but the kept repositories" if repositories else ""
+        left += (
+            " but the certificate: python delete_certificate.py"
+            if CERTIFICATE_DOMAINS and certificate.left_over()
+            else ""
+        )
         say("next", f"0 resources left{left}" if left else "nothing: 0 resources left")
     return {
         "clusterName": CLUSTER_NAME,
         "deleted": listed,
-        "kept": [system["FileSystemId"] for system in kept],
+        "kept": [*(system["FileSystemId"] for system in kept), *repositories.values()],
         "left": [],
     }
 
 
 def delete_endpoints(yes: bool) -> None:
     """Each by its own page, in a process of its own: settings are those of one endpoint."""
-    for endpoint in endpoints.find():
+    for endpoint in sorted(endpoints.find().keys() | endpoints.repositories().keys()):
         say("endpoint", endpoint, "delete_endpoint.py --images")
         page = [sys.executable, str(Path(__file__).with_name("delete_endpoint.py")), "--images"]
         flags = ["--yes"] * yes + ["--dry-run"] * console.dry_run
@@ -120,7 +129,8 @@ def inventory() -> list[str]:
 
 def data_kept() -> list[str]:
     systems = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
-    return [f"file system {system['FileSystemId']}, {file_system.gib(system)}" for system in systems]
+    kept = [f"file system {system['FileSystemId']}, {file_system.gib(system)}" for system in systems]
+    return kept + endpoints.repositories_kept()
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     definition_arn, where = weights.create(point)
     if not console.dry_run:
         newest = None if changed else max((each["LastModified"] for each in present.values()), default=BEFORE_ALL)
-        result |= weights.run(definition_arn, where, newest)
+        result |= weights.run(definition_arn, where, newest, erase=not present and not changed)
     result["schedule"] = schedule.create(definition_arn, where) if SYNC_SCHEDULE else None
     say("next", "python create_service.py", "to undo: python delete_sync.py")
     return result

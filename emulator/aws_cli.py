@@ -1,4 +1,4 @@
-"""The AWS CLI in an emulated container: `aws s3 sync` from a bucket to a directory on EFS.
+"""The AWS CLI in an emulated container: `aws s3 sync` from a bucket to a directory on EFS, and `aws s3 ls`.
 
 The bucket is moto's. What is on a file system is a dict: directory -> path -> (size, ETag); only this command and
 `files_of` know it. https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
@@ -22,6 +22,7 @@ Files = dict[str, tuple[int, str]]
 
 STARTS, EACH = 2.0, 0.5  # AWS seconds until the first line, and for each file
 FLAGS = ("--delete", "--exact-timestamps", "--size-only", "--no-progress", "--dryrun", "--only-show-errors", "--quiet")
+NO_LIST = "An error occurred ({}) when calling the ListObjectsV2 operation: {}"
 #: the directory in which the CLI's image starts its commands: it writes paths as seen from there
 WORKING_DIRECTORY = "/aws"
 
@@ -34,6 +35,8 @@ def files_of(world: World, file_system_id: str, directory: str) -> Files:
 
 def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     """`aws` with these words. Only what these scripts use is known; any other command runs on until it is stopped."""
+    if words[:2] == ["s3", "ls"] and len(words) == 3:
+        return _ls(task, words[2])
     if words[:2] != ["s3", "sync"]:
         return Outcome(code=None)
     arguments = [word for word in words[2:] if not word.startswith("--")]
@@ -47,8 +50,26 @@ def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     return _sync(world, task, container, name, f"{prefix.rstrip('/')}/" if prefix else "", target, set(words))
 
 
+def _ls(task: Task, source: str) -> Outcome:
+    """Ends with 1 where a folder has nothing, but with 0 for a whole bucket without an object."""
+    name, _, prefix = source.removeprefix("s3://").partition("/")
+    role = _role(task)
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    if bucket is None:
+        return Outcome([(1.0, NO_LIST.format("NoSuchBucket", "The specified bucket does not exist"))], 1.0, 254)
+    if not may(role, "s3:ListBucket", f"arn:aws:s3:::{name}", {"s3:prefix": prefix}):
+        reason = _denied(role, task, "s3:ListBucket", f"arn:aws:s3:::{name}")
+        return Outcome([(1.0, NO_LIST.format("AccessDenied", reason))], 1.0, 254)
+    found = [key for key in bucket.keys if key.startswith(prefix)]
+    return Outcome([(1.0, key.removeprefix(prefix)) for key in found], 1.0, int(bool(prefix) and not found))
+
+
+def _role(task: Task) -> str:
+    return str(task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or "").rpartition("/")[2]
+
+
 def _sync(world: World, task: Task, container: Item, name: str, prefix: str, target: str, flags: set[str]) -> Outcome:
-    role = str(task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or "").rpartition("/")[2]
+    role = _role(task)
     bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
     if bucket is None:
         return _fatal("NoSuchBucket", "The specified bucket does not exist")

@@ -77,15 +77,15 @@ def _script(text: str, place: Place) -> Outcome:
         if operator == "||" and total.code == 0:
             continue
         words = [_expanded(word, place) for word in words]
-        if words and words[0] == "exec":
-            words = words[1:]
+        last = bool(words) and words[0] == "exec"  # the command takes the shell's place
+        words = words[1:] if last else words
         if not words:
             continue
         done = _command(words, place) if words[0] not in SHELLS else _run(words, place)
         total.lines += [(total.seconds + at, line) for at, line in done.lines]
         total.seconds += done.seconds
         total.code, total.killed = done.code, done.killed
-        if done.code is None or words[0] == "exit":
+        if done.code is None or words[0] == "exit" or last:
             break
     return total
 
@@ -116,11 +116,12 @@ def _expanded(word: str, place: Place) -> str:
 
 
 def _command(words: list[str], place: Place) -> Outcome:
-    """One command. Where it writes to a file, nothing comes into the log."""
+    """One command. Where it writes to a file, only what goes to stderr comes into the log: the AWS CLI's errors."""
     redirected = next((at for at, word in enumerate(words) if set(word) <= {"<", ">", "&"} and word), None)
     if redirected is not None:
         done = _command(words[:redirected], place) if redirected else Outcome()
-        return Outcome([], done.seconds, done.code)
+        errors = done.lines if (done.code or 0) > 250 else []
+        return Outcome(errors, done.seconds, done.code)
     name, arguments = words[0].rpartition("/")[2], words[1:]
     if name == "sleep":
         return _sleep(arguments)

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from aws import Problem, account, client, ours, partition, region, tag_filters
+from aws import Problem, account, client, missing, ours, partition, region, tag_filters
 from constants import CLUSTER_NAME, ENDPOINT, ENDPOINT_TAG, SHARED_CLUSTER
-from infrastructure import cluster, file_system
+from infrastructure import cluster, file_system, repository
 
 
 def mine(tags: list[dict[str, str]]) -> bool:
@@ -24,7 +24,8 @@ def words_of(tags: list[dict[str, str]]) -> dict[str, str]:
 def find() -> dict[str, list[str]]:
     """Endpoint -> what there is of it."""
     found: dict[str, list[str]] = defaultdict(list)
-    for tags, what in [*groups(), *services(), *access_points(), *log_groups(), *pipelines(), *schedules()]:
+    parts = (groups, services, access_points, log_groups, target_groups, pipelines, schedules, roles, buckets)
+    for tags, what in [each for part in parts for each in part()]:
         endpoint = words_of(tags).get(ENDPOINT_TAG)
         if ours(tags) and endpoint:
             found[endpoint].append(what)
@@ -72,7 +73,9 @@ def access_points() -> Tagged:
 
 def log_groups() -> Tagged:
     logs = client("logs")
-    pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/ecs/{CLUSTER_NAME}-")
+    prefixes = ("/ecs", "/aws/codebuild", "/aws/codepipeline") if SHARED_CLUSTER else ("/ecs",)
+    paginator = logs.get_paginator("describe_log_groups")
+    pages = [page for each in prefixes for page in paginator.paginate(logGroupNamePrefix=f"{each}/{CLUSTER_NAME}-")]
     for name in [group["logGroupName"] for page in pages for group in page["logGroups"]]:
         arn = f"arn:{partition()}:logs:{region()}:{account()}:log-group:{name}"
         yield listed(logs.list_tags_for_resource(resourceArn=arn)["tags"]), f"log group {name}"
@@ -95,6 +98,55 @@ def schedules() -> Tagged:
         if group["State"] == "ACTIVE":
             tags = scheduler.list_tags_for_resource(ResourceArn=group["Arn"])["Tags"]
             yield tags, f"schedule group {group['Name']}"
+
+
+def target_groups() -> Tagged:
+    elb = client("elbv2")
+    pages = elb.get_paginator("describe_target_groups").paginate()
+    for group in [group for page in pages for group in page["TargetGroups"]]:
+        if group["TargetGroupName"].startswith(f"{CLUSTER_NAME}-"):
+            [found] = elb.describe_tags(ResourceArns=[group["TargetGroupArn"]])["TagDescriptions"]
+            yield found["Tags"], f"target group {group['TargetGroupName']}"
+
+
+def roles() -> Tagged:
+    iam = client("iam")
+    pages: Any = iam.get_paginator("list_roles").paginate() if SHARED_CLUSTER else []
+    for name in [role["RoleName"] for page in pages for role in page["Roles"]]:
+        if name.startswith(f"{CLUSTER_NAME}-") and name.endswith(f"-{region()}"):
+            yield iam.list_role_tags(RoleName=name)["Tags"], f"role {name}"
+
+
+def buckets() -> Tagged:
+    s3 = client("s3")
+    for bucket in s3.list_buckets()["Buckets"] if SHARED_CLUSTER else []:
+        if bucket["Name"].startswith(f"{CLUSTER_NAME}-".lower()) and bucket["Name"].endswith(f"-{region()}"):
+            found = missing(lambda: s3.get_bucket_tagging(Bucket=bucket["Name"]), "NoSuchTagSet", "NoSuchBucket")
+            yield (found or {}).get("TagSet", []), f"bucket {bucket['Name']}"
+
+
+def repositories() -> dict[str, str]:
+    """Endpoint -> its repository, which outlives it while it holds images."""
+    ecr = client("ecr")
+    pages: Any = ecr.get_paginator("describe_repositories").paginate() if SHARED_CLUSTER else []
+    found: dict[str, str] = {}
+    for each in [each for page in pages for each in page["repositories"]]:
+        if each["repositoryName"].startswith(f"{CLUSTER_NAME}-".lower()):
+            tags = ecr.list_tags_for_resource(resourceArn=each["repositoryArn"])["tags"]
+            if ours(tags) and ENDPOINT_TAG in words_of(tags):
+                found[words_of(tags)[ENDPOINT_TAG]] = each["repositoryName"]
+    return dict(sorted(found.items()))
+
+
+def repositories_kept() -> list[str]:
+    """Each with what it holds and costs."""
+
+    def held(name: str) -> str:
+        pages = client("ecr").get_paginator("describe_images").paginate(repositoryName=name)
+        images = [image for page in pages for image in page["imageDetails"]]
+        return repository.in_words(images) if images else "empty"
+
+    return [f"repository {name}, {held(name)}" for name in repositories().values()]
 
 
 def listed(tags: dict[str, str]) -> list[dict[str, str]]:

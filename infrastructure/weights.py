@@ -4,11 +4,13 @@ The container is the AWS CLI's own, and its command is
 
     aws s3 sync s3://BUCKET/PREFIX /mnt/VOLUME --delete --exact-timestamps --no-progress
 
+after a look whether there is anything under PREFIX: where someone has emptied it, a scheduled run would empty the volume.
 Without --exact-timestamps the CLI takes a file of the same size for the same file, and new weights mostly have the size
 of the old ones. Each file is written beside its place and then moved there, so that no reader meets half of one.
 https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
 """
 
+import shlex
 from datetime import datetime, timezone
 from typing import Any
 
@@ -86,9 +88,16 @@ def policy(point: dict[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [lists, reads, mounts]}
 
 
-def command(*flags: str) -> list[str]:
-    target = f"/mnt/{WEIGHTS_VOLUME}"
-    return ["s3", "sync", bucket.SOURCE, target, "--delete", "--exact-timestamps", "--no-progress", *flags]
+def command(*flags: str) -> str:
+    words = ["aws", "s3", "sync", bucket.SOURCE, f"/mnt/{WEIGHTS_VOLUME}", "--delete", "--exact-timestamps"]
+    return shlex.join([*words, "--no-progress", *flags])
+
+
+def guarded() -> str:
+    """The command, unless there is no file; `aws s3 ls` of a folder without one ends with 1, of a whole bucket with 0."""
+    look = shlex.join(["aws", "s3", "ls", f"{bucket.SOURCE}/"])
+    nothing = shlex.join(["echo", f"no file seen in {bucket.SOURCE}: the volume stays as it is"])
+    return f"{look} > /dev/null && exec {command()}; {nothing}; exit 1"
 
 
 def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
@@ -97,8 +106,8 @@ def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
         "name": CONTAINER,
         "image": SYNC_IMAGE,
         "essential": True,
-        "entryPoint": ["aws"],
-        "command": command(),
+        "entryPoint": ["sh", "-c"],
+        "command": [guarded()],
         "mountPoints": [{"sourceVolume": WEIGHTS_VOLUME, "containerPath": f"/mnt/{WEIGHTS_VOLUME}", "readOnly": False}],
         "logConfiguration": {
             "logDriver": "awslogs",
@@ -134,7 +143,7 @@ def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- a run
 
 
-def run(definition_arn: str, where: dict[str, Any], newest: datetime | None) -> dict[str, Any]:
+def run(definition_arn: str, where: dict[str, Any], newest: datetime | None, erase: bool) -> dict[str, Any]:
     """One sync, to its end. One that runs already is waited for: two at a time delete each other's unfinished files.
 
     It is taken for this one if it is the same, and has missed nothing. `newest`: when the bucket was changed last; None
@@ -148,7 +157,7 @@ def run(definition_arn: str, where: dict[str, Any], newest: datetime | None) -> 
             return follow(task["taskArn"])
         say("found", f"task {task_id}", "a sync that began earlier; it must end first")
         wait(f"task {task_id} to end", lambda: ended(task["taskArn"]), lambda: "it still runs")
-    return follow(start(definition_arn, where, STARTED_BY))
+    return follow(start(definition_arn, where, STARTED_BY, command() if erase else ""))
 
 
 def preview() -> dict[str, Any] | None:
@@ -157,7 +166,7 @@ def preview() -> dict[str, Any] | None:
     if not found or (NETWORK_MODE == "awsvpc" and not groups):
         return None
     say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
-    return follow(start(found["taskDefinitionArn"], placement(groups), DRY_RUN, "--dryrun"))
+    return follow(start(found["taskDefinitionArn"], placement(groups), DRY_RUN, command("--dryrun")))
 
 
 def running() -> list[dict[str, Any]]:
@@ -165,8 +174,11 @@ def running() -> list[dict[str, Any]]:
     return [task for task in tasks.find(family=FAMILY) if task.get("startedBy") != DRY_RUN]
 
 
-def start(definition_arn: str, where: dict[str, Any], started_by: str, *flags: str) -> str:
-    """Start the task. The same call at the same state of things starts no second one, as in run_task.py."""
+def start(definition_arn: str, where: dict[str, Any], started_by: str, instead: str = "") -> str:
+    """Start the task, with a command `instead` of its own.
+
+    The same call at the same state of things starts no second one, as in run_task.py.
+    """
     known = sorted(
         task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=started_by)
     )
@@ -179,12 +191,12 @@ def start(definition_arn: str, where: dict[str, Any], started_by: str, *flags: s
         "startedBy": started_by,
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "clientToken": token(definition_arn, known, started_by, flags, hour),
+        "clientToken": token(definition_arn, known, started_by, instead, hour),
     }
     if where:
         request["networkConfiguration"] = where
-    if flags:
-        request["overrides"] = {"containerOverrides": [{"name": CONTAINER, "command": command(*flags)}]}
+    if instead:
+        request["overrides"] = {"containerOverrides": [{"name": CONTAINER, "command": [instead]}]}
     answer = insist(
         "AWS to accept the task (it sees a new role after some seconds)",
         lambda: client("ecs").run_task(**request),
@@ -197,7 +209,7 @@ def start(definition_arn: str, where: dict[str, Any], started_by: str, *flags: s
     if answer["failures"] or not answer["tasks"]:
         raise Problem(f"the sync was not started: {diagnosis.why_not_started(answer['failures'])}")
     [task] = answer["tasks"]
-    say("started", f"task {tasks.task_id(task['taskArn'])}", f"aws {' '.join(command(*flags))}")
+    say("started", f"task {tasks.task_id(task['taskArn'])}", instead or command())
     return str(task["taskArn"])
 
 

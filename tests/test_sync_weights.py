@@ -104,7 +104,7 @@ def test_the_task_may_read_that_folder_and_write_through_that_access_point_alone
     )
     [definition] = [ready.aws("ecs").describe_task_definition(taskDefinition="ml-a-sync")["taskDefinition"]]
     [container] = definition["containerDefinitions"]
-    assert container["command"][:5] == ["s3", "sync", f"s3://{BUCKET}/a", "/mnt/weights", "--delete"]
+    assert f"aws s3 sync s3://{BUCKET}/a /mnt/weights --delete" in container["command"][0]
     [task] = syncs(ready)
     [network] = [each for each in task["attachments"] if each["type"] == "ElasticNetworkInterface"]
     assert task["launchType"] == "FARGATE" and network
@@ -340,3 +340,17 @@ def test_without_endpoints_and_on_ec2_it_is_the_same(runbook: Runbook) -> None:
     runbook.settle(3700)
     group = scheduler.groups(runbook.emulator.world, "us-east-1")["gpu-sync"].schedules["gpu-sync"]
     assert (len(group.started), group.dropped) == (1, [])
+
+
+def test_a_scheduled_sync_never_empties_the_volume(ready: Runbook) -> None:
+    ready.has_run("sync_weights.py", SYNC_SCHEDULE="every 3 minutes")
+    before = dict(volume(ready))
+    for key in keys(ready):
+        ready.aws("s3").delete_object(Bucket=BUCKET, Key=key)
+    ready.settle(900)
+    assert before and volume(ready) == before
+    streams = ready.aws("logs").describe_log_streams(logGroupName="/ecs/ml-a")["logStreams"]
+    request = {"logGroupName": "/ecs/ml-a", "startFromHead": True}
+    events = [ready.aws("logs").get_log_events(logStreamName=each["logStreamName"], **request) for each in streams]
+    told = {event["message"] for each in events for event in each["events"]}
+    assert "no file seen in s3://example-ml-weights/a: the volume stays as it is" in told

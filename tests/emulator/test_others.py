@@ -31,7 +31,11 @@ def role(emulator: Emulator, client: Client, service: str, name: str = "builder"
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     arn = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    use = {"Effect": "Allow", "Action": ["codestar-connections:UseConnection", "s3:*", "ecr:*", "codebuild:*"], "Resource": "*"}
+    use = {
+        "Effect": "Allow",
+        "Action": ["codestar-connections:UseConnection", "s3:*", "ecr:*", "codebuild:*"],
+        "Resource": "*",
+    }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [use]})
     client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy)
     sleep(emulator, 30)
