@@ -579,7 +579,7 @@ def check_endpoint() -> None:
             problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_PATH}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
-    if ENDPOINT and LISTENER_PROTOCOL and not HOST_NAME:
+    if ENDPOINT and LISTENER_PROTOCOL and not HOST_NAME and not any(text.startswith("HOST_NAME:") for text in PROBLEMS):
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
     if TRAFFIC_WEIGHT and not TRAFFIC_FROM:
         problem("TRAFFIC_FROM", f"is not set, but TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}: say of which endpoint's requests")

@@ -12,11 +12,12 @@ from typing import Any
 import aws
 from console import say
 from constants import ENDPOINT, SERVICE_NAME
-from infrastructure import cluster, scaling, security_groups, service, target_group
+from infrastructure import clean_up, cluster, scaling, security_groups, service, target_group
 
 
 def delete_service() -> dict[str, Any]:
     """Other endpoints get their requests back first; then scaling, which would bring back what is being taken down."""
+    clean_up.settled(left_over)
     target_group.give_back()
     scaling.delete()
     if cluster.find():
@@ -24,8 +25,12 @@ def delete_service() -> dict[str, Any]:
     target_group.delete()
     security_groups.delete_for_endpoint()
     say("next", "python delete_cluster.py" if not ENDPOINT else "python delete_endpoint.py")
-    left = [*scaling.left_over(), *target_group.left_over(), *security_groups.left_over_of_endpoint()]
-    return {"serviceName": SERVICE_NAME, "left": left}
+    return {"serviceName": SERVICE_NAME, "left": left_over()}
+
+
+def left_over() -> list[str]:
+    parts = [scaling.left_over(), service.left_over(), target_group.left_over()]
+    return [each for part in [*parts, security_groups.left_over_of_endpoint()] for each in part]
 
 
 if __name__ == "__main__":

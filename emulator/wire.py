@@ -24,6 +24,7 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ParamValidationError
 from botocore.session import Session as BotocoreSession
+from moto.core import responses
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.exceptions import ServiceException
 from moto.core.exceptions import _RESTError as MotoError
@@ -51,6 +52,8 @@ SERVICES = {
 CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 STUBBER = BotocoreStubber()
 STUBBER.enabled = True
+#: moto looks through the methods of a service at every call
+responses.method_names_from_class = functools.cache(responses.method_names_from_class)
 warnings.filterwarnings("ignore", message=r".*does not match an error shape.*")  # AWS's common errors are in no model
 
 

@@ -120,9 +120,11 @@ def refuse_changes() -> None:
                 "which can't be changed: set it back, or move the data and run delete_cluster.py first"
             )
         names = {name(suffix(volume["name"])) for volume in EFS_VOLUMES}
-        if system["CreationToken"] in (name("file-system"), *names) and system["CreationToken"] not in names:
+        other_way = {name("file-system"), *(name(f"file-system-{volume['name']}") for volume in EFS_VOLUMES)} - names
+        if system["CreationToken"] in other_way:
+            holds = "one of them" if EFS_FILE_SYSTEMS == "one" else "them all"
             raise Problem(
-                f"EFS_FILE_SYSTEMS={EFS_FILE_SYSTEMS}, but the volumes are on {system['FileSystemId']}, which holds them all: "
+                f"EFS_FILE_SYSTEMS={EFS_FILE_SYSTEMS}, but the volumes are on {system['FileSystemId']}, which holds {holds}: "
                 "set it back, or move the data and run delete_cluster.py first"
             )
     points = access_points()
@@ -144,10 +146,15 @@ def create_access_points(file_system_ids: dict[str, str]) -> dict[str, str]:
     if CLUSTER_ONLY:
         return {}
     present = access_points(file_system_ids)
+
+    def leaving() -> dict[str, Any]:
+        return access_points(file_system_ids, LEAVING)
+
     for volume, file_system_id in file_system_ids.items():
         point = present.get(volume)
         if not point:
             wait_available(file_system_id)
+            wait("the former access points to be gone", lambda: not leaving(), lambda: "they are still being deleted")
             present[volume] = _create_access_point(file_system_id, volume)
             continue
         say("found", f"access point {point['AccessPointId']}", volume)
@@ -258,7 +265,9 @@ def ids() -> list[str]:
     return [FILE_SYSTEM_ID] if FILE_SYSTEM_ID else [system["FileSystemId"] for system in owned()]
 
 
-def access_points(file_system_ids: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
+def access_points(
+    file_system_ids: dict[str, str] | None = None, states: tuple[str, ...] = ("creating", "available")
+) -> dict[str, dict[str, Any]]:
     """Our access points, those of the endpoint where there are endpoints, by the name of their volume."""
     found: dict[str, dict[str, Any]] = {}
     for file_system_id in dict.fromkeys(ids() if file_system_ids is None else file_system_ids.values()):
@@ -266,7 +275,7 @@ def access_points(file_system_ids: dict[str, str] | None = None) -> dict[str, di
         for point in missing(lambda: [p for page in pages for p in page["AccessPoints"]], "FileSystemNotFound") or []:
             words = {tag["Key"]: tag["Value"] for tag in point["Tags"]}
             mine = ours(point["Tags"]) and words.get(ENDPOINT_TAG, "") == ENDPOINT
-            if mine and "volume" in words and point["LifeCycleState"] in ("creating", "available"):
+            if mine and "volume" in words and point["LifeCycleState"] in states:
                 found[words["volume"]] = point
     return found
 

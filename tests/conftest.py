@@ -6,14 +6,18 @@ Time is AWS's own, but no one waits for it: a script that sleeps moves the emula
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import gc
+import hashlib
+import inspect
 import io
 import json
 import os
+import pickle
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,12 +28,14 @@ import botocore.endpoint
 import botocore.hooks
 import botocore.loaders
 import botocore.session
+import botocore.useragent
 import pytest
 
 from emulator import dns
 from emulator.account import resources
 from emulator.wire import Emulator, attach
 from emulator.world import VirtualClock
+from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
 OURS = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
@@ -39,11 +45,7 @@ READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 def pytest_collection_finish() -> None:
     """What is imported by now stays: looking through it for garbage again and again costs a fifth of the time."""
     gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
-
-
-class Killed(BaseException):
-    """The process dies here: no `except` of the product sees it."""
+    gc.set_threshold(100_000, 5, 1_000)
 
 
 @dataclass
@@ -75,9 +77,12 @@ class Runbook:
     emulator: Emulator
     settings: dict[str, str] = field(default_factory=dict)
     #: called with "before" and "after" around each AWS call of a script
-    watch: Callable[[str], None] = lambda when: None
+    watch: Callable[[str], None] | None = None
+    #: False in a test that changes more than the account (monkeypatch): nothing of it is remembered for other tests
+    remembers: bool = True
 
     def run(self, script: str, *flags: str, **settings: str) -> Ran:
+        """Run it as its user does: what it printed, and how it ended."""
         out, err = io.StringIO(), io.StringIO()
         environment = {
             "PATH": os.environ["PATH"],
@@ -102,19 +107,49 @@ class Runbook:
                     patch.setenv(name, value)
             patch.setattr(sys, "argv", [script, *flags])
             patch.setattr(botocore.session, "create_loader", _shared_loader)  # service models are read once
-            if [environment, id(self.emulator), "--dry-run" in flags] != _imported:
-                for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
-                    del sys.modules[name]
-            _imported[:] = environment, id(self.emulator), "--dry-run" in flags and "never the same"
+            product = (*sorted(environment.items()), "--dry-run" in flags)
+            for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+                del sys.modules[name]
+            sys.modules.update(_as_new(_imported.pop(product, {})))
             code = self._execute(script, patch)
+            if "--dry-run" not in flags and not self.emulator.faults.planned:  # these leave traces in boto3's clients
+                _imported[product] = {
+                    name: module for name, module in sys.modules.items() if name.split(".")[0] in OURS
+                }
+                while len(_imported) > 5:
+                    del _imported[next(iter(_imported))]
         return Ran(code, out.getvalue(), err.getvalue())
 
     def has_run(self, *commands: str, **settings: str) -> Runbook:
-        """What a user has run before: each of these ends well."""
+        """What a user has run before: each of these ends well. See `once`: it costs time in the first test only."""
         for command in commands:
-            ran = self.run(*command.split(), **settings)
-            assert ran.code == 0, f"{command}: {ran.err}"
+            about = (command, *sorted({**self.settings, **settings}.items()))
+            ended = self.once(about, functools.partial(self._ended, command, settings))
+            assert ended is None, ended
         return self
+
+    def _ended(self, command: str, settings: dict[str, str]) -> str | None:
+        ran = self.run(*command.split(), **settings)
+        return f"{command}: {ran.err}" if ran.code else None
+
+    def once(self, what: tuple[Any, ...], do: Callable[[], Any]) -> Any:
+        """Do this once for all tests of the process that do it to the same account: its answer.
+
+        The others are given the answer, and the account as it was afterwards. What a test is about is run by `run`,
+        and so each time; this is for what comes before and after that.
+        """
+        if self.watch or not self.remembers:
+            return do()
+        try:
+            before = hashlib.sha256(take(self.emulator)).digest(), what
+        except pickle.PicklingError:  # a test has put a function of its own into the account
+            return do()
+        if before not in _remembered:
+            answer = do()
+            _remembered[before] = take(self.emulator), answer
+        picture, answer = _remembered[before]
+        put_back(self.emulator, picture)
+        return copy.deepcopy(answer)
 
     def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
         import aws
@@ -122,8 +157,10 @@ class Runbook:
 
         def session(*args: Any, **kwargs: Any) -> boto3.Session:
             made = boto3.Session(*args, **kwargs)
-            attach(made, self.emulator)
+            attach(made, _current)
             return made
+
+        _current.emulator = self.emulator
 
         patch.setattr(aws, "boto3", SimpleNamespace(Session=session))
         fake: Any = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
@@ -141,9 +178,11 @@ class Runbook:
         return 0
 
     def _handle(self, handle: Callable[..., Any], method: str, url: str, headers: Any, body: bytes) -> Any:
-        self.watch("before")
+        if self.watch:
+            self.watch("before")
         answer = handle(self.emulator, method, url, headers, body)
-        self.watch("after")
+        if self.watch:
+            self.watch("after")
         return answer
 
     def aws(self, service: str) -> Any:
@@ -153,10 +192,14 @@ class Runbook:
 
     def account(self) -> dict[str, Any]:
         """Everything in the account but what it always has, by name, without ids and times."""
-        return resources(self.aws)
+        found: dict[str, Any] = self.once(("account",), lambda: resources(self.aws))
+        return found
 
     def settle(self, seconds: float = 600) -> None:
         """Let AWS finish what it is doing."""
+        self.once(("settle", seconds), lambda: self._settle(seconds))
+
+    def _settle(self, seconds: float) -> None:
         clock = self.emulator.world.clock
         assert isinstance(clock, VirtualClock)
         for _ in range(8):
@@ -169,8 +212,21 @@ class Runbook:
         return [f"{service}:{operation}" for service, operation, _ in calls if not operation.startswith(READS)]
 
 
-#: for which settings and emulator the product's modules were imported: for the same ones they are used again
-_imported: list[Any] = []
+#: an account and what was done to it -> the account afterwards, and the answer
+_remembered: dict[Any, tuple[bytes, Any]] = {}
+#: the environment of a run -> the product's modules with their boto3 clients, for the next run in the same one
+_imported: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+
+def _as_new(modules: dict[str, Any]) -> dict[str, Any]:
+    """The product's modules as in a new process, but for their clients: these take half of the time of a small script."""
+    for module in modules.values():
+        for name, thing in vars(module).items():
+            if hasattr(thing, "cache_clear") and name not in ("session", "client"):
+                thing.cache_clear()
+    if "console" in modules:
+        modules["console"].changes = 0
+    return modules
 
 
 @functools.cache
@@ -182,8 +238,15 @@ def _shared_loader(*_: Any, **__: Any) -> Any:
     return _loader()
 
 
-#: what botocore asks of each of its handlers for each new session: remembered, since every test has new ones
-botocore.hooks.accepts_kwargs = functools.cache(botocore.hooks.accepts_kwargs)  # type: ignore[attr-defined]
+def _accepts_kwargs(handler: Any) -> bool:
+    code = getattr(handler, "__code__", None)
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS) if code else _accepts_anything(handler)
+
+
+#: what botocore finds out at length of each handler of each new session, and a name that it composes for no one here
+_accepts_anything = botocore.hooks.accepts_kwargs
+botocore.hooks.accepts_kwargs = _accepts_kwargs
+botocore.useragent.UserAgentString.to_string = lambda _: "tests"  # type: ignore[method-assign,assignment]
 
 
 class _Current(Emulator):
@@ -229,10 +292,21 @@ FARGATE = {
 }
 
 
+@functools.cache
+def _new_account() -> bytes:
+    """An account with nothing in it, in which moto has read the list of AMIs already."""
+    emulator = _current.emulator = Emulator(VirtualClock())
+    _client("ssm").get_parameter(Name="/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended")
+    emulator.calls.clear()
+    return take(emulator)
+
+
 @pytest.fixture
-def runbook() -> Iterator[Runbook]:
+def runbook(request: pytest.FixtureRequest) -> Runbook:
     """A GPU cluster's settings, and a new AWS account."""
-    yield Runbook(Emulator(VirtualClock()), dict(GPU))
+    emulator = Emulator(VirtualClock())
+    put_back(emulator, _new_account())
+    return Runbook(emulator, dict(GPU), remembers="monkeypatch" not in request.fixturenames)
 
 
 @pytest.fixture
@@ -265,15 +339,24 @@ def endpoints(runbook: Runbook) -> Runbook:
 
 def issued(runbook: Runbook, domain: str = "clara.example.com") -> str:
     """The ARN of a certificate whose owner has answered ACM's question for its domain."""
-    request = {"DomainName": domain, "ValidationMethod": "DNS"}
-    arn = str(runbook.aws("acm").request_certificate(**request)["CertificateArn"])
-    dns.issue(runbook.emulator.world, "us-east-1", arn)
-    return arn
+
+    def issue() -> str:
+        request = {"DomainName": domain, "ValidationMethod": "DNS"}
+        arn = str(runbook.aws("acm").request_certificate(**request)["CertificateArn"])
+        dns.issue(runbook.emulator.world, "us-east-1", arn)
+        return arn
+
+    return str(runbook.once(("issued", domain), issue))
 
 
 @pytest.fixture
 def adopted(runbook: Runbook) -> Runbook:
     """The GPU cluster's settings with a VPC and a subnet that are there already."""
+    runbook.settings.update(runbook.once(("adopted",), lambda: _vpc_of_another(runbook)))
+    return runbook
+
+
+def _vpc_of_another(runbook: Runbook) -> dict[str, str]:
     ec2 = runbook.aws("ec2")
     vpc_id = ec2.create_vpc(CidrBlock="172.20.0.0/16")["Vpc"]["VpcId"]
     gateway_id = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -287,5 +370,4 @@ def adopted(runbook: Runbook) -> Runbook:
     ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
     ec2.modify_subnet_attribute(SubnetId=subnet_id, MapPublicIpOnLaunch={"Value": True})
     runbook.settle(60)
-    runbook.settings.update(VPC_ID=vpc_id, SUBNET_IDS=subnet_id)
-    return runbook
+    return {"VPC_ID": vpc_id, "SUBNET_IDS": subnet_id}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from tests.conftest import Runbook
+from tests.conftest import ROOT, Runbook
 
 MISTAKES = {
     "CLUSTER_NAME is missing": ({"CLUSTER_NAME": "(unset)"}, "CLUSTER_NAME: is not set"),
@@ -76,3 +81,201 @@ def test_help_needs_no_settings(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py", "--help", CLUSTER_NAME="(unset)")
     assert ran.code == 0
     assert "--dry-run" in ran.out
+
+
+# ------------------------------------------------------------------------------------------------- settings in layers
+
+Folder = Callable[..., Runbook]
+
+
+@pytest.fixture
+def folder(endpoints: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """A working directory with the example as .env, endpoints/a.env, and what a test adds to the two."""
+
+    def make(shared: str = "", a: str = "", **others: str) -> Runbook:
+        (tmp_path / "endpoints").mkdir()
+        (tmp_path / ".env").write_text((ROOT / "examples" / "ml-endpoints.env").read_text() + shared)
+        for name, text in {"a": f"HOST_NAME=a.ml.example.com\n{a}", **others}.items():
+            (tmp_path / "endpoints" / f"{name}.env").write_text(text)
+        monkeypatch.chdir(tmp_path)
+        endpoints.settings["ENV_FILE"] = ".env"
+        return endpoints
+
+    return make
+
+
+def seen(runbook: Runbook, **settings: str) -> Any:
+    """The settings as a script sees them, which no test has to wait for."""
+    runbook.run("list_tasks.py", **settings)
+    import constants
+
+    return constants
+
+
+def test_an_endpoints_file_wins_over_env_and_the_environment_over_both(folder: Folder) -> None:
+    made = folder(shared="MAX_TASKS=9\n", a="DESIRED_COUNT=3\nMAX_TASKS=8\nWEIGHTS_PREFIX=from-file\n")
+    assert (seen(made).DESIRED_COUNT, seen(made).MAX_TASKS) == (2, 9)
+    found = seen(made, ENDPOINT="a")
+    assert (found.DESIRED_COUNT, found.MAX_TASKS, found.WEIGHTS_PREFIX) == (3, 8, "from-file")
+    found = seen(made, ENDPOINT="a", MAX_TASKS="7", WEIGHTS_PREFIX="")
+    assert (found.DESIRED_COUNT, found.MAX_TASKS, found.WEIGHTS_PREFIX) == (3, 7, "")
+    assert (found.PREFIX, found.LOG_GROUP) == ("ml-a", "/ecs/ml-a")
+    assert (found.SERVICE_NAME, found.TASK_FAMILY) == ("ml-a", "ml-a")
+
+
+def test_the_first_line_tells_account_region_cluster_and_endpoint(folder: Folder) -> None:
+    made = folder()
+    [first, *_] = made.run("list_tasks.py", ENDPOINT="a").err.splitlines()
+    assert first == "account 123456789012  region us-east-1  cluster ml  endpoint a"
+    [first, *_] = made.run("describe_clusters.py").err.splitlines()
+    assert first == "account 123456789012  region us-east-1  cluster ml"
+
+
+#: what is in .env beside the example, in endpoints/a.env, in the environment; and what is told
+LAYERS: dict[str, tuple[str, str, dict[str, str], list[str]]] = {
+    "no file": (
+        "",
+        "",
+        {"ENDPOINT": "x"},
+        ["ENDPOINT: x: there is no endpoints/x.env; there is a", "HOST_NAME: is not set"],
+    ),
+    "no shared cluster": (
+        "",
+        "",
+        {"SHARED_CLUSTER": "false"},
+        ["SHARED_CLUSTER: is not true, but ENDPOINT=a: endpoints need a cluster that they share"],
+    ),
+    "too long": (
+        "",
+        "",
+        {"ENDPOINT": "a123456789012"},
+        ["ENDPOINT: 'a123456789012' is not 1 to 12 small letters and digits, a letter first"],
+    ),
+    "a hyphen": ("", "", {"ENDPOINT": "a-b"}, ["ENDPOINT: 'a-b' is not 1 to 12 small letters and digits"]),
+    "a path": ("", "", {"ENDPOINT": "../.env"}, ["ENDPOINT: '../.env' is not 1 to 12 small letters and digits"]),
+    "too long together": (
+        "",
+        "",
+        {"CLUSTER_NAME": "c" * 27},
+        ["ENDPOINT: 'ccccccccccccccccccccccccccc-a' has 29 characters; 28 at most"],
+    ),
+    "the cluster's": (
+        "",
+        "IDLE_TIMEOUT=30\nCERTIFICATE_ARN=\n",
+        {},
+        [
+            "CERTIFICATE_ARN: is set in endpoints/a.env, but belongs to the cluster, which endpoints share: put it into",
+            "IDLE_TIMEOUT: is set in endpoints/a.env, but belongs to the cluster",
+        ],
+    ),
+    "another endpoint": ("", "ENDPOINT=b\n", {}, ["ENDPOINT: is set in endpoints/a.env, but belongs to the cluster"]),
+    "for all endpoints": (
+        "SERVICE_NAME=api\nTASK_FAMILY=api\n",
+        "",
+        {},
+        [
+            "TASK_FAMILY: is set for all endpoints, but each has its own: put it into endpoints/a.env",
+            "SERVICE_NAME: is set for all endpoints, but each has its own",
+        ],
+    ),
+    "no host name": ("", "HOST_NAME=\n", {}, ["HOST_NAME: is not set: say in endpoints/a.env which host name leads"]),
+    "odd host name": ("", "HOST_NAME=*.example.com\n", {}, ["HOST_NAME: '*.example.com' is not a host name"]),
+    "network mode": (
+        "LAUNCH_TYPE=EC2\nNETWORK_MODE=bridge\n",
+        "",
+        {},
+        ["NETWORK_MODE: is bridge, but endpoints need addresses of their own: NETWORK_MODE=awsvpc"],
+    ),
+    "traffic of nobody": (
+        "",
+        "TRAFFIC_WEIGHT=10\n",
+        {},
+        ["TRAFFIC_FROM: is not set, but TRAFFIC_WEIGHT=10: say of which endpoint's requests"],
+    ),
+    "its own traffic": (
+        "",
+        "TRAFFIC_WEIGHT=10\nTRAFFIC_FROM=a\n",
+        {},
+        ["TRAFFIC_FROM: a is the endpoint itself"],
+    ),
+    "two ways to have file systems": (
+        "FILE_SYSTEM_ID=fs-0123456789abcdef0\n",
+        "",
+        {},
+        ["EFS_FILE_SYSTEMS: per-volume does not go with FILE_SYSTEM_ID=fs-0123456789abcdef0: use one"],
+    ),
+    "a schedule": (
+        "",
+        "SYNC_SCHEDULE=*/3 * * * *\n",
+        {},
+        ["SYNC_SCHEDULE: '*/3 * * * *' is no schedule: write every 3 minutes, every hour, every 2 days"],
+    ),
+    "never": ("", "SYNC_SCHEDULE=every 0 minutes\n", {}, ["SYNC_SCHEDULE: 'every 0 minutes' is no schedule"]),
+    "misspelt": ("", "WEIGHT_BUCKET=x\n", {}, ["WEIGHT_BUCKET: is no setting; did you mean WEIGHTS_BUCKET?"]),
+}
+
+
+@pytest.mark.parametrize(("shared", "a", "settings", "sentences"), LAYERS.values(), ids=LAYERS)
+def test_a_mistake_in_any_layer_gets_its_sentence_before_the_first_call(
+    folder: Folder, shared: str, a: str, settings: dict[str, str], sentences: list[str]
+) -> None:
+    made = folder(shared, a)
+    begun = len(made.emulator.calls)
+    ran = made.run("create_service.py", **{"ENDPOINT": "a", **settings})
+    assert (ran.code, ran.out, made.emulator.calls[begun:]) == (2, "", [])
+    told = ran.err.splitlines()
+    assert len(told) == len(sentences), ran.err
+    assert [line for line, sentence in zip(told, sentences, strict=True) if sentence not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expression"),
+    [
+        ("every 3 minutes", "rate(3 minutes)"),
+        ("every minute", "rate(1 minute)"),
+        ("every 1 hours", "rate(1 hour)"),
+        ("every 2 days", "rate(2 days)"),
+        ("", ""),
+    ],
+)
+def test_a_schedule_is_told_in_words(folder: Folder, words: str, expression: str) -> None:
+    assert expression == seen(folder(a=f"SYNC_SCHEDULE={words}\n"), ENDPOINT="a").SYNC_SCHEDULE
+
+
+def test_a_cluster_whose_name_leaves_no_room_for_endpoints_is_refused_at_once(folder: Folder) -> None:
+    ran = folder().run("create_cluster.py", CLUSTER_NAME="c" * 27)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "leaves no room for the names of endpoints: 26 characters at most" in ran.err
+
+
+PAGES = sorted(path.name for path in ROOT.glob("*.py") if "aws.main(" in path.read_text() and path.name != "aws.py")
+SHARED = [name for name in PAGES if "shared=True" in (ROOT / name).read_text()]
+
+
+def test_a_page_of_the_cluster_takes_no_endpoint_and_any_other_needs_one(folder: Folder) -> None:
+    made = folder(b="HOST_NAME=b.ml.example.com\n")
+    begun = len(made.emulator.calls)
+    assert {"create_cluster.py", "delete_cluster.py", "update_cluster.py", "describe_clusters.py"} <= {*SHARED}
+    assert len(PAGES) - len(SHARED) > 20
+    for page in PAGES:
+        ran = made.run(page, **({"ENDPOINT": "a"} if page in SHARED else {}))
+        name = page.removesuffix(".py")
+        told = (
+            f"ENDPOINT: a, but {name}.py is about the cluster: run it without ENDPOINT"
+            if page in SHARED
+            else "ENDPOINT: is not set: which endpoint? there is a, b"
+        )
+        assert (ran.code, ran.out, ran.err.strip()) == (2, "", told), page
+    assert made.emulator.calls[begun:] == []
+
+
+def test_the_example_and_its_endpoints_are_settings_that_go_together(endpoints: Runbook) -> None:
+    """As they are in the repository; and each setting that they name is one."""
+    for endpoint in "ab":
+        ran = endpoints.run("list_tasks.py", ENDPOINT=endpoint)
+        assert (ran.code, "there is no cluster ml" in ran.err) == (1, True), ran.err
+    import constants
+
+    for name in ("examples/ml-endpoints.env", "endpoints/a.env", "endpoints/b.env"):
+        named = re.findall(r"^([A-Z_]+)=", (ROOT / name).read_text(), re.MULTILINE)
+        assert set(named) <= constants.KNOWN.keys(), name

@@ -8,6 +8,9 @@ import pytest
 
 from emulator.faults import Fault
 from tests.conftest import Runbook
+from tests.test_endpoints import small
+
+__all__ = ["small"]  # a fixture
 
 
 def system(runbook: Runbook) -> Any:
@@ -93,3 +96,56 @@ def test_a_file_system_that_is_being_deleted_is_not_found_but_made_anew(runbook:
     runbook.aws("efs").delete_file_system(FileSystemId=system_id)
     runbook.has_run("create_cluster.py")
     assert system(runbook)["FileSystemId"] != system_id
+
+
+# ------------------------------------------------------------------------------------------- a file system each, shared
+
+
+def policies(runbook: Runbook) -> set[tuple[Any, ...]]:
+    """Throughput mode, lifecycle and backup of each file system."""
+    efs = runbook.aws("efs")
+    found = set()
+    for each in efs.describe_file_systems()["FileSystems"]:
+        given = {"FileSystemId": each["FileSystemId"]}
+        rules = efs.describe_lifecycle_configuration(**given)["LifecyclePolicies"]
+        backup = efs.describe_backup_policy(**given)["BackupPolicy"]["Status"]
+        assert each["Encrypted"]
+        found.add((each["ThroughputMode"], *(rule["TransitionToIA"] for rule in rules), backup))
+    return found
+
+
+def test_a_file_system_for_each_volume_with_policies_that_follow_the_settings(endpoints: Runbook) -> None:
+    endpoints.has_run("create_cluster.py")
+    names = [each["Name"] for each in endpoints.aws("efs").describe_file_systems()["FileSystems"]]
+    assert sorted(names) == ["ml-file-system-assets", "ml-file-system-weights"]
+    assert policies(endpoints) == {("bursting", "AFTER_90_DAYS", "ENABLED")}
+    begun = len(endpoints.emulator.calls)
+    endpoints.has_run("create_cluster.py")
+    assert endpoints.changes(begun) == []
+    ran = endpoints.run("create_cluster.py", EFS_INFREQUENT_ACCESS_DAYS="", EFS_BACKUP="disabled")
+    assert ran.err.count("Infrequent Access: never") == ran.err.count("daily backups disabled") == 2
+    assert policies(endpoints) in ({("bursting", "DISABLED")}, {("bursting", "DISABLING")})
+    endpoints.settle()
+    endpoints.has_run("create_cluster.py", EFS_INFREQUENT_ACCESS_DAYS="1")
+    endpoints.settle()
+    assert policies(endpoints) == {("bursting", "AFTER_1_DAY", "ENABLED")}
+    before = endpoints.account()
+    ran = endpoints.run("create_cluster.py", EFS_FILE_SYSTEMS="one")
+    assert (ran.code, endpoints.account()) == (1, before), "the data would stay behind"
+
+
+def test_two_endpoints_have_directories_of_their_own_on_the_shared_file_systems(small: Runbook) -> None:
+    assert small.run("create_cluster.py").result["accessPoints"] == {}
+    for endpoint in "ab":
+        small.has_run("register_task_definition.py", ENDPOINT=endpoint, EFS_UID={"a": "1000", "b": "2000"}[endpoint])
+    assert sorted(points(small)) == ["/a/assets", "/a/weights", "/b/assets", "/b/weights"]
+    assert {path: point["PosixUser"]["Uid"] for path, point in points(small).items() if "assets" in path} == {
+        "/a/assets": 1000,
+        "/b/assets": 2000,
+    }
+    for volume in ("assets", "weights"):
+        assert len({points(small)[f"/{endpoint}/{volume}"]["FileSystemId"] for endpoint in "ab"}) == 1
+    assert len({point["FileSystemId"] for point in points(small).values()}) == 2
+    small.has_run("deregister_task_definition.py", ENDPOINT="b")
+    small.settle(60)
+    assert sorted(points(small)) == ["/a/assets", "/a/weights"]

@@ -1,12 +1,11 @@
 """Every changing script may die at any call, and be run again, or be undone: the account is as if it had not died.
 
 A death before call k leaves AWS as the last changing call before k left it; so a death right after each changing call,
-and one before the first call, are all the states there are. Each is tried in a fork of its own.
+and one before the first call, are all the states there are. A picture of the account is taken at each of them.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from collections.abc import Callable
@@ -14,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import READS, Killed, Ran, Runbook
+from tests.conftest import READS, Ran, Runbook
+from tests.pictures import put_back, take
 
 #: script -> what a user has run before it
 BEFORE = {
@@ -77,45 +77,23 @@ def end_of(runbook: Runbook, command: str) -> Callable[[], Any]:
 
 def die_everywhere(runbook: Runbook, command: str, afterwards: Callable[[], Any]) -> dict[str, Any]:
     """Let the command die before its first call and after each changing one: what `afterwards` answered each time."""
-    answers: dict[str, Any] = {}
-    pipe_of_child = -1
-
-    def die(pipe: int) -> None:
-        nonlocal pipe_of_child
-        pipe_of_child = pipe
-        runbook.watch = lambda when: None
-        raise Killed
+    deaths: dict[str, bytes] = {}
 
     def watch(when: str) -> None:
         service, operation, _ = runbook.emulator.calls[-1] if runbook.emulator.calls[start:] else ("", "the start", "")
-        if when == "before" and answers:
+        if deaths if when == "before" else operation.startswith(READS):
             return
-        if when == "after" and operation.startswith(READS):
-            return
-        point = f"call {len(runbook.emulator.calls) - start} {service} {operation}"
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            die(writer)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as pipe:
-            answers[point] = json.loads(pipe.read())
-        os.waitpid(child, 0)
+        deaths[f"call {len(runbook.emulator.calls) - start} {service} {operation}"] = take(runbook.emulator)
 
-    gc.freeze()  # a fork then need not copy what no one changes
     start = len(runbook.emulator.calls)
     runbook.watch = watch
-    try:
-        ran = run(runbook, command)
-        assert ran.code == 0, ran.err
-    except Killed:
-        try:
-            answer = json.dumps(afterwards(), default=str)
-        except BaseException as error:  # noqa: BLE001 - as above
-            answer = json.dumps(f"{type(error).__name__}: {error}")
-        with os.fdopen(pipe_of_child, "w") as told:
-            told.write(answer)
-        os._exit(0)
+    ran = run(runbook, command)
+    assert ran.code == 0, ran.err
+    runbook.watch = None
+    answers = {}
+    for point, picture in deaths.items():
+        put_back(runbook.emulator, picture)
+        answers[point] = json.loads(json.dumps(afterwards(), default=str))
     return answers
 
 

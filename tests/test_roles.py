@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from emulator.aws_cli import may
 from tests.conftest import Runbook
+from tests.test_endpoints import small
+
+__all__ = ["small"]  # a fixture
 
 
 def inline(runbook: Runbook, role: str) -> Any:
@@ -112,3 +116,44 @@ def test_the_host_role_survives_a_stranger_policy_at_delete(runbook: Runbook) ->
     runbook.aws("iam").attach_role_policy(RoleName="gpu-host-us-east-1", PolicyArn=policy)
     runbook.has_run("delete_cluster.py --yes")
     assert runbook.account() == empty
+
+
+# ----------------------------------------------------------------------------------------------------------- endpoints
+
+
+def points(runbook: Runbook, endpoint: str) -> list[str]:
+    tag = {"Key": "gpu-ecs-endpoint", "Value": endpoint}
+    found = runbook.aws("efs").describe_access_points()["AccessPoints"]
+    return sorted(each["AccessPointArn"] for each in found if tag in each["Tags"])
+
+
+def test_an_endpoints_task_mounts_by_its_own_access_points_alone(small: Runbook) -> None:
+    """Both endpoints are on the same file systems; what keeps them apart is the access point."""
+    for endpoint in "ab":
+        small.has_run("register_task_definition.py", ENDPOINT=endpoint)
+    systems = [each["FileSystemArn"] for each in small.aws("efs").describe_file_systems()["FileSystems"]]
+    for mine, other in (("a", "b"), ("b", "a")):
+        [statement] = inline(small, f"ml-{mine}-task-us-east-1")
+        assert sorted(statement["Resource"]) == sorted(systems)
+        assert statement["Action"] == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+        key = "elasticfilesystem:AccessPointArn"
+        assert statement["Condition"] == {"StringEquals": {key: points(small, mine)}}
+        for verb in ("ClientMount", "ClientWrite"):
+            action, role = f"elasticfilesystem:{verb}", f"ml-{mine}-task-us-east-1"
+            assert all(may(role, action, system, {key: arn}) for system in systems for arn in points(small, mine))
+            assert not any(may(role, action, system, {key: arn}) for system in systems for arn in points(small, other))
+            assert not any(may(role, action, system) for system in systems), "nor the root, without an access point"
+    begun = len(small.emulator.calls)
+    small.has_run("register_task_definition.py", ENDPOINT="b")
+    assert small.changes(begun) == []
+
+
+def test_an_endpoints_roles_are_its_own_and_the_cluster_has_none(small: Runbook) -> None:
+    roles = {role["RoleName"] for role in small.aws("iam").list_roles()["Roles"] if role["RoleName"].startswith("ml-")}
+    assert roles == set()
+    assert small.run("create_cluster.py").result["taskRoleArn"] is None
+    small.has_run("register_task_definition.py", ENDPOINT="a", TASK_S3_BUCKETS="of-a")
+    small.has_run("register_task_definition.py", ENDPOINT="b", TASK_S3_BUCKETS="of-b")
+    assert "of-a" not in json.dumps(inline(small, "ml-b-task-us-east-1"))
+    tags = small.aws("iam").list_role_tags(RoleName="ml-b-task-us-east-1")["Tags"]
+    assert {"Key": "gpu-ecs-endpoint", "Value": "b"} in tags

@@ -89,3 +89,34 @@ def test_a_count_outside_the_limits_is_a_wrong_setting(clara: Runbook) -> None:
     ran = clara.run("create_service.py", DESIRED_COUNT="3")
     assert ran.code == 2
     assert "DESIRED_COUNT: 3 is outside MIN_TASKS=1 to MAX_TASKS=2" in ran.err
+
+
+def test_cpu_and_memory_are_both_kept_each_with_both_cooldowns(endpoints: Runbook) -> None:
+    image = {"ENDPOINT": "a", "IMAGE_TAG": "", "IMAGE": "example.com/ml:v1", "POLL_SECONDS": "15"}
+    endpoints.has_run("create_cluster.py").has_run(*SERVED[1:], **image)
+    found = {name: each["TargetTrackingScalingPolicyConfiguration"] for name, each in policies(endpoints).items()}
+    assert {name: each["TargetValue"] for name, each in found.items()} == {
+        "ml-a-cpu-target": 60.0,
+        "ml-a-memory-target": 90.0,
+    }
+    assert {(each["ScaleOutCooldown"], each["ScaleInCooldown"]) for each in found.values()} == {(60, 120)}
+    assert limits(endpoints) == [(2, 4)]
+    begun = len(endpoints.emulator.calls)
+    endpoints.has_run("create_service.py", **image)
+    assert endpoints.changes(begun) == []
+    endpoints.has_run("create_service.py", **image, SCALE_OUT_MEMORY="")
+    assert policies(endpoints).keys() == {"ml-a-cpu-target"}
+
+
+def test_a_pause_lets_scaling_rest_and_a_count_wakes_it(endpoints: Runbook) -> None:
+    image = {"ENDPOINT": "a", "IMAGE_TAG": "", "IMAGE": "example.com/ml:v1", "POLL_SECONDS": "15"}
+    endpoints.has_run("create_cluster.py").has_run(*SERVED[1:], **image)
+    endpoints.has_run("update_service.py", **image, DESIRED_COUNT="0")
+    endpoints.settle(3600)
+    [service] = endpoints.aws("ecs").describe_services(cluster="ml", services=["ml-a"])["services"]
+    assert (limits(endpoints), service["desiredCount"]) == ([(0, 4)], 0)
+    ran = endpoints.run("update_service.py", **image, DESIRED_COUNT="1")
+    assert (ran.code, "DESIRED_COUNT: 1 is outside MIN_TASKS=2 to MAX_TASKS=4" in ran.err) == (2, True)
+    endpoints.has_run("update_service.py", **image, DESIRED_COUNT="3")
+    [service] = endpoints.aws("ecs").describe_services(cluster="ml", services=["ml-a"])["services"]
+    assert (limits(endpoints), service["runningCount"]) == ([(2, 4)], 3)

@@ -8,6 +8,9 @@ import pytest
 
 from tests.conftest import Runbook
 from tests.test_create_cluster import open_to
+from tests.test_endpoints import small
+
+__all__ = ["small"]  # a fixture
 
 
 def group(runbook: Runbook, name: str) -> Any:
@@ -106,3 +109,39 @@ def test_adopted_groups_are_on_hosts_and_are_the_source_of_nfs(adopted: Runbook)
     [rule] = group(adopted, "gpu-file-system")["IpPermissions"]
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [theirs]
     assert group(adopted, "theirs")["IpPermissions"] == []
+
+
+# ----------------------------------------------------------------------------------------------------------- endpoints
+
+
+def nfs_from(runbook: Runbook) -> set[str]:
+    """The names of the groups whose bearers reach the mount targets."""
+    rules = [rule for rule in group(runbook, "ml-file-system")["IpPermissions"] if rule["FromPort"] == 2049]
+    ids = [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]]
+    found = runbook.aws("ec2").describe_security_groups(GroupIds=ids)["SecurityGroups"] if ids else []
+    return {str(each["GroupName"]) for each in found}
+
+
+def test_each_endpoint_has_its_group_and_its_nfs_rule_which_no_other_script_touches(small: Runbook) -> None:
+    assert nfs_from(small) == set()
+    served = ("register_task_definition.py", "create_service.py")
+    paused = {"DESIRED_COUNT": "0"}
+    small.has_run(*served, ENDPOINT="a", **paused)
+    small.has_run(*served, ENDPOINT="b", CONTAINER_PORTS="9000", **paused)
+    assert nfs_from(small) == {"ml-a-tasks", "ml-b-tasks"}
+    ports = [rule["FromPort"] for name in "ab" for rule in group(small, f"ml-{name}-tasks")["IpPermissions"]]
+    assert ports == [8000, 9000]
+    begun = len(small.emulator.calls)
+    small.has_run("create_cluster.py")
+    assert small.changes(begun) == [], "the cluster leaves the endpoints' rules alone"
+    found = group(small, "ml-file-system")
+    small.aws("ec2").revoke_security_group_ingress(GroupId=found["GroupId"], IpPermissions=found["IpPermissions"])
+    small.has_run("create_service.py", ENDPOINT="a", **paused)
+    assert nfs_from(small) == {"ml-a-tasks"}, "each sees to its own"
+    small.has_run("create_service.py", ENDPOINT="b", CONTAINER_PORTS="9000", **paused)
+    by_hand = {"IpProtocol": "tcp", "FromPort": 2049, "ToPort": 2049, "IpRanges": [{"CidrIp": "10.0.0.9/32"}]}
+    small.aws("ec2").authorize_security_group_ingress(GroupId=found["GroupId"], IpPermissions=[by_hand])
+    small.has_run("delete_service.py", ENDPOINT="b")
+    assert nfs_from(small) == {"ml-a-tasks"}
+    [rule] = group(small, "ml-file-system")["IpPermissions"]
+    assert [block["CidrIp"] for block in rule["IpRanges"]] == ["10.0.0.9/32"], "made by hand: not ours to take away"

@@ -106,3 +106,34 @@ def test_a_target_group_of_somebody_else_is_left_alone(clara: Runbook) -> None:
     ran = clara.run("create_service.py")
     assert ran.code == 1
     assert "the target group clara-train-tg exists already, and is not of this runbook" in ran.err
+
+
+def test_a_priority_that_another_run_takes_at_the_same_moment_is_told_or_passed_over(clara: Runbook) -> None:
+    """Between the look at the rules and the rule's creation another one takes the number."""
+    clara.has_run("create_cluster.py", "register_task_definition.py")
+
+    def watch(when: str) -> None:
+        if when == "after" and clara.emulator.calls[-1][1] == "CreateTargetGroup":
+            clara.watch = None
+            other_service(clara, "/other/*")
+
+    clara.watch = watch
+    ran = clara.run("create_service.py", RULE_PRIORITY="1")
+    assert (ran.code, "RULE_PRIORITY=1 is taken by the rule to other" in ran.err) == (1, True)
+    clara.has_run("create_service.py")
+    assert sorted(rules(clara)) == [("/*", "clara-train-tg"), ("/other/*", "other")]
+
+
+def test_a_rule_that_would_take_all_from_a_narrower_one_is_refused(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", "register_task_definition.py")
+    other_service(clara, "/other/*")
+    clara.has_run("create_service.py")
+    begun = len(clara.emulator.calls)
+    elb = clara.aws("elbv2")
+    found = elb.describe_rules(ListenerArn=https_listener(clara))["Rules"]
+    [other] = [rule["RuleArn"] for rule in found if rule["Priority"] == "1"]
+    elb.set_rule_priorities(RulePriorities=[{"RuleArn": other, "Priority": 9}])
+    begun = len(clara.emulator.calls)
+    ran = clara.run("create_service.py", RULE_PRIORITY="1")
+    assert (ran.code, clara.changes(begun)) == (1, [])
+    assert "/* with priority 1 would take all from the rule to other, priority 9: set RULE_PRIORITY above" in ran.err

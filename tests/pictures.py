@@ -1,0 +1,149 @@
+"""Pictures of the whole emulated account, as bytes: taken in a few milliseconds, and put back as often as wanted.
+
+What tests have in common is a cluster that was built before they begin. The first of them builds it by running the
+script; to the others the account is given back as it was then (Runbook.has_run). The state is that of moto's backends
+and of the emulator's world, all of it plain objects, so pickle can write it down. Objects to which others hold on (the
+backends, the world, its clock and settings) stay the same ones, and only what is in them is put back.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.ssm.models import ParameterDict
+
+from emulator.wire import Emulator
+
+#: what never changes and can't, or need not, be written down: code, keys, the parameters that AWS itself publishes
+_kept: dict[Any, Any] = {}
+
+
+def take(emulator: Emulator) -> bytes:
+    """The account as it is now. Two equal pictures are of equal accounts."""
+    fixed = dict(_fixed(emulator))
+    written = io.BytesIO()
+    _Writer(written, {id(thing): name for name, thing in fixed.items()}).dump(
+        ({name: _inside(thing) for name, thing in fixed.items()}, emulator.calls)
+    )
+    return written.getvalue()
+
+
+def put_back(emulator: Emulator, picture: bytes) -> None:
+    """Make the account again what it was when the picture was taken."""
+    reset_model_data()
+    reader = _Reader(io.BytesIO(picture), emulator)
+    insides, emulator.calls[:] = reader.load()
+    for name, inside in insides.items():
+        thing = reader.persistent_load(name)
+        thing.__dict__ = {**inside, **_own(thing)}
+    for moto in BackendDict._instances:
+        for account, regions in moto.items():
+            for region in [region for region in regions if (moto.service_name, account, region) not in insides]:
+                del regions[region]
+
+
+def _fixed(emulator: Emulator) -> Iterator[tuple[Any, Any]]:
+    """The objects that stay the same ones, each with a name for it."""
+    world = emulator.world
+    yield from {
+        "emulator": emulator,
+        "world": world,
+        "clock": world.clock,
+        "settings": world.settings,
+        "faults": emulator.faults,
+    }.items()
+    for moto in sorted(BackendDict._instances, key=lambda moto: moto.service_name):
+        _kept[moto.service_name] = moto
+        for account, region, backend in sorted(moto.iter_backends(), key=lambda found: found[:2]):
+            yield (moto.service_name, account, region), backend
+
+
+def _own(thing: Any) -> dict[str, Any]:
+    """What an emulator keeps for itself."""
+    own = ("calls", "_lock") if isinstance(thing, Emulator) else ()
+    return {name: value for name, value in vars(thing).items() if name in own or name == "handle"}
+
+
+def _inside(thing: Any) -> dict[str, Any]:
+    own = _own(thing)
+    return {name: value for name, value in vars(thing).items() if name not in own}
+
+
+class _Writer(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, names: dict[int, Any]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self.names = names
+
+    def persistent_id(self, thing: Any) -> Any:
+        return self.names.get(id(thing))
+
+    def reducer_override(self, thing: Any) -> Any:
+        if isinstance(thing, types.FunctionType) and "<" in thing.__qualname__:  # a lambda, a function in a function
+            if not thing.__module__.startswith(("emulator.", "moto.")):
+                raise pickle.PicklingError(f"{thing.__qualname__} is of a test")
+            inside = thing.__code__, thing.__module__, thing.__name__, thing.__defaults__, thing.__closure__
+            return _function, inside
+        if isinstance(thing, types.CellType):
+            return _cell, (), thing.cell_contents, None, None, _fill
+        if isinstance(thing, ParameterDict):
+            own = {name: value for name, value in thing.items() if not name.startswith("/aws/service/")}
+            loaded = "parameters", thing.region_name, len(thing) - len(own)
+            if loaded not in _kept:
+                _kept[loaded] = {name: value for name, value in thing.items() if name not in own}
+            return _parameters, (vars(thing), own, loaded)
+        if isinstance(thing, type(threading.RLock())):
+            return threading.RLock, ()
+        if isinstance(thing, types.CodeType) or type(thing).__module__.startswith("cryptography."):
+            _kept[id(thing)] = thing
+            return _kept_one, (id(thing),)
+        return NotImplemented
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, emulator: Emulator) -> None:
+        super().__init__(file)
+        world = emulator.world
+        self.fixed = {
+            "emulator": emulator,
+            "world": world,
+            "clock": world.clock,
+            "settings": world.settings,
+            "faults": emulator.faults,
+        }
+
+    def persistent_load(self, name: Any) -> Any:
+        if isinstance(name, str):
+            return self.fixed[name]
+        service, account, region = name
+        return _kept[service][account][region]
+
+
+def _kept_one(name: Any) -> Any:
+    return _kept[name]
+
+
+def _function(code: types.CodeType, module: str, *inside: Any) -> types.FunctionType:
+    return types.FunctionType(code, vars(sys.modules[module]), *inside)
+
+
+def _cell() -> types.CellType:
+    return types.CellType()
+
+
+def _fill(cell: types.CellType, contents: Any) -> None:
+    cell.cell_contents = contents
+
+
+def _parameters(attributes: dict[str, Any], own: dict[str, Any], loaded: Any) -> ParameterDict:
+    made = ParameterDict(attributes["account_id"], attributes["region_name"])
+    vars(made).update(attributes)
+    made.update({**_kept[loaded], **own})
+    return made
