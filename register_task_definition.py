@@ -26,6 +26,7 @@ from constants import (
     CONTAINER_PORTS,
     CONTAINER_SECRETS,
     EFS_VOLUMES,
+    ENABLE_EXECUTE_COMMAND,
     ENDPOINT,
     ENTRY_POINT,
     GPU_COUNT,
@@ -131,8 +132,11 @@ def container(image: str) -> dict[str, Any]:
         definition["resourceRequirements"] = [{"type": "GPU", "sharingStrategy": sharing}]
     elif GPU_COUNT:
         definition["resourceRequirements"] = [{"type": "GPU", "value": str(GPU_COUNT)}]
-    if SHARED_MEMORY_MIB:
-        definition["linuxParameters"] = {"sharedMemorySize": SHARED_MEMORY_MIB}
+    linux: dict[str, Any] = {"sharedMemorySize": SHARED_MEMORY_MIB} if SHARED_MEMORY_MIB else {}
+    if ENABLE_EXECUTE_COMMAND:  # it ends what a shell of ECS Exec leaves behind
+        linux["initProcessEnabled"] = True
+    if linux:
+        definition["linuxParameters"] = linux
     return definition
 
 

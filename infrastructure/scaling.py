@@ -21,6 +21,7 @@ from constants import (
     SCALING,
     SERVICE_NAME,
 )
+from infrastructure import cluster, endpoints, service
 
 TARGET = {
     "ServiceNamespace": "ecs",
@@ -157,6 +158,12 @@ def find_target() -> dict[str, Any] | None:
     return found[0] if found else None  # one for a service's count
 
 
+def is_foreign() -> bool:
+    """Whether the service of this name is somebody else's, or another endpoint's; then its scaling is too."""
+    found = service.find() if cluster.find() else None
+    return bool(found and not endpoints.mine(found.get("tags", [])))
+
+
 def policies() -> list[dict[str, Any]]:
     request = {"ServiceNamespace": "ecs", "ResourceId": TARGET["ResourceId"]}
     found: list[dict[str, Any]] = client("application-autoscaling").describe_scaling_policies(**request)[
@@ -167,7 +174,7 @@ def policies() -> list[dict[str, Any]]:
 
 def delete() -> None:
     """Before the service is scaled to 0: a scalable target would bring it back to MIN_TASKS. Policies go with it."""
-    if find_target():
+    if find_target() and not is_foreign():
         insist(
             f"scaling of {SERVICE_NAME}",
             lambda: accepted(
@@ -194,5 +201,5 @@ def our_alarms() -> list[str]:
 
 
 def left_over() -> list[str]:
-    left = [f"scaling of {SERVICE_NAME}"] if find_target() else []
+    left = [f"scaling of {SERVICE_NAME}"] if find_target() and not is_foreign() else []
     return left + [f"alarm {alarm}" for alarm in our_alarms()]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+import rehearse
+from emulator import dns, others
 from emulator.faults import Fault
-from tests.conftest import Runbook
+from emulator.server import serve
+from tests.conftest import GPU, ROOT, Ran, Runbook
 from tests.test_create_cluster import TRUST
 
 ALL = ("create_cluster.py", "register_task_definition.py", "run_task.py")
@@ -181,7 +185,7 @@ def test_a_second_delete_still_names_what_is_kept(runbook: Runbook) -> None:
 # --------------------------------------------------------------------------------------------- what is not ours stays
 
 
-def others(runbook: Runbook) -> None:
+def things_of_others(runbook: Runbook) -> None:
     """What someone else has in the same account, under names that come near ours."""
     ec2, ecs = runbook.aws("ec2"), runbook.aws("ecs")
     vpc_id = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
@@ -208,7 +212,7 @@ def others(runbook: Runbook) -> None:
 
 
 def test_a_delete_leaves_alone_what_others_have_under_names_like_ours(runbook: Runbook) -> None:
-    others(runbook)
+    things_of_others(runbook)
     before = runbook.account()
     runbook.has_run(*ALL, "delete_cluster.py --yes")
     runbook.settle()
@@ -334,7 +338,6 @@ def order() -> list[str]:
     """The changing calls of one delete of a cluster with everything in it, in their order; only those that AWS took."""
     from emulator.wire import Emulator
     from emulator.world import VirtualClock
-    from tests.conftest import GPU
 
     runbook = Runbook(Emulator(VirtualClock()), dict(GPU)).has_run(*ALL)
     begun = len(runbook.emulator.calls)
@@ -421,3 +424,128 @@ def test_a_task_that_was_started_by_hand_is_stopped(runbook: Runbook) -> None:
     ran = runbook.run("delete_cluster.py", "--yes")
     assert (ran.code, runbook.account()) == (0, empty)
     assert "stopped task" in ran.err
+
+
+# --------------------------------------------------------------------------------------------- endpoints that share it
+
+SMALL = {"IMAGE_TAG": "", "IMAGE": "example.com/ml:v1", "DESIRED_COUNT": "0", "POLL_SECONDS": "15"}
+
+
+def test_it_refuses_while_endpoints_are_left_naming_them_and_the_commands(endpoints: Runbook) -> None:
+    endpoints.settings |= SMALL
+    endpoints.has_run("create_cluster.py")
+    for endpoint in "ab":
+        endpoints.has_run("register_task_definition.py", "create_service.py", ENDPOINT=endpoint)
+    begun = len(endpoints.emulator.calls)
+    for settings in ({}, {"SHARED_CLUSTER": "false"}):  # also where that setting was forgotten
+        ran = endpoints.run("delete_cluster.py", "--yes", **settings)
+        assert (ran.code, ran.out, endpoints.changes(begun)) == (1, "", [])
+        for endpoint in "ab":
+            assert f"\n  ENDPOINT={endpoint} python delete_endpoint.py" in ran.err
+            assert f"\n  {endpoint}: security group sg-" in ran.err and f"service ml-{endpoint}" in ran.err
+        assert "or all at once, with their images: python delete_cluster.py --everything" in ran.err
+    endpoints.has_run("delete_endpoint.py --yes", ENDPOINT="a")
+    ran = endpoints.run("delete_cluster.py", "--yes")
+    assert ran.code == 1 and "ENDPOINT=b python" in ran.err and "ENDPOINT=a python" not in ran.err
+
+
+#: what a deletion of an endpoint that died may have left
+REMAINS: dict[str, Any] = {
+    "role": lambda r, tags: r.aws("iam").create_role(
+        RoleName="ml-a-task-us-east-1", AssumeRolePolicyDocument=TRUST, Tags=tags
+    ),
+    "log group": lambda r, tags: r.aws("logs").create_log_group(
+        logGroupName="/aws/codebuild/ml-a-build", tags={each["Key"]: each["Value"] for each in tags}
+    ),
+    "bucket": lambda r, tags: (
+        r.aws("s3").create_bucket(Bucket="ml-a-artifacts-123456789012-us-east-1"),
+        r.aws("s3").put_bucket_tagging(Bucket="ml-a-artifacts-123456789012-us-east-1", Tagging={"TagSet": tags}),
+    ),
+    "target group": lambda r, tags: r.aws("elbv2").create_target_group(
+        Name="ml-a-tg",
+        Protocol="HTTP",
+        Port=80,
+        TargetType="ip",
+        VpcId=r.aws("ec2").describe_vpcs()["Vpcs"][0]["VpcId"],
+        Tags=tags,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REMAINS)
+def test_it_sees_whatever_is_left_of_an_endpoint(endpoints: Runbook, kind: str) -> None:
+    REMAINS[kind](endpoints, [{"Key": "gpu-ecs-cluster", "Value": "ml"}, {"Key": "gpu-ecs-endpoint", "Value": "a"}])
+    ran = endpoints.run("delete_cluster.py", "--yes")
+    assert (ran.code, f"\n  a: {kind} " in ran.err) == (1, True), ran.err
+
+
+def test_what_another_cluster_of_a_longer_name_has_is_no_endpoint(endpoints: Runbook) -> None:
+    tags = [{"Key": "gpu-ecs-cluster", "Value": "ml-a"}]
+    for make in REMAINS.values():
+        make(endpoints, tags)
+    assert endpoints.run("delete_cluster.py", "--yes").code == 0
+
+
+def test_repositories_that_outlive_their_endpoints_are_named_with_their_cost_and_the_command(
+    endpoints: Runbook,
+) -> None:
+    endpoints.settings |= SMALL
+    empty = endpoints.account()
+    endpoints.has_run("create_cluster.py")
+    endpoints.has_run("create_repository.py", "register_task_definition.py", ENDPOINT="b")
+    others.put_image(endpoints.emulator.world, "us-east-1", "ml-b", "v1")
+    endpoints.has_run("delete_endpoint.py --yes", ENDPOINT="b")
+    for _ in range(2):  # it still costs the second time
+        ran = endpoints.run("delete_cluster.py", "--yes")
+        assert (ran.code, ran.result["kept"]) == (0, ["ml-b"]), ran.err
+        held = "repository ml-b, 1 image of 1.2 GB, about $0.12 a month"
+        assert f"  kept: {held}" in ran.err
+        assert f"kept {held}  to delete it too: ENDPOINT=b python delete_repository.py --images" in ran.err
+        assert "next 0 resources left but the kept repositories" in ran.err
+    endpoints.has_run("delete_repository.py --images", ENDPOINT="b")
+    ran = endpoints.run("delete_cluster.py", "--yes")
+    assert (ran.result["kept"], "next nothing: 0 resources left" in ran.err) == ([], True)
+    assert endpoints.account() == empty
+
+
+# ------------------------------------------------------------------------------------- scripts that start other scripts
+
+
+def started(script: str, *flags: str, **environment: str) -> Ran:
+    """A script as its own process, which finds AWS at a URL: only so can it start another one."""
+    command = [sys.executable, str(ROOT / script), *flags]
+    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def test_everything_goes_at_once_and_a_failed_create_is_undone_where_a_setting_says_so() -> None:
+    with serve(time_scale=0) as (url, emulator):
+        environment = rehearse.environment_for("ml-endpoints", url, 0) | SMALL | {"POLL_SECONDS": "0.02"}
+        request = {"DomainName": "*.ml.example.com", "ValidationMethod": "DNS"}
+        arn = rehearse.client(url, "acm").request_certificate(**request)["CertificateArn"]
+        dns.issue(emulator.world, "us-east-1", arn)
+        environment |= {"CERTIFICATE_ARN": arn, "CERTIFICATE_DOMAINS": ""}
+        before = rehearse.account(url)
+        assert started("create_cluster.py", **environment).code == 0
+        for script in ("create_repository.py", "register_task_definition.py", "create_service.py"):
+            ran = started(script, **environment, ENDPOINT="a")
+            assert ran.code == 0, ran.err
+        ran = started("create_repository.py", **environment, ENDPOINT="b")
+        for endpoint in "ab":
+            others.put_image(emulator.world, "us-east-1", f"ml-{endpoint}", "v1")
+        made = rehearse.account(url)
+        ran = started("delete_cluster.py", "--everything", "--dry-run", **environment)
+        assert (ran.code, rehearse.account(url)) == (0, made), ran.err
+        ran = started("delete_cluster.py", "--everything", "--yes", **environment)
+        assert (ran.code, ran.result["kept"], ran.result["left"]) == (0, [], []), ran.err
+        assert "endpoint a  delete_endpoint.py --images" in ran.err
+        assert rehearse.account(url) == before
+
+        gpu = {**environment, **GPU, "ENV_FILE": "/dev/null", "MIN_INSTANCES": "1", "WAIT_TIMEOUT_SECONDS": "2"}
+        gpu |= {"ON_FAILURE": "delete", "CERTIFICATE_ARN": "", "IMAGE_TAG": ""}
+        emulator.world.settings.agents_register = False
+        ran = started("create_cluster.py", **gpu)
+        assert (ran.code, ran.out) == (1, ""), ran.err
+        assert "warning hosts did not join:  what this run made is deleted, since ON_FAILURE=delete" in ran.err
+        assert "its ECS agent has not joined the cluster" in ran.err, "and why"
+        assert rehearse.account(url) == before

@@ -199,3 +199,14 @@ def test_the_result_is_what_the_next_command_needs(fargate: Runbook) -> None:
     result = fargate.has_run("create_cluster.py").run("register_task_definition.py").result
     assert result["taskDefinitionArn"] == "arn:aws:ecs:us-east-1:123456789012:task-definition/api:1"
     assert json.loads(json.dumps(result)) == result
+
+
+def test_with_exec_a_first_process_looks_after_what_a_shell_leaves(fargate: Runbook) -> None:
+    fargate.has_run("create_cluster.py")
+    arn = fargate.run("register_task_definition.py", ENABLE_EXECUTE_COMMAND="true").result["taskDefinitionArn"]
+    [container] = fargate.aws("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"][
+        "containerDefinitions"
+    ]
+    assert container["linuxParameters"]["initProcessEnabled"] is True
+    again = fargate.run("register_task_definition.py", ENABLE_EXECUTE_COMMAND="true")
+    assert "nothing has changed" in again.err
