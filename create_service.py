@@ -1,5 +1,6 @@
 """Make the service: target group, listener rule, the ECS service itself, and its scaling; wait until it is stable.
 
+With TRAFFIC_WEIGHT a part of another endpoint's requests comes here, once the tasks can answer.
 Needs register_task_definition.py. Run it again at any time: it brings what is there into line with the settings.
 Prints the service's URL, counts, deployments and targets.
 

@@ -2,7 +2,8 @@
 
 Asks for the cluster's name; --yes for runs that no one watches. Touches only what bears this CLUSTER_NAME's tag or
 name. The file system goes only with EFS_DELETION_POLICY=Delete; otherwise it is kept, and named. Works from any
-half-built state, and twice. Refuses while endpoints share the cluster. Takes 3 to 6 minutes with hosts.
+half-built state, and twice. Refuses while endpoints share the cluster; their repositories, which may outlive them, are
+kept, and named. Takes 3 to 6 minutes with hosts.
 
     python delete_cluster.py
     python delete_cluster.py --yes

@@ -253,7 +253,7 @@ def test_the_names_of_two_endpoints_differ_and_the_longest_are_within_the_limits
 
 def test_the_name_of_a_service_or_a_family_can_not_be_that_of_another_endpoint(small: Runbook) -> None:
     """What endpoints can't share is refused where both would have it, and before A's is touched."""
-    small.has_run(*SERVED, ENDPOINT="a", SCALING="target-tracking")
+    small.has_run(*SERVED, ENDPOINT="a", SCALING="target-tracking", MIN_TASKS="1")
     before = account(small)
     for script, setting in (("register_task_definition.py", "TASK_FAMILY"), ("update_service.py", "SERVICE_NAME")):
         ran = small.run(script, ENDPOINT="b", **{setting: "ml-a"})
