@@ -27,6 +27,7 @@ from constants import (
     CLUSTER_ONLY,
     CLUSTER_TAG,
     ENDPOINT,
+    ENDPOINT_PATH,
     ENDPOINT_TAGS,
     POLL_SECONDS,
     PREFIX,
@@ -257,16 +258,18 @@ def main(
     manual: str | None,
     changes: bool = False,
     shared: bool = False,
+    unlisted: bool = False,
     **flags: str,
 ) -> int:
     """Run one page as a command: flags, settings, banner, the page, its result; errors end here, as sentences.
 
-    `changes`: it has --dry-run. `shared`: it is about the cluster, which endpoints share. `flags`: more flags with their
-    meaning, "VALUE|meaning" for one that takes a value.
+    `changes`: it has --dry-run. `shared`: it is about the cluster, which endpoints share. `unlisted`: it can do without
+    the endpoint's file. `flags`: more flags with their meaning, "VALUE|meaning" for one that takes a value.
     """
     options = vars(_parser(manual or "", changes, flags).parse_args())
     console.dry_run = options.pop("dry_run", False)
-    constants.check(_wrong_scope(page.__name__, shared))
+    constants.check(_wrong_scope(page.__name__, shared, unlisted))
+    console.endpoint = ENDPOINT
     try:
         endpoint = f"  endpoint {ENDPOINT}" if ENDPOINT else ""
         say("account", account(), f"region {region()}  cluster {CLUSTER_NAME}{endpoint}")
@@ -277,8 +280,15 @@ def main(
             console.result(problem.result)
         return _fail(str(problem))
     except KeyboardInterrupt:
-        made = console.changes and page.__name__.startswith(("create", "run"))
-        stays = "; what it made so far stays, and may cost, until python delete_cluster.py" if made else ""
+        made = console.changes and page.__name__.startswith(("create", "run", "register", "sync"))
+        undo = (
+            "delete_certificate"
+            if "certificate" in page.__name__
+            else "delete_endpoint"
+            if ENDPOINT
+            else "delete_cluster"
+        )
+        stays = f"; what it made so far stays, and may cost, until python {undo}.py" if made else ""
         _fail(f"interrupted; run it again, it goes on where it stopped{stays}")
         return 130
     except (BotoCoreError, ClientError) as error:
@@ -287,12 +297,14 @@ def main(
         return _fail(explain(error))
 
 
-def _wrong_scope(page: str, shared: bool) -> str:
+def _wrong_scope(page: str, shared: bool, unlisted: bool) -> str:
     """A page about the cluster takes no endpoint; where endpoints share one, every other page needs one."""
     if shared and ENDPOINT:
         return f"ENDPOINT: {ENDPOINT}, but {page}.py is about the cluster: run it without ENDPOINT"
     if CLUSTER_ONLY and not shared:
         return f"ENDPOINT: is not set: which endpoint? {constants.endpoint_files()}"
+    if ENDPOINT and not shared and not unlisted and not ENDPOINT_PATH.is_file():
+        return f"ENDPOINT: {ENDPOINT}: there is no {ENDPOINT_PATH}; {constants.endpoint_files()}"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -12,6 +13,8 @@ from typing import Any
 dry_run = False
 #: the id of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks their length
 NEW = "(new-in-this-dry-run)"
+#: commands that are told are this endpoint's, but for those about the cluster
+endpoint = ""
 #: how many steps so far were changes
 changes = 0
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
@@ -26,6 +29,8 @@ def say(verb: str, what: str, detail: str = "") -> None:
     if dry_run and verb in _CHANGES:
         verb = "would have " + verb
     line = (f"{verb} {what}" + (f"  {detail}" if detail else "")).replace(NEW, "(new)")
+    if endpoint:
+        line = re.sub(r"python (?!\w+_(?:clusters?|certificate)\.py)(?=\w+\.py)", f"ENDPOINT={endpoint} python ", line)
     if not _terminal() or os.environ.get("NO_COLOR"):
         print(line, file=sys.stderr, flush=True)
         return

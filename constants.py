@@ -570,8 +570,6 @@ def check_endpoint() -> None:
     """What belongs to the cluster must be the same for all its endpoints."""
     if ENDPOINT and not SHARED_CLUSTER:
         problem("SHARED_CLUSTER", f"is not true, but ENDPOINT={ENDPOINT}: endpoints need a cluster that they share")
-    if ENDPOINT and not ENDPOINT_PATH.is_file():
-        problem("ENDPOINT", f"{ENDPOINT}: there is no {ENDPOINT_PATH}; {endpoint_files()}")
     for name in sorted(ENDPOINT_FILE.keys() & SHARED):
         problem(name, f"is set in {ENDPOINT_PATH}, but belongs to the cluster, which endpoints share: put it into .env")
     for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
@@ -579,7 +577,8 @@ def check_endpoint() -> None:
             problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_PATH}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
-    if ENDPOINT and LISTENER_PROTOCOL and not HOST_NAME and not any(text.startswith("HOST_NAME:") for text in PROBLEMS):
+    misread = any(text.startswith("HOST_NAME:") for text in PROBLEMS)
+    if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and not misread:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
     if TRAFFIC_WEIGHT and not TRAFFIC_FROM:
         problem("TRAFFIC_FROM", f"is not set, but TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}: say of which endpoint's requests")

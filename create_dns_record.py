@@ -27,6 +27,7 @@ def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
     if not balancer or not load_balancer.is_ours(balancer["LoadBalancerArn"]):
         raise Problem(f"there is no load balancer {load_balancer.NAME} to lead to: run create_cluster.py first")
     certificate.refuse_uncovered()
+    dns_record.refuse_anothers()
     zone = hosted_zone.find(HOST_NAME)
     if zone:
         dns_record.create(zone, balancer, overwrite)

@@ -17,9 +17,8 @@ from typing import Any
 
 import aws
 import console
-from aws import Problem
 from console import say
-from constants import DESIRED_COUNT, SERVICE_NAME, TASK_FAMILY, WAIT
+from constants import DESIRED_COUNT, HOST_NAME, SERVICE_NAME, WAIT
 from infrastructure import (
     certificate,
     cluster,
@@ -36,9 +35,7 @@ from infrastructure import (
 
 def create_service() -> dict[str, Any]:
     cluster.required()
-    definition = tasks.definition(TASK_FAMILY)
-    if not definition:
-        raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
+    definition = service.revision_to_run()
     container_image.refuse_missing(definition)
     certificate.refuse_uncovered()
     target_group.refuse_taken()
@@ -60,7 +57,8 @@ def create_service() -> dict[str, Any]:
     pipeline.open_deploy()
     if not DESIRED_COUNT:
         say("paused", f"service {SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py")
-    say("next", "python check_service.py", "to undo: python delete_service.py")
+    following = "create_dns_record.py" if HOST_NAME else "check_service.py"
+    say("next", f"python {following}", "to undo: python delete_service.py")
     return service.described()
 
 

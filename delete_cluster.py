@@ -29,6 +29,7 @@ from infrastructure import (
     clean_up,
     cluster,
     connection,
+    dns_record,
     endpoints,
     file_system,
     load_balancer,
@@ -53,6 +54,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         endpoints.refuse_left()
     listed = clean_up.settled(inventory)
     clean_up.confirm("cluster", CLUSTER_NAME, listed, data_kept(), yes)
+    dns_record.delete_all()
     scaling.delete()
     tasks.delete()
     target_group.delete()
@@ -73,7 +75,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     roles.delete()
     file_system.delete()
     connection.delete()
-    if everything:
+    if everything and not console.dry_run:  # until the load balancer is gone it is in use
         certificate.delete()
     clean_up.sweep(inventory, "delete_cluster.py")
     kept = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
@@ -101,7 +103,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
 
 def delete_endpoints(yes: bool) -> None:
     """Each by its own page, in a process of its own: settings are those of one endpoint."""
-    for endpoint in sorted(endpoints.find().keys() | endpoints.repositories().keys()):
+    found = sorted(endpoints.find().keys() | endpoints.repositories().keys())
+    for endpoint in found:
         say("endpoint", endpoint, "delete_endpoint.py --images")
         page = [sys.executable, str(Path(__file__).with_name("delete_endpoint.py")), "--images"]
         flags = ["--yes"] * yes + ["--dry-run"] * console.dry_run
@@ -125,7 +128,8 @@ def inventory() -> list[str]:
         file_system,
         connection,
     )
-    return [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
+    records = dns_record.all_left_over()
+    return records + [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
 
 
 def data_kept() -> list[str]:

@@ -85,5 +85,12 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
 
 if __name__ == "__main__":
     sys.exit(
-        aws.main(delete_endpoint, __doc__, changes=True, yes="do not ask", images="the repository with its images too")
+        aws.main(
+            delete_endpoint,
+            __doc__,
+            changes=True,
+            unlisted=True,
+            yes="do not ask",
+            images="the repository with its images too",
+        )
     )

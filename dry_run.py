@@ -70,7 +70,8 @@ def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, depth: int = 0)
             if isinstance(params.get(key), str) and member.type_name == "string"
         }
         return {
-            key: _stand_in(member, params, empty or key == "failures", depth + 1) for key, member in members.items()
+            key: _stand_in(member, params, empty or key in ("failures", "Errors"), depth + 1)
+            for key, member in members.items()
         } | asked
     if shape.type_name == "list":
         return [] if empty else [_stand_in(shape.member, params, empty, depth + 1)]  # type: ignore[attr-defined]

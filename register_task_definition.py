@@ -41,6 +41,7 @@ from constants import (
     TASK_CPU,
     TASK_FAMILY,
     TASK_MEMORY,
+    WEIGHTS_BUCKET,
 )
 from infrastructure import checks, cluster, container_image, file_system, log_group, roles, tasks
 
@@ -66,7 +67,8 @@ def register_task_definition() -> dict[str, Any]:
     else:
         found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
         say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
-    say("next", "python create_service.py" if LISTENER_PROTOCOL else "python run_task.py")
+    following = "sync_weights.py" if WEIGHTS_BUCKET else "create_service.py" if LISTENER_PROTOCOL else "run_task.py"
+    say("next", f"python {following}")
     return {
         "taskDefinitionArn": found["taskDefinitionArn"],
         "family": found["family"],

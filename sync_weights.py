@@ -24,7 +24,7 @@ import console
 import dry_run
 from aws import Problem
 from console import say
-from constants import ENDPOINT, PREFIX, SYNC_SCHEDULE, WEIGHTS_FOLDER, WEIGHTS_VOLUME
+from constants import ENDPOINT, LISTENER_PROTOCOL, PREFIX, SYNC_SCHEDULE, WEIGHTS_FOLDER, WEIGHTS_VOLUME
 from infrastructure import bucket, cluster, schedule, weights
 
 #: when a bucket without a file was changed last
@@ -53,7 +53,8 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
         newest = None if changed else max((each["LastModified"] for each in present.values()), default=BEFORE_ALL)
         result |= weights.run(definition_arn, where, newest, erase=not present and not changed)
     result["schedule"] = schedule.create(definition_arn, where) if SYNC_SCHEDULE else None
-    say("next", "python create_service.py", "to undo: python delete_sync.py")
+    following = "create_service.py" if LISTENER_PROTOCOL else "run_task.py"
+    say("next", f"python {following}", "to undo: python delete_sync.py")
     return result
 
 

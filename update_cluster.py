@@ -10,10 +10,14 @@ import sys
 from typing import Any
 
 import aws
+from aws import Problem
+from constants import LAUNCH_TYPE
 from infrastructure import auto_scaling_group, checks, cluster, launch_template, roles, security_groups
 
 
 def update_cluster() -> dict[str, Any]:
+    if LAUNCH_TYPE == "FARGATE":
+        raise Problem("LAUNCH_TYPE=FARGATE: there are no hosts to replace; AWS renews its own")
     cluster.required()
     facts = checks.check()
     launch_template.create(facts, security_groups.find(), roles.find(), newest=True)

@@ -23,11 +23,9 @@ def update_service(revision: str = "") -> dict[str, Any]:
     cluster.required()
     found = service.required()
     service.refuse_foreign(found)
-    definition = tasks.definition(f"{TASK_FAMILY}:{revision}" if revision else TASK_FAMILY)
+    definition = tasks.definition(f"{TASK_FAMILY}:{revision}") if revision else service.revision_to_run()
     if not definition:
-        raise Problem(
-            f"there is no revision {revision or 'at all'} of {TASK_FAMILY}: list_task_definition.py lists them"
-        )
+        raise Problem(f"there is no revision {revision} of {TASK_FAMILY}: list_task_definition.py lists them")
     container_image.refuse_missing(definition)
     service.refuse_more_gpus_than_hosts()
     if not DESIRED_COUNT:

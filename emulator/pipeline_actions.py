@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 from moto.s3.models import s3_backends
 
 from emulator import aws_cli, connections, logs, rules
+from emulator.ecs_state import region_of
 from emulator.others import ask
 from emulator.rules import AwsError, Call, Params, held
 from emulator.world import ACCOUNT, World
@@ -230,7 +231,10 @@ def _roll_out(place: Place) -> str:
     if found.get("tags"):
         _need(place, "ecs:TagResource", family_arn, ecs_CreateAction="RegisterTaskDefinition")
         wanted["tags"] = found["tags"]
-    made = ask(call, "ecs", "RegisterTaskDefinition", **wanted)["taskDefinition"]["taskDefinitionArn"]
+    registered = ask(call, "ecs", "RegisterTaskDefinition", **wanted)["taskDefinition"]
+    made, role = registered["taskDefinitionArn"], str(place.pipeline["roleArn"]).rpartition("/")[2]
+    revisions = region_of(place.world, place.region).definitions[registered["family"]]
+    revisions[registered["revision"]]["registeredBy"] = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{uuid.uuid4().hex}"
     _need(place, "ecs:UpdateService", service_arn)
     ask(call, "ecs", "UpdateService", cluster=cluster, service=name, taskDefinition=made)
     return str(made)

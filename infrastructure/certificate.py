@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
 
 from typing import Any
 
-import console
 from aws import Problem, accepted, client, insist, missing, ours, tags, token, wait
 from console import say
 from constants import CERTIFICATE_ARN, CERTIFICATE_DOMAINS, CLUSTER_NAME, HOST_NAME, LISTENER_PROTOCOL
@@ -197,10 +196,8 @@ def delete() -> None:
     for detail in found:
         used_by = users(detail)
         sentence = f"the certificate for {names(detail)} is used by {', '.join(used_by)}: that must go first"
-        if used_by and not console.dry_run:
-            raise Problem(f"{sentence}; delete_cluster.py takes its load balancer away")
         if used_by:
-            say("warning", sentence)
+            raise Problem(f"{sentence}; delete_cluster.py takes its load balancer away")
     for detail in found:
         remove(detail)
     return None

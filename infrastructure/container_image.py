@@ -46,6 +46,12 @@ def deployed_tag(definition: dict[str, Any] | None) -> str:
 def refuse_missing(definition: dict[str, Any]) -> None:
     """Before anything is made: tasks that could never pull their image. With no tasks there is nothing to pull."""
     tag = deployed_tag(definition)
+    if IMAGE_TAG not in ("", "current", tag):
+        refuse_missing_tag(IMAGE_TAG)
+        revision = tasks.task_id(definition["taskDefinitionArn"])
+        raise Problem(
+            f"IMAGE_TAG={IMAGE_TAG}, but {revision} has {tag or 'another image'}: run register_task_definition.py"
+        )
     if tag == NOT_BUILT_YET and DESIRED_COUNT and (newest := repository.newest_tag()):
         raise Problem(f"the task definition is from before {newest} was built: run register_task_definition.py again")
     if tag and DESIRED_COUNT:

@@ -10,23 +10,44 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws import code, partition, region, session
 from console import say
-from constants import CAPACITY_TYPE, INSTANCE_TYPE, LAUNCH_TYPE, MAX_INSTANCES, MIN_INSTANCES, ROOT_VOLUME_GIB
+from constants import (
+    CAPACITY_TYPE,
+    INSTANCE_TYPE,
+    LAUNCH_TYPE,
+    LISTENER_PROTOCOL,
+    MAX_INSTANCES,
+    MIN_INSTANCES,
+    NAT_GATEWAYS,
+    PRIVATE_SUBNET_CIDRS,
+    ROOT_VOLUME_GIB,
+    VPC_ID,
+)
 
 
 def tell_before() -> None:
     """One line: what an hour costs while hosts run, and what costs money although nothing runs."""
+    always = standing()
     if LAUNCH_TYPE == "FARGATE":
-        return say(
-            "costs", "each running task, by its vCPU and memory", "nothing while no task runs, but what EFS stores"
-        )
+        idle = f"while no task runs: {always}" if always else "nothing while no task runs"
+        return say("costs", "each running task, by its vCPU and memory", f"{idle}, and what EFS stores")
     hourly = host_price()
     price = f"${hourly:.3f} an hour on demand" if hourly else "see https://aws.amazon.com/ec2/pricing/on-demand/"
     hosts = f"{MIN_INSTANCES} to {MAX_INSTANCES} {INSTANCE_TYPE}" + (
         " (spot, for less)" if CAPACITY_TYPE == "spot" else ""
     )
-    idle = f"{MIN_INSTANCES} hosts, and what EFS stores" if MIN_INSTANCES else "what EFS stores"
+    idle = ", ".join(filter(None, [f"{MIN_INSTANCES} hosts" if MIN_INSTANCES else "", always, "what EFS stores"]))
     say("costs", f"{hosts}, each {price} and {ROOT_VOLUME_GIB} GiB of disk", f"while they run; idle: {idle}")
     return None
+
+
+def standing() -> str:
+    """What costs money by the hour though nothing runs: https://aws.amazon.com/elasticloadbalancing/pricing/, and
+    https://aws.amazon.com/vpc/pricing/"""
+    balancers = ["a load balancer, about $0.02 an hour"] if LISTENER_PROTOCOL else []
+    private = 0 if VPC_ID or NAT_GATEWAYS == "none" else len(PRIVATE_SUBNET_CIDRS)
+    count = min(private, 1) if NAT_GATEWAYS == "single" else private
+    gateways = [f"{count} NAT gateway{'s' if count > 1 else ''}, about $0.05 an hour each"] if count else []
+    return ", ".join(balancers + gateways)
 
 
 def host_price() -> float | None:

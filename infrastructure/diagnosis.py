@@ -41,12 +41,18 @@ def why(task: dict[str, Any]) -> str:
     if task.get("desiredStatus") == "STOPPED":
         return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
     if status == "PROVISIONING" and LAUNCH_TYPE == "EC2":
-        return why_waiting()
+        return why_waiting(asks_for_gpu(task))
     return {
         "PROVISIONING": "AWS is preparing its network interface",
         "PENDING": "the image is being pulled, or a volume is being mounted",
         "ACTIVATING": "its containers have started, and it is being connected",
     }.get(status, f"its status is {status}")
+
+
+def asks_for_gpu(task: dict[str, Any]) -> bool:
+    """By its own definition: a sync of weights asks for none."""
+    definition = tasks.definition(task["taskDefinitionArn"]) or {}
+    return any(container.get("resourceRequirements") for container in definition.get("containerDefinitions", []))
 
 
 def why_stopped(task: dict[str, Any]) -> str:
@@ -62,7 +68,9 @@ def why_stopped(task: dict[str, Any]) -> str:
             told.append(f"container {container['name']}: {', '.join(parts)}")
     if not task.get("containers") or (not task.get("containerInstanceArn") and LAUNCH_TYPE == "EC2"):
         asked_for = LAUNCH_TYPE != "EC2" or task.get("stopCode") == "UserInitiated"
-        told.append("it was never placed" if asked_for else f"it was never placed; now {why_waiting()}")
+        told.append(
+            "it was never placed" if asked_for else f"it was never placed; now {why_waiting(asks_for_gpu(task))}"
+        )
     text = "; ".join(told)
     hint = next((hint for words, hint in HINTS.items() if words in text), "")
     return f"{text}. {hint}".rstrip(". ") + "."
@@ -81,7 +89,7 @@ HINTS = {
 }
 
 
-def why_waiting() -> str:
+def why_waiting(of_gpu: bool = True) -> str:
     """What holds a task that is PROVISIONING on EC2: no host yet, or none with room."""
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
     group = auto_scaling_group.find() or {"DesiredCapacity": 0, "MaxSize": 0, "Instances": []}
@@ -94,14 +102,14 @@ def why_waiting() -> str:
         if group["DesiredCapacity"] >= group["MaxSize"]
         else "managed scaling has not asked for another host yet (it looks once a minute)"
     )
-    if GPU_SHARING:
+    if GPU_SHARING and of_gpu:
         most = [max((gpu["remainingMemoryInMiB"] for gpu in host.get("gpuDevices", [])), default=0) for host in hosts]
         if max(most) < GPU_MEMORY_MIB:
             return (
                 f"no GPU has enough memory left: {', '.join(map(str, most))} MiB, the task needs "
                 f"GPU_MEMORY_MIB={GPU_MEMORY_MIB}; {full}"
             )
-    elif GPU_COUNT:
+    elif GPU_COUNT and of_gpu:
         free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
         if max(free) < GPU_COUNT:
             held = stopping_tasks()
@@ -109,7 +117,8 @@ def why_waiting() -> str:
                 f"no free GPU: the hosts have {', '.join(map(str, free))} free, the task needs {GPU_COUNT}; {full}"
                 + (f"; {held} stopping tasks still hold theirs" if held else "")
             )
-    return f"no host has room for it (TASK_CPU={TASK_CPU}, TASK_MEMORY={TASK_MEMORY}); {full}"
+    size = f"TASK_CPU={TASK_CPU}, TASK_MEMORY={TASK_MEMORY}" if of_gpu else "it asks for no GPU"
+    return f"no host has room for it ({size}); {full}"
 
 
 def stopping_tasks() -> int:

@@ -8,10 +8,17 @@ from typing import Any
 
 from aws import Problem, region
 from console import say
-from constants import HOST_NAME
-from infrastructure import hosted_zone, load_balancer
+from constants import CERTIFICATE_DOMAINS, HOST_NAME
+from infrastructure import hosted_zone, load_balancer, target_group
 
 KINDS = ("A", "AAAA", "CNAME")
+
+
+def refuse_anothers() -> None:
+    """A name that the load balancer leads to another endpoint is that one's."""
+    owner = target_group.answers(HOST_NAME)
+    if owner not in ("", target_group.RULE):
+        raise Problem(f"HOST_NAME={HOST_NAME} leads to {owner.removesuffix('-rule')} already: choose another host name")
 
 
 def create(zone: dict[str, Any], balancer: dict[str, Any], overwrite: bool = False) -> None:
@@ -65,21 +72,45 @@ def places() -> list[str] | None:
 
 
 def find() -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The zone, and the record of HOST_NAME that leads to our load balancer, or led to it."""
-    zone = hosted_zone.find(HOST_NAME) if HOST_NAME else None
-    return [(zone, each) for each in hosted_zone.records(zone, HOST_NAME) if is_ours(each)] if zone else []
+    """Zone and record of each name of this endpoint, HOST_NAME's and its rule's, that leads to our load balancer."""
+    names = [name for name in {HOST_NAME, *target_group.own_hosts()} if name]
+    mine = [name for name in sorted(names) if target_group.answers(name) in ("", target_group.RULE)]
+    zones = [(zone, name) for name in mine if (zone := hosted_zone.find(name))]
+    return [(zone, each) for zone, name in zones for each in hosted_zone.records(zone, name) if is_ours(each)]
+
+
+def find_all() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every alias to our load balancer, in the zones of HOST_NAME and of the certificate's names."""
+    names = {name.removeprefix("*.") for name in [HOST_NAME, *CERTIFICATE_DOMAINS] if name}
+    found = [zone for name in sorted(names) if (zone := hosted_zone.find(name))]
+    zones = {zone["Id"]: zone for zone in found}.values()
+    return [(zone, each) for zone in zones for each in hosted_zone.every_record(zone) if is_ours(each)]
 
 
 def delete() -> None:
-    """Only what leads to our load balancer, which may be gone by now."""
+    """Only what leads to our load balancer, which may be gone by now, and is not another endpoint's."""
     found = find()
     if not found and HOST_NAME:
         leads = ", ".join(places() or [])
         say("kept" if leads else "already gone", f"DNS record {HOST_NAME}", f"it leads to {leads}" if leads else "")
     for zone, record in found:
-        hosted_zone.change(zone, ("DELETE", record))
-        say("deleted", f"DNS record {HOST_NAME}", f"{record['Type']} to {target(record)}")
+        remove(zone, record)
+
+
+def delete_all() -> None:
+    """With the cluster: every alias to its load balancer, also that of a host name which no setting knows any more."""
+    for zone, record in find_all():
+        remove(zone, record)
+
+
+def remove(zone: dict[str, Any], record: dict[str, Any]) -> None:
+    hosted_zone.change(zone, ("DELETE", record))
+    say("deleted", f"DNS record {hosted_zone.plain(record['Name'])}", f"{record['Type']} to {target(record)}")
 
 
 def left_over() -> list[str]:
-    return [f"DNS record {HOST_NAME} {record['Type']}" for _, record in find()]
+    return [f"DNS record {hosted_zone.plain(record['Name'])} {record['Type']}" for _, record in find()]
+
+
+def all_left_over() -> list[str]:
+    return [f"DNS record {hosted_zone.plain(record['Name'])} {record['Type']}" for _, record in find_all()]

@@ -9,7 +9,7 @@ from typing import Any
 from aws import Problem, accepted, client, missing, wait
 from console import say
 from constants import PREFIX
-from infrastructure import build_logs, build_project
+from infrastructure import build_logs, build_project, cluster, service
 
 PIPELINE = PREFIX
 #: how one ends, beside Succeeded
@@ -100,6 +100,8 @@ def failure(execution_id: str) -> dict[str, Any]:
     elif stream := result.get("logStreamARN", ""):
         group, _, name = stream.partition(":log-group:")[2].partition(":log-stream:")
         log = build_logs.tail(group, name)
+    if provider == "ECS" and (found := service.find() if cluster.find() else None):
+        reason = service.why_not_stable(found)
     message = result.get("errorDetails", {}).get("message", "")
     return {
         "stageName": failed["stageName"],

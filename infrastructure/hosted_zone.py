@@ -70,6 +70,11 @@ def records(zone: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
+def every_record(zone: dict[str, Any]) -> list[dict[str, Any]]:
+    pages = client("route53").get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id(zone))
+    return [record for page in pages for record in page["ResourceRecordSets"]]
+
+
 def value(record: dict[str, Any]) -> str:
     """Where a record leads, in words."""
     alias = record.get("AliasTarget")

@@ -23,6 +23,11 @@ from constants import (
 #: AWS's refusals while a network interface, or something else, is still in what is to be deleted
 IN_USE = ("DependencyViolation", "InvalidGroup.InUse")
 GATEWAY_GONE = ("InvalidInternetGatewayID.NotFound",)
+#: another run has taken the second one away
+SECOND_GONE = (
+    *("InvalidVpcID.NotFound", "InvalidRouteTableID.NotFound", "InvalidAllocationID.NotFound"),
+    *GATEWAY_GONE,
+)
 
 
 @dataclass
@@ -167,7 +172,7 @@ def create_once(
     found = [made] if console.dry_run else find_all() or [made]
     stays = found[0]
     for other in sorted({made, *found} - {stays}):
-        accepted(lambda: remove(other), "InvalidVpcID.NotFound", "InvalidRouteTableID.NotFound", *GATEWAY_GONE)
+        accepted(lambda: remove(other), *SECOND_GONE)
     say("created" if stays == made else "found", f"{what} {stays}")
     return stays
 

@@ -25,6 +25,7 @@ from constants import (
     NETWORK_MODE,
     SCALING,
     SERVICE_NAME,
+    TASK_FAMILY,
 )
 from infrastructure import (
     capacity,
@@ -166,6 +167,20 @@ def refuse_foreign(service: dict[str, Any]) -> None:
     if not endpoints.mine(service.get("tags", [])):
         whose = "another endpoint's" if ours(service.get("tags")) else "not of this runbook"
         raise Problem(f"the service {SERVICE_NAME} exists already, and is {whose}: choose another SERVICE_NAME")
+
+
+def revision_to_run() -> dict[str, Any]:
+    """The newest revision that a person registered; or what the service runs, where that is newer.
+
+    The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back.
+    """
+    running = (find() or {}).get("taskDefinition")
+    for arn in tasks.definitions():
+        definition = tasks.definition(arn)
+        if definition and (arn == running or not tasks.is_pipelines(definition)):
+            return definition
+        say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
+    raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
 
 
 def required() -> dict[str, Any]:

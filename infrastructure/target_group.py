@@ -344,6 +344,15 @@ def delete() -> None:
     return say("deleted", f"target group {NAME}")
 
 
+def answers(host_name: str) -> str:
+    """The name of the rule that answers a host name; empty where none does."""
+    return next((rule["Name"] for rule in all_rules() if host_name in hosts(rule)), "")
+
+
+def own_hosts() -> list[str]:
+    return [host for rule in all_rules() if rule["Name"] == RULE for host in hosts(rule)]
+
+
 def all_rules() -> list[dict[str, Any]]:
     balancer = load_balancer.find()
     listeners = load_balancer.listeners(balancer["LoadBalancerArn"]).values() if balancer else []

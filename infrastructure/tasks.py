@@ -151,6 +151,11 @@ def our_definitions(status: str, family: str = TASK_FAMILY) -> list[str]:
     return [arn for arn in definitions(status, family) if is_ours(definition(arn) or {})]
 
 
+def is_pipelines(definition: dict[str, Any]) -> bool:
+    """Whether the endpoint's pipeline registered a revision, by the role that it had then."""
+    return f":assumed-role/{roles.role_name('pipeline')}/" in definition.get("registeredBy", "")
+
+
 def is_ours(definition: dict[str, Any]) -> bool:
     """By its tags; or by its role, since a pipeline's deploy makes revisions that do not bear them."""
     role = str(definition.get("taskRoleArn", "")).rpartition("/")[2]

@@ -16,7 +16,7 @@ from typing import Any
 
 from aws import Problem, account, client, endpoint_name, endpoint_tags, insist, missing, partition, region, token, wait
 from console import say
-from constants import CLUSTER_NAME, LAUNCH_TYPE, LOG_GROUP, NETWORK_MODE, PREFIX, SYNC_IMAGE, WEIGHTS_VOLUME
+from constants import CLUSTER_NAME, LAUNCH_TYPE, LOG_GROUP, PREFIX, SYNC_IMAGE, WEIGHTS_VOLUME
 from infrastructure import (
     bucket,
     capacity,
@@ -36,6 +36,8 @@ ROLE = "sync"
 CONTAINER = "sync"
 STARTED_BY = f"{PREFIX}/sync_weights"
 DRY_RUN = f"{STARTED_BY}-dry-run"
+#: on a host it takes the host's own network interface: those for tasks are few, and an endpoint has them
+MODE = "awsvpc" if LAUNCH_TYPE == "FARGATE" else "host"
 #: enough for ten downloads at a time
 CPU, MEMORY = 512, 1024
 #: how many lines of the task's log are shown at each look
@@ -126,7 +128,7 @@ def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
     definition: dict[str, Any] = {
         "family": FAMILY,
         "requiresCompatibilities": [LAUNCH_TYPE],
-        "networkMode": NETWORK_MODE,
+        "networkMode": MODE,
         "executionRoleArn": roles.find().task_execution_role_arn,
         "taskRoleArn": role_arn,
         "containerDefinitions": [container],
@@ -163,7 +165,7 @@ def run(definition_arn: str, where: dict[str, Any], newest: datetime | None, era
 def preview() -> dict[str, Any] | None:
     """The task with --dryrun, which reads and changes nothing; None while there is no such task, or no way for it."""
     found, groups = tasks.definition(FAMILY), security_groups.find().task_ids
-    if not found or (NETWORK_MODE == "awsvpc" and not groups):
+    if not found or (MODE == "awsvpc" and not groups):
         return None
     say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
     return follow(start(found["taskDefinitionArn"], placement(groups), DRY_RUN, command("--dryrun")))
@@ -215,7 +217,7 @@ def start(definition_arn: str, where: dict[str, Any], started_by: str, instead: 
 
 def placement(group_ids: list[str]) -> dict[str, Any]:
     """Subnets and groups, where a task has an address of its own: those of the service's tasks."""
-    return tasks.network_configuration(network.required(), group_ids) if NETWORK_MODE == "awsvpc" else {}
+    return tasks.network_configuration(network.required(), group_ids) if MODE == "awsvpc" else {}
 
 
 def ended(task_arn: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from emulator import connections
 from emulator.wire import Emulator
 from emulator.world import VirtualClock
+from tests import test_ml_endpoints
 from tests.conftest import ROOT, Ran, Runbook, issued
 
 README = ROOT / "README.md"
@@ -19,6 +20,9 @@ COMMAND = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n[^
 PERMISSIONS = re.compile(r"\| script \| actions \|\n\| --- \| --- \|\n(?:\|.*\n)*")
 #: botocore's name of a service -> the one in IAM policies, where the two differ
 PREFIXES = {"elbv2": "elasticloadbalancing", "efs": "elasticfilesystem", "service-quotas": "servicequotas"}
+ENDPOINTS = re.compile(
+    r"\| property \| original \| here \| why it differs \|\n\| --- \| --- \| --- \| --- \|\n(?:\|.*\n)*"
+)
 TABLE = re.compile(r"\| setting \| default \| meaning \|\n\| --- \| --- \| --- \|\n(?:\|.*\n)*")
 
 
@@ -46,7 +50,8 @@ def played() -> str:
         printed = "".join(play_line(runbook, shlex.split(line)) for line in match["commands"].splitlines())
         return f"```bash\n{match['commands']}```" + (f"\n\n```text\n{printed}```" if match["output"] else "")
 
-    text = COMMAND.sub(play, TABLE.sub(lambda _: settings_table(), README.read_text()))
+    text = ENDPOINTS.sub(lambda _: test_ml_endpoints.markdown(), README.read_text())
+    text = COMMAND.sub(play, TABLE.sub(lambda _: settings_table(), text))
     return PERMISSIONS.sub(lambda _: permissions_table(runbook.actions), text)
 
 

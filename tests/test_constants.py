@@ -137,7 +137,7 @@ LAYERS: dict[str, tuple[str, str, dict[str, str], list[str]]] = {
         "",
         "",
         {"ENDPOINT": "x"},
-        ["ENDPOINT: x: there is no endpoints/x.env; there is a", "HOST_NAME: is not set"],
+        ["ENDPOINT: x: there is no endpoints/x.env; there is a"],
     ),
     "no shared cluster": (
         "",

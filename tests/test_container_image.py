@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulator import connections, others, pipelines
+from emulator.ecs_state import region_of
 from tests.conftest import Runbook
 
 NONE = {"DESIRED_COUNT": "0"}
@@ -49,7 +50,7 @@ def test_before_the_first_image_a_service_has_no_tasks_and_says_so(ml: Runbook) 
     ran = ml.run("create_service.py")
     assert (ran.code, ml.changes(begun)) == (1, [])
     assert "the tag not-built-yet is not in the repository ml-a: it is empty; until the pipeline has built" in ran.err
-    assert "DESIRED_COUNT=0 python create_service.py is right" in ran.err
+    assert "DESIRED_COUNT=0 ENDPOINT=a python create_service.py is right" in ran.err
     ran = ml.run("create_service.py", **NONE)
     assert ran.code == 0, ran.err
     assert "paused service ml-a  0 tasks, until the pipeline's next run or update_service.py" in ran.err
@@ -147,3 +148,43 @@ def test_without_a_repository_a_tag_says_what_to_run_first(endpoints: Runbook) -
     ran = endpoints.run("register_task_definition.py", ENDPOINT="a")
     assert "IMAGE_TAG=current: there is no repository ml-a: run create_repository.py first" in ran.err
     assert (ran.code, endpoints.account()) == (1, before)
+
+
+def test_a_revision_that_the_pipeline_could_not_keep_is_not_brought_back(endpoints: Runbook) -> None:
+    endpoints.settings |= {"ENDPOINT": "a", "IMAGE": "nginx:1.27", "IMAGE_TAG": "", "SCALING": "none"}
+    endpoints.has_run("create_cluster.py", ENDPOINT="")
+    endpoints.has_run("register_task_definition.py", "create_service.py")
+    ecs = endpoints.aws("ecs")
+    kept = (
+        "containerDefinitions",
+        "family",
+        "taskRoleArn",
+        "executionRoleArn",
+        "networkMode",
+        "cpu",
+        "memory",
+        "volumes",
+    )
+    first = ecs.describe_task_definition(taskDefinition="ml-a:1")["taskDefinition"]
+    ecs.register_task_definition(**{key: first[key] for key in kept}, requiresCompatibilities=["FARGATE"])
+    role = "arn:aws:sts::123456789012:assumed-role/ml-a-pipeline-us-east-1/1"
+    region_of(endpoints.emulator.world, "us-east-1").definitions["ml-a"][2]["registeredBy"] = role
+    for script in ("create_service.py", "update_service.py"):
+        ran = endpoints.run(script, DESIRED_COUNT="3")
+        assert "found task definition ml-a:2  of the pipeline, which does not run: left alone" in ran.err
+        assert ran.result["taskDefinition"].endswith("task-definition/ml-a:1")
+    assert endpoints.run("update_service.py", "--revision", "2").result["taskDefinition"].endswith("ml-a:2")
+    assert "left alone" not in endpoints.run("create_service.py").err
+
+
+def test_a_tag_that_is_not_the_revisions_is_refused_before_anything_is_made(endpoints: Runbook) -> None:
+    endpoints.settings |= {"ENDPOINT": "a"}
+    endpoints.has_run("create_cluster.py", ENDPOINT="")
+    endpoints.has_run("create_repository.py", "register_task_definition.py")
+    others.put_image(endpoints.emulator.world, "us-east-1", "ml-a", "v1")
+    before = endpoints.account()
+    ran = endpoints.run("create_service.py", IMAGE_TAG="nosuch")
+    assert ran.code == 1 and "the tag nosuch is not in the repository ml-a: it has v1" in ran.err
+    ran = endpoints.run("create_service.py", IMAGE_TAG="v1")
+    assert ran.code == 1 and "IMAGE_TAG=v1, but ml-a:1 has not-built-yet: run register_task_definition.py" in ran.err
+    assert endpoints.account() == before

@@ -35,7 +35,7 @@ def test_one_in_use_is_refused_and_after_the_load_balancer_is_gone_it_waits_for_
     assert "is used by arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/ml-alb/" in ran.err
     assert "that must go first; delete_cluster.py takes its load balancer away" in ran.err
     ran = ml.run("delete_certificate.py", "--dry-run")
-    assert (ran.code, "that must go first" in ran.err) == (0, True)
+    assert (ran.code, "that must go first" in ran.err) == (1, True)
     assert ml.account() == before
     elb = ml.aws("elbv2")
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from emulator.faults import Fault
@@ -48,3 +50,40 @@ def test_a_record_that_leads_elsewhere_is_left_alone(endpoints: Runbook) -> None
     ran = endpoints.run("delete_dns_record.py", ENDPOINT="a")
     assert (ran.code, records(endpoints)) == (0, [(f"{HOST}.", "A", "192.0.2.1")])
     assert f"kept DNS record {HOST}  it leads to 192.0.2.1" in ran.err
+
+
+def test_the_name_of_another_endpoint_is_that_ones(made: Runbook) -> None:
+    small = {"DESIRED_COUNT": "0", "IMAGE": "nginx:1.27", "IMAGE_TAG": ""}
+    made.has_run("register_task_definition.py", "create_service.py", ENDPOINT="a", **small)
+    before = records(made)
+    for script in ("delete_dns_record.py", "delete_endpoint.py --yes"):
+        ran = made.run(*script.split(), ENDPOINT="b", HOST_NAME=HOST)
+        assert (ran.code, records(made)) == (0, before)
+    ran = made.run("create_dns_record.py", ENDPOINT="b", HOST_NAME=HOST)
+    assert ran.code == 1 and f"HOST_NAME={HOST} leads to ml-a already: choose another host name" in ran.err
+
+
+def test_the_record_of_a_former_host_name_goes_with_the_cluster(made: Runbook) -> None:
+    made.settings |= {"CERTIFICATE_DOMAINS": "ml.example.com,*.ml.example.com", "CERTIFICATE_ARN": ""}
+    ran = made.run("delete_cluster.py", "--yes")
+    assert ran.code == 0, ran.err
+    assert f"DNS record {HOST} A" in ran.result["deleted"] and records(made) == []
+
+
+def test_an_endpoint_whose_file_is_gone_can_be_deleted(made: Runbook) -> None:
+    small = {"DESIRED_COUNT": "0", "IMAGE": "nginx:1.27", "IMAGE_TAG": ""}
+    named = {"ENDPOINT": "a", **small}
+    made.has_run("register_task_definition.py", "create_service.py", **named)
+    Path("endpoints/zz.env").write_text("HOST_NAME=zz.ml.example.com\n")
+    try:
+        made.has_run(
+            "register_task_definition.py", "create_service.py", "create_dns_record.py", **{**named, "ENDPOINT": "zz"}
+        )
+    finally:
+        Path("endpoints/zz.env").unlink()
+    assert "there is no endpoints/zz.env" in made.run("delete_service.py", ENDPOINT="zz").err
+    ran = made.run("delete_endpoint.py", "--yes", ENDPOINT="zz")
+    assert (ran.code, ran.result["left"]) == (0, [])
+    assert [name for name, _, _ in records(made)] == [f"{HOST}."]
+    [service] = made.aws("ecs").list_services(cluster="ml")["serviceArns"]
+    assert service.endswith("/ml-a")
