@@ -12,7 +12,7 @@ from pathlib import Path
 from emulator import connections
 from emulator.wire import Emulator
 from emulator.world import VirtualClock
-from tests import test_ml_endpoints
+from tests import test_clara_train, test_ml_endpoints
 from tests.conftest import ROOT, Ran, Runbook, issued
 
 README = ROOT / "README.md"
@@ -50,7 +50,8 @@ def played() -> str:
         printed = "".join(play_line(runbook, shlex.split(line)) for line in match["commands"].splitlines())
         return f"```bash\n{match['commands']}```" + (f"\n\n```text\n{printed}```" if match["output"] else "")
 
-    text = ENDPOINTS.sub(lambda _: test_ml_endpoints.markdown(), README.read_text())
+    text = QUICK_START.sub(lambda _: test_clara_train.markdown(), README.read_text())
+    text = ENDPOINTS.sub(lambda _: test_ml_endpoints.markdown(), text)
     text = COMMAND.sub(play, TABLE.sub(lambda _: settings_table(), text))
     return PERMISSIONS.sub(lambda _: permissions_table(runbook.actions), text)
 

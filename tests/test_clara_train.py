@@ -58,7 +58,12 @@ TABLE = [
     ("GPUs of a task", "1", "1", ""),
     ("grace period", "180 s", "180 s", ""),
     ("volume", "/workspace, NFS in the clear", "/workspace, EFS over TLS", "encrypted on the way, by an access point"),
-    ("certificate of the container", "the host's boot script", "a container of the task", "renewed with each task"),
+    (
+        "certificate of the container",
+        "the host's boot script",
+        "a container of the task",
+        "made anew 30 days before its end",
+    ),
     ("deployment", "100/200, no circuit breaker", "100/200, rollback", "a bad revision goes back by itself"),
     ("log retention", "365 days", "365 days", ""),
     ("scaling", "1 to 1", "1 to 2", "from 1 to 1 nothing ever scales"),
