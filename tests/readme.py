@@ -20,6 +20,9 @@ COMMAND = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n[^
 PERMISSIONS = re.compile(r"\| script \| actions \|\n\| --- \| --- \|\n(?:\|.*\n)*")
 #: botocore's name of a service -> the one in IAM policies, where the two differ
 PREFIXES = {"elbv2": "elasticloadbalancing", "efs": "elasticfilesystem", "service-quotas": "servicequotas"}
+QUICK_START = re.compile(
+    r"\| property \| quick start \| here \| why it differs \|\n\| --- \| --- \| --- \| --- \|\n(?:\|.*\n)*"
+)
 ENDPOINTS = re.compile(
     r"\| property \| original \| here \| why it differs \|\n\| --- \| --- \| --- \| --- \|\n(?:\|.*\n)*"
 )
