@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from moto.s3.models import FakeBucket, s3_backends
 
 from emulator import rules
 from emulator.rules import AwsError, held
-from emulator.world import ACCOUNT
+from emulator.world import ACCOUNT, World
 
 rules.SENTENCES.update(
     {
@@ -64,6 +65,16 @@ def tag(request: Any, status: int) -> None:
             found[words["Key"]] = words["Value"]
     backend: Any = s3_backends[ACCOUNT]["aws"]
     backend.put_bucket_tagging(place(request)[0], found)
+
+
+def stamp(world: World, request: Any, status: int) -> None:
+    """Give what was written the emulated time of day: moto looks at the real clock."""
+    name, key = place(request)
+    if status == 200 and key and request.method in ("PUT", "POST"):
+        backend: Any = s3_backends[ACCOUNT]["aws"]
+        written = name in backend.buckets and backend.buckets[name].keys.get(unquote(key))
+        if written:
+            written.last_modified = world.timestamp().replace(tzinfo=None)
 
 
 _permission = FakeBucket.get_permission

@@ -248,6 +248,7 @@ def _undecoded(call: Call, request: Request) -> Answer:
     answer = _pass_through(call.service, call.region, request)
     if call.service == "s3":
         s3.tag(request, answer[0])
+        s3.stamp(call.world, request, answer[0])
     return answer
 
 

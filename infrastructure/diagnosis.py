@@ -117,8 +117,7 @@ def why_waiting(of_gpu: bool = True) -> str:
                 f"no free GPU: the hosts have {', '.join(map(str, free))} free, the task needs {GPU_COUNT}; {full}"
                 + (f"; {held} stopping tasks still hold theirs" if held else "")
             )
-    size = f"TASK_CPU={TASK_CPU}, TASK_MEMORY={TASK_MEMORY}" if of_gpu else "it asks for no GPU"
-    return f"no host has room for it ({size}); {full}"
+    return f"no host has room for it (TASK_CPU={TASK_CPU}, TASK_MEMORY={TASK_MEMORY}); {full}"
 
 
 def stopping_tasks() -> int:

@@ -19,11 +19,13 @@ import runpy
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import botocore.auth
 import botocore.endpoint
 import botocore.hooks
 import botocore.loaders
@@ -78,7 +80,7 @@ class Runbook:
     settings: dict[str, str] = field(default_factory=dict)
     #: called with "before" and "after" around each AWS call of a script
     watch: Callable[[str], None] | None = None
-    #: False in a test that changes more than the account (monkeypatch): nothing of it is remembered for other tests
+    #: False in a test that changes more than the account (monkeypatch): it shares nothing with other tests
     remembers: bool = True
 
     def run(self, script: str, *flags: str, **settings: str) -> Ran:
@@ -107,17 +109,9 @@ class Runbook:
                     patch.setenv(name, value)
             patch.setattr(sys, "argv", [script, *flags])
             patch.setattr(botocore.session, "create_loader", _shared_loader)  # service models are read once
-            product = (*sorted(environment.items()), "--dry-run" in flags)
-            for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+            for name in [name for name in sys.modules if name.split(".")[0] in OURS]:  # as in a new process
                 del sys.modules[name]
-            sys.modules.update(_as_new(_imported.pop(product, {})))
-            code = self._execute(script, patch)
-            if "--dry-run" not in flags and not self.emulator.faults.planned:  # these leave traces in boto3's clients
-                _imported[product] = {
-                    name: module for name, module in sys.modules.items() if name.split(".")[0] in OURS
-                }
-                while len(_imported) > 5:
-                    del _imported[next(iter(_imported))]
+            code = self._execute(script, patch, "--dry-run" in flags)
         return Ran(code, out.getvalue(), err.getvalue())
 
     def has_run(self, *commands: str, **settings: str) -> Runbook:
@@ -151,14 +145,16 @@ class Runbook:
         put_back(self.emulator, picture)
         return copy.deepcopy(answer)
 
-    def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
+    def _execute(self, script: str, patch: pytest.MonkeyPatch, dry: bool) -> int:
         import aws
         import console
 
         def session(*args: Any, **kwargs: Any) -> boto3.Session:
-            made = boto3.Session(*args, **kwargs)
+            made: Any = boto3.Session(*args, **kwargs)
             attach(made, _current)
-            return made
+            if self.remembers and not dry and not self.emulator.faults.planned:  # these leave traces in a client
+                made.client = functools.partial(_lent, made.client, aws, args, kwargs)
+            return made  # type: ignore[no-any-return]
 
         _current.emulator = self.emulator
 
@@ -214,19 +210,21 @@ class Runbook:
 
 #: an account and what was done to it -> the account afterwards, and the answer
 _remembered: dict[Any, tuple[bytes, Any]] = {}
-#: the environment of a run -> the product's modules with their boto3 clients, for the next run in the same one
-_imported: dict[tuple[Any, ...], dict[str, Any]] = {}
+#: what a client of the product was made from -> itself, and the module aws that uses it
+_clients: dict[Any, tuple[Any, Any]] = {}
 
 
-def _as_new(modules: dict[str, Any]) -> dict[str, Any]:
-    """The product's modules as in a new process, but for their clients: these take half of the time of a small script."""
-    for module in modules.values():
-        for name, thing in vars(module).items():
-            if hasattr(thing, "cache_clear") and name not in ("session", "client"):
-                thing.cache_clear()
-    if "console" in modules:
-        modules["console"].changes = 0
-    return modules
+def _lent(make: Callable[..., Any], aws: Any, args: Any, kwargs: Any, service: str, **options: Any) -> Any:
+    """A client of the product that an earlier run has made alike: making one takes longer than some scripts."""
+    environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    plain = {name: getattr(value, "__dict__", value) for name, value in options.items()}  # of the config, what it says
+    alike = repr((service, args, kwargs, plain, environment))
+    client, user = _clients.get(alike) or (make(service, **options), aws)
+    if user is not aws:
+        client.meta.events.unregister("provide-client-params.*.*", user._remember)
+        client.meta.events.register("provide-client-params.*.*", aws._remember)
+    _clients[alike] = client, aws
+    return client
 
 
 @functools.cache
@@ -238,15 +236,29 @@ def _shared_loader(*_: Any, **__: Any) -> Any:
     return _loader()
 
 
+@functools.cache
+def _compiled(path: str, name: str) -> Any:
+    return _read_and_compile(SourceFileLoader(name, path), name)
+
+
+#: each run imports the product anew, but its files are read once
+_read_and_compile = SourceFileLoader.get_code
+_loading: Any = SourceFileLoader
+_loading.get_code = lambda self, name: _compiled(self.path, name)
+
+
+# What botocore does at length, and no one here looks at: it asks each handler of each new session which arguments it
+# takes, composes a User-Agent, and signs. (The rehearsals, and tests that start processes, have all that.)
 def _accepts_kwargs(handler: Any) -> bool:
     code = getattr(handler, "__code__", None)
-    return bool(code.co_flags & inspect.CO_VARKEYWORDS) if code else _accepts_anything(handler)
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS if code else inspect.getfullargspec(handler).varkw)
 
 
-#: what botocore finds out at length of each handler of each new session, and a name that it composes for no one here
-_accepts_anything = botocore.hooks.accepts_kwargs
-botocore.hooks.accepts_kwargs = _accepts_kwargs
-botocore.useragent.UserAgentString.to_string = lambda _: "tests"  # type: ignore[method-assign,assignment]
+_botocore: Any = botocore
+_botocore.hooks.accepts_kwargs = _accepts_kwargs
+_botocore.useragent.UserAgentString.to_string = lambda _: "tests"
+_botocore.auth.SigV4Auth.canonical_request = lambda *_: ""
+_botocore.auth.SigV4Auth.signature = lambda *_: "0"
 
 
 class _Current(Emulator):
@@ -293,7 +305,7 @@ FARGATE = {
 
 
 @functools.cache
-def _new_account() -> bytes:
+def new_account() -> bytes:
     """An account with nothing in it, in which moto has read the list of AMIs already."""
     emulator = _current.emulator = Emulator(VirtualClock())
     _client("ssm").get_parameter(Name="/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended")
@@ -305,7 +317,7 @@ def _new_account() -> bytes:
 def runbook(request: pytest.FixtureRequest) -> Runbook:
     """A GPU cluster's settings, and a new AWS account."""
     emulator = Emulator(VirtualClock())
-    put_back(emulator, _new_account())
+    put_back(emulator, new_account())
     return Runbook(emulator, dict(GPU), remembers="monkeypatch" not in request.fixturenames)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
+from moto.s3.models import s3_backends
 from moto.ssm.models import ParameterDict
 
 from emulator.wire import Emulator
@@ -48,6 +49,11 @@ def put_back(emulator: Emulator, picture: bytes) -> None:
         for account, regions in moto.items():
             for region in [region for region in regions if (moto.service_name, account, region) not in insides]:
                 del regions[region]
+    s3_backends.bucket_accounts = {
+        bucket: (partition, account)
+        for account, partition, backend in s3_backends.iter_backends()
+        for bucket in backend.buckets
+    }
 
 
 def _fixed(emulator: Emulator) -> Iterator[tuple[Any, Any]]:

@@ -354,3 +354,10 @@ def test_a_scheduled_sync_never_empties_the_volume(ready: Runbook) -> None:
     events = [ready.aws("logs").get_log_events(logStreamName=each["logStreamName"], **request) for each in streams]
     told = {event["message"] for each in events for event in each["events"]}
     assert "no file seen in s3://example-ml-weights/a: the volume stays as it is" in told
+
+
+def test_objects_bear_the_emulated_time(ready: Runbook) -> None:
+    ready.settle(7200)
+    put(ready, "a/later.bin", b"later")
+    written = ready.aws("s3").head_object(Bucket=BUCKET, Key="a/later.bin")["LastModified"]
+    assert abs((written - ready.emulator.world.timestamp()).total_seconds()) < 60
