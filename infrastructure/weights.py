@@ -37,7 +37,7 @@ CONTAINER = "sync"
 STARTED_BY = f"{PREFIX}/sync_weights"
 DRY_RUN = f"{STARTED_BY}-dry-run"
 #: on a host it takes the host's own network interface: those for tasks are few, and an endpoint has them
-MODE = "awsvpc" if LAUNCH_TYPE == "FARGATE" else "host"
+MODE = "awsvpc" if LAUNCH_TYPE == "FARGATE" else "bridge"
 #: enough for ten downloads at a time
 CPU, MEMORY = 512, 1024
 #: how many lines of the task's log are shown at each look
