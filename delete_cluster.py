@@ -103,8 +103,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
 
 def delete_endpoints(yes: bool) -> None:
     """Each by its own page, in a process of its own: settings are those of one endpoint."""
-    found = sorted(endpoints.find().keys() | endpoints.repositories().keys())
-    for endpoint in found:
+    for endpoint in sorted(endpoints.find().keys() | endpoints.repositories().keys()):
         say("endpoint", endpoint, "delete_endpoint.py --images")
         page = [sys.executable, str(Path(__file__).with_name("delete_endpoint.py")), "--images"]
         flags = ["--yes"] * yes + ["--dry-run"] * console.dry_run
