@@ -47,7 +47,7 @@ def put_back(emulator: Emulator, picture: bytes) -> None:
         thing.__dict__ = {**inside, **_own(thing)}
     for moto in BackendDict._instances:
         for account, regions in moto.items():
-            for region in [region for region in regions if (moto.service_name, account, region) not in insides]:
+            for region in [region for region in regions if f"{moto.service_name} {account} {region}" not in insides]:
                 del regions[region]
     s3_backends.bucket_accounts = {
         bucket: (partition, account)
@@ -56,7 +56,7 @@ def put_back(emulator: Emulator, picture: bytes) -> None:
     }
 
 
-def _fixed(emulator: Emulator) -> Iterator[tuple[Any, Any]]:
+def _fixed(emulator: Emulator) -> Iterator[tuple[str, Any]]:
     """The objects that stay the same ones, each with a name for it."""
     world = emulator.world
     yield from {
@@ -69,7 +69,7 @@ def _fixed(emulator: Emulator) -> Iterator[tuple[Any, Any]]:
     for moto in sorted(BackendDict._instances, key=lambda moto: moto.service_name):
         _kept[moto.service_name] = moto
         for account, region, backend in sorted(moto.iter_backends(), key=lambda found: found[:2]):
-            yield (moto.service_name, account, region), backend
+            yield f"{moto.service_name} {account} {region}", backend
 
 
 def _own(thing: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _inside(thing: Any) -> dict[str, Any]:
 
 
 class _Writer(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, names: dict[int, Any]) -> None:
+    def __init__(self, file: io.BytesIO, names: dict[int, str]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self.names = names
 
@@ -125,10 +125,10 @@ class _Reader(pickle.Unpickler):
             "faults": emulator.faults,
         }
 
-    def persistent_load(self, name: Any) -> Any:
-        if isinstance(name, str):
+    def persistent_load(self, name: str) -> Any:
+        if name in self.fixed:
             return self.fixed[name]
-        service, account, region = name
+        service, account, region = name.split()
         return _kept[service][account][region]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from emulator.wire import Answer, Emulator, attach
 from emulator.world import VirtualClock
+from tests.conftest import new_account
+from tests.pictures import put_back
 
 
 class Current(Emulator):
@@ -38,6 +40,7 @@ def clients() -> Callable[[str], Any]:
 @pytest.fixture
 def emulator() -> Emulator:
     CURRENT.emulator = Emulator(VirtualClock())
+    put_back(CURRENT.emulator, new_account())
     return CURRENT.emulator
 
 
