@@ -26,8 +26,8 @@ BEFORE = {
     "ENDPOINT=a create_service.py": (REGISTERED, "ENDPOINT=a delete_service.py"),
     "ENDPOINT=a sync_weights.py": (PAUSED, "ENDPOINT=a delete_sync.py"),
     "ENDPOINT=a create_dns_record.py": (PAUSED, "ENDPOINT=a delete_dns_record.py"),
-    "ENDPOINT=b TRAFFIC_FROM=a TRAFFIC_WEIGHT=10 DESIRED_COUNT=0 create_service.py": (
-        (*PAUSED, "ENDPOINT=b register_task_definition.py"),
+    "ENDPOINT=b TRAFFIC_FROM=a TRAFFIC_WEIGHT=10 create_service.py": (
+        (*SERVED, "ENDPOINT=b register_task_definition.py"),
         "ENDPOINT=b delete_service.py",
     ),
 }
