@@ -8,6 +8,7 @@ import argparse
 import functools
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -281,14 +282,8 @@ def main(
         return _fail(str(problem))
     except KeyboardInterrupt:
         made = console.changes and page.__name__.startswith(("create", "run", "register", "sync"))
-        undo = (
-            "delete_certificate"
-            if "certificate" in page.__name__
-            else "delete_endpoint"
-            if ENDPOINT
-            else "delete_cluster"
-        )
-        stays = f"; what it made so far stays, and may cost, until python {undo}.py" if made else ""
+        undo = re.search(r"(?:To undo|until):\s+(?:python )?(\w+\.py)", manual or "")
+        stays = f"; what it made so far stays, and may cost, until python {undo[1]}" if made and undo else ""
         _fail(f"interrupted; run it again, it goes on where it stopped{stays}")
         return 130
     except (BotoCoreError, ClientError) as error:

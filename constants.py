@@ -580,6 +580,12 @@ def check_endpoint() -> None:
     misread = any(text.startswith("HOST_NAME:") for text in PROBLEMS)
     if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and not misread:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
+    if len(HOST_NAME) > 128:
+        problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
+    if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:
+        problem(
+            "CERTIFICATE_DOMAINS", f"{CERTIFICATE_DOMAINS[0]} is longer than 64 characters: put a shorter name first"
+        )
     if TRAFFIC_WEIGHT and not TRAFFIC_FROM:
         problem("TRAFFIC_FROM", f"is not set, but TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}: say of which endpoint's requests")
     if EFS_FILE_SYSTEMS == "per-volume" and FILE_SYSTEM_ID:

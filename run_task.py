@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import aws
-from aws import Problem, client, endpoint_tags, insist, token, wait
+from aws import Problem, endpoint_tags, token, wait
 from console import say
 from constants import (
     CLUSTER_NAME,
@@ -28,7 +28,6 @@ from constants import (
     TASK_FAMILY,
 )
 from infrastructure import capacity, cluster, container_instances, diagnosis, network, security_groups, tasks
-from infrastructure.auto_scaling_group import PROPAGATION_SECONDS
 
 
 def run_task() -> dict[str, Any]:
@@ -77,15 +76,7 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             request["networkConfiguration"] = tasks.network_configuration(
                 network.required(), security_groups.find().task_ids
             )
-        answer = insist(
-            "AWS to accept the task (it sees a new role after some seconds)",
-            lambda: client("ecs").run_task(**request),
-            "unable to assume",
-            "Unable to assume",
-            "Capacity is unavailable at this time",
-            "No Container Instances were found",
-            seconds=PROPAGATION_SECONDS,
-        )
+        answer = tasks.run(request)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:
             say("started", f"task {tasks.task_id(task['taskArn'])}")

@@ -5,14 +5,14 @@ makes the volume what the bucket's folder is (aws s3 sync --delete), and its log
 With SYNC_SCHEDULE a schedule repeats it from then on; without, a schedule that is there is deleted. Prints what was
 uploaded, downloaded and deleted. Where there is no file to sync, --delete would erase the volume: this asks.
 
-    python sync_weights.py             next: python create_service.py, or python delete_sync.py to undo
+    python sync_weights.py             next: python create_service.py
     python sync_weights.py --dry-run   what would be uploaded; and what the task would do, told by the task itself: it is
                                        run with --dryrun once it has been registered, reads, and changes nothing
     python sync_weights.py --erase     do not ask before the volume is erased
 
 Syncs do not overlap if SYNC_SCHEDULE is longer than a sync takes. Where they do, one deletes the other's unfinished
 files: that one ends with an error, and the next run puts it right. Each run's log is in the endpoint's log group, in a
-stream sync/sync/TASK.
+stream sync/sync/TASK. To undo: python delete_sync.py
 """
 
 import sys

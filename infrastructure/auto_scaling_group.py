@@ -10,12 +10,10 @@ from botocore.exceptions import ClientError
 from aws import Problem, accepted, client, code, insist, message, ours, tag_filters, tags, wait
 from console import NEW, say
 from constants import INSTANCE_TYPE, MAX_INSTANCES, MIN_INSTANCES
-from infrastructure import container_instances
+from infrastructure import container_instances, roles
 from infrastructure.launch_template import HOSTS
 from infrastructure.network import Network
 
-#: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
-PROPAGATION_SECONDS = 120
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
 
 
@@ -77,7 +75,7 @@ def _make(network: Network) -> dict[str, Any]:
         f"template name {HOSTS}, does not exist",  # a new one is not seen at once either
         "ServiceLinkedRoleFailure",
         "ResourceContention",
-        seconds=PROPAGATION_SECONDS,
+        seconds=roles.PROPAGATION_SECONDS,
     )
     say(
         "created" if made else "found",

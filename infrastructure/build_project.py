@@ -11,7 +11,7 @@ from aws import Problem, accepted, account, client, endpoint_name, endpoint_tags
 from aws import wait as wait_for
 from console import say
 from constants import BUILD_COMPUTE_TYPE, BUILD_IMAGE, BUILDSPEC, CONTAINER_NAME
-from infrastructure import artifact_bucket, build_logs, repository, roles
+from infrastructure import artifact_bucket, build_logs, log_group, repository, roles
 
 NAME = endpoint_name("build")
 ROLE = "build"
@@ -30,12 +30,8 @@ LOG_ACTIONS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents
 NOT_ASSUMED = "not authorized to perform: sts:AssumeRole"
 
 
-def allow(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
-
-
 def logs_statement(group: str) -> dict[str, Any]:
-    arn = build_logs.arn(group)
+    arn = log_group.arn(group)
     return {"Action": LOG_ACTIONS, "Resource": [arn, f"{arn}:*"]}
 
 
@@ -54,7 +50,7 @@ def create_role(connection_arn: str) -> str:
     trust = roles.service_trust("codebuild.amazonaws.com")
     trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": account()}}
     repository_arn = f"arn:{partition()}:ecr:{region()}:{account()}:repository/{repository.NAME}"
-    policy = allow(
+    policy = roles.document(
         connection_statement(connection_arn),
         objects_statement("GetObject", "GetObjectVersion", "PutObject"),
         {"Action": ["s3:GetBucketAcl", "s3:GetBucketLocation"], "Resource": artifact_bucket.arn()},

@@ -11,64 +11,73 @@ from constants import CLUSTER_ONLY, CLUSTER_TAG, ENDPOINT_TAGS, LOG_GROUP, LOG_R
 
 
 def create() -> str:
-    """Make the group, and set for how many days it keeps what it gets. A cluster that endpoints share needs none."""
-    if CLUSTER_ONLY:
-        return ""
+    """The containers' own. A cluster that endpoints share needs none."""
+    return "" if CLUSTER_ONLY else create_group(LOG_GROUP)
+
+
+def create_group(name: str) -> str:
+    """Make a group, and set for how many days it keeps what it gets."""
     logs = client("logs")
-    group = find()
-    if group and not is_ours():
+    group = find(name)
+    if group and not is_ours(name):
         raise Problem(
-            f"the log group {LOG_GROUP} exists already, and does not bear the tag {CLUSTER_TAG}: choose another CLUSTER_NAME"
+            f"the log group {name} exists already, and does not bear the tag {CLUSTER_TAG}: choose another CLUSTER_NAME"
         )
     if group:
-        say("found", f"log group {LOG_GROUP}")
+        say("found", f"log group {name}")
     else:
         insist(
-            f"log group {LOG_GROUP}",
+            f"log group {name}",
             lambda: accepted(
-                lambda: logs.create_log_group(logGroupName=LOG_GROUP, tags=ENDPOINT_TAGS),
+                lambda: logs.create_log_group(logGroupName=name, tags=ENDPOINT_TAGS),
                 "ResourceAlreadyExistsException",
             ),
             "OperationAbortedException",
         )
-        say("created", f"log group {LOG_GROUP}")
+        say("created", f"log group {name}")
     if not group or group.get("retentionInDays") != LOG_RETENTION_DAYS:
         insist(
-            f"log group {LOG_GROUP}",
-            lambda: logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=LOG_RETENTION_DAYS),
+            f"log group {name}",
+            lambda: logs.put_retention_policy(logGroupName=name, retentionInDays=LOG_RETENTION_DAYS),
             "OperationAbortedException",
             "ResourceNotFoundException",
         )
-        say("updated", f"log group {LOG_GROUP}", f"keeps {LOG_RETENTION_DAYS} days")
-    return LOG_GROUP
+        say("updated", f"log group {name}", f"keeps {LOG_RETENTION_DAYS} days")
+    return name
 
 
 def delete() -> None:
     """Last but for the roles: a container that still writes would make it again."""
-    if not find():
-        return say("already gone", f"log group {LOG_GROUP}")
-    if not is_ours():
-        return say("kept", f"log group {LOG_GROUP}", "not of this runbook")
+    delete_group(LOG_GROUP)
+
+
+def delete_group(name: str) -> None:
+    if not find(name):
+        return say("already gone", f"log group {name}")
+    if not is_ours(name):
+        return say("kept", f"log group {name}", "not of this runbook")
     insist(
-        f"log group {LOG_GROUP}",
-        lambda: accepted(lambda: client("logs").delete_log_group(logGroupName=LOG_GROUP), "ResourceNotFoundException"),
+        f"log group {name}",
+        lambda: accepted(lambda: client("logs").delete_log_group(logGroupName=name), "ResourceNotFoundException"),
         "OperationAbortedException",
     )
-    say("deleted", f"log group {LOG_GROUP}")
+    return say("deleted", f"log group {name}")
 
 
-def find() -> dict[str, Any] | None:
+def find(name: str = LOG_GROUP) -> dict[str, Any] | None:
     """The group of exactly this name: the API finds by prefix."""
-    pages = client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=LOG_GROUP)
-    found = [group for page in pages for group in page["logGroups"] if group["logGroupName"] == LOG_GROUP]
-    return found[0] if found else None
+    pages = client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+    return next((each for page in pages for each in page["logGroups"] if each["logGroupName"] == name), None)
 
 
-def is_ours() -> bool:
-    arn = f"arn:{partition()}:logs:{region()}:{account()}:log-group:{LOG_GROUP}"
-    found = client("logs").list_tags_for_resource(resourceArn=arn)["tags"]
+def arn(name: str) -> str:
+    return f"arn:{partition()}:logs:{region()}:{account()}:log-group:{name}"
+
+
+def is_ours(name: str) -> bool:
+    found = client("logs").list_tags_for_resource(resourceArn=arn(name))["tags"]
     return ours([{"Key": key, "Value": value} for key, value in found.items()])
 
 
-def left_over() -> list[str]:
-    return [f"log group {LOG_GROUP}"] if find() and is_ours() else []
+def left_over(*names: str) -> list[str]:
+    return [f"log group {name}" for name in names or [LOG_GROUP] if find(name) and is_ours(name)]

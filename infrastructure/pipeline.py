@@ -55,7 +55,7 @@ def create_role(connection_arn: str) -> str:
     found = roles.find()
     tasks_roles = sorted({found.task_execution_role_arn, found.task_role_arn})
     bucket_actions = ["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"]
-    policy = build_project.allow(
+    policy = roles.document(
         build_project.connection_statement(connection_arn),
         build_project.objects_statement("GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl"),
         {"Action": bucket_actions, "Resource": artifact_bucket.arn()},

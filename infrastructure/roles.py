@@ -42,6 +42,8 @@ from constants import (
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
 TASK_EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
+#: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
+PROPAGATION_SECONDS = 120
 TASK_ROLES = ("task-execution", "task")
 INLINE_POLICY = "settings"
 #: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
@@ -156,7 +158,7 @@ def role_name(suffix: str) -> str:
 
 
 def service_trust(service: str) -> dict[str, Any]:
-    return _document({"Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+    return document({"Principal": {"Service": service}, "Action": "sts:AssumeRole"})
 
 
 def task_trust() -> dict[str, Any]:
@@ -165,7 +167,7 @@ def task_trust() -> dict[str, Any]:
         "StringEquals": {"aws:SourceAccount": account()},
         "ArnLike": {"aws:SourceArn": f"arn:{partition()}:ecs:{region()}:{account()}:*"},
     }
-    return _document(
+    return document(
         {"Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole", "Condition": condition}
     )
 
@@ -177,7 +179,7 @@ def secrets_policy() -> dict[str, Any] | None:
         arns = sorted(arn for arn in CONTAINER_SECRETS.values() if arn.split(":")[2] == service)
         if arns:
             statements.append({"Action": action, "Resource": arns})
-    return _document(*statements) if statements else None
+    return document(*statements) if statements else None
 
 
 def task_policy(file_system_ids: dict[str, str], access_point_ids: list[str]) -> dict[str, Any] | None:
@@ -213,10 +215,11 @@ def task_policy(file_system_ids: dict[str, str], access_point_ids: list[str]) ->
     if TASK_SQS_QUEUES:
         queues = [f"{base}:sqs:{here}:{queue}" for queue in TASK_SQS_QUEUES]
         statements.append({"Action": [f"sqs:{verb}" for verb in QUEUE_ACTIONS], "Resource": queues})
-    return _document(*statements) if statements else None
+    return document(*statements) if statements else None
 
 
-def _document(*statements: dict[str, Any]) -> dict[str, Any]:
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    """A policy that allows these."""
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
 
 

@@ -27,7 +27,6 @@ from aws import (
 from console import say
 from constants import CLUSTER_NAME, CLUSTER_TAG, LAUNCH_TYPE, MIN_INSTANCES, SYNC_SCHEDULE
 from infrastructure import capacity, roles, weights
-from infrastructure.auto_scaling_group import PROPAGATION_SECONDS
 
 NAME = endpoint_name("sync")
 ROLE = "schedule"
@@ -57,7 +56,7 @@ def create(task_definition_arn: str, where: dict[str, Any]) -> str:
         f"schedule {NAME} (AWS sees a new role after some seconds)",
         lambda: accepted(lambda: change(**wanted), "ConflictException"),
         "must allow AWS EventBridge Scheduler to assume the role",
-        seconds=PROPAGATION_SECONDS,
+        seconds=roles.PROPAGATION_SECONDS,
     )
     say("updated" if present else "created", f"schedule {NAME}", SYNC_SCHEDULE)
     if LAUNCH_TYPE == "EC2" and not MIN_INSTANCES:
@@ -129,7 +128,7 @@ def policy() -> dict[str, Any]:
             "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         },
     ]
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+    return roles.document(*statements)
 
 
 def target(task_definition_arn: str, where: dict[str, Any], role_arn: str) -> dict[str, Any]:

@@ -172,12 +172,13 @@ def refuse_foreign(service: dict[str, Any]) -> None:
 def revision_to_run() -> dict[str, Any]:
     """The newest revision that a person registered; or what the service runs, where that is newer.
 
-    The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back.
+    The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back. Where
+    no service runs, the newest is the newest.
     """
     running = (find() or {}).get("taskDefinition")
     for arn in tasks.definitions():
         definition = tasks.definition(arn)
-        if definition and (arn == running or not tasks.is_pipelines(definition)):
+        if definition and (not running or arn == running or not tasks.is_pipelines(definition)):
             return definition
         say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
     raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")

@@ -35,6 +35,20 @@ def describe(arns: list[str]) -> list[dict[str, Any]]:
     return found
 
 
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """RunTask, again while AWS does not see a new role or a new host yet. It may answer with `failures` all the same."""
+    answer: dict[str, Any] = insist(
+        "AWS to accept the task (it sees a new role after some seconds)",
+        lambda: client("ecs").run_task(**request),
+        "unable to assume",
+        "Unable to assume",
+        "Capacity is unavailable at this time",
+        "No Container Instances were found",
+        seconds=roles.PROPAGATION_SECONDS,
+    )
+    return answer
+
+
 def stop(arns: list[str], reason: str) -> list[dict[str, Any]]:
     """Ask each to stop, and wait for all: until it is STOPPED a task holds its GPU."""
     for arn in arns:

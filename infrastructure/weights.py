@@ -14,7 +14,7 @@ import shlex
 from datetime import datetime, timezone
 from typing import Any
 
-from aws import Problem, account, client, endpoint_name, endpoint_tags, insist, missing, partition, region, token, wait
+from aws import Problem, account, client, endpoint_name, endpoint_tags, missing, partition, region, token, wait
 from console import say
 from constants import CLUSTER_NAME, LAUNCH_TYPE, LOG_GROUP, PREFIX, SYNC_IMAGE, WEIGHTS_VOLUME
 from infrastructure import (
@@ -29,7 +29,6 @@ from infrastructure import (
     security_groups,
     tasks,
 )
-from infrastructure.auto_scaling_group import PROPAGATION_SECONDS
 
 FAMILY = endpoint_name("sync")
 ROLE = "sync"
@@ -77,17 +76,16 @@ def create(point: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def policy(point: dict[str, Any]) -> dict[str, Any]:
     """Reading that folder of that bucket, and writing through that access point; nothing else."""
     base, here = f"arn:{partition()}", f"{region()}:{account()}"
-    lists: dict[str, Any] = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket.arn()}
+    lists: dict[str, Any] = {"Action": "s3:ListBucket", "Resource": bucket.arn()}
     if bucket.KEYS:
         lists["Condition"] = {"StringLike": {"s3:prefix": f"{bucket.KEYS}*"}}
     mounts = {
-        "Effect": "Allow",
         "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
         "Resource": f"{base}:elasticfilesystem:{here}:file-system/{point['FileSystemId']}",
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}},
     }
-    reads = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{bucket.arn()}/{bucket.KEYS}*"}
-    return {"Version": "2012-10-17", "Statement": [lists, reads, mounts]}
+    reads = {"Action": "s3:GetObject", "Resource": f"{bucket.arn()}/{bucket.KEYS}*"}
+    return roles.document(lists, reads, mounts)
 
 
 def command(*flags: str) -> str:
@@ -199,15 +197,7 @@ def start(definition_arn: str, where: dict[str, Any], started_by: str, instead: 
         request["networkConfiguration"] = where
     if instead:
         request["overrides"] = {"containerOverrides": [{"name": CONTAINER, "command": [instead]}]}
-    answer = insist(
-        "AWS to accept the task (it sees a new role after some seconds)",
-        lambda: client("ecs").run_task(**request),
-        "unable to assume",
-        "Unable to assume",
-        "Capacity is unavailable at this time",
-        "No Container Instances were found",
-        seconds=PROPAGATION_SECONDS,
-    )
+    answer = tasks.run(request)
     if answer["failures"] or not answer["tasks"]:
         raise Problem(f"the sync was not started: {diagnosis.why_not_started(answer['failures'])}")
     [task] = answer["tasks"]

@@ -151,6 +151,12 @@ LAYERS: dict[str, tuple[str, str, dict[str, str], list[str]]] = {
         {"ENDPOINT": "a123456789012"},
         ["ENDPOINT: 'a123456789012' is not 1 to 12 small letters and digits, a letter first"],
     ),
+    "a host name that no rule takes": (
+        "",
+        f"HOST_NAME={'a.' * 60}example.com\n",
+        {},
+        ["HOST_NAME: has 131 characters; a load balancer's rule takes 128 at most"],
+    ),
     "a hyphen": ("", "", {"ENDPOINT": "a-b"}, ["ENDPOINT: 'a-b' is not 1 to 12 small letters and digits"]),
     "a path": ("", "", {"ENDPOINT": "../.env"}, ["ENDPOINT: '../.env' is not 1 to 12 small letters and digits"]),
     "too long together": (

@@ -173,6 +173,10 @@ def test_a_revision_that_the_pipeline_could_not_keep_is_not_brought_back(endpoin
         ran = endpoints.run(script, DESIRED_COUNT="3")
         assert "found task definition ml-a:2  of the pipeline, which does not run: left alone" in ran.err
         assert ran.result["taskDefinition"].endswith("task-definition/ml-a:1")
+    endpoints.has_run("delete_service.py")
+    again = endpoints.run("create_service.py").result["taskDefinition"]  # with nothing that runs the newest counts
+    assert again.endswith("ml-a:2")
+    assert endpoints.run("update_service.py", "--revision", "1").result["taskDefinition"].endswith("ml-a:1")
     assert endpoints.run("update_service.py", "--revision", "2").result["taskDefinition"].endswith("ml-a:2")
     assert "left alone" not in endpoints.run("create_service.py").err
 
