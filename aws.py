@@ -1,17 +1,20 @@
-"""The little that every script needs beside boto3: the session, tags, one way to wait, and the edge where errors end.
+"""The little that every script needs beside boto3: pages, clients, whose a resource is, one look, one way to call and to wait.
 
-A page ends with `sys.exit(aws.main(its_function, __doc__))`: settings are checked first, an AWS error becomes one or
-two lines, and the exit code is 0 done, 1 AWS said no, 2 a setting is wrong.
+A page is a function with `@page(...)`, which says what it is about, and a last line that runs it as a command:
+settings are checked first, an AWS error becomes one or two lines, and the exit code is 0 done, 1 AWS said no, 2 a
+setting is wrong.
 """
 
 import argparse
 import functools
 import hashlib
 import os
-import re
+import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 import boto3
 import botocore.exceptions
@@ -22,27 +25,50 @@ import console
 import constants
 import dry_run
 from console import say
-from constants import (
-    AWS_REGION,
-    CLUSTER_NAME,
-    CLUSTER_ONLY,
-    CLUSTER_TAG,
-    ENDPOINT,
-    ENDPOINT_PATH,
-    ENDPOINT_TAGS,
-    POLL_SECONDS,
-    PREFIX,
-    TAGS,
-    WAIT_TIMEOUT_SECONDS,
-)
 
+if TYPE_CHECKING:
+    from mypy_boto3_acm import ACMClient
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_codeconnections import CodeConnectionsClient
+    from mypy_boto3_codepipeline import CodePipelineClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_efs import EFSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_pricing import PricingClient
+    from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
+    from mypy_boto3_route53 import Route53Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+
+P = ParamSpec("P")
 T = TypeVar("T")
 #: AWS throttles the reads of a busy account; 3 attempts, boto3's own, are too few for that
 ATTEMPTS = 10
-CONFIG = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60)
-#: boto3's name of a service -> how its actions begin in a policy, where the two differ
-ACTION_PREFIXES = {"efs": "elasticfilesystem", "elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
-_last_call: dict[str, Any] = {"operation": "", "params": {}}
+#: reads at the same time: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html
+THREADS = 8
+CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    connect_timeout=10,
+    read_timeout=60,
+    max_pool_connections=THREADS,
+)
+#: boto3's own name of a service -> how its actions begin in a policy, where the two differ
+ACTION_PREFIXES = {
+    "efs": "elasticfilesystem",
+    "elbv2": "elasticloadbalancing",
+    "service-quotas": "servicequotas",
+    "resourcegroupstaggingapi": "tag",
+}
 
 
 class Problem(Exception):
@@ -58,24 +84,91 @@ class Problem(Exception):
 
 # ------------------------------------------------------------------------------------------------ session and clients
 
+_lock = threading.RLock()
+_clients: dict[str, Any] = {}
+_last = threading.local()  # the last call of this thread, for the sentence about its error
+#: how many changing calls this process has made
+changes = 0
+
 
 @functools.cache
-def session() -> boto3.Session:
-    """boto3's own session: profiles, SSO, roles and AWS_ENDPOINT_URL are its business. Settings are checked first."""
-    constants.check()
-    made = boto3.Session(region_name=AWS_REGION or None)
-    made.events.register("provide-client-params.*.*", _remember)
-    if console.dry_run:
-        dry_run.attach(made)
+def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Session:
+    """boto3's own session: profiles, SSO, roles and AWS_ENDPOINT_URL are its business."""
+    made = boto3.Session(region_name=region or None)
+    made.events.register("provide-client-params.*.*", _note)
+    dry_run.attach(made)
     return made
 
 
-@functools.cache
+def session() -> boto3.Session:
+    """The one of this environment: another profile or region in it makes another one. Settings are checked first."""
+    constants.check()
+    environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
+    return _session(environment, constants.AWS_REGION)
+
+
+# fmt: off
+@overload
+def client(service: Literal["acm"]) -> "ACMClient": ...
+@overload
+def client(service: Literal["application-autoscaling"]) -> "ApplicationAutoScalingClient": ...
+@overload
+def client(service: Literal["autoscaling"]) -> "AutoScalingClient": ...
+@overload
+def client(service: Literal["cloudwatch"]) -> "CloudWatchClient": ...
+@overload
+def client(service: Literal["codebuild"]) -> "CodeBuildClient": ...
+@overload
+def client(service: Literal["codeconnections"]) -> "CodeConnectionsClient": ...
+@overload
+def client(service: Literal["codepipeline"]) -> "CodePipelineClient": ...
+@overload
+def client(service: Literal["ec2"]) -> "EC2Client": ...
+@overload
+def client(service: Literal["ecr"]) -> "ECRClient": ...
+@overload
+def client(service: Literal["ecs"]) -> "ECSClient": ...
+@overload
+def client(service: Literal["efs"]) -> "EFSClient": ...
+@overload
+def client(service: Literal["elbv2"]) -> "ElasticLoadBalancingv2Client": ...
+@overload
+def client(service: Literal["iam"]) -> "IAMClient": ...
+@overload
+def client(service: Literal["logs"]) -> "CloudWatchLogsClient": ...
+@overload
+def client(service: Literal["pricing"]) -> "PricingClient": ...
+@overload
+def client(service: Literal["resourcegroupstaggingapi"]) -> "ResourceGroupsTaggingAPIClient": ...
+@overload
+def client(service: Literal["route53"]) -> "Route53Client": ...
+@overload
+def client(service: Literal["s3"]) -> "S3Client": ...
+@overload
+def client(service: Literal["scheduler"]) -> "EventBridgeSchedulerClient": ...
+@overload
+def client(service: Literal["service-quotas"]) -> "ServiceQuotasClient": ...
+@overload
+def client(service: Literal["ssm"]) -> "SSMClient": ...
+@overload
+def client(service: Literal["sts"]) -> "STSClient": ...
+# fmt: on
+
+
 def client(service: str) -> Any:
-    try:
-        return session().client(service, config=CONFIG)  # type: ignore[call-overload]
-    except ValueError as error:  # botocore's answer to an address without http://
-        raise Problem(f"{error}: AWS_ENDPOINT_URL must be a URL, for example http://127.0.0.1:5000") from error
+    """A boto3 client, made once. The type checker knows its methods and their parameters (boto3-stubs)."""
+    made_by = session()
+    with _lock:
+        if _clients.get("session") is not made_by:
+            _clients.clear()
+            _clients["session"] = made_by
+        if service not in _clients:
+            try:
+                _clients[service] = made_by.client(service, config=CONFIG)  # type: ignore[call-overload]
+            except ValueError as error:  # botocore's answer to an address without http://
+                sentence = f"{error}: AWS_ENDPOINT_URL must be a URL, for example http://127.0.0.1:5000"
+                raise Problem(sentence) from error
+        return _clients[service]
 
 
 def region() -> str:
@@ -87,57 +180,112 @@ def partition() -> str:
     return session().get_partition_for_region(region())
 
 
-@functools.cache
 def account() -> str:
-    return str(client("sts").get_caller_identity()["Account"])
+    return _account(session())
 
 
-def _remember(params: dict[str, Any], model: Any, **_: Any) -> None:
-    _last_call.update(operation=f"{model.service_model.service_name} {model.name}", params=params)
+@functools.cache
+def _account(of: boto3.Session) -> str:
+    return client("sts").get_caller_identity()["Account"]
+
+
+def arn(service: str, resource: str) -> str:
+    return f"arn:{partition()}:{service}:{region()}:{account()}:{resource}"
+
+
+def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
+    """Each call, before it is made: what a sentence about it needs, and what it makes untrue of what was looked at."""
+    global changes
+    service = model.service_model.service_name
+    _last.operation = f"{service} {model.name}"
+    for looking in getattr(_last, "looks", ()):
+        looking.services.add(service)
+    if not model.name.startswith(dry_run.READS):
+        changes += 1
+        forget(service)
 
 
 # ------------------------------------------------------------------------------------------------------- names and tags
 
 
 def name(suffix: str) -> str:
-    return f"{CLUSTER_NAME}-{suffix}"
+    return f"{constants.CLUSTER_NAME}-{suffix}"
 
 
 def endpoint_name(suffix: str) -> str:
     """The name of what belongs to the endpoint; without endpoints that of the cluster."""
-    return f"{PREFIX}-{suffix}"
+    return f"{constants.PREFIX}-{suffix}"
 
 
-def tags(suffix: str = "", key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """The tags of one resource, as a list; ECS spells the two words `key` and `value`."""
-    named = {**TAGS, "Name": name(suffix)} if suffix else TAGS
-    return [{key: tag, value: text} for tag, text in named.items()]
+def tags(part: str = "", key: str = "Key", value: str = "Value") -> list[Any]:
+    """The tags of one resource, as a list; ECS spells the two words `key` and `value`.
+
+    `part` is what the resource is to us, `private-1`: it is found again by that. Its Name is for people.
+    """
+    named = {constants.PART_TAG: part, "Name": name(part)} if part else {}
+    return [{key: tag, value: text} for tag, text in {**constants.TAGS, **named}.items()]
 
 
-def endpoint_tags(suffix: str = "", key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+def endpoint_tags(part: str = "", key: str = "Key", value: str = "Value") -> list[Any]:
     """The same for what belongs to the endpoint."""
-    named = {**ENDPOINT_TAGS, "Name": endpoint_name(suffix)} if suffix else ENDPOINT_TAGS
-    return [{key: tag, value: text} for tag, text in named.items()]
+    named = {constants.PART_TAG: part, "Name": endpoint_name(part)} if part else {}
+    return [{key: tag, value: text} for tag, text in {**constants.ENDPOINT_TAGS, **named}.items()]
 
 
-def tag_specification(resource_type: str, suffix: str) -> list[dict[str, Any]]:
+def tag_specification(resource_type: Any, part: str) -> list[Any]:
     """TagSpecifications of EC2's create calls: a resource tagged later can be orphaned by a crash in between."""
-    return [{"ResourceType": resource_type, "Tags": tags(suffix)}]
+    return [{"ResourceType": resource_type, "Tags": tags(part)}]
 
 
-def ours(found: Iterable[dict[str, str]] | None) -> bool:
-    """Whether tags, as any service spells them, say that a resource belongs to this CLUSTER_NAME."""
-    return any(
-        (tag.get("Key") or tag.get("key") or tag.get("TagKey")) == CLUSTER_TAG
-        and (tag.get("Value") or tag.get("value") or tag.get("TagValue")) == CLUSTER_NAME
-        for tag in found or ()
-    )
-
-
-def tag_filters(suffix: str = "") -> list[dict[str, Any]]:
-    """Filters with which EC2's Describe calls find what bears our tag, and the name made with `suffix`."""
-    filters = [{"Name": f"tag:{CLUSTER_TAG}", "Values": [CLUSTER_NAME]}]
+def tag_filters(suffix: str = "") -> list[Any]:
+    """Filters with which EC2's Describe calls find everything of one kind that bears our tag."""
+    filters = [{"Name": f"tag:{constants.CLUSTER_TAG}", "Values": [constants.CLUSTER_NAME]}]
     return [*filters, {"Name": "tag:Name", "Values": [name(suffix)]}] if suffix else filters
+
+
+def tags_of(thing: Any) -> dict[str, str]:
+    """The tags of a resource, or a list of them, however the service spells them."""
+    found = thing
+    if isinstance(thing, Mapping) and (kind := {"Tags", "tags", "TagList", "TagSet"} & thing.keys()):
+        found = thing[kind.pop()]
+    elif isinstance(thing, Mapping) and not all(isinstance(text, str) for text in thing.values()):
+        return {}  # a resource that shows none
+    if isinstance(found, Mapping):
+        return dict(found)
+    spelt = [{word.lower().removeprefix("tag"): text for word, text in tag.items()} for tag in found or ()]
+    return {tag["key"]: tag.get("value", "") for tag in spelt}
+
+
+def ours(thing: Any) -> bool:
+    """Whether a resource, or its tags, belongs to this CLUSTER_NAME: the one place where that is asked."""
+    return tags_of(thing).get(constants.CLUSTER_TAG) == constants.CLUSTER_NAME
+
+
+def mine(thing: Any) -> bool:
+    """Whether it belongs to this endpoint; without endpoints, to this cluster and none of its endpoints."""
+    return ours(thing) and tags_of(thing).get(constants.ENDPOINT_TAG, "") == constants.ENDPOINT
+
+
+def part(thing: Any) -> str:
+    """What a resource is to us: private-1, the rule of an endpoint. Earlier versions said it in the Name alone."""
+    found = tags_of(thing)
+    prefix = "-".join(filter(None, [constants.CLUSTER_NAME, found.get(constants.ENDPOINT_TAG)]))
+    return found.get(constants.PART_TAG) or found.get("Name", "").removeprefix(f"{prefix}-")
+
+
+def refuse_foreign(what: str, thing: Any) -> None:
+    """Something has the name that ours would have, and is another's: told before anything is made."""
+    if thing and not ours(thing):
+        tag = f"{constants.CLUSTER_TAG}={constants.CLUSTER_NAME}"
+        raise Problem(f"the {what} exists already, and does not bear the tag {tag}: choose another CLUSTER_NAME")
+
+
+def spare_foreign(what: str, thing: Any) -> bool:
+    """The same before a deletion: another's stays, and is named."""
+    if not thing or ours(thing):
+        return False
+    say("kept", what, "not of this runbook")
+    return True
 
 
 def only(found: list[T], what: str, identify: Callable[[T], str]) -> T | None:
@@ -145,7 +293,7 @@ def only(found: list[T], what: str, identify: Callable[[T], str]) -> T | None:
     if len(found) > 1:
         raise Problem(
             f"two matches for {what}: {' and '.join(sorted(identify(item) for item in found))}. "
-            f"Delete the one that is not wanted, or remove its tag {CLUSTER_TAG}"
+            f"Delete the one that is not wanted, or remove its tag {constants.CLUSTER_TAG}"
         )
     return found[0] if found else None
 
@@ -155,21 +303,169 @@ def token(*parts: object) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
-# ------------------------------------------------------------------------------------------------------------- waiting
+class Resource(NamedTuple):
+    """Something that stands in the account, as an inventory lists it."""
+
+    what: str  #: as a person is told: subnet subnet-0abc
+    arn: str
+    tags: dict[str, str]
+    part: str = ""
 
 
-def wait(what: str, look: Callable[[], T | None], why: Callable[[], str], seconds: float = 0) -> T | None:
+# ------------------------------------------------------------------------------------------------------------- looking
+
+
+class look(Generic[T]):  # noqa: N801 - a decorator
+    """Makes of a function that reads one that remembers what it has read, until something of those services is changed.
+
+    For what only our own calls change. What AWS changes by itself (the health of a target, the state of a task) is read
+    by a plain function each time. A `wait` forgets before each look.
+    """
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self.read = read
+        self.services: set[str] = set()
+        self.lock = threading.RLock()
+
+    def __call__(self) -> T:
+        outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
+        with self.lock:
+            seen = _seen.setdefault(id(constants.KNOWN), {})
+            if self not in seen:
+                self.services.clear()
+                _last.looks = (*outer, self)
+                try:
+                    seen[self] = self.read()
+                finally:
+                    _last.looks = outer
+            for each in outer:
+                each.services |= self.services
+            found: T = seen[self]
+            return found
+
+
+#: the settings with which it was looked -> what was seen
+_seen: dict[int, dict[look[Any], Any]] = {}
+
+
+def forget(service: str = "") -> None:
+    """What was seen is not true any more: all of it, or what was read from one service."""
+    for seen in _seen.values():
+        for each in [each for each in seen if not service or service in each.services]:
+            del seen[each]
+
+
+def look_at(*looks: look[Any]) -> None:
+    """All of these at the same time; each then answers from memory. The one place where calls are made side by side."""
+
+    def safely(each: look[Any]) -> None:
+        try:
+            each()
+        except (BotoCoreError, ClientError) as error:
+            error.operation = _last.operation  # type: ignore[union-attr]
+            raise
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(safely, looks))
+
+
+def every(pages: Iterable[Any], key: str) -> list[Any]:
+    """What a paginator lists, in one list."""
+    return [each for page in pages for each in page[key]]
+
+
+# ------------------------------------------------------------------------------------------------ calling and waiting
+
+#: `of` for what can bear no tags: the caller has made sure in another way that it is ours, and says how
+UNTAGGED: dict[str, Any] = {"Tags": None}
+
+Codes = str | tuple[str, ...]
+
+
+@overload
+def call(
+    method: Callable[P, T],
+    what: str = "",
+    *,
+    of: Any = None,
+    busy: Codes = (),
+    why: Callable[[], str] | None = None,
+    seconds: float = 0,
+) -> Callable[P, T]: ...
+@overload
+def call(
+    method: Callable[P, T],
+    what: str = "",
+    *,
+    of: Any = None,
+    gone: Codes = (),
+    there: Codes = (),
+    busy: Codes = (),
+    why: Callable[[], str] | None = None,
+    seconds: float = 0,
+) -> Callable[P, T | None]: ...
+def call(
+    method: Callable[P, T],
+    what: str = "",
+    *,
+    of: Any = None,
+    gone: Codes = (),
+    there: Codes = (),
+    busy: Codes = (),
+    why: Callable[[], str] | None = None,
+    seconds: float = 0,
+) -> Callable[P, T | None]:
+    """One call that AWS may refuse: call(ec2.delete_subnet, of=subnet, gone="InvalidSubnetID.NotFound")(SubnetId=...).
+
+    `what` it is about, for a person. `of`: the resource that it changes, with its tags: one that is not ours is never
+    changed. `gone`: the error codes with which AWS says that there is no such thing (any more); `there`: those with
+    which it says that it is made already, by another run. The answer is then None. `busy`: codes, or a part of the
+    error's text, with which it refuses for a while (fresh roles, new ids, network interfaces that linger after their
+    owner): the call is made again, until `seconds` or WAIT_TIMEOUT_SECONDS are over, and `why` says what holds it.
+    """
+    fine = {*([gone] if isinstance(gone, str) else gone), *([there] if isinstance(there, str) else there)}
+    refusals = [busy] if isinstance(busy, str) else list(busy)
+
+    def made(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        if of is not None and of is not UNTAGGED and not ours(of):
+            raise Problem(
+                f"{what or 'a resource'} is not of this runbook: it does not bear its tag {constants.CLUSTER_TAG}"
+            )
+        refusal = ""
+
+        def attempt() -> list[T | None]:
+            nonlocal refusal
+            try:
+                return [method(*args, **kwargs)]
+            except ClientError as error:
+                if code(error) in fine:
+                    return [None]
+                refusal = f"{code(error)}: {message(error)}"
+                if console.dry_run or not any(
+                    text == code(error) or (" " in text and text in message(error)) for text in refusals
+                ):
+                    error.about = what  # type: ignore[attr-defined]
+                    raise
+                return []
+
+        if not refusals:
+            return attempt()[0]
+        name = what or str(getattr(method, "__name__", "AWS"))
+        return wait(name, attempt, lambda: " ".join([refusal, why() if why else ""]).strip(), seconds)[0]
+
+    return made
+
+
+def wait(what: str, look: Callable[[], T], why: Callable[[], str], seconds: float = 0) -> T:
     """Look again until `look` answers something true, and return that.
 
     The one way to wait: every POLL_SECONDS, up to `seconds` or WAIT_TIMEOUT_SECONDS. When the time is over `why` says
-    what AWS says. Under --dry-run nothing is waited for, and the answer is None.
+    what AWS says. Under --dry-run one look must do, whatever it shows.
     """
-    if console.dry_run:
-        return None
-    limit = seconds or WAIT_TIMEOUT_SECONDS
+    limit = seconds or constants.WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
     looks = 0
-    while not (answer := look()):
+    while not (answer := look()) and not console.dry_run:
         if time.monotonic() >= deadline:
             raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}")
         looks += 1
@@ -177,34 +473,16 @@ def wait(what: str, look: Callable[[], T | None], why: Callable[[], str], second
             progress = console.Progress(what, limit)
         elif looks > 2:
             progress.show(why)
-        time.sleep(POLL_SECONDS)
+        time.sleep(constants.POLL_SECONDS)
+        forget()
     return answer
 
 
-def insist(
-    what: str, call: Callable[[], T], *refusals: str, seconds: float = 0, why: Callable[[], str] | None = None
-) -> T:
-    """Make a call that AWS refuses for a while: again while the error's code, or a part of its text, is among these.
-
-    For what is eventually consistent: fresh roles, new ids, network interfaces that linger after their owner.
-    """
-    refusal = ""
-
-    def attempt() -> list[T] | None:
-        nonlocal refusal
-        try:
-            return [call()]
-        except ClientError as error:
-            refusal = f"{code(error)}: {message(error)}"
-            if not any(text == code(error) or (" " in text and text in message(error)) for text in refusals):
-                raise
-            return None
-
-    if console.dry_run:
-        return call()
-    answer = wait(what, attempt, lambda: " ".join([refusal, why() if why else ""]).strip(), seconds)
-    assert answer is not None  # only a dry run waits for nothing
-    return answer[0]
+def pause() -> None:
+    """Let AWS and other runs catch up, for as long as between two looks."""
+    if not console.dry_run:
+        time.sleep(constants.POLL_SECONDS)
+    forget()
 
 
 def holds(present: Any, wanted: Any) -> bool:
@@ -216,12 +494,6 @@ def holds(present: Any, wanted: Any) -> bool:
     return bool(present == wanted or (not present and not wanted))
 
 
-def pause() -> None:
-    """Let AWS and other runs catch up, for as long as between two looks."""
-    if not console.dry_run:
-        time.sleep(POLL_SECONDS)
-
-
 def code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
@@ -230,60 +502,111 @@ def message(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
-def missing(call: Callable[[], T], *codes: str) -> T | None:
-    """The answer of a look-up, or None where AWS says with one of these codes that there is no such thing."""
-    try:
-        return call()
-    except ClientError as error:
-        if code(error) in codes:
-            return None
-        raise
+# --- TEMPORARY, until every module calls by `call`
 
 
-def accepted(call: Callable[[], Any], *codes: str) -> bool:
-    """Make a call; False where AWS says with one of these codes that it is done already, or that another run did it."""
-    try:
-        call()
-    except ClientError as error:
-        if code(error) not in codes:
-            raise
-        return False
-    return True
+def insist(
+    what: str, call_: Callable[[], T], *refusals: str, seconds: float = 0, why: Callable[[], str] | None = None
+) -> T:
+    return call(call_, what, busy=refusals, why=why, seconds=seconds)()
+
+
+def missing(call_: Callable[[], T], *codes: str) -> T | None:
+    return call(call_, gone=codes)()
+
+
+def accepted(call_: Callable[[], Any], *codes: str) -> bool:
+    return call(lambda: call_() or {}, gone=codes)() is not None
 
 
 # ------------------------------------------------------------------------------------------------------------ the edge
 
 
-def main(
-    page: Callable[..., dict[str, Any]],
-    manual: str | None,
-    changes: bool = False,
-    shared: bool = False,
-    unlisted: bool = False,
-    **flags: str,
-) -> int:
-    """Run one page as a command: flags, settings, banner, the page, its result; errors end here, as sentences.
+@dataclass(frozen=True)
+class _Page:
+    """What a page says of itself, for its command line and for the sentences about it."""
 
-    `changes`: it has --dry-run. `shared`: it is about the cluster, which endpoints share. `unlisted`: it can do without
-    the endpoint's file. `flags`: more flags with their meaning, "VALUE|meaning" for one that takes a value.
+    of: str
+    changes: bool
+    undo: str
+    unlisted: bool
+    flags: dict[str, str | tuple[str, str]]
+
+
+_pages: dict[str, _Page] = {}
+
+
+def page(
+    *,
+    of: str = "endpoint",
+    changes: bool = False,
+    undo: str = "",
+    unlisted: bool = False,
+    **flags: str | tuple[str, str],
+) -> Callable[[Callable[P, dict[str, Any]]], Callable[P, dict[str, Any]]]:
+    """Makes a page of a function: its settings are loaded anew and checked, and AWS is looked at anew, whenever it begins.
+
+    `of="cluster"`: it is about what endpoints share. `changes`: it has --dry-run. `undo`: the command that takes away
+    what it makes. `unlisted`: it can do without the endpoint's file. `flags`: its parameters that the command line
+    takes: what each means; for one that takes a value, the value's name too: ("ID", "the task's id or ARN").
     """
-    options = vars(_parser(manual or "", changes, flags).parse_args())
+
+    def of_function(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
+        about = _pages[function.__name__] = _Page(of, changes, undo, unlisted, flags)
+
+        @functools.wraps(function)
+        def begun(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+            _begin(function.__name__, about)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                forget()
+
+        return begun
+
+    return of_function
+
+
+def _begin(name: str, about: _Page) -> None:
+    constants.load()
+    sentence = _wrong_scope(name, about)
+    if sentence and "ENDPOINT" not in constants.PROBLEMS:
+        constants.problem("ENDPOINT", sentence)
+    constants.check()
+    _seen.clear()
+
+
+def _wrong_scope(name: str, about: _Page) -> str:
+    """A page about the cluster takes no endpoint; where endpoints share one, every other page needs one."""
+    endpoint = constants.ENDPOINT
+    if about.of == "cluster":
+        return f"{endpoint}, but {name}.py is about the cluster: run it without ENDPOINT" if endpoint else ""
+    if constants.CLUSTER_ONLY:
+        return f"is not set: which endpoint? {constants.endpoint_files()}"
+    if endpoint and not about.unlisted and not constants.ENDPOINT_PATH.is_file():
+        return f"{endpoint}: there is no {constants.ENDPOINT_PATH}; {constants.endpoint_files()}"
+    return ""
+
+
+def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
+    """Run one page as a command: flags, settings, banner, the page, its result; errors end here, as sentences."""
+    about = _pages[function.__name__]
+    options = vars(_parser(manual or "", about).parse_args())
     console.dry_run = options.pop("dry_run", False)
-    constants.check(_wrong_scope(page.__name__, shared, unlisted))
-    console.endpoint = ENDPOINT
+    _begin(function.__name__, about)
+    before = changes
     try:
-        endpoint = f"  endpoint {ENDPOINT}" if ENDPOINT else ""
-        say("account", account(), f"region {region()}  cluster {CLUSTER_NAME}{endpoint}")
-        console.result(page(**options))
+        endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
+        say("account", account(), f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}")
+        console.result(function(**options))
         return 0
     except Problem as problem:
         if problem.result:
             console.result(problem.result)
         return _fail(str(problem))
     except KeyboardInterrupt:
-        made = console.changes and page.__name__.startswith(("create", "run", "register", "sync"))
-        undo = re.search(r"(?:To undo|until):\s+(?:python )?(\w+\.py)", manual or "")
-        stays = f"; what it made so far stays, and may cost, until python {undo[1]}" if made and undo else ""
+        made = changes > before and about.undo
+        stays = f"; what it made so far stays, and may cost, until {command(about.undo)}" if made else ""
         _fail(f"interrupted; run it again, it goes on where it stopped{stays}")
         return 130
     except (BotoCoreError, ClientError) as error:
@@ -292,15 +615,22 @@ def main(
         return _fail(explain(error))
 
 
-def _wrong_scope(page: str, shared: bool, unlisted: bool) -> str:
-    """A page about the cluster takes no endpoint; where endpoints share one, every other page needs one."""
-    if shared and ENDPOINT:
-        return f"ENDPOINT: {ENDPOINT}, but {page}.py is about the cluster: run it without ENDPOINT"
-    if CLUSTER_ONLY and not shared:
-        return f"ENDPOINT: is not set: which endpoint? {constants.endpoint_files()}"
-    if ENDPOINT and not shared and not unlisted and not ENDPOINT_PATH.is_file():
-        return f"ENDPOINT: {ENDPOINT}: there is no {ENDPOINT_PATH}; {constants.endpoint_files()}"
-    return ""
+def command(line: str) -> str:
+    """How a page is run, as a person types it: `command("run_task.py")`; one of an endpoint with ENDPOINT in front."""
+    script = line.partition(".py")[0]
+    endpoint = constants.ENDPOINT and script not in CLUSTER_PAGES
+    return f"ENDPOINT={constants.ENDPOINT} python {line}" if endpoint else f"python {line}"
+
+
+#: the pages about what endpoints share: they are run without ENDPOINT
+CLUSTER_PAGES = (
+    "create_cluster",
+    "update_cluster",
+    "delete_cluster",
+    "describe_clusters",
+    "create_certificate",
+    "delete_certificate",
+)
 
 
 def _fail(sentence: str) -> int:
@@ -308,37 +638,36 @@ def _fail(sentence: str) -> int:
     return 1
 
 
-def _parser(manual: str, changes: bool, flags: dict[str, str]) -> argparse.ArgumentParser:
+def _parser(manual: str, about: _Page) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=manual,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="exit: 0 done, 1 AWS said no, 2 a setting is wrong",
     )
-    if changes:
+    if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
-    for flag, meaning in flags.items():
-        value, _, text = meaning.rpartition("|")
-        if value:
-            parser.add_argument(f"--{flag}", metavar=value, default="", help=text)
+    for flag, meaning in about.flags.items():
+        if isinstance(meaning, tuple):
+            parser.add_argument(f"--{flag}", metavar=meaning[0], default="", help=meaning[1])
         else:
-            parser.add_argument(f"--{flag}", action="store_true", help=text)
+            parser.add_argument(f"--{flag}", action="store_true", help=meaning)
     return parser
 
 
 def explain(error: BotoCoreError | ClientError) -> str:
     """An AWS error in one or two lines: which call, on what, AWS's reason, and what to change."""
+    operation = getattr(error, "operation", None) or getattr(_last, "operation", "")
     if not isinstance(error, ClientError):
-        return _explain_botocore(error)
-    reason, text = code(error), message(error)
-    call = f"{_last_call['operation']} on {_subject()}" if _subject() else _last_call["operation"]
+        return _explain_botocore(error, operation)
+    reason, text, about = code(error), message(error), getattr(error, "about", "")
+    call = f"{operation} for {about}" if about else operation
     if reason in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):
         return f"the credentials have expired ({call}): sign in again, for example with aws sso login"
     if reason in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch"):
         return f"AWS does not accept these credentials ({reason} in {call}): look at aws sts get-caller-identity"
     if reason in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
-        service, _, operation = _last_call["operation"].partition(" ")
-        action = f"{ACTION_PREFIXES.get(service, service)}:{operation}"
-        return f"access denied: your credentials may not {action}\n{text}"
+        service, _, action = operation.partition(" ")
+        return f"access denied: your credentials may not {ACTION_PREFIXES.get(service, service)}:{action}\n{text}"
     if "Throttl" in reason or reason in ("RequestLimitExceeded", "TooManyRequestsException", "SlowDown"):
         return f"AWS throttles {call} ({reason}), after {ATTEMPTS} attempts: run it again in some minutes"
     if "LimitExceeded" in reason or "QuotaExceeded" in reason or reason in ("AddressLimitExceeded", "VpcLimitExceeded"):
@@ -346,18 +675,7 @@ def explain(error: BotoCoreError | ClientError) -> str:
     return f"{call}: {text} ({reason})"
 
 
-def _subject() -> str:
-    """The resource that the last call was about: the first of its parameters that names one."""
-    for key, value in _last_call["params"].items():
-        if (
-            key.lower().endswith(("name", "id", "arn", "cluster", "family", "names", "ids", "arns"))
-            and "oken" not in key
-        ):
-            return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return ""
-
-
-def _explain_botocore(error: BotoCoreError) -> str:
+def _explain_botocore(error: BotoCoreError, operation: str) -> str:
     kinds = botocore.exceptions
     if isinstance(error, kinds.NoCredentialsError | kinds.PartialCredentialsError | kinds.CredentialRetrievalError):
         return f"no credentials: {error}. Set AWS_PROFILE, or sign in with aws configure or aws sso login"
@@ -369,4 +687,4 @@ def _explain_botocore(error: BotoCoreError) -> str:
         return f"not signed in: {error}. Sign in with aws sso login"
     if isinstance(error, kinds.ConnectionError | kinds.HTTPClientError):
         return f"can't reach AWS: {error}. Look at the region, the network, and AWS_ENDPOINT_URL"
-    return f"{_last_call['operation']}: {error}"
+    return f"{operation}: {error}"

@@ -17,14 +17,16 @@ import urllib.request
 from typing import Any
 
 import aws
+import constants
 from aws import Problem
 from console import say
-from constants import CHECK_PATHS, HEALTH_CHECK_PATH, HOST_NAME
-from infrastructure import dns_record, load_balancer
+from infrastructure.cluster import load_balancer
+from infrastructure.service import dns_record
 
 TIMEOUT_SECONDS = 30
 
 
+@aws.page(insecure="do not verify the certificate", ca=("FILE", "verify it with this CA certificate"))
 def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
     url = load_balancer.url()
     if not url:
@@ -36,7 +38,7 @@ def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     where = name_leads()
-    checks = [ask(url + path, context) for path in dict.fromkeys([HEALTH_CHECK_PATH, *CHECK_PATHS])]
+    checks = [ask(url + path, context) for path in dict.fromkeys([constants.HEALTH_CHECK_PATH, *constants.CHECK_PATHS])]
     failed = [f"{check['url']}: {check['status']}" for check in checks if not check["ok"]]
     if failed:
         raise Problem(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}{where}")
@@ -45,22 +47,22 @@ def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
 
 def name_leads() -> str:
     """Where HOST_NAME leads if not to the load balancer, as far as Route 53 tells: the end of a sentence."""
-    balancer = load_balancer.find() if HOST_NAME else None
+    balancer = load_balancer.find() if constants.HOST_NAME else None
     if not balancer:
         return ""
     places, here = dns_record.places(), balancer["DNSName"].lower()
     if places is None:
-        return f". The DNS of {HOST_NAME} is not in this account: does it lead to {here}? create_dns_record.py says how"
+        return f". The DNS of {constants.HOST_NAME} is not in this account: does it lead to {here}? create_dns_record.py says how"
     if not places:
-        return f". {HOST_NAME} does not lead to the load balancer yet: run create_dns_record.py"
+        return f". {constants.HOST_NAME} does not lead to the load balancer yet: run create_dns_record.py"
     if places == [here]:
         return ""
     say(
         "warning",
-        f"{HOST_NAME} leads to {', '.join(places)},",
+        f"{constants.HOST_NAME} leads to {', '.join(places)},",
         "not to the load balancer: the answers may be another's",
     )
-    return f". {HOST_NAME} leads to {', '.join(places)}, not to the load balancer"
+    return f". {constants.HOST_NAME} leads to {', '.join(places)}, not to the load balancer"
 
 
 def ask(url: str, context: ssl.SSLContext) -> dict[str, Any]:
@@ -83,11 +85,4 @@ def ask(url: str, context: ssl.SSLContext) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        aws.main(
-            check_service,
-            __doc__,
-            insecure="do not verify the certificate",
-            ca="FILE|verify it with this CA certificate",
-        )
-    )
+    sys.exit(aws.main(check_service, __doc__))

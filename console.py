@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import sys
 import time
@@ -13,24 +12,16 @@ from typing import Any
 dry_run = False
 #: the id of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks their length
 NEW = "(new-in-this-dry-run)"
-#: commands that are told are this endpoint's, but for those about the cluster
-endpoint = ""
-#: how many steps so far were changes
-changes = 0
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
 
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
-    global changes
     _clear()
-    changes += verb in _CHANGES
     if dry_run and verb in _CHANGES:
         verb = "would have " + verb
     line = (f"{verb} {what}" + (f"  {detail}" if detail else "")).replace(NEW, "(new)")
-    if endpoint:
-        line = re.sub(r"python (?!\w+_(?:clusters?|certificate)\.py)(?=\w+\.py)", f"ENDPOINT={endpoint} python ", line)
     if not _terminal() or os.environ.get("NO_COLOR"):
         print(line, file=sys.stderr, flush=True)
         return

@@ -5,44 +5,79 @@ here calls AWS. Mistakes are collected, not raised one by one: `check()` tells t
 2, before the first AWS call. Start from a file of examples/:
 
     cp examples/gpu-cluster.env .env
+
+Others write `import constants` and `constants.GPU_COUNT`: each page loads them again when it begins, and so sees what
+its environment says by then. Those of another endpoint: `with constants.of(ENDPOINT="b"):`.
 """
 
+import contextlib
 import difflib
+import importlib
 import ipaddress
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 
 T = TypeVar("T")
-PROBLEMS: list[str] = []
+PROBLEMS: dict[str, list[str]] = {}  # setting -> what is wrong with it
 KNOWN: dict[str, str] = {}  # setting -> its default as the README shows it
+OF_CLUSTER: set[str] = set()  # those that endpoints share
+ENVIRONMENT = dict(os.environ)  # as it was read
 
 
 def read(path: Path) -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(path).items()}
 
 
-SHARED_FILE = read(Path(os.environ.get("ENV_FILE", ".env")))
-_endpoint = os.environ.get("ENDPOINT", SHARED_FILE.get("ENDPOINT", "")).strip()
-ENDPOINT_PATH = Path("endpoints", f"{_endpoint}.env")
-ENDPOINT_FILE = read(ENDPOINT_PATH) if _endpoint else {}
+SHARED_PATH = Path(os.environ.get("ENV_FILE", ".env"))
+SHARED_FILE = read(SHARED_PATH)
+ENDPOINT_PATH = Path("endpoints", f"{os.environ.get('ENDPOINT', SHARED_FILE.get('ENDPOINT', '')).strip()}.env")
+ENDPOINT_FILE = read(ENDPOINT_PATH) if ENDPOINT_PATH.stem else {}
 FILE = SHARED_FILE | ENDPOINT_FILE
+
+
+def load() -> None:
+    """Read everything again, where the environment or a file has changed. A page begins with it."""
+    files = read(SHARED_PATH), read(ENDPOINT_PATH) if ENDPOINT_PATH.stem else {}
+    if dict(os.environ) != ENVIRONMENT or files != (SHARED_FILE, ENDPOINT_FILE):
+        importlib.reload(sys.modules[__name__])
+
+
+@contextlib.contextmanager
+def of(**environment: str) -> Iterator[None]:
+    """The settings as they are with this in the environment, for as long as the block lasts: of(ENDPOINT="b")."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    load()
+    try:
+        yield
+    finally:
+        for name, text in before.items():
+            os.environ.pop(name)
+            if text is not None:
+                os.environ[name] = text
+        load()
 
 
 def problem(name: str, sentence: str) -> None:
     """Note a mistake; `check` tells it together with all the others."""
-    PROBLEMS.append(f"{name}: {sentence}")
+    PROBLEMS.setdefault(name, []).append(sentence)
 
 
-def setting(name: str, default: str, parse: Callable[[str], T], *, required: str = "") -> T:
-    """The value of one setting. A ValueError of `parse` is a mistake of the user's; `required` is an example value."""
+def setting(name: str, default: str, parse: Callable[[str], T], *, of: str = "", required: str = "") -> T:
+    """The value of one setting. A ValueError of `parse` is a mistake of the user's.
+
+    `of="cluster"`: it is the same for all endpoints. `required`: it has no default; this is an example.
+    """
     KNOWN[name] = default
+    if of == "cluster":
+        OF_CLUSTER.add(name)
     text = os.environ.get(name, FILE.get(name, "")).strip()
     if not text and required:
         problem(name, f"is not set, and has no default; for example {name}={required}")
@@ -209,26 +244,32 @@ def efs_volume(text: str) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 # Prefix of every name, and value of the tag CLUSTER_TAG on everything that is made. Required.
-CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo")
+CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo", of="cluster")
 # Region; empty: the one of boto3's own configuration (AWS_DEFAULT_REGION, the profile).
-AWS_REGION = setting("AWS_REGION", "", str)
+AWS_REGION = setting("AWS_REGION", "", str, of="cluster")
 # More tags for everything that is made: team=ml,owner=ann
-EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs)
+EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs, of="cluster")
 
 # Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
-SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false")) == "true"
+SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of="cluster") == "true"
 # The endpoint that a script is about: endpoints/$ENDPOINT.env is read between .env and the environment.
 ENDPOINT = setting(
-    "ENDPOINT", "", pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True)
+    "ENDPOINT",
+    "",
+    pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True),
+    of="cluster",
 )
 
 # Where containers run: EC2 (the only one with GPUs) or FARGATE.
-LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"))
+LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"), of="cluster")
 # on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
-CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"))
+CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"), of="cluster")
 # Instance type of the hosts (EC2).
 INSTANCE_TYPE = setting(
-    "INSTANCE_TYPE", "g4dn.xlarge", pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge")
+    "INSTANCE_TYPE",
+    "g4dn.xlarge",
+    pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge"),
+    of="cluster",
 )
 # GPUs for each task; 0 for none. Whole GPUs of one instance.
 GPU_COUNT = setting("GPU_COUNT", "1", whole(0, 16))
@@ -236,111 +277,131 @@ GPU_COUNT = setting("GPU_COUNT", "1", whole(0, 16))
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
 # GPU memory of each task, MiB, with GPU_SHARING=mps.
 GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
-if GPU_SHARING and GPU_COUNT > 1:
-    problem("GPU_COUNT", f"{GPU_COUNT}, but GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it")
-#: so that all that a GPU needs, the AMI and its driver, is there for a part of one too
-GPU_COUNT = 1 if GPU_SHARING else GPU_COUNT
 # Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.
-CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True))
+CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True), of="cluster")
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
-MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100))
+MIN_INSTANCES = CLUSTER_SIZE or setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster")
 # Hosts at the most: the limit of what a mistake can cost.
-MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100))
+MAX_INSTANCES = CLUSTER_SIZE or setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster")
 # Root disk of a host, GiB. CUDA images are large; the AMI's own 30 GiB are soon full.
-ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384))
+ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
-AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_empty=True))
+AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_empty=True), of="cluster")
 # EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
-KEY_NAME = setting("KEY_NAME", "", str)
+KEY_NAME = setting("KEY_NAME", "", str, of="cluster")
 # Who may reach port 22 of the hosts: one CIDR block.
-SSH_ALLOWED_CIDR = setting("SSH_ALLOWED_CIDR", "", cidr_or_empty)
+SSH_ALLOWED_CIDR = setting("SSH_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # CloudWatch Container Insights for the cluster: enabled, enhanced or disabled.
-CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", "enhanced", "disabled"))
+CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", "enhanced", "disabled"), of="cluster")
 
 # Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
-ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty)
+ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # An existing VPC to use; empty: one is made. With it, SUBNET_IDS too.
-VPC_ID = setting("VPC_ID", "", pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True))
+VPC_ID = setting(
+    "VPC_ID", "", pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True), of="cluster"
+)
 # Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone.
-SUBNET_IDS = setting("SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")))
+SUBNET_IDS = setting("SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")), of="cluster")
 # Existing private subnets of VPC_ID, in place of SUBNET_IDS, where hosts and tasks are to be behind a load balancer.
-PRIVATE_SUBNET_IDS = setting("PRIVATE_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")))
+PRIVATE_SUBNET_IDS = setting(
+    "PRIVATE_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")), of="cluster"
+)
 # Existing public subnets of VPC_ID, for the load balancer and the bastion.
-PUBLIC_SUBNET_IDS = setting("PUBLIC_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")))
+PUBLIC_SUBNET_IDS = setting(
+    "PUBLIC_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")), of="cluster"
+)
 # Existing security groups for hosts and tasks, at most 5; empty: one is made. Their rules are left as they are.
-SECURITY_GROUP_IDS = setting("SECURITY_GROUP_IDS", "", words(pattern(r"sg-[0-9a-f]{8,17}", "a list of group ids")))
+SECURITY_GROUP_IDS = setting(
+    "SECURITY_GROUP_IDS", "", words(pattern(r"sg-[0-9a-f]{8,17}", "a list of group ids")), of="cluster"
+)
 # Address block of the VPC that is made, /16 to /28.
-VPC_CIDR = setting("VPC_CIDR", "10.0.0.0/16", vpc_cidr)
+VPC_CIDR = setting("VPC_CIDR", "10.0.0.0/16", vpc_cidr, of="cluster")
 # Address blocks of its public subnets, one in each zone.
-PUBLIC_SUBNET_CIDRS = setting("PUBLIC_SUBNET_CIDRS", "10.0.0.0/24", words(vpc_cidr))
+PUBLIC_SUBNET_CIDRS = setting("PUBLIC_SUBNET_CIDRS", "10.0.0.0/24", words(vpc_cidr), of="cluster")
 # Address blocks of private subnets, one in each zone, for hosts, tasks and mount targets; empty: all is in the public.
-PRIVATE_SUBNET_CIDRS = setting("PRIVATE_SUBNET_CIDRS", "", words(vpc_cidr))
+PRIVATE_SUBNET_CIDRS = setting("PRIVATE_SUBNET_CIDRS", "", words(vpc_cidr), of="cluster")
 # NAT gateways for the private subnets, about $0.05 an hour each: per-zone, single (cheaper) or none (no way out).
-NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", "none"))
+NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", "none"), of="cluster")
 # Zones of those subnets, in their order; empty: the first zones that offer INSTANCE_TYPE.
-AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones")))
+AVAILABILITY_ZONES = setting(
+    "AVAILABILITY_ZONES", "", words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones")), of="cluster"
+)
 
 # EC2 key pair for a bastion host in the public subnets; empty: no bastion. It needs BASTION_ALLOWED_CIDR.
-BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", str)
+BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", str, of="cluster")
 # Who may reach port 22 of the bastion: one CIDR block. The hosts then accept SSH from the bastion alone.
-BASTION_ALLOWED_CIDR = setting("BASTION_ALLOWED_CIDR", "", cidr_or_empty)
+BASTION_ALLOWED_CIDR = setting("BASTION_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # Instance type of the bastion.
 BASTION_INSTANCE_TYPE = setting(
-    "BASTION_INSTANCE_TYPE", "t3.micro", pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t3.micro")
+    "BASTION_INSTANCE_TYPE",
+    "t3.micro",
+    pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t3.micro"),
+    of="cluster",
 )
 # Security group of a bastion that is there already; the hosts accept SSH from it.
 BASTION_SECURITY_GROUP_ID = setting(
-    "BASTION_SECURITY_GROUP_ID", "", pattern(r"sg-[0-9a-f]{8,17}", "a security group id", or_empty=True)
+    "BASTION_SECURITY_GROUP_ID", "", pattern(r"sg-[0-9a-f]{8,17}", "a security group id", or_empty=True), of="cluster"
 )
 # The CloudWatch agent on the hosts, for memory, disk, GPU use and the hosts' logs: enabled or disabled.
-HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disabled"))
+HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disabled"), of="cluster")
 # What create_cluster.py does when hosts do not join: keep what there is for a look, or delete what this run made.
-ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"))
+ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster")
 
 # A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none.
-LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP"))
+LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP"), of="cluster")
 # ACM certificate of the HTTPS listener: issued, and in this region.
 CERTIFICATE_ARN = setting(
-    "CERTIFICATE_ARN", "", pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/.+", "an ACM ARN", or_empty=True)
+    "CERTIFICATE_ARN",
+    "",
+    pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/.+", "an ACM ARN", or_empty=True),
+    of="cluster",
 )
 # Host names of the certificate that create_certificate.py asks for, in place of CERTIFICATE_ARN; *.example.com too.
-CERTIFICATE_DOMAINS = setting("CERTIFICATE_DOMAINS", "", words(pattern(rf"(\*\.)?{HOST}", "a list of host names")))
+CERTIFICATE_DOMAINS = setting(
+    "CERTIFICATE_DOMAINS", "", words(pattern(rf"(\*\.)?{HOST}", "a list of host names")), of="cluster"
+)
 # Route 53 zone of the host names; empty: the public one whose name they end with.
-HOSTED_ZONE_ID = setting("HOSTED_ZONE_ID", "", pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True))
+HOSTED_ZONE_ID = setting(
+    "HOSTED_ZONE_ID", "", pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True), of="cluster"
+)
 # What the load balancer speaks with the container: HTTP, or HTTPS with a certificate of the container's own.
-TARGET_PROTOCOL = setting("TARGET_PROTOCOL", "HTTP", one_of("HTTP", "HTTPS"))
+TARGET_PROTOCOL = setting("TARGET_PROTOCOL", "HTTP", one_of("HTTP", "HTTPS"), of="cluster")
 # S3 bucket for the load balancer's access logs; empty: none.
-ACCESS_LOGS_BUCKET = setting("ACCESS_LOGS_BUCKET", "", pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True))
+ACCESS_LOGS_BUCKET = setting(
+    "ACCESS_LOGS_BUCKET", "", pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True), of="cluster"
+)
 # Deletion protection of the load balancer: on or off. delete_cluster.py stops at one that is on.
-LOAD_BALANCER_PROTECTION = setting("LOAD_BALANCER_PROTECTION", "off", one_of("on", "off"))
+LOAD_BALANCER_PROTECTION = setting("LOAD_BALANCER_PROTECTION", "off", one_of("on", "off"), of="cluster")
 # Seconds for which the load balancer keeps an idle connection.
-IDLE_TIMEOUT = setting("IDLE_TIMEOUT", "60", whole(1, 4000))
+IDLE_TIMEOUT = setting("IDLE_TIMEOUT", "60", whole(1, 4000), of="cluster")
 
 # EFS volumes of the container: name:/path, :ro for read-only, several with commas. Empty: no file system.
-EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume))
+EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume), of="cluster")
 # one file system for all volumes, or one for each of EFS_VOLUMES: one or per-volume.
-EFS_FILE_SYSTEMS = setting("EFS_FILE_SYSTEMS", "one", one_of("one", "per-volume"))
+EFS_FILE_SYSTEMS = setting("EFS_FILE_SYSTEMS", "one", one_of("one", "per-volume"), of="cluster")
 # An existing file system to use; empty: one is made.
-FILE_SYSTEM_ID = setting("FILE_SYSTEM_ID", "", pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True))
+FILE_SYSTEM_ID = setting(
+    "FILE_SYSTEM_ID", "", pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True), of="cluster"
+)
 # User id that owns the files on EFS, whatever user the container runs as.
-EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295))
+EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295), of="cluster")
 # Group id that owns them.
-EFS_GID = setting("EFS_GID", "0", whole(0, 4294967295))
+EFS_GID = setting("EFS_GID", "0", whole(0, 4294967295), of="cluster")
 # generalPurpose, or maxIO (previous generation, not with elastic). It can't be changed later.
-EFS_PERFORMANCE_MODE = setting("EFS_PERFORMANCE_MODE", "generalPurpose", one_of("generalPurpose", "maxIO"))
+EFS_PERFORMANCE_MODE = setting(
+    "EFS_PERFORMANCE_MODE", "generalPurpose", one_of("generalPurpose", "maxIO"), of="cluster"
+)
 # elastic (pay for what is moved) or bursting (grows with what is stored).
-EFS_THROUGHPUT_MODE = setting("EFS_THROUGHPUT_MODE", "elastic", one_of("elastic", "bursting"))
+EFS_THROUGHPUT_MODE = setting("EFS_THROUGHPUT_MODE", "elastic", one_of("elastic", "bursting"), of="cluster")
 # Daily backups by AWS Backup: enabled or disabled. They cost, and outlive the file system.
-EFS_BACKUP = setting("EFS_BACKUP", "disabled", one_of("enabled", "disabled"))
+EFS_BACKUP = setting("EFS_BACKUP", "disabled", one_of("enabled", "disabled"), of="cluster")
 # Days after which a file that no one reads moves to Infrequent Access, cheaper to keep; empty: never.
 EFS_INFREQUENT_ACCESS_DAYS = setting(
-    "EFS_INFREQUENT_ACCESS_DAYS", "", one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
+    "EFS_INFREQUENT_ACCESS_DAYS", "", one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365"), of="cluster"
 )
 # What delete_cluster.py does with the file system that create_cluster.py made: Retain or Delete.
-EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", "Delete"))
+EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", "Delete"), of="cluster")
 
-#: what is above belongs to the cluster, and so to all its endpoints; but for what a task asks of its GPU
-SHARED = KNOWN.keys() - {"GPU_COUNT", "GPU_SHARING", "GPU_MEMORY_MIB"}
 #: prefix of the names of what belongs to one endpoint; without endpoints the cluster's
 PREFIX = f"{CLUSTER_NAME}-{ENDPOINT}" if ENDPOINT else CLUSTER_NAME
 
@@ -509,12 +570,15 @@ WAIT_TIMEOUT_SECONDS = setting("WAIT_TIMEOUT_SECONDS", "1800", seconds)
 # What follows from the form: names, tags, and what must fit together.
 # ---------------------------------------------------------------------------------------------------------------------
 
-if CLUSTER_SIZE:
-    MIN_INSTANCES = MAX_INSTANCES = CLUSTER_SIZE
 #: the one tag by which everything is found again
 CLUSTER_TAG = "gpu-ecs-cluster"
+#: which endpoint it belongs to; what belongs to the cluster does not bear it
 ENDPOINT_TAG = "gpu-ecs-endpoint"
-TAGS = {**EXTRA_TAGS, CLUSTER_TAG: CLUSTER_NAME}
+#: what it is to us, private-1: beside the Name, which is for people
+PART_TAG = "gpu-ecs-part"
+#: the names of EXTRA_TAGS as they were given, so that one that goes from there goes from AWS too
+EXTRA_TAG = "gpu-ecs-extra-tags"
+TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS else {}), CLUSTER_TAG: CLUSTER_NAME}
 #: a cluster that endpoints share, seen without one of them: nothing of it runs
 CLUSTER_ONLY = SHARED_CLUSTER and not ENDPOINT
 #: the tags of what belongs to one endpoint; without endpoints the cluster's
@@ -562,23 +626,29 @@ def check_names() -> None:
             f"{CLUSTER_NAME!r} begins with aws, ecs, fargate, internal- or sg-, which AWS keeps for itself",
         )
     for name in EXTRA_TAGS:
-        if name.lower().startswith("aws:") or name in (CLUSTER_TAG, ENDPOINT_TAG, "Name") or len(name) > 128:
+        if (
+            name.lower().startswith("aws:")
+            or name.lower().startswith("gpu-ecs-")
+            or name.lower() == "name"
+            or len(name) > 128
+        ):
             problem("EXTRA_TAGS", f"the tag {name!r} can't be set: AWS or these scripts use it, or it is too long")
+        elif " " in name:
+            problem("EXTRA_TAGS", f"the tag {name!r} has a space, which these scripts do not allow in a tag's name")
 
 
 def check_endpoint() -> None:
     """What belongs to the cluster must be the same for all its endpoints."""
     if ENDPOINT and not SHARED_CLUSTER:
         problem("SHARED_CLUSTER", f"is not true, but ENDPOINT={ENDPOINT}: endpoints need a cluster that they share")
-    for name in sorted(ENDPOINT_FILE.keys() & SHARED):
+    for name in sorted(ENDPOINT_FILE.keys() & OF_CLUSTER):
         problem(name, f"is set in {ENDPOINT_PATH}, but belongs to the cluster, which endpoints share: put it into .env")
     for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
         if SHARED_FILE.get(name) and name not in ENDPOINT_FILE and name not in os.environ:
             problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_PATH}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
-    misread = any(text.startswith("HOST_NAME:") for text in PROBLEMS)
-    if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and not misread:
+    if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
@@ -616,8 +686,7 @@ def check_network() -> None:
         problem("SECURITY_GROUP_IDS", f"has {len(SECURITY_GROUP_IDS)} groups; ECS takes 5 at most")
     if not adopted:
         check_subnet_cidrs()
-    unreadable = any(text.startswith("ALLOWED_CIDR") for text in PROBLEMS)
-    if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS and not unreadable:
+    if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS and "ALLOWED_CIDR" not in PROBLEMS:
         problem(
             "ALLOWED_CIDR",
             f"is not set, but CONTAINER_PORTS={','.join(str(p) for _, p in CONTAINER_PORTS)}: "
@@ -656,7 +725,7 @@ def check_load_balancer() -> None:
 
 
 def check_subnet_cidrs() -> None:
-    if not PUBLIC_SUBNET_CIDRS and not any(text.startswith("PUBLIC_SUBNET_CIDRS") for text in PROBLEMS):
+    if not PUBLIC_SUBNET_CIDRS and "PUBLIC_SUBNET_CIDRS" not in PROBLEMS:
         problem("PUBLIC_SUBNET_CIDRS", "is empty; a VPC needs a subnet, for example 10.0.0.0/24")
     if not VPC_CIDR or not PUBLIC_SUBNET_CIDRS:
         return
@@ -721,6 +790,10 @@ def check_service() -> None:
 
 def check_gpu_sharing() -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html"""
+    if GPU_SHARING and GPU_COUNT != 1:
+        problem(
+            "GPU_COUNT", f"{GPU_COUNT}, but GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it"
+        )
     if GPU_SHARING and not GPU_MEMORY_MIB:
         problem(
             "GPU_MEMORY_MIB", f"is not set, but GPU_SHARING={GPU_SHARING}: say what each task gets, for example 7000"
@@ -760,12 +833,11 @@ def check_misspellings() -> None:
             problem(name, f"is no setting; did you mean {near[0]}?")
 
 
-def check(more: str = "") -> None:
-    """End with exit code 2 and a sentence for each mistake, if there is one; `more` is one that a page has found."""
-    told = {text.partition(":")[0] for text in PROBLEMS}
-    mistakes = [*PROBLEMS, *([more] if more and more.partition(":")[0] not in told else [])]
-    if mistakes:
-        print("\n".join(mistakes), file=sys.stderr)
+def check() -> None:
+    """End with exit code 2 and a sentence for each mistake, if there is one."""
+    if PROBLEMS:
+        told = [f"{name}: {sentence}" for name, sentences in PROBLEMS.items() for sentence in sentences]
+        print("\n".join(told), file=sys.stderr)
         sys.exit(2)
 
 

@@ -15,20 +15,23 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from aws import Problem
 from console import say
-from constants import CERTIFICATE_ARN, CERTIFICATE_DOMAINS, WAIT
-from infrastructure import certificate, hosted_zone
+from infrastructure.cluster import certificate, hosted_zone
 
 
+@aws.page(of="cluster", changes=True, undo="delete_certificate.py")
 def create_certificate() -> dict[str, Any]:
-    if CERTIFICATE_ARN:
-        raise Problem(f"CERTIFICATE_ARN={CERTIFICATE_ARN} is there already; to ask for another set CERTIFICATE_DOMAINS")
-    if not CERTIFICATE_DOMAINS:
+    if constants.CERTIFICATE_ARN:
+        raise Problem(
+            f"CERTIFICATE_ARN={constants.CERTIFICATE_ARN} is there already; to ask for another set CERTIFICATE_DOMAINS"
+        )
+    if not constants.CERTIFICATE_DOMAINS:
         raise Problem(
             "CERTIFICATE_DOMAINS is not set: say for which host names, such as ml.example.com,*.ml.example.com"
         )
-    for domain in CERTIFICATE_DOMAINS:
+    for domain in constants.CERTIFICATE_DOMAINS:
         hosted_zone.find(domain.removeprefix("*."))  # a zone that can't be told is a mistake that costs nothing here
     arn = certificate.create()
     records = certificate.validation_records(arn)
@@ -40,12 +43,12 @@ def create_certificate() -> dict[str, Any]:
     tell(elsewhere)
     result = {
         "certificateArn": arn,
-        "domains": CERTIFICATE_DOMAINS,
+        "domains": constants.CERTIFICATE_DOMAINS,
         "status": (certificate.describe(arn) or {}).get("Status"),
         "recordsInRoute53": [shown(record) for record in records if record not in elsewhere],
         "recordsToMake": [shown(record) for record in elsewhere],
     }
-    if WAIT:
+    if constants.WAIT:
         try:
             certificate.wait_issued(arn, [zone for zone in zones if zone])
         except Problem as problem:
@@ -70,4 +73,4 @@ def shown(record: dict[str, Any]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(create_certificate, __doc__, shared=True, changes=True))
+    sys.exit(aws.main(create_certificate, __doc__))

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import aws
-import console
+import constants
 from aws import Problem, region
 from console import say
-from constants import CLUSTER_NAME, CLUSTER_ONLY, LAUNCH_TYPE, ON_FAILURE
-from infrastructure import (
+from infrastructure.cluster import (
     bastion,
     capacity,
     checks,
@@ -29,7 +28,6 @@ from infrastructure import (
     extra_tags,
     file_system,
     load_balancer,
-    log_group,
     monitoring,
     mount_targets,
     nat_gateways,
@@ -37,14 +35,16 @@ from infrastructure import (
     roles,
     security_groups,
 )
+from infrastructure.service import log_group
 
 
+@aws.page(of="cluster", changes=True, undo="delete_cluster.py")
 def create_cluster() -> dict[str, Any]:
     """Everything is asked for first, and waited for at the end: AWS then makes it side by side."""
-    changes_before = console.changes
+    changes_before = aws.changes
     facts = checks.check()
     made_now = not cluster.find()
-    keep_data = ON_FAILURE == "delete" and file_system.owned()
+    keep_data = constants.ON_FAILURE == "delete" and file_system.owned()
     costs.tell_before()
     roles.create_service_linked_roles()
     file_system_ids = file_system.create()
@@ -69,22 +69,22 @@ def create_cluster() -> dict[str, Any]:
     try:
         capacity.wait_ready()
     except Problem:
-        if ON_FAILURE == "delete" and made_now:
+        if constants.ON_FAILURE == "delete" and made_now:
             say("warning", "hosts did not join:", "what this run made is deleted, since ON_FAILURE=delete")
             command = [sys.executable, str(Path(__file__).with_name("delete_cluster.py")), "--yes"]
             kept = {"EFS_DELETION_POLICY": "Retain"} if keep_data else {}  # data that was there before
             subprocess.run(command, check=False, stdout=2, env={**os.environ, **kept})
         raise
     mount_targets.wait_for_dns(names_ready)
-    if console.changes == changes_before:
+    if aws.changes == changes_before:
         say("nothing changed:", "all is as the settings say")
-    endpoint = "ENDPOINT=a python create_repository.py" if CLUSTER_ONLY else ""
-    say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
+    endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""
+    say("next", endpoint or aws.command("register_task_definition.py"), "to undo: python delete_cluster.py")
     return {
-        "clusterName": CLUSTER_NAME,
+        "clusterName": constants.CLUSTER_NAME,
         "clusterArn": cluster_arn,
         "region": region(),
-        "launchType": LAUNCH_TYPE,
+        "launchType": constants.LAUNCH_TYPE,
         "capacityProviders": [each["capacityProvider"] for each in capacity.default_strategy()],
         "vpcId": net.vpc_id,
         "subnetIds": net.subnet_ids,
@@ -94,10 +94,10 @@ def create_cluster() -> dict[str, Any]:
         "accessPoints": access_points,
         "url": load_balancer.url() or None,
         "logGroupName": log_group_name or None,
-        "taskExecutionRoleArn": None if CLUSTER_ONLY else made_roles.task_execution_role_arn,
-        "taskRoleArn": None if CLUSTER_ONLY else made_roles.task_role_arn,
+        "taskExecutionRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_execution_role_arn,
+        "taskRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_role_arn,
     }
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(create_cluster, __doc__, shared=True, changes=True))
+    sys.exit(aws.main(create_cluster, __doc__))

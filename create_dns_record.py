@@ -14,29 +14,31 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from aws import Problem
 from console import say
-from constants import HOST_NAME
-from infrastructure import certificate, dns_record, hosted_zone, load_balancer
+from infrastructure.cluster import certificate, hosted_zone, load_balancer
+from infrastructure.service import dns_record
 
 
+@aws.page(changes=True, undo="delete_dns_record.py", overwrite="take the name from where it leads now")
 def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
-    if not HOST_NAME:
+    if not constants.HOST_NAME:
         raise Problem("HOST_NAME is not set: say which name is to lead to the load balancer")
     balancer = load_balancer.find()
     if not balancer or not load_balancer.is_ours(balancer["LoadBalancerArn"]):
         raise Problem(f"there is no load balancer {load_balancer.NAME} to lead to: run create_cluster.py first")
     certificate.refuse_uncovered()
     dns_record.refuse_anothers()
-    zone = hosted_zone.find(HOST_NAME)
+    zone = hosted_zone.find(constants.HOST_NAME)
     if zone:
         dns_record.create(zone, balancer, overwrite)
     else:
-        say("warning", f"no zone of {HOST_NAME} is in Route 53:", "make this record where its DNS is")
-        print(f"  {HOST_NAME}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.", file=sys.stderr)
-    say("next", "python check_service.py", "to undo: python delete_dns_record.py")
+        say("warning", f"no zone of {constants.HOST_NAME} is in Route 53:", "make this record where its DNS is")
+        print(f"  {constants.HOST_NAME}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.", file=sys.stderr)
+    say("next", aws.command("check_service.py"), f"to undo: {aws.command('delete_dns_record.py')}")
     return {
-        "hostName": HOST_NAME,
+        "hostName": constants.HOST_NAME,
         "type": "A" if zone else "CNAME",
         "value": balancer["DNSName"],
         "hostedZoneId": hosted_zone.zone_id(zone) if zone else None,
@@ -45,11 +47,4 @@ def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        aws.main(
-            create_dns_record,
-            __doc__,
-            changes=True,
-            overwrite="take the name from where it leads now",
-        )
-    )
+    sys.exit(aws.main(create_dns_record, __doc__))

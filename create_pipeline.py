@@ -19,12 +19,20 @@ import console
 import constants
 from aws import Problem
 from console import say
-from constants import SOURCE_REPOSITORY, WAIT
-from infrastructure import artifact_bucket, build_logs, build_project, connection, executions, pipeline, repository
+from infrastructure.delivery import (
+    artifact_bucket,
+    build_logs,
+    build_project,
+    connection,
+    executions,
+    pipeline,
+    repository,
+)
 
 
+@aws.page(changes=True, undo="delete_pipeline.py")
 def create_pipeline() -> dict[str, Any]:
-    if not SOURCE_REPOSITORY:
+    if not constants.SOURCE_REPOSITORY:
         constants.problem("SOURCE_REPOSITORY", "is not set: say what to build, for example team/endpoint-a")
         constants.check()
     if not repository.find():
@@ -36,9 +44,9 @@ def create_pipeline() -> dict[str, Any]:
     artifact_bucket.create()
     build_project.create(connection_arn)
     pipeline.create(connection_arn)
-    if WAIT:
+    if constants.WAIT:
         executions.wait_built()
-    say("next", "python register_task_definition.py", "to undo: python delete_pipeline.py")
+    say("next", aws.command("register_task_definition.py"), f"to undo: {aws.command('delete_pipeline.py')}")
     if console.dry_run:
         return {"pipelineName": pipeline.NAME}
     return {
@@ -52,4 +60,4 @@ def create_pipeline() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(create_pipeline, __doc__, changes=True))
+    sys.exit(aws.main(create_pipeline, __doc__))

@@ -13,14 +13,15 @@ from typing import Any
 
 import aws
 from console import say
-from infrastructure import repository
+from infrastructure.delivery import repository
 
 
+@aws.page(changes=True, undo="delete_repository.py")
 def create_repository() -> dict[str, Any]:
     made = repository.create()
-    say("next", "python create_pipeline.py", "to undo: python delete_repository.py")
+    say("next", aws.command("create_pipeline.py"), f"to undo: {aws.command('delete_repository.py')}")
     return {**made, "imageTags": repository.image_tags(10)}
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(create_repository, __doc__, changes=True))
+    sys.exit(aws.main(create_repository, __doc__))

@@ -17,22 +17,14 @@ from typing import Any
 
 import aws
 import console
+import constants
 from console import say
-from constants import DESIRED_COUNT, HOST_NAME, SERVICE_NAME, WAIT
-from infrastructure import (
-    certificate,
-    cluster,
-    container_image,
-    network,
-    pipeline,
-    scaling,
-    security_groups,
-    service,
-    target_group,
-    tasks,
-)
+from infrastructure.cluster import certificate, cluster, network, security_groups
+from infrastructure.delivery import pipeline
+from infrastructure.service import container_image, scaling, service, target_group, tasks
 
 
+@aws.page(changes=True, undo="delete_service.py")
 def create_service() -> dict[str, Any]:
     cluster.required()
     definition = service.revision_to_run()
@@ -40,7 +32,7 @@ def create_service() -> dict[str, Any]:
     certificate.refuse_uncovered()
     target_group.refuse_taken()
     service.refuse_more_gpus_than_hosts()
-    if not DESIRED_COUNT:
+    if not constants.DESIRED_COUNT:
         target_group.give_back()
     net = network.required()
     groups = security_groups.create_for_endpoint(net)
@@ -50,17 +42,19 @@ def create_service() -> dict[str, Any]:
     if console.dry_run:
         target_group.share_traffic()
         pipeline.open_deploy()
-        return {"serviceName": SERVICE_NAME}
-    if WAIT:
+        return {"serviceName": constants.SERVICE_NAME}
+    if constants.WAIT:
         service.wait_stable(definition["taskDefinitionArn"])
     target_group.share_traffic()
     pipeline.open_deploy()
-    if not DESIRED_COUNT:
-        say("paused", f"service {SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py")
-    following = "create_dns_record.py" if HOST_NAME else "check_service.py"
-    say("next", f"python {following}", "to undo: python delete_service.py")
+    if not constants.DESIRED_COUNT:
+        say(
+            "paused", f"service {constants.SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py"
+        )
+    following = "create_dns_record.py" if constants.HOST_NAME else "check_service.py"
+    say("next", aws.command(following), f"to undo: {aws.command('delete_service.py')}")
     return service.described()
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(create_service, __doc__, changes=True))
+    sys.exit(aws.main(create_service, __doc__))

@@ -14,9 +14,10 @@ from typing import Any
 
 import aws
 from console import say
-from infrastructure import certificate
+from infrastructure.cluster import certificate
 
 
+@aws.page(of="cluster", changes=True)
 def delete_certificate() -> dict[str, Any]:
     listed = certificate.left_over()
     certificate.delete()
@@ -25,4 +26,4 @@ def delete_certificate() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_certificate, __doc__, shared=True, changes=True))
+    sys.exit(aws.main(delete_certificate, __doc__))

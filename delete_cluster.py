@@ -19,33 +19,29 @@ from typing import Any
 
 import aws
 import console
+import constants
 from aws import Problem
 from console import say
-from constants import CERTIFICATE_DOMAINS, CLUSTER_NAME, EFS_DELETION_POLICY, FILE_SYSTEM_ID
-from infrastructure import (
+from infrastructure import clean_up, endpoints
+from infrastructure.cluster import (
     bastion,
     capacity,
     certificate,
-    clean_up,
     cluster,
-    connection,
-    dns_record,
-    endpoints,
     file_system,
     load_balancer,
-    log_group,
     monitoring,
     mount_targets,
     nat_gateways,
     network,
     roles,
-    scaling,
     security_groups,
-    target_group,
-    tasks,
 )
+from infrastructure.delivery import connection
+from infrastructure.service import dns_record, log_group, scaling, target_group, tasks
 
 
+@aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, with their images")
 def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any]:
     """Ask for the slow deletions first; each step waits only for what it needs."""
     if everything:
@@ -53,7 +49,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     if not (everything and console.dry_run):
         endpoints.refuse_left()
     listed = clean_up.settled(inventory)
-    clean_up.confirm("cluster", CLUSTER_NAME, listed, data_kept(), yes)
+    clean_up.confirm("cluster", constants.CLUSTER_NAME, listed, data_kept(), yes)
     dns_record.delete_all()
     scaling.delete()
     tasks.delete()
@@ -78,7 +74,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     if everything and not console.dry_run:  # until the load balancer is gone it is in use
         certificate.delete()
     clean_up.sweep(inventory, "delete_cluster.py")
-    kept = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
+    kept = file_system.owned() if constants.EFS_DELETION_POLICY == "Retain" and not constants.FILE_SYSTEM_ID else []
     repositories = endpoints.repositories()
     for endpoint, held in zip(repositories, endpoints.repositories_kept(), strict=True):
         say("kept", held, f"to delete it too: ENDPOINT={endpoint} python delete_repository.py --images")
@@ -89,12 +85,12 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         left += " but the kept repositories" if repositories else ""
         left += (
             " but the certificate: python delete_certificate.py"
-            if CERTIFICATE_DOMAINS and certificate.left_over()
+            if constants.CERTIFICATE_DOMAINS and certificate.left_over()
             else ""
         )
         say("next", f"0 resources left{left}" if left else "nothing: 0 resources left")
     return {
-        "clusterName": CLUSTER_NAME,
+        "clusterName": constants.CLUSTER_NAME,
         "deleted": listed,
         "kept": [*(system["FileSystemId"] for system in kept), *repositories.values()],
         "left": [],
@@ -132,19 +128,10 @@ def inventory() -> list[str]:
 
 
 def data_kept() -> list[str]:
-    systems = file_system.owned() if EFS_DELETION_POLICY == "Retain" and not FILE_SYSTEM_ID else []
+    systems = file_system.owned() if constants.EFS_DELETION_POLICY == "Retain" and not constants.FILE_SYSTEM_ID else []
     kept = [f"file system {system['FileSystemId']}, {file_system.gib(system)}" for system in systems]
     return kept + endpoints.repositories_kept()
 
 
 if __name__ == "__main__":
-    sys.exit(
-        aws.main(
-            delete_cluster,
-            __doc__,
-            shared=True,
-            changes=True,
-            yes="do not ask",
-            everything="its endpoints first, with their images",
-        )
-    )
+    sys.exit(aws.main(delete_cluster, __doc__))

@@ -13,16 +13,17 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from console import say
-from constants import HOST_NAME
-from infrastructure import dns_record
+from infrastructure.service import dns_record
 
 
+@aws.page(changes=True)
 def delete_dns_record() -> dict[str, Any]:
     dns_record.delete()
-    say("next", "python delete_service.py")
-    return {"hostName": HOST_NAME or None, "left": dns_record.left_over()}
+    say("next", aws.command("delete_service.py"))
+    return {"hostName": constants.HOST_NAME or None, "left": dns_record.left_over()}
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_dns_record, __doc__, changes=True))
+    sys.exit(aws.main(delete_dns_record, __doc__))

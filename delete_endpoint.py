@@ -14,40 +14,26 @@ from typing import Any
 
 import aws
 import console
+import constants
 from aws import Problem
 from console import say
-from constants import ENDPOINT
-from infrastructure import (
-    artifact_bucket,
-    build_logs,
-    build_project,
-    clean_up,
-    cluster,
-    dns_record,
-    file_system,
-    log_group,
-    pipeline,
-    repository,
-    roles,
-    scaling,
-    schedule,
-    security_groups,
-    service,
-    target_group,
-    tasks,
-    weights,
-)
+from infrastructure import clean_up
+from infrastructure.cluster import cluster, file_system, roles, security_groups
+from infrastructure.delivery import artifact_bucket, build_logs, build_project, pipeline, repository
+from infrastructure.service import dns_record, log_group, scaling, service, target_group, tasks
+from infrastructure.weights import schedule, sync
 
 
+@aws.page(changes=True, unlisted=True, yes="do not ask", images="the repository with its images too")
 def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     """What starts tasks goes first, then the tasks, then what they stood on."""
-    if not ENDPOINT:
+    if not constants.ENDPOINT:
         raise Problem("there are no endpoints here: SHARED_CLUSTER is not true. For the cluster: delete_cluster.py")
     held = repository.images() if not images else []
     kept = [f"repository {repository.NAME}, {repository.in_words(held)}"] if held else []
 
     def inventory() -> list[str]:
-        parts = (dns_record, schedule, weights, pipeline, build_project, artifact_bucket, build_logs)
+        parts = (dns_record, schedule, sync, pipeline, build_project, artifact_bucket, build_logs)
         endpoint = (scaling, target_group, tasks, log_group)
         found = [item for part in (*parts, *endpoint) for item in part.left_over()]
         found += [*service.left_over(), *security_groups.left_over_of_endpoint()]
@@ -55,11 +41,11 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         return found + (repository.left_over() if not held else [])
 
     listed = clean_up.settled(inventory)
-    clean_up.confirm("endpoint", ENDPOINT, listed, kept, yes)
+    clean_up.confirm("endpoint", constants.ENDPOINT, listed, kept, yes)
     target_group.give_back()
     dns_record.delete()
     schedule.delete()
-    weights.delete()
+    sync.delete()
     pipeline.delete()
     build_project.delete()
     artifact_bucket.delete()
@@ -78,19 +64,10 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         repository.delete(images)
     clean_up.sweep(inventory, "delete_endpoint.py")
     for item in kept:
-        say("kept", item, "to delete it too: python delete_endpoint.py --images")
+        say("kept", item, f"to delete it too: {aws.command('delete_endpoint.py --images')}")
     say("next", "python delete_cluster.py", "nothing was deleted" if console.dry_run else "0 resources left of it")
-    return {"endpoint": ENDPOINT, "deleted": listed, "kept": kept, "left": []}
+    return {"endpoint": constants.ENDPOINT, "deleted": listed, "kept": kept, "left": []}
 
 
 if __name__ == "__main__":
-    sys.exit(
-        aws.main(
-            delete_endpoint,
-            __doc__,
-            changes=True,
-            unlisted=True,
-            yes="do not ask",
-            images="the repository with its images too",
-        )
-    )
+    sys.exit(aws.main(delete_endpoint, __doc__))

@@ -14,20 +14,21 @@ from typing import Any
 import aws
 import console
 from console import say
-from infrastructure import artifact_bucket, build_logs, build_project, pipeline
+from infrastructure.delivery import artifact_bucket, build_logs, build_project, pipeline
 
 
+@aws.page(changes=True)
 def delete_pipeline() -> dict[str, Any]:
     """The log groups last: with the roles gone nothing can make them again."""
     pipeline.delete()
     build_project.delete()
     artifact_bucket.delete()
     build_logs.delete()
-    say("next", "python delete_repository.py")
+    say("next", aws.command("delete_repository.py"))
     modules = (pipeline, build_project, artifact_bucket, build_logs)
     left = [] if console.dry_run else [each for module in modules for each in module.left_over()]
     return {"pipelineName": pipeline.NAME, "left": left}
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_pipeline, __doc__, changes=True))
+    sys.exit(aws.main(delete_pipeline, __doc__))

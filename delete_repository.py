@@ -13,9 +13,10 @@ from typing import Any
 import aws
 import console
 from console import say
-from infrastructure import repository
+from infrastructure.delivery import repository
 
 
+@aws.page(changes=True, images="its images too")
 def delete_repository(images: bool = False) -> dict[str, Any]:
     repository.delete(with_images=images)
     say("next", "python delete_cluster.py")
@@ -23,4 +24,4 @@ def delete_repository(images: bool = False) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_repository, __doc__, changes=True, images="its images too"))
+    sys.exit(aws.main(delete_repository, __doc__))

@@ -11,11 +11,14 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from console import say
-from constants import ENDPOINT, SERVICE_NAME
-from infrastructure import clean_up, cluster, scaling, security_groups, service, target_group
+from infrastructure import clean_up
+from infrastructure.cluster import cluster, security_groups
+from infrastructure.service import scaling, service, target_group
 
 
+@aws.page(changes=True)
 def delete_service() -> dict[str, Any]:
     """Other endpoints get their requests back first; then scaling, which would bring back what is being taken down."""
     clean_up.settled(left_over)
@@ -25,8 +28,8 @@ def delete_service() -> dict[str, Any]:
         service.delete()
     target_group.delete()
     security_groups.delete_for_endpoint()
-    say("next", "python delete_cluster.py" if not ENDPOINT else "python delete_endpoint.py")
-    return {"serviceName": SERVICE_NAME, "left": left_over()}
+    say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
+    return {"serviceName": constants.SERVICE_NAME, "left": left_over()}
 
 
 def left_over() -> list[str]:
@@ -35,4 +38,4 @@ def left_over() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_service, __doc__, changes=True))
+    sys.exit(aws.main(delete_service, __doc__))

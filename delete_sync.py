@@ -10,19 +10,20 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from console import say
-from constants import WEIGHTS_VOLUME
-from infrastructure import bucket, schedule, weights
+from infrastructure.weights import schedule, source_bucket, sync
 
 
+@aws.page(changes=True)
 def delete_sync() -> dict[str, Any]:
     """The schedule first: it would start what is being taken down."""
     schedule.delete()
-    weights.delete()
-    say("kept", f"the weights in {bucket.SOURCE} and on the volume {WEIGHTS_VOLUME}")
-    say("next", "python delete_service.py")
-    return {"left": schedule.left_over() + weights.left_over()}
+    sync.delete()
+    say("kept", f"the weights in {source_bucket.SOURCE} and on the volume {constants.WEIGHTS_VOLUME}")
+    say("next", aws.command("delete_service.py"))
+    return {"left": schedule.left_over() + sync.left_over()}
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(delete_sync, __doc__, changes=True))
+    sys.exit(aws.main(delete_sync, __doc__))

@@ -11,25 +11,28 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from aws import Problem
 from console import say
-from constants import ENDPOINT, SERVICE_NAME, TASK_FAMILY
-from infrastructure import cluster, file_system, log_group, roles, schedule, service, tasks, weights
+from infrastructure.cluster import cluster, file_system, roles
+from infrastructure.service import log_group, service, tasks
+from infrastructure.weights import schedule, sync
 
 
+@aws.page(changes=True)
 def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
-        raise Problem(f"the service {SERVICE_NAME} runs {TASK_FAMILY}: run delete_service.py first")
-    if ENDPOINT and (left := [*schedule.left_over(), *weights.left_over()]):
+        raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
+    if constants.ENDPOINT and (left := [*schedule.left_over(), *sync.left_over()]):
         raise Problem(f"the sync of the weights needs what would go ({', '.join(left)}): run delete_sync.py first")
     tasks.delete_task_definitions()
-    if ENDPOINT:
+    if constants.ENDPOINT:
         log_group.delete()
         file_system.delete_access_points()
         roles.delete_task_roles()
-    say("next", "python delete_cluster.py" if not ENDPOINT else "python delete_endpoint.py")
-    return {"family": TASK_FAMILY, "left": tasks.our_definitions("ACTIVE")}
+    say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
+    return {"family": constants.TASK_FAMILY, "left": tasks.our_definitions("ACTIVE")}
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(deregister_task_definition, __doc__, changes=True))
+    sys.exit(aws.main(deregister_task_definition, __doc__))

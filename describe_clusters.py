@@ -7,18 +7,19 @@ import sys
 from typing import Any
 
 import aws
-from constants import CLUSTER_NAME, LAUNCH_TYPE
-from infrastructure import auto_scaling_group, cluster, container_instances, costs
+import constants
+from infrastructure.cluster import auto_scaling_group, cluster, container_instances, costs
 
 
+@aws.page(of="cluster")
 def describe_clusters() -> dict[str, Any]:
     found = cluster.describe()
     if not found or found["status"] == "INACTIVE":
-        return {"clusterName": CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
+        return {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
     hosts = container_instances.describe(status="")
     container_instances.warn_of_missing_gpus(hosts)
     return {
-        "clusterName": CLUSTER_NAME,
+        "clusterName": constants.CLUSTER_NAME,
         "status": found["status"],
         "capacityProviders": found["capacityProviders"],
         "hosts": [row(host) for host in hosts],
@@ -55,10 +56,10 @@ def gpu_memory(gpu: dict[str, Any]) -> dict[str, Any]:
 
 def hourly() -> float | None:
     """USD: the hosts that are not terminated, at the on-demand price; None where the price is not known."""
-    count = len(auto_scaling_group.instances()) if LAUNCH_TYPE == "EC2" else 0
+    count = len(auto_scaling_group.instances()) if constants.LAUNCH_TYPE == "EC2" else 0
     price = costs.host_price() if count else 0.0
     return None if price is None else round(count * price, 4)
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(describe_clusters, __doc__, shared=True))
+    sys.exit(aws.main(describe_clusters, __doc__))

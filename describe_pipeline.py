@@ -12,11 +12,12 @@ import sys
 from typing import Any
 
 import aws
-from infrastructure import executions, pipeline
+from infrastructure.delivery import executions, pipeline
 
 LAST = 5
 
 
+@aws.page()
 def describe_pipeline() -> dict[str, Any]:
     pipeline.required()
     return {

@@ -8,9 +8,11 @@ import sys
 from typing import Any
 
 import aws
-from infrastructure import cluster, service
+from infrastructure.cluster import cluster
+from infrastructure.service import service
 
 
+@aws.page()
 def describe_service() -> dict[str, Any]:
     cluster.required()
     return service.described()

@@ -11,12 +11,14 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from aws import Problem, client
 from console import say
-from constants import CLUSTER_NAME, STARTED_BY
-from infrastructure import cluster, diagnosis, tasks
+from infrastructure.cluster import cluster
+from infrastructure.service import diagnosis, tasks
 
 
+@aws.page(task=("ID", "the task's id or ARN"))
 def describe_task(task: str = "") -> dict[str, Any]:
     cluster.required()
     found = pick(task)
@@ -40,13 +42,15 @@ def pick(task: str) -> dict[str, Any]:
     if task:
         found = tasks.describe([task])
         if not found:
-            raise Problem(f"there is no task {task} in cluster {CLUSTER_NAME}; AWS forgets a stopped one after an hour")
+            raise Problem(
+                f"there is no task {task} in cluster {constants.CLUSTER_NAME}; AWS forgets a stopped one after an hour"
+            )
         return found[0]
     for status in ("RUNNING", "STOPPED"):
-        found = tasks.find(status, startedBy=STARTED_BY)
+        found = tasks.find(status, startedBy=constants.STARTED_BY)
         if found:
             return max(found, key=lambda each: each["createdAt"])
-    raise Problem("run_task.py has started no task within the last hour: python run_task.py")
+    raise Problem(f"run_task.py has started no task within the last hour: {aws.command('run_task.py')}")
 
 
 def container(each: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def interface_addresses(interface_id: str, private_ip: str | None) -> dict[str, 
 def host_addresses(task: dict[str, Any]) -> dict[str, Any]:
     """The host's addresses, and for each container port the port of the host behind which it is."""
     hosts = client("ecs").describe_container_instances(
-        cluster=CLUSTER_NAME, containerInstances=[task["containerInstanceArn"]]
+        cluster=constants.CLUSTER_NAME, containerInstances=[task["containerInstanceArn"]]
     )
     told: dict[str, Any] = {"publicIp": None, "privateIp": None, "ports": []}
     for host in hosts["containerInstances"]:
@@ -96,4 +100,4 @@ def host_addresses(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(describe_task, __doc__, task="ID|the task's id or ARN"))
+    sys.exit(aws.main(describe_task, __doc__))

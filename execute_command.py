@@ -25,10 +25,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 import aws
+import constants
 from aws import Problem, client, code, message, wait
 from console import say
-from constants import CLUSTER_NAME, CONTAINER_NAME, ENABLE_EXECUTE_COMMAND, ENDPOINT, LISTENER_PROTOCOL, TASK_FAMILY
-from infrastructure import cluster, diagnosis, roles, tasks
+from infrastructure.cluster import cluster, roles
+from infrastructure.service import diagnosis, tasks
 
 PLUGIN = "session-manager-plugin"
 HOW_TO_INSTALL = (
@@ -40,6 +41,7 @@ VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 AGENT_SECONDS = 60
 
 
+@aws.page(task=("ID", "the task's id or ARN"), command=("COMMAND", "in place of /bin/sh"))
 def execute_command(task: str = "", command: str = "") -> dict[str, Any]:
     plugin = shutil.which(PLUGIN)
     if not plugin:
@@ -57,14 +59,14 @@ def execute_command(task: str = "", command: str = "") -> dict[str, Any]:
 
 def chosen(task: str) -> dict[str, Any]:
     """The task that was named; or the newest that runs, of those that were started for it."""
-    described = tasks.describe([task]) if task else tasks.find(family=TASK_FAMILY)
+    described = tasks.describe([task]) if task else tasks.find(family=constants.TASK_FAMILY)
     running = [each for each in described if each["lastStatus"] == "RUNNING"]
     if task and not described:
-        raise Problem(f"there is no task {task} in cluster {CLUSTER_NAME}: list_tasks.py lists them")
+        raise Problem(f"there is no task {task} in cluster {constants.CLUSTER_NAME}: list_tasks.py lists them")
     if not running:
         told = "; ".join(f"{tasks.task_id(each['taskArn'])}: {diagnosis.why(each)}" for each in described)
-        start = "create_service.py" if LISTENER_PROTOCOL else "run_task.py"
-        raise Problem(f"no task of {TASK_FAMILY} is RUNNING: {told or f'start one with {start}'}")
+        start = "create_service.py" if constants.LISTENER_PROTOCOL else "run_task.py"
+        raise Problem(f"no task of {constants.TASK_FAMILY} is RUNNING: {told or f'start one with {start}'}")
     running.sort(key=lambda each: (each.get("enableExecuteCommand", False), each["startedAt"]))
     if len(running) > 1:
         others = ", ".join(tasks.task_id(each["taskArn"]) for each in running[:-1])
@@ -76,11 +78,11 @@ def refuse_disabled(task: dict[str, Any]) -> None:
     if task.get("enableExecuteCommand"):
         return
     task_id = tasks.task_id(task["taskArn"])
-    role = f"{'register_task_definition.py' if ENDPOINT else 'create_cluster.py'} (the role's right)"
+    role = f"{'register_task_definition.py' if constants.ENDPOINT else 'create_cluster.py'} (the role's right)"
     of_service = task.get("group", "").startswith("service:")
     service = f"update_service.py, then stop_task.py --task {task_id}: the service starts another in its place"
     alone = f"stop_task.py --task {task_id}, then run_task.py"
-    before = "is true, but was not" if ENABLE_EXECUTE_COMMAND else "was not true"
+    before = "is true, but was not" if constants.ENABLE_EXECUTE_COMMAND else "was not true"
     raise Problem(
         f"ENABLE_EXECUTE_COMMAND {before} when task {task_id} was started, and a running task can't be changed: with "
         f"ENABLE_EXECUTE_COMMAND=true run {role}, {service if of_service else alone}"
@@ -93,7 +95,7 @@ def wait_for_agent(task_arn: str) -> None:
     def agent() -> dict[str, Any]:
         for task in tasks.describe([task_arn]):
             for each in task["containers"]:
-                if each["name"] == CONTAINER_NAME:
+                if each["name"] == constants.CONTAINER_NAME:
                     agents = [one for one in each.get("managedAgents", []) if one["name"] == "ExecuteCommandAgent"]
                     return dict(next(iter(agents), {}))
         return {}
@@ -116,7 +118,11 @@ def ask(task: dict[str, Any], command: str) -> dict[str, Any]:
     """ExecuteCommand: the session that the plugin then joins."""
     try:
         answer = client("ecs").execute_command(
-            cluster=CLUSTER_NAME, task=task["taskArn"], container=CONTAINER_NAME, command=command, interactive=True
+            cluster=constants.CLUSTER_NAME,
+            task=task["taskArn"],
+            container=constants.CONTAINER_NAME,
+            command=command,
+            interactive=True,
         )
     except ClientError as error:
         if code(error) == "TargetNotConnectedException":
@@ -138,7 +144,7 @@ def reason(task_arn: str) -> str:
     simulated = client("iam").simulate_principal_policy(PolicySourceArn=role_arn, ActionNames=actions)
     lacking = [each["EvalActionName"] for each in simulated["EvaluationResults"] if each["EvalDecision"] != "allowed"]
     if lacking:
-        made_by = "register_task_definition.py" if ENDPOINT else "create_cluster.py"
+        made_by = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
         return (
             f"the role {role_arn.rpartition('/')[2]} lacks {', '.join(lacking)}: "
             f"ENABLE_EXECUTE_COMMAND=true python {made_by} gives it that, and a new task has it"
@@ -151,8 +157,8 @@ def reason(task_arn: str) -> str:
 
 def target(task: dict[str, Any]) -> str:
     """How Session Manager names a container."""
-    container = next(each for each in task["containers"] if each["name"] == CONTAINER_NAME)
-    return f"ecs:{CLUSTER_NAME}_{tasks.task_id(task['taskArn'])}_{container['runtimeId']}"
+    container = next(each for each in task["containers"] if each["name"] == constants.CONTAINER_NAME)
+    return f"ecs:{constants.CLUSTER_NAME}_{tasks.task_id(task['taskArn'])}_{container['runtimeId']}"
 
 
 def run_plugin(plugin: str, session: dict[str, Any], named: str) -> int:
@@ -183,4 +189,4 @@ def signals_for_the_session() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(execute_command, __doc__, task="ID|the task's id or ARN", command="COMMAND|in place of /bin/sh"))
+    sys.exit(aws.main(execute_command, __doc__))

@@ -7,12 +7,13 @@ import sys
 from typing import Any
 
 import aws
-from constants import TASK_FAMILY
-from infrastructure import tasks
+import constants
+from infrastructure.service import tasks
 
 
+@aws.page()
 def list_task_definition() -> dict[str, Any]:
-    return {"family": TASK_FAMILY, "taskDefinitionArns": tasks.definitions()}
+    return {"family": constants.TASK_FAMILY, "taskDefinitionArns": tasks.definitions()}
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import sys
 from typing import Any
 
 import aws
-from infrastructure import cluster, tasks
+from infrastructure.cluster import cluster
+from infrastructure.service import tasks
 
 
+@aws.page()
 def list_tasks() -> dict[str, Any]:
     """A task that was told to stop is listed until it is STOPPED: it still holds its GPU."""
     cluster.required()

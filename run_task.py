@@ -15,34 +15,33 @@ from datetime import datetime, timezone
 from typing import Any
 
 import aws
+import constants
 from aws import Problem, endpoint_tags, token, wait
 from console import say
-from constants import (
-    CLUSTER_NAME,
-    ENABLE_EXECUTE_COMMAND,
-    LOG_GROUP,
-    NETWORK_MODE,
-    RUN_UNTIL,
-    STARTED_BY,
-    TASK_COUNT,
-    TASK_FAMILY,
-)
-from infrastructure import capacity, cluster, container_instances, diagnosis, network, security_groups, tasks
+from infrastructure.cluster import capacity, cluster, container_instances, network, security_groups
+from infrastructure.service import diagnosis, tasks
 
 
+@aws.page(changes=True, undo="stop_task.py --all")
 def run_task() -> dict[str, Any]:
     cluster.required()
-    definition = tasks.definition(TASK_FAMILY)
+    definition = tasks.definition(constants.TASK_FAMILY)
     if not definition:
-        raise Problem(f"no task definition {TASK_FAMILY} is registered: run register_task_definition.py first")
+        raise Problem(
+            f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first"
+        )
     container_instances.refuse_without_sharing()
     running = [task["taskArn"] for task in tasks.ours_now()]
     for arn in running:
         say("found", f"task {tasks.task_id(arn)}", "it counts")
-    missing = TASK_COUNT - len(running)
+    missing = constants.TASK_COUNT - len(running)
     arns = running + (start(definition["taskDefinitionArn"], missing) if missing > 0 else [])
     done = wait_for_tasks(arns)
-    say("next", "python describe_task.py", "to stop: python stop_task.py --all" if RUN_UNTIL == "RUNNING" else "")
+    say(
+        "next",
+        aws.command("describe_task.py"),
+        f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else "",
+    )
     return {
         "taskDefinitionArn": definition["taskDefinitionArn"],
         "tasks": [outcome(task) for task in done],
@@ -61,18 +60,18 @@ def start(task_definition_arn: str, count: int) -> list[str]:
     while len(started) < count:
         batch = min(10, count - len(started))
         request: dict[str, Any] = {
-            "cluster": CLUSTER_NAME,
+            "cluster": constants.CLUSTER_NAME,
             "taskDefinition": task_definition_arn,
             "count": batch,
             "capacityProviderStrategy": capacity.default_strategy(),
-            "startedBy": STARTED_BY,
-            "enableExecuteCommand": ENABLE_EXECUTE_COMMAND,
+            "startedBy": constants.STARTED_BY,
+            "enableExecuteCommand": constants.ENABLE_EXECUTE_COMMAND,
             "propagateTags": "TASK_DEFINITION",
             "enableECSManagedTags": True,
             "tags": endpoint_tags("task", "key", "value"),
             "clientToken": token(task_definition_arn, known, started, batch, hour),
         }
-        if NETWORK_MODE == "awsvpc":
+        if constants.NETWORK_MODE == "awsvpc":
             request["networkConfiguration"] = tasks.network_configuration(
                 network.required(), security_groups.find().task_ids
             )
@@ -94,27 +93,27 @@ def wait_for_tasks(arns: list[str]) -> list[dict[str, Any]]:
         found = tasks.describe(arns)
         failed = [task for task in found if task["lastStatus"] == "STOPPED" and not succeeded(task)]
         if failed:
-            result = {"tasks": [outcome(task) for task in found]} if RUN_UNTIL == "STOPPED" else None
+            result = {"tasks": [outcome(task) for task in found]} if constants.RUN_UNTIL == "STOPPED" else None
             raise Problem("\n".join(failure(task) for task in failed), result)
-        settled = all(task["lastStatus"] in (RUN_UNTIL, "STOPPED") for task in found)
+        settled = all(task["lastStatus"] in (constants.RUN_UNTIL, "STOPPED") for task in found)
         return found if settled and len(found) == len(arns) else None
 
     def why() -> str:
-        waiting = [task for task in tasks.describe(arns) if task["lastStatus"] != RUN_UNTIL]
+        waiting = [task for task in tasks.describe(arns) if task["lastStatus"] != constants.RUN_UNTIL]
         return "; ".join(dict.fromkeys(diagnosis.why(task) or "it still runs" for task in waiting))
 
-    what = "to run" if RUN_UNTIL == "RUNNING" else "to end"
+    what = "to run" if constants.RUN_UNTIL == "RUNNING" else "to end"
     return wait(f"{len(arns)} tasks {what}", look, why) or []
 
 
 def succeeded(task: dict[str, Any]) -> bool:
     """Whether a stopped task did its work: it was to stop, every container ran, and each ended with exit code 0."""
     codes = [container.get("exitCode") for container in task.get("containers", [])]
-    return RUN_UNTIL == "STOPPED" and bool(codes) and all(code == 0 for code in codes)
+    return constants.RUN_UNTIL == "STOPPED" and bool(codes) and all(code == 0 for code in codes)
 
 
 def failure(task: dict[str, Any]) -> str:
-    lines = diagnosis.log_tail(task, LOG_GROUP)
+    lines = diagnosis.log_tail(task, constants.LOG_GROUP)
     log = "".join(f"\n  log: {line}" for line in lines)
     return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task)}{log}"
 
@@ -125,4 +124,4 @@ def outcome(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(run_task, __doc__, changes=True))
+    sys.exit(aws.main(run_task, __doc__))

@@ -14,12 +14,14 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from aws import Problem
 from console import say
-from constants import CLUSTER_NAME, LAUNCH_TYPE, MIN_INSTANCES, STARTED_BY
-from infrastructure import cluster, tasks
+from infrastructure.cluster import cluster
+from infrastructure.service import tasks
 
 
+@aws.page(changes=True, task=("ID", "the task's id or ARN"), all="every task that run_task.py started")
 def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if bool(task) == all:
         raise Problem("say which: --task ID for one, or --all for all that run_task.py started")
@@ -34,10 +36,10 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
 
 def idle_hosts() -> str:
     """What still costs money when no task runs."""
-    if LAUNCH_TYPE == "FARGATE":
+    if constants.LAUNCH_TYPE == "FARGATE":
         return ""
-    if MIN_INSTANCES:
-        return f"hosts cost until then: MIN_INSTANCES={MIN_INSTANCES} keeps so many"
+    if constants.MIN_INSTANCES:
+        return f"hosts cost until then: MIN_INSTANCES={constants.MIN_INSTANCES} keeps so many"
     return "an idle host costs until then, or about 15 minutes"
 
 
@@ -46,9 +48,11 @@ def chosen(task: str) -> list[dict[str, Any]]:
     if task:
         found = tasks.describe([task])
         if not found:
-            raise Problem(f"there is no task {task} in cluster {CLUSTER_NAME}")
+            raise Problem(f"there is no task {task} in cluster {constants.CLUSTER_NAME}")
         return found
-    stopping = [found for found in tasks.find("STOPPED", startedBy=STARTED_BY) if found["lastStatus"] != "STOPPED"]
+    stopping = [
+        found for found in tasks.find("STOPPED", startedBy=constants.STARTED_BY) if found["lastStatus"] != "STOPPED"
+    ]
     return tasks.ours_now() + stopping
 
 
@@ -62,8 +66,4 @@ def row(found: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        aws.main(
-            stop_task, __doc__, changes=True, task="ID|the task's id or ARN", all="every task that run_task.py started"
-        )
-    )
+    sys.exit(aws.main(stop_task, __doc__))

@@ -21,47 +21,53 @@ from typing import Any
 
 import aws
 import console
+import constants
 import dry_run
 from aws import Problem
 from console import say
-from constants import ENDPOINT, LISTENER_PROTOCOL, PREFIX, SYNC_SCHEDULE, WEIGHTS_FOLDER, WEIGHTS_VOLUME
-from infrastructure import bucket, cluster, schedule, weights
+from infrastructure.cluster import cluster
+from infrastructure.weights import schedule, source_bucket, sync
 
 #: when a bucket without a file was changed last
 BEFORE_ALL = datetime.fromtimestamp(0, timezone.utc)
 
 
+@aws.page(changes=True, undo="delete_sync.py", erase="do not ask before a volume is erased")
 def sync_weights(erase: bool = False) -> dict[str, Any]:
-    bucket.check_settings()
+    source_bucket.check_settings()
     cluster.required()
-    bucket.check()
-    point = weights.required_access_point()
+    source_bucket.check()
+    point = sync.required_access_point()
     schedule.refuse_foreign()
-    if not SYNC_SCHEDULE:
+    if not constants.SYNC_SCHEDULE:
         schedule.delete_unwanted()
-    present = bucket.objects()
+    present = source_bucket.objects()
     confirm(len(present), erase)
-    changed = bucket.changed(present)
-    result = {"source": bucket.SOURCE, "volume": WEIGHTS_VOLUME, "uploaded": len(changed)}
-    if WEIGHTS_FOLDER and not changed:
-        say("found", f"{len(bucket.files())} files of {WEIGHTS_FOLDER}", f"all in {bucket.SOURCE} already")
-    result["uploadedBytes"] = bucket.upload(changed)
+    changed = source_bucket.changed(present)
+    result = {"source": source_bucket.SOURCE, "volume": constants.WEIGHTS_VOLUME, "uploaded": len(changed)}
+    if constants.WEIGHTS_FOLDER and not changed:
+        say(
+            "found",
+            f"{len(source_bucket.files())} files of {constants.WEIGHTS_FOLDER}",
+            f"all in {source_bucket.SOURCE} already",
+        )
+    result["uploadedBytes"] = source_bucket.upload(changed)
     if console.dry_run:
         result |= preview()
-    definition_arn, where = weights.create(point)
+    definition_arn, where = sync.create(point)
     if not console.dry_run:
         newest = None if changed else max((each["LastModified"] for each in present.values()), default=BEFORE_ALL)
-        result |= weights.run(definition_arn, where, newest, erase=not present and not changed)
-    result["schedule"] = schedule.create(definition_arn, where) if SYNC_SCHEDULE else None
-    following = "create_service.py" if LISTENER_PROTOCOL else "run_task.py"
-    say("next", f"python {following}", "to undo: python delete_sync.py")
+        result |= sync.run(definition_arn, where, newest, erase=not present and not changed)
+    result["schedule"] = schedule.create(definition_arn, where) if constants.SYNC_SCHEDULE else None
+    following = "create_service.py" if constants.LISTENER_PROTOCOL else "run_task.py"
+    say("next", aws.command(following), f"to undo: {aws.command('delete_sync.py')}")
     return result
 
 
 def preview() -> dict[str, Any]:
     """What the sync would change on the volume, which only a task can see: one that is told to change nothing."""
     with dry_run.suspended():
-        seen = weights.preview()
+        seen = sync.preview()
     if not seen:
         say("found", "no sync yet", "what is on the volume is not known: the first sync makes it what the bucket is")
     return seen or {"downloaded": None, "deleted": None}
@@ -69,27 +75,31 @@ def preview() -> dict[str, Any]:
 
 def confirm(there: int, erase: bool) -> None:
     """A source without a file makes --delete erase the volume; that is wanted seldom, and asked for."""
-    files = len(bucket.files())
-    if WEIGHTS_FOLDER and not files and there:
+    files = len(source_bucket.files())
+    if constants.WEIGHTS_FOLDER and not files and there:
         raise Problem(
-            f"WEIGHTS_FOLDER: {WEIGHTS_FOLDER} has no file in it, while {bucket.SOURCE} has {there}: put the weights there, "
+            f"WEIGHTS_FOLDER: {constants.WEIGHTS_FOLDER} has no file in it, while {source_bucket.SOURCE} has {there}: put the weights there, "
             "or set WEIGHTS_FOLDER= to sync the bucket as it is"
         )
     if files or there:
         return
-    empty = f"{WEIGHTS_FOLDER} and {bucket.SOURCE} have" if WEIGHTS_FOLDER else f"{bucket.SOURCE} has"
-    say("warning", f"{empty} no file", f"the sync would delete everything on the volume {WEIGHTS_VOLUME}")
+    empty = (
+        f"{constants.WEIGHTS_FOLDER} and {source_bucket.SOURCE} have"
+        if constants.WEIGHTS_FOLDER
+        else f"{source_bucket.SOURCE} has"
+    )
+    say("warning", f"{empty} no file", f"the sync would delete everything on the volume {constants.WEIGHTS_VOLUME}")
     if erase or console.dry_run:
         return
     if not sys.stdin or not sys.stdin.isatty():
         raise Problem(
             "there is no terminal to ask on: pass --erase to erase the volume, or put the weights there first"
         )
-    what = f"endpoint's name, {ENDPOINT}" if ENDPOINT else f"cluster's name, {PREFIX}"
+    what = f"endpoint's name, {constants.ENDPOINT}" if constants.ENDPOINT else f"cluster's name, {constants.PREFIX}"
     print(f"Type the {what}, to erase the volume: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != (ENDPOINT or PREFIX):
+    if sys.stdin.readline().strip() != (constants.ENDPOINT or constants.PREFIX):
         raise Problem("that is not the name; nothing was changed")
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(sync_weights, __doc__, changes=True, erase="do not ask before a volume is erased"))
+    sys.exit(aws.main(sync_weights, __doc__))

@@ -10,13 +10,14 @@ import sys
 from typing import Any
 
 import aws
+import constants
 from aws import Problem
-from constants import LAUNCH_TYPE
-from infrastructure import auto_scaling_group, checks, cluster, launch_template, roles, security_groups
+from infrastructure.cluster import auto_scaling_group, checks, cluster, launch_template, roles, security_groups
 
 
+@aws.page(of="cluster", changes=True)
 def update_cluster() -> dict[str, Any]:
-    if LAUNCH_TYPE == "FARGATE":
+    if constants.LAUNCH_TYPE == "FARGATE":
         raise Problem("LAUNCH_TYPE=FARGATE: there are no hosts to replace; AWS renews its own")
     cluster.required()
     facts = checks.check()
@@ -25,4 +26,4 @@ def update_cluster() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(update_cluster, __doc__, shared=True, changes=True))
+    sys.exit(aws.main(update_cluster, __doc__))

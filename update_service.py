@@ -13,31 +13,33 @@ from typing import Any
 
 import aws
 import console
+import constants
 from aws import Problem
 from console import say
-from constants import DESIRED_COUNT, TASK_FAMILY, WAIT
-from infrastructure import cluster, container_image, scaling, service, target_group, tasks
+from infrastructure.cluster import cluster
+from infrastructure.service import container_image, scaling, service, target_group, tasks
 
 
+@aws.page(changes=True, revision=("N", "this revision instead of the newest"))
 def update_service(revision: str = "") -> dict[str, Any]:
     cluster.required()
     found = service.required()
     service.refuse_foreign(found)
-    definition = tasks.definition(f"{TASK_FAMILY}:{revision}") if revision else service.revision_to_run()
+    definition = tasks.definition(f"{constants.TASK_FAMILY}:{revision}") if revision else service.revision_to_run()
     if not definition:
-        raise Problem(f"there is no revision {revision} of {TASK_FAMILY}: list_task_definition.py lists them")
+        raise Problem(f"there is no revision {revision} of {constants.TASK_FAMILY}: list_task_definition.py lists them")
     container_image.refuse_missing(definition)
     service.refuse_more_gpus_than_hosts()
-    if not DESIRED_COUNT:
+    if not constants.DESIRED_COUNT:
         target_group.give_back()
     service.update(found, definition["taskDefinitionArn"])
     scaling.create()
-    if WAIT and not console.dry_run:
+    if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
     target_group.share_traffic()
-    say("next", "python check_service.py")
+    say("next", aws.command("check_service.py"))
     return service.described()
 
 
 if __name__ == "__main__":
-    sys.exit(aws.main(update_service, __doc__, changes=True, revision="N|this revision instead of the newest"))
+    sys.exit(aws.main(update_service, __doc__))

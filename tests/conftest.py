@@ -166,9 +166,9 @@ class Runbook:
         patch.setattr(aws, "time", fake)
         patch.setattr(console, "time", fake)
         patch.setattr(botocore.endpoint, "time", fake)  # boto3's own pauses before it tries again
-        import infrastructure.mount_targets
+        import infrastructure.cluster.mount_targets
 
-        patch.setattr(infrastructure.mount_targets, "time", fake)
+        patch.setattr(infrastructure.cluster.mount_targets, "time", fake)
         patch.setattr(self.emulator, "handle", functools.partial(self._handle, type(self.emulator).handle))
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
@@ -224,8 +224,8 @@ def _lent(make: Callable[..., Any], aws: Any, args: Any, kwargs: Any, service: s
     alike = repr((service, args, kwargs, plain, environment))
     client, user = _clients.get(alike) or (make(service, **options), aws)
     if user is not aws:
-        client.meta.events.unregister("provide-client-params.*.*", user._remember)
-        client.meta.events.register("provide-client-params.*.*", aws._remember)
+        client.meta.events.unregister("provide-client-params.*.*", user._note)
+        client.meta.events.register("provide-client-params.*.*", aws._note)
     _clients[alike] = client, aws
     return client
 

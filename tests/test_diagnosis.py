@@ -67,7 +67,7 @@ STOPPED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("container", "hint"), STOPPED.values(), ids=STOPPED)
 def test_a_reason_that_users_meet_gets_its_remedy(runbook: Runbook, container: dict[str, Any], hint: str) -> None:
     runbook.run("describe_task.py")  # the product's modules, with these settings
-    from infrastructure import diagnosis
+    from infrastructure.service import diagnosis
 
     task = {
         "lastStatus": "STOPPED",
@@ -81,7 +81,7 @@ def test_a_reason_that_users_meet_gets_its_remedy(runbook: Runbook, container: d
 
 def test_a_spot_host_that_was_taken_back_is_told(runbook: Runbook) -> None:
     runbook.run("describe_task.py")
-    from infrastructure import diagnosis
+    from infrastructure.service import diagnosis
 
     task = {
         "lastStatus": "STOPPED",

@@ -1,0 +1,1 @@
+"""What endpoints share: network, file systems, load balancer, GPU capacity."""

@@ -1,0 +1,278 @@
+"""The certificate of the HTTPS listener: CERTIFICATE_ARN, or one of ACM for CERTIFICATE_DOMAINS. Both are free.
+
+ACM issues it once a CNAME in the public DNS proves each name, and renews it by itself while that record stays.
+https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
+"""
+
+from typing import Any
+
+import constants
+from aws import Problem, accepted, client, insist, missing, ours, tags, token, wait
+from console import say
+from infrastructure.cluster import hosted_zone
+
+USABLE = ("ISSUED", "PENDING_VALIDATION")
+#: ACM lists only RSA_1024 and RSA_2048 where no one asks for the others
+KEY_TYPES = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
+
+
+# ---------------------------------------------------------------------------------------------------- which one it is
+
+
+def arn() -> str:
+    """The certificate of the settings: CERTIFICATE_ARN, or the usable one of ours with these names; '' for none."""
+    return constants.CERTIFICATE_ARN or (find() or {}).get("CertificateArn", "")
+
+
+def find() -> dict[str, Any] | None:
+    """Ours for exactly CERTIFICATE_DOMAINS; the issued one where a second is not issued yet."""
+    found = [each for each in all_of_ours() if is_wanted(each)]
+    issued = [each for each in found if each["Status"] == "ISSUED"]
+    if len(issued or found) > 1:
+        raise Problem(
+            f"two certificates for {', '.join(constants.CERTIFICATE_DOMAINS)}: "
+            f"{' and '.join(sorted(each['CertificateArn'] for each in issued or found))}. Delete one, or set CERTIFICATE_ARN"
+        )
+    return next(iter(issued or found), None)
+
+
+def is_wanted(detail: dict[str, Any]) -> bool:
+    return set(detail["SubjectAlternativeNames"]) == set(constants.CERTIFICATE_DOMAINS) and detail["Status"] in USABLE
+
+
+def listed() -> list[dict[str, Any]]:
+    """Every certificate of the account in this region."""
+    pages = client("acm").get_paginator("list_certificates").paginate(Includes={"keyTypes": KEY_TYPES})
+    return [each for page in pages for each in page["CertificateSummaryList"]]
+
+
+def all_of_ours() -> list[dict[str, Any]]:
+    """Those that bear our tag, whatever their names and their status, as ACM describes them."""
+    acm = client("acm")
+    found = []
+    for each in listed():
+        request = {"CertificateArn": each["CertificateArn"]}
+        bears = missing(lambda: acm.list_tags_for_certificate(**request)["Tags"], "ResourceNotFoundException")
+        if ours(bears) and (detail := describe(each["CertificateArn"])):
+            found.append(detail)
+    return found
+
+
+def describe(certificate_arn: str) -> dict[str, Any] | None:
+    request = {"CertificateArn": certificate_arn}
+    found = missing(lambda: client("acm").describe_certificate(**request), "ResourceNotFoundException")
+    return found["Certificate"] if found else None
+
+
+def covers(host_name: str, detail: dict[str, Any]) -> bool:
+    """Whether a certificate is good for a host name; *.example.com is for a.example.com, not for b.a.example.com."""
+    wildcard = f"*.{host_name.partition('.')[2]}"
+    return bool({host_name, wildcard} & {name.lower() for name in detail["SubjectAlternativeNames"]})
+
+
+def refuse_uncovered() -> None:
+    """Before anything is made: a HOST_NAME that no browser would trust at this load balancer."""
+    if constants.LISTENER_PROTOCOL != "HTTPS" or not constants.HOST_NAME:
+        return
+    its_arn = arn()
+    found = describe(its_arn) if its_arn else None
+    if not found:
+        raise Problem(
+            f"there is no certificate for HOST_NAME={constants.HOST_NAME} yet: run create_certificate.py first"
+        )
+    if not covers(constants.HOST_NAME, found):
+        raise Problem(
+            f"HOST_NAME={constants.HOST_NAME} is not covered by the certificate, which is for "
+            f"{', '.join(found['SubjectAlternativeNames'])}: choose a name of these, or add it to CERTIFICATE_DOMAINS "
+            "and run create_certificate.py and create_cluster.py"
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------- create
+
+
+def create() -> str:
+    """Ask for the certificate where there is none that can be used. The ARN."""
+    found = find()
+    if found:
+        say("found", f"certificate for {names(found)}", f"{found['Status']}  {found['CertificateArn']}")
+        return str(found["CertificateArn"])
+    dead = [each["CertificateArn"] for each in all_of_ours() if each["Status"] not in USABLE]
+    made = client("acm").request_certificate(
+        DomainName=constants.CERTIFICATE_DOMAINS[0],
+        SubjectAlternativeNames=constants.CERTIFICATE_DOMAINS,
+        ValidationMethod="DNS",
+        IdempotencyToken=token(constants.CLUSTER_NAME, *constants.CERTIFICATE_DOMAINS, *sorted(dead)),
+        Tags=tags("certificate"),
+    )["CertificateArn"]
+    say("created", f"certificate for {', '.join(constants.CERTIFICATE_DOMAINS)}", f"asked for  {made}")
+    return str(made)
+
+
+def validation_records(certificate_arn: str) -> list[dict[str, Any]]:
+    """The CNAMEs that prove its names. ACM tells them some seconds after the request; a name and its wildcard share one."""
+
+    def look() -> list[dict[str, Any]]:
+        detail = describe(certificate_arn) or {}
+        refuse_dead(detail)
+        options = detail.get("DomainValidationOptions", [])
+        told = [record_of(each["ResourceRecord"]) for each in options if "ResourceRecord" in each]
+        return [each for n, each in enumerate(told) if each not in told[:n]] if len(told) == len(options) else []
+
+    return look() or wait("ACM to tell the validation records", look, lambda: "it has not told them yet") or []
+
+
+def record_of(told: dict[str, str]) -> dict[str, Any]:
+    """As Route 53 takes it."""
+    return {
+        "Name": told["Name"],
+        "Type": told["Type"],
+        "TTL": hosted_zone.TTL,
+        "ResourceRecords": [{"Value": told["Value"]}],
+    }
+
+
+def create_record(zone: dict[str, Any], record: dict[str, Any]) -> None:
+    name, target = hosted_zone.plain(record["Name"]), hosted_zone.value(record)
+    present = [each for each in hosted_zone.records(zone, record["Name"]) if each["Type"] == record["Type"]]
+    if [hosted_zone.plain(hosted_zone.value(each)) for each in present] == [hosted_zone.plain(target)]:
+        return say("found", f"DNS record {name}")
+    hosted_zone.change(zone, ("UPSERT", record))
+    return say("updated" if present else "created", f"DNS record {name}", f"CNAME {target}")
+
+
+def wait_issued(certificate_arn: str, zones: list[dict[str, Any]]) -> None:
+    """Some minutes after its records are in the public DNS."""
+
+    def look() -> bool:
+        detail = describe(certificate_arn) or {}
+        refuse_dead(detail)
+        return bool(detail.get("Status") == "ISSUED")
+
+    def why() -> str:
+        detail = describe(certificate_arn) or {}
+        options = detail.get("DomainValidationOptions", [])
+        open_names = [each["DomainName"] for each in options if each.get("ValidationStatus") != "SUCCESS"]
+        served = ", ".join(hosted_zone.plain(zone["Name"]) for zone in zones)
+        hint = f"; do the domain's name servers lead to the zone {served}?" if served else "; its records are missing"
+        return f"the certificate is {detail.get('Status')}, not proved: {', '.join(open_names)}{hint}"
+
+    wait("ACM to issue the certificate", look, why)
+
+
+def refuse_dead(detail: dict[str, Any]) -> None:
+    status = detail.get("Status") or "PENDING_VALIDATION"  # a dry run's certificate has none
+    if status not in USABLE:
+        raise Problem(
+            f"the certificate {detail['CertificateArn']} is {status} {detail.get('FailureReason', '')}".rstrip()
+            + ": put that right, and run create_certificate.py again, which asks for a new one"
+        )
+
+
+def delete_superseded(certificate_arn: str) -> None:
+    """Ours for other names, and dead ones. What the listener still uses is named."""
+    for detail in all_of_ours():
+        if detail["CertificateArn"] == certificate_arn:
+            continue
+        what = f"certificate for {names(detail)}"
+        if users(detail):
+            say("kept", what, f"{', '.join(users(detail))} uses it: create_cluster.py puts the new one there")
+        elif not detail["InUseBy"]:
+            remove(detail)
+        else:
+            say("kept", what, "ACM says for some minutes more that it is in use: run this again to delete it")
+
+
+def names(detail: dict[str, Any]) -> str:
+    return ", ".join(detail["SubjectAlternativeNames"])
+
+
+# ------------------------------------------------------------------------------------------------------------- delete
+
+
+def delete() -> None:
+    """Every certificate of ours with the records that prove it, once nothing uses it."""
+    found = all_of_ours()
+    if not found:
+        return say("already gone", "certificate")
+    for detail in found:
+        used_by = users(detail)
+        sentence = f"the certificate for {names(detail)} is used by {', '.join(used_by)}: that must go first"
+        if used_by:
+            raise Problem(f"{sentence}; delete_cluster.py takes its load balancer away")
+    for detail in found:
+        remove(detail)
+    return None
+
+
+def users(detail: dict[str, Any]) -> list[str]:
+    """What really uses a certificate. ACM names load balancers for minutes after they, or their listeners, have let go."""
+    return [user for user in detail.get("InUseBy", []) if ":loadbalancer/" not in user or balancer_uses(user, detail)]
+
+
+def balancer_uses(balancer_arn: str, detail: dict[str, Any]) -> bool:
+    elb = client("elbv2")
+
+    def listeners() -> list[dict[str, Any]]:
+        pages = elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer_arn)
+        return [each for page in pages for each in page["Listeners"]]
+
+    for listener in missing(listeners, "LoadBalancerNotFound") or []:
+        pages = elb.get_paginator("describe_listener_certificates").paginate(ListenerArn=listener["ListenerArn"])
+        shown = missing(lambda: [each for page in pages for each in page["Certificates"]], "ListenerNotFound") or []
+        if detail["CertificateArn"] in [each["CertificateArn"] for each in shown]:
+            return True
+    return False
+
+
+def remove(detail: dict[str, Any]) -> None:
+    """The records first: only the certificate tells what they are."""
+    certificate_arn = detail["CertificateArn"]
+    for record in records_of_its_own(detail):
+        delete_record(record)
+    insist(
+        f"certificate for {names(detail)} to be free",
+        lambda: accepted(
+            lambda: client("acm").delete_certificate(CertificateArn=certificate_arn), "ResourceNotFoundException"
+        ),
+        "ResourceInUseException",
+    )
+    say("deleted", f"certificate for {names(detail)}", certificate_arn)
+
+
+def records_of_its_own(detail: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its validation records, but for those that another certificate of the account needs for its renewal: a name has
+    the same record in each."""
+    others = [each for each in listed() if each["CertificateArn"] != detail["CertificateArn"]]
+    needed = {
+        name.removeprefix("*.")
+        for each in others
+        if each.get("Status", "ISSUED") in USABLE
+        for name in each.get("SubjectAlternativeNameSummaries") or [each["DomainName"]]
+    }
+    found = []
+    for option in detail.get("DomainValidationOptions", []):
+        told = option.get("ResourceRecord")
+        if not told or (record := record_of(told)) in found:
+            continue
+        if option["DomainName"].removeprefix("*.") in needed:
+            say("kept", f"DNS record {hosted_zone.plain(told['Name'])}", "another certificate needs it for its renewal")
+        else:
+            found.append(record)
+    return found
+
+
+def delete_record(record: dict[str, Any]) -> None:
+    """Where it is in Route 53 and still has the value that ACM told; a DELETE names the record as it is."""
+    zone = hosted_zone.find(record["Name"])
+    name = hosted_zone.plain(record["Name"])
+    for present in hosted_zone.records(zone, record["Name"]) if zone else []:
+        if present["Type"] == "CNAME" and hosted_zone.plain(hosted_zone.value(present)) == hosted_zone.plain(
+            hosted_zone.value(record)
+        ):
+            hosted_zone.change(zone or {}, ("DELETE", present))
+            say("deleted", f"DNS record {name}")
+
+
+def left_over() -> list[str]:
+    return [f"certificate for {names(detail)}" for detail in all_of_ours()]

@@ -1,0 +1,70 @@
+"""What is going to cost money, told before it is made: AWS's own price of a host, asked from the Price List API.
+
+https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price-list-query-api.html
+"""
+
+import json
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+import constants
+from aws import code, partition, region, session
+from console import say
+
+
+def tell_before() -> None:
+    """One line: what an hour costs while hosts run, and what costs money although nothing runs."""
+    always = standing()
+    if constants.LAUNCH_TYPE == "FARGATE":
+        idle = f"while no task runs: {always}" if always else "nothing while no task runs"
+        return say("costs", "each running task, by its vCPU and memory", f"{idle}, and what EFS stores")
+    hourly = host_price()
+    price = f"${hourly:.3f} an hour on demand" if hourly else "see https://aws.amazon.com/ec2/pricing/on-demand/"
+    hosts = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}" + (
+        " (spot, for less)" if constants.CAPACITY_TYPE == "spot" else ""
+    )
+    idle = ", ".join(
+        filter(None, [f"{constants.MIN_INSTANCES} hosts" if constants.MIN_INSTANCES else "", always, "what EFS stores"])
+    )
+    say("costs", f"{hosts}, each {price} and {constants.ROOT_VOLUME_GIB} GiB of disk", f"while they run; idle: {idle}")
+    return None
+
+
+def standing() -> str:
+    """What costs money by the hour though nothing runs: https://aws.amazon.com/elasticloadbalancing/pricing/, and
+    https://aws.amazon.com/vpc/pricing/"""
+    balancers = ["a load balancer, about $0.02 an hour"] if constants.LISTENER_PROTOCOL else []
+    private = 0 if constants.VPC_ID or constants.NAT_GATEWAYS == "none" else len(constants.PRIVATE_SUBNET_CIDRS)
+    count = min(private, 1) if constants.NAT_GATEWAYS == "single" else private
+    gateways = [f"{count} NAT gateway{'s' if count > 1 else ''}, about $0.05 an hour each"] if count else []
+    return ", ".join(balancers + gateways)
+
+
+def host_price() -> float | None:
+    """USD per hour of INSTANCE_TYPE, Linux, on demand, in this region; None where it can't be learned."""
+    if partition() != "aws":
+        return None
+    wanted = {
+        "instanceType": constants.INSTANCE_TYPE,
+        "regionCode": region(),
+        "operatingSystem": "Linux",
+        "tenancy": "Shared",
+        "preInstalledSw": "NA",
+        "capacitystatus": "Used",
+    }
+    filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
+    try:
+        pricing = session().client("pricing", region_name="us-east-1")
+        found = pricing.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=1)["PriceList"]
+    except ClientError as error:
+        if code(error) not in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException"):
+            raise
+        return None
+    except BotoCoreError:  # the price is a courtesy: a network that does not reach us-east-1 is no reason to stop
+        return None
+    if not found:
+        return None
+    [term] = json.loads(found[0])["terms"]["OnDemand"].values()
+    [dimension] = term["priceDimensions"].values()
+    return float(dimension["pricePerUnit"]["USD"])

@@ -1,0 +1,109 @@
+"""Route 53: the public zone that a host name is in, and changes of its records. Zones are the user's: none is made here.
+
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/hosted-zones-working-with.html
+"""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+import constants
+from aws import Problem, client, code, insist, message, missing, wait
+
+#: seconds for which resolvers may keep what we write
+TTL = 300
+
+
+def find(host_name: str) -> dict[str, Any] | None:
+    """The public zone whose name is the longest end of the host name, or HOSTED_ZONE_ID; None: the DNS is elsewhere."""
+    if constants.HOSTED_ZONE_ID:
+        return chosen(host_name)
+    pages = client("route53").get_paginator("list_hosted_zones").paginate()
+    public = [zone for page in pages for zone in page["HostedZones"] if not zone["Config"].get("PrivateZone")]
+    inside = [zone for zone in public if is_in(host_name, zone)]
+    longest = max((len(zone["Name"]) for zone in inside), default=0)
+    found = [zone for zone in inside if len(zone["Name"]) == longest]
+    if len(found) > 1:
+        raise Problem(
+            f"two public zones {plain(found[0]['Name'])}: {' and '.join(sorted(zone_id(zone) for zone in found))}. "
+            "Say with HOSTED_ZONE_ID to which one the domain's name servers lead"
+        )
+    return found[0] if found else None
+
+
+def chosen(host_name: str) -> dict[str, Any]:
+    found = missing(lambda: client("route53").get_hosted_zone(Id=constants.HOSTED_ZONE_ID), "NoSuchHostedZone")
+    if not found:
+        raise Problem(f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID}: there is no such zone in this account")
+    zone: dict[str, Any] = found["HostedZone"]
+    if zone["Config"].get("PrivateZone"):
+        raise Problem(
+            f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID} is a private zone: the internet does not see what is in it"
+        )
+    if not is_in(host_name, zone):
+        raise Problem(
+            f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID} is the zone {plain(zone['Name'])}, and {host_name} is not in it"
+        )
+    return zone
+
+
+def is_in(host_name: str, zone: dict[str, Any]) -> bool:
+    return f".{plain(host_name)}".endswith(f".{plain(zone['Name'])}")
+
+
+def zone_id(zone: dict[str, Any]) -> str:
+    return str(zone["Id"]).rpartition("/")[2]  # Route 53 shows it as /hostedzone/Z123
+
+
+def plain(name: str) -> str:
+    """A name as people write it: Route 53 ends it with a dot, and writes * as \\052."""
+    return name.replace("\\052", "*").rstrip(".").lower()
+
+
+def records(zone: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The records of this name. Route 53 lists a zone by its names, so they come first when it begins there."""
+    found: list[dict[str, Any]] = []
+    pages = client("route53").get_paginator("list_resource_record_sets")
+    for page in pages.paginate(HostedZoneId=zone_id(zone), StartRecordName=name):
+        for record in page["ResourceRecordSets"]:
+            if plain(record["Name"]) != plain(name):
+                return found
+            found.append(record)
+    return found
+
+
+def every_record(zone: dict[str, Any]) -> list[dict[str, Any]]:
+    pages = client("route53").get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id(zone))
+    return [record for page in pages for record in page["ResourceRecordSets"]]
+
+
+def value(record: dict[str, Any]) -> str:
+    """Where a record leads, in words."""
+    alias = record.get("AliasTarget")
+    return plain(alias["DNSName"]) if alias else ", ".join(one["Value"] for one in record["ResourceRecords"])
+
+
+def change(zone: dict[str, Any], *changes: tuple[str, dict[str, Any]]) -> str:
+    """UPSERT or DELETE records, all or nothing. The id of the change; empty where what was to go is gone already."""
+    batch = {"Changes": [{"Action": action, "ResourceRecordSet": record} for action, record in changes]}
+    request = {"HostedZoneId": zone_id(zone), "ChangeBatch": batch}
+    try:
+        answer = insist(
+            f"the zone {plain(zone['Name'])} to take the change",
+            lambda: client("route53").change_resource_record_sets(**request),
+            "PriorRequestNotComplete",
+        )
+    except ClientError as error:
+        if code(error) != "InvalidChangeBatch" or "but it was not found" not in message(error):
+            raise
+        return ""
+    return str(answer["ChangeInfo"]["Id"]).rpartition("/")[2]
+
+
+def wait_insync(change_id: str) -> None:
+    """Until all name servers of Route 53 know a change: about a minute. Resolvers may keep the old answer for longer."""
+
+    def status() -> str:
+        return str(client("route53").get_change(Id=change_id)["ChangeInfo"]["Status"])
+
+    wait("Route 53 to know the record everywhere", lambda: status() == "INSYNC", lambda: f"the change is {status()}")

@@ -1,0 +1,132 @@
+"""The runs of the endpoint's pipeline: which there are, what they built, and where and why one failed.
+
+https://docs.aws.amazon.com/codepipeline/latest/userguide/executions-view.html
+"""
+
+import json
+from typing import Any
+
+import constants
+from aws import Problem, accepted, client, missing, wait
+from console import say
+from infrastructure.cluster import cluster
+from infrastructure.delivery import build_logs, build_project
+from infrastructure.service import service
+
+PIPELINE = constants.PREFIX
+#: how one ends, beside Succeeded
+ENDED_BADLY = ("Failed", "Stopped", "Superseded", "Cancelled")
+
+
+def newest_first(limit: int) -> list[dict[str, Any]]:
+    """The newest first."""
+    request = {"pipelineName": PIPELINE, "maxResults": limit}
+    found = missing(lambda: client("codepipeline").list_pipeline_executions(**request), "PipelineNotFoundException")
+    return found["pipelineExecutionSummaries"] if found else []
+
+
+def actions(execution_id: str) -> list[dict[str, Any]]:
+    """What an execution has done, the newest action first."""
+    request = {"pipelineName": PIPELINE, "filter": {"pipelineExecutionId": execution_id}}
+    found: list[dict[str, Any]] = client("codepipeline").list_action_executions(**request)["actionExecutionDetails"]
+    return found
+
+
+def wait_built() -> None:
+    """Until the newest execution has its image; where it fails, that and why is told. It takes 2 to 10 minutes."""
+
+    def look() -> dict[str, Any] | None:
+        newest = next(iter(newest_first(1)), None)
+        if not newest or newest["status"] in ("Succeeded", *ENDED_BADLY):
+            return newest
+        done = [each for each in actions(newest["pipelineExecutionId"]) if each["stageName"] == "Build"]
+        return newest if done and done[0]["status"] == "Succeeded" else None
+
+    execution = wait(f"pipeline {PIPELINE} to build the image", look, state_in_words)
+    if not execution:
+        return  # a dry run
+    if execution["status"] in ENDED_BADLY and not built(execution["pipelineExecutionId"]):
+        shown = described(execution)
+        raise Problem(in_words(shown), {"pipelineName": PIPELINE, "execution": shown})
+    say("found", "the image", f"of commit {commit(execution).get('id', '?')[:12]} in the repository")
+    if execution["status"] == "Failed":
+        say("warning", "it is not deployed:", in_words(described(execution)))
+
+
+def built(execution_id: str) -> bool:
+    return any(each["stageName"] == "Build" and each["status"] == "Succeeded" for each in actions(execution_id))
+
+
+def state_in_words() -> str:
+    newest = next(iter(newest_first(1)), None)
+    if not newest:
+        return "no execution has begun"
+    running = next(iter(actions(newest["pipelineExecutionId"])), None)
+    return f"{running['stageName']} is {running['status']}" if running else f"it is {newest['status']}"
+
+
+def described(execution: dict[str, Any]) -> dict[str, Any]:
+    """An execution as describe_pipeline.py prints it; of a failed one where and why."""
+    shown = {
+        "pipelineExecutionId": execution["pipelineExecutionId"],
+        "status": execution["status"],
+        "startTime": execution.get("startTime"),
+        "lastUpdateTime": execution.get("lastUpdateTime"),
+        "trigger": execution.get("trigger", {}).get("triggerType"),
+        "commit": commit(execution),
+    }
+    return {**shown, "failure": failure(execution["pipelineExecutionId"])} if execution["status"] == "Failed" else shown
+
+
+def commit(execution: dict[str, Any]) -> dict[str, str]:
+    """Id and message of what was built; a connection wraps the message in JSON."""
+    revision = next(iter(execution.get("sourceRevisions", [])), None)
+    if not revision:
+        return {}
+    summary = revision.get("revisionSummary", "")
+    message = json.loads(summary).get("CommitMessage", summary) if summary.startswith("{") else summary
+    return {"id": revision.get("revisionId", ""), "message": message}
+
+
+def failure(execution_id: str) -> dict[str, Any]:
+    """Stage and action that failed, AWS's message, and the end of the log where there is one."""
+    failed = next((each for each in actions(execution_id) if each["status"] == "Failed"), None)
+    if not failed:
+        return {}
+    result = failed.get("output", {}).get("executionResult", {})
+    provider = failed["input"]["actionTypeId"]["provider"]
+    reason = ""
+    log: list[str] = []
+    if provider == "CodeBuild" and result.get("externalExecutionId"):
+        reason, log = build_project.build_log(result["externalExecutionId"])
+    elif stream := result.get("logStreamARN", ""):
+        group, _, name = stream.partition(":log-group:")[2].partition(":log-stream:")
+        log = build_logs.tail(group, name)
+    if provider == "ECS" and (found := service.find() if cluster.find() else None):
+        reason = service.why_not_stable(found)
+    message = result.get("errorDetails", {}).get("message", "")
+    return {
+        "stageName": failed["stageName"],
+        "actionName": failed["actionName"],
+        "code": result.get("errorDetails", {}).get("code"),
+        "message": f"{message}: {reason}" if reason else message,
+        "log": log,
+    }
+
+
+def in_words(shown: dict[str, Any]) -> str:
+    """Why there is no image, with the end of the log, and how to try again."""
+    why = shown.get("failure", {})
+    log = "".join(f"\n  {line}" for line in why.get("log", []))
+    again = f"push a commit, or: aws codepipeline start-pipeline-execution --name {PIPELINE}"
+    if not why:
+        return f"execution {shown['pipelineExecutionId']} of pipeline {PIPELINE} is {shown['status']}; {again}"
+    where = f"{why['stageName']} of pipeline {PIPELINE} failed"
+    return f"{where}: {why['message']}{log}\nwhen it is put right, {again}"
+
+
+def stop(execution_id: str) -> None:
+    request = {"pipelineName": PIPELINE, "pipelineExecutionId": execution_id, "abandon": True}
+    codes = "PipelineExecutionNotStoppableException", "DuplicatedStopRequestException"
+    if accepted(lambda: client("codepipeline").stop_pipeline_execution(**request), *codes):
+        say("stopped", f"execution {execution_id}")

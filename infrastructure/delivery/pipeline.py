@@ -1,0 +1,312 @@
+"""CodePipeline: each push is built, its image pushed to the repository, and deployed to the endpoint's service.
+
+Source (the connection, a full clone), Build (CodeBuild), Deploy (ECS, then a command that starts a service which still
+has no tasks). Until there is a service the way into Deploy is closed; `open_deploy` opens it.
+A pipeline of type V2 costs $0.002 for each minute of an action's run, the first 100 minutes of a month free.
+https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
+"""
+
+from datetime import datetime
+from typing import Any
+
+import constants
+from aws import (
+    Problem,
+    accepted,
+    account,
+    client,
+    endpoint_tags,
+    holds,
+    insist,
+    missing,
+    ours,
+    partition,
+    region,
+    token,
+)
+from console import say
+from infrastructure.cluster import cluster, roles
+from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, executions
+from infrastructure.service import service
+
+NAME = constants.PREFIX
+ROLE = "pipeline"
+DEPLOY = "Deploy"
+#: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
+CLOSED = "No service yet - the end of create-service.py opens this"
+NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
+
+
+def create_role(connection_arn: str) -> str:
+    """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log."""
+    here = f"{region()}:{account()}"
+    base = f"arn:{partition()}"
+    service_arn = f"{base}:ecs:{here}:service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}"
+    definitions = f"{base}:ecs:{here}:task-definition/{constants.TASK_FAMILY}:*"
+    found = roles.find()
+    tasks_roles = sorted({found.task_execution_role_arn, found.task_role_arn})
+    bucket_actions = ["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"]
+    policy = roles.document(
+        build_project.connection_statement(connection_arn),
+        build_project.objects_statement("GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl"),
+        {"Action": bucket_actions, "Resource": artifact_bucket.arn()},
+        {
+            "Action": ["codebuild:StartBuild", "codebuild:BatchGetBuilds"],
+            "Resource": f"{base}:codebuild:{here}:project/{build_project.NAME}",
+        },
+        {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": service_arn},
+        {"Action": ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"], "Resource": "*"},  # they know no ARNs
+        {
+            "Action": "ecs:TagResource",
+            "Resource": definitions,
+            "Condition": {"StringEquals": {"ecs:CreateAction": ["RegisterTaskDefinition"]}},
+        },
+        {
+            "Action": "iam:PassRole",
+            "Resource": tasks_roles,
+            "Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}},
+        },
+        {
+            "Action": "application-autoscaling:RegisterScalableTarget",
+            "Resource": f"{base}:application-autoscaling:{here}:scalable-target/*",
+        },
+        build_project.logs_statement(build_logs.COMMANDS),
+    )
+    return roles.create_role(ROLE, roles.service_trust("codepipeline.amazonaws.com"), (), policy)
+
+
+def declaration(role_arn: str, connection_arn: str) -> dict[str, Any]:
+    source = {
+        "ConnectionArn": connection_arn,
+        "FullRepositoryId": constants.SOURCE_REPOSITORY,
+        "BranchName": constants.SOURCE_BRANCH,
+        "OutputArtifactFormat": "CODEBUILD_CLONE_REF",
+        "DetectChanges": "true",
+    }
+    deploy = {
+        "ClusterName": constants.CLUSTER_NAME,
+        "ServiceName": constants.SERVICE_NAME,
+        "FileName": "imagedefinitions.json",
+    }
+    actions = [action("Deploy", "Deploy", "ECS", deploy, reads="Built")]
+    if constants.DESIRED_COUNT:
+        start = action("Start", "Compute", "Commands", {}, reads="Built")
+        actions.append({**start, "runOrder": 2, "commands": [start_command()]})
+    return {
+        "name": NAME,
+        "roleArn": role_arn,
+        "artifactStore": {"type": "S3", "location": artifact_bucket.name()},
+        "pipelineType": "V2",
+        "executionMode": "SUPERSEDED",
+        "stages": [
+            {
+                "name": "Source",
+                "actions": [action("Source", "Source", "CodeStarSourceConnection", source, writes="Source")],
+            },
+            {
+                "name": "Build",
+                "actions": [
+                    action(
+                        "Build",
+                        "Build",
+                        "CodeBuild",
+                        {"ProjectName": build_project.NAME},
+                        reads="Source",
+                        writes="Built",
+                    )
+                ],
+            },
+            {"name": DEPLOY, "actions": actions},
+        ],
+    }
+
+
+def action(
+    name: str, category: str, provider: str, configuration: dict[str, str], reads: str = "", writes: str = ""
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "actionTypeId": {"category": category, "owner": "AWS", "provider": provider, "version": "1"},
+        "runOrder": 1,
+        "configuration": configuration,
+        "inputArtifacts": [{"name": reads}] if reads else [],
+        "outputArtifacts": [{"name": writes}] if writes else [],
+    }
+
+
+def start_command() -> str:
+    """Where the service has no tasks: its count and its scaling, as the settings say. One line, as AWS demands.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Commands.html
+    """
+    of = f"--region {region()} --cluster {constants.CLUSTER_NAME}"
+    count = f"aws ecs describe-services {of} --services {constants.SERVICE_NAME} --query 'services[0].desiredCount' --output text"
+    start = f"aws ecs update-service {of} --service {constants.SERVICE_NAME} --desired-count {constants.DESIRED_COUNT} --query service.desiredCount"
+    if constants.SCALING != "none":
+        start += (
+            f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
+            f"--resource-id service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME} --scalable-dimension ecs:service:DesiredCount "
+            f"--min-capacity {constants.MIN_TASKS} --max-capacity {constants.MAX_TASKS}"
+        )
+    return f'if [ "$({count})" = 0 ]; then {start}; fi'
+
+
+# ---------------------------------------------------------------------------------------------------- create and delete
+
+
+def create(connection_arn: str) -> None:
+    """Make the pipeline with its role, or bring it to the settings. AWS starts a new one by itself."""
+    role_arn = create_role(connection_arn)
+    wanted = declaration(role_arn, connection_arn)
+    present = find()
+    refuse_anothers(present)
+    pipelines = client("codepipeline")
+    if not present:
+        tags = endpoint_tags("pipeline", "key", "value")
+        request = insist(
+            f"role {roles.role_name(ROLE)} to be known to CodePipeline",
+            lambda: accepted(
+                lambda: pipelines.create_pipeline(pipeline=wanted, tags=tags), "PipelineNameInUseException"
+            ),
+            NOT_ASSUMED,
+            seconds=300,
+        )
+        say(
+            "created" if request else "found",
+            f"pipeline {NAME}",
+            f"{constants.SOURCE_REPOSITORY}, branch {constants.SOURCE_BRANCH}",
+        )
+    elif changed := changes(present["pipeline"], wanted):
+        insist(
+            f"pipeline {NAME}",
+            lambda: pipelines.update_pipeline(pipeline=wanted),
+            NOT_ASSUMED,
+            "ConcurrentModificationException",
+        )
+        say("updated", f"pipeline {NAME}", ", ".join(changed))
+    else:
+        say("found", f"pipeline {NAME}")
+    close_deploy()
+    start_again()
+
+
+def start_again() -> None:
+    """An execution that failed before the pipeline or its build project was changed is tried once more."""
+    newest = next(iter(executions.newest_first(1)), None)
+    project = build_project.find()
+    present = find()
+    if not newest or not project or not present or newest["status"] != "Failed":
+        return
+    changed: datetime = max(present["metadata"]["updated"], project["lastModified"])
+    if changed > newest["startTime"]:
+        client("codepipeline").start_pipeline_execution(
+            name=NAME, clientRequestToken=token(NAME, newest["pipelineExecutionId"], changed)
+        )
+        say("started", f"pipeline {NAME}", "again, since its last run failed before the change")
+
+
+def changes(present: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """The parts that differ: stages by their names, the rest by its own."""
+    changed = [key for key, value in wanted.items() if key != "stages" and not holds(present.get(key), value)]
+    stages = {stage["name"]: stage for stage in present["stages"]}
+    changed += [stage["name"] for stage in wanted["stages"] if not holds(stages.get(stage["name"]), stage)]
+    return changed or (["stages"] if len(stages) != len(wanted["stages"]) else [])
+
+
+def refuse_anothers(present: dict[str, Any] | None) -> None:
+    if present and not is_ours(present):
+        raise Problem(f"the pipeline {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME")
+
+
+def find() -> dict[str, Any] | None:
+    """The pipeline's declaration and its metadata."""
+    return missing(lambda: client("codepipeline").get_pipeline(name=NAME), "PipelineNotFoundException")
+
+
+def is_ours(present: dict[str, Any]) -> bool:
+    arn = present["metadata"]["pipelineArn"]
+    return ours(client("codepipeline").list_tags_for_resource(resourceArn=arn)["tags"])
+
+
+def required() -> dict[str, Any]:
+    present = find()
+    if not present:
+        raise Problem(f"there is no pipeline {NAME} in this region: run create_pipeline.py first")
+    return present
+
+
+def delete() -> None:
+    """What runs is stopped first, and left as it is: a deploy that ECS has begun goes on."""
+    present = find()
+    if not present:
+        say("already gone", f"pipeline {NAME}")
+    elif not is_ours(present):
+        return say("kept", f"pipeline {NAME}", "not of this runbook")
+    else:
+        for execution in executions.newest_first(100):
+            if execution["status"] == "InProgress":
+                executions.stop(execution["pipelineExecutionId"])
+        insist(
+            f"pipeline {NAME}",
+            lambda: client("codepipeline").delete_pipeline(name=NAME),
+            "ConcurrentModificationException",
+        )
+        say("deleted", f"pipeline {NAME}")
+    return roles.delete_role(roles.role_name(ROLE))
+
+
+def left_over() -> list[str]:
+    present = find()
+    mine = [f"pipeline {NAME}"] if present and is_ours(present) else []
+    return mine + roles.roles_left(ROLE)
+
+
+# --------------------------------------------------------------------------------------------------- the way into Deploy
+
+
+def close_deploy() -> None:
+    """Without a service a deploy would only fail. A way that a person closed stays closed."""
+    if cluster.find() and service.find():
+        return open_deploy()
+    if deploy_transition().get("enabled"):
+        client("codepipeline").disable_stage_transition(
+            pipelineName=NAME, stageName=DEPLOY, transitionType="Inbound", reason=CLOSED
+        )
+        say("updated", f"pipeline {NAME}", f"its stage {DEPLOY} waits for create_service.py")
+    return None
+
+
+def open_deploy() -> None:
+    """Let through what waits before Deploy, now that there is a service. Without a pipeline there is nothing to do."""
+    if deploy_transition().get("disabledReason") == CLOSED:
+        client("codepipeline").enable_stage_transition(pipelineName=NAME, stageName=DEPLOY, transitionType="Inbound")
+        say("updated", f"pipeline {NAME}", f"its stage {DEPLOY} is open")
+
+
+def deploy_transition() -> dict[str, Any]:
+    """Whether executions may enter Deploy, and why not."""
+    state = missing(lambda: client("codepipeline").get_pipeline_state(name=NAME), "PipelineNotFoundException")
+    stages = state["stageStates"] if state else []
+    return next((stage["inboundTransitionState"] for stage in stages if stage["stageName"] == DEPLOY), {})
+
+
+def stages() -> list[dict[str, Any]]:
+    """Each stage with its latest state and that of its actions."""
+    state = client("codepipeline").get_pipeline_state(name=NAME)
+    return [
+        {
+            "stageName": stage["stageName"],
+            "status": stage.get("latestExecution", {}).get("status"),
+            "open": stage["inboundTransitionState"]["enabled"],
+            "closedBecause": stage["inboundTransitionState"].get("disabledReason"),
+            "actions": {
+                each["actionName"]: each.get("latestExecution", {}).get("status") for each in stage["actionStates"]
+            },
+        }
+        for stage in state["stageStates"]
+    ]
+
+
+def console_url() -> str:
+    address = connection.CONSOLES.get(partition(), "console.aws.amazon.com")
+    return f"https://{address}/codesuite/codepipeline/pipelines/{NAME}/view?region={region()}"

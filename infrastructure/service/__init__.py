@@ -1,0 +1,1 @@
+"""What runs in the cluster: task definitions, tasks, the service and what leads to it."""

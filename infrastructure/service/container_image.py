@@ -1,0 +1,71 @@
+"""Which image the task runs: IMAGE as it stands, or with IMAGE_TAG one of the endpoint's own repository.
+
+IMAGE_TAG=current leaves to the pipeline what it has deployed, so that registering anew for another setting does not
+bring back an older image.
+"""
+
+from typing import Any
+
+import constants
+from aws import Problem, command
+from infrastructure.cluster import cluster
+from infrastructure.delivery import repository
+from infrastructure.service import service, tasks
+
+#: the tag of a first revision, before there is an image
+NOT_BUILT_YET = "not-built-yet"
+
+
+def wanted() -> str:
+    """The image to register, once it is sure that the repository has it.
+
+    Deployed is what the service runs: the newest revision may be one that was rolled back.
+    """
+    if not constants.IMAGE_TAG:
+        return constants.IMAGE
+    if not repository.find():
+        raise Problem(
+            f"IMAGE_TAG={constants.IMAGE_TAG}: there is no repository {repository.NAME}: run create_repository.py first"
+        )
+    if constants.IMAGE_TAG != "current":
+        refuse_missing_tag(constants.IMAGE_TAG)
+        return f"{repository.uri()}:{constants.IMAGE_TAG}"
+    running = service.find() if cluster.find() else None
+    tag = deployed_tag(tasks.definition(running["taskDefinition"] if running else constants.TASK_FAMILY))
+    if not tag or not repository.has_tag(tag):
+        tag = repository.newest_tag() or NOT_BUILT_YET
+    return f"{repository.uri()}:{tag}"
+
+
+def deployed_tag(definition: dict[str, Any] | None) -> str:
+    """The tag of the endpoint's repository that a revision runs; empty where it runs another image."""
+    containers = (definition or {}).get("containerDefinitions", [])
+    images = [each["image"] for each in containers if each["name"] == constants.CONTAINER_NAME]
+    address, _, tag = (images[0] if images else "").rpartition(":")
+    return tag if address == repository.uri() else ""
+
+
+def refuse_missing(definition: dict[str, Any]) -> None:
+    """Before anything is made: tasks that could never pull their image. With no tasks there is nothing to pull."""
+    tag = deployed_tag(definition)
+    if constants.IMAGE_TAG not in ("", "current", tag):
+        refuse_missing_tag(constants.IMAGE_TAG)
+        revision = tasks.task_id(definition["taskDefinitionArn"])
+        raise Problem(
+            f"IMAGE_TAG={constants.IMAGE_TAG}, but {revision} has {tag or 'another image'}: run register_task_definition.py"
+        )
+    if tag == NOT_BUILT_YET and constants.DESIRED_COUNT and (newest := repository.newest_tag()):
+        raise Problem(f"the task definition is from before {newest} was built: run register_task_definition.py again")
+    if tag and constants.DESIRED_COUNT:
+        refuse_missing_tag(tag)
+
+
+def refuse_missing_tag(tag: str) -> None:
+    if repository.has_tag(tag):
+        return
+    held = repository.image_tags(10)
+    there = f"it has {', '.join(held)}" if held else "it is empty"
+    until = (
+        "" if held else f"; until the pipeline has built one, DESIRED_COUNT=0 {command('create_service.py')} is right"
+    )
+    raise Problem(f"the tag {tag} is not in the repository {repository.NAME}: {there}{until}")

@@ -1,0 +1,141 @@
+"""Why a task does not run, in words: the first broken link between RunTask and RUNNING, as AWS tells it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+"""
+
+from typing import Any
+
+import constants
+from aws import client, missing
+from infrastructure.cluster import auto_scaling_group, container_instances
+from infrastructure.service import tasks
+
+#: reasons of RunTask's `failures`: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
+FAILURES = {
+    "RESOURCE:GPU": "no host has a free GPU",
+    "RESOURCE:MEMORY": "no host has that much memory left",
+    "RESOURCE:CPU": "no host has that many CPU units left",
+    "RESOURCE:PORTS": "the host port is taken on every host",
+    "RESOURCE:ENI": "no host can take another network interface",
+    "ATTRIBUTE": "no host has what the task definition demands",
+    "AGENT": "the ECS agent of the host is not connected",
+}
+
+
+def why_not_started(failures: list[dict[str, Any]]) -> str:
+    """RunTask answers 200 and yet starts nothing: its failures in words."""
+    told = []
+    for failure in failures:
+        reason = failure.get("reason", "")
+        words = next((text for key, text in FAILURES.items() if reason.startswith(key)), "")
+        told.append(" ".join(filter(None, [reason, f"({words})" if words else "", failure.get("detail", "")])))
+    return "; ".join(dict.fromkeys(told)) or "RunTask started nothing, and gave no reason"
+
+
+def why(task: dict[str, Any]) -> str:
+    """One sentence or two about a task that is not RUNNING; empty for one that is."""
+    status = task["lastStatus"]
+    if status == "RUNNING":
+        return ""
+    if status == "STOPPED":
+        return why_stopped(task)
+    if task.get("desiredStatus") == "STOPPED":
+        return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
+    if status == "PROVISIONING" and constants.LAUNCH_TYPE == "EC2":
+        return why_waiting(asks_for_gpu(task))
+    return {
+        "PROVISIONING": "AWS is preparing its network interface",
+        "PENDING": "the image is being pulled, or a volume is being mounted",
+        "ACTIVATING": "its containers have started, and it is being connected",
+    }.get(status, f"its status is {status}")
+
+
+def asks_for_gpu(task: dict[str, Any]) -> bool:
+    """By its own definition: a sync of weights asks for none."""
+    definition = tasks.definition(task["taskDefinitionArn"]) or {}
+    return any(container.get("resourceRequirements") for container in definition.get("containerDefinitions", []))
+
+
+def why_stopped(task: dict[str, Any]) -> str:
+    """stopCode, stoppedReason, and each container's exit code and reason. A task that never ran has no containers."""
+    told = [f"{task.get('stopCode', '')}: {task.get('stoppedReason', 'no reason given')}".lstrip(": ")]
+    for container in task.get("containers", []):
+        parts = []
+        if "exitCode" in container:
+            parts.append(f"exit code {container['exitCode']}")
+        if container.get("reason") and container["reason"] not in task.get("stoppedReason", ""):
+            parts.append(container["reason"])
+        if parts:
+            told.append(f"container {container['name']}: {', '.join(parts)}")
+    if not task.get("containers") or (not task.get("containerInstanceArn") and constants.LAUNCH_TYPE == "EC2"):
+        asked_for = constants.LAUNCH_TYPE != "EC2" or task.get("stopCode") == "UserInitiated"
+        told.append(
+            "it was never placed" if asked_for else f"it was never placed; now {why_waiting(asks_for_gpu(task))}"
+        )
+    text = "; ".join(told)
+    hint = next((hint for words, hint in HINTS.items() if words in text), "")
+    return f"{text}. {hint}".rstrip(". ") + "."
+
+
+#: words in a stopped task's reasons -> what to do about it; the first that is found counts
+HINTS = {
+    "no space left on device": "Raise ROOT_VOLUME_GIB",
+    "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
+    "unsatisfied condition: cuda": "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID",
+    "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
+    "log group": "create_cluster.py makes the log group",
+    "is not authorized to perform": "Give the role that is named there this right",
+    "OutOfMemory": "Raise TASK_MEMORY",
+    "Capacity is unavailable": "Try again, or use other zones or CAPACITY_TYPE=on-demand",
+}
+
+
+def why_waiting(of_gpu: bool = True) -> str:
+    """What holds a task that is PROVISIONING on EC2: no host yet, or none with room."""
+    hosts = [host for host in container_instances.describe() if host["agentConnected"]]
+    group = auto_scaling_group.find() or {"DesiredCapacity": 0, "MaxSize": 0, "Instances": []}
+    if not hosts:
+        return f"no host has joined the cluster yet: {auto_scaling_group.why_no_host()}"
+    if group["DesiredCapacity"] > len(hosts):
+        return f"another host is on its way: {auto_scaling_group.why_no_host()}"
+    full = (
+        f"all {len(hosts)} hosts are full, and MAX_INSTANCES={group['MaxSize']}"
+        if group["DesiredCapacity"] >= group["MaxSize"]
+        else "managed scaling has not asked for another host yet (it looks once a minute)"
+    )
+    if constants.GPU_SHARING and of_gpu:
+        most = [max((gpu["remainingMemoryInMiB"] for gpu in host.get("gpuDevices", [])), default=0) for host in hosts]
+        if max(most) < constants.GPU_MEMORY_MIB:
+            return (
+                f"no GPU has enough memory left: {', '.join(map(str, most))} MiB, the task needs "
+                f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB}; {full}"
+            )
+    elif constants.GPU_COUNT and of_gpu:
+        free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
+        if max(free) < constants.GPU_COUNT:
+            held = stopping_tasks()
+            return (
+                f"no free GPU: the hosts have {', '.join(map(str, free))} free, the task needs {constants.GPU_COUNT}; {full}"
+                + (f"; {held} stopping tasks still hold theirs" if held else "")
+            )
+    return f"no host has room for it (TASK_CPU={constants.TASK_CPU}, TASK_MEMORY={constants.TASK_MEMORY}); {full}"
+
+
+def stopping_tasks() -> int:
+    """Tasks that were told to stop and have not yet: they still hold their GPUs."""
+    found = tasks.find(desired_status="STOPPED")
+    return sum(task["lastStatus"] != "STOPPED" for task in found)
+
+
+def log_tail(task: dict[str, Any], group: str, lines: int = 10) -> list[str]:
+    """The last lines that the task's containers wrote."""
+    task_id = task["taskArn"].rsplit("/", 1)[-1]
+    told: list[str] = []
+    for container in task.get("containers", []):
+        stream = f"{container['name']}/{container['name']}/{task_id}"
+        events = missing(
+            lambda: client("logs").get_log_events(logGroupName=group, logStreamName=stream, limit=lines)["events"],
+            "ResourceNotFoundException",
+        )
+        told += [event["message"] for event in events or []]
+    return told

@@ -1,0 +1,123 @@
+"""The DNS record that leads from HOST_NAME to the load balancer: an alias, which follows it and costs no lookups.
+
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-to-elb-load-balancer.html
+"""
+
+import re
+from typing import Any
+
+import constants
+from aws import Problem, region
+from console import say
+from infrastructure.cluster import hosted_zone, load_balancer
+from infrastructure.service import target_group
+
+KINDS = ("A", "AAAA", "CNAME")
+
+
+def refuse_anothers() -> None:
+    """A name that the load balancer leads to another endpoint is that one's."""
+    owner = target_group.answers(constants.HOST_NAME)
+    if owner not in ("", target_group.RULE):
+        raise Problem(
+            f"HOST_NAME={constants.HOST_NAME} leads to {owner.removesuffix('-rule')} already: choose another host name"
+        )
+
+
+def create(zone: dict[str, Any], balancer: dict[str, Any], overwrite: bool = False) -> None:
+    """Make the record, or let it lead here. What leads elsewhere is somebody's: only when told so."""
+    wanted = {
+        "Name": constants.HOST_NAME,
+        "Type": "A",
+        "AliasTarget": {
+            "HostedZoneId": balancer["CanonicalHostedZoneId"],
+            "DNSName": balancer["DNSName"],
+            "EvaluateTargetHealth": False,
+        },
+    }
+    present = [each for each in hosted_zone.records(zone, constants.HOST_NAME) if each["Type"] in KINDS]
+    foreign = [each for each in present if not is_ours(each)]
+    if foreign and not overwrite:
+        leads = " and ".join(f"{each['Type']} {hosted_zone.value(each)}" for each in foreign)
+        raise Problem(
+            f"HOST_NAME={constants.HOST_NAME} leads elsewhere already: {leads}, in zone {hosted_zone.plain(zone['Name'])}. "
+            "Choose another name, or take this one with --overwrite"
+        )
+    here = hosted_zone.plain(balancer["DNSName"])
+    if {target(each) for each in present} == {here} and "A" in [each["Type"] for each in present]:
+        return say("found", f"DNS record {constants.HOST_NAME}", f"to {here}")
+    in_the_way = [("DELETE", each) for each in present if each["Type"] != "A" or "SetIdentifier" in each]
+    change_id = hosted_zone.change(zone, *in_the_way, ("UPSERT", wanted))
+    say("updated" if present else "created", f"DNS record {constants.HOST_NAME}", f"to {balancer['DNSName']}")
+    return hosted_zone.wait_insync(change_id)
+
+
+def target(record: dict[str, Any]) -> str:
+    """Where an alias leads; the console writes dualstack. before a load balancer's name."""
+    return hosted_zone.value(record).removeprefix("dualstack.") if "AliasTarget" in record else ""
+
+
+def is_ours(record: dict[str, Any]) -> bool:
+    """An alias to our load balancer, or to an earlier one of its name: records bear no tags, but its name tells."""
+    domain = rf"({region()}\.elb|elb\.{region()})\.amazonaws\.com(\.cn)?"
+    return bool(re.fullmatch(rf"{load_balancer.NAME.lower()}-[0-9a-z]+\.{domain}", target(record)))
+
+
+def places() -> list[str] | None:
+    """Where HOST_NAME leads by its own records, or by those of the wildcard beside it; None: its DNS is elsewhere."""
+    zone = hosted_zone.find(constants.HOST_NAME)
+    if not zone:
+        return None
+    wildcard = f"*.{constants.HOST_NAME.partition('.')[2]}"
+    present = hosted_zone.records(zone, constants.HOST_NAME) or hosted_zone.records(zone, wildcard)
+    kinds = [each for each in present if each["Type"] in KINDS]
+    return sorted({hosted_zone.plain(hosted_zone.value(each)).removeprefix("dualstack.") for each in kinds})
+
+
+def find() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Zone and record of each name of this endpoint, HOST_NAME's and its rule's, that leads to our load balancer."""
+    names = [name for name in {constants.HOST_NAME, *target_group.own_hosts()} if name]
+    mine = [name for name in sorted(names) if target_group.answers(name) in ("", target_group.RULE)]
+    zones = [(zone, name) for name in mine if (zone := hosted_zone.find(name))]
+    return [(zone, each) for zone, name in zones for each in hosted_zone.records(zone, name) if is_ours(each)]
+
+
+def find_all() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every alias to our load balancer, in the zones of HOST_NAME and of the certificate's names."""
+    names = {name.removeprefix("*.") for name in [constants.HOST_NAME, *constants.CERTIFICATE_DOMAINS] if name}
+    found = [zone for name in sorted(names) if (zone := hosted_zone.find(name))]
+    zones = {zone["Id"]: zone for zone in found}.values()
+    return [(zone, each) for zone in zones for each in hosted_zone.every_record(zone) if is_ours(each)]
+
+
+def delete() -> None:
+    """Only what leads to our load balancer, which may be gone by now, and is not another endpoint's."""
+    found = find()
+    if not found and constants.HOST_NAME:
+        leads = ", ".join(places() or [])
+        say(
+            "kept" if leads else "already gone",
+            f"DNS record {constants.HOST_NAME}",
+            f"it leads to {leads}" if leads else "",
+        )
+    for zone, record in found:
+        remove(zone, record)
+
+
+def delete_all() -> None:
+    """With the cluster: every alias to its load balancer, also that of a host name which no setting knows any more."""
+    for zone, record in find_all():
+        remove(zone, record)
+
+
+def remove(zone: dict[str, Any], record: dict[str, Any]) -> None:
+    hosted_zone.change(zone, ("DELETE", record))
+    say("deleted", f"DNS record {hosted_zone.plain(record['Name'])}", f"{record['Type']} to {target(record)}")
+
+
+def left_over() -> list[str]:
+    return [f"DNS record {hosted_zone.plain(record['Name'])} {record['Type']}" for _, record in find()]
+
+
+def all_left_over() -> list[str]:
+    return [f"DNS record {hosted_zone.plain(record['Name'])} {record['Type']}" for _, record in find_all()]

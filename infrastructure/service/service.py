@@ -1,0 +1,316 @@
+"""The ECS service: it keeps DESIRED_COUNT tasks running, registers them with the load balancer, and rolls out revisions.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html
+"""
+
+from datetime import datetime, timezone
+from typing import Any
+
+import constants
+from aws import Problem, client, command, endpoint_tags, insist, ours, region, token, wait
+from console import say
+from infrastructure import endpoints
+from infrastructure.cluster import capacity, cluster, container_instances, file_system, load_balancer
+from infrastructure.cluster.checks import enough_places, places
+from infrastructure.service import diagnosis, target_group, tasks
+
+
+def refuse_more_gpus_than_hosts() -> None:
+    """Before anything is made: a service that can never become stable."""
+    if constants.LAUNCH_TYPE == "EC2" and (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
+        enough_places(container_instances.described_type(), container_instances.refuse_without_sharing())
+
+
+def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
+    """Make the service, or bring it to this revision and the settings."""
+    service = find()
+    if service:
+        refuse_foreign(service)
+        return update(service, definition["taskDefinitionArn"])
+    request: dict[str, Any] = {
+        "cluster": constants.CLUSTER_NAME,
+        "serviceName": constants.SERVICE_NAME,
+        "taskDefinition": definition["taskDefinitionArn"],
+        "desiredCount": constants.DESIRED_COUNT,
+        "capacityProviderStrategy": capacity.default_strategy(),
+        "deploymentConfiguration": deployment_configuration(0),
+        "enableECSManagedTags": True,
+        "propagateTags": "SERVICE",
+        "enableExecuteCommand": constants.ENABLE_EXECUTE_COMMAND,
+        "tags": endpoint_tags("service", "key", "value"),
+        "clientToken": token(
+            constants.CLUSTER_NAME, constants.SERVICE_NAME, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
+        ),
+    }
+    if target_group_arn:
+        port = constants.CONTAINER_PORTS[0][1]
+        balanced = {
+            "targetGroupArn": target_group_arn,
+            "containerName": constants.CONTAINER_NAME,
+            "containerPort": port,
+        }
+        request |= {"loadBalancers": [balanced], "healthCheckGracePeriodSeconds": constants.HEALTH_CHECK_GRACE_SECONDS}
+    if constants.NETWORK_MODE == "awsvpc":
+        request["networkConfiguration"] = network_configuration
+    insist(
+        f"service {constants.SERVICE_NAME}",
+        lambda: client("ecs").create_service(**request),
+        "does not have an associated load balancer",
+        "Unable to assume the service linked role",
+        "verify that the ECS service role",
+        "still Draining",
+    )
+    return say(
+        "created",
+        f"service {constants.SERVICE_NAME}",
+        f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}",
+    )
+
+
+def update(service: dict[str, Any], task_definition_arn: str) -> None:
+    """Roll out what differs: revision, count, deployment settings; nothing where nothing does."""
+    new_revision = service["taskDefinition"] != task_definition_arn
+    wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": wanted_count(service)}
+    if constants.LISTENER_PROTOCOL:
+        wanted["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
+    wanted["enableExecuteCommand"] = constants.ENABLE_EXECUTE_COMMAND
+    changes = {key: value for key, value in wanted.items() if service.get(key) != value}
+    if not changes:
+        return say(
+            "found",
+            f"service {constants.SERVICE_NAME}",
+            f"{service['runningCount']} of {service['desiredCount']} tasks run",
+        )
+    configuration = deployment_configuration(service["runningCount"]) if new_revision else None
+    insist(
+        f"service {constants.SERVICE_NAME}",
+        lambda: client("ecs").update_service(
+            cluster=constants.CLUSTER_NAME,
+            service=constants.SERVICE_NAME,
+            **changes,
+            **({"deploymentConfiguration": configuration} if configuration else {}),
+        ),
+        "does not have an associated load balancer",
+    )
+    return say(
+        "updated", f"service {constants.SERVICE_NAME}", ", ".join(f"{key} {value}" for key, value in changes.items())
+    )
+
+
+def wanted_count(service: dict[str, Any]) -> int:
+    """DESIRED_COUNT; but where scaling has started more tasks it knows why, and its limits hold."""
+    if constants.SCALING == "none" or not constants.DESIRED_COUNT:
+        return constants.DESIRED_COUNT
+    return min(max(constants.DESIRED_COUNT, int(service["desiredCount"])), constants.MAX_TASKS)
+
+
+def deployment_configuration(running: int) -> dict[str, Any]:
+    """Start the new task first where there is a GPU and a network interface for it; else stop the old one first.
+
+    With every GPU busy, 100 and 200 percent would wait for ever for a place.
+    """
+    short = short_of(running)
+    minimum, maximum = (0, 100) if short else (100, 200)
+    if minimum == 0:
+        if not constants.ALLOW_DOWNTIME:
+            raise Problem(
+                f"no {short} would be free for a new task beside {running or constants.DESIRED_COUNT} running ones, and "
+                "ALLOW_DOWNTIME=false: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it"
+            )
+        say("warning", f"every {short} is in use:", "a deploy stops the old task first, with a short outage")
+    breaker = {"enable": True, "rollback": True}
+    return {"minimumHealthyPercent": minimum, "maximumPercent": maximum, "deploymentCircuitBreaker": breaker}
+
+
+def short_of(running: int) -> str:
+    """What one task more than those that run, or are to run, would lack, with all the hosts that may come; "" for nothing."""
+    if constants.LAUNCH_TYPE == "FARGATE" or not (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
+        return ""
+    described = container_instances.described_type()
+    hosts = [host for host in container_instances.describe() if host["agentConnected"]]
+    free = [container_instances.free_places(host, described) for host in hosts]
+    new = places(described, container_instances.refuse_without_sharing())
+    free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
+    beside = 0 if running else constants.DESIRED_COUNT
+    if sum(min(each.values(), default=beside + 1) for each in free) > beside:
+        return ""
+    totals = {what: sum(each.get(what, 0) for each in free) for what in ("GPU", "network interface")}
+    return next(
+        (what for what, total in totals.items() if total <= beside and any(what in each for each in free)), "GPU"
+    )
+
+
+def find() -> dict[str, Any] | None:
+    """The service while it is ACTIVE; a deleted one stays described as DRAINING, then INACTIVE."""
+    found = client("ecs").describe_services(
+        cluster=constants.CLUSTER_NAME, services=[constants.SERVICE_NAME], include=["TAGS"]
+    )["services"]
+    return next((service for service in found if service["status"] == "ACTIVE"), None)
+
+
+def refuse_foreign(service: dict[str, Any]) -> None:
+    """Somebody else's, or another endpoint's, which would get our revision in place of its own."""
+    if not endpoints.mine(service.get("tags", [])):
+        whose = "another endpoint's" if ours(service.get("tags")) else "not of this runbook"
+        raise Problem(
+            f"the service {constants.SERVICE_NAME} exists already, and is {whose}: choose another SERVICE_NAME"
+        )
+
+
+def revision_to_run() -> dict[str, Any]:
+    """The newest revision that a person registered; or what the service runs, where that is newer.
+
+    The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back. Where
+    no service runs, the newest is the newest.
+    """
+    running = (find() or {}).get("taskDefinition")
+    for arn in tasks.definitions():
+        definition = tasks.definition(arn)
+        if definition and (not running or arn == running or not tasks.is_pipelines(definition)):
+            return definition
+        say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
+    raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
+
+
+def required() -> dict[str, Any]:
+    service = find()
+    if not service:
+        raise Problem(
+            f"there is no service {constants.SERVICE_NAME} in cluster {constants.CLUSTER_NAME}: run create_service.py first"
+        )
+    return service
+
+
+# ---------------------------------------------------------------------------------------------------------- is it ready?
+
+
+def wait_stable(task_definition_arn: str) -> None:
+    """Until one deployment, of this revision, is COMPLETED, all its tasks run, and all targets are healthy.
+
+    Tells each event of the service as it comes. A rollback of the circuit breaker is a failure, though all is stable.
+    """
+    told: set[str] = set()
+
+    def look() -> bool:
+        service = required()
+        news = [event for event in service.get("events", []) if event["id"] not in told]
+        for event in reversed(news if told else []):  # what the first look finds is history
+            say("event", event["message"])
+        told.update(["the first look", *(event["id"] for event in news)])
+        refuse_failure(service, task_definition_arn)
+        return is_stable(service, task_definition_arn)
+
+    wait(f"service {constants.SERVICE_NAME} to be stable", look, lambda: why_not_stable(required()))
+
+
+def is_stable(service: dict[str, Any], task_definition_arn: str) -> bool:
+    deployments = service["deployments"]
+    healthy = [target for target in target_group.health() if target["state"] == "healthy"]
+    return (
+        len(deployments) == 1
+        and deployments[0]["taskDefinition"] == task_definition_arn
+        and deployments[0]["rolloutState"] == "COMPLETED"
+        and service["runningCount"] == service["desiredCount"]
+        and (not constants.LISTENER_PROTOCOL or len(healthy) >= service["desiredCount"])
+    )
+
+
+def refuse_failure(service: dict[str, Any], task_definition_arn: str) -> None:
+    """A deployment that has failed, or was rolled back: what was asked for, what runs, and why."""
+    mine = [each for each in service["deployments"] if each["taskDefinition"] == task_definition_arn]
+    others = [each for each in service["deployments"] if each["taskDefinition"] != task_definition_arn]
+    primary = next((each for each in others if each["status"] == "PRIMARY"), None)
+    asked = tasks.task_id(task_definition_arn)
+    if primary:
+        back = tasks.task_id(primary["taskDefinition"])
+        if int(back.rpartition(":")[2]) > int(asked.rpartition(":")[2]):
+            raise Problem(
+                f"the deploy of {asked} was overtaken by one of {back}: {command('describe_service.py')} shows it"
+            )
+        raise Problem(f"the deploy of {asked} was rolled back to {back}: {why_not_stable(service)}")
+    if any(each.get("rolloutState") == "FAILED" for each in mine):
+        raise Problem(f"the deploy of {asked} failed: {why_not_stable(service)}")
+
+
+def why_not_stable(service: dict[str, Any]) -> str:
+    """What AWS says: the stopped tasks' reasons and last log lines, the targets' health, the last event."""
+    stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME)
+    ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
+    told = list(dict.fromkeys(diagnosis.why(task) for task in ended))
+    killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]
+    if killed:
+        ages = ", ".join(f"{lived(task):.0f} s" for task in killed)
+        told.append(
+            f"the health check of {target_group.HEALTH_CHECK['HealthCheckPath']} killed {len(killed)} tasks, {ages} old: raise "
+            f"HEALTH_CHECK_GRACE_SECONDS={constants.HEALTH_CHECK_GRACE_SECONDS} if the container needs longer to start"
+        )
+    sick = [each for each in target_group.health() if each["reason"]]
+    told += [f"target {each['target']} is {each['state']}: {each['reason']}" for each in sick]
+    told += [event["message"] for event in service.get("events", [])[:1]]
+    log = [f"log: {line}" for task in ended[:1] for line in diagnosis.log_tail(task, constants.LOG_GROUP)]
+    waiting = [
+        diagnosis.why(task)
+        for task in tasks.find(serviceName=constants.SERVICE_NAME)
+        if task["lastStatus"] != "RUNNING"
+    ]
+    told += list(dict.fromkeys(waiting))
+    return "\n  ".join(["; ".join(told) or "it is still starting", *log])
+
+
+def lived(task: dict[str, Any]) -> float:
+    """Seconds from its start to its end."""
+    begun = task.get("startedAt") or task["createdAt"]
+    ended = task.get("stoppingAt") or task.get("stoppedAt") or begun
+    return float((ended - begun).total_seconds())
+
+
+def described() -> dict[str, Any]:
+    """What describe_service.py prints, and create_service.py and update_service.py at their end."""
+    service = required()
+    names = {volume: f"{each}.efs.{region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
+    kept = (
+        "status",
+        "taskDefinition",
+        "desiredCount",
+        "runningCount",
+        "pendingCount",
+        "rolloutState",
+        "rolloutStateReason",
+    )
+    return {
+        "serviceName": constants.SERVICE_NAME,
+        "url": load_balancer.url() or None,
+        "fileSystemDnsName": next(iter(names.values()), None),
+        "fileSystemDnsNames": names,
+        "status": service["status"],
+        "taskDefinition": service["taskDefinition"],
+        "desiredCount": service["desiredCount"],
+        "runningCount": service["runningCount"],
+        "deployments": [{key: each[key] for key in kept if key in each} for each in service["deployments"]],
+        "targets": target_group.health(),
+        "events": [event["message"] for event in service.get("events", [])[:5]],
+    }
+
+
+def delete() -> None:
+    """Ask its tasks to leave, deregistering them first; then wait until AWS has forgotten it."""
+    service = find()
+    if service and not endpoints.mine(service.get("tags", [])):
+        return say("kept", f"service {constants.SERVICE_NAME}", "not of this runbook, or of another endpoint")
+    if service:
+        client("ecs").delete_service(cluster=constants.CLUSTER_NAME, service=constants.SERVICE_NAME, force=True)
+        say("deleted", f"service {constants.SERVICE_NAME}", "asked for")
+
+    def draining() -> list[str]:
+        found = client("ecs").describe_services(cluster=constants.CLUSTER_NAME, services=[constants.SERVICE_NAME])[
+            "services"
+        ]
+        return [f"{each['runningCount']} tasks still run" for each in found if each["status"] == "DRAINING"]
+
+    wait(f"service {constants.SERVICE_NAME} to end", lambda: not draining(), lambda: "; ".join(draining()))
+    return None
+
+
+def left_over() -> list[str]:
+    service = find() if cluster.find() else None
+    return [f"service {constants.SERVICE_NAME}"] if service and endpoints.mine(service.get("tags", [])) else []

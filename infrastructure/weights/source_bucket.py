@@ -1,0 +1,178 @@
+"""The S3 bucket of the weights: what must hold of it, what is in it, and the upload of a folder to it.
+
+The bucket is the team's own: it is never made here, and nothing in it is ever deleted. A file that was removed from the
+folder stays in the bucket, and so on the volume, until it is deleted there: aws s3 rm s3://BUCKET/KEY.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/uploading-downloading-objects.html
+"""
+
+import contextlib
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+import console
+import constants
+from aws import Problem, client, code, partition, region
+from console import say
+
+FOLDER = Path(constants.WEIGHTS_FOLDER).expanduser()
+#: how the keys of the weights begin
+KEYS = f"{constants.WEIGHTS_PREFIX.strip('/')}/" if constants.WEIGHTS_PREFIX else ""
+#: the bucket and the folder in it, as the AWS CLI writes them
+SOURCE = f"s3://{constants.WEIGHTS_BUCKET}/{KEYS}".rstrip("/")
+#: files from this size on go up in parts of this size, ten at a time: boto3's own figures, and the AWS CLI's
+PART = 8 * 2**20
+MOST_PARTS = 10_000
+MD5 = "md5-of-parts"
+
+
+def check_settings() -> None:
+    """What is wrong with the settings of the weights is told, all of it, before AWS is asked for anything."""
+    volumes = [volume["name"] for volume in constants.EFS_VOLUMES]
+    if not constants.WEIGHTS_BUCKET:
+        constants.problem("WEIGHTS_BUCKET", "is not set: name the S3 bucket of the weights")
+    if constants.WEIGHTS_VOLUME not in volumes:
+        constants.problem(
+            "WEIGHTS_VOLUME", f"{constants.WEIGHTS_VOLUME} is none of EFS_VOLUMES: {', '.join(volumes) or 'none'}"
+        )
+    if constants.WEIGHTS_FOLDER and not FOLDER.is_dir():
+        what = "is a file, not a folder" if FOLDER.exists() else "is not there"
+        constants.problem("WEIGHTS_FOLDER", f"{constants.WEIGHTS_FOLDER} {what}")
+    constants.check()
+
+
+def arn() -> str:
+    return f"arn:{partition()}:s3:::{constants.WEIGHTS_BUCKET}"
+
+
+def check() -> None:
+    """There, ours to read, and in this region: from another one each sync would be slow, and cost."""
+    try:
+        found = client("s3").head_bucket(Bucket=constants.WEIGHTS_BUCKET)
+    except ClientError as error:
+        if code(error) in ("404", "NoSuchBucket"):
+            raise Problem(
+                f"WEIGHTS_BUCKET: there is no bucket {constants.WEIGHTS_BUCKET}: correct the name, or make it with "
+                f"aws s3 mb s3://{constants.WEIGHTS_BUCKET} --region {region()}"
+            ) from error
+        if code(error) in ("403", "AccessDenied"):
+            raise Problem(
+                f"WEIGHTS_BUCKET: access to {constants.WEIGHTS_BUCKET} is denied: your credentials need s3:ListBucket on {arn()}, "
+                "or the name is that of another account's bucket"
+            ) from error
+        raise
+    there = found.get("BucketRegion") or region()
+    if there != region():
+        raise Problem(
+            f"WEIGHTS_BUCKET: {constants.WEIGHTS_BUCKET} is in {there}, but the cluster is in {region()}: use a bucket of {region()}"
+        )
+
+
+def objects() -> dict[str, dict[str, Any]]:
+    """What is in the bucket's folder, by key; what only stands for a folder is left out, as the AWS CLI does."""
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=constants.WEIGHTS_BUCKET, Prefix=KEYS)
+    found = [each for page in pages for each in page.get("Contents", [])]
+    return {each["Key"]: each for each in found if not each["Key"].endswith("/")}
+
+
+def files() -> dict[str, Path]:
+    """The files of WEIGHTS_FOLDER, by the key that each has in the bucket."""
+    found = sorted(path for path in FOLDER.rglob("*") if path.is_file()) if constants.WEIGHTS_FOLDER else []
+    return {KEYS + path.relative_to(FOLDER).as_posix(): path for path in found}
+
+
+def changed(present: dict[str, dict[str, Any]]) -> dict[str, Path]:
+    """The files that the bucket does not have, or has with another content."""
+    return {key: path for key, path in files().items() if key not in present or differs(path, present[key])}
+
+
+def differs(path: Path, found: dict[str, Any]) -> bool:
+    """By size, then by MD5: the ETag's, or where the bucket's encryption hides that, the one that `upload` left there."""
+    if path.stat().st_size != found["Size"]:
+        return True
+    ours = md5(path)
+    if ours == found["ETag"].strip('"'):
+        return False
+    described = client("s3").head_object(Bucket=constants.WEIGHTS_BUCKET, Key=found["Key"])
+    return bool(described.get("Metadata", {}).get(MD5) != ours)
+
+
+def part_size(size: int) -> int:
+    """Twice as large until the parts are few enough, as boto3 does it."""
+    part = PART
+    while size > part * MOST_PARTS:
+        part *= 2
+    return part
+
+
+def md5(path: Path) -> str:
+    """The ETag that S3 gives the file: of a file in one piece its MD5, else that of its parts' MD5s, and their number."""
+    size = path.stat().st_size
+    parts = []
+    try:
+        with path.open("rb") as file:
+            while part := file.read(part_size(size)):
+                parts.append(hashlib.md5(part, usedforsecurity=False))
+    except OSError as error:
+        raise Problem(f"WEIGHTS_FOLDER: {path} can't be read: {error.strerror}") from error
+    if size < PART:
+        return parts[0].hexdigest() if parts else hashlib.md5(b"", usedforsecurity=False).hexdigest()
+    return f"{hashlib.md5(b''.join(each.digest() for each in parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def upload(wanted: dict[str, Path]) -> int:
+    """Upload these files, and say how many bytes they are. Encrypted by S3, as every new object is."""
+    total = sum(path.stat().st_size for path in wanted.values())
+    with progress(total) as advance:
+        for key, path in wanted.items():
+            if not console.dry_run:
+                upload_file(path, key, advance)
+            size = in_words(path.stat().st_size)
+            say("uploaded", f"{path.relative_to(FOLDER)}", f"{size} to s3://{constants.WEIGHTS_BUCKET}/{key}")
+    return total
+
+
+def upload_file(path: Path, key: str, advance: Callable[[int], None]) -> None:
+    """A large one in parts: of a run that was killed they stay, and cost, until a lifecycle rule of the bucket ends them."""
+    large = path.stat().st_size >= PART
+    config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=large)
+    extra = {"Metadata": {MD5: md5(path)}}
+    try:
+        client("s3").upload_file(
+            str(path), constants.WEIGHTS_BUCKET, key, ExtraArgs=extra, Callback=advance, Config=config
+        )
+    except S3UploadFailedError as error:
+        right = (
+            f"your credentials need s3:PutObject on {arn()}/{KEYS}*" if "AccessDenied" in str(error) else "run it again"
+        )
+        raise Problem(f"{path} was not uploaded: {error}: {right}") from error
+
+
+@contextlib.contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; elsewhere the line for each file is enough."""
+    if console.dry_run or not total or not sys.stderr.isatty():
+        yield lambda sent: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress("uploading", *columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("uploading", total=total)
+        yield lambda sent: bar.advance(task, sent)
+
+
+def in_words(size: float) -> str:
+    """12.3 MiB"""
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
