@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import console
 import constants
 import dry_run
-from console import say
+from console import NEW, say
 
 if TYPE_CHECKING:
     from mypy_boto3_acm import ACMClient
@@ -177,7 +177,7 @@ def region() -> str:
 
 def partition() -> str:
     """aws, aws-cn or aws-us-gov: the first part of every ARN."""
-    return session().get_partition_for_region(region())
+    return str(session().get_partition_for_region(region()))
 
 
 def account() -> str:
@@ -288,11 +288,12 @@ def spare_foreign(what: str, thing: Any) -> bool:
     return True
 
 
-def only(found: list[T], what: str, identify: Callable[[T], str]) -> T | None:
-    """The one match, or None; two are a problem that a person must look at."""
+def only(found: list[T], what: str, key: str) -> T | None:
+    """The one match, or None; two are a problem that a person must look at, by their ids."""
     if len(found) > 1:
+        ids = sorted(str(dict(each)[key]) for each in found)  # type: ignore[call-overload]
         raise Problem(
-            f"two matches for {what}: {' and '.join(sorted(identify(item) for item in found))}. "
+            f"two matches for {what}: {' and '.join(ids)}. "
             f"Delete the one that is not wanted, or remove its tag {constants.CLUSTER_TAG}"
         )
     return found[0] if found else None
@@ -306,10 +307,11 @@ def token(*parts: object) -> str:
 class Resource(NamedTuple):
     """Something that stands in the account, as an inventory lists it."""
 
-    what: str  #: as a person is told: subnet subnet-0abc
+    what: str  # as a person is told: subnet subnet-0abc
     arn: str
     tags: dict[str, str]
     part: str = ""
+    kept: str = ""  # why a deletion leaves it, what it costs, and how to remove it
 
 
 # ------------------------------------------------------------------------------------------------------------- looking
@@ -427,7 +429,8 @@ def call(
     refusals = [busy] if isinstance(busy, str) else list(busy)
 
     def made(*args: P.args, **kwargs: P.kwargs) -> T | None:
-        if of is not None and of is not UNTAGGED and not ours(of):
+        new = console.dry_run and NEW in str(of)
+        if of is not None and of is not UNTAGGED and not new and not ours(of):
             raise Problem(
                 f"{what or 'a resource'} is not of this runbook: it does not bear its tag {constants.CLUSTER_TAG}"
             )
@@ -656,7 +659,7 @@ def _parser(manual: str, about: _Page) -> argparse.ArgumentParser:
 
 def explain(error: BotoCoreError | ClientError) -> str:
     """An AWS error in one or two lines: which call, on what, AWS's reason, and what to change."""
-    operation = getattr(error, "operation", None) or getattr(_last, "operation", "")
+    operation = str(getattr(error, "operation", "") or getattr(_last, "operation", ""))
     if not isinstance(error, ClientError):
         return _explain_botocore(error, operation)
     reason, text, about = code(error), message(error), getattr(error, "about", "")

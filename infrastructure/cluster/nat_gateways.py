@@ -6,166 +6,182 @@ https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html
 
 from typing import Any
 
+import aws
 import constants
-from aws import accepted, client, only, region, tag_filters, tag_specification, token, wait
+from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, tags_of, token, wait
 from console import NEW, say
-from infrastructure.cluster.network import Network, add_default_route, create_once, name_of
+from infrastructure.cluster import network
+from infrastructure.cluster.network import Kind, Network, add_default_route, one_of_each
 
 ALIVE = ("pending", "available")
 
 
-def create(network: Network) -> None:
+@aws.look
+def all_gateways() -> list[Any]:
+    """Ours in any state; AWS lists a dead one for an hour."""
+    return client("ec2").describe_nat_gateways(Filters=tag_filters())["NatGateways"]
+
+
+@aws.look
+def addresses() -> list[Any]:
+    return client("ec2").describe_addresses(Filters=tag_filters())["Addresses"]
+
+
+@aws.look
+def s3_endpoints() -> list[Any]:
+    found: list[Any] = client("ec2").describe_vpc_endpoints(Filters=tag_filters())["VpcEndpoints"]
+    return [each for each in found if each["State"].lower() in ALIVE]
+
+
+LOOKS = (all_gateways, addresses, s3_endpoints)
+
+
+def gateways(*states: str) -> list[Any]:
+    return [each for each in all_gateways() if each["State"] in (states or ALIVE)]
+
+
+def find_gateway(each: str) -> Any | None:
+    return only(
+        [found for found in gateways() if part(found) == each],
+        f"NAT gateway {each}",
+        "NatGatewayId",
+    )
+
+
+def create(net: Network) -> None:
     """Ask for the gateways, one in each zone or a single one; ready after about two minutes."""
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
-    create_s3_endpoint(network)
-    for number, subnet_id in enumerate(gateway_subnets(network), 1):
-        gateway = find_gateway(number)
-        if gateway:
-            say("found", f"NAT gateway {gateway['NatGatewayId']}", gateway["State"])
+    create_s3_endpoint(net)
+    wanted = gateway_subnets(net)
+    missing = [each for each in wanted if not find_gateway(each)]
+    reserved = one_of_each((ADDRESS, missing))
+    for each, subnet_id in wanted.items():
+        if each not in missing:
+            found = find_gateway(each) or {}
+            say("found", f"NAT gateway {found['NatGatewayId']}", found["State"])
             continue
-        address_id = create_address(number)
+        address_id = reserved[each]["AllocationId"]
         # with the token of one that is dead AWS would answer that one, for as long as it lists it
-        dead = sorted(each["NatGatewayId"] for each in gateways(()) if each["State"] in ("failed", "deleted"))
+        dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
         made = client("ec2").create_nat_gateway(
             SubnetId=subnet_id,
             AllocationId=address_id,
             ClientToken=token(subnet_id, address_id, *dead),
-            TagSpecifications=tag_specification("natgateway", f"nat-{number}"),
+            TagSpecifications=tag_specification("natgateway", each),
         )
         say("created", f"NAT gateway {made['NatGateway']['NatGatewayId']}", f"in {subnet_id}")
 
 
-def wait_ready(network: Network) -> None:
+def wait_ready(net: Network) -> None:
     """Until each is available: only then may a route lead to it. Then the private subnets get their way out."""
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS or constants.NAT_GATEWAYS == "none":
         return
-    wanted = len(gateway_subnets(network))
+    wanted = gateway_subnets(net)
     wait(
         "NAT gateways to be available",
-        lambda: sum(gateway["State"] == "available" for gateway in gateways()) >= wanted,
-        lambda: "; ".join(f"{g['NatGatewayId']} is {g['State']} {g.get('FailureMessage', '')}" for g in gateways(())),
+        lambda: sum(gateway["State"] == "available" for gateway in gateways()) >= len(wanted),
+        lambda: "; ".join(f"{g['NatGatewayId']} is {g['State']} {g.get('FailureMessage', '')}" for g in all_gateways()),
     )
+    tables = {part(table): table for table in network.route_tables()}
     for number in range(1, len(constants.PRIVATE_SUBNET_CIDRS) + 1):
-        gateway = find_gateway(min(number, wanted)) or {"NatGatewayId": NEW}
-        tables = client("ec2").describe_route_tables(Filters=tag_filters(f"private-{number}"))["RouteTables"]
-        for table in tables:
-            add_default_route(table["RouteTableId"], NatGatewayId=gateway["NatGatewayId"])
-    delete_surplus(wanted)
+        gateway = find_gateway(f"nat-{min(number, len(wanted))}") or {"NatGatewayId": NEW}
+        if f"private-{number}" in tables:  # a dry run's is not listed
+            add_default_route(tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
+    delete_gateways([gateway for gateway in gateways() if part(gateway) not in wanted])
 
 
-def delete_surplus(wanted: int) -> None:
-    """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
-    surplus = [gateway for gateway in gateways() if int(name_of(gateway).rsplit("-", 1)[-1]) > wanted]
-    if not surplus:
-        return
-    ids = [gateway["NatGatewayId"] for gateway in surplus]
-    for gateway_id in ids:
-        accepted(lambda: client("ec2").delete_nat_gateway(NatGatewayId=gateway_id), "NatGatewayNotFound")
-        say("deleted", f"NAT gateway {gateway_id}", "asked for")
-    going = ("pending", "available", "deleting")
-    wait(
-        "NAT gateways to be gone",
-        lambda: not [each for each in gateways(going) if each["NatGatewayId"] in ids],
-        lambda: f"{', '.join(ids)} still there",
-    )
-    for each in surplus:
-        for address in each["NatGatewayAddresses"]:
-            accepted(
-                lambda: client("ec2").release_address(AllocationId=address["AllocationId"]),
-                "InvalidAllocationID.NotFound",
-            )
-            say("deleted", f"Elastic IP {address['AllocationId']}")
-
-
-def gateway_subnets(network: Network) -> list[str]:
-    """The public subnets in which a gateway is to be."""
+def gateway_subnets(net: Network) -> dict[str, str]:
+    """nat-1 and so on -> the public subnet in which it is to be."""
     counts = {"none": 0, "single": 1, "per-zone": len(constants.PRIVATE_SUBNET_CIDRS)}
-    return network.public_subnet_ids[: counts[constants.NAT_GATEWAYS]]
+    subnet_ids = net.public_subnet_ids[: counts[constants.NAT_GATEWAYS]]
+    return {f"nat-{number}": subnet_id for number, subnet_id in enumerate(subnet_ids, 1)}
 
 
-def create_address(number: int) -> str:
-    """An Elastic IP. Its create call has no token, and a lost address costs money: so look twice."""
-    ec2 = client("ec2")
-
-    def find_all() -> list[str]:
-        found = ec2.describe_addresses(Filters=tag_filters(f"nat-{number}"))["Addresses"]
-        return sorted(address["AllocationId"] for address in found)
-
-    address_id = only(find_all(), f"the Elastic IP of NAT gateway {number}", str)
-    return address_id or create_once(
-        "Elastic IP",
-        find_all,
-        lambda: ec2.allocate_address(Domain="vpc", TagSpecifications=tag_specification("elastic-ip", f"nat-{number}"))[
-            "AllocationId"
-        ],
-        lambda address_id: ec2.release_address(AllocationId=address_id),
-    )
+def make_address(each: str) -> Any:
+    """An Elastic IP. Its create call has no token, and a lost address costs money."""
+    return client("ec2").allocate_address(Domain="vpc", TagSpecifications=tag_specification("elastic-ip", each))
 
 
-def gateways(states: tuple[str, ...] = ALIVE) -> list[dict[str, Any]]:
-    """Ours in these states (none: in any); AWS lists a dead one for an hour."""
-    filters = [*tag_filters(), {"Name": "state", "Values": list(states)}] if states else tag_filters()
-    return client("ec2").describe_nat_gateways(Filters=filters)["NatGateways"]  # type: ignore[no-any-return]
-
-
-def find_gateway(number: int) -> dict[str, Any] | None:
-    found = [gateway for gateway in gateways() if name_of(gateway).endswith(f"-nat-{number}")]
-    return only(found, f"NAT gateway {number}", lambda gateway: gateway["NatGatewayId"])
-
-
-def create_s3_endpoint(network: Network) -> None:
+def create_s3_endpoint(net: Network) -> None:
     """Image layers come from S3: through this endpoint they cost nothing, and pass no NAT gateway."""
     ec2 = client("ec2")
-    tables = [table["RouteTableId"] for table in ec2.describe_route_tables(Filters=tag_filters())["RouteTables"]]
-    endpoint = find_s3_endpoint()
+    tables = [table["RouteTableId"] for table in network.route_tables()]
+    endpoint = only(s3_endpoints(), "the S3 endpoint", "VpcEndpointId")
     if not endpoint:
         made = ec2.create_vpc_endpoint(
-            VpcId=network.vpc_id,
+            VpcId=net.vpc_id,
             ServiceName=f"com.amazonaws.{region()}.s3",
             VpcEndpointType="Gateway",
             RouteTableIds=tables,
-            ClientToken=token(network.vpc_id, "s3"),
+            ClientToken=token(net.vpc_id, "s3"),
             TagSpecifications=tag_specification("vpc-endpoint", "s3"),
         )
-        return say("created", f"S3 endpoint {made['VpcEndpoint']['VpcEndpointId']}", "free")
-    missing = sorted(set(tables) - set(endpoint["RouteTableIds"]))
-    if missing:
-        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], AddRouteTableIds=missing)
-    return say("found", f"S3 endpoint {endpoint['VpcEndpointId']}")
-
-
-def find_s3_endpoint() -> dict[str, Any] | None:
-    found = client("ec2").describe_vpc_endpoints(Filters=tag_filters("s3"))["VpcEndpoints"]
-    alive = [endpoint for endpoint in found if endpoint["State"].lower() in ("pending", "available")]
-    return only(alive, "the S3 endpoint", lambda endpoint: endpoint["VpcEndpointId"])
+        say("created", f"S3 endpoint {made['VpcEndpoint']['VpcEndpointId']}", "free")
+        return
+    if missing := sorted(set(tables) - set(endpoint["RouteTableIds"])):
+        call(ec2.modify_vpc_endpoint, of=endpoint)(VpcEndpointId=endpoint["VpcEndpointId"], AddRouteTableIds=missing)
+    say("found", f"S3 endpoint {endpoint['VpcEndpointId']}")
 
 
 def delete() -> None:
     """Ask for the end of gateways and endpoint; they hold their subnets for a minute more."""
-    ec2 = client("ec2")
     for gateway in gateways():
-        accepted(lambda: ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"]), "NatGatewayNotFound")
-        say("deleted", f"NAT gateway {gateway['NatGatewayId']}", "asked for")
-    endpoint = find_s3_endpoint()
-    if endpoint:
-        ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
+        ask_for_end(gateway)
+    for endpoint in s3_endpoints():
+        call(client("ec2").delete_vpc_endpoints, of=endpoint)(VpcEndpointIds=[endpoint["VpcEndpointId"]])
         say("deleted", f"S3 endpoint {endpoint['VpcEndpointId']}")
+
+
+def delete_gateways(surplus: list[Any]) -> None:
+    """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
+    for gateway in surplus:
+        ask_for_end(gateway)
+    if surplus:
+        wait_gone([gateway["NatGatewayId"] for gateway in surplus])
+    held = [each["AllocationId"] for gateway in surplus for each in gateway["NatGatewayAddresses"]]
+    for address in [each for each in addresses() if each["AllocationId"] in held]:
+        release(address)
+
+
+def ask_for_end(gateway: Any) -> None:
+    delete_nat_gateway = call(client("ec2").delete_nat_gateway, of=gateway, gone="NatGatewayNotFound")
+    delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    say("deleted", f"NAT gateway {gateway['NatGatewayId']}", "asked for")
+
+
+def wait_gone(ids: list[str]) -> None:
+    def going() -> list[str]:
+        return [each["NatGatewayId"] for each in gateways(*ALIVE, "deleting") if each["NatGatewayId"] in ids]
+
+    wait("NAT gateways to be gone", lambda: not going(), lambda: f"{', '.join(going())} still there")
 
 
 def wait_deleted() -> None:
     """An Elastic IP can be released only when its gateway is gone; until then it costs money."""
-    going = ("pending", "available", "deleting")
-    wait("NAT gateways to be gone", lambda: not gateways(going), lambda: f"{len(gateways(going))} still there")
-    ec2 = client("ec2")
-    for address in ec2.describe_addresses(Filters=tag_filters())["Addresses"]:
-        accepted(lambda: ec2.release_address(AllocationId=address["AllocationId"]), "InvalidAllocationID.NotFound")
-        say("deleted", f"Elastic IP {address['AllocationId']}")
+    wait_gone([gateway["NatGatewayId"] for gateway in all_gateways()])
+    for address in addresses():
+        release(address)
 
 
-def left_over() -> list[str]:
-    addresses = client("ec2").describe_addresses(Filters=tag_filters())["Addresses"]
-    endpoint = find_s3_endpoint()
-    left = [f"NAT gateway {gateway['NatGatewayId']}" for gateway in gateways((*ALIVE, "deleting"))]
-    left += [f"Elastic IP {address['AllocationId']}" for address in addresses]
-    return left + ([f"S3 endpoint {endpoint['VpcEndpointId']}"] if endpoint else [])
+def release(address: Any) -> None:
+    call(client("ec2").release_address, of=address, gone="InvalidAllocationID.NotFound")(
+        AllocationId=address["AllocationId"]
+    )
+    say("deleted", f"Elastic IP {address['AllocationId']}")
+
+
+ADDRESS = Kind("Elastic IP", "AllocationId", addresses, make_address, release)
+
+
+def left_over() -> list[Resource]:
+    kinds = (
+        ("NAT gateway", "natgateway", "NatGatewayId", gateways(*ALIVE, "deleting")),
+        ("Elastic IP", "elastic-ip", "AllocationId", addresses()),
+        ("S3 endpoint", "vpc-endpoint", "VpcEndpointId", s3_endpoints()),
+    )
+    return [
+        Resource(f"{what} {each[key]}", aws.arn("ec2", f"{kind}/{each[key]}"), tags_of(each), part(each))
+        for what, kind, key, listed in kinds
+        for each in listed
+    ]

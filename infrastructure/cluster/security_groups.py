@@ -185,7 +185,7 @@ def rule(low: int, high: int, source: str, description: str) -> dict[str, Any]:
 def find_group(suffix: str) -> dict[str, Any] | None:
     filters = [*tag_filters(), {"Name": "tag:Name", "Values": [its_name(suffix)]}]
     found = client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
-    return only(found, f"security group {its_name(suffix)}", lambda group: group["GroupId"])
+    return only(found, f"security group {its_name(suffix)}", "GroupId")
 
 
 def create_group(network: Network, suffix: str, description: str, rules: list[dict[str, Any]]) -> str:

@@ -69,7 +69,7 @@ def describe(arn: str) -> dict[str, Any] | None:
 def find() -> dict[str, Any] | None:
     """The connection that was made here: by name and tag, since AWS makes another one at each CreateConnection."""
     mine = [each for each in every() if each["ConnectionName"] == NAME and is_ours(each["ConnectionArn"])]
-    return only(mine, f"connection {NAME}", lambda each: str(each["ConnectionArn"]))
+    return only(mine, f"connection {NAME}", "ConnectionArn")
 
 
 def every() -> list[dict[str, Any]]:

@@ -1,0 +1,119 @@
+"""The one list of what is built, in the order of create: what must hold for every part is a loop over it.
+
+A part is a module. `create` makes it or brings it into line, `delete` takes it away, `left_over` lists what of it
+stands, and LOOKS are its reads. The pages call create and delete one by one, since order and waits are what their
+reader comes for; the inventory, the sweep, what refuses while something is left, and tags are loops.
+"""
+
+from collections.abc import Iterable
+from types import ModuleType
+
+import aws
+import constants
+from aws import Resource
+from console import say
+from infrastructure.cluster import (
+    auto_scaling_group,
+    bastion,
+    capacity,
+    certificate,
+    cluster,
+    file_system,
+    launch_template,
+    load_balancer,
+    monitoring,
+    mount_targets,
+    nat_gateways,
+    network,
+    roles,
+    security_groups,
+)
+from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
+from infrastructure.service import dns_record, log_group, scaling, service, target_group, tasks
+from infrastructure.weights import schedule, sync
+
+#: what endpoints share
+CLUSTER: tuple[ModuleType, ...] = (
+    *(certificate, file_system, roles, cluster, monitoring, network, security_groups, nat_gateways, load_balancer),
+    *(mount_targets, launch_template, auto_scaling_group, capacity, bastion),
+)
+#: what runs in it, each endpoint's own
+SERVICE: tuple[ModuleType, ...] = (log_group, tasks, target_group, service, scaling, dns_record)
+DELIVERY: tuple[ModuleType, ...] = (repository, connection, build_logs, artifact_bucket, build_project, pipeline)
+WEIGHTS: tuple[ModuleType, ...] = (sync, schedule)
+ALL = (*CLUSTER, *SERVICE, *DELIVERY, *WEIGHTS)
+
+
+def look(parts: Iterable[ModuleType]) -> None:
+    """Read what stands of these parts, all at the same time; from then on each part answers from memory."""
+    aws.look_at(*dict.fromkeys(each for part in parts for each in getattr(part, "LOOKS", ())))
+
+
+def left_over(parts: Iterable[ModuleType]) -> list[Resource]:
+    """What stands of these parts, as each service's own Describe shows it, in the order in which it goes."""
+    look(parts)
+    found = [each for part in reversed(tuple(parts)) for each in part.left_over()]
+    return [each if isinstance(each, Resource) else Resource(each, "", {}) for each in found]  # TEMPORARY
+
+
+def retag(parts: Iterable[ModuleType]) -> None:
+    """EXTRA_TAGS on what was made before they were set, and off it where they name a tag no more.
+
+    Resources of earlier versions get the tag that says what they are. Hosts that run, and their disks, keep what they
+    have. https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
+    """
+    updated = 0
+    for resource in left_over(parts):
+        wanted = {**constants.TAGS, **({constants.PART_TAG: resource.part} if resource.part else {})}
+        add = {name: text for name, text in wanted.items() if resource.tags.get(name) != text}
+        before = resource.tags.get(constants.EXTRA_TAG, "").split()
+        remove = [name for name in before if name not in constants.EXTRA_TAGS and name in resource.tags]
+        if before and not constants.EXTRA_TAGS:
+            remove.append(constants.EXTRA_TAG)
+        if add or remove:
+            tag(resource, add, remove)
+            updated += 1
+    if updated:
+        say("updated", f"tags of {updated} resources", ", ".join(f"{k}={v}" for k, v in constants.EXTRA_TAGS.items()))
+
+
+def tag(resource: Resource, add: dict[str, str], remove: list[str]) -> None:
+    """By the one API that tags what any service made; IAM and Auto Scaling have their own."""
+    service, name = resource.arn.split(":")[2], resource.arn.rpartition("/")[2]
+    tags: list[Any] = [{"Key": key, "Value": value} for key, value in add.items()]
+    if service == "iam":
+        tag_iam(resource, name, tags, remove)
+    elif service == "autoscaling":
+        where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
+        autoscaling = client("autoscaling")
+        if add:
+            call(autoscaling.create_or_update_tags, of=resource.tags)(Tags=[{**where, **each} for each in tags])
+        if remove:
+            call(autoscaling.delete_tags, of=resource.tags)(Tags=[{**where, "Key": each} for each in remove])
+    else:
+        tagging = client("resourcegroupstaggingapi")
+        if add:
+            refuse_failed(call(tagging.tag_resources, of=resource.tags)(ResourceARNList=[resource.arn], Tags=add))
+        if remove:
+            refuse_failed(
+                call(tagging.untag_resources, of=resource.tags)(ResourceARNList=[resource.arn], TagKeys=remove)
+            )
+
+
+def tag_iam(resource: Resource, name: str, tags: list[Any], remove: list[str]) -> None:
+    iam = client("iam")
+    profile = ":instance-profile/" in resource.arn
+    if tags and profile:
+        call(iam.tag_instance_profile, of=resource.tags)(InstanceProfileName=name, Tags=tags)
+    elif tags:
+        call(iam.tag_role, of=resource.tags)(RoleName=name, Tags=tags)
+    if remove and profile:
+        call(iam.untag_instance_profile, of=resource.tags)(InstanceProfileName=name, TagKeys=remove)
+    elif remove:
+        call(iam.untag_role, of=resource.tags)(RoleName=name, TagKeys=remove)
+
+
+def refuse_failed(answer: Any) -> None:
+    """The tagging API answers 200 and yet tags nothing: what failed is in its answer."""
+    for arn, failure in answer.get("FailedResourcesMap", {}).items():
+        raise Problem(f"{arn} was not tagged: {failure.get('ErrorCode', '')} {failure.get('ErrorMessage', '')}")
