@@ -69,8 +69,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     network.delete()
     cluster.delete()
     log_group.delete()
-    task_roles.delete()
     roles.delete()
+    task_roles.delete()
     file_system.delete()
     connection.delete()
     if everything and not console.dry_run:  # until the load balancer is gone it is in use
@@ -121,8 +121,8 @@ def inventory() -> list[str]:
         network,
         cluster,
         log_group,
-        task_roles,
         roles,
+        task_roles,
         access_points,
         file_system,
         connection,
