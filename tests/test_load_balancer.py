@@ -187,9 +187,9 @@ def test_the_groups_of_load_balancer_and_bastion_are_listed_and_retagging_reache
     clara.aws("ec2").create_key_pair(KeyName="mine")
     clara.has_run("create_cluster.py", BASTION_KEY_NAME="mine", BASTION_ALLOWED_CIDR="203.0.113.7/32", **NO_HOSTS)
     found = standing(clara, "cluster.security_groups", **NO_HOSTS)
-    groups = {each["part"]: each for what, each in found.items() if what.startswith("security group ")}
+    groups = {each["part"]: each for what, each in found.items() if what.startswith("security group sg-")}
     assert groups.keys() >= {"load-balancer", "bastion", "file-system"}
-    rules = [each for what, each in found.items() if what.startswith("rule sgr-")]
+    rules = [each for what, each in found.items() if what.startswith("security group rule sgr-")]
     assert len(rules) == sum(
         len(rule["IpRanges"]) + len(rule["UserIdGroupPairs"])
         for group in clara.aws("ec2").describe_security_groups()["SecurityGroups"]

@@ -153,7 +153,7 @@ def test_what_an_endpoint_has_is_listed_for_it_alone(small: Runbook) -> None:
         small.has_run("register_task_definition.py", "create_service.py", ENDPOINT=endpoint, DESIRED_COUNT="0")
     found = standing(small, "service.task_security_group", ENDPOINT="a")
     group_id = group(small, "ml-a-tasks")["GroupId"]
-    [nfs] = [what for what in found if f"of security group {group(small, 'ml-file-system')['GroupId']}" in what]
+    [nfs] = [what for what in found if f"of {group(small, 'ml-file-system')['GroupId']}" in what]
     assert f"security group {group_id} (ml-a-tasks)" in found and "security-group-rule/sgr-" in found[nfs]["arn"]
     assert {each["tags"]["gpu-ecs-endpoint"] for each in found.values()} == {"a"}
     assert standing(small, "service.task_security_group") == {}

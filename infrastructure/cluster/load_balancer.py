@@ -235,16 +235,7 @@ def left_over() -> list[Resource]:
     balancer = find()
     if not balancer:
         return []
-    found = [listener for listener in listeners().values() if ours(listener)]
-    return [
-        Resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], tags_of(balancer), part(balancer)),
-        *(
-            Resource(
-                f"listener {each['Protocol']} {each['Port']} of {its_name()}",
-                each["ListenerArn"],
-                tags_of(each),
-                part(each),
-            )
-            for each in found
-        ),
-    ]
+    found = [(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)]
+    for each in [listener for listener in listeners().values() if ours(listener)]:
+        found.append((f"listener {each['Protocol']} {each['Port']} of {its_name()}", each["ListenerArn"], each))
+    return [Resource(what, arn, tags_of(each), part(each)) for what, arn, each in found]

@@ -285,22 +285,11 @@ def left_over() -> list[Resource]:
 
 
 def as_resources(groups: list[Any], rules: list[Any]) -> list[Resource]:
+    told = [("security group", each["GroupId"], f"({each['GroupName']})", each) for each in groups]
+    told += [("security group rule", each["SecurityGroupRuleId"], f"of {each['GroupId']}", each) for each in rules]
     return [
-        *(
-            Resource(
-                f"security group {each['GroupId']} ({each['GroupName']})",
-                aws.arn("ec2", f"security-group/{each['GroupId']}"),
-                tags_of(each),
-                part(each),
-            )
-            for each in groups
-        ),
-        *(
-            Resource(
-                f"rule {each['SecurityGroupRuleId']} of security group {each['GroupId']}",
-                aws.arn("ec2", f"security-group-rule/{each['SecurityGroupRuleId']}"),
-                tags_of(each),
-            )
-            for each in rules
-        ),
+        Resource(
+            f"{kind} {its_id} {more}", aws.arn("ec2", f"{kind.replace(' ', '-')}/{its_id}"), tags_of(each), part(each)
+        )
+        for kind, its_id, more, each in told
     ]
