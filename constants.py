@@ -42,10 +42,17 @@ ENDPOINT_FILE = read(ENDPOINT_PATH) if ENDPOINT_PATH.stem else {}
 FILE = SHARED_FILE | ENDPOINT_FILE
 
 
+def changed_at() -> list[int]:
+    """When each of the two files was last written; 0 for one that is not there."""
+    return [path.stat().st_mtime_ns if path.is_file() else 0 for path in (SHARED_PATH, ENDPOINT_PATH)]
+
+
+CHANGED_AT = changed_at()
+
+
 def load() -> None:
     """Read everything again, where the environment or a file has changed. A page begins with it."""
-    files = read(SHARED_PATH), read(ENDPOINT_PATH) if ENDPOINT_PATH.stem else {}
-    if dict(os.environ) != ENVIRONMENT or files != (SHARED_FILE, ENDPOINT_FILE):
+    if dict(os.environ) != ENVIRONMENT or changed_at() != CHANGED_AT:
         importlib.reload(sys.modules[__name__])
 
 
@@ -70,10 +77,13 @@ def problem(name: str, sentence: str) -> None:
     PROBLEMS.setdefault(name, []).append(sentence)
 
 
-def setting(name: str, default: str, parse: Callable[[str], T], *, of: str = "", required: str = "") -> T:
+def setting(
+    name: str, default: str, parse: Callable[[str], T], *, of: str = "", required: str = "", instead: T | None = None
+) -> T:
     """The value of one setting. A ValueError of `parse` is a mistake of the user's.
 
-    `of="cluster"`: it is the same for all endpoints. `required`: it has no default; this is an example.
+    `of="cluster"`: it is the same for all endpoints. `required`: it has no default; this is an example. `instead`: what
+    counts in its place, where that is set.
     """
     KNOWN[name] = default
     if of == "cluster":
@@ -84,7 +94,7 @@ def setting(name: str, default: str, parse: Callable[[str], T], *, of: str = "",
     if not text and name not in os.environ and name not in FILE:
         text = default
     try:
-        return parse(text)
+        return instead or parse(text)
     except ValueError as error:
         if not required or text:
             problem(name, f"{text!r} {error}")
@@ -280,9 +290,9 @@ GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
 # Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True), of="cluster")
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
-MIN_INSTANCES = CLUSTER_SIZE or setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster")
+MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster", instead=CLUSTER_SIZE)
 # Hosts at the most: the limit of what a mistake can cost.
-MAX_INSTANCES = CLUSTER_SIZE or setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster")
+MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster", instead=CLUSTER_SIZE)
 # Root disk of a host, GiB. CUDA images are large; the AMI's own 30 GiB are soon full.
 ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
@@ -828,16 +838,18 @@ def check_fargate() -> None:
 def check_misspellings() -> None:
     """A misspelt setting is silent by nature: so anything that is nearly the name of one is told."""
     for name in {*os.environ, *FILE} - KNOWN.keys():
+        if not name.isupper() or name.startswith(("AWS_", "PYTEST_")):
+            continue
         near = difflib.get_close_matches(name, KNOWN, 1, 0.8 if name in FILE else 0.87)
-        if near and name.isupper():
+        if near:
             problem(name, f"is no setting; did you mean {near[0]}?")
 
 
-def check() -> None:
-    """End with exit code 2 and a sentence for each mistake, if there is one."""
-    if PROBLEMS:
-        told = [f"{name}: {sentence}" for name, sentences in PROBLEMS.items() for sentence in sentences]
-        print("\n".join(told), file=sys.stderr)
+def check(**found: str) -> None:
+    """End with exit code 2 and a sentence for each mistake, if there is one; `found` are those that a page has found."""
+    mistakes = {name: [sentence] for name, sentence in found.items() if sentence} | PROBLEMS
+    if mistakes:
+        print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
         sys.exit(2)
 
 

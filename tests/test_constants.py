@@ -255,7 +255,7 @@ def test_a_cluster_whose_name_leaves_no_room_for_endpoints_is_refused_at_once(fo
 
 
 PAGES = sorted(path.name for path in ROOT.glob("*.py") if "aws.main(" in path.read_text() and path.name != "aws.py")
-SHARED = [name for name in PAGES if "shared=True" in (ROOT / name).read_text()]
+SHARED = [name for name in PAGES if '@aws.page(of="cluster"' in (ROOT / name).read_text()]
 
 
 def test_a_page_of_the_cluster_takes_no_endpoint_and_any_other_needs_one(folder: Folder) -> None:
