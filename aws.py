@@ -584,7 +584,7 @@ def _wrong_scope(name: str, about: _Page) -> str:
     if constants.CLUSTER_ONLY:
         return f"is not set: which endpoint? {constants.endpoint_files()}"
     if endpoint and not about.unlisted and not constants.ENDPOINT_PATH.is_file():
-        return f"{endpoint}: there is no {constants.ENDPOINT_PATH}; {constants.endpoint_files()}"
+        return f"{endpoint}: there is no {constants.ENDPOINT_NAME}; {constants.endpoint_files()}"
     return ""
 
 

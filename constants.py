@@ -1,7 +1,7 @@
 """Every setting of this runbook, read from the environment and from a file .env in the working directory.
 
-The environment wins over .env. Where endpoints share a cluster, endpoints/$ENDPOINT.env stands between the two. Nothing
-here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit code
+The environment wins over .env. Where endpoints share a cluster, endpoints/$ENDPOINT.env, beside .env, stands between the
+two. Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit code
 2, before the first AWS call. Start from a file of examples/:
 
     cp examples/gpu-cluster.env .env
@@ -37,8 +37,11 @@ def read(path: Path) -> dict[str, str]:
 
 SHARED_PATH = Path(os.environ.get("ENV_FILE", ".env"))
 SHARED_FILE = read(SHARED_PATH)
-ENDPOINT_PATH = Path("endpoints", f"{os.environ.get('ENDPOINT', SHARED_FILE.get('ENDPOINT', '')).strip()}.env")
-ENDPOINT_FILE = read(ENDPOINT_PATH) if ENDPOINT_PATH.stem else {}
+ENDPOINTS = SHARED_PATH.parent / "endpoints"
+_endpoint = os.environ.get("ENDPOINT", SHARED_FILE.get("ENDPOINT", "")).strip()
+ENDPOINT_PATH = ENDPOINTS / f"{_endpoint}.env"
+ENDPOINT_NAME = f"endpoints/{_endpoint}.env"  # as sentences call it
+ENDPOINT_FILE = read(ENDPOINT_PATH) if _endpoint else {}
 FILE = SHARED_FILE | ENDPOINT_FILE
 
 
@@ -652,14 +655,14 @@ def check_endpoint() -> None:
     if ENDPOINT and not SHARED_CLUSTER:
         problem("SHARED_CLUSTER", f"is not true, but ENDPOINT={ENDPOINT}: endpoints need a cluster that they share")
     for name in sorted(ENDPOINT_FILE.keys() & OF_CLUSTER):
-        problem(name, f"is set in {ENDPOINT_PATH}, but belongs to the cluster, which endpoints share: put it into .env")
+        problem(name, f"is set in {ENDPOINT_NAME}, but belongs to the cluster, which endpoints share: put it into .env")
     for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
         if SHARED_FILE.get(name) and name not in ENDPOINT_FILE and name not in os.environ:
-            problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_PATH}")
+            problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_NAME}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
     if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
-        problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
+        problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
     if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:
@@ -676,7 +679,7 @@ def check_endpoint() -> None:
 
 def endpoint_files() -> str:
     """Which endpoints have a file here, in words."""
-    found = sorted(path.stem for path in Path("endpoints").glob("*.env"))
+    found = sorted(path.stem for path in ENDPOINTS.glob("*.env"))
     return f"there is {', '.join(found)}" if found else "there is none in endpoints/"
 
 
