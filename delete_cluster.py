@@ -128,9 +128,7 @@ def inventory() -> list[str]:
         connection,
     )
     records = dns_record.all_left_over()
-    found = [
-        item for part in (*hosts_and_tasks, *parts) for item in part.left_over()
-    ]  # TEMPORARY: strings or Resources
+    found = [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]  # TEMPORARY
     return records + [getattr(each, "what", each) for each in found if not getattr(each, "kept", "")]
 
 

@@ -34,9 +34,7 @@ def delete_service() -> dict[str, Any]:
 
 def left_over() -> list[str]:
     parts = (scaling, service, target_group, task_security_group)
-    return [
-        getattr(each, "what", each) for part in parts for each in part.left_over()
-    ]  # TEMPORARY: strings or Resources
+    return [getattr(each, "what", each) for part in parts for each in part.left_over()]  # TEMPORARY
 
 
 if __name__ == "__main__":

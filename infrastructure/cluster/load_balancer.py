@@ -8,22 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Problem,
-    Resource,
-    call,
-    client,
-    every,
-    holds,
-    name,
-    ours,
-    part,
-    refuse_foreign,
-    spare_foreign,
-    tags,
-    tags_of,
-    wait,
-)
+from aws import Problem, Resource, call, client, name, ours, part, refuse_foreign, tags, tags_of, wait
 from console import say
 from infrastructure.cluster import certificate
 from infrastructure.cluster.network import Network
@@ -46,8 +31,7 @@ def its_name() -> str:
 def named() -> Any | None:
     """The load balancer of our name, which is given once, whoever's it is; with its tags."""
     found = call(client("elbv2").describe_load_balancers, gone="LoadBalancerNotFound")(Names=[its_name()])
-    [tagged] = with_tags(found["LoadBalancers"], "LoadBalancerArn") if found and found["LoadBalancers"] else [None]
-    return tagged
+    return next(iter(with_tags(found["LoadBalancers"], "LoadBalancerArn")), None) if found else None
 
 
 @aws.look
@@ -57,7 +41,7 @@ def listeners() -> dict[int, Any]:
     if not balancer:
         return {}
     paginator = client("elbv2").get_paginator("describe_listeners")
-    found = every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
+    found = aws.every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
     return {listener["Port"]: listener for listener in with_tags(found, "ListenerArn")}
 
 
@@ -197,7 +181,7 @@ def create_listener(balancer: Any, port: int, wanted: Any) -> None:
         made = create(**request, Tags=tags(f"listener-{port}"))
         say("created" if made else "found", what)
         return
-    different = [key for key in wanted if not holds(listener.get(key), wanted[key])]
+    different = [key for key in wanted if not aws.holds(listener.get(key), wanted[key])]
     if different:
         call(elb.modify_listener, what, of=listener)(ListenerArn=listener["ListenerArn"], Port=port, **wanted)
     say("updated" if different else "found", what, ", ".join(different))
@@ -219,7 +203,7 @@ def wait_ready() -> None:
 def delete() -> None:
     """Ask for its end, listeners and rules with it; its network interfaces hold groups and subnets for minutes more."""
     balancer = named()
-    if not balancer or spare_foreign(f"load balancer {its_name()}", balancer):
+    if not balancer or aws.spare_foreign(f"load balancer {its_name()}", balancer):
         return
     if attributes().get("deletion_protection.enabled") == "true":
         raise Problem(

@@ -12,24 +12,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    account,
-    call,
-    client,
-    endpoint_name,
-    endpoint_tags,
-    name,
-    ours,
-    part,
-    partition,
-    refuse_foreign,
-    region,
-    spare_foreign,
-    tags,
-    tags_of,
-    wait,
-)
+from aws import Resource, account, call, client, endpoint_tags, ours, part, partition, region, tags, tags_of
 from console import say
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
@@ -88,7 +71,7 @@ def find() -> Roles:
 
 def role_name(suffix: str) -> str:
     """The hosts' role is the cluster's, every other one the endpoint's."""
-    return f"{name(suffix) if suffix == 'host' else endpoint_name(suffix)}-{region()}"
+    return f"{aws.name(suffix) if suffix == 'host' else aws.endpoint_name(suffix)}-{region()}"
 
 
 # -------------------------------------------------------------------------------------------------------------- create
@@ -155,7 +138,7 @@ def create_role(
     """
     iam, role_id = client("iam"), role_name(suffix)
     found = role(suffix)()
-    refuse_foreign(f"role {role_id}", found)
+    aws.refuse_foreign(f"role {role_id}", found)
     if not found:
         found = make_role(suffix, trust)
     elif found["AssumeRolePolicyDocument"] != trust:
@@ -179,8 +162,8 @@ def make_role(suffix: str, trust: dict[str, Any]) -> Any:
 
 def of_another_run(what: str, look: aws.look[Any | None]) -> Any:
     """A name is given once in an account: where another run was first, IAM says so, and what it made is ours too."""
-    found = wait(what, look, lambda: "IAM says that it exists, but does not show it")
-    refuse_foreign(what, found)
+    found = aws.wait(what, look, lambda: "IAM says that it exists, but does not show it")
+    aws.refuse_foreign(what, found)
     return found
 
 
@@ -222,7 +205,7 @@ def create_instance_profile() -> None:
     """The wrapper in which EC2 hands the role to a host; it takes one role only."""
     iam, its_name, profile = client("iam"), role_name("host"), instance_profile()
     what = f"instance profile {its_name}"
-    refuse_foreign(what, profile)
+    aws.refuse_foreign(what, profile)
     made = None
     if not profile:
         create = call(iam.create_instance_profile, there="EntityAlreadyExists")
@@ -243,7 +226,7 @@ def delete() -> None:
     """The profile first, then the role: each without what is in it, as AWS demands."""
     iam, its_name = client("iam"), role_name("host")
     profile = instance_profile()
-    if profile and not spare_foreign(f"instance profile {its_name}", profile):
+    if profile and not aws.spare_foreign(f"instance profile {its_name}", profile):
         remove_role = call(iam.remove_role_from_instance_profile, of=profile, gone=GONE)
         for each in profile["Roles"]:
             remove_role(InstanceProfileName=its_name, RoleName=each["RoleName"])
@@ -257,7 +240,7 @@ def delete_role(role_id: str) -> None:
     if not found:
         say("already gone", f"role {role_id}")
         return
-    if spare_foreign(f"role {role_id}", found):
+    if aws.spare_foreign(f"role {role_id}", found):
         return
     iam = client("iam")
     for policy in attached_policies(role_id):
