@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.core.faults import Fault
 from tests.conftest import Runbook
 from tests.zones import record, records, zone
 
