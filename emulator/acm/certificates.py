@@ -10,12 +10,14 @@ import copy
 import hashlib
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from emulator.core import rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Params, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.wire import Emulator
 from emulator.core.world import ACCOUNT, World
 from emulator.route53 import records as route53_records
@@ -288,3 +290,9 @@ def certificate_options(call: Call) -> Params:
     if call.operation == "UpdateCertificateOptions":
         found.detail["Options"] = call.params["Options"]
     return {}
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    for arn, certificate in world.state["acm"].get(region, {}).items():
+        yield arn, certificate.tags

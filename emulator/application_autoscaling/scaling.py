@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/autoscaling/application/APIReference/Welcome.html
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 from emulator.core import rules
 from emulator.core.ask import ask
 from emulator.core.rules import AwsError, Call, Params, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.world import World
 from emulator.iam import roles as iam_roles
 
@@ -329,3 +331,9 @@ def tags(call: Call) -> Params:
     for key in call.params.get("TagKeys") or []:
         found.pop(key, None)
     return {"Tags": found} if call.operation == "ListTagsForResource" else {}
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    if region in world.state["application-autoscaling"]:
+        yield from _here(world, region).tags.items()

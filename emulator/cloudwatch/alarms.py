@@ -5,12 +5,15 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/Welcome.html
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, on
+from emulator.core.tags import Tags, bearer
+from emulator.core.world import ACCOUNT, World
 
 rules.SENTENCES.update(
     {
@@ -45,3 +48,10 @@ def delete_alarms(call: Call) -> Params:
     if sum(1 for name in names if name in alarms and alarms[name].rule) > 1:
         raise AwsError("ValidationError", "Only one composite alarm can be deleted at a time")
     return call.proceed()
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    found: Any = cloudwatch_backends[ACCOUNT].get(region)
+    for one in found.iter_tagged_resources() if found else ():
+        yield one.arn, one.tags

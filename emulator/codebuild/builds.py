@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -17,6 +18,7 @@ from moto.core.exceptions import _RESTError as MotoError
 from emulator.codestar_connections.connections import Commit
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, held, on
+from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
 from emulator.ecr.repositories import put_image, repository_has_image
 from emulator.iam import roles as iam_roles
@@ -440,3 +442,10 @@ def batch_delete_builds(call: Call) -> Params:
     names = [name.partition(":build/")[2] or name for name in call.params["ids"]]
     gone = [known.pop(name).shown["arn"] for name in names if name in known]
     return {"buildsDeleted": gone, "buildsNotDeleted": []}
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    if region in world.state["codebuild"]:
+        for project in here(world, region).projects.values():
+            yield project["arn"], plain(project["tags"])

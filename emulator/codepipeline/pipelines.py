@@ -13,7 +13,7 @@ import functools
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from emulator.codebuild import builds
@@ -22,6 +22,7 @@ from emulator.codestar_connections import connections
 from emulator.core import rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Params, held, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.wire import Emulator
 from emulator.core.world import ACCOUNT, World
 from emulator.ecr.repositories import repository_has_image
@@ -626,3 +627,9 @@ def _action_state(name: str, action: Params | None) -> Params:
     if "token" in action and action["status"] == "InProgress":
         latest["token"] = action["token"]
     return {"actionName": name, "latestExecution": latest}
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    for pipeline in world.state["codepipeline"].get(region, {}).values():
+        yield pipeline.metadata["pipelineArn"], pipeline.tags

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.core import rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Handler, Params, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.wire import Emulator
 from emulator.core.world import World
 
@@ -207,3 +208,10 @@ def untag_resource(call: Call) -> Params:
 def list_tags_for_resource(call: Call) -> Params:
     tags = _find(call, "tags", call.params["ResourceArn"])
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    for arn, tags in _state(world, "tags").items():
+        if arn.split(":")[3] == region:
+            yield arn, tags

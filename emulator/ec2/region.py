@@ -19,6 +19,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
 from emulator.core.rules import SENTENCES, AwsError, Call, held, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.world import ACCOUNT, World
 
 SENTENCES.update(
@@ -51,6 +52,31 @@ NOT_FOUND = {
     "ami": ("InvalidAMIID.NotFound", "The image id '[{}]' does not exist"),
     "key": ("InvalidKeyPair.NotFound", "The key pair '{}' does not exist"),
     "snap": ("InvalidSnapshot.NotFound", "The snapshot '{}' does not exist."),
+}
+
+
+#: prefix of an id -> what the thing is called in an ARN
+KINDS = {
+    "vpc": "vpc",
+    "subnet": "subnet",
+    "igw": "internet-gateway",
+    "rtb": "route-table",
+    "sg": "security-group",
+    "sgr": "security-group-rule",
+    "eipalloc": "elastic-ip",
+    "nat": "natgateway",
+    "lt": "launch-template",
+    "i": "instance",
+    "vol": "volume",
+    "eni": "network-interface",
+    "vpce": "vpc-endpoint",
+    "ami": "image",
+    "snap": "snapshot",
+    "acl": "network-acl",
+    "dopt": "dhcp-options",
+    "key": "key-pair",
+    "sir": "spot-instances-request",
+    "pl": "prefix-list",
 }
 
 
@@ -345,3 +371,12 @@ def unseen(operation: str, identifier: str) -> AwsError:
         if identifier.startswith("igw-"):
             return AwsError("InvalidGatewayID.NotFound", f"The gateway ID '{identifier}' does not exist")
     return error
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    """What has tags. moto would set up a whole Region to be asked: only where there is something already."""
+    found = ec2_backends[ACCOUNT].get(region)
+    for name, tags in found.tags.items() if found else ():
+        if kind := KINDS.get(name.rpartition("-")[0]):
+            yield f"arn:aws:ec2:{region}:{ACCOUNT}:{kind}/{name}", tags

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from moto.ecr.models import ecr_backends
@@ -15,6 +16,7 @@ from moto.ecr.models import ecr_backends
 from emulator.core import rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Params, held, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.wire import Emulator
 from emulator.core.world import ACCOUNT, World
 
@@ -108,3 +110,10 @@ def put_image(world: World, region: str, repository: str, tag: str) -> str:
 def _push_image(emulator: Emulator, given: Json) -> Json:
     region = given.get("region", "us-east-1")
     return {"digest": put_image(emulator.world, region, given["repository"], given.get("tag", "latest"))}
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    registry: Any = ecr_backends[ACCOUNT].get(region)
+    for repository in registry.repositories.values() if registry else ():
+        yield repository.arn, registry.tagger.get_tag_dict_for_resource(repository.arn)

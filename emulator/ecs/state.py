@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from emulator.core.rules import AwsError, Call
+from emulator.core.tags import bearer, plain
 from emulator.core.world import ACCOUNT, World
 
 Item = dict[str, Any]
@@ -322,3 +323,24 @@ def page(call: Call, items: list[Any], key: str, default: int = 100) -> Item:
 
 def without_none(item: Item) -> Item:
     return {key: value for key, value in item.items() if value is not None}
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """What has an ARN of ECS. A task definition that is being deleted has left the index already."""
+    state: Region | None = world.state["ecs"].get(region)
+    if state is None:
+        return
+    for provider in state.providers.values():
+        yield provider.arn, plain(provider.tags)
+    for cluster in state.clusters.values():
+        if cluster.status != "INACTIVE":
+            yield cluster.arn, plain(cluster.tags)
+        for one in (*cluster.services.values(), *cluster.instances.values(), *cluster.active_tasks()):
+            if getattr(one, "status", "") != "INACTIVE":
+                yield one.arn, plain(one.tags)
+    for revisions in state.definitions.values():
+        for definition in revisions.values():
+            arn = definition["taskDefinitionArn"]
+            if definition.get("status") != "DELETE_IN_PROGRESS":
+                yield arn, plain(state.definition_tags.get(arn, []))

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from moto.ec2.models import ec2_backends
 
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, held, on
+from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import interfaces as ec2_interfaces
 from emulator.iam import roles as iam_roles
@@ -813,3 +815,13 @@ def _access_problem(here: Region, volume: Params) -> str | None:
     if (point_id or access.get("iam") == "ENABLED") and not tls:
         return f'{FAILED}The "tls" option is required when mounting via "iam" or an access point; code: 1'
     return None
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    """File systems and access points; mount targets have no tags."""
+    if found := world.state["efs"].get(region):
+        for one in found.file_systems.values():
+            yield one.shown["FileSystemArn"], plain(one.shown["Tags"])
+        for point in found.access_points.values():
+            yield point["AccessPointArn"], plain(point["Tags"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, held
+from emulator.core.tags import Tags, bearer
 from emulator.core.world import World
 from emulator.ec2 import instances as ec2_instances
 
@@ -271,3 +272,9 @@ def description(world: World, region: str, target_group_arn: str, target_id: str
     """Why a target is not healthy, in DescribeTargetHealth's words."""
     group = here(world, region).groups.get(target_group_arn)
     return state_of(group, group.targets.get((target_id, port)))[2] if group else ""
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    if region in world.state["elbv2"]:
+        yield from here(world, region).tags.items()

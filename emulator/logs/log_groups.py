@@ -6,12 +6,14 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/Welcome.htm
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from moto.logs.models import logs_backends
 
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.world import ACCOUNT, World
 
 rules.SENTENCES.update(
@@ -131,3 +133,10 @@ def write(world: World, region: str, group: str, stream: str, lines: list[str], 
     events = [{"timestamp": now, "message": line} for line in lines]
     if events:
         backend.groups[group].streams[stream].put_log_events(events)
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    found: Any = logs_backends[ACCOUNT].get(region)
+    for group in found.groups.values() if found else ():
+        yield group.arn, found.tagger.get_tag_dict_for_resource(group.arn)

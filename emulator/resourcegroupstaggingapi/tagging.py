@@ -8,19 +8,18 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.core.resource_tagging import TaggableResourcesMixin
-from moto.ec2.models import ec2_backends
-from moto.ecr.models import ecr_backends
 
 from emulator.core import rules
 from emulator.core.ask import ask
 from emulator.core.rules import AwsError, Call, Params, on
+from emulator.core.tags import BEARERS, Tags, plain
 from emulator.core.world import ACCOUNT, World
 
 rules.SENTENCES.update(
@@ -35,30 +34,17 @@ rules.SENTENCES.update(
 
 BETWEEN_LOOKS, SHOWING, TOKEN_LIVES = 60, 60, 15 * 60
 
-#: moto's services whose tags are shown; those that the emulator keeps itself are walked below
-OF_MOTO = ("logs", "ssm", "cloudwatch", "secretsmanager", "kms", "sns", "sqs", "events", "scheduler", "s3")
-EC2_TYPES = {
-    "vpc": "vpc",
-    "subnet": "subnet",
-    "igw": "internet-gateway",
-    "rtb": "route-table",
-    "sg": "security-group",
-    "sgr": "security-group-rule",
-    "eipalloc": "elastic-ip",
-    "nat": "natgateway",
-    "lt": "launch-template",
-    "i": "instance",
-    "vol": "volume",
-    "eni": "network-interface",
-    "vpce": "vpc-endpoint",
-    "ami": "image",
-    "snap": "snapshot",
-    "acl": "network-acl",
-    "dopt": "dhcp-options",
-    "key": "key-pair",
-    "sir": "spot-instances-request",
-    "pl": "prefix-list",
-}
+#: the emulator's states that are kept by Region, and moto's: where there is one, something may be
+REGIONAL = (
+    *("ec2", "ecs", "efs", "elbv2", "acm", "codebuild", "codepipeline", "scheduler", "application-autoscaling"),
+    "regions",
+)
+OF_MOTO = ("ecr", "logs", "cloudwatch")
+#: moto's services that are not imitated here, but could be used beside
+ONLY_MOTOS = ("secretsmanager", "kms", "sns", "sqs", "events")
+#: ARNs that do not say of what kind they are -> as ResourceTypeFilters call it
+KINDS = {"s3": "bucket", "codepipeline": "pipeline"}
+MOST_ARNS, MOST_TAGS = 20, 50
 
 Index = dict[str, dict[str, str]]  # ARN -> tags
 
@@ -94,78 +80,36 @@ def _keep_index(world: World) -> None:
 
 
 def _look(world: World, indexes: Indexes) -> dict[str, Index]:
-    regions = {region for name in ("ec2", "ecs", "efs", "elbv2", "acm", "regions") for region in world.state[name]}
     looked = {}
-    for region in regions:
+    for region in _regions(world):
         index = {arn: dict(tags) for arn, tags in _tagged(world, region)}
         indexes.ever_tagged |= {arn for arn, tags in index.items() if tags}
         looked[region] = {arn: tags for arn, tags in index.items() if arn in indexes.ever_tagged}
     return looked
 
 
-def _tagged(world: World, region: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """ARN and tags of whatever the API covers."""
-    yield from _ec2(region)
-    yield from _ecs(world, region)
-    if file_systems := world.state["efs"].get(region):
-        for one in file_systems.file_systems.values():
-            yield one.shown["FileSystemArn"], _plain(one.shown["Tags"])
-        for point in file_systems.access_points.values():
-            yield point["AccessPointArn"], _plain(point["Tags"])
-    if balancers := world.state["elbv2"].get(region):
-        yield from balancers.tags.items()
-    for arn, certificate in world.state["acm"].get(region, {}).items():
-        yield arn, certificate.tags
-    registry: Any = ecr_backends[ACCOUNT][region]
-    for repository in registry.repositories.values():
-        yield repository.arn, registry.tagger.get_tag_dict_for_resource(repository.arn)
+def _regions(world: World) -> set[str]:
+    """The Regions in which something may be."""
+    regions = {region for name in REGIONAL for region in world.state[name]}
     for service in OF_MOTO:
-        yield from _of_moto(service, region)
+        regions |= set(_backends(service)) - {"aws"}
+    return regions
 
 
-def _plain(tags: list[dict[str, str]]) -> dict[str, str]:
-    """Tags as a dict, whichever way a service spells them."""
-    return {(tag.get("Key") or tag.get("key", "")): (tag.get("Value") or tag.get("value", "")) for tag in tags}
+def _backends(service: str) -> Any:
+    """moto's backends of a service, by Region, if it has been used at all."""
+    return get_backend(service)[ACCOUNT] if f"moto.{service}.models" in sys.modules else {}  # type: ignore[call-overload]
 
 
-def _ec2(region: str) -> Iterator[tuple[str, dict[str, str]]]:
-    backend: Any = ec2_backends[ACCOUNT][region]
-    for name, tags in backend.tags.items():
-        if kind := EC2_TYPES.get(name.rpartition("-")[0]):
-            yield f"arn:aws:ec2:{region}:{ACCOUNT}:{kind}/{name}", tags
-
-
-def _ecs(world: World, region: str) -> Iterator[tuple[str, dict[str, str]]]:
-    state = world.state["ecs"].get(region)
-    if state is None:
-        return
-    for provider in state.providers.values():
-        yield provider.arn, _plain(provider.tags)
-    for cluster in state.clusters.values():
-        if cluster.status != "INACTIVE":
-            yield cluster.arn, _plain(cluster.tags)
-        for one in (*cluster.services.values(), *cluster.instances.values(), *cluster.active_tasks()):
-            if getattr(one, "status", "") != "INACTIVE":
-                yield one.arn, _plain(one.tags)
-    for revisions in state.definitions.values():
-        for definition in revisions.values():
-            arn = definition["taskDefinitionArn"]
-            if definition.get("status") != "DELETE_IN_PROGRESS":
-                yield arn, _plain(state.definition_tags.get(arn, []))
-
-
-def _of_moto(service: str, region: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """What one of moto's services holds, if it has been used at all."""
-    if f"moto.{service}.models" not in sys.modules:
-        return
-    place = "aws" if service == "s3" else region
-    backends: Any = get_backend(service)[ACCOUNT]  # type: ignore[call-overload]
-    if place in backends and service == "ssm":  # by its tags: it has thousands of public parameters, which have none
-        for name, tags in backends[place]._resource_tags.get("Parameter", {}).items():
-            yield f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}", tags
-    elif place in backends and isinstance(backends[place], TaggableResourcesMixin):
-        for one in backends[place].iter_tagged_resources():
-            yield one.arn, one.tags
+def _tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    """ARN and tags of whatever the API covers."""
+    for bearer in BEARERS:
+        yield from bearer(world, region)
+    for service in ONLY_MOTOS:
+        backend = _backends(service).get(region)
+        if isinstance(backend, TaggableResourcesMixin):
+            for one in backend.iter_tagged_resources():
+                yield one.arn, one.tags
 
 
 # --- the API
@@ -202,7 +146,8 @@ def _page(call: Call, items: list[Any], size: int) -> tuple[list[Any], str]:
 
 
 def _fits(arn: str, tags: dict[str, str], given: Params) -> bool:
-    service, kind = arn.split(":")[2], arn.split(":", 5)[5].partition("/")[0].partition(":")[0]
+    service = arn.split(":")[2]
+    kind = KINDS.get(service) or arn.split(":", 5)[5].partition("/")[0].partition(":")[0]
     types = given.get("ResourceTypeFilters")
     if types and not {service, f"{service}:{kind}"} & set(types):
         return False
@@ -241,61 +186,156 @@ def get_tag_keys_and_values(call: Call) -> Params:
     return {"PaginationToken": more, "TagValues": items}
 
 
-@on("resourcegroupstaggingapi", "TagResources", "UntagResources", rules="tag-003")
+# --- tagging by ARN
+
+
+@on("resourcegroupstaggingapi", "TagResources", "UntagResources", rules="tag-002 tag-003")
 def tag_resources(call: Call) -> Params:
     """https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html"""
+    given = call.params
+    if len(given["ResourceARNList"]) > MOST_ARNS:
+        raise AwsError("InvalidParameterException", f"ResourceARNList cannot have more than {MOST_ARNS} items")
+    if max(len(given.get("Tags") or {}), len(given.get("TagKeys") or [])) > MOST_TAGS:
+        raise AwsError("InvalidParameterException", f"More than {MOST_TAGS} tags cannot be changed at once")
     failed: Params = {}
-    for arn in call.params["ResourceARNList"]:
+    for arn in given["ResourceARNList"]:
         if not arn.startswith("arn:") or arn.count(":") < 5:
             raise AwsError("InvalidParameterException", f"{arn} is not a valid ARN")
         try:
-            told = _pass_on(call, arn).get("FailedResourcesMap") or {}
-            failed.update(told)
+            failed.update(_change(call, arn))
         except (AwsError, ClientError) as error:
             failed[arn] = {"StatusCode": 400, "ErrorCode": "InvalidParameterException", "ErrorMessage": str(error)}
     return {"FailedResourcesMap": failed}
 
 
-def _pass_on(call: Call, arn: str) -> Params:
-    """Let the owner of a resource tag it, or take its tags."""
-    service, name = arn.split(":")[2], arn.rpartition("/")[2]
-    adds, keys = call.operation == "TagResources", call.params.get("TagKeys") or []
-    tags = call.params.get("Tags") or {}
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-    small = [{"key": key, "value": value} for key, value in tags.items()]
-    ways: dict[str, tuple[str, tuple[str, Params], tuple[str, Params]]] = {
-        "ec2": (
-            "ec2",
-            ("CreateTags", {"Resources": [name], "Tags": pairs}),
-            ("DeleteTags", {"Resources": [name], "Tags": [{"Key": key} for key in keys]}),
-        ),
-        "ecs": (
-            "ecs",
-            ("TagResource", {"resourceArn": arn, "tags": small}),
-            ("UntagResource", {"resourceArn": arn, "tagKeys": keys}),
-        ),
-        "elasticloadbalancing": (
-            "elbv2",
-            ("AddTags", {"ResourceArns": [arn], "Tags": pairs}),
-            ("RemoveTags", {"ResourceArns": [arn], "TagKeys": keys}),
-        ),
-        "elasticfilesystem": (
-            "efs",
-            ("TagResource", {"ResourceId": arn, "Tags": pairs}),
-            ("UntagResource", {"ResourceId": arn, "TagKeys": keys}),
-        ),
-        "acm": (
-            "acm",
-            ("AddTagsToCertificate", {"CertificateArn": arn, "Tags": pairs}),
-            ("RemoveTagsFromCertificate", {"CertificateArn": arn, "Tags": [{"Key": key} for key in keys]}),
-        ),
-    }
-    if service not in ways:
+def _change(call: Call, arn: str) -> Params:
+    """Let the owner of a resource tag it, or take its tags: what the owner says when it can't."""
+    service, region = arn.split(":")[2:4]
+    if region not in ("", call.region):
+        raise AwsError("InvalidParameterException", f"{arn} is not a resource of {call.region}")
+    if service in ONLY_MOTOS:
         client = call.moto("resourcegroupstaggingapi")
-        if adds:
-            return dict(client.tag_resources(ResourceARNList=[arn], Tags=tags))
-        return dict(client.untag_resources(ResourceARNList=[arn], TagKeys=keys))
-    owner, add, remove = ways[service]
-    operation, params = add if adds else remove
-    ask(call, owner, operation, **params)
+        if call.operation == "TagResources":
+            answer = client.tag_resources(ResourceARNList=[arn], Tags=call.params["Tags"])
+        else:
+            answer = client.untag_resources(ResourceARNList=[arn], TagKeys=call.params["TagKeys"])
+        return dict(answer.get("FailedResourcesMap") or {})
+    if service not in WAYS:  # IAM, Auto Scaling and others
+        raise AwsError("InvalidParameterException", f"{arn} is of a service that is not supported")
+    WAYS[service](call, arn, call.params.get("Tags") or {}, list(call.params.get("TagKeys") or []))
     return {}
+
+
+#: add tags to a resource, or take those of some keys
+Way = Callable[[Call, str, Tags, list[str]], None]
+
+
+#: how some services spell a tag
+SMALL = ("key", "value")
+
+
+def _pairs(tags: Tags, key: str = "Key", value: str = "Value") -> list[Tags]:
+    return [{key: name, value: text} for name, text in tags.items()]
+
+
+def _known(call: Call, arn: str) -> None:
+    """moto tags also what is not there."""
+    if all(arn != one for one, _ in _tagged(call.world, call.region)):
+        raise AwsError("InvalidParameterException", f"{arn} does not exist")
+
+
+def _calls(named: str, service: str, spelled: tuple[str, str] | None = ("Key", "Value")) -> Way:
+    """The way of a service whose TagResource and UntagResource name one resource by its ARN. `named` tells how it writes
+    its parameters, `spelled` its tags: None is as a map."""
+    tags_word, keys_word = ("tags", "tagKeys") if named[0].islower() else ("Tags", "TagKeys")
+
+    def change(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+        if tags:
+            ask(call, service, "TagResource", **{named: arn, tags_word: _pairs(tags, *spelled) if spelled else tags})
+        if keys:
+            ask(call, service, "UntagResource", **{named: arn, keys_word: keys})
+
+    return change
+
+
+def _ec2(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+    name = arn.rpartition("/")[2]
+    if tags:
+        ask(call, "ec2", "CreateTags", Resources=[name], Tags=_pairs(tags))
+    if keys:
+        ask(call, "ec2", "DeleteTags", Resources=[name], Tags=[{"Key": key} for key in keys])
+
+
+def _elbv2(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+    if tags:
+        ask(call, "elbv2", "AddTags", ResourceArns=[arn], Tags=_pairs(tags))
+    if keys:
+        ask(call, "elbv2", "RemoveTags", ResourceArns=[arn], TagKeys=keys)
+
+
+def _acm(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+    if tags:
+        ask(call, "acm", "AddTagsToCertificate", CertificateArn=arn, Tags=_pairs(tags))
+    if keys:
+        ask(call, "acm", "RemoveTagsFromCertificate", CertificateArn=arn, Tags=[{"Key": key} for key in keys])
+
+
+def _logs(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+    _known(call, arn)
+    _calls("resourceArn", "logs", None)(call, arn, tags, keys)
+
+
+def _ssm(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+    """A parameter's ARN does not tell whether its name begins with a slash."""
+    bare = arn.partition(":parameter/")[2]
+    found = ask(call, "ssm", "GetParameters", Names=[f"/{bare}"] if "/" in bare else [bare, f"/{bare}"])["Parameters"]
+    if not found:
+        raise AwsError("InvalidParameterException", f"{arn} does not exist")
+    named = {"ResourceType": "Parameter", "ResourceId": found[0]["Name"]}
+    if tags:
+        ask(call, "ssm", "AddTagsToResource", **named, Tags=_pairs(tags))
+    if keys:
+        ask(call, "ssm", "RemoveTagsFromResource", **named, TagKeys=keys)
+
+
+def _s3(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+    """S3 only replaces all the tags of a bucket."""
+    present = dict(_tagged(call.world, call.region)).get(arn)
+    if present is None:
+        raise AwsError("InvalidParameterException", f"{arn} does not exist")
+    wanted = {key: value for key, value in {**present, **tags}.items() if key not in keys}
+    name = arn.rpartition(":")[2]
+    if wanted:
+        ask(call, "s3", "PutBucketTagging", Bucket=name, Tagging={"TagSet": _pairs(wanted)})
+    else:
+        ask(call, "s3", "DeleteBucketTagging", Bucket=name)
+
+
+def _codebuild(call: Call, arn: str, tags: Tags, keys: list[str]) -> None:
+    """CodeBuild has no call for tags: they are one of a project's settings."""
+    [project] = ask(call, "codebuild", "BatchGetProjects", names=[arn.rpartition("/")[2]])["projects"] or [None]
+    if project is None or project["arn"] != arn:
+        raise AwsError("InvalidParameterException", f"{arn} does not exist")
+    wanted = {key: value for key, value in {**plain(project["tags"]), **tags}.items() if key not in keys}
+    ask(call, "codebuild", "UpdateProject", name=project["name"], tags=_pairs(wanted, *SMALL))
+
+
+#: service in the ARN -> its way; who is not here is not covered
+WAYS: dict[str, Way] = {
+    "ec2": _ec2,
+    "ecs": _calls("resourceArn", "ecs", SMALL),
+    "elasticloadbalancing": _elbv2,
+    "elasticfilesystem": _calls("ResourceId", "efs"),
+    "acm": _acm,
+    "ecr": _calls("resourceArn", "ecr"),
+    "logs": _logs,
+    "ssm": _ssm,
+    "cloudwatch": _calls("ResourceARN", "cloudwatch"),
+    "s3": _s3,
+    "codebuild": _codebuild,
+    "codepipeline": _calls("resourceArn", "codepipeline", SMALL),
+    "codestar-connections": _calls("ResourceArn", "codestar-connections"),
+    "codeconnections": _calls("ResourceArn", "codeconnections"),
+    "scheduler": _calls("ResourceArn", "scheduler"),
+    "application-autoscaling": _calls("ResourceARN", "application-autoscaling", None),
+}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from moto.s3.models import FakeBucket, s3_backends
 
 from emulator.core import rules
 from emulator.core.rules import ANY, AwsError, Call, Params, held, on
+from emulator.core.tags import Tags, bearer
 from emulator.core.world import ACCOUNT, World
 
 rules.SENTENCES.update(
@@ -108,3 +110,12 @@ def get_permission(bucket: Any, action: str, resource: str) -> Any:
 
 
 FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    """A bucket is in the index of its own Region only, although its ARN names none."""
+    backend: Any = s3_backends[ACCOUNT]["aws"]
+    for bucket in backend.buckets.values():
+        if bucket.region_name == region:
+            yield bucket.arn, backend.tagger.get_tag_dict_for_resource(bucket.arn)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from emulator.core import rules
 from emulator.core.ask import ask, asking
 from emulator.core.rules import AwsError, Call, Params, on
+from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
 from emulator.iam import roles as iam_roles
 from emulator.iam.policies import may
@@ -352,3 +354,10 @@ def _demand(role_arn: str, action: str, resource: str, context: dict[str, str]) 
             f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role} is not authorized to perform: {action} on resource: "
             f"{resource}",
         )
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    """Schedule groups; schedules have no tags."""
+    for group in world.state["scheduler"].get(region, {}).values():
+        yield group.shown["Arn"], plain(group.tags)

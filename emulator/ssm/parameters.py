@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from moto.ssm.models import ssm_backends
 
 from emulator.core import rules
 from emulator.core.rules import Call, Params, on
-from emulator.core.world import ACCOUNT
+from emulator.core.tags import Tags, bearer
+from emulator.core.world import ACCOUNT, World
 
 rules.SENTENCES.update(
     {
@@ -58,3 +60,11 @@ def get_parameters(call: Call) -> Params:
     for parameter in answer["Parameters"]:
         _as_json(parameter)
     return answer
+
+
+@bearer
+def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
+    """Parameters by their tags: there are thousands of public ones, which have none."""
+    found: Any = ssm_backends[ACCOUNT].get(region)
+    for name, tags in found._resource_tags.get("Parameter", {}).items() if found else ():
+        yield f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}", tags

@@ -64,3 +64,15 @@ def project(role_arn: str, buildspec: str = "version: 0.2", **changes: Any) -> d
         "environment": environment,
         "serviceRole": role_arn,
     }
+
+
+def alarm(client: Client, name: str, **changes: Any) -> None:
+    settings = {"EvaluationPeriods": 1, "Period": 60, "Threshold": 1.0, "Statistic": "Sum", **changes}
+    client("cloudwatch").put_metric_alarm(
+        AlarmName=name, ComparisonOperator="GreaterThanThreshold", MetricName="m", Namespace="n", **settings
+    )
+
+
+def action(category: str, provider: str, **configuration: str) -> dict[str, Any]:
+    kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
+    return {"name": category, "actionTypeId": kind, "configuration": configuration, "runOrder": 1}

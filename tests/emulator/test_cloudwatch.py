@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tests.emulator.common import Client, refused
-
-
-def alarm(client: Client, name: str, **changes: Any) -> None:
-    settings = {"EvaluationPeriods": 1, "Period": 60, "Threshold": 1.0, "Statistic": "Sum", **changes}
-    client("cloudwatch").put_metric_alarm(
-        AlarmName=name, ComparisonOperator="GreaterThanThreshold", MetricName="m", Namespace="n", **settings
-    )
+from tests.emulator.common import Client, alarm, refused
 
 
 def test_a_new_alarm_has_insufficient_data(client: Client) -> None:

@@ -10,12 +10,7 @@ from botocore.exceptions import ClientError
 
 from emulator.codestar_connections import connections
 from emulator.core.wire import Emulator
-from tests.emulator.common import Client, project, refused, role, sleep
-
-
-def action(category: str, provider: str, **configuration: str) -> dict[str, Any]:
-    kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
-    return {"name": category, "actionTypeId": kind, "configuration": configuration, "runOrder": 1}
+from tests.emulator.common import Client, action, project, refused, role, sleep
 
 
 def pipeline(role_arn: str, *stages: list[Any]) -> dict[str, Any]:
