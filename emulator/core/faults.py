@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.core import rules
+from emulator.core.implied import implied
 from emulator.core.rules import AwsError, Call
 
 rules.SENTENCES.update(
@@ -31,7 +32,9 @@ class ConnectionCut(Exception):
 
 @dataclass
 class Fault:
-    operation: str = "*"  # "RunTask", "ecs:RunTask", "ecs:*", or "*" for any
+    operation: str = (
+        "*"  # "RunTask", "ecs:RunTask", "ecs:*", or "*" for any; "denied": also "iam:PassRole" (implied.py)
+    )
     error: str = "cut"  # an error code, or one of the words above
     message: str = ""
     when: str = "before"  # "before" the call takes effect, or "after"
@@ -120,17 +123,19 @@ RESOURCES = {
 }
 
 
-def worded(call: Call, word: str) -> Wording:
-    """Code, HTTP status and message with which the service of the call says "throttle", "denied" and so on."""
+def worded(call: Call, word: str, action: str = "") -> Wording:
+    """Code, HTTP status and message with which the service of the call says "throttle", "denied" and so on. `action` is
+    what is denied, if it is not the call's own."""
     table = WORDS[word]
     family = "xml" if call.service in XML else "rest-json" if call.service in REST_JSON else "json"
     code, status, message = table.get(call.service) or table.get(family) or table["json"]
-    return code, status, message + _not_authorized(call) if word == "denied" else message
+    return code, status, message + _not_authorized(call, action) if word == "denied" else message
 
 
-def _not_authorized(call: Call) -> str:
+def _not_authorized(call: Call, implied: str) -> str:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
-    action = f"{ACTION_PREFIXES.get(call.service, call.service)}:{call.operation}"
+    service, _, operation = (implied or f"{call.service}:{call.operation}").partition(":")
+    action = f"{ACTION_PREFIXES.get(service, service)}:{operation}"
     return (
         f"User: arn:aws:iam::{call.account}:user/emulator is not authorized to perform: {action} "
         f"on resource: {_resource(call)} because no identity-based policy allows the {action} action"
@@ -162,7 +167,7 @@ class Faults:
     def _strike(self, when: str, call: Call) -> None:
         names = ("*", call.operation, f"{call.service}:{call.operation}", f"{call.service}:*")
         for fault in self.planned:
-            if fault.when != when or fault.operation not in names:
+            if fault.when != when or not (fault.operation in names or _denies_implied(call, fault)):
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
@@ -171,11 +176,17 @@ class Faults:
                 raise _exception(call, fault)
 
 
+def _denies_implied(call: Call, fault: Fault) -> bool:
+    """Does a fault deny an action that the call needs besides its own?"""
+    return fault.error == "denied" and fault.operation in implied(call)
+
+
 def _exception(call: Call, fault: Fault) -> Exception:
     if fault.error == "cut":
         return ConnectionCut(f"{call.service}:{call.operation}")
     if fault.error in WORDS:
-        code, status, message = worded(call, fault.error)
+        action = fault.operation if fault.error == "denied" and fault.operation in implied(call) else ""
+        code, status, message = worded(call, fault.error, action)
     else:
         code, status = fault.error, STATUSES.get(fault.error, 400)
         message = f"{fault.error}: a fault on request"

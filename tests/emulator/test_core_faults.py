@@ -110,6 +110,72 @@ def test_a_refusal_names_action_and_resource(served: tuple[Emulator, Client]) ->
     assert "elasticloadbalancing:DescribeLoadBalancers" in error.value.response["Error"]["Message"]
 
 
+TAG = {"Key": "k", "Value": "v"}
+
+
+@pytest.mark.parametrize(
+    ("action", "named", "service", "operation", "params"),
+    [
+        (
+            *("ec2:CreateTags", "ec2:CreateTags", "ec2", "create_vpc"),
+            {"CidrBlock": "10.0.0.0/16", "TagSpecifications": [{"ResourceType": "vpc", "Tags": [TAG]}]},
+        ),
+        (
+            *("elbv2:AddTags", "elasticloadbalancing:AddTags", "elbv2", "create_target_group"),
+            {"Name": "g", "Protocol": "HTTP", "Port": 80, "VpcId": "vpc-1", "Tags": [TAG]},
+        ),
+        (
+            *("iam:TagRole", "iam:TagRole", "iam", "create_role"),
+            {"RoleName": "r", "AssumeRolePolicyDocument": "{}", "Tags": [TAG]},
+        ),
+        (
+            *("efs:TagResource", "elasticfilesystem:TagResource", "efs", "create_file_system"),
+            {"CreationToken": "t", "Tags": [TAG]},
+        ),
+        (
+            *("ec2:CreateNetworkInterface", "ec2:CreateNetworkInterface", "efs", "create_mount_target"),
+            {"FileSystemId": "fs-0123456789abcdef0", "SubnetId": "subnet-0123456789abcdef0"},
+        ),
+        (
+            *("ec2:RunInstances", "ec2:RunInstances", "autoscaling", "create_auto_scaling_group"),
+            {
+                "AutoScalingGroupName": "g",
+                "MinSize": 0,
+                "MaxSize": 1,
+                "LaunchTemplate": {"LaunchTemplateName": "template"},
+                "AvailabilityZones": ["us-east-1a"],
+            },
+        ),
+        (
+            *("iam:PassRole", "iam:PassRole", "ecs", "register_task_definition"),
+            {
+                "family": "f",
+                "containerDefinitions": [{"name": "a", "image": "i", "memory": 64}],
+                "taskRoleArn": "arn:aws:iam::123456789012:role/r",
+            },
+        ),
+    ],
+)
+def test_an_action_that_a_call_implies_can_be_denied(
+    served: tuple[Emulator, Client], action: str, named: str, service: str, operation: str, params: dict[str, Any]
+) -> None:
+    emulator, client = served
+    emulator.faults.planned = [Fault(action, "denied")]
+    with pytest.raises(ClientError) as error:
+        getattr(client(service), operation)(**params)
+    told = error.value.response["Error"]
+    assert told["Code"] in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
+    assert f"is not authorized to perform: {named} on resource" in told["Message"]
+    assert emulator.faults.planned[0].times == 0
+
+
+def test_without_tags_the_tagging_action_is_not_needed(served: tuple[Emulator, Client]) -> None:
+    emulator, client = served
+    emulator.faults.planned = [Fault("ec2:CreateTags", "denied"), Fault("ec2:CreateTags", "throttle", times=-1)]
+    vpc = client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    assert vpc and emulator.faults.planned[0].times == 1
+
+
 def test_an_exact_code_keeps_its_status_and_message(served: tuple[Emulator, Client]) -> None:
     emulator, client = served
     emulator.faults.planned = [Fault("CreateCluster", "PriorRequestNotComplete", "wait", status=429)]
