@@ -169,17 +169,18 @@ class Runbook:
         import infrastructure.mount_targets
 
         patch.setattr(infrastructure.mount_targets, "time", fake)
-        patch.setattr(self.emulator, "handle", functools.partial(self._handle, type(self.emulator).handle))
+        for door in ("handle", "ask"):
+            patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         return 0
 
-    def _handle(self, handle: Callable[..., Any], method: str, url: str, headers: Any, body: bytes) -> Any:
+    def _watched(self, door: Callable[..., Any], *asked: Any) -> Any:
         if self.watch:
             self.watch("before")
-        answer = handle(self.emulator, method, url, headers, body)
+        answer = door(self.emulator, *asked)
         if self.watch:
             self.watch("after")
         return answer
@@ -274,6 +275,13 @@ class _Current(Emulator):
 
     def handle(self, method: str, url: str, headers: Any, body: bytes) -> Any:
         return self.emulator.handle(method, url, headers, body)
+
+    @property
+    def on_the_wire(self) -> bool:
+        return self.emulator.on_the_wire
+
+    def ask(self, *asked: Any) -> Any:
+        return self.emulator.ask(*asked)
 
 
 _current = _Current()

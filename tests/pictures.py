@@ -75,7 +75,7 @@ def _fixed(emulator: Emulator) -> Iterator[tuple[str, Any]]:
 def _own(thing: Any) -> dict[str, Any]:
     """What an emulator keeps for itself."""
     own = ("calls", "_lock") if isinstance(thing, Emulator) else ()
-    return {name: value for name, value in vars(thing).items() if name in own or name == "handle"}
+    return {name: value for name, value in vars(thing).items() if name in own or name in ("handle", "ask")}
 
 
 def _inside(thing: Any) -> dict[str, Any]:
