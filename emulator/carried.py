@@ -141,8 +141,6 @@ class _Request:
         return carry
 
     def _string(self, shape: Any) -> Carry:
-        if shape.serialization.get("jsonvalue"):
-            return self._unknown(shape)
         return str
 
     def _integer(self, shape: Any) -> Carry:
@@ -182,7 +180,7 @@ class _Answer:
 
     def _structure(self, shape: Any, path: str) -> Carry:
         """Members are made ready when they are first met: shapes may contain themselves."""
-        if shape.is_document_type or shape.is_tagged_union:
+        if shape.is_document_type:
             return self._unknown(shape, path)
         members: list[tuple[str, Callable[[Any], Any], Carry]] = []
 
@@ -191,8 +189,10 @@ class _Answer:
                 members.extend(self._members(shape, path))
             made = {}
             for name, pick, inner in members:
-                if (found := pick(value)) is not None and (carried := inner(found)) is not MISSING:
-                    made[name] = carried
+                if (found := pick(value)) is not None and (come := inner(found)) is not MISSING:
+                    made[name] = come
+            if shape.is_tagged_union and len(made) != 1:  # botocore looks closer at these
+                raise NotCarried(shape.name)
             return made
 
         return carry
@@ -230,8 +230,6 @@ class _Answer:
 
 class _JsonAnswer(_Answer):
     def _string(self, shape: Any, path: str) -> Carry:
-        if shape.serialization.get("jsonvalue"):
-            return self._unknown(shape, path)
         return _json_text
 
     def _list(self, shape: Any, path: str) -> Carry:
