@@ -203,7 +203,9 @@ class _Answer:
             if {"xmlAttribute", "location", "eventheader"} & member.serialization.keys():
                 raise NotCarried(name)
             member.parent = shape
-            pick = _named(name) if self.transforms is None else _aliased(name, member, f"{path}.{name}", self.transforms)
+            pick = (
+                _named(name) if self.transforms is None else _aliased(name, member, f"{path}.{name}", self.transforms)
+            )
             found.append((name, pick, _when_met(functools.partial(self.of, member, f"{path}.{name}"))))
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import io
 import json
@@ -12,7 +13,7 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,19 +21,21 @@ from xml.sax.saxutils import escape
 import boto3
 import cbor2
 from botocore import handlers
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse, prepare_request_dict
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict, prepare_request_dict
 from botocore.client import BaseClient
 from botocore.compat import HTTPHeaders, urlencode
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.endpoint import convert_to_response_dict
+from botocore.endpoint import Endpoint
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ParamValidationError
+from botocore.parsers import create_parser
 from botocore.session import Session as BotocoreSession
 from botocore.validate import ParamValidator
 from moto import backend_index, backends
 from moto.core import DEFAULT_ACCOUNT_ID, responses
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.errors import ErrorLookupFactory
 from moto.core.exceptions import HTTPException, ServiceException
 from moto.core.exceptions import _RESTError as MotoError
 from moto.core.parse import PROTOCOL_PARSERS
@@ -61,6 +64,9 @@ STUBBER = BotocoreStubber()
 STUBBER.enabled = True
 #: moto looks through the methods of a service at every call
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+#: and makes a table of a service's errors at every error
+_errors: Any = ErrorLookupFactory
+_errors._create_error_lut = staticmethod(functools.cache(ErrorLookupFactory._create_error_lut))
 warnings.filterwarnings("ignore", message=r".*does not match an error shape.*")  # AWS's common errors are in no model
 
 
@@ -103,7 +109,7 @@ class Emulator:
         return bool(self.faults.planned)
 
     def ask(self, service: str, operation: str, protocol: str, params: dict[str, Any], region: str) -> Any:
-        """Answer one call that came over no wire: with what its handlers say, or with an error as `handle` tells it."""
+        """Answer one call that came over no wire: with what its handlers say, an AwsError also, which is not raised."""
         with self._lock:
             call = Call(self.world, service, operation, params, region, ACCOUNT, functools.partial(_moto, region))
             return self._answer(call, protocol, None)
@@ -120,7 +126,7 @@ class Emulator:
             return result if request is None else passed or _encode(call.service, call.operation, protocol, result)
         except AwsError as error:
             outcome = error.code
-            return encode_error(error)
+            return error if request is None else encode_error(error)
         except ConnectionCut:
             outcome = "cut"
             raise
@@ -199,13 +205,20 @@ class _Way:
         return f"{self.model.service_model.service_id.hyphenize()}.{self.model.name}"
 
 
-class _Fine:
+#: errors after which botocore never tries again
+FINAL = re.compile(
+    "NotFound|NoSuch|NotExist|Exists|Duplicate|InUse|DependencyViolation|DeleteConflict|Validation|InvalidParameter"
+)
+
+
+@dataclass
+class _Told:
     """What botocore's handlers look at in an answer that came over no wire."""
 
-    status_code = 200
-    headers: dict[str, str] = {}  # noqa: RUF012
-    raw = None
-    content = b""
+    status_code: int = 200
+    headers: Any = field(default_factory=dict)
+    raw: Any = None
+    content: bytes = b""
 
 
 def _call(client: Any, emulator: Emulator, operation: str, given: dict[str, Any]) -> Any:
@@ -234,6 +247,10 @@ def _call(client: Any, emulator: Emulator, operation: str, given: dict[str, Any]
             return _given(client, way.model, context, way.give(result))
         except carried.NotCarried:
             result = _encode(way.service, operation, way.protocol, result)
+    if isinstance(result, AwsError):
+        if FINAL.search(result.code) and result.status < 500:
+            return _refused(client, way, context, result)
+        result = _encode_error(way.service, operation, way.protocol, result)
     _told.answer = result
     return long_way()
 
@@ -248,8 +265,43 @@ def _given(client: Any, model: Any, context: dict[str, Any], values: dict[str, A
         "RetryAttempts": 0,
     }
     event = f"after-call.{model.service_model.service_id.hyphenize()}.{model.name}"
-    client.meta.events.emit(event, http_response=_Fine, parsed=values, model=model, context=context)
+    client.meta.events.emit(event, http_response=_Told(), parsed=values, model=model, context=context)
     return values
+
+
+def _refused(client: Any, way: _Way, context: dict[str, Any], error: AwsError) -> Any:
+    """An error as the caller gets it, read once for all of its kind from what would go over the wire."""
+    fields = tuple(sorted((name, repr(value)) for name, value in vars(error).items()))
+    kind = way.service, way.model.name, way.protocol, fields
+    if kind not in _read_errors:
+        _read_errors[kind] = _read(way.model, _encode_error(way.service, way.model.name, way.protocol, error))
+    http, parsed = copy.deepcopy(_read_errors[kind])
+    parsed["ResponseMetadata"].update(RequestId=str(uuid.uuid4()), RetryAttempts=0)
+    client.meta.events.emit(
+        f"after-call.{way.event}", http_response=http, parsed=parsed, model=way.model, context=context
+    )
+    raise client.exceptions.from_code(parsed["Error"]["Code"])(parsed, way.model.name)
+
+
+_read_errors: dict[Any, tuple[_Told, dict[str, Any]]] = {}
+
+
+def _read(model: Any, answer: tuple[int, Any, Any]) -> tuple[_Told, dict[str, Any]]:
+    """What botocore reads in an answer."""
+    status, headers, content = answer
+    told = _Told(status, HeadersDict({name: str(value) for name, value in headers.items()}))
+    body = content.encode() if isinstance(content, str) else content or b""
+    response = {"headers": told.headers, "status_code": status, "body": body, "context": {}}
+    response["context"]["operation_name"] = model.name
+    parser = _parser(model.service_model.resolved_protocol)
+    parsed = parser.parse(response, model.output_shape)
+    if status >= 300:
+        Endpoint._add_modeled_error_fields(_NO_ENDPOINT, response, parsed, model, parser)
+    return told, parsed
+
+
+_parser: Any = functools.cache(create_parser)
+_NO_ENDPOINT: Any = None
 
 
 def _way(client: Any, operation: str) -> _Way | None:
@@ -517,17 +569,10 @@ def _answer_of_moto(respond: Callable[..., Any], asked: dict[str, Any], signed: 
 
 def _parsed(client: Any, model: Any, context: dict[str, Any], answer: tuple[int, Any, Any]) -> Any:
     """An answer that moto has written itself, and errors: read as botocore reads them."""
-    status, told, content = answer
-    body = content.encode() if isinstance(content, str) else content or b""
-    http = AWSResponse("", status, HTTPHeaders.from_dict({k: str(v) for k, v in told.items()}), _Raw(body))
-    response = convert_to_response_dict(http, model)
-    parser = client._endpoint._response_parser_factory.create_parser(model.service_model.resolved_protocol)
-    parsed = parser.parse(response, model.output_shape)
-    if status >= 300:
-        client._endpoint._add_modeled_error_fields(response, parsed, model, parser)
+    http, parsed = _read(model, answer)
     event = f"after-call.{model.service_model.service_id.hyphenize()}.{model.name}"
     client.meta.events.emit(event, http_response=http, parsed=parsed, model=model, context=context)
-    if status >= 300:
+    if http.status_code >= 300:
         raise client.exceptions.from_code(parsed.get("Error", {}).get("Code"))(parsed, model.name)
     return parsed
 

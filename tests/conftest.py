@@ -258,7 +258,14 @@ def _accepts_kwargs(handler: Any) -> bool:
     return bool(code.co_flags & inspect.CO_VARKEYWORDS if code else inspect.getfullargspec(handler).varkw)
 
 
+@functools.cache
+def _aliased(event: str) -> str:
+    return str(_alias(botocore.hooks.EventAliaser(botocore.hooks.HierarchicalEmitter()), event))
+
+
 _botocore: Any = botocore
+_alias = _botocore.hooks.EventAliaser._alias_event_name
+_botocore.hooks.EventAliaser._alias_event_name = lambda _, event: _aliased(event)
 _botocore.hooks.accepts_kwargs = _accepts_kwargs
 _botocore.useragent.UserAgentString.to_string = lambda _: "tests"
 _botocore.auth.SigV4Auth.canonical_request = lambda *_: ""
