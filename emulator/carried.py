@@ -324,7 +324,7 @@ def _time(written: Any) -> Any:
 
 def _cbor_time(value: datetime) -> Any:
     aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    return parse_timestamp(aware.timestamp())
+    return _time(aware.timestamp())
 
 
 def _named(name: str) -> Callable[[Any], Any]:

@@ -101,7 +101,8 @@ class Emulator:
             except LookupError:
                 operation, protocol, params = request.method, "moto's own", {}
             call = Call(self.world, service, operation, params, scope[0], ACCOUNT, moto)
-            return self._answer(call, protocol, request)
+            answer: Answer = self._answer(call, protocol, request)
+            return answer
 
     @property
     def on_the_wire(self) -> bool:
@@ -187,6 +188,8 @@ def attach(session: boto3.Session, emulator: Emulator) -> Callable[[], None]:
 #: the answer that the next request over the wire is given: it was made before anyone knew that it must go there
 _told = threading.local()
 _VALIDATOR = ParamValidator()
+_client: Any = BaseClient
+_LONG_WAY = _client._make_api_call
 
 
 @dataclass
@@ -224,7 +227,7 @@ class _Told:
 def _call(client: Any, emulator: Emulator, operation: str, given: dict[str, Any]) -> Any:
     """One call of a client, with all that botocore does before and after it. The long way is botocore's own, over the
     wire: for what is not carried, for errors, which botocore may want to repeat, and for what it refuses itself."""
-    long_way = functools.partial(BaseClient._make_api_call, client, operation, given)
+    long_way = functools.partial(_LONG_WAY, client, operation, given)
     way = None if emulator.on_the_wire else _way(client, operation)
     if way is None:
         return long_way()
@@ -296,12 +299,13 @@ def _read(model: Any, answer: tuple[int, Any, Any]) -> tuple[_Told, dict[str, An
     parser = _parser(model.service_model.resolved_protocol)
     parsed = parser.parse(response, model.output_shape)
     if status >= 300:
-        Endpoint._add_modeled_error_fields(_NO_ENDPOINT, response, parsed, model, parser)
+        _add_error_fields(None, response, parsed, model, parser)
     return told, parsed
 
 
 _parser: Any = functools.cache(create_parser)
-_NO_ENDPOINT: Any = None
+_endpoint: Any = Endpoint
+_add_error_fields = _endpoint._add_modeled_error_fields
 
 
 def _way(client: Any, operation: str) -> _Way | None:
@@ -505,14 +509,14 @@ def _call_moto(client: Any, operation: str, given: dict[str, Any]) -> Any:
     model = client.meta.service_model.operation_model(operation)
     service, protocol = client.meta.service_model.service_name, model.service_model.resolved_protocol
     if service == "s3" or protocol not in ("ec2", "query", "json", "rest-json", "rest-xml"):
-        return BaseClient._make_api_call(client, operation, given)
+        return _LONG_WAY(client, operation, given)
     context: dict[str, Any] = {"client_config": client.meta.config, "client_region": client.meta.region_name}
     params = client._emit_api_params(dict(given), model, context)
     asked = client._serializer.serialize_to_request(params, model)
     prepare_request_dict(asked, endpoint_url=_address(client, model)[0], context=context)
     respond = _responder(asked["url"].partition("?")[0])
     if respond is None:
-        return BaseClient._make_api_call(client, operation, given)
+        return _LONG_WAY(client, operation, given)
     answer = _answer_of_moto(respond, asked, _address(client, model)[1])
     if isinstance(answer[2], _Values):
         return _given(client, model, context, answer[2].values)
