@@ -72,6 +72,8 @@ def _own(thing: Any) -> dict[str, Any]:
 
 
 def _inside(thing: Any) -> dict[str, Any]:
+    if not isinstance(thing, Emulator):
+        return vars(thing)
     own = _own(thing)
     return {name: value for name, value in vars(thing).items() if name not in own}
 
