@@ -28,7 +28,7 @@ from moto.core.utils import MISSING, get_service_model, get_value
 Carry = Callable[[Any], Any]
 Transforms = Mapping[str, Callable[[Any], Any]]
 
-XML = ("ec2", "query")
+XML = ("ec2", "query", "rest-xml")
 JSON = ("json", "rest-json")
 #: botocore's names of the protocols that are carried -> moto's
 PROTOCOLS = {"smithy-rpc-v2-cbor": "cbor", **{name: name for name in (*XML, *JSON)}}
@@ -77,7 +77,7 @@ class _Request:
     def __init__(self, protocol: str) -> None:
         self.protocol = protocol
         #: in these protocols an empty structure or map is not there
-        self.flat = protocol in XML
+        self.flat = protocol in ("ec2", "query")
 
     def of(self, shape: Any) -> Carry:
         make: Callable[[Any], Carry] = getattr(self, f"_{shape.type_name}", self._unknown)

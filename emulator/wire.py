@@ -12,7 +12,8 @@ import threading
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -73,6 +74,8 @@ warnings.filterwarnings("ignore", message=r".*does not match an error shape.*") 
 class Emulator:
     """One emulated AWS: `handle` takes a request in any of AWS's protocols and gives the answer."""
 
+    _still = False
+
     def __init__(self, clock: Clock | None = None) -> None:
         from emulator import services  # registers every handler
 
@@ -104,6 +107,17 @@ class Emulator:
             answer: Answer = self._answer(call, protocol, request)
             return answer
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Many looks at one moment: what is due happens before the first of them, and then nothing until the last."""
+        with self._lock:
+            self.world.advance()
+            self._still = True
+            try:
+                yield
+            finally:
+                del self._still
+
     @property
     def on_the_wire(self) -> bool:
         """Whether every call must come over the wire, since that is where faults strike."""
@@ -119,7 +133,8 @@ class Emulator:
         outcome, decoded = "", protocol != "moto's own"
         encode_error = functools.partial(_encode_error, call.service, call.operation, protocol)
         try:
-            self.world.advance()
+            if not self._still:
+                self.world.advance()
             self.faults.before(call)
             result = self._run(call) if decoded else {}
             passed = None if decoded or not request else _undecoded(call, request)

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from emulator.account import resources
 from tests.conftest import READS, Ran, Runbook
 from tests.pictures import put_back, take
 
@@ -55,7 +54,7 @@ def has_run(runbook: Runbook, commands: Iterable[str]) -> None:
 def now(runbook: Runbook) -> Any:
     """The account once AWS has finished; no other test comes to the same one, so no picture is taken of it."""
     runbook._settle(600)
-    return json.loads(json.dumps(resources(runbook.aws), default=str))
+    return json.loads(json.dumps(runbook.look(), default=str))
 
 
 def end_of(runbook: Runbook, command: str) -> Any:
