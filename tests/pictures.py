@@ -72,10 +72,11 @@ def _own(thing: Any) -> dict[str, Any]:
 
 
 def _inside(thing: Any) -> dict[str, Any]:
+    inside: dict[str, Any] = vars(thing)
     if not isinstance(thing, Emulator):
-        return vars(thing)
+        return inside
     own = _own(thing)
-    return {name: value for name, value in vars(thing).items() if name not in own}
+    return {name: value for name, value in inside.items() if name not in own}
 
 
 class _Writer(pickle.Pickler):

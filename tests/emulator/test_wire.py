@@ -283,7 +283,12 @@ def test_the_short_way_tells_what_the_wire_tells(
     short = {name: told(getattr(client(service), name), request) for name, request in LOOKS[service].items()}
     asked: list[str] = []
     handle = Emulator.handle
-    monkeypatch.setattr(Emulator, "handle", lambda self, *sent: asked.append(sent[0]) or handle(self, *sent))
+
+    def over_the_wire(self: Emulator, *sent: Any) -> Any:
+        asked.append(sent[0])
+        return handle(self, *sent)
+
+    monkeypatch.setattr(Emulator, "handle", over_the_wire)
     monkeypatch.setattr(Emulator, "on_the_wire", True)
     assert {name: told(getattr(client(service), name), request) for name, request in LOOKS[service].items()} == short
     assert len(asked) == len(LOOKS[service])
