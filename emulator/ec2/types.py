@@ -163,11 +163,24 @@ def type_value(item: Item, name: str) -> Any:
 def describe_instance_type_offerings(call: Call) -> Item:
     """Where a type can be had: in the region, or in which of its zones."""
     kind = call.params.get("LocationType") or "region"
-    rows = INSTANCE_TYPE_OFFERINGS.get(kind, {}).get(call.region, [])
+    types = [
+        value
+        for each in call.params.get("Filters") or []
+        if each["Name"] == "instance-type"
+        for value in each["Values"]
+    ]
+    rows = offerings(kind, call.region, tuple(types) if types and not any("*" in one for one in types) else ())
     names = {"instance-type": "InstanceType", "location": "Location"}
     items = select(rows, call.params.get("Filters"), by_keys(names))
     items, token = page(items, call.params)
     return {"InstanceTypeOfferings": items, **({"NextToken": token} if token else {})}
+
+
+@functools.cache
+def offerings(kind: str, region: str, types: tuple[str, ...]) -> list[Item]:
+    """Of these types, or of all: a region has thousands of rows, and is asked about one type again and again."""
+    rows: list[Item] = INSTANCE_TYPE_OFFERINGS.get(kind, {}).get(region, [])
+    return [row for row in rows if not types or row["InstanceType"] in types]
 
 
 @functools.cache
