@@ -24,7 +24,9 @@ def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
     if constants.ENDPOINT and (left := [*schedule.left_over(), *sync.left_over()]):
-        raise Problem(f"the sync of the weights needs what would go ({', '.join(each.what for each in left)}): run delete_sync.py first")
+        raise Problem(
+            f"the sync of the weights needs what would go ({', '.join(each.what for each in left)}): run delete_sync.py first"
+        )
     tasks.delete_task_definitions()
     if constants.ENDPOINT:
         log_group.delete()

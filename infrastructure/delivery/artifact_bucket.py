@@ -54,7 +54,8 @@ def arn() -> str:
 def refuse_long_name() -> None:
     if len(its_name()) > LONGEST:
         raise Problem(
-            f"the bucket's name {its_name()} would have {len(its_name())} characters, {LONGEST} at most: choose a shorter CLUSTER_NAME or ENDPOINT"
+            f"the bucket's name {its_name()} would have {len(its_name())} characters, {LONGEST} at most: "
+            "choose a shorter CLUSTER_NAME or ENDPOINT"
         )
 
 

@@ -151,7 +151,9 @@ def delete() -> None:
 
 def left_over() -> list[Resource]:
     found = find()
-    project = [Resource(f"build project {its_name()}", found["arn"], tags_of(found), part(found))] if mine(found) else []
+    project = (
+        [Resource(f"build project {its_name()}", found["arn"], tags_of(found), part(found))] if mine(found) else []
+    )
     return project + roles.roles_left(ROLE)
 
 

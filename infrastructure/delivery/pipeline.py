@@ -11,7 +11,20 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_tags, holds, mine, ours, part, partition, region, tags_of, token
+from aws import (
+    Resource,
+    call,
+    client,
+    endpoint_tags,
+    holds,
+    mine,
+    ours,
+    part,
+    partition,
+    region,
+    tags_of,
+    token,
+)
 from console import say
 from infrastructure.cluster import cluster, roles
 from infrastructure.cluster.regions import offered
@@ -143,13 +156,15 @@ def start_command() -> str:
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Commands.html
     """
-    of = f"--region {region()} --cluster {constants.CLUSTER_NAME}"
-    count = f"aws ecs describe-services {of} --services {constants.SERVICE_NAME} --query 'services[0].desiredCount' --output text"
-    start = f"aws ecs update-service {of} --service {constants.SERVICE_NAME} --desired-count {constants.DESIRED_COUNT} --query service.desiredCount"
+    its_cluster, its_service = constants.CLUSTER_NAME, constants.SERVICE_NAME
+    of = f"--region {region()} --cluster {its_cluster}"
+    count = f"aws ecs describe-services {of} --services {its_service} --query 'services[0].desiredCount' --output text"
+    start = f"aws ecs update-service {of} --service {its_service} --desired-count {constants.DESIRED_COUNT}"
+    start += " --query service.desiredCount"
     if constants.SCALING != "none":
         start += (
             f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
-            f"--resource-id service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME} --scalable-dimension ecs:service:DesiredCount "
+            f"--resource-id service/{its_cluster}/{its_service} --scalable-dimension ecs:service:DesiredCount "
             f"--min-capacity {constants.MIN_TASKS} --max-capacity {constants.MAX_TASKS}"
         )
     return f'if [ "$({count})" = 0 ]; then {start}; fi'
@@ -161,9 +176,9 @@ def start_command() -> str:
 def create(connection_arn: str) -> None:
     """Make the pipeline with its role, or bring it to the settings. AWS starts a new one by itself."""
     codepipeline, what = client("codepipeline"), f"pipeline {its_name()}"
-    wanted = declaration(create_role(connection_arn), connection_arn)
     present = find()
     aws.refuse_foreign(what, present)
+    wanted = declaration(create_role(connection_arn), connection_arn)
     if not present:
         made = call(
             codepipeline.create_pipeline,

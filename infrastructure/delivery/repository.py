@@ -10,7 +10,21 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, account, call, client, command, endpoint_tags, every, mine, ours, part, partition, region, tags_of
+from aws import (
+    Resource,
+    account,
+    call,
+    client,
+    command,
+    endpoint_tags,
+    every,
+    mine,
+    ours,
+    part,
+    partition,
+    region,
+    tags_of,
+)
 from console import say
 
 MUTABILITY = "IMMUTABLE"
