@@ -124,7 +124,7 @@ def inventory() -> list[str]:
         connection,
     )
     records = dns_record.all_left_over()
-    return records + [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
+    return records + [getattr(item, "what", item) for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
 
 
 def data_kept() -> list[str]:

@@ -35,10 +35,11 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     def inventory() -> list[str]:
         parts = (dns_record, schedule, sync, pipeline, build_project, artifact_bucket, build_logs)
         endpoint = (scaling, target_group, tasks, log_group)
-        found = [item for part in (*parts, *endpoint) for item in part.left_over()]
+        found: list[Any] = [item for part in (*parts, *endpoint) for item in part.left_over()]
         found += [*service.left_over(), *security_groups.left_over_of_endpoint()]
         found += [*file_system.access_points_left(), *roles.roles_left(*roles.TASK_ROLES)]
-        return found + (repository.left_over() if not held else [])
+        found += repository.left_over() if not held else []
+        return [getattr(item, "what", item) for item in found]
 
     listed = clean_up.settled(inventory)
     clean_up.confirm("endpoint", constants.ENDPOINT, listed, kept, yes)

@@ -14,6 +14,7 @@ import aws
 import constants
 from aws import Problem
 from console import say
+from infrastructure import parts
 from infrastructure.cluster import cluster, file_system, roles
 from infrastructure.service import log_group, service, tasks
 from infrastructure.weights import schedule, sync
@@ -23,7 +24,7 @@ from infrastructure.weights import schedule, sync
 def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
-    if constants.ENDPOINT and (left := [*schedule.left_over(), *sync.left_over()]):
+    if constants.ENDPOINT and (left := parts.left_over((sync, schedule))):
         raise Problem(
             f"the sync of the weights needs what would go ({', '.join(each.what for each in left)}): run delete_sync.py first"
         )

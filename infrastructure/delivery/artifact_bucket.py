@@ -38,7 +38,8 @@ ENCRYPTION: Any = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorit
 OWNERSHIP: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 NOT_THERE = "NoSuchBucket"
 #: S3 may not know a new bucket everywhere at once, and takes one change of it at a time
-BUSY = (NOT_THERE, "OperationAborted")
+ABORTED = "OperationAborted"
+BUSY = (NOT_THERE, ABORTED)
 LONGEST = 63
 
 
@@ -60,7 +61,7 @@ def refuse_long_name() -> None:
 
 
 @aws.look
-def find() -> Any | None:
+def find() -> Any:
     """The bucket with its tags. One that is another account's, or closed to these credentials, shows none."""
     s3, bucket = client("s3"), its_name()
     if len(bucket) > LONGEST:
@@ -94,13 +95,13 @@ def create() -> str:
         say("found", what)
     else:
         place: Any = {} if region() == "us-east-1" else {"LocationConstraint": region()}
-        bucket = {"Name": its_name(), "Tags": endpoint_tags("artifacts")}
-        # it may have been deleted a moment ago
-        call(client("s3").create_bucket, what, there="BucketAlreadyOwnedByYou", busy="OperationAborted")(
+        place["Tags"] = endpoint_tags("artifacts")
+        call(client("s3").create_bucket, what, there="BucketAlreadyOwnedByYou", busy=ABORTED)(
             Bucket=its_name(),
             ObjectOwnership="BucketOwnerEnforced",
-            CreateBucketConfiguration={**place, "Tags": bucket["Tags"]},
+            CreateBucketConfiguration=place,
         )
+        bucket = {"Name": its_name(), "Tags": place["Tags"]}
         say("created", what, f"for the pipeline's artifacts, kept for {constants.ARTIFACT_DAYS} days")
     protect(bucket)
     expire(bucket)
@@ -169,22 +170,22 @@ def delete() -> None:
     bucket, what = find(), f"bucket {its_name()}"
     if not bucket or aws.spare_foreign(what, bucket):
         return
-    call(delete_empty, f"{what} to be empty", of=bucket, busy=("BucketNotEmpty", "OperationAborted"))(bucket)
+    empty = call(delete_empty, f"{what} to be empty", of=bucket, gone=NOT_THERE, busy=("BucketNotEmpty", ABORTED))
+    empty(bucket)
     say("deleted", what)
 
 
 def delete_empty(bucket: Any) -> None:
     """Every version of every object, and then the bucket; a build that ends meanwhile may still put one."""
     s3, name = client("s3"), bucket["Name"]
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=name)
-    for page in call(list, gone=NOT_THERE)(pages) or []:
-        listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        listed: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         objects: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in listed]
         if objects:
             answer = call(s3.delete_objects, of=bucket)(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for error in answer.get("Errors", [])[:1]:  # S3 answers 200 all the same
                 raise Problem(f"the bucket {name} keeps {error['Key']}: {error['Message']} ({error['Code']})")
-    call(s3.delete_bucket, of=bucket, gone=NOT_THERE)(Bucket=name)
+    call(s3.delete_bucket, of=bucket)(Bucket=name)
 
 
 def left_over() -> list[Resource]:

@@ -38,7 +38,7 @@ def its_name() -> str:
 
 
 @aws.look
-def find() -> Any | None:
+def find() -> Any:
     """The project, which shows its tags."""
     if not offered("codebuild"):
         return None

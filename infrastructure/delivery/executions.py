@@ -20,16 +20,15 @@ ENDED_BADLY = ("Failed", "Stopped", "Superseded", "Cancelled")
 def newest_first(limit: int) -> list[Any]:
     """So many executions; none where there is no pipeline."""
     list_executions = call(client("codepipeline").list_pipeline_executions, gone="PipelineNotFoundException")
-    found: Any = list_executions(pipelineName=constants.PREFIX, maxResults=limit)
+    found = list_executions(pipelineName=constants.PREFIX, maxResults=limit)
     return found["pipelineExecutionSummaries"] if found else []
 
 
 def actions(execution_id: str) -> list[Any]:
     """What an execution has done, the newest action first."""
-    found: Any = client("codepipeline").list_action_executions(
-        pipelineName=constants.PREFIX, filter={"pipelineExecutionId": execution_id}
-    )
-    return found["actionExecutionDetails"]
+    of: Any = {"pipelineExecutionId": execution_id}
+    found = client("codepipeline").list_action_executions(pipelineName=constants.PREFIX, filter=of)
+    return list[Any](found["actionExecutionDetails"])
 
 
 def wait_built() -> None:

@@ -44,7 +44,7 @@ def its_name() -> str:
 
 
 @aws.look
-def find() -> Any | None:
+def find() -> Any:
     """The pipeline's declaration and its metadata, with its tags."""
     codepipeline = client("codepipeline")
     found = call(codepipeline.get_pipeline, gone=NOT_THERE)(name=its_name()) if offered("codepipeline") else None

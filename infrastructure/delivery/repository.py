@@ -27,7 +27,7 @@ from aws import (
 )
 from console import say
 
-MUTABILITY = "IMMUTABLE"
+MUTABILITY: Any = "IMMUTABLE"
 SCANNING: Any = {"scanOnPush": True}
 NOT_THERE = "RepositoryNotFoundException"
 #: US dollars for a GB in a month, in most regions: https://aws.amazon.com/ecr/pricing/
@@ -46,8 +46,8 @@ def uri() -> str:
 
 
 @aws.look
-def find() -> Any | None:
-    """The repository with its tags."""
+def find() -> Any:
+    """The repository with its tags, or None."""
     ecr = client("ecr")
     found = call(ecr.describe_repositories, gone=NOT_THERE)(repositoryNames=[its_name()])
     for each in found["repositories"] if found else []:  # a name is given once
@@ -67,7 +67,7 @@ def create() -> dict[str, Any]:
         say("found", what)
     elif call(ecr.create_repository, what, there="RepositoryAlreadyExistsException")(
         repositoryName=name,
-        imageTagMutability=MUTABILITY,  # type: ignore[arg-type]
+        imageTagMutability=MUTABILITY,
         imageScanningConfiguration=SCANNING,
         tags=endpoint_tags("repository"),
     ):

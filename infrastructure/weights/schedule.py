@@ -42,7 +42,7 @@ def its_name() -> str:
 
 
 @aws.look
-def find_group() -> Any | None:
+def find_group() -> Any:
     """The group with its tags."""
     scheduler = client("scheduler")
     group = call(scheduler.get_schedule_group, gone=NOT_THERE)(Name=its_name()) if offered("scheduler") else None
@@ -53,7 +53,7 @@ def find_group() -> Any | None:
 
 
 @aws.look
-def find() -> Any | None:
+def find() -> Any:
     found = call(client("scheduler").get_schedule, gone=NOT_THERE)(GroupName=its_name(), Name=its_name())
     return found if found and found["Arn"] else None
 

@@ -75,7 +75,7 @@ def create(point: Any) -> tuple[str, Any]:
     role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(point))
     wanted = task_definition(point, role_arn)
     wanted_tags = endpoint_tags(ROLE, "key", "value")
-    found = tasks.definition(family())
+    found: Any = tasks.definition(family())
     if found and all(tag in found["tags"] for tag in wanted_tags) and tasks.agree(found, wanted):
         say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")
     else:
