@@ -15,8 +15,8 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import cluster, file_system, roles
-from infrastructure.service import log_group, service, tasks
+from infrastructure.cluster import cluster
+from infrastructure.service import access_points, log_group, service, task_roles, tasks
 from infrastructure.weights import schedule, sync
 
 
@@ -25,14 +25,13 @@ def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
     if constants.ENDPOINT and (left := parts.left_over((sync, schedule))):
-        raise Problem(
-            f"the sync of the weights needs what would go ({', '.join(each.what for each in left)}): run delete_sync.py first"
-        )
+        what = ", ".join(each.what for each in left)
+        raise Problem(f"the sync of the weights needs what would go ({what}): run delete_sync.py first")
     tasks.delete_task_definitions()
     if constants.ENDPOINT:
         log_group.delete()
-        file_system.delete_access_points()
-        roles.delete_task_roles()
+        access_points.delete()
+        task_roles.delete()
     say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
     return {"family": constants.TASK_FAMILY, "left": tasks.our_definitions("ACTIVE")}
 

@@ -19,8 +19,8 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, mine, part, region, tags_of, token, wait
 from console import say
-from infrastructure.cluster import capacity, cluster, file_system, network, roles, security_groups
-from infrastructure.service import diagnosis, log_group, tasks
+from infrastructure.cluster import capacity, cluster, network, roles, security_groups
+from infrastructure.service import access_points, diagnosis, log_group, task_security_group, tasks
 from infrastructure.weights import source_bucket
 
 ROLE = "sync"
@@ -56,7 +56,7 @@ LOOKS = (definitions,)
 
 def required_access_point() -> Any:
     """The way to the volume; without it, or without the log group, the task would die at its start."""
-    point = file_system.access_points().get(constants.WEIGHTS_VOLUME)
+    point = access_points.find().get(constants.WEIGHTS_VOLUME)
     if not point:
         raise Problem(
             f"the volume {constants.WEIGHTS_VOLUME} has no access point yet: "
@@ -81,8 +81,7 @@ def create(point: Any) -> tuple[str, Any]:
     else:
         found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
         say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
-    groups = security_groups.create_for_endpoint(network.required())
-    return str(found["taskDefinitionArn"]), placement(groups.task_ids)
+    return str(found["taskDefinitionArn"]), placement(task_security_group.create(network.required()))
 
 
 def policy(point: Any) -> dict[str, Any]:
