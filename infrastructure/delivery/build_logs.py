@@ -3,13 +3,11 @@
 https://docs.aws.amazon.com/codebuild/latest/userguide/create-project.html#create-project-console-logs
 """
 
-from typing import Any
-
 import constants
-from aws import call, client, endpoint_name
-from infrastructure.service import log_group
+from aws import Resource, call, client, endpoint_name
+from infrastructure.cluster import log_groups
 
-LOOKS = ()
+LOOKS = (log_groups.groups,)
 
 
 def of_builds() -> str:
@@ -23,8 +21,7 @@ def of_commands() -> str:
 
 def create() -> None:
     """Before anything writes."""
-    log_group.create_group(of_builds())
-    log_group.create_group(of_commands())
+    log_groups.create(of_builds(), of_commands())
 
 
 def tail(group: str, stream: str, lines: int = 10) -> list[str]:
@@ -36,9 +33,8 @@ def tail(group: str, stream: str, lines: int = 10) -> list[str]:
 
 def delete() -> None:
     """After the roles: with them gone, nothing can make the groups again."""
-    log_group.delete_group(of_builds())
-    log_group.delete_group(of_commands())
+    log_groups.delete(*filter(log_groups.find, (of_builds(), of_commands())))
 
 
-def left_over() -> Any:
-    return log_group.left_over(of_builds(), of_commands())
+def left_over() -> list[Resource]:
+    return log_groups.left_over(of_builds(), of_commands())

@@ -10,10 +10,9 @@ import aws
 import constants
 from aws import Resource, account, call, client, endpoint_name, endpoint_tags, holds, mine, part, region, tags_of, wait
 from console import say
-from infrastructure.cluster import roles
+from infrastructure.cluster import log_groups, roles
 from infrastructure.cluster.regions import offered
 from infrastructure.delivery import artifact_bucket, build_logs, repository
-from infrastructure.service import log_group
 
 ROLE = "build"
 #: what docker push and pull ask of a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
@@ -46,11 +45,11 @@ def find() -> Any:
     return next(iter(found), None)  # a name is given once
 
 
-LOOKS = (find,)
+LOOKS = (find, roles.role(ROLE))
 
 
 def logs_statement(group: str) -> dict[str, Any]:
-    arn = log_group.arn(group)
+    arn = log_groups.arn(group)
     return {"Action": LOG_ACTIONS, "Resource": [arn, f"{arn}:*"]}
 
 
@@ -146,7 +145,8 @@ def delete() -> None:
         stop(project)
         call(client("codebuild").delete_project, what, of=project)(name=its_name())
         say("deleted", what)
-    roles.delete_role(roles.role_name(ROLE))
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
 def left_over() -> list[Resource]:

@@ -53,7 +53,7 @@ def find() -> Any:
     return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}
 
 
-LOOKS = (find,)
+LOOKS = (find, roles.role(ROLE))
 
 
 def create_role(connection_arn: str) -> str:
@@ -234,7 +234,8 @@ def delete() -> None:
         )
         delete_pipeline(name=its_name())
         say("deleted", what)
-    roles.delete_role(roles.role_name(ROLE))
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
 def left_over() -> list[Resource]:

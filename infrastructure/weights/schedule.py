@@ -58,7 +58,7 @@ def find() -> Any:
     return found if found and found["Arn"] else None
 
 
-LOOKS = (find_group,)
+LOOKS = (find_group, roles.role(ROLE))
 
 
 def create(task_definition_arn: str, where: Any) -> str:
@@ -177,7 +177,8 @@ def delete() -> None:
             ask_for_end(group)
         wait(f"{what} to be gone", lambda: not find_group(), lambda: "it is still being deleted")
         say("deleted", what)
-    roles.delete_role(roles.role_name(ROLE))
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
 def ask_for_end(group: Any) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, mine, part, region, tags_of, token, wait
+from aws import Problem, Resource, call, client, endpoint_name, part, region, tags_of, token, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, network, roles, security_groups
-from infrastructure.service import access_points, diagnosis, log_group, task_security_group, tasks
+from infrastructure.service import access_points, diagnosis, log_group, task_definitions, task_security_group, tasks
 from infrastructure.weights import source_bucket
 
 ROLE = "sync"
@@ -47,11 +47,10 @@ def mode() -> str:
 @aws.look
 def definitions() -> list[Any]:
     """Our revisions that can be run, with their tags."""
-    found = [tasks.definition(arn) for arn in tasks.definitions("ACTIVE", family())]
-    return [each for each in found if mine(each)]
+    return task_definitions.of_ours("ACTIVE", family())
 
 
-LOOKS = (definitions,)
+LOOKS = (definitions, roles.role(ROLE))
 
 
 def required_access_point() -> Any:
@@ -73,14 +72,7 @@ def create(point: Any) -> tuple[str, Any]:
     Answers the revision's ARN, and where in the network its tasks run.
     """
     role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(point))
-    wanted = task_definition(point, role_arn)
-    wanted_tags = endpoint_tags(ROLE, "key", "value")
-    found: Any = tasks.definition(family())
-    if found and all(tag in found["tags"] for tag in wanted_tags) and tasks.agree(found, wanted):
-        say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")
-    else:
-        found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
-        say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
+    found = task_definitions.register(task_definition(point, role_arn), ROLE)
     return str(found["taskDefinitionArn"]), placement(task_security_group.create(network.required()))
 
 
@@ -178,7 +170,7 @@ def run(definition_arn: str, where: Any, newest: datetime | None, erase: bool) -
 
 def preview() -> dict[str, Any] | None:
     """The task with --dryrun, which reads and changes nothing; None while there is no such task, or no way for it."""
-    found, groups = tasks.definition(family()), security_groups.find().task_ids
+    found, groups = task_definitions.definition(family()), security_groups.find().task_ids
     if not found or (mode() == "awsvpc" and not groups):
         return None
     say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
@@ -296,8 +288,9 @@ def follow(task_arn: str) -> dict[str, Any]:
 def delete() -> None:
     """Stop what runs, then the task definition and the role. What is on the volume and in the bucket stays."""
     stop()
-    tasks.delete_task_definitions(family())
-    roles.delete_role(roles.role_name(ROLE))
+    task_definitions.delete(family())
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
 def stop() -> None:
@@ -310,8 +303,8 @@ def stop() -> None:
 
 
 def left_over() -> list[Resource]:
-    under_way = tasks.find(family=family()) if definitions() and cluster.find() else []
-    found = [("task", task["taskArn"], task) for task in under_way]
-    found += [("task definition", each["taskDefinitionArn"], each) for each in definitions()]
-    resources = [Resource(f"{what} {tasks.task_id(arn)}", arn, tags_of(each), part(each)) for what, arn, each in found]
-    return resources + roles.roles_left(ROLE)
+    under_way = tasks.find(family=family()) if cluster.find() else []
+    listed = [("task", task["taskArn"], task) for task in under_way]
+    listed += [("task definition", each["taskDefinitionArn"], each) for each in definitions()]
+    found = [Resource(f"{what} {tasks.task_id(arn)}", arn, tags_of(each), part(each)) for what, arn, each in listed]
+    return found + roles.roles_left(ROLE)
