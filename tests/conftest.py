@@ -36,10 +36,10 @@ import botocore.session
 import botocore.useragent
 import pytest
 
-from emulator import dns
 from emulator.account import resources
-from emulator.wire import Emulator, attach
-from emulator.world import VirtualClock
+from emulator.acm import certificates
+from emulator.core.wire import Emulator, attach
+from emulator.core.world import VirtualClock
 from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
@@ -358,7 +358,7 @@ def issued(runbook: Runbook, domain: str = "clara.example.com") -> str:
     def issue() -> str:
         request = {"DomainName": domain, "ValidationMethod": "DNS"}
         arn = str(runbook.aws("acm").request_certificate(**request)["CertificateArn"])
-        dns.issue(runbook.emulator.world, "us-east-1", arn)
+        certificates.issue(runbook.emulator.world, "us-east-1", arn)
         return arn
 
     return str(runbook.once(("issued", domain), issue))

@@ -21,7 +21,7 @@ from moto.core.model_instances import reset_model_data
 from moto.s3.models import s3_backends
 from moto.ssm.models import ParameterDict
 
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
 
 #: what never changes and can't, or need not, be written down: code, keys, the parameters that AWS itself publishes
 _kept: dict[Any, Any] = {}

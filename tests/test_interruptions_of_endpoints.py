@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator import connections
+from emulator.codestar_connections import connections
 from tests.conftest import Runbook, issued
 from tests.test_interruptions import die_everywhere, differences, end_of, in_fork, run
 from tests.zones import ml_endpoints

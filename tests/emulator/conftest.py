@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from emulator.wire import Answer, Emulator, attach
-from emulator.world import VirtualClock
+from emulator.core.wire import Answer, Emulator, attach
+from emulator.core.world import VirtualClock
 from tests.conftest import new_account
 from tests.pictures import put_back
 
@@ -47,3 +47,9 @@ def emulator() -> Emulator:
 @pytest.fixture
 def client(emulator: Emulator) -> Callable[[str], Any]:
     return clients()
+
+
+@pytest.fixture
+def zone(client: Callable[[str], Any]) -> str:
+    made = client("route53").create_hosted_zone(Name="example.com", CallerReference="1")
+    return str(made["HostedZone"]["Id"])
