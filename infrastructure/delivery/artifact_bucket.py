@@ -10,22 +10,7 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import (
-    Problem,
-    Resource,
-    account,
-    call,
-    client,
-    code,
-    endpoint_name,
-    endpoint_tags,
-    holds,
-    mine,
-    part,
-    partition,
-    region,
-    tags_of,
-)
+from aws import Problem, account, call, client, code, endpoint_tags, holds, mine, region
 from console import say
 
 PRIVATE: Any = {
@@ -45,11 +30,11 @@ LONGEST = 63
 
 def its_name() -> str:
     """Unique in the whole world: it bears the account and the region."""
-    return f"{endpoint_name('artifacts')}-{account()}-{region()}".lower()
+    return f"{aws.endpoint_name('artifacts')}-{account()}-{region()}".lower()
 
 
 def arn() -> str:
-    return f"arn:{partition()}:s3:::{its_name()}"
+    return f"arn:{aws.partition()}:s3:::{its_name()}"
 
 
 def refuse_long_name() -> None:
@@ -188,6 +173,6 @@ def delete_empty(bucket: Any) -> None:
     call(s3.delete_bucket, of=bucket)(Bucket=name)
 
 
-def left_over() -> list[Resource]:
+def left_over() -> list[aws.Resource]:
     bucket = find()
-    return [Resource(f"bucket {its_name()}", arn(), tags_of(bucket), part(bucket))] if mine(bucket) else []
+    return [aws.Resource(f"bucket {its_name()}", arn(), aws.tags_of(bucket), aws.part(bucket))] if mine(bucket) else []

@@ -11,20 +11,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    call,
-    client,
-    endpoint_tags,
-    holds,
-    mine,
-    ours,
-    part,
-    partition,
-    region,
-    tags_of,
-    token,
-)
+from aws import call, client, endpoint_tags, holds, mine, ours, region, token
 from console import say
 from infrastructure.cluster import cluster, roles
 from infrastructure.cluster.regions import offered
@@ -238,10 +225,12 @@ def delete() -> None:
         roles.delete_role(roles.role_name(ROLE))
 
 
-def left_over() -> list[Resource]:
-    found, what = find(), f"pipeline {its_name()}"
-    pipeline = [Resource(what, found["metadata"]["pipelineArn"], tags_of(found), part(found))] if mine(found) else []
-    return pipeline + roles.roles_left(ROLE)
+def left_over() -> list[aws.Resource]:
+    found, left = find(), roles.roles_left(ROLE)
+    if mine(found):
+        arn = found["metadata"]["pipelineArn"]
+        left.insert(0, aws.Resource(f"pipeline {its_name()}", arn, aws.tags_of(found), aws.part(found)))
+    return left
 
 
 # --------------------------------------------------------------------------------------------------- the way into Deploy
@@ -294,5 +283,5 @@ def stages() -> list[dict[str, Any]]:
 
 
 def console_url() -> str:
-    address = connection.CONSOLES.get(partition(), "console.aws.amazon.com")
+    address = connection.CONSOLES.get(aws.partition(), "console.aws.amazon.com")
     return f"https://{address}/codesuite/codepipeline/pipelines/{its_name()}/view?region={region()}"

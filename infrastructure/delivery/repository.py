@@ -10,21 +10,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    account,
-    call,
-    client,
-    command,
-    endpoint_tags,
-    every,
-    mine,
-    ours,
-    part,
-    partition,
-    region,
-    tags_of,
-)
+from aws import account, call, client, command, endpoint_tags, mine, ours, partition, region
 from console import say
 
 MUTABILITY: Any = "IMMUTABLE"
@@ -103,7 +89,7 @@ def lifecycle() -> dict[str, Any]:
 def images() -> list[Any]:
     """What the repository holds, the newest push first; nothing where there is no repository. Pipelines add to it."""
     pages = client("ecr").get_paginator("describe_images").paginate(repositoryName=its_name())
-    found = call(every, gone=NOT_THERE)(pages, "imageDetails") or []
+    found = call(aws.every, gone=NOT_THERE)(pages, "imageDetails") or []
     return sorted(found, key=lambda image: image["imagePushedAt"], reverse=True)
 
 
@@ -156,8 +142,8 @@ def kept() -> str:
     return f"holds {words}; to delete it too: {command(page)}" if words else ""
 
 
-def left_over() -> list[Resource]:
-    found = find()
+def left_over() -> list[aws.Resource]:
+    found, what = find(), f"repository {its_name()}"
     if not mine(found):
         return []
-    return [Resource(f"repository {its_name()}", found["repositoryArn"], tags_of(found), part(found), kept())]
+    return [aws.Resource(what, found["repositoryArn"], aws.tags_of(found), aws.part(found), kept())]

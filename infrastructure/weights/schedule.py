@@ -11,20 +11,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    account,
-    call,
-    client,
-    endpoint_name,
-    endpoint_tags,
-    holds,
-    mine,
-    part,
-    partition,
-    tags_of,
-    wait,
-)
+from aws import account, call, client, endpoint_name, endpoint_tags, holds, mine, wait
 from console import say
 from infrastructure.cluster import capacity, roles
 from infrastructure.cluster.regions import offered
@@ -128,7 +115,7 @@ def trust() -> dict[str, Any]:
 def policy() -> dict[str, Any]:
     """Starting any revision of that one task definition, in that cluster, with its tags and its two roles."""
     cluster_arn = aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")
-    task_role = f"arn:{partition()}:iam::{account()}:role/{roles.role_name(sync.ROLE)}"
+    task_role = f"arn:{aws.partition()}:iam::{account()}:role/{roles.role_name(sync.ROLE)}"
     statements: list[dict[str, Any]] = [
         {
             "Action": "ecs:RunTask",
@@ -191,7 +178,7 @@ def ask_for_end(group: Any) -> None:
     delete_group(Name=its_name())
 
 
-def left_over() -> list[Resource]:
+def left_over() -> list[aws.Resource]:
     group, what = find_group(), f"schedule group {its_name()} with its schedule"
-    groups = [Resource(what, group["Arn"], tags_of(group), part(group))] if mine(group) else []
+    groups = [aws.Resource(what, group["Arn"], aws.tags_of(group), aws.part(group))] if mine(group) else []
     return groups + roles.roles_left(ROLE)
