@@ -26,6 +26,13 @@ class Current(Emulator):
     def handle(self, method: str, url: str, headers: Any, body: bytes) -> Answer:
         return self.emulator.handle(method, url, headers, body)
 
+    @property
+    def on_the_wire(self) -> bool:
+        return self.emulator.on_the_wire
+
+    def ask(self, *asked: Any) -> Any:
+        return self.emulator.ask(*asked)
+
 
 CURRENT = Current()
 

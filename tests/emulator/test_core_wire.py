@@ -229,3 +229,66 @@ def test_the_door_does_what_people_do_by_hand(served: Served) -> None:
     door(served, "POST", "certificates", {"arn": arn})
     status_now = client(served, "acm").describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
     assert status_now == "ISSUED"
+
+
+# --- the short way within one process
+
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "ec2": {"describe_vpcs": {}, "describe_subnets": {"Filters": []}, "describe_images": {"Owners": ["amazon"]}},
+    "iam": {
+        "list_roles": {},
+        "get_role_policy": {"RoleName": "r", "PolicyName": "p"},
+        "get_role": {"RoleName": "none"},
+    },
+    "ecs": {"describe_clusters": {"clusters": ["c", "none"], "include": ["TAGS"]}, "list_tasks": {"cluster": "none"}},
+    "efs": {"describe_file_systems": {}, "describe_mount_targets": {"FileSystemId": "fs-00000000"}},
+    "logs": {"describe_log_groups": {}, "list_tags_for_resource": {"resourceArn": "arn:none"}},
+    "elbv2": {"describe_load_balancers": {"Names": []}, "describe_target_groups": {"Names": ["none"]}},
+    "cloudwatch": {"describe_alarms": {"AlarmNames": ["a"]}, "delete_alarms": {"AlarmNames": ["x"] * 101}},
+    "codepipeline": {"list_pipelines": {}, "get_pipeline": {"name": "none"}},
+    "route53": {"list_hosted_zones": {}, "get_change": {"Id": "C123"}},
+    "autoscaling": {
+        "describe_auto_scaling_groups": {},
+        "describe_scaling_activities": {"AutoScalingGroupName": "none"},
+    },
+}
+
+
+def told(call: Any, request: dict[str, Any]) -> Any:
+    """The answer, or the error, but for what says by which way it came."""
+    try:
+        answer = call(**request)
+    except ClientError as error:
+        answer = error.response
+    status = answer["ResponseMetadata"]["HTTPStatusCode"]
+    return {**answer, "ResponseMetadata": status}
+
+
+@pytest.mark.parametrize("service", LOOKS)
+def test_the_short_way_tells_what_the_wire_tells(
+    client: Any, emulator: Emulator, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    policy = trust.replace('"Principal": {"Service": "ecs-tasks.amazonaws.com"}', '"Resource": "*"')
+    client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust, Tags=[{"Key": "k", "Value": "a = b"}])
+    client("iam").put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=policy)
+    client("ecs").create_cluster(clusterName="c", tags=[{"key": "k", "value": "a/b"}])
+    client("efs").create_file_system(CreationToken="t", Tags=[])
+    client("logs").create_log_group(logGroupName="l", tags={"k": "v"})
+    client("route53").create_hosted_zone(Name="example.com", CallerReference="x")
+    alarm = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "MetricName": "m", "Namespace": "n"}
+    client("cloudwatch").put_metric_alarm(AlarmName="a", Period=60, Statistic="Sum", Threshold=1.5, **alarm)
+    short = {name: told(getattr(client(service), name), request) for name, request in LOOKS[service].items()}
+    asked: list[str] = []
+    handle = Emulator.handle
+
+    def over_the_wire(self: Emulator, *sent: Any) -> Any:
+        asked.append(sent[0])
+        return handle(self, *sent)
+
+    monkeypatch.setattr(Emulator, "handle", over_the_wire)
+    monkeypatch.setattr(Emulator, "on_the_wire", True)
+    assert {name: told(getattr(client(service), name), request) for name, request in LOOKS[service].items()} == short
+    assert len(asked) == len(LOOKS[service])
