@@ -35,7 +35,7 @@ from infrastructure.cluster import (
     roles,
     security_groups,
 )
-from infrastructure.service import log_group
+from infrastructure.service import access_points, log_group, task_roles
 
 
 @aws.page(of="cluster", changes=True, undo="delete_cluster.py")
@@ -43,12 +43,14 @@ def create_cluster() -> dict[str, Any]:
     """Everything is asked for first, and waited for at the end: AWS then makes it side by side."""
     changes_before = aws.changes
     facts = checks.check()
+    access_points.refuse_changes()
     made_now = not cluster.find()
     keep_data = constants.ON_FAILURE == "delete" and file_system.owned()
     costs.tell_before()
     roles.create_service_linked_roles()
     file_system_ids = file_system.create()
-    made_roles = roles.create(file_system_ids)
+    made_roles = roles.create()
+    task_roles.create(file_system_ids)
     log_group_name = log_group.create()
     cluster_arn = cluster.create()
     net = network.create(facts.zones)
@@ -57,7 +59,7 @@ def create_cluster() -> dict[str, Any]:
     load_balancer.create(net, groups)
     new_targets = mount_targets.create(file_system_ids, net, groups)
     file_system.set_policies(file_system_ids)
-    access_points = file_system.create_access_points(file_system_ids)
+    points = access_points.create(file_system_ids)
     nat_gateways.wait_ready(net)
     monitoring.create()
     capacity.create(facts, net, groups, made_roles)
@@ -91,7 +93,7 @@ def create_cluster() -> dict[str, Any]:
         "securityGroupIds": groups.task_ids or groups.host_ids,
         "fileSystemId": next(iter(file_system_ids.values()), None),
         "fileSystemIds": file_system_ids,
-        "accessPoints": access_points,
+        "accessPoints": points,
         "url": load_balancer.url() or None,
         "logGroupName": log_group_name or None,
         "taskExecutionRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_execution_role_arn,

@@ -26,8 +26,8 @@ def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
     if not constants.HOST_NAME:
         raise Problem("HOST_NAME is not set: say which name is to lead to the load balancer")
     balancer = load_balancer.find()
-    if not balancer or not load_balancer.is_ours(balancer["LoadBalancerArn"]):
-        raise Problem(f"there is no load balancer {load_balancer.NAME} to lead to: run create_cluster.py first")
+    if not balancer:
+        raise Problem(f"there is no load balancer {load_balancer.its_name()} to lead to: run create_cluster.py first")
     certificate.refuse_uncovered()
     dns_record.refuse_anothers()
     zone = hosted_zone.find(constants.HOST_NAME)

@@ -19,9 +19,9 @@ import aws
 import console
 import constants
 from console import say
-from infrastructure.cluster import certificate, cluster, network, security_groups
+from infrastructure.cluster import certificate, cluster, network
 from infrastructure.delivery import pipeline
-from infrastructure.service import container_image, scaling, service, target_group, tasks
+from infrastructure.service import container_image, scaling, service, target_group, task_security_group, tasks
 
 
 @aws.page(changes=True, undo="delete_service.py")
@@ -35,9 +35,9 @@ def create_service() -> dict[str, Any]:
     if not constants.DESIRED_COUNT:
         target_group.give_back()
     net = network.required()
-    groups = security_groups.create_for_endpoint(net)
+    group_ids = task_security_group.create(net)
     target_group_arn = target_group.create(net)
-    service.create(definition, target_group_arn, tasks.network_configuration(net, groups.task_ids))
+    service.create(definition, target_group_arn, tasks.network_configuration(net, group_ids))
     scaling.create()
     if console.dry_run:
         target_group.share_traffic()

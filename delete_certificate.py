@@ -19,10 +19,10 @@ from infrastructure.cluster import certificate
 
 @aws.page(of="cluster", changes=True)
 def delete_certificate() -> dict[str, Any]:
-    listed = certificate.left_over()
+    listed = [each.what for each in certificate.left_over()]
     certificate.delete()
     say("next", "nothing: the certificate is gone", "to ask for one again: python create_certificate.py")
-    return {"deleted": listed, "left": certificate.left_over()}
+    return {"deleted": listed, "left": [each.what for each in certificate.left_over()]}
 
 
 if __name__ == "__main__":

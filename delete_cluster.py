@@ -38,7 +38,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.delivery import connection
-from infrastructure.service import dns_record, log_group, scaling, target_group, tasks
+from infrastructure.service import access_points, dns_record, log_group, scaling, target_group, task_roles, tasks
 
 
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, with their images")
@@ -56,6 +56,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     target_group.delete()
     bastion.delete()
     capacity.delete()
+    access_points.delete()
     mount_targets.delete()
     load_balancer.delete()
     nat_gateways.delete()
@@ -68,6 +69,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     network.delete()
     cluster.delete()
     log_group.delete()
+    task_roles.delete()
     roles.delete()
     file_system.delete()
     connection.delete()
@@ -119,12 +121,17 @@ def inventory() -> list[str]:
         network,
         cluster,
         log_group,
+        task_roles,
         roles,
+        access_points,
         file_system,
         connection,
     )
     records = dns_record.all_left_over()
-    return records + [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
+    found = [
+        item for part in (*hosts_and_tasks, *parts) for item in part.left_over()
+    ]  # TEMPORARY: strings or Resources
+    return records + [getattr(each, "what", each) for each in found if not getattr(each, "kept", "")]
 
 
 def data_kept() -> list[str]:

@@ -18,9 +18,19 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure import clean_up
-from infrastructure.cluster import cluster, file_system, roles, security_groups
+from infrastructure.cluster import cluster
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, pipeline, repository
-from infrastructure.service import dns_record, log_group, scaling, service, target_group, tasks
+from infrastructure.service import (
+    access_points,
+    dns_record,
+    log_group,
+    scaling,
+    service,
+    target_group,
+    task_roles,
+    task_security_group,
+    tasks,
+)
 from infrastructure.weights import schedule, sync
 
 
@@ -36,9 +46,10 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         parts = (dns_record, schedule, sync, pipeline, build_project, artifact_bucket, build_logs)
         endpoint = (scaling, target_group, tasks, log_group)
         found = [item for part in (*parts, *endpoint) for item in part.left_over()]
-        found += [*service.left_over(), *security_groups.left_over_of_endpoint()]
-        found += [*file_system.access_points_left(), *roles.roles_left(*roles.TASK_ROLES)]
-        return found + (repository.left_over() if not held else [])
+        found += [*service.left_over(), *task_security_group.left_over()]
+        found += [*access_points.left_over(), *task_roles.left_over()]
+        found += repository.left_over() if not held else []
+        return [getattr(each, "what", each) for each in found]  # TEMPORARY: strings or Resources
 
     listed = clean_up.settled(inventory)
     clean_up.confirm("endpoint", constants.ENDPOINT, listed, kept, yes)
@@ -55,11 +66,11 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         service.delete()
         tasks.stop_ours()
     target_group.delete()
-    security_groups.delete_for_endpoint()
+    task_security_group.delete()
     tasks.delete_task_definitions()
     log_group.delete()
-    file_system.delete_access_points()
-    roles.delete_task_roles()
+    access_points.delete()
+    task_roles.delete()
     if not held:
         repository.delete(images)
     clean_up.sweep(inventory, "delete_endpoint.py")

@@ -14,8 +14,8 @@ import aws
 import constants
 from console import say
 from infrastructure import clean_up
-from infrastructure.cluster import cluster, security_groups
-from infrastructure.service import scaling, service, target_group
+from infrastructure.cluster import cluster
+from infrastructure.service import scaling, service, target_group, task_security_group
 
 
 @aws.page(changes=True)
@@ -27,14 +27,16 @@ def delete_service() -> dict[str, Any]:
     if cluster.find():
         service.delete()
     target_group.delete()
-    security_groups.delete_for_endpoint()
+    task_security_group.delete()
     say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
     return {"serviceName": constants.SERVICE_NAME, "left": left_over()}
 
 
 def left_over() -> list[str]:
-    parts = [scaling.left_over(), service.left_over(), target_group.left_over()]
-    return [each for part in [*parts, security_groups.left_over_of_endpoint()] for each in part]
+    parts = (scaling, service, target_group, task_security_group)
+    return [
+        getattr(each, "what", each) for part in parts for each in part.left_over()
+    ]  # TEMPORARY: strings or Resources
 
 
 if __name__ == "__main__":

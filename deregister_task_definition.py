@@ -14,8 +14,8 @@ import aws
 import constants
 from aws import Problem
 from console import say
-from infrastructure.cluster import cluster, file_system, roles
-from infrastructure.service import log_group, service, tasks
+from infrastructure.cluster import cluster
+from infrastructure.service import access_points, log_group, service, task_roles, tasks
 from infrastructure.weights import schedule, sync
 
 
@@ -23,13 +23,15 @@ from infrastructure.weights import schedule, sync
 def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
-    if constants.ENDPOINT and (left := [*schedule.left_over(), *sync.left_over()]):
+    if constants.ENDPOINT and (
+        left := [getattr(each, "what", each) for each in [*schedule.left_over(), *sync.left_over()]]
+    ):
         raise Problem(f"the sync of the weights needs what would go ({', '.join(left)}): run delete_sync.py first")
     tasks.delete_task_definitions()
     if constants.ENDPOINT:
         log_group.delete()
-        file_system.delete_access_points()
-        roles.delete_task_roles()
+        access_points.delete()
+        task_roles.delete()
     say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
     return {"family": constants.TASK_FAMILY, "left": tasks.our_definitions("ACTIVE")}
 

@@ -28,8 +28,8 @@ import aws
 import constants
 from aws import Problem, client, code, message, wait
 from console import say
-from infrastructure.cluster import cluster, roles
-from infrastructure.service import diagnosis, tasks
+from infrastructure.cluster import cluster
+from infrastructure.service import diagnosis, task_roles, tasks
 
 PLUGIN = "session-manager-plugin"
 HOW_TO_INSTALL = (
@@ -140,7 +140,7 @@ def reason(task_arn: str) -> str:
     role_arn = task.get("overrides", {}).get("taskRoleArn") or definition.get("taskRoleArn")
     if not role_arn:
         return "the task has no role, and so may not open the channel"
-    actions = [f"ssmmessages:{verb}" for verb in roles.EXEC_ACTIONS]
+    actions = [f"ssmmessages:{verb}" for verb in task_roles.EXEC_ACTIONS]
     simulated = client("iam").simulate_principal_policy(PolicySourceArn=role_arn, ActionNames=actions)
     lacking = [each["EvalActionName"] for each in simulated["EvaluationResults"] if each["EvalDecision"] != "allowed"]
     if lacking:

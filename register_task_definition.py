@@ -19,7 +19,7 @@ import constants
 from aws import Problem, client, endpoint_tags
 from console import say
 from infrastructure.cluster import checks, cluster, file_system, roles
-from infrastructure.service import container_image, log_group, tasks
+from infrastructure.service import access_points, container_image, log_group, task_roles, tasks
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
 MEMORY_RESERVATION = 256
@@ -31,11 +31,12 @@ def register_task_definition() -> dict[str, Any]:
     checks.refuse_client_without_sharing()
     found = tasks.definition(constants.TASK_FAMILY)
     tasks.refuse_other_endpoint(found)
+    access_points.refuse_changes()
     image = container_image.wanted()
     if constants.ENDPOINT:  # elsewhere create_cluster.py has made them
         file_system_ids = file_system.volume_ids()
-        points = file_system.create_access_points(file_system_ids)
-        roles.create_task_roles(file_system_ids, [points[volume] for volume in file_system_ids])
+        points = access_points.create(file_system_ids)
+        task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
     log_group.create()  # a task whose log group is missing dies at its start
     wanted = task_definition(image)
     wanted_tags = endpoint_tags("task", "key", "value")
@@ -155,7 +156,7 @@ def port_mappings() -> list[dict[str, Any]]:
 
 def volumes() -> list[dict[str, Any]]:
     """Each through its own access point, encrypted on the way, with the task role's right to mount it."""
-    points = file_system.access_points() if constants.EFS_VOLUMES else {}
+    points = access_points.find() if constants.EFS_VOLUMES else {}
     missing = [volume["name"] for volume in constants.EFS_VOLUMES if volume["name"] not in points]
     if missing:
         raise Problem(f"EFS_VOLUMES: {', '.join(missing)} has no access point yet: run create_cluster.py again")

@@ -6,14 +6,16 @@ https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
 
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, accepted, client, insist, missing, ours, tags, token, wait
+from aws import Problem, Resource, call, client, every, ours, part, tags, tags_of, token, wait
 from console import say
 from infrastructure.cluster import hosted_zone
 
 USABLE = ("ISSUED", "PENDING_VALIDATION")
+GONE = "ResourceNotFoundException"
 #: ACM lists only RSA_1024 and RSA_2048 where no one asks for the others
-KEY_TYPES = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
+KEY_TYPES: Any = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
 
 
 # ---------------------------------------------------------------------------------------------------- which one it is
@@ -24,7 +26,7 @@ def arn() -> str:
     return constants.CERTIFICATE_ARN or (find() or {}).get("CertificateArn", "")
 
 
-def find() -> dict[str, Any] | None:
+def find() -> Any | None:
     """Ours for exactly CERTIFICATE_DOMAINS; the issued one where a second is not issued yet."""
     found = [each for each in all_of_ours() if is_wanted(each)]
     issued = [each for each in found if each["Status"] == "ISSUED"]
@@ -36,35 +38,41 @@ def find() -> dict[str, Any] | None:
     return next(iter(issued or found), None)
 
 
-def is_wanted(detail: dict[str, Any]) -> bool:
+def is_wanted(detail: Any) -> bool:
     return set(detail["SubjectAlternativeNames"]) == set(constants.CERTIFICATE_DOMAINS) and detail["Status"] in USABLE
 
 
-def listed() -> list[dict[str, Any]]:
+@aws.look
+def listed() -> list[Any]:
     """Every certificate of the account in this region."""
-    pages = client("acm").get_paginator("list_certificates").paginate(Includes={"keyTypes": KEY_TYPES})
-    return [each for page in pages for each in page["CertificateSummaryList"]]
+    paginator = client("acm").get_paginator("list_certificates")
+    return every(paginator.paginate(Includes={"keyTypes": KEY_TYPES}), "CertificateSummaryList")
 
 
-def all_of_ours() -> list[dict[str, Any]]:
-    """Those that bear our tag, whatever their names and their status, as ACM describes them."""
-    acm = client("acm")
-    found = []
-    for each in listed():
-        request = {"CertificateArn": each["CertificateArn"]}
-        bears = missing(lambda: acm.list_tags_for_certificate(**request)["Tags"], "ResourceNotFoundException")
-        if ours(bears) and (detail := describe(each["CertificateArn"])):
-            found.append(detail)
-    return found
+@aws.look
+def tags_by_arn() -> dict[str, list[Any]]:
+    """The tags of those that bear ours, whatever their names and their status: ACM tells them one by one."""
+    read = call(client("acm").list_tags_for_certificate, gone=GONE)
+    arns = [each["CertificateArn"] for each in listed()]
+    found = {each: read(CertificateArn=each) for each in arns}
+    return {each: answer["Tags"] for each, answer in found.items() if answer and ours(answer)}
 
 
-def describe(certificate_arn: str) -> dict[str, Any] | None:
-    request = {"CertificateArn": certificate_arn}
-    found = missing(lambda: client("acm").describe_certificate(**request), "ResourceNotFoundException")
+LOOKS = (listed, tags_by_arn)
+
+
+def all_of_ours() -> list[Any]:
+    """As ACM describes them, with their tags. Their status and their users change by themselves: no look."""
+    found = [(describe(each), its_tags) for each, its_tags in tags_by_arn().items()]
+    return [{**detail, "Tags": its_tags} for detail, its_tags in found if detail]
+
+
+def describe(certificate_arn: str) -> Any | None:
+    found = call(client("acm").describe_certificate, gone=GONE)(CertificateArn=certificate_arn)
     return found["Certificate"] if found else None
 
 
-def covers(host_name: str, detail: dict[str, Any]) -> bool:
+def covers(host_name: str, detail: Any) -> bool:
     """Whether a certificate is good for a host name; *.example.com is for a.example.com, not for b.a.example.com."""
     wildcard = f"*.{host_name.partition('.')[2]}"
     return bool({host_name, wildcard} & {name.lower() for name in detail["SubjectAlternativeNames"]})
@@ -106,20 +114,20 @@ def create() -> str:
         Tags=tags("certificate"),
     )["CertificateArn"]
     say("created", f"certificate for {', '.join(constants.CERTIFICATE_DOMAINS)}", f"asked for  {made}")
-    return str(made)
+    return made
 
 
-def validation_records(certificate_arn: str) -> list[dict[str, Any]]:
+def validation_records(certificate_arn: str) -> list[Any]:
     """The CNAMEs that prove its names. ACM tells them some seconds after the request; a name and its wildcard share one."""
 
-    def look() -> list[dict[str, Any]]:
+    def look() -> list[Any]:
         detail = describe(certificate_arn) or {}
         refuse_dead(detail)
         options = detail.get("DomainValidationOptions", [])
         told = [record_of(each["ResourceRecord"]) for each in options if "ResourceRecord" in each]
         return [each for n, each in enumerate(told) if each not in told[:n]] if len(told) == len(options) else []
 
-    return look() or wait("ACM to tell the validation records", look, lambda: "it has not told them yet") or []
+    return wait("ACM to tell the validation records", look, lambda: "it has not told them yet")
 
 
 def record_of(told: dict[str, str]) -> dict[str, Any]:
@@ -132,16 +140,17 @@ def record_of(told: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def create_record(zone: dict[str, Any], record: dict[str, Any]) -> None:
+def create_record(zone: Any, record: Any) -> None:
     name, target = hosted_zone.plain(record["Name"]), hosted_zone.value(record)
     present = [each for each in hosted_zone.records(zone, record["Name"]) if each["Type"] == record["Type"]]
     if [hosted_zone.plain(hosted_zone.value(each)) for each in present] == [hosted_zone.plain(target)]:
-        return say("found", f"DNS record {name}")
+        say("found", f"DNS record {name}")
+        return
     hosted_zone.change(zone, ("UPSERT", record))
-    return say("updated" if present else "created", f"DNS record {name}", f"CNAME {target}")
+    say("updated" if present else "created", f"DNS record {name}", f"CNAME {target}")
 
 
-def wait_issued(certificate_arn: str, zones: list[dict[str, Any]]) -> None:
+def wait_issued(certificate_arn: str, zones: list[Any]) -> None:
     """Some minutes after its records are in the public DNS."""
 
     def look() -> bool:
@@ -160,7 +169,7 @@ def wait_issued(certificate_arn: str, zones: list[dict[str, Any]]) -> None:
     wait("ACM to issue the certificate", look, why)
 
 
-def refuse_dead(detail: dict[str, Any]) -> None:
+def refuse_dead(detail: Any) -> None:
     status = detail.get("Status") or "PENDING_VALIDATION"  # a dry run's certificate has none
     if status not in USABLE:
         raise Problem(
@@ -183,7 +192,7 @@ def delete_superseded(certificate_arn: str) -> None:
             say("kept", what, "ACM says for some minutes more that it is in use: run this again to delete it")
 
 
-def names(detail: dict[str, Any]) -> str:
+def names(detail: Any) -> str:
     return ", ".join(detail["SubjectAlternativeNames"])
 
 
@@ -194,7 +203,7 @@ def delete() -> None:
     """Every certificate of ours with the records that prove it, once nothing uses it."""
     found = all_of_ours()
     if not found:
-        return say("already gone", "certificate")
+        say("already gone", "certificate")
     for detail in found:
         used_by = users(detail)
         sentence = f"the certificate for {names(detail)} is used by {', '.join(used_by)}: that must go first"
@@ -202,45 +211,44 @@ def delete() -> None:
             raise Problem(f"{sentence}; delete_cluster.py takes its load balancer away")
     for detail in found:
         remove(detail)
-    return None
 
 
-def users(detail: dict[str, Any]) -> list[str]:
+def users(detail: Any) -> list[str]:
     """What really uses a certificate. ACM names load balancers for minutes after they, or their listeners, have let go."""
     return [user for user in detail.get("InUseBy", []) if ":loadbalancer/" not in user or balancer_uses(user, detail)]
 
 
-def balancer_uses(balancer_arn: str, detail: dict[str, Any]) -> bool:
+def balancer_uses(balancer_arn: str, detail: Any) -> bool:
+    """Any load balancer of the account, ours or not."""
     elb = client("elbv2")
-
-    def listeners() -> list[dict[str, Any]]:
-        pages = elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer_arn)
-        return [each for page in pages for each in page["Listeners"]]
-
-    for listener in missing(listeners, "LoadBalancerNotFound") or []:
+    listeners = call(every, gone="LoadBalancerNotFound")
+    certificates = call(every, gone="ListenerNotFound")
+    for listener in (
+        listeners(elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer_arn), "Listeners") or []
+    ):
         pages = elb.get_paginator("describe_listener_certificates").paginate(ListenerArn=listener["ListenerArn"])
-        shown = missing(lambda: [each for page in pages for each in page["Certificates"]], "ListenerNotFound") or []
-        if detail["CertificateArn"] in [each["CertificateArn"] for each in shown]:
+        if detail["CertificateArn"] in [each["CertificateArn"] for each in certificates(pages, "Certificates") or []]:
             return True
     return False
 
 
-def remove(detail: dict[str, Any]) -> None:
+def remove(detail: Any) -> None:
     """The records first: only the certificate tells what they are."""
     certificate_arn = detail["CertificateArn"]
     for record in records_of_its_own(detail):
         delete_record(record)
-    insist(
+    delete_certificate = call(
+        client("acm").delete_certificate,
         f"certificate for {names(detail)} to be free",
-        lambda: accepted(
-            lambda: client("acm").delete_certificate(CertificateArn=certificate_arn), "ResourceNotFoundException"
-        ),
-        "ResourceInUseException",
+        of=detail,
+        gone=GONE,
+        busy="ResourceInUseException",
     )
+    delete_certificate(CertificateArn=certificate_arn)
     say("deleted", f"certificate for {names(detail)}", certificate_arn)
 
 
-def records_of_its_own(detail: dict[str, Any]) -> list[dict[str, Any]]:
+def records_of_its_own(detail: Any) -> list[Any]:
     """Its validation records, but for those that another certificate of the account needs for its renewal: a name has
     the same record in each."""
     others = [each for each in listed() if each["CertificateArn"] != detail["CertificateArn"]]
@@ -262,17 +270,19 @@ def records_of_its_own(detail: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def delete_record(record: dict[str, Any]) -> None:
+def delete_record(record: Any) -> None:
     """Where it is in Route 53 and still has the value that ACM told; a DELETE names the record as it is."""
     zone = hosted_zone.find(record["Name"])
     name = hosted_zone.plain(record["Name"])
+    wanted = hosted_zone.plain(hosted_zone.value(record))
     for present in hosted_zone.records(zone, record["Name"]) if zone else []:
-        if present["Type"] == "CNAME" and hosted_zone.plain(hosted_zone.value(present)) == hosted_zone.plain(
-            hosted_zone.value(record)
-        ):
-            hosted_zone.change(zone or {}, ("DELETE", present))
+        if present["Type"] == "CNAME" and hosted_zone.plain(hosted_zone.value(present)) == wanted:
+            hosted_zone.change(zone, ("DELETE", present))
             say("deleted", f"DNS record {name}")
 
 
-def left_over() -> list[str]:
-    return [f"certificate for {names(detail)}" for detail in all_of_ours()]
+def left_over() -> list[Resource]:
+    return [
+        Resource(f"certificate for {names(each)}", each["CertificateArn"], tags_of(each), part(each))
+        for each in all_of_ours()
+    ]

@@ -11,7 +11,7 @@ import constants
 from aws import client, missing
 from console import say
 from infrastructure.cluster import auto_scaling_group, capacity, cluster, file_system, roles
-from infrastructure.service import log_group
+from infrastructure.service import access_points, log_group
 
 #: what lives as long as the cluster does
 EC2_KINDS = [
@@ -65,9 +65,7 @@ def ecs() -> Iterator[str]:
 
 
 def efs() -> Iterator[str]:
-    resources: list[tuple[dict[str, Any], str]] = [
-        (point, "AccessPointId") for point in file_system.access_points().values()
-    ]
+    resources: list[tuple[dict[str, Any], str]] = [(point, "AccessPointId") for point in access_points.find().values()]
     if not constants.FILE_SYSTEM_ID:  # an adopted one is left as it is
         resources += [(system, "FileSystemId") for system in file_system.owned()]
     for found, key in resources:
@@ -83,7 +81,7 @@ def iam() -> Iterator[str]:
         if found and lacks(found.get("Tags", [])):
             client("iam").tag_role(RoleName=name, Tags=wanted())
             yield name
-    profile = roles.find_instance_profile()
+    profile = roles.instance_profile()
     if profile and lacks(profile.get("Tags", [])):
         client("iam").tag_instance_profile(InstanceProfileName=profile["InstanceProfileName"], Tags=wanted())
         yield profile["InstanceProfileName"]

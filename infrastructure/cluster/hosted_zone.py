@@ -7,20 +7,32 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+import aws
 import constants
-from aws import Problem, client, code, insist, message, missing, wait
+from aws import Problem, call, client, code, every, message, wait
 
 #: seconds for which resolvers may keep what we write
 TTL = 300
 
 
-def find(host_name: str) -> dict[str, Any] | None:
+@aws.look
+def public_zones() -> list[Any]:
+    listed = every(client("route53").get_paginator("list_hosted_zones").paginate(), "HostedZones")
+    return [zone for zone in listed if not zone["Config"].get("PrivateZone")]
+
+
+@aws.look
+def zone_of_setting() -> Any | None:
+    """The zone that HOSTED_ZONE_ID names."""
+    found = call(client("route53").get_hosted_zone, gone="NoSuchHostedZone")(Id=constants.HOSTED_ZONE_ID)
+    return found["HostedZone"] if found else None
+
+
+def find(host_name: str) -> Any | None:
     """The public zone whose name is the longest end of the host name, or HOSTED_ZONE_ID; None: the DNS is elsewhere."""
     if constants.HOSTED_ZONE_ID:
         return chosen(host_name)
-    pages = client("route53").get_paginator("list_hosted_zones").paginate()
-    public = [zone for page in pages for zone in page["HostedZones"] if not zone["Config"].get("PrivateZone")]
-    inside = [zone for zone in public if is_in(host_name, zone)]
+    inside = [zone for zone in public_zones() if is_in(host_name, zone)]
     longest = max((len(zone["Name"]) for zone in inside), default=0)
     found = [zone for zone in inside if len(zone["Name"]) == longest]
     if len(found) > 1:
@@ -31,11 +43,10 @@ def find(host_name: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-def chosen(host_name: str) -> dict[str, Any]:
-    found = missing(lambda: client("route53").get_hosted_zone(Id=constants.HOSTED_ZONE_ID), "NoSuchHostedZone")
-    if not found:
+def chosen(host_name: str) -> Any:
+    zone = zone_of_setting()
+    if not zone:
         raise Problem(f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID}: there is no such zone in this account")
-    zone: dict[str, Any] = found["HostedZone"]
     if zone["Config"].get("PrivateZone"):
         raise Problem(
             f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID} is a private zone: the internet does not see what is in it"
@@ -47,11 +58,11 @@ def chosen(host_name: str) -> dict[str, Any]:
     return zone
 
 
-def is_in(host_name: str, zone: dict[str, Any]) -> bool:
+def is_in(host_name: str, zone: Any) -> bool:
     return f".{plain(host_name)}".endswith(f".{plain(zone['Name'])}")
 
 
-def zone_id(zone: dict[str, Any]) -> str:
+def zone_id(zone: Any) -> str:
     return str(zone["Id"]).rpartition("/")[2]  # Route 53 shows it as /hostedzone/Z123
 
 
@@ -60,11 +71,11 @@ def plain(name: str) -> str:
     return name.replace("\\052", "*").rstrip(".").lower()
 
 
-def records(zone: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def records(zone: Any, name: str) -> list[Any]:
     """The records of this name. Route 53 lists a zone by its names, so they come first when it begins there."""
-    found: list[dict[str, Any]] = []
-    pages = client("route53").get_paginator("list_resource_record_sets")
-    for page in pages.paginate(HostedZoneId=zone_id(zone), StartRecordName=name):
+    found: list[Any] = []
+    begin: Any = {"HostedZoneId": zone_id(zone), "StartRecordName": name}
+    for page in client("route53").get_paginator("list_resource_record_sets").paginate(**begin):
         for record in page["ResourceRecordSets"]:
             if plain(record["Name"]) != plain(name):
                 return found
@@ -72,38 +83,42 @@ def records(zone: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
-def every_record(zone: dict[str, Any]) -> list[dict[str, Any]]:
+def every_record(zone: Any) -> list[Any]:
     pages = client("route53").get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id(zone))
-    return [record for page in pages for record in page["ResourceRecordSets"]]
+    return every(pages, "ResourceRecordSets")
 
 
-def value(record: dict[str, Any]) -> str:
+def value(record: Any) -> str:
     """Where a record leads, in words."""
     alias = record.get("AliasTarget")
     return plain(alias["DNSName"]) if alias else ", ".join(one["Value"] for one in record["ResourceRecords"])
 
 
-def change(zone: dict[str, Any], *changes: tuple[str, dict[str, Any]]) -> str:
-    """UPSERT or DELETE records, all or nothing. The id of the change; empty where what was to go is gone already."""
-    batch = {"Changes": [{"Action": action, "ResourceRecordSet": record} for action, record in changes]}
-    request = {"HostedZoneId": zone_id(zone), "ChangeBatch": batch}
+def change(zone: Any, *changes: tuple[str, Any]) -> str:
+    """UPSERT or DELETE records, all or nothing. The id of the change; empty where what was to go is gone already.
+
+    Records bear no tags: that one is ours the caller knows by its value, which names our load balancer or certificate.
+    """
+    batch: Any = {"Changes": [{"Action": action, "ResourceRecordSet": record} for action, record in changes]}
+    change_records = call(
+        client("route53").change_resource_record_sets,
+        f"the zone {plain(zone['Name'])} to take the change",
+        of=aws.UNTAGGED,
+        busy="PriorRequestNotComplete",
+    )
     try:
-        answer = insist(
-            f"the zone {plain(zone['Name'])} to take the change",
-            lambda: client("route53").change_resource_record_sets(**request),
-            "PriorRequestNotComplete",
-        )
+        answer = change_records(HostedZoneId=zone_id(zone), ChangeBatch=batch)
     except ClientError as error:
         if code(error) != "InvalidChangeBatch" or "but it was not found" not in message(error):
             raise
         return ""
-    return str(answer["ChangeInfo"]["Id"]).rpartition("/")[2]
+    return answer["ChangeInfo"]["Id"].rpartition("/")[2]
 
 
 def wait_insync(change_id: str) -> None:
     """Until all name servers of Route 53 know a change: about a minute. Resolvers may keep the old answer for longer."""
 
     def status() -> str:
-        return str(client("route53").get_change(Id=change_id)["ChangeInfo"]["Status"])
+        return client("route53").get_change(Id=change_id)["ChangeInfo"]["Status"]
 
     wait("Route 53 to know the record everywhere", lambda: status() == "INSYNC", lambda: f"the change is {status()}")

@@ -1,4 +1,4 @@
-"""The Application Load Balancer in the public subnets, its group, and its listeners; services add their own rules.
+"""The Application Load Balancer in the public subnets, and its listeners; services add their own rules.
 
 What no service answers gets 404. With HTTPS, port 80 only redirects to 443.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
@@ -6,133 +6,98 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction
 
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, accepted, client, holds, insist, missing, name, ours, tags, wait
+from aws import (
+    Problem,
+    Resource,
+    call,
+    client,
+    every,
+    holds,
+    name,
+    ours,
+    part,
+    refuse_foreign,
+    spare_foreign,
+    tags,
+    tags_of,
+    wait,
+)
 from console import say
 from infrastructure.cluster import certificate
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
-NAME = name("alb")
 #: TLS 1.3, and 1.2 for older clients: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 NOT_FOUND = {"ContentType": "text/plain", "StatusCode": "404", "MessageBody": "nothing is here"}
+TO_HTTPS = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
 
 
-def create(network: Network, groups: SecurityGroups) -> None:
-    """Ask for the balancer; active after two to three minutes. It costs about $0.03 an hour, used or not."""
-    if not constants.LISTENER_PROTOCOL:
-        return
-    if constants.LISTENER_PROTOCOL == "HTTP":
-        say("warning", "LISTENER_PROTOCOL=HTTP:", "what passes the load balancer is not encrypted")
-    elb = client("elbv2")
+def its_name() -> str:
+    return name("alb")
+
+
+# --------------------------------------------------------------------------------------------------------------- looks
+
+
+@aws.look
+def named() -> Any | None:
+    """The load balancer of our name, which is given once, whoever's it is; with its tags."""
+    found = call(client("elbv2").describe_load_balancers, gone="LoadBalancerNotFound")(Names=[its_name()])
+    [tagged] = with_tags(found["LoadBalancers"], "LoadBalancerArn") if found and found["LoadBalancers"] else [None]
+    return tagged
+
+
+@aws.look
+def listeners() -> dict[int, Any]:
+    """Our load balancer's, by port, whoever made them; with their tags."""
     balancer = find()
-    if balancer and not is_ours(balancer["LoadBalancerArn"]):
-        raise Problem(
-            f"the load balancer {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME"
-        )
-    if balancer:
-        say("found", f"load balancer {NAME}")
-    else:
-        balancer = insist(
-            f"load balancer {NAME}",
-            lambda: elb.create_load_balancer(
-                Name=NAME,
-                Subnets=network.public_subnet_ids,
-                SecurityGroups=groups.load_balancer_ids,
-                Scheme="internet-facing",
-                Type="application",
-                Tags=tags("alb"),
-            ),
-            "SubnetNotFound",
-            "InvalidSecurityGroup",
-        )["LoadBalancers"][0]
-        say("created", f"load balancer {NAME}")
-    arn = balancer["LoadBalancerArn"]
-    set_attributes(arn)
-    if constants.LISTENER_PROTOCOL == "HTTPS":
-        redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
-        create_listener(arn, 80, "HTTP", {"Type": "redirect", "RedirectConfig": redirect})
-        create_listener(arn, 443, "HTTPS", {"Type": "fixed-response", "FixedResponseConfig": NOT_FOUND})
-    else:
-        create_listener(arn, 80, "HTTP", {"Type": "fixed-response", "FixedResponseConfig": NOT_FOUND})
+    if not balancer:
+        return {}
+    paginator = client("elbv2").get_paginator("describe_listeners")
+    found = every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
+    return {listener["Port"]: listener for listener in with_tags(found, "ListenerArn")}
 
 
-def set_attributes(arn: str) -> None:
-    elb = client("elbv2")
-    wanted = {
-        "deletion_protection.enabled": str(constants.LOAD_BALANCER_PROTECTION == "on").lower(),
-        "idle_timeout.timeout_seconds": str(constants.IDLE_TIMEOUT),
-        "routing.http.drop_invalid_header_fields.enabled": "true",
-        "access_logs.s3.enabled": str(bool(constants.ACCESS_LOGS_BUCKET)).lower(),
-    }
-    if constants.ACCESS_LOGS_BUCKET:
-        wanted["access_logs.s3.bucket"] = constants.ACCESS_LOGS_BUCKET
-    found = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
-    present = {each["Key"]: each["Value"] for each in found}
-    changes = {key: value for key, value in wanted.items() if present.get(key) != value}
-    if changes:
-        attributes = [{"Key": key, "Value": value} for key, value in changes.items()]
-        elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
-        say("updated", f"load balancer {NAME}", ", ".join(f"{key} {value}" for key, value in changes.items()))
+@aws.look
+def attributes() -> dict[str, str]:
+    balancer = find()
+    if not balancer:
+        return {}
+    found = client("elbv2").describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])
+    return {each["Key"]: each["Value"] for each in found["Attributes"]}
 
 
-def create_listener(arn: str, port: int, protocol: str, action: dict[str, Any]) -> None:
-    """A port is given once; what was set otherwise is put right."""
-    elb = client("elbv2")
-    wanted: dict[str, Any] = {"Port": port, "Protocol": protocol, "DefaultActions": [action]}
-    if protocol == "HTTPS":
-        wanted |= {"Certificates": [{"CertificateArn": certificate.arn()}], "SslPolicy": TLS_POLICY}
-    listener = listeners(arn).get(port)
-    if not listener:
-        request = {"LoadBalancerArn": arn, **wanted, "Tags": tags(f"listener-{port}")}
-        made = accepted(lambda: elb.create_listener(**request), "DuplicateListener")
-        return say("created" if made else "found", f"listener {protocol} {port}")
-    different: list[str] = [
-        key for key in ("Protocol", "SslPolicy") if key in wanted and listener.get(key) != wanted[key]
-    ]
-    if "Certificates" in wanted and not holds(listener["Certificates"], wanted["Certificates"]):
-        different.append("Certificates")
-    if different:
-        elb.modify_listener(ListenerArn=listener["ListenerArn"], **wanted)
-        return say("updated", f"listener {protocol} {port}", ", ".join(different))
-    return say("found", f"listener {protocol} {port}")
+LOOKS = (named, listeners, attributes)
 
 
-def listeners(arn: str) -> dict[int, dict[str, Any]]:
-    """By port."""
-    pages = client("elbv2").get_paginator("describe_listeners").paginate(LoadBalancerArn=arn)
-    return {listener["Port"]: listener for page in pages for listener in page["Listeners"]}
+def with_tags(things: list[Any], key: str) -> list[Any]:
+    """Elastic Load Balancing shows tags apart, of 20 resources at a time."""
+    found: dict[str, Any] = {}
+    for number in range(0, len(things), 20):
+        arns = [thing[key] for thing in things[number : number + 20]]
+        described = client("elbv2").describe_tags(ResourceArns=arns)["TagDescriptions"]
+        found |= {each["ResourceArn"]: each["Tags"] for each in described}
+    return [{**thing, "Tags": found.get(thing[key], [])} for thing in things]
+
+
+def find() -> Any | None:
+    """Ours, with its tags."""
+    balancer = named()
+    return balancer if balancer and ours(balancer) else None
 
 
 def service_listener_arn() -> str:
     """The listener to which services add their rules."""
-    balancer = find()
     port = 443 if constants.LISTENER_PROTOCOL == "HTTPS" else 80
-    listener = listeners(balancer["LoadBalancerArn"]).get(port) if balancer else None
+    listener = listeners().get(port)
     if not listener:
-        raise Problem(f"there is no load balancer {NAME} with a listener on port {port}: run create_cluster.py first")
+        raise Problem(
+            f"there is no load balancer {its_name()} with a listener on port {port}: run create_cluster.py first"
+        )
     return str(listener["ListenerArn"])
-
-
-def wait_ready() -> None:
-    """Its DNS name answers only when it is active."""
-
-    def state() -> dict[str, Any]:
-        return (find() or {}).get("State", {"Code": "absent"})  # type: ignore[no-any-return]
-
-    if constants.LISTENER_PROTOCOL:
-        wait(f"load balancer {NAME}", lambda: state()["Code"] == "active", lambda: " ".join(state().values()))
-
-
-def find() -> dict[str, Any] | None:
-    found = missing(lambda: client("elbv2").describe_load_balancers(Names=[NAME]), "LoadBalancerNotFound")
-    return found["LoadBalancers"][0] if found else None  # a name is given once
-
-
-def is_ours(arn: str) -> bool:
-    [found] = client("elbv2").describe_tags(ResourceArns=[arn])["TagDescriptions"]
-    return ours(found["Tags"])
 
 
 def url() -> str:
@@ -141,25 +106,145 @@ def url() -> str:
     return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
 
 
+# -------------------------------------------------------------------------------------------------------------- create
+
+
+def create(net: Network, groups: SecurityGroups) -> None:
+    """Ask for the balancer; active after two to three minutes. It costs about $0.03 an hour, used or not."""
+    if not constants.LISTENER_PROTOCOL:
+        return
+    if constants.LISTENER_PROTOCOL == "HTTP":
+        say("warning", "LISTENER_PROTOCOL=HTTP:", "what passes the load balancer is not encrypted")
+    balancer = named()
+    refuse_foreign(f"load balancer {its_name()}", balancer)
+    if balancer:
+        say("found", f"load balancer {its_name()}")
+    else:
+        balancer = make(net, groups)
+    set_attributes(balancer)
+    wanted = wanted_listeners()
+    for port in wanted:
+        create_listener(balancer, port, wanted[port])
+    for port, listener in listeners().items():
+        if port not in wanted and ours(listener):
+            call(client("elbv2").delete_listener, of=listener)(ListenerArn=listener["ListenerArn"])
+            say(
+                "deleted", f"listener {listener['Protocol']} {port}", f"LISTENER_PROTOCOL={constants.LISTENER_PROTOCOL}"
+            )
+
+
+def make(net: Network, groups: SecurityGroups) -> Any:
+    create_load_balancer = call(
+        client("elbv2").create_load_balancer,
+        f"load balancer {its_name()}",
+        busy=("SubnetNotFound", "InvalidSecurityGroup"),
+    )
+    made = create_load_balancer(
+        Name=its_name(),
+        Subnets=net.public_subnet_ids,
+        SecurityGroups=groups.load_balancer_ids,
+        Scheme="internet-facing",
+        Type="application",
+        Tags=tags("alb"),
+    )
+    say("created", f"load balancer {its_name()}")
+    return {"LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"], "Tags": tags("alb")}
+
+
+def set_attributes(balancer: Any) -> None:
+    wanted = {
+        "deletion_protection.enabled": str(constants.LOAD_BALANCER_PROTECTION == "on").lower(),
+        "idle_timeout.timeout_seconds": str(constants.IDLE_TIMEOUT),
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+        "access_logs.s3.enabled": str(bool(constants.ACCESS_LOGS_BUCKET)).lower(),
+    }
+    if constants.ACCESS_LOGS_BUCKET:
+        wanted["access_logs.s3.bucket"] = constants.ACCESS_LOGS_BUCKET
+    present = attributes()
+    different = {key: value for key, value in wanted.items() if present.get(key) != value}
+    if different:
+        modify = call(client("elbv2").modify_load_balancer_attributes, f"load balancer {its_name()}", of=balancer)
+        changes: list[Any] = [{"Key": key, "Value": value} for key, value in different.items()]
+        modify(LoadBalancerArn=balancer["LoadBalancerArn"], Attributes=changes)
+        told = ", ".join(f"{key} {value}" for key, value in different.items())
+        say("updated", f"load balancer {its_name()}", told)
+
+
+def wanted_listeners() -> dict[int, Any]:
+    """Port -> what it is to be. Only HTTPS reaches services where there is a certificate."""
+    not_found: list[Any] = [{"Type": "fixed-response", "FixedResponseConfig": NOT_FOUND}]
+    if constants.LISTENER_PROTOCOL == "HTTP":
+        return {80: {"Protocol": "HTTP", "DefaultActions": not_found}}
+    return {
+        80: {"Protocol": "HTTP", "DefaultActions": [{"Type": "redirect", "RedirectConfig": TO_HTTPS}]},
+        443: {
+            "Protocol": "HTTPS",
+            "DefaultActions": not_found,
+            "Certificates": [{"CertificateArn": certificate.arn()}],
+            "SslPolicy": TLS_POLICY,
+        },
+    }
+
+
+def create_listener(balancer: Any, port: int, wanted: Any) -> None:
+    """A port is given once; what was set otherwise is put right."""
+    elb, what = client("elbv2"), f"listener {wanted['Protocol']} {port}"
+    listener = listeners().get(port)
+    refuse_foreign(f"{what} of {its_name()}", listener)
+    if not listener:
+        create = call(elb.create_listener, what, there="DuplicateListener")
+        request: Any = {"LoadBalancerArn": balancer["LoadBalancerArn"], "Port": port, **wanted}
+        made = create(**request, Tags=tags(f"listener-{port}"))
+        say("created" if made else "found", what)
+        return
+    different = [key for key in wanted if not holds(listener.get(key), wanted[key])]
+    if different:
+        call(elb.modify_listener, what, of=listener)(ListenerArn=listener["ListenerArn"], Port=port, **wanted)
+    say("updated" if different else "found", what, ", ".join(different))
+
+
+def wait_ready() -> None:
+    """Its DNS name answers only when it is active."""
+
+    def state() -> dict[str, str]:
+        return (find() or {}).get("State", {"Code": "absent"})  # type: ignore[no-any-return]
+
+    if constants.LISTENER_PROTOCOL:
+        wait(f"load balancer {its_name()}", lambda: state()["Code"] == "active", lambda: " ".join(state().values()))
+
+
+# -------------------------------------------------------------------------------------------------------------- delete
+
+
 def delete() -> None:
     """Ask for its end, listeners and rules with it; its network interfaces hold groups and subnets for minutes more."""
-    elb = client("elbv2")
-    balancer = find()
-    if not balancer:
+    balancer = named()
+    if not balancer or spare_foreign(f"load balancer {its_name()}", balancer):
         return
-    arn = balancer["LoadBalancerArn"]
-    if not is_ours(arn):
-        return say("kept", f"load balancer {NAME}", "not of this runbook")
-    attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
-    if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
+    if attributes().get("deletion_protection.enabled") == "true":
         raise Problem(
-            f"the load balancer {NAME} is protected from deletion: "
+            f"the load balancer {its_name()} is protected from deletion: "
             "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
         )
-    elb.delete_load_balancer(LoadBalancerArn=arn)
-    say("deleted", f"load balancer {NAME}", "asked for")
+    call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
+    say("deleted", f"load balancer {its_name()}", "asked for")
 
 
-def left_over() -> list[str]:
+def left_over() -> list[Resource]:
+    """The load balancer and its listeners, but for those that someone added by hand, which go with it."""
     balancer = find()
-    return [f"load balancer {NAME}"] if balancer and is_ours(balancer["LoadBalancerArn"]) else []
+    if not balancer:
+        return []
+    found = [listener for listener in listeners().values() if ours(listener)]
+    return [
+        Resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], tags_of(balancer), part(balancer)),
+        *(
+            Resource(
+                f"listener {each['Protocol']} {each['Port']} of {its_name()}",
+                each["ListenerArn"],
+                tags_of(each),
+                part(each),
+            )
+            for each in found
+        ),
+    ]

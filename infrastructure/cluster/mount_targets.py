@@ -1,73 +1,107 @@
 """EFS mount targets: the address of a file system in each subnet, one in a zone, reachable by NFS from our groups only.
 
-https://docs.aws.amazon.com/efs/latest/ug/accessing-fs.html
+Free. https://docs.aws.amazon.com/efs/latest/ug/accessing-fs.html
 """
 
 import time
 from typing import Any
 
+import aws
 import constants
-from aws import accepted, client, insist, missing, wait
+from aws import Resource, call, client, every, ours, wait
 from console import say
 from infrastructure.cluster import file_system, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
+GONE = ("MountTargetNotFound", "IncorrectMountTargetState")
 
-def create(file_system_ids: dict[str, str], network: Network, groups: SecurityGroups) -> list[str]:
+
+@aws.look
+def targets() -> list[Any]:
+    """All of the file systems that are used. A mount target bears no tags: it is ours as its file system is.
+
+    In an adopted file system it is ours when it bears our security group.
+    """
+    paginator = client("efs").get_paginator("describe_mount_targets")
+    read = call(every, gone=file_system.GONE)
+    systems = {each["FileSystemId"]: each for each in file_system.owned()}
+    group = security_groups.find_group("file-system") if constants.FILE_SYSTEM_ID else None
+    found = []
+    for file_system_id in file_system.ids():
+        for target in read(paginator.paginate(FileSystemId=file_system_id), "MountTargets") or []:
+            owner = systems.get(file_system_id, {})
+            if constants.FILE_SYSTEM_ID:
+                owner = group if group and group["GroupId"] in groups_of(target) else {}
+            found.append({**target, "Tags": owner.get("Tags", [])})
+    return found
+
+
+LOOKS = (*file_system.LOOKS, *security_groups.LOOKS, targets)
+
+
+def groups_of(target: Any) -> list[str]:
+    """On its network interface; none while it is being made, or unmade."""
+    describe = call(client("efs").describe_mount_target_security_groups, gone=GONE)
+    found = describe(MountTargetId=target["MountTargetId"])
+    return found["SecurityGroups"] if found else []
+
+
+def of_file_systems(ids: list[str]) -> list[Any]:
+    return [target for target in targets() if target["FileSystemId"] in ids]
+
+
+def create(file_system_ids: dict[str, str], net: Network, groups: SecurityGroups) -> list[str]:
     """Ask for a mount target of each file system in each subnet; ready after one to two minutes. Answers what is new."""
     made: list[str] = []
     for file_system_id in dict.fromkeys(file_system_ids.values()):
-        made += create_for(file_system_id, network, groups)
+        made += create_for(file_system_id, net, groups)
     return made
 
 
-def create_for(file_system_id: str, network: Network, groups: SecurityGroups) -> list[str]:
+def create_for(file_system_id: str, net: Network, groups: SecurityGroups) -> list[str]:
     """One file system's. An adopted one may have its own."""
     file_system.wait_available(file_system_id)
-    efs = client("efs")
 
     def leaving() -> list[str]:
-        targets = describe(file_system_id)
-        return [each["MountTargetId"] for each in targets if each["LifeCycleState"] in ("deleting", "deleted")]
+        found = of_file_systems([file_system_id])
+        return [each["MountTargetId"] for each in found if each["LifeCycleState"] in file_system.LEAVING]
 
     wait("the former mount targets to be gone", lambda: not leaving(), lambda: f"{', '.join(leaving())} still there")
-    present = {target["SubnetId"]: target for target in describe(file_system_id)}
+    present = {target["SubnetId"]: target for target in of_file_systems([file_system_id])}
     zones = {target["AvailabilityZoneName"] for target in present.values()}
     made = []
-    for subnet_id, zone in network.zones.items():
-        if zone in zones:
-            say("found", f"mount target in {zone}", file_system_id)
-            if (
-                present.get(subnet_id, {}).get("LifeCycleState") == "creating"
-            ):  # of a run that died: its name is new too
+    for subnet_id, zone in net.zones.items():
+        target = present.get(subnet_id)
+        if zone not in zones:
+            if make(file_system_id, subnet_id, groups):
+                say("created", f"mount target in {zone}", f"{file_system_id} in {subnet_id}")
                 made.append(subnet_id)
-            if not constants.FILE_SYSTEM_ID and subnet_id in present:
-                allow_nfs(present[subnet_id], groups)
             continue
-        created = accepted(
-            lambda: efs.create_mount_target(
-                FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids
-            ),
-            "MountTargetConflict",
-        )
-        if created:
-            say("created", f"mount target in {zone}", f"{file_system_id} in {subnet_id}")
+        say("found", f"mount target in {zone}", file_system_id)
+        if target and target["LifeCycleState"] == "creating":  # of a run that died: its name is new too
             made.append(subnet_id)
+        if target and not constants.FILE_SYSTEM_ID:
+            allow_nfs(target, groups)
     return made
 
 
-def allow_nfs(target: dict[str, Any], groups: SecurityGroups) -> None:
-    """The mount target bears our group, whoever made it."""
-    target_id = target["MountTargetId"]
-    present = missing(
-        lambda: client("efs").describe_mount_target_security_groups(MountTargetId=target_id)["SecurityGroups"],
-        "IncorrectMountTargetState",
+def make(file_system_id: str, subnet_id: str, groups: SecurityGroups) -> Any | None:
+    create_mount_target = call(
+        client("efs").create_mount_target,
+        f"mount target in {subnet_id}",
+        there="MountTargetConflict",
+        busy=("SubnetNotFound", "SecurityGroupNotFound"),
     )
-    if present is not None and set(present) != set(groups.file_system_ids):
-        client("efs").modify_mount_target_security_groups(
-            MountTargetId=target_id, SecurityGroups=groups.file_system_ids
-        )
+    return create_mount_target(FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids)
+
+
+def allow_nfs(target: Any, groups: SecurityGroups) -> None:
+    """The mount target bears our group, whoever made it."""
+    target_id, present = target["MountTargetId"], groups_of(target)
+    if present and set(present) != set(groups.file_system_ids):
+        modify = call(client("efs").modify_mount_target_security_groups, of=target)
+        modify(MountTargetId=target_id, SecurityGroups=groups.file_system_ids)
         say("updated", f"mount target {target_id}", "security group")
 
 
@@ -77,16 +111,12 @@ def wait_available(file_system_ids: dict[str, str], made: list[str]) -> float:
     https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
     """
 
-    def states() -> dict[str, str]:
-        targets = [target for each in dict.fromkeys(file_system_ids.values()) for target in describe(each)]
-        return {target["MountTargetId"]: target["LifeCycleState"] for target in targets}
+    def coming() -> list[str]:
+        found = of_file_systems(list(file_system_ids.values()))
+        states = [(each["MountTargetId"], each["LifeCycleState"]) for each in found]
+        return [f"{target_id} is {state}" for target_id, state in states if state != "available"]
 
-    if file_system_ids:
-        wait(
-            "mount targets to be available",
-            lambda: all(state == "available" for state in states().values()),
-            lambda: ", ".join(f"{target} is {state}" for target, state in states().items()),
-        )
+    wait("mount targets to be available", lambda: not coming(), lambda: ", ".join(coming()))
     return time.monotonic() + (constants.EFS_DNS_SECONDS if made else 0)
 
 
@@ -96,18 +126,25 @@ def wait_for_dns(ready: float) -> None:
     wait("the mount targets' DNS names", lambda: time.monotonic() >= ready, lambda: "", seconds=seconds)
 
 
+def owned() -> list[Any]:
+    """All of our own file systems; in an adopted one those with our group."""
+    return [target for target in targets() if ours(target)]
+
+
 def delete() -> None:
     """Ask for the deletion of our file system's mount targets; the adopted one keeps those that it had."""
     for target in owned():
         target_id = target["MountTargetId"]
-        if target["LifeCycleState"] in ("deleting", "deleted"):
+        if target["LifeCycleState"] in file_system.LEAVING:
             continue
-        insist(
+        delete_mount_target = call(
+            client("efs").delete_mount_target,
             f"mount target {target_id}",
-            lambda: accepted(lambda: client("efs").delete_mount_target(MountTargetId=target_id), "MountTargetNotFound"),
-            "DependencyTimeout",
-            "IncorrectMountTargetState",
+            of=target,
+            gone="MountTargetNotFound",
+            busy=("DependencyTimeout", "IncorrectMountTargetState"),
         )
+        delete_mount_target(MountTargetId=target_id)
         say("deleted", f"mount target {target_id}", "asked for")
 
 
@@ -120,30 +157,6 @@ def wait_deleted() -> None:
     )
 
 
-def describe(file_system_id: str) -> list[dict[str, Any]]:
-    pages = client("efs").get_paginator("describe_mount_targets").paginate(FileSystemId=file_system_id)
-    return [target for page in pages for target in page["MountTargets"]]
-
-
-def owned() -> list[dict[str, Any]]:
-    """The mount targets that `create` made: all of our own file systems; in an adopted one those with our group."""
-    found = [missing(lambda: describe(each), "FileSystemNotFound") or [] for each in file_system.ids()]
-    targets = [target for each in found for target in each]
-    if not constants.FILE_SYSTEM_ID:
-        return targets
-    group_ids = set(security_groups.find().file_system_ids)
-    efs = client("efs")
-
-    def bears_ours(target: dict[str, Any]) -> bool:
-        found = missing(
-            lambda: efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"]),
-            "MountTargetNotFound",
-            "IncorrectMountTargetState",
-        )
-        return found is not None and bool(group_ids.intersection(found["SecurityGroups"]))
-
-    return [target for target in targets if bears_ours(target)]
-
-
-def left_over() -> list[str]:
-    return [f"mount target {target['MountTargetId']}" for target in owned()]
+def left_over() -> list[Resource]:
+    """Without an ARN, since EFS has none for them: they can't be tagged."""
+    return [Resource(f"mount target {each['MountTargetId']}", "", {}) for each in owned()]

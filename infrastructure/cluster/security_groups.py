@@ -1,30 +1,37 @@
 """Who may talk to whom: the group of hosts or tasks, and that of the mount targets, which lets in NFS from those only.
 
+Free. An endpoint's tasks have a group of their own: infrastructure/service/task_security_group.py.
 https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
+import aws
 import constants
 from aws import (
-    Problem,
-    accepted,
+    Resource,
+    call,
     client,
     endpoint_name,
     endpoint_tags,
-    insist,
+    every,
+    mine,
     name,
     only,
     ours,
+    part,
+    refuse_foreign,
     tag_filters,
+    tags_of,
     wait,
 )
 from console import say
-from infrastructure.cluster.network import IN_USE, Network, held_by
+from infrastructure.cluster.network import IN_USE, NO_VPC, Network, held_by
 
 #: where Docker puts a container port that asks for no host port: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
 DYNAMIC_PORTS = (32768, 65535)
+NO_GROUP = "InvalidGroup.NotFound"
 
 
 @dataclass
@@ -36,72 +43,31 @@ class SecurityGroups:
     bastion_ids: list[str] = field(default_factory=list)
 
 
-def create(network: Network) -> SecurityGroups:
-    """Make the groups that the settings need; bring their rules into line with ALLOWED_CIDR and SSH_ALLOWED_CIDR."""
-    groups = SecurityGroups()
-    if constants.LISTENER_PROTOCOL:
-        description = "Load balancer in front of the ECS cluster"
-        groups.load_balancer_ids = [create_group(network, "load-balancer", description, load_balancer_rules())]
-    if constants.BASTION_KEY_NAME:
-        rules = [rule(22, 22, constants.BASTION_ALLOWED_CIDR, "SSH")]
-        groups.bastion_ids = [create_group(network, "bastion", "Bastion for SSH to the hosts", rules)]
-    if constants.SECURITY_GROUP_IDS:
-        say("found", f"security groups {', '.join(constants.SECURITY_GROUP_IDS)}", "adopted, left as they are")
-        groups.host_ids = groups.task_ids = constants.SECURITY_GROUP_IDS
-    else:
-        if constants.LAUNCH_TYPE == "EC2":
-            groups.host_ids = [create_group(network, "hosts", "Hosts of the ECS cluster", host_rules(groups))]
-        if constants.NETWORK_MODE == "awsvpc" and not constants.CLUSTER_ONLY:
-            groups.task_ids = [create_group(network, "tasks", "Tasks with an address of their own", task_rules(groups))]
-    if constants.EFS_VOLUMES:
-        clients = sorted({*groups.host_ids, *groups.task_ids})
-        rules = [rule(2049, 2049, group_id, "NFS") for group_id in clients]
-        groups.file_system_ids = [create_group(network, "file-system", "EFS mount targets", rules)]
-    return groups
+# --------------------------------------------------------------------------------------------------------------- looks
 
 
-def create_for_endpoint(network: Network) -> SecurityGroups:
-    """The group of one endpoint's tasks: the load balancer reaches its port, and it reaches the shared file systems."""
-    groups = find()
-    if not constants.ENDPOINT or constants.SECURITY_GROUP_IDS:
-        return groups
-    groups.task_ids = [create_group(network, "tasks", f"Tasks of endpoint {constants.ENDPOINT}", task_rules(groups))]
-    for group_id in groups.file_system_ids:
-        bring_into_line(group_id, [rule(2049, 2049, groups.task_ids[0], "NFS")])
-    return groups
+@aws.look
+def all_groups() -> list[Any]:
+    """The cluster's, and those of its endpoints."""
+    return client("ec2").describe_security_groups(Filters=tag_filters())["SecurityGroups"]
 
 
-def delete_for_endpoint() -> None:
-    """The rule that names the group, then the group, once its tasks' network interfaces are gone."""
-    if not constants.ENDPOINT:
-        return None
-    for group_id in find().file_system_ids:
-        bring_into_line(group_id, [])
-    group = find_group("tasks")
-    if not group:
-        return say("already gone", f"security group {its_name('tasks')}")
-    group_id = group["GroupId"]
-    insist(
-        f"security group {group_id} to be free",
-        lambda: accepted(lambda: client("ec2").delete_security_group(GroupId=group_id), "InvalidGroup.NotFound"),
-        *IN_USE,
-        why=lambda: held_by("group-id", group_id),
-    )
-    return say("deleted", f"security group {group_id}", its_name("tasks"))
+@aws.look
+def all_rules() -> list[Any]:
+    """What lets something in to these groups, whoever made it."""
+    ids = [group["GroupId"] for group in all_groups()]
+    if not ids:
+        return []
+    paginator = client("ec2").get_paginator("describe_security_group_rules")
+    listed = every(paginator.paginate(Filters=[{"Name": "group-id", "Values": ids}]), "SecurityGroupRules")
+    return [rule for rule in listed if not rule["IsEgress"]]
 
 
-def left_over_of_endpoint() -> list[str]:
-    group = find_group("tasks") if constants.ENDPOINT else None
-    return [f"security group {group['GroupId']} ({group['GroupName']})"] if group else []
-
-
-def its_name(suffix: str) -> str:
-    """The tasks' group is the endpoint's, every other one the cluster's."""
-    return endpoint_name(suffix) if suffix == "tasks" else name(suffix)
+LOOKS = (all_groups, all_rules)
 
 
 def find() -> SecurityGroups:
-    """The groups that `create` made or adopted."""
+    """The groups that `create` made or adopted; the tasks' one is the endpoint's where there are endpoints."""
 
     def ids(suffix: str) -> list[str]:
         group = find_group(suffix)
@@ -116,31 +82,44 @@ def find() -> SecurityGroups:
     )
 
 
-def delete() -> None:
-    """First all rules, since a group that another's rule names can't go; then the groups, once their hosts are gone."""
-    insist("security groups to be free", delete_groups, *IN_USE, why=why_held)
+def find_group(suffix: str) -> Any | None:
+    whose = mine if suffix == "tasks" else ours
+    found = [group for group in all_groups() if part(group) == suffix and whose(group)]
+    return only(found, f"security group {its_name(suffix)}", "GroupId")
 
 
-def delete_groups() -> None:
-    """What of ours is listed now; AWS refuses a group that a network interface still bears."""
-    ec2 = client("ec2")
-    groups = ec2.describe_security_groups(Filters=tag_filters())["SecurityGroups"]
-    for group in groups:
-        revoke = {"GroupId": group["GroupId"], "IpPermissions": group["IpPermissions"]}
-        if group["IpPermissions"]:
-            gone = ("InvalidPermission.NotFound", "InvalidGroup.NotFound")
-            accepted(lambda: ec2.revoke_security_group_ingress(**revoke), *gone)
-    for group in groups:
-        accepted(lambda: ec2.delete_security_group(GroupId=group["GroupId"]), "InvalidGroup.NotFound")
-        say("deleted", f"security group {group['GroupId']} ({group['GroupName']})")
+def its_name(suffix: str) -> str:
+    """The tasks' group is the endpoint's, every other one the cluster's."""
+    return endpoint_name(suffix) if suffix == "tasks" else name(suffix)
 
 
-def why_held() -> str:
-    groups = client("ec2").describe_security_groups(Filters=tag_filters())["SecurityGroups"]
-    return "; ".join(f"{group['GroupName']} is {held_by('group-id', group['GroupId'])}" for group in groups)
+# -------------------------------------------------------------------------------------------------------------- create
 
 
-def load_balancer_rules() -> list[dict[str, Any]]:
+def create(net: Network) -> SecurityGroups:
+    """Make the groups that the settings need; bring their rules into line with ALLOWED_CIDR and SSH_ALLOWED_CIDR."""
+    groups = SecurityGroups()
+    if constants.LISTENER_PROTOCOL:
+        description = "Load balancer in front of the ECS cluster"
+        groups.load_balancer_ids = [create_group(net, "load-balancer", description, load_balancer_rules())]
+    if constants.BASTION_KEY_NAME:
+        rules = [rule(22, 22, constants.BASTION_ALLOWED_CIDR, "SSH")]
+        groups.bastion_ids = [create_group(net, "bastion", "Bastion for SSH to the hosts", rules)]
+    if constants.SECURITY_GROUP_IDS:
+        say("found", f"security groups {', '.join(constants.SECURITY_GROUP_IDS)}", "adopted, left as they are")
+        groups.host_ids = groups.task_ids = constants.SECURITY_GROUP_IDS
+    else:
+        if constants.LAUNCH_TYPE == "EC2":
+            groups.host_ids = [create_group(net, "hosts", "Hosts of the ECS cluster", host_rules(groups))]
+        if constants.NETWORK_MODE == "awsvpc" and not constants.CLUSTER_ONLY:
+            groups.task_ids = [create_group(net, "tasks", "Tasks with an address of their own", task_rules(groups))]
+    if constants.EFS_VOLUMES:
+        clients = sorted({*groups.host_ids, *groups.task_ids})
+        groups.file_system_ids = [create_group(net, "file-system", "EFS mount targets", nfs_rules(clients))]
+    return groups
+
+
+def load_balancer_rules() -> list[Any]:
     """ALLOWED_CIDR, and nobody else; with HTTPS port 80 too, which only redirects."""
     ports = (443, 80) if constants.LISTENER_PROTOCOL == "HTTPS" else (80,)
     return [rule(port, port, constants.ALLOWED_CIDR, "clients") for port in ports]
@@ -151,7 +130,7 @@ def callers(groups: SecurityGroups) -> list[str]:
     return groups.load_balancer_ids or [constants.ALLOWED_CIDR]
 
 
-def task_rules(groups: SecurityGroups) -> list[dict[str, Any]]:
+def task_rules(groups: SecurityGroups) -> list[Any]:
     """The container's ports."""
     return [
         rule(container, container, source, "container port")
@@ -160,13 +139,14 @@ def task_rules(groups: SecurityGroups) -> list[dict[str, Any]]:
     ]
 
 
-def host_rules(groups: SecurityGroups) -> list[dict[str, Any]]:
+def nfs_rules(sources: list[str]) -> list[Any]:
+    return [rule(2049, 2049, group_id, "NFS") for group_id in sources]
+
+
+def host_rules(groups: SecurityGroups) -> list[Any]:
     """SSH, from the bastion alone where there is one; and the host ports behind which the containers' ports are."""
-    bastions = groups.bastion_ids or (
-        [constants.BASTION_SECURITY_GROUP_ID] if constants.BASTION_SECURITY_GROUP_ID else []
-    )
-    ssh = bastions or ([constants.SSH_ALLOWED_CIDR] if constants.SSH_ALLOWED_CIDR else [])
-    rules = [rule(22, 22, source, "SSH") for source in ssh]
+    sources = groups.bastion_ids or [constants.BASTION_SECURITY_GROUP_ID or constants.SSH_ALLOWED_CIDR]
+    rules = [rule(22, 22, source, "SSH") for source in sources if source]
     for host, container in constants.CONTAINER_PORTS if constants.NETWORK_MODE != "awsvpc" else []:
         dynamic = constants.NETWORK_MODE == "bridge" and not host
         low, high = DYNAMIC_PORTS if dynamic else (host or container, host or container)
@@ -182,130 +162,145 @@ def rule(low: int, high: int, source: str, description: str) -> dict[str, Any]:
     return {**ports, "UserIdGroupPairs": [{"GroupId": source, "Description": description}]}
 
 
-def find_group(suffix: str) -> dict[str, Any] | None:
-    filters = [*tag_filters(), {"Name": "tag:Name", "Values": [its_name(suffix)]}]
-    found = client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
-    return only(found, f"security group {its_name(suffix)}", "GroupId")
-
-
-def create_group(network: Network, suffix: str, description: str, rules: list[dict[str, Any]]) -> str:
+def create_group(net: Network, suffix: str, description: str, rules: list[Any]) -> str:
     """A group and exactly these rules of ours; rules that someone added by hand are left alone."""
     group = find_group(suffix)
     if group:
         say("found", f"security group {group['GroupId']}", its_name(suffix))
-    group_id = group["GroupId"] if group else _make_group(network, suffix, description)
-    bring_into_line(group_id, rules)
-    return str(group_id)
-
-
-def bring_into_line(group_id: str, rules: list[dict[str, Any]]) -> None:
-    """Of the rules that we made, these and no others; each endpoint sees to its own, and leaves the others' alone."""
-    ec2 = client("ec2")
-    present = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group_id]}])[
-        "SecurityGroupRules"
-    ]
-    inbound = [rule for rule in present if not rule["IsEgress"]]
-    for rule in inbound:
-        if _is_mine(rule) and not any(_same(rule, wanted) for wanted in rules):
-            accepted(
-                lambda: ec2.revoke_security_group_ingress(
-                    GroupId=group_id, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]]
-                ),
-                "InvalidSecurityGroupRuleId.NotFound",
-            )
-            say("updated", f"security group {group_id}", f"no longer open to {_source(rule)}")
-    for wanted in rules:
-        if not any(_same(rule, wanted) for rule in inbound):
-            _allow(group_id, wanted)
-
-
-def _is_mine(rule: dict[str, Any]) -> bool:
-    words = {tag["Key"]: tag["Value"] for tag in rule.get("Tags", [])}
-    return ours(rule.get("Tags")) and words.get(constants.ENDPOINT_TAG, "") == constants.ENDPOINT
-
-
-def _make_group(network: Network, suffix: str, description: str) -> str:
-    """A group's name is given once in a VPC: where another run was first, AWS says so, and its group is ours too."""
-    ec2 = client("ec2")
-    made: list[str] = []
-    created = insist(
-        f"security group {its_name(suffix)}",
-        lambda: accepted(
-            lambda: made.append(
-                ec2.create_security_group(
-                    GroupName=its_name(suffix),
-                    Description=description,
-                    VpcId=network.vpc_id,
-                    TagSpecifications=[{"ResourceType": "security-group", "Tags": endpoint_tags(suffix)}],
-                )["GroupId"]
-            ),
-            "InvalidGroup.Duplicate",
-        ),
-        "InvalidVpcID.NotFound",
-    )
-    if created:
-        say("created", f"security group {made[0]}", its_name(suffix))
-        return made[0]
-    filters = [{"Name": "group-name", "Values": [its_name(suffix)]}, {"Name": "vpc-id", "Values": [network.vpc_id]}]
-    group = insist_listed(filters)
-    if not ours(group.get("Tags")):
-        raise Problem(
-            f"the security group {group['GroupId']} ({its_name(suffix)}) exists already, and is not of this runbook: "
-            "choose another CLUSTER_NAME"
-        )
-    say("found", f"security group {group['GroupId']}", f"{its_name(suffix)}, made by another run at the same moment")
+    else:
+        group = make_group(net, suffix, description)
+    bring_into_line(group, rules)
     return str(group["GroupId"])
 
 
-def insist_listed(filters: list[dict[str, Any]]) -> dict[str, Any]:
-    """A group that exists, although Describe may not list it yet."""
-    found = wait(
-        "the security group",
+def make_group(net: Network, suffix: str, description: str) -> Any:
+    """A group's name is given once in a VPC: where another run was first, AWS says so, and its group is ours too."""
+    name_of_it, its_tags = its_name(suffix), endpoint_tags(suffix)
+    create_security_group = call(
+        client("ec2").create_security_group,
+        f"security group {name_of_it}",
+        there="InvalidGroup.Duplicate",
+        busy=NO_VPC,
+    )
+    made = create_security_group(
+        GroupName=name_of_it,
+        Description=description,
+        VpcId=net.vpc_id,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": its_tags}],
+    )
+    if made:
+        say("created", f"security group {made['GroupId']}", name_of_it)
+        return {"GroupId": made["GroupId"], "Tags": its_tags}
+    filters: Any = [{"Name": "group-name", "Values": [name_of_it]}, {"Name": "vpc-id", "Values": [net.vpc_id]}]
+    [group] = wait(
+        f"security group {name_of_it}",
         lambda: client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"],
         lambda: "AWS says that it exists, but does not list it",
     )
-    assert found  # a dry run is told of no group that exists
-    return found[0]  # type: ignore[no-any-return]
+    refuse_foreign(f"security group {group['GroupId']} ({name_of_it})", group)
+    say("found", f"security group {group['GroupId']}", f"{name_of_it}, made by another run at the same moment")
+    return group
 
 
-def _allow(group_id: str, wanted: dict[str, Any]) -> None:
-    insist(
+def bring_into_line(group: Any, rules: list[Any]) -> None:
+    """Of the rules that we made, these and no others; each endpoint sees to its own, and leaves the others' alone."""
+    group_id = group["GroupId"]
+    present = [each for each in all_rules() if each["GroupId"] == group_id]
+    wanted = {ends(each): each for each in rules}
+    for each in present:
+        if mine(each) and ends(each) not in wanted:
+            revoke = call(
+                client("ec2").revoke_security_group_ingress,
+                f"security group {group_id}",
+                of=each,
+                gone="InvalidSecurityGroupRuleId.NotFound",
+            )
+            revoke(GroupId=group_id, SecurityGroupRuleIds=[each["SecurityGroupRuleId"]])
+            say("updated", f"security group {group_id}", f"no longer open to {source(each)}")
+    there = [ends(each) for each in present]
+    for its_ends, each in wanted.items():
+        if its_ends not in there:
+            allow(group, each)
+
+
+def allow(group: Any, wanted: Any) -> None:
+    group_id, low, high = group["GroupId"], wanted["FromPort"], wanted["ToPort"]
+    authorize = call(
+        client("ec2").authorize_security_group_ingress,
         f"security group {group_id}",
-        lambda: accepted(
-            lambda: client("ec2").authorize_security_group_ingress(
-                GroupId=group_id,
-                IpPermissions=[wanted],
-                TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": endpoint_tags()}],
-            ),
-            "InvalidPermission.Duplicate",
+        of=group,
+        there="InvalidPermission.Duplicate",
+        busy=NO_GROUP,
+    )
+    specification: Any = [{"ResourceType": "security-group-rule", "Tags": endpoint_tags()}]
+    authorize(GroupId=group_id, IpPermissions=[wanted], TagSpecifications=specification)
+    ports = f"{low}" if low == high else f"{low}-{high}"
+    say("updated", f"security group {group_id}", f"TCP {ports} open to {source(wanted)}")
+
+
+def ends(each: Any) -> tuple[Any, ...]:
+    """What a rule lets in, whether it is as EC2 lists it or as we ask for it."""
+    return each["IpProtocol"], each["FromPort"], each["ToPort"], source(each)
+
+
+def source(each: Any) -> str:
+    [asked] = each.get("IpRanges") or each.get("UserIdGroupPairs") or [{}]
+    listed = each.get("CidrIpv4") or each.get("ReferencedGroupInfo", {}).get("GroupId") or each.get("CidrIpv6")
+    return str(asked.get("CidrIp") or asked.get("GroupId") or listed)
+
+
+# -------------------------------------------------------------------------------------------------------------- delete
+
+
+def delete() -> None:
+    """First all rules, since a group that another's rule names can't go; then the groups, once their hosts are gone."""
+    groups = all_groups()
+    for group in groups:
+        if group["IpPermissions"]:
+            revoke = call(
+                client("ec2").revoke_security_group_ingress, of=group, gone=("InvalidPermission.NotFound", NO_GROUP)
+            )
+            revoke(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    for group in groups:
+        delete_group(group)
+        say("deleted", f"security group {group['GroupId']} ({group['GroupName']})")
+
+
+def delete_group(group: Any) -> None:
+    """AWS refuses a group that a network interface still bears."""
+    group_id = group["GroupId"]
+    call(
+        client("ec2").delete_security_group,
+        f"security group {group_id} to be free",
+        of=group,
+        gone=NO_GROUP,
+        busy=IN_USE,
+        why=lambda: held_by("group-id", group_id),
+    )(GroupId=group_id)
+
+
+def left_over() -> list[Resource]:
+    """The groups, and of their rules those that we made."""
+    return as_resources(all_groups(), [rule for rule in all_rules() if ours(rule)])
+
+
+def as_resources(groups: list[Any], rules: list[Any]) -> list[Resource]:
+    return [
+        *(
+            Resource(
+                f"security group {each['GroupId']} ({each['GroupName']})",
+                aws.arn("ec2", f"security-group/{each['GroupId']}"),
+                tags_of(each),
+                part(each),
+            )
+            for each in groups
         ),
-        "InvalidGroup.NotFound",
-    )
-    ports = (
-        f"{wanted['FromPort']}"
-        if wanted["FromPort"] == wanted["ToPort"]
-        else f"{wanted['FromPort']}-{wanted['ToPort']}"
-    )
-    source = (wanted.get("IpRanges") or [{}])[0].get("CidrIp") or wanted["UserIdGroupPairs"][0]["GroupId"]
-    say("updated", f"security group {group_id}", f"TCP {ports} open to {source}")
-
-
-def _same(rule: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a rule as EC2 lists it is the one that we would make."""
-    sources = [block["CidrIp"] for block in wanted.get("IpRanges", [])]
-    sources += [pair["GroupId"] for pair in wanted.get("UserIdGroupPairs", [])]
-    return (rule["IpProtocol"], rule["FromPort"], rule["ToPort"], _source(rule)) == (
-        wanted["IpProtocol"],
-        wanted["FromPort"],
-        wanted["ToPort"],
-        sources[0],
-    )
-
-
-def _source(rule: dict[str, Any]) -> str:
-    return str(rule.get("CidrIpv4") or rule.get("ReferencedGroupInfo", {}).get("GroupId") or rule.get("CidrIpv6"))
-
-
-def left_over() -> list[str]:
-    found = client("ec2").describe_security_groups(Filters=tag_filters())["SecurityGroups"]
-    return [f"security group {group['GroupId']} ({group['GroupName']})" for group in found]
+        *(
+            Resource(
+                f"rule {each['SecurityGroupRuleId']} of security group {each['GroupId']}",
+                aws.arn("ec2", f"security-group-rule/{each['SecurityGroupRuleId']}"),
+                tags_of(each),
+            )
+            for each in rules
+        ),
+    ]

@@ -60,7 +60,7 @@ def target(record: dict[str, Any]) -> str:
 def is_ours(record: dict[str, Any]) -> bool:
     """An alias to our load balancer, or to an earlier one of its name: records bear no tags, but its name tells."""
     domain = rf"({region()}\.elb|elb\.{region()})\.amazonaws\.com(\.cn)?"
-    return bool(re.fullmatch(rf"{load_balancer.NAME.lower()}-[0-9a-z]+\.{domain}", target(record)))
+    return bool(re.fullmatch(rf"{load_balancer.its_name().lower()}-[0-9a-z]+\.{domain}", target(record)))
 
 
 def places() -> list[str] | None:

@@ -349,9 +349,7 @@ def own_hosts() -> list[str]:
 
 
 def all_rules() -> list[dict[str, Any]]:
-    balancer = load_balancer.find()
-    listeners = load_balancer.listeners(balancer["LoadBalancerArn"]).values() if balancer else []
-    return [rule for each in listeners for rule in rules(each["ListenerArn"])]
+    return [rule for each in load_balancer.listeners().values() for rule in rules(each["ListenerArn"])]
 
 
 def left_over() -> list[str]:

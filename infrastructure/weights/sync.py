@@ -17,8 +17,8 @@ from typing import Any
 import constants
 from aws import Problem, account, client, endpoint_name, endpoint_tags, missing, partition, region, token, wait
 from console import say
-from infrastructure.cluster import capacity, cluster, file_system, network, roles, security_groups
-from infrastructure.service import diagnosis, log_group, tasks
+from infrastructure.cluster import capacity, cluster, network, roles, security_groups
+from infrastructure.service import access_points, diagnosis, log_group, task_security_group, tasks
 from infrastructure.weights import source_bucket
 
 FAMILY = endpoint_name("sync")
@@ -36,7 +36,7 @@ LINES = 10
 
 def required_access_point() -> dict[str, Any]:
     """The way to the volume; without it, or without the log group, the task would die at its start."""
-    point = file_system.access_points().get(constants.WEIGHTS_VOLUME)
+    point = access_points.find().get(constants.WEIGHTS_VOLUME)
     if not point:
         raise Problem(
             f"the volume {constants.WEIGHTS_VOLUME} has no access point yet: run create_cluster.py and register_task_definition.py first"
@@ -60,8 +60,7 @@ def create(point: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     else:
         found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
         say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
-    groups = security_groups.create_for_endpoint(network.required())
-    return str(found["taskDefinitionArn"]), placement(groups.task_ids)
+    return str(found["taskDefinitionArn"]), placement(task_security_group.create(network.required()))
 
 
 def policy(point: dict[str, Any]) -> dict[str, Any]:

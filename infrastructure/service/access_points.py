@@ -1,0 +1,125 @@
+"""EFS access points: a directory for each volume, with the owner that the container's files are to have. Free.
+
+Where endpoints share the file systems each has directories and access points of its own; else they are the cluster's.
+https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html
+"""
+
+from typing import Any
+
+import aws
+import constants
+from aws import Problem, Resource, call, client, endpoint_tags, every, mine, part, tags_of, token, wait
+from console import say
+from infrastructure.cluster import file_system
+
+#: the tag that says of which volume it is
+VOLUME_TAG = "volume"
+
+
+@aws.look
+def all_points() -> list[Any]:
+    """Everyone's in the file systems that are used, in whatever state."""
+    paginator = client("efs").get_paginator("describe_access_points")
+    read = call(every, gone=file_system.GONE)
+    listed = [read(paginator.paginate(FileSystemId=each), "AccessPoints") or [] for each in file_system.ids()]
+    return [point for points in listed for point in points]
+
+
+LOOKS = (*file_system.LOOKS, all_points)
+
+
+def in_state(*states: str) -> dict[str, Any]:
+    """Those of this endpoint by the name of their volume; without endpoints the cluster's."""
+    found = [each for each in all_points() if mine(each) and each["LifeCycleState"] in states]
+    return {tags_of(each)[VOLUME_TAG]: each for each in found if VOLUME_TAG in tags_of(each)}
+
+
+def find() -> dict[str, Any]:
+    return in_state("creating", "available")
+
+
+def refuse_changes() -> None:
+    """An access point's owner can't be changed: told before anything is."""
+    wanted = (constants.EFS_UID, constants.EFS_GID)
+    points = find() if constants.EFS_VOLUMES else {}
+    for volume in [volume["name"] for volume in constants.EFS_VOLUMES if volume["name"] in points]:
+        point = points[volume]
+        owner = (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"])
+        if owner != wanted:
+            raise Problem(
+                f"EFS_UID, EFS_GID: {wanted[0]}:{wanted[1]}, but access point {point['AccessPointId']} of volume {volume} "
+                f"is for {owner[0]}:{owner[1]}, which can't be changed: set them back, or name the volume otherwise"
+            )
+
+
+def create(file_system_ids: dict[str, str]) -> dict[str, str]:
+    """One for each volume, by its name; EFS makes the directory at the first mount, owned by EFS_UID and EFS_GID.
+
+    A cluster that endpoints share has none of its own. Answers volume -> id.
+    """
+    if constants.CLUSTER_ONLY:
+        return {}
+    present = {volume: point["AccessPointId"] for volume, point in find().items()}
+    for volume, file_system_id in file_system_ids.items():
+        if volume in present:
+            say("found", f"access point {present[volume]}", volume)
+            continue
+        file_system.wait_available(file_system_id)
+        wait(
+            "the former access points to be gone",
+            lambda: not in_state(*file_system.LEAVING),
+            lambda: "they are still being deleted",
+        )
+        present[volume] = make(file_system_id, volume)
+    return present
+
+
+def make(file_system_id: str, volume: str) -> str:
+    """Its token is the same for the same volume: where another run has just made it, EFS says so, and lists it soon."""
+    directory: Any = {"OwnerUid": constants.EFS_UID, "OwnerGid": constants.EFS_GID, "Permissions": "755"}
+    made = call(client("efs").create_access_point, f"volume {volume}", there="AccessPointAlreadyExists")(
+        ClientToken=token(file_system_id, constants.PREFIX, volume),
+        FileSystemId=file_system_id,
+        PosixUser={"Uid": constants.EFS_UID, "Gid": constants.EFS_GID},
+        RootDirectory={
+            "Path": f"/{constants.ENDPOINT}/{volume}" if constants.ENDPOINT else f"/{volume}",
+            "CreationInfo": directory,
+        },
+        Tags=[*endpoint_tags(f"volume-{volume}"), {"Key": VOLUME_TAG, "Value": volume}],
+    )
+    if not made:
+        found = wait(f"access point of {volume}", lambda: find().get(volume, {}), lambda: "EFS does not list it")
+        return str(found["AccessPointId"])
+    owner = f"{constants.EFS_UID}:{constants.EFS_GID}"
+    say("created", f"access point {made['AccessPointId']}", f"{volume}, owned by {owner}")
+    return made["AccessPointId"]
+
+
+def delete() -> None:
+    """An endpoint's, or in an adopted file system ours; the directories and their data stay.
+
+    Without endpoints those in a file system of our own go, or stay, with it.
+    """
+    if not constants.ENDPOINT and not constants.FILE_SYSTEM_ID:
+        return
+    for volume, point in find().items():
+        delete_access_point = call(client("efs").delete_access_point, of=point, gone="AccessPointNotFound")
+        delete_access_point(AccessPointId=point["AccessPointId"])
+        directory = f"{point['RootDirectory']['Path']} of {point['FileSystemId']}"
+        say("deleted", f"access point {point['AccessPointId']}", f"{volume}; its data stays, in {directory}")
+
+
+def left_over() -> list[Resource]:
+    """Those that can still be used; one that is being deleted holds nothing."""
+    with_system = not constants.ENDPOINT and not constants.FILE_SYSTEM_ID
+    retained = with_system and constants.EFS_DELETION_POLICY == "Retain"
+    return [
+        Resource(
+            f"access point {each['AccessPointId']}",
+            each["AccessPointArn"],
+            tags_of(each),
+            part(each),
+            f"free; it stays with its file system {each['FileSystemId']}" if retained else "",
+        )
+        for each in find().values()
+    ]

@@ -1,0 +1,94 @@
+"""The role with which ECS starts a task, and the one that the task itself has: an endpoint's own, else the cluster's.
+
+Free. TASK_EXECUTION_ROLE_ARN and TASK_ROLE_ARN name roles of the user's in their place, which are left as they are.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import aws
+import constants
+from aws import Resource, partition
+from infrastructure.cluster import roles
+
+SUFFIXES = ("task-execution", "task")
+EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
+#: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+EXEC_ACTIONS = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
+TABLE_ACTIONS = [
+    *("GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem"),
+    *("BatchWriteItem", "DescribeTable"),
+]
+QUEUE_ACTIONS = [
+    *("SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"),
+    *("GetQueueAttributes", "GetQueueUrl"),
+]
+LOOKS = tuple(roles.role(suffix) for suffix in SUFFIXES)
+
+
+def create(file_system_ids: dict[str, str], access_point_ids: Iterable[str] = ()) -> None:
+    """Make or complete both. A cluster that endpoints share has none of its own."""
+    if constants.CLUSTER_ONLY:
+        return
+    if not constants.TASK_EXECUTION_ROLE_ARN:
+        roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
+    if not constants.TASK_ROLE_ARN:
+        roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, access_point_ids))
+
+
+def secrets_policy() -> dict[str, Any] | None:
+    """Reading the secrets that CONTAINER_SECRETS names, and nothing else."""
+    statements = []
+    for service, action in (("secretsmanager", "secretsmanager:GetSecretValue"), ("ssm", "ssm:GetParameters")):
+        arns = sorted(arn for arn in constants.CONTAINER_SECRETS.values() if arn.split(":")[2] == service)
+        if arns:
+            statements.append({"Action": action, "Resource": arns})
+    return roles.document(*statements) if statements else None
+
+
+def task_policy(file_system_ids: dict[str, str], access_point_ids: Iterable[str]) -> dict[str, Any] | None:
+    """What the container itself may do: its file systems, and the buckets, tables and queues that the settings name."""
+    statements = [*mounts(file_system_ids, access_point_ids)]
+    if constants.ENABLE_EXECUTE_COMMAND:
+        statements.append({"Action": [f"ssmmessages:{verb}" for verb in EXEC_ACTIONS], "Resource": "*"})
+    if constants.TASK_S3_BUCKETS:
+        buckets = [f"arn:{partition()}:s3:::{bucket}" for bucket in constants.TASK_S3_BUCKETS]
+        statements.append({"Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": buckets})
+        objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+        statements.append({"Action": objects, "Resource": [f"{bucket}/*" for bucket in buckets]})
+    if constants.TASK_DYNAMODB_TABLES:
+        tables = [aws.arn("dynamodb", f"table/{table}") for table in constants.TASK_DYNAMODB_TABLES]
+        resources = [*tables, *(f"{table}/index/*" for table in tables)]
+        statements.append({"Action": [f"dynamodb:{verb}" for verb in TABLE_ACTIONS], "Resource": resources})
+    if constants.TASK_SQS_QUEUES:
+        queues = [aws.arn("sqs", queue) for queue in constants.TASK_SQS_QUEUES]
+        statements.append({"Action": [f"sqs:{verb}" for verb in QUEUE_ACTIONS], "Resource": queues})
+    return roles.document(*statements) if statements else None
+
+
+def mounts(file_system_ids: dict[str, str], access_point_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Where endpoints share the file systems, each only by its own access points, and so in its own directories.
+
+    https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html
+    """
+    if not file_system_ids:
+        return []
+    arns = [aws.arn("elasticfilesystem", f"file-system/{each}") for each in dict.fromkeys(file_system_ids.values())]
+    statement: dict[str, Any] = {
+        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+        "Resource": arns if len(arns) > 1 else arns[0],
+    }
+    points = [aws.arn("elasticfilesystem", f"access-point/{each}") for each in sorted(access_point_ids)]
+    if points:
+        statement["Condition"] = {"StringEquals": {"elasticfilesystem:AccessPointArn": points}}
+    return [statement]
+
+
+def delete() -> None:
+    for suffix in SUFFIXES:
+        roles.delete_role(roles.role_name(suffix))
+
+
+def left_over() -> list[Resource]:
+    return roles.roles_left(*SUFFIXES)
