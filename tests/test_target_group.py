@@ -105,7 +105,7 @@ def test_a_target_group_of_somebody_else_is_left_alone(clara: Runbook) -> None:
     clara.aws("elbv2").create_target_group(Name="clara-train-tg", **request)
     ran = clara.run("create_service.py")
     assert ran.code == 1
-    assert "the target group clara-train-tg exists already, and is not of this runbook" in ran.err
+    assert "the target group clara-train-tg exists already, and does not bear the tag gpu-ecs-cluster=clara-train" in ran.err
 
 
 def test_a_priority_that_another_run_takes_at_the_same_moment_is_told_or_passed_over(clara: Runbook) -> None:
