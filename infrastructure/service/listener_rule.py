@@ -23,12 +23,12 @@ PART = "rule"
 @aws.look
 def rules() -> list[Any]:
     """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
-    pages = client("elbv2").get_paginator("describe_rules")
+    pages, read = client("elbv2").get_paginator("describe_rules"), call(every, gone="ListenerNotFound")
     listener_arns = [listener["ListenerArn"] for listener in load_balancer.listeners().values()]
     found = [
         {**rule, "ListenerArn": arn}
         for arn in listener_arns
-        for rule in every(pages.paginate(ListenerArn=arn), "Rules")
+        for rule in read(pages.paginate(ListenerArn=arn), "Rules") or []
         if not rule["IsDefault"]
     ]
     return load_balancer.with_tags(found, "RuleArn")

@@ -25,12 +25,13 @@ from aws import (
     wait,
 )
 from console import say
-from infrastructure.cluster import capacity, cluster, container_instances, file_system, load_balancer
+from infrastructure.cluster import capacity, container_instances, file_system, load_balancer
 from infrastructure.cluster.checks import enough_places, places
 from infrastructure.service import diagnosis, target_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
+NO_CLUSTER = "ClusterNotFoundException"
 
 
 # --------------------------------------------------------------------------------------------------------------- looks
@@ -39,9 +40,8 @@ NO_BALANCER = "does not have an associated load balancer"
 @aws.look
 def services() -> list[Any]:
     """The cluster's ACTIVE ones, whoever's they are, with their tags. How they are doing `find` reads each time."""
-    if not cluster.find():
-        return []
-    arns = every(client("ecs").get_paginator("list_services").paginate(cluster=constants.CLUSTER_NAME), "serviceArns")
+    pages = client("ecs").get_paginator("list_services").paginate(cluster=constants.CLUSTER_NAME)
+    arns = call(every, gone=NO_CLUSTER)(pages, "serviceArns") or []
     return [each for start in range(0, len(arns), 10) for each in described_by_aws(arns[start : start + 10])]
 
 
@@ -50,7 +50,7 @@ LOOKS = (services,)
 
 def described_by_aws(names: list[str]) -> list[Any]:
     """At most ten, by names or ARNs. A deleted one stays described as DRAINING, then INACTIVE."""
-    describe_services = call(client("ecs").describe_services, gone="ClusterNotFoundException")
+    describe_services = call(client("ecs").describe_services, gone=NO_CLUSTER)
     answer = describe_services(cluster=constants.CLUSTER_NAME, services=names, include=["TAGS"])
     return answer["services"] if answer else []
 
