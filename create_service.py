@@ -38,6 +38,7 @@ def create_service() -> dict[str, Any]:
     definition = service.revision_to_run()
     container_image.refuse_missing(definition)
     certificate.refuse_uncovered()
+    target_group.refuse_changes()
     listener_rule.refuse_taken()
     scaling.refuse_taken()
     service.refuse_more_gpus_than_hosts()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.conftest import Runbook
 
 SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
@@ -52,3 +54,21 @@ def test_a_target_group_of_somebody_else_is_left_alone(clara: Runbook) -> None:
         "the target group clara-train-tg exists already, and does not bear the tag gpu-ecs-cluster=clara-train"
         in ran.err
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("TARGET_PROTOCOL", "HTTP", "is to have Protocol HTTP, but has HTTPS"),
+        ("CONTAINER_PORTS", "8443", "is to have Port 8443, but has 443"),
+        ("NETWORK_MODE", "awsvpc", "is to have TargetType ip, but has instance"),
+    ],
+)
+def test_what_can_not_be_changed_is_refused_before_anything_is(
+    clara: Runbook, setting: str, value: str, told: str
+) -> None:
+    clara.has_run(*SERVED)
+    begun = len(clara.emulator.calls)
+    ran = clara.run("create_service.py", **{setting: value})
+    assert (ran.code, clara.changes(begun)) == (1, [])
+    assert f"{setting}: the target group clara-train-tg {told}, which can't be changed" in ran.err

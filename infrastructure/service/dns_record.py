@@ -24,8 +24,9 @@ Found = tuple[Any, Any]
 @aws.look
 def of_endpoint() -> list[Found]:
     """That of each name of this endpoint, HOST_NAME's and its rule's, that leads to our load balancer."""
-    names = [name for name in {constants.HOST_NAME, *listener_rule.own_hosts()} if name and not is_anothers(name)]
-    zones = [(zone, name) for name in sorted(names) if (zone := hosted_zone.find(name))]
+    asked = {constants.HOST_NAME, *(host for rule in listener_rule.own() for host in listener_rule.hosts(rule))}
+    names = sorted(name for name in asked if name and not is_anothers(name))
+    zones = [(zone, name) for name in names if (zone := hosted_zone.find(name))]
     return [(zone, each) for zone, name in zones for each in hosted_zone.records(zone, name) if is_ours(each)]
 
 

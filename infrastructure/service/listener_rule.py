@@ -57,10 +57,6 @@ def answering(host_name: str) -> Any | None:
     return next((rule for rule in rules() if host_name in hosts(rule)), None)
 
 
-def own_hosts() -> list[str]:
-    return [host for rule in own() for host in hosts(rule)]
-
-
 def hosts(rule: Any) -> list[str]:
     return values(rule, "host-header", "HostHeaderConfig")
 

@@ -7,20 +7,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    call,
-    client,
-    endpoint_name,
-    endpoint_tags,
-    every,
-    holds,
-    mine,
-    part,
-    refuse_foreign,
-    spare_foreign,
-    tags_of,
-)
+from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, part, spare_foreign, tags_of
 from console import say
 
 PART = "scaling"
@@ -107,9 +94,9 @@ def refuse_taken() -> None:
     """Before anything is made: what has our names, and is another's."""
     if constants.SCALING == "none":
         return
-    refuse_foreign(f"scaling of {constants.SERVICE_NAME}", find())
+    aws.refuse_foreign(f"scaling of {constants.SERVICE_NAME}", find())
     for name, alarm in alarms().items() if constants.SCALING == "step" else ():
-        refuse_foreign(f"alarm {name}", alarm)
+        aws.refuse_foreign(f"alarm {name}", alarm)
 
 
 def create() -> None:

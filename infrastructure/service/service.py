@@ -8,22 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Problem,
-    Resource,
-    call,
-    client,
-    command,
-    endpoint_tags,
-    every,
-    mine,
-    ours,
-    part,
-    region,
-    tags_of,
-    token,
-    wait,
-)
+from aws import Problem, Resource, call, client, command, endpoint_tags, every, mine, ours, part, tags_of, token, wait
 from console import say
 from infrastructure.cluster import capacity, container_instances, file_system, load_balancer
 from infrastructure.cluster.checks import enough_places, places
@@ -285,7 +270,7 @@ def lived(task: dict[str, Any]) -> float:
 def described() -> dict[str, Any]:
     """What describe_service.py prints, and create_service.py and update_service.py at their end."""
     service = required()
-    names = {volume: f"{each}.efs.{region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
+    names = {volume: f"{each}.efs.{aws.region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
     kept = (
         "status",
         "taskDefinition",

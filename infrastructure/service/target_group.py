@@ -7,7 +7,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, endpoint_name, endpoint_tags, every, mine, name, part, refuse_foreign, tags_of
+from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, every, mine, part, tags_of
 from console import say
 from infrastructure.cluster.load_balancer import with_tags
 from infrastructure.cluster.network import Network
@@ -26,7 +26,7 @@ def its_name() -> str:
 def groups() -> list[Any]:
     """Those whose names begin as the cluster's do, whoever's they are, with their tags."""
     listed = every(client("elbv2").get_paginator("describe_target_groups").paginate(), "TargetGroups")
-    return with_tags([group for group in listed if group["TargetGroupName"].startswith(name(""))], "TargetGroupArn")
+    return with_tags([group for group in listed if group["TargetGroupName"].startswith(aws.name(""))], "TargetGroupArn")
 
 
 LOOKS = (groups,)
@@ -63,23 +63,38 @@ def health() -> list[dict[str, Any]]:
 # -------------------------------------------------------------------------------------------------------------- create
 
 
+def fixed() -> dict[str, tuple[str, Any]]:
+    """Setting -> what follows from it, and can't be changed any more."""
+    return {
+        "TARGET_PROTOCOL": ("Protocol", constants.TARGET_PROTOCOL),
+        "CONTAINER_PORTS": ("Port", constants.CONTAINER_PORTS[0][1]),
+        "NETWORK_MODE": ("TargetType", "ip" if constants.NETWORK_MODE == "awsvpc" else "instance"),
+    }
+
+
+def refuse_changes() -> None:
+    """Before anything is changed: what is another's, and what AWS can't change.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyTargetGroup.html
+    """
+    group = named() if constants.LISTENER_PROTOCOL else None
+    aws.refuse_foreign(f"target group {its_name()}", group)
+    for setting, (key, value) in fixed().items():
+        if group and group[key] != value:
+            raise Problem(
+                f"{setting}: the target group {its_name()} is to have {key} {value}, but has {group[key]}, "
+                f"which can't be changed: set it back, or run {aws.command('delete_service.py')} first"
+            )
+
+
 def create(net: Network) -> str:
     """Make the group, or bring its health check and its delay to the settings. Its ARN; none without a load balancer."""
     if not constants.LISTENER_PROTOCOL:
         return ""
     what, group, elb = f"target group {its_name()}", named(), client("elbv2")
-    refuse_foreign(what, group)
     if not group:
-        protocol: Any = constants.TARGET_PROTOCOL
-        [made] = elb.create_target_group(
-            Name=its_name(),
-            Protocol=protocol,
-            Port=constants.CONTAINER_PORTS[0][1],
-            VpcId=net.vpc_id,
-            TargetType="ip" if constants.NETWORK_MODE == "awsvpc" else "instance",
-            Tags=endpoint_tags(PART),
-            **health_check(),
-        )["TargetGroups"]
+        request: Any = {**dict(fixed().values()), **health_check(), "VpcId": net.vpc_id}
+        [made] = elb.create_target_group(Name=its_name(), Tags=endpoint_tags(PART), **request)["TargetGroups"]
         group = {**made, "Tags": endpoint_tags(PART)}
         say("created", what)
     elif changed := [key for key, value in health_check().items() if group.get(key) != value]:
