@@ -192,8 +192,8 @@ def refuse_taken() -> None:
     """Two rules for the same requests: the second would never be asked. And a priority is given once."""
     if not constants.LISTENER_PROTOCOL:
         return
-    mine_now = find()
-    others = [rule for rule in beside() if rule is not mine_now]
+    own_rule = find()
+    others = [rule for rule in beside() if rule is not own_rule]
     rule_to_split()
     for rule in others:
         if (hosts(rule), paths(rule)) == wanted():
@@ -205,8 +205,8 @@ def refuse_taken() -> None:
                 f"RULE_PRIORITY={constants.RULE_PRIORITY} is taken by the rule to {leads_to(rule)}: "
                 "choose another, or leave it empty"
             )
-    number = constants.RULE_PRIORITY or int(mine_now["Priority"] if mine_now else next_priority())
-    if not mine_now or (hosts(mine_now), paths(mine_now), int(mine_now["Priority"])) != (*wanted(), number):
+    number = constants.RULE_PRIORITY or int(own_rule["Priority"] if own_rule else next_priority())
+    if not own_rule or (hosts(own_rule), paths(own_rule), int(own_rule["Priority"])) != (*wanted(), number):
         refuse_hidden(number, others)
 
 
