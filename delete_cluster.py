@@ -80,8 +80,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     network.delete()
     cluster.delete()
     log_group.delete()
-    task_roles.delete()
     roles.delete()
+    task_roles.delete()
     file_system.delete()
     connection.delete()
     if everything and not console.dry_run:  # until the load balancer is gone it is in use
@@ -132,15 +132,13 @@ def inventory() -> list[str]:
         network,
         cluster,
         log_group,
-        task_roles,
         roles,
+        task_roles,
         access_points,
         file_system,
         connection,
     )
-    found = [
-        item for part in (*hosts_and_tasks, *parts) for item in part.left_over()
-    ]  # TEMPORARY: strings or Resources
+    found = [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]  # TEMPORARY
     return [getattr(each, "what", each) for each in found if not getattr(each, "kept", "")]
 
 

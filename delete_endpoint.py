@@ -50,7 +50,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         found += [*service.left_over(), *task_security_group.left_over()]
         found += [*access_points.left_over(), *task_roles.left_over()]
         found += repository.left_over() if not held else []
-        return [getattr(each, "what", each) for each in found]  # TEMPORARY: strings or Resources
+        return [getattr(each, "what", each) for each in found]  # TEMPORARY
 
     listed = clean_up.settled(inventory)
     clean_up.confirm("endpoint", constants.ENDPOINT, listed, kept, yes)

@@ -333,7 +333,7 @@ def test_a_security_group_of_anothers_in_an_adopted_vpc_is_not_taken_over(adopte
     group_id = ec2.create_security_group(GroupName="gpu-hosts", Description="theirs", VpcId=vpc_id)["GroupId"]
     ran = adopted.run("create_cluster.py", CONTAINER_PORTS="8080:80", ALLOWED_CIDR="203.0.113.7/32")
     assert ran.code == 1
-    assert f"{group_id} (gpu-hosts) exists already, and is not of this runbook" in ran.err
+    assert f"{group_id} (gpu-hosts) exists already, and does not bear the tag gpu-ecs-cluster=gpu" in ran.err
     assert open_to(adopted, "gpu-hosts") == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from emulator.core.faults import Fault
 from tests.conftest import Runbook
+from tests.standing import standing
 from tests.test_endpoints import small
 
 __all__ = ["small"]  # a fixture
@@ -98,6 +99,48 @@ def test_a_file_system_that_is_being_deleted_is_not_found_but_made_anew(runbook:
     assert system(runbook)["FileSystemId"] != system_id
 
 
+def test_a_file_system_of_somebody_else_is_refused_before_anything_is_made(runbook: Runbook) -> None:
+    theirs = runbook.aws("efs").create_file_system(CreationToken="gpu-file-system", ThroughputMode="bursting")
+    runbook.settle(60)
+    before = runbook.account()
+    ran = runbook.run("create_cluster.py")
+    assert ran.code == 1
+    assert f"{theirs['FileSystemId']} (gpu-file-system) exists already, and does not bear the tag" in ran.err
+    runbook.has_run("delete_cluster.py --yes")
+    assert runbook.account() == before
+
+
+def test_kept_file_systems_are_listed_with_what_they_cost_and_all_else_without(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    modules = ("cluster.file_system", "cluster.mount_targets", "service.access_points")
+    [found, target, point] = standing(runbook, *modules, EFS_DELETION_POLICY="Retain").values()
+    [shown] = points(runbook).values()
+    assert (found["arn"], found["part"]) == (system(runbook)["FileSystemArn"], "file-system")
+    assert (point["arn"], point["part"]) == (shown["AccessPointArn"], "volume-data")
+    assert "still billed" in found["kept"] and "EFS_DELETION_POLICY=Delete python delete_cluster.py" in found["kept"]
+    assert point["kept"] and not target["kept"]
+    assert not any(each["kept"] for each in standing(runbook, *modules, EFS_DELETION_POLICY="Delete").values())
+
+
+def test_of_an_adopted_file_system_the_access_points_go_and_its_own_mount_target_stays(runbook: Runbook) -> None:
+    efs, ec2 = runbook.aws("efs"), runbook.aws("ec2")
+    system_id = efs.create_file_system(CreationToken="theirs", Encrypted=True)["FileSystemId"]
+    runbook.settle(60)
+    vpc = next(each for each in ec2.describe_vpcs()["Vpcs"] if each["IsDefault"])
+    subnet = next(each for each in ec2.describe_subnets()["Subnets"] if each["VpcId"] == vpc["VpcId"])
+    runbook.settings |= {"FILE_SYSTEM_ID": system_id, "VPC_ID": vpc["VpcId"], "SUBNET_IDS": subnet["SubnetId"]}
+    efs.create_mount_target(FileSystemId=system_id, SubnetId=subnet["SubnetId"])
+    efs.create_access_point(FileSystemId=system_id, RootDirectory={"Path": "/theirs"})
+    runbook.settle()
+    before = runbook.account()
+    runbook.has_run("create_cluster.py")
+    assert sorted(points(runbook)) == ["/data", "/theirs"]
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, f"its data stays, in /data of {system_id}" in ran.err) == (0, True), ran.err
+    runbook.settle(60)
+    assert runbook.account() == before
+
+
 # ------------------------------------------------------------------------------------------- a file system each, shared
 
 
@@ -146,6 +189,10 @@ def test_two_endpoints_have_directories_of_their_own_on_the_shared_file_systems(
     for volume in ("assets", "weights"):
         assert len({points(small)[f"/{endpoint}/{volume}"]["FileSystemId"] for endpoint in "ab"}) == 1
     assert len({point["FileSystemId"] for point in points(small).values()}) == 2
+    begun = len(small.emulator.calls)
+    ran = small.run("register_task_definition.py", ENDPOINT="a", EFS_UID="3000")
+    assert (ran.code, small.changes(begun)) == (1, [])
+    assert "EFS_UID, EFS_GID: 3000:0, but access point" in ran.err
     small.has_run("deregister_task_definition.py", ENDPOINT="b")
     small.settle(60)
     assert sorted(points(small)) == ["/a/assets", "/a/weights"]

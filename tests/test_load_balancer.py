@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Runbook
+from tests.standing import standing, tag
 
 NO_HOSTS = {"CLUSTER_SIZE": ""}
 HTTP = {"LISTENER_PROTOCOL": "HTTP", "CERTIFICATE_ARN": "", "TARGET_PROTOCOL": "HTTP"}
@@ -161,3 +162,86 @@ def test_a_network_that_does_not_fit_is_a_wrong_setting(
 ) -> None:
     ran = clara.run("create_cluster.py", **settings)
     assert (ran.code, sentence in ran.err) == (2, True), ran.err
+
+
+# ------------------------------------------------------------------------------------------------------- whose it is
+
+
+def test_load_balancer_and_listeners_are_listed_with_arn_and_tags_and_retagging_reaches_them(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    found = standing(clara, "cluster.load_balancer", **NO_HOSTS)
+    arns = {
+        "load balancer clara-train-alb": balancer(clara)["LoadBalancerArn"],
+        "listener HTTP 80 of clara-train-alb": listeners(clara)[80]["ListenerArn"],
+        "listener HTTPS 443 of clara-train-alb": listeners(clara)[443]["ListenerArn"],
+    }
+    assert {what: each["arn"] for what, each in found.items()} == arns
+    assert [each["part"] for each in found.values()] == ["alb", "listener-80", "listener-443"]
+    assert {each["tags"]["gpu-ecs-cluster"] for each in found.values()} == {"clara-train"}
+    tag(clara, found, team="ml")
+    again = standing(clara, "cluster.load_balancer", **NO_HOSTS)
+    assert {each["tags"]["team"] for each in again.values()} == {"ml"}
+
+
+def test_the_groups_of_load_balancer_and_bastion_are_listed_and_retagging_reaches_them(clara: Runbook) -> None:
+    clara.aws("ec2").create_key_pair(KeyName="mine")
+    clara.has_run("create_cluster.py", BASTION_KEY_NAME="mine", BASTION_ALLOWED_CIDR="203.0.113.7/32", **NO_HOSTS)
+    found = standing(clara, "cluster.security_groups", **NO_HOSTS)
+    groups = {each["part"]: each for what, each in found.items() if what.startswith("security group sg-")}
+    assert groups.keys() >= {"load-balancer", "bastion", "file-system"}
+    rules = [each for what, each in found.items() if what.startswith("security group rule sgr-")]
+    assert len(rules) == sum(
+        len(rule["IpRanges"]) + len(rule["UserIdGroupPairs"])
+        for group in clara.aws("ec2").describe_security_groups()["SecurityGroups"]
+        for rule in group["IpPermissions"]
+        if group["GroupName"].startswith("clara-train-")
+    )
+    tag(clara, found, team="ml")
+    again = standing(clara, "cluster.security_groups", **NO_HOSTS)
+    assert again.keys() == found.keys() and {each["tags"]["team"] for each in again.values()} == {"ml"}
+
+
+def test_a_listener_of_somebody_else_is_neither_changed_nor_listed(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", LISTENER_PROTOCOL="HTTP", CERTIFICATE_ARN="", **NO_HOSTS)
+    elb = clara.aws("elbv2")
+    action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "ContentType": "text/plain"}}
+    request = {"LoadBalancerArn": balancer(clara)["LoadBalancerArn"], "Protocol": "HTTP", "DefaultActions": [action]}
+    elb.create_listener(**request, Port=443)
+    elb.create_listener(**request, Port=8080)
+    before = listeners(clara)
+    ran = clara.run("create_cluster.py", **NO_HOSTS)
+    assert ran.code == 1
+    assert "the listener HTTPS 443 of clara-train-alb exists already, and does not bear the tag" in ran.err
+    assert {port: listeners(clara)[port] for port in (443, 8080)} == {port: before[port] for port in (443, 8080)}
+    assert list(standing(clara, "cluster.load_balancer", **NO_HOSTS)) == [
+        "load balancer clara-train-alb",
+        "listener HTTP 80 of clara-train-alb",
+    ]
+
+
+def test_a_load_balancer_of_somebody_else_is_neither_changed_nor_deleted(clara: Runbook) -> None:
+    ec2, elb = clara.aws("ec2"), clara.aws("elbv2")
+    vpc_id = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    subnets = [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"] if each["VpcId"] == vpc_id][:2]
+    arn = elb.create_load_balancer(Name="clara-train-alb", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
+    clara.settle()
+    found = attributes(clara)
+    ran = clara.run("create_cluster.py", **NO_HOSTS)
+    assert ran.code == 1
+    assert "the load balancer clara-train-alb exists already, and does not bear the tag" in ran.err
+    ran = clara.run("delete_cluster.py", "--yes", **NO_HOSTS)
+    assert (ran.code, "kept load balancer clara-train-alb  not of this runbook" in ran.err) == (0, True), ran.err
+    assert (balancer(clara)["LoadBalancerArn"], attributes(clara), listeners(clara)) == (arn, found, {})
+
+
+def test_without_https_the_listener_of_443_goes_and_80_does_not_redirect_any_more(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    clara.has_run("create_cluster.py", **HTTP, **NO_HOSTS)
+    assert list(listeners(clara)) == [80]
+    assert listeners(clara)[80]["DefaultActions"][0]["FixedResponseConfig"]["StatusCode"] == "404"
+    begun = len(clara.emulator.calls)
+    clara.has_run("create_cluster.py", **HTTP, **NO_HOSTS)
+    assert clara.changes(begun) == []
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    assert sorted(listeners(clara)) == [80, 443]
+    assert listeners(clara)[80]["DefaultActions"][0]["Type"] == "redirect"

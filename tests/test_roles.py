@@ -7,6 +7,8 @@ from typing import Any
 
 from emulator.iam.policies import may
 from tests.conftest import Runbook
+from tests.standing import standing
+from tests.test_create_cluster import TRUST
 from tests.test_endpoints import small
 
 __all__ = ["small"]  # a fixture
@@ -116,6 +118,46 @@ def test_the_host_role_survives_a_stranger_policy_at_delete(runbook: Runbook) ->
     runbook.aws("iam").attach_role_policy(RoleName="gpu-host-us-east-1", PolicyArn=policy)
     runbook.has_run("delete_cluster.py --yes")
     assert runbook.account() == empty
+
+
+def test_what_monitoring_needed_is_taken_back_without_it_and_what_someone_attached_stays(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", HOST_MONITORING="enabled")
+    assert "CloudWatchAgentServerPolicy" in attached(runbook, "gpu-host-us-east-1")
+    by_hand = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    runbook.aws("iam").attach_role_policy(RoleName="gpu-host-us-east-1", PolicyArn=by_hand)
+    runbook.has_run("create_cluster.py")
+    assert attached(runbook, "gpu-host-us-east-1") == {
+        "AmazonEC2ContainerServiceforEC2Role",
+        "AmazonSSMManagedInstanceCore",
+        "AmazonS3ReadOnlyAccess",
+    }
+
+
+def test_an_instance_profile_of_somebody_else_is_neither_changed_nor_deleted(runbook: Runbook) -> None:
+    iam, name = runbook.aws("iam"), {"InstanceProfileName": "gpu-host-us-east-1"}
+    iam.create_instance_profile(**name)
+    iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
+    iam.add_role_to_instance_profile(**name, RoleName="theirs")
+    ran = runbook.run("create_cluster.py")
+    assert ran.code == 1
+    assert "the instance profile gpu-host-us-east-1 exists already, and does not bear the tag" in ran.err
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, "kept instance profile gpu-host-us-east-1  not of this runbook" in ran.err) == (0, True), ran.err
+    found = iam.get_instance_profile(**name)["InstanceProfile"]
+    assert [role["RoleName"] for role in found["Roles"]] == ["theirs"]
+
+
+def test_roles_and_profile_are_listed_with_arn_tags_and_part(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    found = standing(runbook, "cluster.roles", "service.task_roles")
+    base = "arn:aws:iam::123456789012"
+    assert {what: (each["arn"], each["part"]) for what, each in found.items()} == {
+        "role gpu-host-us-east-1": (f"{base}:role/gpu-host-us-east-1", "host"),
+        "instance profile gpu-host-us-east-1": (f"{base}:instance-profile/gpu-host-us-east-1", "host"),
+        "role gpu-task-execution-us-east-1": (f"{base}:role/gpu-task-execution-us-east-1", "task-execution"),
+        "role gpu-task-us-east-1": (f"{base}:role/gpu-task-us-east-1", "task"),
+    }
+    assert {each["tags"]["gpu-ecs-cluster"] for each in found.values()} == {"gpu"}
 
 
 # ----------------------------------------------------------------------------------------------------------- endpoints

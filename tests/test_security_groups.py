@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Runbook
+from tests.standing import standing
 from tests.test_create_cluster import open_to
 from tests.test_endpoints import small
 
@@ -145,3 +146,17 @@ def test_each_endpoint_has_its_group_and_its_nfs_rule_which_no_other_script_touc
     assert nfs_from(small) == {"ml-a-tasks"}
     [rule] = group(small, "ml-file-system")["IpPermissions"]
     assert [block["CidrIp"] for block in rule["IpRanges"]] == ["10.0.0.9/32"], "made by hand: not ours to take away"
+
+
+def test_what_an_endpoint_has_is_listed_for_it_alone(small: Runbook) -> None:
+    for endpoint in "ab":
+        small.has_run("register_task_definition.py", "create_service.py", ENDPOINT=endpoint, DESIRED_COUNT="0")
+    found = standing(small, "service.task_security_group", ENDPOINT="a")
+    group_id = group(small, "ml-a-tasks")["GroupId"]
+    [nfs] = [what for what in found if f"of {group(small, 'ml-file-system')['GroupId']}" in what]
+    assert f"security group {group_id} (ml-a-tasks)" in found and "security-group-rule/sgr-" in found[nfs]["arn"]
+    assert {each["tags"]["gpu-ecs-endpoint"] for each in found.values()} == {"a"}
+    assert standing(small, "service.task_security_group") == {}
+    small.has_run("delete_service.py", ENDPOINT="a")
+    assert standing(small, "service.task_security_group", ENDPOINT="a") == {}
+    assert len(standing(small, "service.task_security_group", ENDPOINT="b")) == len(found)

@@ -221,13 +221,12 @@ def users(detail: Any) -> list[str]:
 def balancer_uses(balancer_arn: str, detail: Any) -> bool:
     """Any load balancer of the account, ours or not."""
     elb = client("elbv2")
-    listeners = call(every, gone="LoadBalancerNotFound")
-    certificates = call(every, gone="ListenerNotFound")
-    for listener in (
-        listeners(elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer_arn), "Listeners") or []
-    ):
-        pages = elb.get_paginator("describe_listener_certificates").paginate(ListenerArn=listener["ListenerArn"])
-        if detail["CertificateArn"] in [each["CertificateArn"] for each in certificates(pages, "Certificates") or []]:
+    pages = elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer_arn)
+    of_listener = elb.get_paginator("describe_listener_certificates")
+    for listener in call(every, gone="LoadBalancerNotFound")(pages, "Listeners") or []:
+        certificates = call(every, gone="ListenerNotFound")
+        shown = certificates(of_listener.paginate(ListenerArn=listener["ListenerArn"]), "Certificates") or []
+        if detail["CertificateArn"] in [each["CertificateArn"] for each in shown]:
             return True
     return False
 

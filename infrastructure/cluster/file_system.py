@@ -54,9 +54,10 @@ def suffix(volume: str) -> str:
 
 def of_name(its_name: str) -> Any | None:
     """The file system that has this token, which is given once in an account."""
-    found = next((each for each in all_systems() if each["CreationToken"] == its_name), None)
-    refuse_foreign(f"file system {found['FileSystemId'] if found else ''} ({its_name})", found)
-    return found
+    for found in [each for each in all_systems() if each["CreationToken"] == its_name]:
+        refuse_foreign(f"file system {found['FileSystemId']} ({its_name})", found)
+        return found
+    return None
 
 
 def refuse_changes() -> None:

@@ -8,22 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Problem,
-    Resource,
-    call,
-    client,
-    every,
-    holds,
-    name,
-    ours,
-    part,
-    refuse_foreign,
-    spare_foreign,
-    tags,
-    tags_of,
-    wait,
-)
+from aws import Problem, Resource, call, client, name, ours, part, refuse_foreign, tags, tags_of, wait
 from console import say
 from infrastructure.cluster import certificate
 from infrastructure.cluster.network import Network
@@ -46,8 +31,7 @@ def its_name() -> str:
 def named() -> Any | None:
     """The load balancer of our name, which is given once, whoever's it is; with its tags."""
     found = call(client("elbv2").describe_load_balancers, gone="LoadBalancerNotFound")(Names=[its_name()])
-    [tagged] = with_tags(found["LoadBalancers"], "LoadBalancerArn") if found and found["LoadBalancers"] else [None]
-    return tagged
+    return next(iter(with_tags(found["LoadBalancers"], "LoadBalancerArn")), None) if found else None
 
 
 @aws.look
@@ -57,7 +41,7 @@ def listeners() -> dict[int, Any]:
     if not balancer:
         return {}
     paginator = client("elbv2").get_paginator("describe_listeners")
-    found = every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
+    found = aws.every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
     return {listener["Port"]: listener for listener in with_tags(found, "ListenerArn")}
 
 
@@ -102,7 +86,7 @@ def service_listener_arn() -> str:
 
 def url() -> str:
     """Where the load balancer answers: HOST_NAME, or its own name, which no certificate is for."""
-    balancer = find()
+    balancer = find() if constants.LISTENER_PROTOCOL else None
     return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
 
 
@@ -197,7 +181,7 @@ def create_listener(balancer: Any, port: int, wanted: Any) -> None:
         made = create(**request, Tags=tags(f"listener-{port}"))
         say("created" if made else "found", what)
         return
-    different = [key for key in wanted if not holds(listener.get(key), wanted[key])]
+    different = [key for key in wanted if not aws.holds(listener.get(key), wanted[key])]
     if different:
         call(elb.modify_listener, what, of=listener)(ListenerArn=listener["ListenerArn"], Port=port, **wanted)
     say("updated" if different else "found", what, ", ".join(different))
@@ -219,7 +203,7 @@ def wait_ready() -> None:
 def delete() -> None:
     """Ask for its end, listeners and rules with it; its network interfaces hold groups and subnets for minutes more."""
     balancer = named()
-    if not balancer or spare_foreign(f"load balancer {its_name()}", balancer):
+    if not balancer or aws.spare_foreign(f"load balancer {its_name()}", balancer):
         return
     if attributes().get("deletion_protection.enabled") == "true":
         raise Problem(
@@ -235,16 +219,7 @@ def left_over() -> list[Resource]:
     balancer = find()
     if not balancer:
         return []
-    found = [listener for listener in listeners().values() if ours(listener)]
-    return [
-        Resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], tags_of(balancer), part(balancer)),
-        *(
-            Resource(
-                f"listener {each['Protocol']} {each['Port']} of {its_name()}",
-                each["ListenerArn"],
-                tags_of(each),
-                part(each),
-            )
-            for each in found
-        ),
-    ]
+    found = [(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)]
+    for each in [listener for listener in listeners().values() if ours(listener)]:
+        found.append((f"listener {each['Protocol']} {each['Port']} of {its_name()}", each["ListenerArn"], each))
+    return [Resource(what, arn, tags_of(each), part(each)) for what, arn, each in found]

@@ -12,24 +12,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    account,
-    call,
-    client,
-    endpoint_name,
-    endpoint_tags,
-    name,
-    ours,
-    part,
-    partition,
-    refuse_foreign,
-    region,
-    spare_foreign,
-    tags,
-    tags_of,
-    wait,
-)
+from aws import Resource, account, call, client, endpoint_tags, ours, part, partition, region, tags, tags_of
 from console import say
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
@@ -88,7 +71,7 @@ def find() -> Roles:
 
 def role_name(suffix: str) -> str:
     """The hosts' role is the cluster's, every other one the endpoint's."""
-    return f"{name(suffix) if suffix == 'host' else endpoint_name(suffix)}-{region()}"
+    return f"{aws.name(suffix) if suffix == 'host' else aws.endpoint_name(suffix)}-{region()}"
 
 
 # -------------------------------------------------------------------------------------------------------------- create
@@ -98,10 +81,8 @@ def create() -> Roles:
     """Make or complete the hosts' role and instance profile. AWS knows them everywhere about 10 seconds later."""
     if constants.LAUNCH_TYPE == "EC2":
         monitored = constants.HOST_MONITORING == "enabled"
-        policies, not_now = (
-            (HOST_POLICIES + MONITORING_POLICIES, ()) if monitored else (HOST_POLICIES, MONITORING_POLICIES)
-        )
-        create_role("host", service_trust("ec2.amazonaws.com"), policies, None, not_now)
+        more, not_now = (MONITORING_POLICIES, ()) if monitored else ((), MONITORING_POLICIES)
+        create_role("host", service_trust("ec2.amazonaws.com"), HOST_POLICIES + more, None, not_now)
         create_instance_profile()
     return find()
 
@@ -157,7 +138,7 @@ def create_role(
     """
     iam, role_id = client("iam"), role_name(suffix)
     found = role(suffix)()
-    refuse_foreign(f"role {role_id}", found)
+    aws.refuse_foreign(f"role {role_id}", found)
     if not found:
         found = make_role(suffix, trust)
     elif found["AssumeRolePolicyDocument"] != trust:
@@ -172,16 +153,17 @@ def create_role(
 
 
 def make_role(suffix: str, trust: dict[str, Any]) -> Any:
-    """A name is given once in an account: where another run was first, IAM says so, and its role is ours too."""
     role_id, its_tags = role_name(suffix), endpoint_tags(suffix)
     create_role = call(client("iam").create_role, there="EntityAlreadyExists")
     made = create_role(RoleName=role_id, AssumeRolePolicyDocument=json.dumps(trust), Tags=its_tags)
-    if made:
-        say("created", f"role {role_id}")
-        return {"RoleName": role_id, "Tags": its_tags}
-    found = wait(f"role {role_id}", role(suffix), lambda: "IAM says that it exists, but does not show it")
-    refuse_foreign(f"role {role_id}", found)
-    say("found", f"role {role_id}", "made by another run at the same moment")
+    say("created" if made else "found", f"role {role_id}")
+    return {"RoleName": role_id, "Tags": its_tags} if made else of_another_run(f"role {role_id}", role(suffix))
+
+
+def of_another_run(what: str, look: aws.look[Any | None]) -> Any:
+    """A name is given once in an account: where another run was first, IAM says so, and what it made is ours too."""
+    found = aws.wait(what, look, lambda: "IAM says that it exists, but does not show it")
+    aws.refuse_foreign(what, found)
     return found
 
 
@@ -221,29 +203,20 @@ def put_inline_policy(its_role: Any, wanted: dict[str, Any] | None) -> None:
 
 def create_instance_profile() -> None:
     """The wrapper in which EC2 hands the role to a host; it takes one role only."""
-    iam, its_name = client("iam"), role_name("host")
-    profile = instance_profile()
-    refuse_foreign(f"instance profile {its_name}", profile)
-    if profile:
-        say("found", f"instance profile {its_name}")
-    else:
+    iam, its_name, profile = client("iam"), role_name("host"), instance_profile()
+    what = f"instance profile {its_name}"
+    aws.refuse_foreign(what, profile)
+    made = None
+    if not profile:
         create = call(iam.create_instance_profile, there="EntityAlreadyExists")
-        if create(InstanceProfileName=its_name, Tags=tags("host")):
-            profile = {"Roles": [], "Tags": tags("host")}
-            say("created", f"instance profile {its_name}")
-        else:
-            profile = wait(f"instance profile {its_name}", instance_profile, lambda: "IAM does not show it yet")
-            refuse_foreign(f"instance profile {its_name}", profile)
-    if profile and not profile["Roles"]:
-        add_role = call(
-            iam.add_role_to_instance_profile,
-            f"instance profile {its_name}",
-            of=profile,
-            there=("LimitExceeded", "EntityAlreadyExists"),
-            busy=GONE,
-        )
+        made = create(InstanceProfileName=its_name, Tags=tags("host"))
+        profile = {"Roles": [], "Tags": tags("host")} if made else of_another_run(what, instance_profile)
+    say("created" if made else "found", what)
+    if not profile["Roles"]:
+        taken = ("LimitExceeded", "EntityAlreadyExists")
+        add_role = call(iam.add_role_to_instance_profile, what, of=profile, there=taken, busy=GONE)
         add_role(InstanceProfileName=its_name, RoleName=its_name)
-        say("updated", f"instance profile {its_name}", "has its role")
+        say("updated", what, "has its role")
 
 
 # -------------------------------------------------------------------------------------------------------------- delete
@@ -253,7 +226,7 @@ def delete() -> None:
     """The profile first, then the role: each without what is in it, as AWS demands."""
     iam, its_name = client("iam"), role_name("host")
     profile = instance_profile()
-    if profile and not spare_foreign(f"instance profile {its_name}", profile):
+    if profile and not aws.spare_foreign(f"instance profile {its_name}", profile):
         remove_role = call(iam.remove_role_from_instance_profile, of=profile, gone=GONE)
         for each in profile["Roles"]:
             remove_role(InstanceProfileName=its_name, RoleName=each["RoleName"])
@@ -267,7 +240,7 @@ def delete_role(role_id: str) -> None:
     if not found:
         say("already gone", f"role {role_id}")
         return
-    if spare_foreign(f"role {role_id}", found):
+    if aws.spare_foreign(f"role {role_id}", found):
         return
     iam = client("iam")
     for policy in attached_policies(role_id):
@@ -289,12 +262,10 @@ def delete_policy(its_role: Any, policy: str) -> None:
 
 
 def left_over() -> list[Resource]:
-    profile = instance_profile()
-    profiles = [profile] if profile and ours(profile) else []
-    return roles_left("host") + [
-        Resource(f"instance profile {each['InstanceProfileName']}", each["Arn"], tags_of(each), part(each))
-        for each in profiles
-    ]
+    left, profile = roles_left("host"), instance_profile()
+    if profile and ours(profile):
+        left.append(Resource(f"instance profile {role_name('host')}", profile["Arn"], tags_of(profile), part(profile)))
+    return left
 
 
 def roles_left(*suffixes: str) -> list[Resource]:

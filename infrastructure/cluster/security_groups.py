@@ -9,23 +9,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    call,
-    client,
-    endpoint_name,
-    endpoint_tags,
-    every,
-    mine,
-    name,
-    only,
-    ours,
-    part,
-    refuse_foreign,
-    tag_filters,
-    tags_of,
-    wait,
-)
+from aws import Resource, call, client, endpoint_tags, mine, name, only, ours, part, tag_filters, tags_of
 from console import say
 from infrastructure.cluster.network import IN_USE, NO_VPC, Network, held_by
 
@@ -59,7 +43,7 @@ def all_rules() -> list[Any]:
     if not ids:
         return []
     paginator = client("ec2").get_paginator("describe_security_group_rules")
-    listed = every(paginator.paginate(Filters=[{"Name": "group-id", "Values": ids}]), "SecurityGroupRules")
+    listed = aws.every(paginator.paginate(Filters=[{"Name": "group-id", "Values": ids}]), "SecurityGroupRules")
     return [rule for rule in listed if not rule["IsEgress"]]
 
 
@@ -90,7 +74,7 @@ def find_group(suffix: str) -> Any | None:
 
 def its_name(suffix: str) -> str:
     """The tasks' group is the endpoint's, every other one the cluster's."""
-    return endpoint_name(suffix) if suffix == "tasks" else name(suffix)
+    return aws.endpoint_name(suffix) if suffix == "tasks" else name(suffix)
 
 
 # -------------------------------------------------------------------------------------------------------------- create
@@ -192,12 +176,12 @@ def make_group(net: Network, suffix: str, description: str) -> Any:
         say("created", f"security group {made['GroupId']}", name_of_it)
         return {"GroupId": made["GroupId"], "Tags": its_tags}
     filters: Any = [{"Name": "group-name", "Values": [name_of_it]}, {"Name": "vpc-id", "Values": [net.vpc_id]}]
-    [group] = wait(
+    [group] = aws.wait(
         f"security group {name_of_it}",
         lambda: client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"],
         lambda: "AWS says that it exists, but does not list it",
     )
-    refuse_foreign(f"security group {group['GroupId']} ({name_of_it})", group)
+    aws.refuse_foreign(f"security group {group['GroupId']} ({name_of_it})", group)
     say("found", f"security group {group['GroupId']}", f"{name_of_it}, made by another run at the same moment")
     return group
 
@@ -285,22 +269,11 @@ def left_over() -> list[Resource]:
 
 
 def as_resources(groups: list[Any], rules: list[Any]) -> list[Resource]:
+    told = [("security group", each["GroupId"], f"({each['GroupName']})", each) for each in groups]
+    told += [("security group rule", each["SecurityGroupRuleId"], f"of {each['GroupId']}", each) for each in rules]
     return [
-        *(
-            Resource(
-                f"security group {each['GroupId']} ({each['GroupName']})",
-                aws.arn("ec2", f"security-group/{each['GroupId']}"),
-                tags_of(each),
-                part(each),
-            )
-            for each in groups
-        ),
-        *(
-            Resource(
-                f"rule {each['SecurityGroupRuleId']} of security group {each['GroupId']}",
-                aws.arn("ec2", f"security-group-rule/{each['SecurityGroupRuleId']}"),
-                tags_of(each),
-            )
-            for each in rules
-        ),
+        Resource(
+            f"{kind} {its_id} {more}", aws.arn("ec2", f"{kind.replace(' ', '-')}/{its_id}"), tags_of(each), part(each)
+        )
+        for kind, its_id, more, each in told
     ]
