@@ -79,7 +79,7 @@ def alarms() -> dict[str, Any]:
     return {each["AlarmName"]: {**each, "Tags": answer["Tags"]} for each, answer in found if answer}
 
 
-LOOKS = (targets, policies, alarms)
+LOOKS = (targets, alarms)
 
 
 def find() -> Any | None:
