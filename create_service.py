@@ -21,7 +21,15 @@ import constants
 from console import say
 from infrastructure.cluster import certificate, cluster, network
 from infrastructure.delivery import pipeline
-from infrastructure.service import container_image, scaling, service, target_group, task_security_group, tasks
+from infrastructure.service import (
+    container_image,
+    listener_rule,
+    scaling,
+    service,
+    target_group,
+    task_security_group,
+    tasks,
+)
 
 
 @aws.page(changes=True, undo="delete_service.py")
@@ -30,23 +38,24 @@ def create_service() -> dict[str, Any]:
     definition = service.revision_to_run()
     container_image.refuse_missing(definition)
     certificate.refuse_uncovered()
-    target_group.refuse_taken()
+    target_group.refuse_changes()
+    listener_rule.refuse_taken()
+    scaling.refuse_taken()
     service.refuse_more_gpus_than_hosts()
     if not constants.DESIRED_COUNT:
-        target_group.give_back()
+        listener_rule.give_back()
     net = network.required()
     group_ids = task_security_group.create(net)
     target_group_arn = target_group.create(net)
+    listener_rule.create(target_group_arn)
     service.create(definition, target_group_arn, tasks.network_configuration(net, group_ids))
     scaling.create()
-    if console.dry_run:
-        target_group.share_traffic()
-        pipeline.open_deploy()
-        return {"serviceName": constants.SERVICE_NAME}
-    if constants.WAIT:
+    if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
-    target_group.share_traffic()
+    listener_rule.share_traffic()
     pipeline.open_deploy()
+    if console.dry_run:
+        return {"serviceName": constants.SERVICE_NAME}
     if not constants.DESIRED_COUNT:
         say(
             "paused", f"service {constants.SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py"

@@ -38,7 +38,17 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.delivery import connection
-from infrastructure.service import access_points, dns_record, log_group, scaling, target_group, task_roles, tasks
+from infrastructure.service import (
+    access_points,
+    dns_record,
+    listener_rule,
+    log_group,
+    scaling,
+    service,
+    target_group,
+    task_roles,
+    tasks,
+)
 
 
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, with their images")
@@ -53,6 +63,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     dns_record.delete_all()
     scaling.delete()
     tasks.delete()
+    listener_rule.delete()
     target_group.delete()
     bastion.delete()
     capacity.delete()
@@ -112,7 +123,7 @@ def delete_endpoints(yes: bool) -> None:
 
 def inventory() -> list[str]:
     """Ask each service's own Describe what still bears our tag or name; what is kept on purpose is not in it."""
-    hosts_and_tasks = (scaling, tasks, target_group, bastion, capacity, monitoring)
+    hosts_and_tasks = (dns_record, scaling, service, tasks, listener_rule, target_group, bastion, capacity, monitoring)
     parts = (
         mount_targets,
         load_balancer,
@@ -127,9 +138,8 @@ def inventory() -> list[str]:
         file_system,
         connection,
     )
-    records = dns_record.all_left_over()
     found = [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]  # TEMPORARY
-    return records + [getattr(each, "what", each) for each in found if not getattr(each, "kept", "")]
+    return [getattr(each, "what", each) for each in found if not getattr(each, "kept", "")]
 
 
 def data_kept() -> list[str]:

@@ -22,7 +22,10 @@ from infrastructure.service import dns_record
 def delete_dns_record() -> dict[str, Any]:
     dns_record.delete()
     say("next", aws.command("delete_service.py"))
-    return {"hostName": constants.HOST_NAME or None, "left": dns_record.left_over()}
+    return {
+        "hostName": constants.HOST_NAME or None,
+        "left": [dns_record.in_words(record) for _, record in dns_record.of_endpoint()],
+    }
 
 
 if __name__ == "__main__":

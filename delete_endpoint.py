@@ -23,6 +23,7 @@ from infrastructure.delivery import artifact_bucket, build_logs, build_project, 
 from infrastructure.service import (
     access_points,
     dns_record,
+    listener_rule,
     log_group,
     scaling,
     service,
@@ -44,7 +45,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
 
     def inventory() -> list[str]:
         parts = (dns_record, schedule, sync, pipeline, build_project, artifact_bucket, build_logs)
-        endpoint = (scaling, target_group, tasks, log_group)
+        endpoint = (scaling, listener_rule, target_group, tasks, log_group)
         found = [item for part in (*parts, *endpoint) for item in part.left_over()]
         found += [*service.left_over(), *task_security_group.left_over()]
         found += [*access_points.left_over(), *task_roles.left_over()]
@@ -53,7 +54,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
 
     listed = clean_up.settled(inventory)
     clean_up.confirm("endpoint", constants.ENDPOINT, listed, kept, yes)
-    target_group.give_back()
+    listener_rule.give_back()
     dns_record.delete()
     schedule.delete()
     sync.delete()
@@ -65,6 +66,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     if cluster.find():
         service.delete()
         tasks.stop_ours()
+    listener_rule.delete()
     target_group.delete()
     task_security_group.delete()
     tasks.delete_task_definitions()

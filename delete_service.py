@@ -13,28 +13,29 @@ from typing import Any
 import aws
 import constants
 from console import say
-from infrastructure import clean_up
-from infrastructure.cluster import cluster
-from infrastructure.service import scaling, service, target_group, task_security_group
+from infrastructure import clean_up, parts
+from infrastructure.service import listener_rule, scaling, service, target_group, task_security_group
+
+#: in the order of create
+PARTS = (task_security_group, target_group, listener_rule, service, scaling)
 
 
 @aws.page(changes=True)
 def delete_service() -> dict[str, Any]:
     """Other endpoints get their requests back first; then scaling, which would bring back what is being taken down."""
     clean_up.settled(left_over)
-    target_group.give_back()
+    listener_rule.give_back()
     scaling.delete()
-    if cluster.find():
-        service.delete()
+    service.delete()
+    listener_rule.delete()
     target_group.delete()
     task_security_group.delete()
-    say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
+    say("next", aws.command("delete_endpoint.py") if constants.ENDPOINT else "python delete_cluster.py")
     return {"serviceName": constants.SERVICE_NAME, "left": left_over()}
 
 
 def left_over() -> list[str]:
-    parts = (scaling, service, target_group, task_security_group)
-    return [getattr(each, "what", each) for part in parts for each in part.left_over()]  # TEMPORARY
+    return [each.what for each in parts.left_over(PARTS)]
 
 
 if __name__ == "__main__":

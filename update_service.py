@@ -17,7 +17,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.service import container_image, scaling, service, target_group, tasks
+from infrastructure.service import container_image, listener_rule, scaling, service, tasks
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
@@ -29,14 +29,15 @@ def update_service(revision: str = "") -> dict[str, Any]:
     if not definition:
         raise Problem(f"there is no revision {revision} of {constants.TASK_FAMILY}: list_task_definition.py lists them")
     container_image.refuse_missing(definition)
+    scaling.refuse_taken()
     service.refuse_more_gpus_than_hosts()
     if not constants.DESIRED_COUNT:
-        target_group.give_back()
+        listener_rule.give_back()
     service.update(found, definition["taskDefinitionArn"])
     scaling.create()
     if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
-    target_group.share_traffic()
+    listener_rule.share_traffic()
     say("next", aws.command("check_service.py"))
     return service.described()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Runbook
 
 SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
@@ -58,3 +60,21 @@ def test_delete_cluster_takes_a_service_with_it(clara: Runbook) -> None:
     clara.has_run(*SERVED, "delete_cluster.py --yes")
     clara.settle()
     assert clara.account() == before
+
+
+@pytest.mark.parametrize("script", ["delete_service.py", "delete_cluster.py --yes"])
+def test_the_service_of_a_former_name_goes_too_with_its_scaling(clara: Runbook, script: str) -> None:
+    clara.has_run(*SERVED)
+    ran = clara.run(*script.split(), SERVICE_NAME="another")
+    assert (ran.code, ran.result["left"]) == (0, []), ran.err
+    for sentence in (
+        "deleted scaling of clara",
+        "deleted service clara  asked for",
+        "deleted alarms clara-train-scale-out",
+    ):
+        assert sentence in ran.err
+    assert (
+        clara.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"] == []
+    )
+    clara.settle()
+    assert not [name for name in clara.account() if name.startswith(("service ", "target group ", "alarm "))]

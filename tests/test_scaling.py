@@ -120,3 +120,56 @@ def test_a_pause_lets_scaling_rest_and_a_count_wakes_it(endpoints: Runbook) -> N
     endpoints.has_run("update_service.py", **image, DESIRED_COUNT="3")
     [service] = endpoints.aws("ecs").describe_services(cluster="ml", services=["ml-a"])["services"]
     assert (limits(endpoints), service["runningCount"]) == ([(2, 4)], 3)
+
+
+def test_an_alarm_of_our_name_that_is_anothers_is_refused_and_never_deleted(clara: Runbook) -> None:
+    clara.has_run(*SERVED[:2])
+    request = {"Namespace": "AWS/ECS", "MetricName": "CPUUtilization", "Statistic": "Maximum", "Period": 60}
+    clara.aws("cloudwatch").put_metric_alarm(
+        AlarmName="clara-train-scale-out",
+        **request,
+        EvaluationPeriods=1,
+        Threshold=50.0,
+        ComparisonOperator="GreaterThanThreshold",
+        Tags=[{"Key": "gpu-ecs-cluster", "Value": "another"}],
+    )
+    begun = len(clara.emulator.calls)
+    ran = clara.run("create_service.py")
+    assert (ran.code, clara.changes(begun)) == (1, [])
+    assert "the alarm clara-train-scale-out exists already, and does not bear the tag gpu-ecs-cluster=clara" in ran.err
+    for scaling in ("none", "target-tracking"):
+        clara.has_run("create_service.py", SCALING=scaling)
+        assert alarms(clara)["clara-train-scale-out"]["Threshold"] == 50.0
+    ran = clara.run("delete_service.py")
+    assert (ran.code, ran.result["left"]) == (0, [])
+    assert "kept alarm clara-train-scale-out  not of this runbook" in ran.err
+    ran = clara.run("delete_cluster.py", "--yes")
+    assert (ran.code, ran.result["left"], alarms(clara).keys()) == (0, [], {"clara-train-scale-out"}), ran.err
+
+
+def test_the_scaling_that_somebody_gave_our_service_is_refused_and_never_ended(clara: Runbook) -> None:
+    clara.has_run(*SERVED, SCALING="none")
+    where = {"ServiceNamespace": "ecs", "ResourceId": "service/clara-train/clara"}
+    where["ScalableDimension"] = "ecs:service:DesiredCount"
+    clara.aws("application-autoscaling").register_scalable_target(**where, MinCapacity=1, MaxCapacity=3)
+    clara.settle(60)
+    begun = len(clara.emulator.calls)
+    for script in ("create_service.py", "update_service.py"):
+        ran = clara.run(script)
+        assert (ran.code, clara.changes(begun)) == (1, [])
+        assert "the scaling of clara exists already, and does not bear the tag gpu-ecs-cluster" in ran.err
+    ran = clara.run("delete_service.py")
+    assert (ran.code, ran.result["left"], limits(clara)) == (0, [], [(1, 3)])
+    assert "kept scaling of clara  not of this runbook" in ran.err
+
+
+def test_all_of_it_bears_our_tags(clara: Runbook) -> None:
+    clara.has_run(*SERVED)
+    scaling, cloudwatch = clara.aws("application-autoscaling"), clara.aws("cloudwatch")
+    [target] = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    found = scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]
+    assert (found["gpu-ecs-cluster"], found["gpu-ecs-part"]) == ("clara-train", "scaling")
+    for name, alarm in alarms(clara).items():
+        tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+        assert {"Key": "gpu-ecs-cluster", "Value": "clara-train"} in tags
+        assert {"Key": "gpu-ecs-part", "Value": name.removeprefix("clara-train-")} in tags

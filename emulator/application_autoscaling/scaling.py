@@ -26,6 +26,7 @@ rules.SENTENCES.update(
         "aas-002": "RegisterScalableTarget makes or changes, and moves the service's desired count into its bounds.",
         "aas-003": "DeregisterScalableTarget deletes the policies and their alarms; a missing target is "
         "ObjectNotFoundException.",
+        "aas-004": "RegisterScalableTarget takes tags only when it makes the target: with them, one that exists is refused.",
     }
 )
 
@@ -96,12 +97,18 @@ def _of_call(call: Call, items: list[Params], names: str = "", name: str = "") -
 # --- targets
 
 
-@on("application-autoscaling", "RegisterScalableTarget", rules="aas-001 aas-002")
+@on("application-autoscaling", "RegisterScalableTarget", rules="aas-001 aas-002 aas-004")
 def register_scalable_target(call: Call) -> Params:
     """https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html"""
     here, given, key = _here(call.world, call.region), call.params, _key(call)
     _check_target(call, key)
     known = here.targets.get(key)
+    if known is not None and given.get("Tags"):
+        raise AwsError(
+            "ValidationException",
+            "The scalable target that you tried to tag already exists. To update tags on an existing scalable target, use "
+            "the TagResource API.",
+        )
     if known is None and not {"MinCapacity", "MaxCapacity"} <= given.keys():
         raise AwsError("ValidationException", "MinCapacity and MaxCapacity are required for a new scalable target")
     merged: Params = {

@@ -8,7 +8,6 @@ from typing import Any
 
 import constants
 from aws import Problem, command
-from infrastructure.cluster import cluster
 from infrastructure.delivery import repository
 from infrastructure.service import service, tasks
 
@@ -30,7 +29,7 @@ def wanted() -> str:
     if constants.IMAGE_TAG != "current":
         refuse_missing_tag(constants.IMAGE_TAG)
         return f"{repository.uri()}:{constants.IMAGE_TAG}"
-    running = service.find() if cluster.find() else None
+    running = service.find()
     tag = deployed_tag(tasks.definition(running["taskDefinition"] if running else constants.TASK_FAMILY))
     if not tag or not repository.has_tag(tag):
         tag = repository.newest_tag() or NOT_BUILT_YET

@@ -6,26 +6,89 @@ https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-to-elb-load-ba
 import re
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, region
+from aws import Problem, Resource, mine, ours, partition, region, tags_of
 from console import say
 from infrastructure.cluster import hosted_zone, load_balancer
-from infrastructure.service import target_group
+from infrastructure.service import listener_rule
 
 KINDS = ("A", "AAAA", "CNAME")
+#: the zone, and a record in it
+Found = tuple[Any, Any]
+
+
+# --------------------------------------------------------------------------------------------------------------- looks
+
+
+@aws.look
+def of_endpoint() -> list[Found]:
+    """That of each name of this endpoint, HOST_NAME's and its rule's, that leads to our load balancer."""
+    asked = {constants.HOST_NAME, *(host for rule in listener_rule.own() for host in listener_rule.hosts(rule))}
+    names = sorted(name for name in asked if name and not is_anothers(name))
+    zones = [(zone, name) for name in names if (zone := hosted_zone.find(name))]
+    return [(zone, each) for zone, name in zones for each in hosted_zone.records(zone, name) if is_ours(each)]
+
+
+@aws.look
+def of_cluster() -> list[Found]:
+    """Every alias to our load balancer, in the zones of HOST_NAME and of the certificate's names."""
+    names = {name.removeprefix("*.") for name in [constants.HOST_NAME, *constants.CERTIFICATE_DOMAINS] if name}
+    found = [zone for name in sorted(names) if (zone := hosted_zone.find(name))]
+    zones = {zone["Id"]: zone for zone in found}.values()
+    return [(zone, each) for zone in zones for each in hosted_zone.every_record(zone) if is_ours(each)]
+
+
+@aws.look
+def standing() -> list[Found]:
+    """What the deletion of the endpoint, or of the cluster, takes away."""
+    return of_endpoint() if constants.ENDPOINT else of_cluster()
+
+
+LOOKS = (standing,)
+
+
+def target(record: Any) -> str:
+    """Where an alias leads; the console writes dualstack. before a load balancer's name."""
+    return hosted_zone.value(record).removeprefix("dualstack.") if "AliasTarget" in record else ""
+
+
+def is_ours(record: Any) -> bool:
+    """An alias to our load balancer, or to an earlier one of its name: records bear no tags, but its name tells."""
+    domain = rf"({region()}\.elb|elb\.{region()})\.amazonaws\.com(\.cn)?"
+    return bool(re.fullmatch(rf"{load_balancer.its_name().lower()}-[0-9a-z]+\.{domain}", target(record)))
+
+
+def is_anothers(host_name: str) -> bool:
+    """Whether the load balancer leads a name to another endpoint."""
+    rule = listener_rule.answering(host_name)
+    return ours(rule) and not mine(rule)
+
+
+def places() -> list[str] | None:
+    """Where HOST_NAME leads by its own records, or by those of the wildcard beside it; None: its DNS is elsewhere."""
+    zone = hosted_zone.find(constants.HOST_NAME)
+    if not zone:
+        return None
+    wildcard = f"*.{constants.HOST_NAME.partition('.')[2]}"
+    present = hosted_zone.records(zone, constants.HOST_NAME) or hosted_zone.records(zone, wildcard)
+    kinds = [each for each in present if each["Type"] in KINDS]
+    return sorted({hosted_zone.plain(hosted_zone.value(each)).removeprefix("dualstack.") for each in kinds})
+
+
+# -------------------------------------------------------------------------------------------------------------- create
 
 
 def refuse_anothers() -> None:
     """A name that the load balancer leads to another endpoint is that one's."""
-    owner = target_group.answers(constants.HOST_NAME)
-    if owner not in ("", target_group.RULE):
-        raise Problem(
-            f"HOST_NAME={constants.HOST_NAME} leads to {owner.removesuffix('-rule')} already: choose another host name"
-        )
+    if is_anothers(constants.HOST_NAME):
+        owner = tags_of(listener_rule.answering(constants.HOST_NAME)).get("Name", "").removesuffix("-rule")
+        raise Problem(f"HOST_NAME={constants.HOST_NAME} leads to {owner} already: choose another host name")
 
 
-def create(zone: dict[str, Any], balancer: dict[str, Any], overwrite: bool = False) -> None:
+def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
     """Make the record, or let it lead here. What leads elsewhere is somebody's: only when told so."""
+    what = f"DNS record {constants.HOST_NAME}"
     wanted = {
         "Name": constants.HOST_NAME,
         "Type": "A",
@@ -45,79 +108,43 @@ def create(zone: dict[str, Any], balancer: dict[str, Any], overwrite: bool = Fal
         )
     here = hosted_zone.plain(balancer["DNSName"])
     if {target(each) for each in present} == {here} and "A" in [each["Type"] for each in present]:
-        return say("found", f"DNS record {constants.HOST_NAME}", f"to {here}")
+        say("found", what, f"to {here}")
+        return
     in_the_way = [("DELETE", each) for each in present if each["Type"] != "A" or "SetIdentifier" in each]
     change_id = hosted_zone.change(zone, *in_the_way, ("UPSERT", wanted))
-    say("updated" if present else "created", f"DNS record {constants.HOST_NAME}", f"to {balancer['DNSName']}")
-    return hosted_zone.wait_insync(change_id)
+    say("updated" if present else "created", what, f"to {balancer['DNSName']}")
+    hosted_zone.wait_insync(change_id)
 
 
-def target(record: dict[str, Any]) -> str:
-    """Where an alias leads; the console writes dualstack. before a load balancer's name."""
-    return hosted_zone.value(record).removeprefix("dualstack.") if "AliasTarget" in record else ""
-
-
-def is_ours(record: dict[str, Any]) -> bool:
-    """An alias to our load balancer, or to an earlier one of its name: records bear no tags, but its name tells."""
-    domain = rf"({region()}\.elb|elb\.{region()})\.amazonaws\.com(\.cn)?"
-    return bool(re.fullmatch(rf"{load_balancer.its_name().lower()}-[0-9a-z]+\.{domain}", target(record)))
-
-
-def places() -> list[str] | None:
-    """Where HOST_NAME leads by its own records, or by those of the wildcard beside it; None: its DNS is elsewhere."""
-    zone = hosted_zone.find(constants.HOST_NAME)
-    if not zone:
-        return None
-    wildcard = f"*.{constants.HOST_NAME.partition('.')[2]}"
-    present = hosted_zone.records(zone, constants.HOST_NAME) or hosted_zone.records(zone, wildcard)
-    kinds = [each for each in present if each["Type"] in KINDS]
-    return sorted({hosted_zone.plain(hosted_zone.value(each)).removeprefix("dualstack.") for each in kinds})
-
-
-def find() -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Zone and record of each name of this endpoint, HOST_NAME's and its rule's, that leads to our load balancer."""
-    names = [name for name in {constants.HOST_NAME, *target_group.own_hosts()} if name]
-    mine = [name for name in sorted(names) if target_group.answers(name) in ("", target_group.RULE)]
-    zones = [(zone, name) for name in mine if (zone := hosted_zone.find(name))]
-    return [(zone, each) for zone, name in zones for each in hosted_zone.records(zone, name) if is_ours(each)]
-
-
-def find_all() -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Every alias to our load balancer, in the zones of HOST_NAME and of the certificate's names."""
-    names = {name.removeprefix("*.") for name in [constants.HOST_NAME, *constants.CERTIFICATE_DOMAINS] if name}
-    found = [zone for name in sorted(names) if (zone := hosted_zone.find(name))]
-    zones = {zone["Id"]: zone for zone in found}.values()
-    return [(zone, each) for zone in zones for each in hosted_zone.every_record(zone) if is_ours(each)]
+# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:
     """Only what leads to our load balancer, which may be gone by now, and is not another endpoint's."""
-    found = find()
+    found = of_endpoint()
     if not found and constants.HOST_NAME:
-        leads = ", ".join(places() or [])
-        say(
-            "kept" if leads else "already gone",
-            f"DNS record {constants.HOST_NAME}",
-            f"it leads to {leads}" if leads else "",
-        )
+        leads, what = ", ".join(places() or []), f"DNS record {constants.HOST_NAME}"
+        say("kept" if leads else "already gone", what, f"it leads to {leads}" if leads else "")
     for zone, record in found:
         remove(zone, record)
 
 
 def delete_all() -> None:
     """With the cluster: every alias to its load balancer, also that of a host name which no setting knows any more."""
-    for zone, record in find_all():
+    for zone, record in of_cluster():
         remove(zone, record)
 
 
-def remove(zone: dict[str, Any], record: dict[str, Any]) -> None:
+def remove(zone: Any, record: Any) -> None:
     hosted_zone.change(zone, ("DELETE", record))
     say("deleted", f"DNS record {hosted_zone.plain(record['Name'])}", f"{record['Type']} to {target(record)}")
 
 
-def left_over() -> list[str]:
-    return [f"DNS record {hosted_zone.plain(record['Name'])} {record['Type']}" for _, record in find()]
+def in_words(record: Any) -> str:
+    return f"DNS record {hosted_zone.plain(record['Name'])} {record['Type']}"
 
 
-def all_left_over() -> list[str]:
-    return [f"DNS record {hosted_zone.plain(record['Name'])} {record['Type']}" for _, record in find_all()]
+def left_over() -> list[Resource]:
+    """A record has no ARN, and bears no tags: the ARN is its zone's, which is the user's and is never tagged."""
+    arn = f"arn:{partition()}:route53:::hostedzone"
+    return [Resource(in_words(each), f"{arn}/{hosted_zone.zone_id(zone)}", {}) for zone, each in standing()]

@@ -1,86 +1,161 @@
 """How the service's number of tasks follows its load: step scaling on CPU with two alarms, or target tracking.
 
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
+An alarm costs about $0.10 a month. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
 """
 
 from typing import Any
 
+import aws
 import constants
-from aws import accepted, client, endpoint_name, holds, insist
+from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, part, spare_foreign, tags_of
 from console import say
-from infrastructure import endpoints
-from infrastructure.cluster import cluster
-from infrastructure.service import service
 
-TARGET = {
-    "ServiceNamespace": "ecs",
-    "ResourceId": f"service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}",
-    "ScalableDimension": "ecs:service:DesiredCount",
-}
-#: policy and alarm -> (change of the count, percent, comparison, minutes)
-STEPS = {
-    endpoint_name("scale-out"): (1, constants.SCALE_OUT_CPU, "GreaterThanThreshold", 3),
-    endpoint_name("scale-in"): (-1, constants.SCALE_IN_CPU, "LessThanThreshold", 10),
-}
-#: policy -> (metric, percent) of target tracking
-TRACKING = {
-    endpoint_name("cpu-target"): ("ECSServiceAverageCPUUtilization", constants.SCALE_OUT_CPU),
-    endpoint_name("memory-target"): ("ECSServiceAverageMemoryUtilization", constants.SCALE_OUT_MEMORY),
-}
-#: DESIRED_COUNT=0 is a pause, which scaling must not end
-LOWEST = constants.MIN_TASKS if constants.DESIRED_COUNT else 0
+PART = "scaling"
+#: another change of the same target is going on
+BUSY = "ConcurrentUpdateException"
+NO_OBJECT = "ObjectNotFoundException"
+NO_RESOURCE = "ResourceNotFoundException"
+
+
+def its_target() -> Any:
+    return {
+        "ServiceNamespace": "ecs",
+        "ResourceId": f"{resource_prefix()}{constants.SERVICE_NAME}",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+
+
+def resource_prefix() -> str:
+    return f"service/{constants.CLUSTER_NAME}/"
+
+
+def service_of(target: Any) -> str:
+    return str(target["ResourceId"].removeprefix(resource_prefix()))
+
+
+def steps() -> dict[str, tuple[int, int, Any, int]]:
+    """What policy and alarm are to us -> change of the count, percent, comparison, minutes."""
+    return {
+        "scale-out": (1, constants.SCALE_OUT_CPU, "GreaterThanThreshold", 3),
+        "scale-in": (-1, constants.SCALE_IN_CPU, "LessThanThreshold", 10),
+    }
+
+
+def limits() -> tuple[int, int]:
+    """DESIRED_COUNT=0 is a pause, which scaling must not end."""
+    return constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS
+
+
+# --------------------------------------------------------------------------------------------------------------- looks
+
+
+@aws.look
+def targets() -> list[Any]:
+    """The scalable targets of the cluster's services, whoever's they are, with their tags."""
+    scaling = client("application-autoscaling")
+    pages = scaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="ecs")
+    listed = [each for each in every(pages, "ScalableTargets") if each["ResourceId"].startswith(resource_prefix())]
+    tags_for = call(scaling.list_tags_for_resource, gone=NO_RESOURCE)
+    found = [(each, tags_for(ResourceARN=each["ScalableTargetARN"])) for each in listed]
+    return [{**each, "Tags": answer["Tags"]} for each, answer in found if answer]
+
+
+@aws.look
+def policies() -> dict[str, Any]:
+    """Those of the service, by name. They bear no tags: they are their target's."""
+    pages = client("application-autoscaling").get_paginator("describe_scaling_policies")
+    target = its_target()
+    found = every(pages.paginate(ServiceNamespace="ecs", ResourceId=target["ResourceId"]), "ScalingPolicies")
+    return {policy["PolicyName"]: policy for policy in found}
+
+
+@aws.look
+def alarms() -> dict[str, Any]:
+    """Those of our names, whoever's they are, by name, with their tags."""
+    cloudwatch = client("cloudwatch")
+    listed = cloudwatch.describe_alarms(AlarmNames=[endpoint_name(each) for each in steps()])["MetricAlarms"]
+    tags_for = call(cloudwatch.list_tags_for_resource, gone=NO_RESOURCE)
+    found = [(each, tags_for(ResourceARN=each["AlarmArn"])) for each in listed]
+    return {each["AlarmName"]: {**each, "Tags": answer["Tags"]} for each, answer in found if answer}
+
+
+LOOKS = (targets, alarms)
+
+
+def find() -> Any | None:
+    """The service's target, whoever's it is: a service's count has one."""
+    return next((each for each in targets() if service_of(each) == constants.SERVICE_NAME), None)
+
+
+# -------------------------------------------------------------------------------------------------------------- create
+
+
+def refuse_taken() -> None:
+    """Before anything is made: what has our names, and is another's."""
+    if constants.SCALING == "none":
+        return
+    aws.refuse_foreign(f"scaling of {constants.SERVICE_NAME}", find())
+    for name, alarm in alarms().items() if constants.SCALING == "step" else ():
+        aws.refuse_foreign(f"alarm {name}", alarm)
 
 
 def create() -> None:
     """The scalable target, its policies and their alarms; what another SCALING made is taken away."""
     if constants.SCALING == "none":
-        return delete()
-    scaling = client("application-autoscaling")
-    present = find_target()
-    if not present or (present["MinCapacity"], present["MaxCapacity"]) != (LOWEST, constants.MAX_TASKS):
-        insist(
-            "the service to be known to Application Auto Scaling",
-            lambda: scaling.register_scalable_target(
-                **TARGET, MinCapacity=LOWEST, MaxCapacity=constants.MAX_TASKS, Tags=constants.ENDPOINT_TAGS
-            ),
-            "ECS service doesn't exist",
-            "ConcurrentUpdateException",
-        )
-        say(
-            "updated" if present else "created",
-            f"scaling of {constants.SERVICE_NAME}",
-            f"{LOWEST} to {constants.MAX_TASKS} tasks",
-        )
+        delete()
+        return
+    target = register()
     wanted = step_policies() if constants.SCALING == "step" else tracking_policies()
-    found = {policy["PolicyName"]: policy for policy in policies()}
-    for policy in sorted(found.keys() - {each["PolicyName"] for each in wanted}):
-        accepted(lambda: scaling.delete_scaling_policy(PolicyName=policy, **TARGET), "ObjectNotFoundException")
-        say("deleted", f"scaling policy {policy}")
+    present = policies()
+    for name in sorted(present.keys() - {each["PolicyName"] for each in wanted}):
+        delete_scaling_policy = call(
+            client("application-autoscaling").delete_scaling_policy, f"scaling policy {name}", of=target, gone=NO_OBJECT
+        )
+        delete_scaling_policy(PolicyName=name, **its_target())
+        say("deleted", f"scaling policy {name}")
     if constants.SCALING != "step":
         delete_alarms()
-    for each in wanted:
-        put_policy(each, found.get(each["PolicyName"]))
+    arns = {each["PolicyName"]: put_policy(target, each, present.get(each["PolicyName"])) for each in wanted}
+    for each in steps() if constants.SCALING == "step" else ():
+        put_alarm(each, arns[endpoint_name(each)])
 
 
-def put_policy(wanted: dict[str, Any], present: dict[str, Any] | None) -> None:
-    """PutScalingPolicy and PutMetricAlarm replace what has the same name; an alarm is checked on every run."""
-    policy = wanted["PolicyName"]
-    same = present and all(holds(present.get(key), value) for key, value in wanted.items())
-    arn = present["PolicyARN"] if present else ""
-    if not same:
-        answer = insist(
-            f"scaling policy {policy}",
-            lambda: client("application-autoscaling").put_scaling_policy(**TARGET, **wanted),
-            "ObjectNotFoundException",
-            "ConcurrentUpdateException",
-        )
-        arn = answer["PolicyARN"]
-        say("updated" if present else "created", f"scaling policy {policy}")
-    if policy in STEPS:
-        put_alarm(policy, arn)
+def register() -> Any:
+    """The target with its limits. AWS takes tags only when it makes one, and may not list at once what it has made.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
+    """
+    target, what = find(), f"scaling of {constants.SERVICE_NAME}"
+    lowest, highest = limits()
+    if target and (target["MinCapacity"], target["MaxCapacity"]) == (lowest, highest):
+        return target
+    its_tags = {"Tags": tags_of(endpoint_tags(PART))}
+
+    def make() -> Any:
+        scaling = client("application-autoscaling")
+        request = {**its_target(), "MinCapacity": lowest, "MaxCapacity": highest, **({} if find() else its_tags)}
+        return scaling.register_scalable_target(**request)
+
+    unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
+    call(make, what, of=target, busy=(*unknown, BUSY))()
+    say("updated" if target else "created", what, f"{lowest} to {highest} tasks")
+    return target or its_tags
 
 
-def step_policies() -> list[dict[str, Any]]:
+def put_policy(target: Any, wanted: Any, present: Any | None) -> str:
+    """PutScalingPolicy replaces what has the same name. The policy's ARN."""
+    if present and holds(present, wanted):
+        return str(present["PolicyARN"])
+    what = f"scaling policy {wanted['PolicyName']}"
+    put_scaling_policy = call(
+        client("application-autoscaling").put_scaling_policy, what, of=target, busy=(NO_OBJECT, BUSY)
+    )
+    made = put_scaling_policy(**its_target(), **wanted)
+    say("updated" if present else "created", what)
+    return made["PolicyARN"]
+
+
+def step_policies() -> list[Any]:
     """One task more, one task less."""
 
     def configuration(change: int) -> dict[str, Any]:
@@ -93,12 +168,16 @@ def step_policies() -> list[dict[str, Any]]:
         }
 
     return [
-        {"PolicyName": policy, "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": configuration(change)}
-        for policy, (change, *_) in STEPS.items()
+        {
+            "PolicyName": endpoint_name(each),
+            "PolicyType": "StepScaling",
+            "StepScalingPolicyConfiguration": configuration(change),
+        }
+        for each, (change, *_) in steps().items()
     ]
 
 
-def tracking_policies() -> list[dict[str, Any]]:
+def tracking_policies() -> list[Any]:
     """One for each metric with a target. AWS makes the alarms of target tracking, and takes them away, by itself."""
 
     def configuration(metric: str, percent: int) -> dict[str, Any]:
@@ -109,21 +188,26 @@ def tracking_policies() -> list[dict[str, Any]]:
             "ScaleInCooldown": constants.SCALE_IN_COOLDOWN,
         }
 
+    tracking = {
+        "cpu-target": ("ECSServiceAverageCPUUtilization", constants.SCALE_OUT_CPU),
+        "memory-target": ("ECSServiceAverageMemoryUtilization", constants.SCALE_OUT_MEMORY),
+    }
     return [
         {
-            "PolicyName": policy,
+            "PolicyName": endpoint_name(each),
             "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingScalingPolicyConfiguration": configuration(*target),
+            "TargetTrackingScalingPolicyConfiguration": configuration(metric, percent),
         }
-        for policy, target in TRACKING.items()
-        if target[1]
+        for each, (metric, percent) in tracking.items()
+        if percent
     ]
 
 
-def put_alarm(alarm: str, policy_arn: str) -> None:
-    _, threshold, comparison, minutes = STEPS[alarm]
-    wanted: dict[str, Any] = {
-        "AlarmName": alarm,
+def put_alarm(step: str, policy_arn: str) -> None:
+    """PutMetricAlarm replaces what has the same name; an alarm is checked on every run."""
+    name, (_, threshold, comparison, minutes) = endpoint_name(step), steps()[step]
+    wanted: Any = {
+        "AlarmName": name,
         "Namespace": "AWS/ECS",
         "MetricName": "CPUUtilization",
         "Dimensions": [
@@ -137,62 +221,49 @@ def put_alarm(alarm: str, policy_arn: str) -> None:
         "ComparisonOperator": comparison,
         "AlarmActions": [policy_arn],
     }
-    found = client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
-    if not found or not holds(found[0], wanted):
-        client("cloudwatch").put_metric_alarm(
-            **wanted, Tags=[{"Key": key, "Value": value} for key, value in constants.ENDPOINT_TAGS.items()]
-        )
-        say("updated" if found else "created", f"alarm {alarm}", f"CPU {comparison} {threshold} % for {minutes} min")
+    present = alarms().get(name)
+    if not present or not holds(present, wanted):
+        put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present)
+        put_metric_alarm(**wanted, Tags=endpoint_tags(step))
+        say("updated" if present else "created", f"alarm {name}", f"CPU {comparison} {threshold} % for {minutes} min")
 
 
-def find_target() -> dict[str, Any] | None:
-    request = {"ServiceNamespace": "ecs", "ResourceIds": [TARGET["ResourceId"]]}
-    found = client("application-autoscaling").describe_scalable_targets(**request)["ScalableTargets"]
-    return found[0] if found else None  # one for a service's count
-
-
-def is_foreign() -> bool:
-    """Whether the service of this name is somebody else's, or another endpoint's; then its scaling is too."""
-    found = service.find() if cluster.find() else None
-    return bool(found and not endpoints.mine(found.get("tags", [])))
-
-
-def policies() -> list[dict[str, Any]]:
-    request = {"ServiceNamespace": "ecs", "ResourceId": TARGET["ResourceId"]}
-    found: list[dict[str, Any]] = client("application-autoscaling").describe_scaling_policies(**request)[
-        "ScalingPolicies"
-    ]
-    return found
+# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:
     """Before the service is scaled to 0: a scalable target would bring it back to MIN_TASKS. Policies go with it."""
-    if find_target() and not is_foreign():
-        insist(
-            f"scaling of {constants.SERVICE_NAME}",
-            lambda: accepted(
-                lambda: client("application-autoscaling").deregister_scalable_target(**TARGET),
-                "ObjectNotFoundException",
-            ),
-            "ConcurrentUpdateException",
-        )
-        say("deleted", f"scaling of {constants.SERVICE_NAME}")
+    for target in targets():
+        what = f"scaling of {service_of(target)}"
+        if mine(target):
+            deregister = call(
+                client("application-autoscaling").deregister_scalable_target, what, of=target, gone=NO_OBJECT, busy=BUSY
+            )
+            deregister(**{key: target[key] for key in its_target()})
+            say("deleted", what)
+        elif service_of(target) == constants.SERVICE_NAME:
+            spare_foreign(what, target)
     delete_alarms()
 
 
 def delete_alarms() -> None:
     """Those of the steps; AWS takes away those of target tracking."""
-    alarms = our_alarms()
-    if alarms:
-        client("cloudwatch").delete_alarms(AlarmNames=alarms)
-        say("deleted", f"alarms {', '.join(alarms)}")
+    own = {name: alarm for name, alarm in alarms().items() if not spare_foreign(f"alarm {name}", alarm)}
+    for name, alarm in own.items():
+        call(client("cloudwatch").delete_alarms, f"alarm {name}", of=alarm, gone="ResourceNotFound")(AlarmNames=[name])
+    if own:
+        say("deleted", f"alarms {', '.join(own)}")
 
 
-def our_alarms() -> list[str]:
-    found = client("cloudwatch").describe_alarms(AlarmNames=list(STEPS))["MetricAlarms"]
-    return [alarm["AlarmName"] for alarm in found]
-
-
-def left_over() -> list[str]:
-    left = [f"scaling of {constants.SERVICE_NAME}"] if find_target() and not is_foreign() else []
-    return left + [f"alarm {alarm}" for alarm in our_alarms()]
+def left_over() -> list[Resource]:
+    """The endpoint's: the scaling of a former SERVICE_NAME too."""
+    of_services = [
+        Resource(f"scaling of {service_of(each)}", each["ScalableTargetARN"], tags_of(each), part(each))
+        for each in targets()
+        if mine(each)
+    ]
+    return of_services + [
+        Resource(f"alarm {name}", alarm["AlarmArn"], tags_of(alarm), part(alarm))
+        for name, alarm in alarms().items()
+        if mine(alarm)
+    ]

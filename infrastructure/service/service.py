@@ -6,13 +6,80 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html
 from datetime import datetime, timezone
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, client, command, endpoint_tags, insist, ours, region, token, wait
+from aws import Problem, Resource, call, client, command, endpoint_tags, every, mine, ours, part, tags_of, token, wait
 from console import say
-from infrastructure import endpoints
-from infrastructure.cluster import capacity, cluster, container_instances, file_system, load_balancer
+from infrastructure.cluster import capacity, container_instances, file_system, load_balancer
 from infrastructure.cluster.checks import enough_places, places
 from infrastructure.service import diagnosis, target_group, tasks
+
+#: AWS's refusal while it does not know yet that a rule leads to the target group
+NO_BALANCER = "does not have an associated load balancer"
+NO_CLUSTER = "ClusterNotFoundException"
+
+
+# --------------------------------------------------------------------------------------------------------------- looks
+
+
+@aws.look
+def services() -> list[Any]:
+    """The cluster's ACTIVE ones, whoever's they are, with their tags. How they are doing `find` reads each time."""
+    pages = client("ecs").get_paginator("list_services").paginate(cluster=constants.CLUSTER_NAME)
+    arns = call(every, gone=NO_CLUSTER)(pages, "serviceArns") or []
+    return [each for start in range(0, len(arns), 10) for each in described_by_aws(arns[start : start + 10])]
+
+
+LOOKS = (services,)
+
+
+def described_by_aws(names: list[str]) -> list[Any]:
+    """At most ten, by names or ARNs. A deleted one stays described as DRAINING, then INACTIVE."""
+    describe_services = call(client("ecs").describe_services, gone=NO_CLUSTER)
+    answer = describe_services(cluster=constants.CLUSTER_NAME, services=names, include=["TAGS"])
+    return answer["services"] if answer else []
+
+
+def find() -> Any | None:
+    """The service of SERVICE_NAME as it is now, while it is ACTIVE, whoever's it is."""
+    found = described_by_aws([constants.SERVICE_NAME])
+    return next((service for service in found if service["status"] == "ACTIVE"), None)
+
+
+def required() -> Any:
+    service = find()
+    if not service:
+        raise Problem(
+            f"there is no service {constants.SERVICE_NAME} in cluster {constants.CLUSTER_NAME}: run create_service.py first"
+        )
+    return service
+
+
+def revision_to_run() -> dict[str, Any]:
+    """The newest revision that a person registered; or what the service runs, where that is newer.
+
+    The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back. Where
+    no service runs, the newest is the newest.
+    """
+    running = (find() or {}).get("taskDefinition")
+    for arn in tasks.definitions():
+        definition = tasks.definition(arn)
+        if definition and (not running or arn == running or not tasks.is_pipelines(definition)):
+            return definition
+        say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
+    raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
+
+
+# ---------------------------------------------------------------------------------------------------- create and update
+
+
+def refuse_foreign(service: Any) -> None:
+    """Somebody else's, or another endpoint's, which would get our revision in place of its own."""
+    if not mine(service):
+        whose = "another endpoint's" if ours(service) else "not of this runbook"
+        raise Problem(
+            f"the service {constants.SERVICE_NAME} exists already, and is {whose}: choose another SERVICE_NAME"
+        )
 
 
 def refuse_more_gpus_than_hosts() -> None:
@@ -23,11 +90,13 @@ def refuse_more_gpus_than_hosts() -> None:
 
 def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
     """Make the service, or bring it to this revision and the settings."""
-    service = find()
+    service, what = find(), f"service {constants.SERVICE_NAME}"
     if service:
         refuse_foreign(service)
-        return update(service, definition["taskDefinitionArn"])
-    request: dict[str, Any] = {
+        update(service, definition["taskDefinitionArn"])
+        return
+    this_hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
+    request: Any = {
         "cluster": constants.CLUSTER_NAME,
         "serviceName": constants.SERVICE_NAME,
         "taskDefinition": definition["taskDefinitionArn"],
@@ -38,66 +107,38 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
         "propagateTags": "SERVICE",
         "enableExecuteCommand": constants.ENABLE_EXECUTE_COMMAND,
         "tags": endpoint_tags("service", "key", "value"),
-        "clientToken": token(
-            constants.CLUSTER_NAME, constants.SERVICE_NAME, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
-        ),
+        "clientToken": token(constants.CLUSTER_NAME, constants.SERVICE_NAME, this_hour),
     }
     if target_group_arn:
-        port = constants.CONTAINER_PORTS[0][1]
-        balanced = {
-            "targetGroupArn": target_group_arn,
-            "containerName": constants.CONTAINER_NAME,
-            "containerPort": port,
-        }
-        request |= {"loadBalancers": [balanced], "healthCheckGracePeriodSeconds": constants.HEALTH_CHECK_GRACE_SECONDS}
+        balanced = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}
+        request["loadBalancers"] = [{"targetGroupArn": target_group_arn, **balanced}]
+        request["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
     if constants.NETWORK_MODE == "awsvpc":
         request["networkConfiguration"] = network_configuration
-    insist(
-        f"service {constants.SERVICE_NAME}",
-        lambda: client("ecs").create_service(**request),
-        "does not have an associated load balancer",
-        "Unable to assume the service linked role",
-        "verify that the ECS service role",
-        "still Draining",
-    )
-    return say(
-        "created",
-        f"service {constants.SERVICE_NAME}",
-        f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}",
-    )
+    roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
+    call(client("ecs").create_service, what, busy=(NO_BALANCER, *roles_unseen, "still Draining"))(**request)
+    say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
 
 
-def update(service: dict[str, Any], task_definition_arn: str) -> None:
-    """Roll out what differs: revision, count, deployment settings; nothing where nothing does."""
-    new_revision = service["taskDefinition"] != task_definition_arn
+def update(service: Any, task_definition_arn: str) -> None:
+    """Roll out what differs: revision, count, grace period, ECS Exec; nothing where nothing does."""
+    what = f"service {constants.SERVICE_NAME}"
     wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": wanted_count(service)}
     if constants.LISTENER_PROTOCOL:
         wanted["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
     wanted["enableExecuteCommand"] = constants.ENABLE_EXECUTE_COMMAND
     changes = {key: value for key, value in wanted.items() if service.get(key) != value}
     if not changes:
-        return say(
-            "found",
-            f"service {constants.SERVICE_NAME}",
-            f"{service['runningCount']} of {service['desiredCount']} tasks run",
-        )
-    configuration = deployment_configuration(service["runningCount"]) if new_revision else None
-    insist(
-        f"service {constants.SERVICE_NAME}",
-        lambda: client("ecs").update_service(
-            cluster=constants.CLUSTER_NAME,
-            service=constants.SERVICE_NAME,
-            **changes,
-            **({"deploymentConfiguration": configuration} if configuration else {}),
-        ),
-        "does not have an associated load balancer",
-    )
-    return say(
-        "updated", f"service {constants.SERVICE_NAME}", ", ".join(f"{key} {value}" for key, value in changes.items())
-    )
+        say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
+        return
+    request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changes}
+    if "taskDefinition" in changes:
+        request["deploymentConfiguration"] = deployment_configuration(service["runningCount"])
+    call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
+    say("updated", what, ", ".join(f"{key} {value}" for key, value in changes.items()))
 
 
-def wanted_count(service: dict[str, Any]) -> int:
+def wanted_count(service: Any) -> int:
     """DESIRED_COUNT; but where scaling has started more tasks it knows why, and its limits hold."""
     if constants.SCALING == "none" or not constants.DESIRED_COUNT:
         return constants.DESIRED_COUNT
@@ -140,47 +181,6 @@ def short_of(running: int) -> str:
     )
 
 
-def find() -> dict[str, Any] | None:
-    """The service while it is ACTIVE; a deleted one stays described as DRAINING, then INACTIVE."""
-    found = client("ecs").describe_services(
-        cluster=constants.CLUSTER_NAME, services=[constants.SERVICE_NAME], include=["TAGS"]
-    )["services"]
-    return next((service for service in found if service["status"] == "ACTIVE"), None)
-
-
-def refuse_foreign(service: dict[str, Any]) -> None:
-    """Somebody else's, or another endpoint's, which would get our revision in place of its own."""
-    if not endpoints.mine(service.get("tags", [])):
-        whose = "another endpoint's" if ours(service.get("tags")) else "not of this runbook"
-        raise Problem(
-            f"the service {constants.SERVICE_NAME} exists already, and is {whose}: choose another SERVICE_NAME"
-        )
-
-
-def revision_to_run() -> dict[str, Any]:
-    """The newest revision that a person registered; or what the service runs, where that is newer.
-
-    The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back. Where
-    no service runs, the newest is the newest.
-    """
-    running = (find() or {}).get("taskDefinition")
-    for arn in tasks.definitions():
-        definition = tasks.definition(arn)
-        if definition and (not running or arn == running or not tasks.is_pipelines(definition)):
-            return definition
-        say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
-    raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
-
-
-def required() -> dict[str, Any]:
-    service = find()
-    if not service:
-        raise Problem(
-            f"there is no service {constants.SERVICE_NAME} in cluster {constants.CLUSTER_NAME}: run create_service.py first"
-        )
-    return service
-
-
 # ---------------------------------------------------------------------------------------------------------- is it ready?
 
 
@@ -203,21 +203,24 @@ def wait_stable(task_definition_arn: str) -> None:
     wait(f"service {constants.SERVICE_NAME} to be stable", look, lambda: why_not_stable(required()))
 
 
-def is_stable(service: dict[str, Any], task_definition_arn: str) -> bool:
+def is_stable(service: Any, task_definition_arn: str) -> bool:
     deployments = service["deployments"]
-    healthy = [target for target in target_group.health() if target["state"] == "healthy"]
     return (
         len(deployments) == 1
         and deployments[0]["taskDefinition"] == task_definition_arn
         and deployments[0]["rolloutState"] == "COMPLETED"
         and service["runningCount"] == service["desiredCount"]
-        and (not constants.LISTENER_PROTOCOL or len(healthy) >= service["desiredCount"])
+        and (not constants.LISTENER_PROTOCOL or healthy_targets() >= service["desiredCount"])
     )
 
 
-def refuse_failure(service: dict[str, Any], task_definition_arn: str) -> None:
+def healthy_targets() -> int:
+    return sum(target["state"] == "healthy" for target in target_group.health())
+
+
+def refuse_failure(service: Any, task_definition_arn: str) -> None:
     """A deployment that has failed, or was rolled back: what was asked for, what runs, and why."""
-    mine = [each for each in service["deployments"] if each["taskDefinition"] == task_definition_arn]
+    own = [each for each in service["deployments"] if each["taskDefinition"] == task_definition_arn]
     others = [each for each in service["deployments"] if each["taskDefinition"] != task_definition_arn]
     primary = next((each for each in others if each["status"] == "PRIMARY"), None)
     asked = tasks.task_id(task_definition_arn)
@@ -228,11 +231,11 @@ def refuse_failure(service: dict[str, Any], task_definition_arn: str) -> None:
                 f"the deploy of {asked} was overtaken by one of {back}: {command('describe_service.py')} shows it"
             )
         raise Problem(f"the deploy of {asked} was rolled back to {back}: {why_not_stable(service)}")
-    if any(each.get("rolloutState") == "FAILED" for each in mine):
+    if any(each.get("rolloutState") == "FAILED" for each in own):
         raise Problem(f"the deploy of {asked} failed: {why_not_stable(service)}")
 
 
-def why_not_stable(service: dict[str, Any]) -> str:
+def why_not_stable(service: Any) -> str:
     """What AWS says: the stopped tasks' reasons and last log lines, the targets' health, the last event."""
     stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME)
     ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
@@ -241,7 +244,7 @@ def why_not_stable(service: dict[str, Any]) -> str:
     if killed:
         ages = ", ".join(f"{lived(task):.0f} s" for task in killed)
         told.append(
-            f"the health check of {target_group.HEALTH_CHECK['HealthCheckPath']} killed {len(killed)} tasks, {ages} old: raise "
+            f"the health check of {constants.HEALTH_CHECK_PATH} killed {len(killed)} tasks, {ages} old: raise "
             f"HEALTH_CHECK_GRACE_SECONDS={constants.HEALTH_CHECK_GRACE_SECONDS} if the container needs longer to start"
         )
     sick = [each for each in target_group.health() if each["reason"]]
@@ -267,7 +270,7 @@ def lived(task: dict[str, Any]) -> float:
 def described() -> dict[str, Any]:
     """What describe_service.py prints, and create_service.py and update_service.py at their end."""
     service = required()
-    names = {volume: f"{each}.efs.{region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
+    names = {volume: f"{each}.efs.{aws.region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
     kept = (
         "status",
         "taskDefinition",
@@ -292,25 +295,42 @@ def described() -> dict[str, Any]:
     }
 
 
+# -------------------------------------------------------------------------------------------------------------- delete
+
+
 def delete() -> None:
-    """Ask its tasks to leave, deregistering them first; then wait until AWS has forgotten it."""
-    service = find()
-    if service and not endpoints.mine(service.get("tags", [])):
-        return say("kept", f"service {constants.SERVICE_NAME}", "not of this runbook, or of another endpoint")
-    if service:
-        client("ecs").delete_service(cluster=constants.CLUSTER_NAME, service=constants.SERVICE_NAME, force=True)
-        say("deleted", f"service {constants.SERVICE_NAME}", "asked for")
+    """Ask its tasks to leave, deregistering them first; then wait until AWS has forgotten it.
+
+    The endpoint's: that of a former SERVICE_NAME too.
+    """
+    names = {constants.SERVICE_NAME}
+    for service in services():
+        name = service["serviceName"]
+        if mine(service):
+            delete_service = call(
+                client("ecs").delete_service,
+                f"service {name}",
+                of=service,
+                gone=("ServiceNotFoundException", "ServiceNotActiveException"),
+                busy="deployments are active",
+            )
+            delete_service(cluster=constants.CLUSTER_NAME, service=name, force=True)
+            say("deleted", f"service {name}", "asked for")
+            names.add(name)
+        elif name == constants.SERVICE_NAME:
+            say("kept", f"service {name}", "not of this runbook, or of another endpoint")
 
     def draining() -> list[str]:
-        found = client("ecs").describe_services(cluster=constants.CLUSTER_NAME, services=[constants.SERVICE_NAME])[
-            "services"
-        ]
-        return [f"{each['runningCount']} tasks still run" for each in found if each["status"] == "DRAINING"]
+        found = [each for each in described_by_aws(sorted(names)) if each["status"] == "DRAINING"]
+        return [f"{each['runningCount']} tasks still run" for each in found]
 
-    wait(f"service {constants.SERVICE_NAME} to end", lambda: not draining(), lambda: "; ".join(draining()))
-    return None
+    wait(f"service {' and '.join(sorted(names))} to end", lambda: not draining(), lambda: "; ".join(draining()))
 
 
-def left_over() -> list[str]:
-    service = find() if cluster.find() else None
-    return [f"service {constants.SERVICE_NAME}"] if service and endpoints.mine(service.get("tags", [])) else []
+def left_over() -> list[Resource]:
+    """The endpoint's: that of a former SERVICE_NAME too."""
+    return [
+        Resource(f"service {each['serviceName']}", each["serviceArn"], tags_of(each), part(each))
+        for each in services()
+        if mine(each)
+    ]

@@ -41,6 +41,17 @@ def test_a_scalable_target_moves_the_service_into_its_bounds(
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
 
 
+def test_a_scalable_target_takes_tags_only_when_it_is_made(
+    emulator: Emulator, client: Client, service: dict[str, str]
+) -> None:
+    scaling = client("application-autoscaling")
+    sleep(emulator, 6)
+    bounds = {"MinCapacity": 0, "MaxCapacity": 3}
+    made = scaling.register_scalable_target(**service, **bounds, Tags={"a": "b"})
+    assert refused(scaling.register_scalable_target, **service, **bounds, Tags={"a": "c"}) == "ValidationException"
+    assert scaling.list_tags_for_resource(ResourceARN=made["ScalableTargetARN"])["Tags"] == {"a": "b"}
+
+
 def test_a_target_takes_its_policies_and_alarms_along(
     emulator: Emulator, client: Client, service: dict[str, str]
 ) -> None:

@@ -1,0 +1,322 @@
+"""The load balancer's rule for the service: which host name and paths lead to its target group. It must be there before
+the service.
+
+With TRAFFIC_WEIGHT a part of another endpoint's requests comes here too: its rule then forwards to both groups.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html
+"""
+
+from typing import Any
+
+import aws
+import constants
+from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, part, tags_of
+from console import say
+from infrastructure.cluster import load_balancer
+from infrastructure.service import target_group
+
+PART = "rule"
+
+
+# --------------------------------------------------------------------------------------------------------------- looks
+
+
+@aws.look
+def rules() -> list[Any]:
+    """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
+    pages, read = client("elbv2").get_paginator("describe_rules"), call(every, gone="ListenerNotFound")
+    listener_arns = [listener["ListenerArn"] for listener in load_balancer.listeners().values()]
+    found = [
+        {**rule, "ListenerArn": arn}
+        for arn in listener_arns
+        for rule in read(pages.paginate(ListenerArn=arn), "Rules") or []
+        if not rule["IsDefault"]
+    ]
+    return load_balancer.with_tags(found, "RuleArn")
+
+
+LOOKS = (rules, *target_group.LOOKS)
+
+
+def own() -> list[Any]:
+    """The endpoint's: one, or none; two where it was made again for another LISTENER_PROTOCOL."""
+    return [rule for rule in rules() if mine(rule) and part(rule) == PART]
+
+
+def beside() -> list[Any]:
+    """All that are at the listener to which the services add theirs."""
+    listener_arn = load_balancer.service_listener_arn()
+    return [rule for rule in rules() if rule["ListenerArn"] == listener_arn]
+
+
+def find() -> Any | None:
+    return next((rule for rule in beside() if rule in own()), None)
+
+
+def answering(host_name: str) -> Any | None:
+    """The rule that answers a host name, whoever's it is."""
+    return next((rule for rule in rules() if host_name in hosts(rule)), None)
+
+
+def hosts(rule: Any) -> list[str]:
+    return values(rule, "host-header", "HostHeaderConfig")
+
+
+def paths(rule: Any) -> list[str]:
+    return values(rule, "path-pattern", "PathPatternConfig")
+
+
+def values(rule: Any, field: str, config: str) -> list[str]:
+    found = [each for each in rule["Conditions"] if each["Field"] == field]
+    return [value for each in found for value in each.get(config, each).get("Values", [])]
+
+
+def weights(rule: Any) -> dict[str, int]:
+    """Target group -> its part of what the rule forwards."""
+    found: dict[str, int] = {}
+    for action in rule["Actions"]:
+        groups = action.get("ForwardConfig", {}).get("TargetGroups") or []
+        if not groups and "TargetGroupArn" in action:
+            groups = [{"TargetGroupArn": action["TargetGroupArn"]}]
+        found |= {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
+    return found
+
+
+def leads_to(rule: Any) -> str:
+    """In words: the names of its target groups."""
+    return ", ".join(map(name_of, weights(rule))) or "another action"
+
+
+def name_of(target_group_arn: str) -> str:
+    """For a person: arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID."""
+    return target_group_arn.split("/")[-2]
+
+
+def endpoint_of(thing: Any) -> str:
+    return tags_of(thing).get(constants.ENDPOINT_TAG, "")
+
+
+def owner_of(rule: Any) -> str:
+    """The group of the endpoint whose rule it is, by the tags of both; empty for a rule of someone else."""
+    if not ours(rule) or part(rule) != PART:
+        return ""
+    same = [each for each in target_group.groups() if ours(each) and endpoint_of(each) == endpoint_of(rule)]
+    return next((each["TargetGroupArn"] for each in same if each["TargetGroupArn"] in weights(rule)), "")
+
+
+def group_arn() -> str:
+    """The endpoint's own target group."""
+    return str((target_group.find() or {}).get("TargetGroupArn", ""))
+
+
+# -------------------------------------------------------------------------------------------------------------- create
+
+
+def create(target_group_arn: str) -> None:
+    """HOST_NAME and LISTENER_PATH lead to the group. RULE_PRIORITY, or the next free number, says when it is asked."""
+    if not constants.LISTENER_PROTOCOL:
+        return
+    rule = find()
+    for other in [each for each in own() if each is not rule]:
+        delete_rule(other)  # at the listener of another LISTENER_PROTOCOL
+    if rule:
+        update(rule, target_group_arn)
+        return
+    create_rule = call(client("elbv2").create_rule, f"listener rule {where()}", there="PriorityInUse")
+    made = create_rule(
+        ListenerArn=load_balancer.service_listener_arn(),
+        Conditions=conditions(),
+        Priority=constants.RULE_PRIORITY or next_priority(),
+        Actions=[forward({target_group_arn: 1})],
+        Tags=endpoint_tags(PART),
+    )
+    if made:
+        say("created", f"listener rule {where()}")
+        return
+    refuse_taken()
+    create(target_group_arn)  # another run took the priority: look again
+
+
+def update(rule: Any, target_group_arn: str) -> None:
+    elb, what, arn = client("elbv2"), f"listener rule {where()}", rule["RuleArn"]
+    changed = []
+    if (hosts(rule), paths(rule)) != wanted():
+        call(elb.modify_rule, what, of=rule)(RuleArn=arn, Conditions=conditions())
+        changed.append("where it leads from")
+    if target_group_arn not in weights(rule):
+        call(elb.modify_rule, what, of=rule)(RuleArn=arn, Actions=[forward({target_group_arn: 1})])
+        changed.append("where it leads to")
+    if constants.RULE_PRIORITY and rule["Priority"] != str(constants.RULE_PRIORITY):
+        set_rule_priorities = call(elb.set_rule_priorities, what, of=rule)
+        set_rule_priorities(RulePriorities=[{"RuleArn": arn, "Priority": constants.RULE_PRIORITY}])
+        changed.append(f"priority {constants.RULE_PRIORITY}")
+    say("updated" if changed else "found", what, ", ".join(changed))
+
+
+def where() -> str:
+    """What leads to the service, in words: the host name, or the path, or both."""
+    path = constants.LISTENER_PATH
+    return f"{constants.HOST_NAME}{path.removesuffix('*')}" if constants.HOST_NAME else path
+
+
+def wanted() -> tuple[list[str], list[str]]:
+    """Host names and paths. A rule needs a condition; beside a host name the path that is every path is none."""
+    if not constants.HOST_NAME:
+        return [], [constants.LISTENER_PATH]
+    return [constants.HOST_NAME], [] if constants.LISTENER_PATH == "/*" else [constants.LISTENER_PATH]
+
+
+def conditions() -> list[Any]:
+    host_names, patterns = wanted()
+    host = [{"Field": "host-header", "HostHeaderConfig": {"Values": host_names}}] if host_names else []
+    path = [{"Field": "path-pattern", "PathPatternConfig": {"Values": patterns}}] if patterns else []
+    return [*host, *path]
+
+
+def forward(parts: dict[str, int]) -> Any:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html#forward-actions"""
+    if len(parts) == 1:
+        return {"Type": "forward", "TargetGroupArn": next(iter(parts))}
+    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in parts.items()]
+    return {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
+
+
+def next_priority() -> int:
+    taken = {rule["Priority"] for rule in beside()}
+    return next(number for number in range(1, 50001) if str(number) not in taken)
+
+
+# ------------------------------------------------------------------------------------- refused before anything is made
+
+
+def refuse_taken() -> None:
+    """Two rules for the same requests: the second would never be asked. And a priority is given once."""
+    if not constants.LISTENER_PROTOCOL:
+        return
+    own_rule = find()
+    others = [rule for rule in beside() if rule is not own_rule]
+    rule_to_split()
+    for rule in others:
+        if (hosts(rule), paths(rule)) == wanted():
+            setting, other = ("HOST_NAME", "host name") if constants.HOST_NAME else ("LISTENER_PATH", "path")
+            value = constants.HOST_NAME or constants.LISTENER_PATH
+            raise Problem(f"{setting}={value} leads to {leads_to(rule)} already: choose another {other}")
+        if constants.RULE_PRIORITY and rule["Priority"] == str(constants.RULE_PRIORITY):
+            raise Problem(
+                f"RULE_PRIORITY={constants.RULE_PRIORITY} is taken by the rule to {leads_to(rule)}: "
+                "choose another, or leave it empty"
+            )
+    number = constants.RULE_PRIORITY or int(own_rule["Priority"] if own_rule else next_priority())
+    if not own_rule or (hosts(own_rule), paths(own_rule), int(own_rule["Priority"])) != (*wanted(), number):
+        refuse_hidden(number, others)
+
+
+def refuse_hidden(number: int, others: list[Any]) -> None:
+    """The load balancer takes the first rule that fits: one that fits more must come later."""
+    for rule in others:
+        theirs, priority, owner = (hosts(rule), paths(rule)), int(rule["Priority"]), leads_to(rule)
+        plain = all(each["Field"] in ("host-header", "path-pattern") for each in rule["Conditions"])
+        if plain and priority < number and covers(theirs, wanted()):
+            raise Problem(
+                f"{where()} would never be asked for: the rule to {owner}, priority {priority}, comes first and takes "
+                "all of it. Set RULE_PRIORITY below that; RULE_PRIORITY with create_service.py moves the other one"
+            )
+        if number < priority and covers(wanted(), theirs):
+            raise Problem(
+                f"{where()} with priority {number} would take all from the rule to {owner}, priority {priority}: "
+                "set RULE_PRIORITY above that"
+            )
+
+
+def covers(wide: tuple[list[str], list[str]], narrow: tuple[list[str], list[str]]) -> bool:
+    """Whether a rule with these host names and paths, no host or path being any, fits all that the other one fits."""
+
+    def within(path: str) -> bool:
+        return any(path == each or (each.endswith("*") and path.startswith(each[:-1])) for each in wide[1])
+
+    fits = not wide[1] or (narrow[1] and all(within(path) for path in narrow[1])) or "/*" in wide[1]
+    return bool(fits and (not wide[0] or (narrow[0] and set(narrow[0]) <= set(wide[0]))))
+
+
+# ------------------------------------------------------------------------------------------------- a part of the traffic
+
+
+def share_traffic() -> None:
+    """Take TRAFFIC_WEIGHT percent of TRAFFIC_FROM's requests, and no others, once a task can answer them.
+
+    A load balancer sends a group its part even when nobody there is healthy: that part would get 503.
+    """
+    if not constants.LISTENER_PROTOCOL or not group_arn():
+        return
+    splitting = rule_to_split()
+    for rule in rules():
+        if rule is not splitting:
+            split(rule, 0)
+    if not splitting or weights(splitting).get(group_arn()) == constants.TRAFFIC_WEIGHT:
+        return
+    if any(target["state"] == "healthy" for target in target_group.health()):
+        split(splitting, constants.TRAFFIC_WEIGHT)
+        return
+    say(
+        "warning",
+        f"TRAFFIC_WEIGHT={constants.TRAFFIC_WEIGHT}:",
+        f"no task can answer yet, so {constants.TRAFFIC_FROM} keeps all; "
+        "with DESIRED_COUNT, or create_service.py again, it takes them",
+    )
+
+
+def give_back() -> None:
+    """Before the tasks go: what came here of other endpoints' requests is answered there again."""
+    for rule in rules() if group_arn() else []:
+        split(rule, 0)
+
+
+def split(rule: Any, weight: int) -> None:
+    """Give our group `weight` percent of what another endpoint's rule forwards; that endpoint keeps the rest."""
+    present, arn, owner = weights(rule), group_arn(), owner_of(rule)
+    if mine(rule) or not owner or present.get(arn, 0) == weight:
+        return
+    others = {each: share for each, share in present.items() if each not in (owner, arn)}
+    parts = {owner: 100 - weight - sum(others.values()), **others, **({arn: weight} if weight else {})}
+    what = f"listener rule {', '.join(hosts(rule))}"
+    call(client("elbv2").modify_rule, what, of=rule)(RuleArn=rule["RuleArn"], Actions=[forward(parts)])
+    say("updated", what, f"{weight} % of its requests come to {target_group.its_name()}")
+
+
+def rule_to_split() -> Any | None:
+    """The rule of TRAFFIC_FROM, of which TRAFFIC_WEIGHT percent come here; the others leave so much of it."""
+    if not constants.TRAFFIC_WEIGHT:
+        return None
+    rule = next((rule for rule in beside() if owner_of(rule) and endpoint_of(rule) == constants.TRAFFIC_FROM), None)
+    if not rule:
+        raise Problem(f"TRAFFIC_FROM={constants.TRAFFIC_FROM}: no such endpoint is at the load balancer")
+    others = {arn: share for arn, share in weights(rule).items() if arn not in (owner_of(rule), group_arn())}
+    if constants.TRAFFIC_WEIGHT + sum(others.values()) > 100:
+        given = ", ".join(f"{share} to {name_of(arn)}" for arn, share in others.items())
+        raise Problem(
+            f"TRAFFIC_WEIGHT={constants.TRAFFIC_WEIGHT} is too much: of its 100 % {constants.TRAFFIC_FROM} gives {given} already"
+        )
+    return rule
+
+
+# -------------------------------------------------------------------------------------------------------------- delete
+
+
+def delete() -> None:
+    """After the tasks, and before the target group to which it leads."""
+    give_back()
+    for rule in own():
+        delete_rule(rule)
+
+
+def delete_rule(rule: Any) -> None:
+    what = ", ".join(hosts(rule) + paths(rule))
+    call(client("elbv2").delete_rule, f"listener rule {what}", of=rule, gone="RuleNotFound")(RuleArn=rule["RuleArn"])
+    say("deleted", "listener rule", what)
+
+
+def left_over() -> list[Resource]:
+    return [
+        Resource(f"listener rule {', '.join(hosts(rule) + paths(rule))}", rule["RuleArn"], tags_of(rule), part(rule))
+        for rule in rules()
+        if mine(rule)
+    ]
