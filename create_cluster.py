@@ -20,6 +20,7 @@ import constants
 from aws import Problem, region
 from console import say
 from infrastructure.cluster import (
+    auto_scaling_group,
     bastion,
     capacity,
     checks,
@@ -27,6 +28,7 @@ from infrastructure.cluster import (
     costs,
     extra_tags,
     file_system,
+    launch_template,
     load_balancer,
     monitoring,
     mount_targets,
@@ -60,7 +62,9 @@ def create_cluster() -> dict[str, Any]:
     access_points = file_system.create_access_points(file_system_ids)
     nat_gateways.wait_ready(net)
     monitoring.create()
-    capacity.create(facts, net, groups, made_roles)
+    launch_template.create(facts, groups, made_roles)
+    group_arn = auto_scaling_group.create(net)
+    capacity.create(group_arn)
     bastion.create(net, groups)
     extra_tags.update()
 

@@ -24,11 +24,13 @@ from aws import Problem
 from console import say
 from infrastructure import clean_up, endpoints
 from infrastructure.cluster import (
+    auto_scaling_group,
     bastion,
     capacity,
     certificate,
     cluster,
     file_system,
+    launch_template,
     load_balancer,
     monitoring,
     mount_targets,
@@ -38,7 +40,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.delivery import connection
-from infrastructure.service import dns_record, log_group, scaling, target_group, tasks
+from infrastructure.service import dns_record, log_group, scaling, target_group, task_definitions, tasks
 
 
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, with their images")
@@ -53,6 +55,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     dns_record.delete_all()
     scaling.delete()
     tasks.delete()
+    task_definitions.delete()
     target_group.delete()
     bastion.delete()
     capacity.delete()
@@ -61,6 +64,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     nat_gateways.delete()
     bastion.wait_deleted()
     capacity.wait_deleted()
+    auto_scaling_group.delete()
+    launch_template.delete()
     monitoring.delete()
     mount_targets.wait_deleted()
     nat_gateways.wait_deleted()
@@ -110,7 +115,8 @@ def delete_endpoints(yes: bool) -> None:
 
 def inventory() -> list[str]:
     """Ask each service's own Describe what still bears our tag or name; what is kept on purpose is not in it."""
-    hosts_and_tasks = (scaling, tasks, target_group, bastion, capacity, monitoring)
+    hosts = (bastion, capacity, auto_scaling_group, launch_template, monitoring)
+    hosts_and_tasks = (scaling, tasks, task_definitions, target_group, *hosts)
     parts = (
         mount_targets,
         load_balancer,
@@ -124,7 +130,8 @@ def inventory() -> list[str]:
         connection,
     )
     records = dns_record.all_left_over()
-    return records + [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
+    found = [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]
+    return records + [getattr(item, "what", item) for item in found]  # TEMPORARY, until each is a Resource
 
 
 def data_kept() -> list[str]:

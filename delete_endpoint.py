@@ -20,7 +20,7 @@ from console import say
 from infrastructure import clean_up
 from infrastructure.cluster import cluster, file_system, roles, security_groups
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, pipeline, repository
-from infrastructure.service import dns_record, log_group, scaling, service, target_group, tasks
+from infrastructure.service import dns_record, log_group, scaling, service, target_group, task_definitions, tasks
 from infrastructure.weights import schedule, sync
 
 
@@ -34,11 +34,12 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
 
     def inventory() -> list[str]:
         parts = (dns_record, schedule, sync, pipeline, build_project, artifact_bucket, build_logs)
-        endpoint = (scaling, target_group, tasks, log_group)
+        endpoint = (scaling, target_group, tasks, task_definitions, log_group)
         found = [item for part in (*parts, *endpoint) for item in part.left_over()]
         found += [*service.left_over(), *security_groups.left_over_of_endpoint()]
         found += [*file_system.access_points_left(), *roles.roles_left(*roles.TASK_ROLES)]
-        return found + (repository.left_over() if not held else [])
+        found += repository.left_over() if not held else []
+        return [getattr(item, "what", item) for item in found]  # TEMPORARY, until each is a Resource
 
     listed = clean_up.settled(inventory)
     clean_up.confirm("endpoint", constants.ENDPOINT, listed, kept, yes)
@@ -53,10 +54,10 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     scaling.delete()
     if cluster.find():
         service.delete()
-        tasks.stop_ours()
+        tasks.delete()
     target_group.delete()
     security_groups.delete_for_endpoint()
-    tasks.delete_task_definitions()
+    task_definitions.delete()
     log_group.delete()
     file_system.delete_access_points()
     roles.delete_task_roles()

@@ -15,7 +15,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure.cluster import cluster, file_system, roles
-from infrastructure.service import log_group, service, tasks
+from infrastructure.service import log_group, service, task_definitions
 from infrastructure.weights import schedule, sync
 
 
@@ -24,14 +24,15 @@ def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
     if constants.ENDPOINT and (left := [*schedule.left_over(), *sync.left_over()]):
-        raise Problem(f"the sync of the weights needs what would go ({', '.join(left)}): run delete_sync.py first")
-    tasks.delete_task_definitions()
+        told = ", ".join(getattr(each, "what", each) for each in left)  # TEMPORARY, until each is a Resource
+        raise Problem(f"the sync of the weights needs what would go ({told}): run delete_sync.py first")
+    task_definitions.delete()
     if constants.ENDPOINT:
         log_group.delete()
         file_system.delete_access_points()
         roles.delete_task_roles()
-    say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
-    return {"family": constants.TASK_FAMILY, "left": tasks.our_definitions("ACTIVE")}
+    say("next", aws.command("delete_endpoint.py" if constants.ENDPOINT else "delete_cluster.py"))
+    return {"family": constants.TASK_FAMILY, "left": [each.arn for each in task_definitions.left_over()]}
 
 
 if __name__ == "__main__":

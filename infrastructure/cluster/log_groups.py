@@ -48,11 +48,13 @@ def create_group(name: str, group: Any | None) -> None:
         say("found", what)
     else:
         create_log_group = call(logs.create_log_group, what, there="ResourceAlreadyExistsException", busy=BUSY)
-        group = {"tags": tags_of(endpoint_tags())}
-        if create_log_group(logGroupName=name, tags=group["tags"]) is None:
-            group = wait(what, lambda: find(name), lambda: "AWS does not list it")
-            refuse_foreign(what, group)
-        say("created", what)
+        its_tags = tags_of(endpoint_tags())
+        made = create_log_group(logGroupName=name, tags=its_tags) is not None
+        say("created" if made else "found", what)
+        group = (
+            {"tags": its_tags} if made else wait(what, lambda: groups().get(name, {}), lambda: "AWS does not list it")
+        )
+        refuse_foreign(what, group)
     if group.get("retentionInDays") != constants.LOG_RETENTION_DAYS:
         put_retention_policy = call(logs.put_retention_policy, what, of=group, busy=(BUSY, GONE))
         put_retention_policy(logGroupName=name, retentionInDays=constants.LOG_RETENTION_DAYS)
