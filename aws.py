@@ -572,10 +572,7 @@ def page(
 
 def _begin(name: str, about: _Page) -> None:
     constants.load()
-    sentence = _wrong_scope(name, about)
-    if sentence and "ENDPOINT" not in constants.PROBLEMS:
-        constants.problem("ENDPOINT", sentence)
-    constants.check()
+    constants.check(ENDPOINT=_wrong_scope(name, about))
     _seen.clear()
 
 
@@ -587,7 +584,7 @@ def _wrong_scope(name: str, about: _Page) -> str:
     if constants.CLUSTER_ONLY:
         return f"is not set: which endpoint? {constants.endpoint_files()}"
     if endpoint and not about.unlisted and not constants.ENDPOINT_PATH.is_file():
-        return f"{endpoint}: there is no {constants.ENDPOINT_PATH}; {constants.endpoint_files()}"
+        return f"{endpoint}: there is no {constants.ENDPOINT_NAME}; {constants.endpoint_files()}"
     return ""
 
 
@@ -596,6 +593,7 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     about = _pages[function.__name__]
     options = vars(_parser(manual or "", about).parse_args())
     console.dry_run = options.pop("dry_run", False)
+    dry_run.begin()
     _begin(function.__name__, about)
     before = changes
     try:

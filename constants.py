@@ -1,7 +1,7 @@
 """Every setting of this runbook, read from the environment and from a file .env in the working directory.
 
-The environment wins over .env. Where endpoints share a cluster, endpoints/$ENDPOINT.env stands between the two. Nothing
-here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit code
+The environment wins over .env. Where endpoints share a cluster, endpoints/$ENDPOINT.env, beside .env, stands between the
+two. Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit code
 2, before the first AWS call. Start from a file of examples/:
 
     cp examples/gpu-cluster.env .env
@@ -37,15 +37,25 @@ def read(path: Path) -> dict[str, str]:
 
 SHARED_PATH = Path(os.environ.get("ENV_FILE", ".env"))
 SHARED_FILE = read(SHARED_PATH)
-ENDPOINT_PATH = Path("endpoints", f"{os.environ.get('ENDPOINT', SHARED_FILE.get('ENDPOINT', '')).strip()}.env")
-ENDPOINT_FILE = read(ENDPOINT_PATH) if ENDPOINT_PATH.stem else {}
+ENDPOINTS = SHARED_PATH.parent / "endpoints"
+_endpoint = os.environ.get("ENDPOINT", SHARED_FILE.get("ENDPOINT", "")).strip()
+ENDPOINT_PATH = ENDPOINTS / f"{_endpoint}.env"
+ENDPOINT_NAME = f"endpoints/{_endpoint}.env"  # as sentences call it
+ENDPOINT_FILE = read(ENDPOINT_PATH) if _endpoint else {}
 FILE = SHARED_FILE | ENDPOINT_FILE
+
+
+def changed_at() -> list[int]:
+    """When each of the two files was last written; 0 for one that is not there."""
+    return [path.stat().st_mtime_ns if path.is_file() else 0 for path in (SHARED_PATH, ENDPOINT_PATH)]
+
+
+CHANGED_AT = changed_at()
 
 
 def load() -> None:
     """Read everything again, where the environment or a file has changed. A page begins with it."""
-    files = read(SHARED_PATH), read(ENDPOINT_PATH) if ENDPOINT_PATH.stem else {}
-    if dict(os.environ) != ENVIRONMENT or files != (SHARED_FILE, ENDPOINT_FILE):
+    if dict(os.environ) != ENVIRONMENT or changed_at() != CHANGED_AT:
         importlib.reload(sys.modules[__name__])
 
 
@@ -70,10 +80,13 @@ def problem(name: str, sentence: str) -> None:
     PROBLEMS.setdefault(name, []).append(sentence)
 
 
-def setting(name: str, default: str, parse: Callable[[str], T], *, of: str = "", required: str = "") -> T:
+def setting(
+    name: str, default: str, parse: Callable[[str], T], *, of: str = "", required: str = "", instead: T | None = None
+) -> T:
     """The value of one setting. A ValueError of `parse` is a mistake of the user's.
 
-    `of="cluster"`: it is the same for all endpoints. `required`: it has no default; this is an example.
+    `of="cluster"`: it is the same for all endpoints. `required`: it has no default; this is an example. `instead`: what
+    counts in its place, where that is set.
     """
     KNOWN[name] = default
     if of == "cluster":
@@ -84,7 +97,7 @@ def setting(name: str, default: str, parse: Callable[[str], T], *, of: str = "",
     if not text and name not in os.environ and name not in FILE:
         text = default
     try:
-        return parse(text)
+        return instead or parse(text)
     except ValueError as error:
         if not required or text:
             problem(name, f"{text!r} {error}")
@@ -280,9 +293,9 @@ GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
 # Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True), of="cluster")
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
-MIN_INSTANCES = CLUSTER_SIZE or setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster")
+MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster", instead=CLUSTER_SIZE)
 # Hosts at the most: the limit of what a mistake can cost.
-MAX_INSTANCES = CLUSTER_SIZE or setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster")
+MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster", instead=CLUSTER_SIZE)
 # Root disk of a host, GiB. CUDA images are large; the AMI's own 30 GiB are soon full.
 ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
@@ -642,14 +655,14 @@ def check_endpoint() -> None:
     if ENDPOINT and not SHARED_CLUSTER:
         problem("SHARED_CLUSTER", f"is not true, but ENDPOINT={ENDPOINT}: endpoints need a cluster that they share")
     for name in sorted(ENDPOINT_FILE.keys() & OF_CLUSTER):
-        problem(name, f"is set in {ENDPOINT_PATH}, but belongs to the cluster, which endpoints share: put it into .env")
+        problem(name, f"is set in {ENDPOINT_NAME}, but belongs to the cluster, which endpoints share: put it into .env")
     for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
         if SHARED_FILE.get(name) and name not in ENDPOINT_FILE and name not in os.environ:
-            problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_PATH}")
+            problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_NAME}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
     if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
-        problem("HOST_NAME", f"is not set: say in {ENDPOINT_PATH} which host name leads to the endpoint")
+        problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
     if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:
@@ -666,7 +679,7 @@ def check_endpoint() -> None:
 
 def endpoint_files() -> str:
     """Which endpoints have a file here, in words."""
-    found = sorted(path.stem for path in Path("endpoints").glob("*.env"))
+    found = sorted(path.stem for path in ENDPOINTS.glob("*.env"))
     return f"there is {', '.join(found)}" if found else "there is none in endpoints/"
 
 
@@ -828,16 +841,18 @@ def check_fargate() -> None:
 def check_misspellings() -> None:
     """A misspelt setting is silent by nature: so anything that is nearly the name of one is told."""
     for name in {*os.environ, *FILE} - KNOWN.keys():
+        if not name.isupper() or name.startswith(("AWS_", "PYTEST_")):
+            continue
         near = difflib.get_close_matches(name, KNOWN, 1, 0.8 if name in FILE else 0.87)
-        if near and name.isupper():
+        if near:
             problem(name, f"is no setting; did you mean {near[0]}?")
 
 
-def check() -> None:
-    """End with exit code 2 and a sentence for each mistake, if there is one."""
-    if PROBLEMS:
-        told = [f"{name}: {sentence}" for name, sentences in PROBLEMS.items() for sentence in sentences]
-        print("\n".join(told), file=sys.stderr)
+def check(**found: str) -> None:
+    """End with exit code 2 and a sentence for each mistake, if there is one; `found` are those that a page has found."""
+    mistakes = {name: [sentence] for name, sentence in found.items() if sentence} | PROBLEMS
+    if mistakes:
+        print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
         sys.exit(2)
 
 

@@ -16,13 +16,16 @@ import console
 from console import NEW
 
 READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter")
-_made: set[tuple[str, Any]] = (
-    set()
-)  # parameter and value: names of what this run would have made: AWS does not know them
+#: parameter and value: names of what this run would have made; AWS does not know them
+_made: set[tuple[str, Any]] = set()
+
+
+def begin() -> None:
+    _made.clear()
 
 
 def attach(session: boto3.Session) -> None:
-    """Answer every changing call of this session's clients with a stand-in."""
+    """Under --dry-run, answer every changing call of this session's clients with a stand-in."""
     session.events.register("before-parameter-build.*.*", _note)
     session.events.register("before-call.*.*", _answer)
 

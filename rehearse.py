@@ -108,12 +108,18 @@ def rehearse(example: str, time_scale: float) -> bool:
         return summary(example, len(walk), rows, seen, left, emulator)
 
 
+def example_file(example: str) -> Path:
+    """examples/NAME.env, or where more than one file belongs to it examples/NAME/.env."""
+    folder = HERE / "examples"
+    return folder / example / ".env" if (folder / example).is_dir() else folder / f"{example}.env"
+
+
 def environment_for(example: str, url: str, time_scale: float) -> dict[str, str]:
     """What a user's shell would hold: the example's file, and the emulator in place of AWS; no settings of our own."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TERM", "NO_COLOR") if name in os.environ}
     return {
         **kept,
-        "ENV_FILE": str(HERE / "examples" / f"{example}.env"),
+        "ENV_FILE": str(example_file(example)),
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "emulator",
         "AWS_SECRET_ACCESS_KEY": "emulator",
@@ -188,7 +194,7 @@ def client(url: str, service: str) -> Any:
 
 def summary(example: str, scripts: int, rows: list[Any], seen: set[str], left: set[str], emulator: Emulator) -> bool:
     failed = [command for command, code, _, _ in rows if code]
-    print(f"\nSummary of examples/{example}.env, emulator at time scale {emulator.world.clock.scale:g}")
+    print(f"\nSummary of example {example}, emulator at time scale {emulator.world.clock.scale:g}")
     for command, code, seconds, calls in rows:
         changing = sum(not operation.startswith(READS) for _, operation, _ in calls)
         told = "ok" if not code else f"exit {code}"
@@ -207,6 +213,6 @@ if __name__ == "__main__":
     parser.add_argument("example", nargs="?", default="gpu-cluster", help="a file of examples/, without .env")
     parser.add_argument("--time-scale", type=float, default=0.02, help="1: AWS's own times (default 0.02)")
     options = parser.parse_args()
-    if not (HERE / "examples" / f"{options.example}.env").is_file():
-        sys.exit(f"there is no examples/{options.example}.env")
+    if options.example not in WALKS:
+        sys.exit(f"there is no example {options.example}: there are {', '.join(WALKS)}")
     sys.exit(0 if rehearse(options.example, options.time_scale) else 1)

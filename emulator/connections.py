@@ -66,7 +66,7 @@ def head(world: World, repository: str, branch: str) -> Commit | None:
     branches: dict[tuple[str, str], Commit] = world.state["git"]
     if (repository, branch) in branches or any(name == repository for name, _ in branches):
         return branches.get((repository, branch))
-    folder = Path(__file__).parent.parent / "buildspec"
+    folder = Path(__file__).parent.parent / "examples" / "ml-endpoints" / "buildspec"
     files = {f"buildspec/{path.name}": path.read_text() for path in sorted(folder.glob("*.yml"))}
     return Commit(hashlib.sha1(f"{repository} {branch}".encode()).hexdigest(), "First commit", files)
 

@@ -7,10 +7,11 @@ reader comes for; the inventory, the sweep, what refuses while something is left
 
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
 import aws
 import constants
-from aws import Resource
+from aws import Problem, Resource, call, client
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,

@@ -340,12 +340,12 @@ def clara(runbook: Runbook) -> Runbook:
 
 @pytest.fixture
 def endpoints(runbook: Runbook) -> Runbook:
-    """The settings of examples/ml-endpoints.env, with a certificate that is issued, and a new AWS account.
+    """The settings of examples/ml-endpoints/.env, with a certificate that is issued, and a new AWS account.
 
     Scripts of an endpoint are run with ENDPOINT="a" or "b".
     """
     runbook.settings = {
-        "ENV_FILE": str(ROOT / "examples" / "ml-endpoints.env"),
+        "ENV_FILE": str(ROOT / "examples" / "ml-endpoints" / ".env"),
         "CERTIFICATE_DOMAINS": "",
         "CERTIFICATE_ARN": issued(runbook, "*.ml.example.com"),
     }

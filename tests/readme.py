@@ -60,10 +60,12 @@ def played() -> str:
 
 
 def play_line(runbook: Runbook, words: list[str]) -> str:
-    """One line of the shell: `cp examples/NAME.env .env`, or `SETTING=value python script.py --flag`."""
+    """One line of the shell: `cp examples/NAME.env .env`, `cp -r examples/NAME/. .`, or `SETTING=value python script.py --flag`."""
     if words[0] == "cp":
-        assert words[2] == ".env", words
-        runbook.settings = {"ENV_FILE": str(ROOT / words[1])} | prerequisites(runbook, Path(words[1]).stem)
+        file = Path(words[-2].removesuffix("/."), ".env") if words[1] == "-r" else Path(words[1])
+        assert words[-1] in (".", ".env"), words
+        example = file.parent.name if words[1] == "-r" else file.stem
+        runbook.settings = {"ENV_FILE": str(ROOT / file)} | prerequisites(runbook, example)
         return ""
     settings = dict(word.split("=", 1) for word in words if "=" in word)
     python, script, *flags = words[len(settings) :]

@@ -94,7 +94,7 @@ def folder(endpoints: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def make(shared: str = "", a: str = "", **others: str) -> Runbook:
         (tmp_path / "endpoints").mkdir()
-        (tmp_path / ".env").write_text((ROOT / "examples" / "ml-endpoints.env").read_text() + shared)
+        (tmp_path / ".env").write_text((ROOT / "examples" / "ml-endpoints" / ".env").read_text() + shared)
         for name, text in {"a": f"HOST_NAME=a.ml.example.com\n{a}", **others}.items():
             (tmp_path / "endpoints" / f"{name}.env").write_text(text)
         monkeypatch.chdir(tmp_path)
@@ -255,7 +255,7 @@ def test_a_cluster_whose_name_leaves_no_room_for_endpoints_is_refused_at_once(fo
 
 
 PAGES = sorted(path.name for path in ROOT.glob("*.py") if "aws.main(" in path.read_text() and path.name != "aws.py")
-SHARED = [name for name in PAGES if "shared=True" in (ROOT / name).read_text()]
+SHARED = [name for name in PAGES if '@aws.page(of="cluster"' in (ROOT / name).read_text()]
 
 
 def test_a_page_of_the_cluster_takes_no_endpoint_and_any_other_needs_one(folder: Folder) -> None:
@@ -282,6 +282,6 @@ def test_the_example_and_its_endpoints_are_settings_that_go_together(endpoints: 
         assert (ran.code, "there is no cluster ml" in ran.err) == (1, True), ran.err
     import constants
 
-    for name in ("examples/ml-endpoints.env", "endpoints/a.env", "endpoints/b.env"):
-        named = re.findall(r"^([A-Z_]+)=", (ROOT / name).read_text(), re.MULTILINE)
+    for name in (".env", "endpoints/a.env", "endpoints/b.env"):
+        named = re.findall(r"^([A-Z_]+)=", (ROOT / "examples" / "ml-endpoints" / name).read_text(), re.MULTILINE)
         assert set(named) <= constants.KNOWN.keys(), name

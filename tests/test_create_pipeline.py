@@ -308,7 +308,7 @@ def shell(tmp_path: Path, script: str, commands: dict[str, str], **environment: 
 
 @pytest.mark.parametrize("endpoint", ["a", "b"])
 def test_the_buildspec_pushes_an_image_tagged_with_the_commit_once(tmp_path: Path, endpoint: str) -> None:
-    spec = yaml.safe_load((ROOT / "buildspec" / f"{endpoint}.yml").read_text())
+    spec = yaml.safe_load((ROOT / "examples" / "ml-endpoints" / "buildspec" / f"{endpoint}.yml").read_text())
     commands = [command for phase in spec["phases"].values() for command in phase["commands"]]
     script = "\n".join(f"{{\n{command}\n}} || exit 1" for command in commands)  # CodeBuild looks at each one's code
     uri = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/ml-{endpoint}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from emulator.faults import Fault
-from tests.conftest import Runbook
+from tests.conftest import ROOT, Runbook
 from tests.zones import record, records, zone
 
 HOST = "a.ml.example.com"
@@ -70,17 +71,17 @@ def test_the_record_of_a_former_host_name_goes_with_the_cluster(made: Runbook) -
     assert f"DNS record {HOST} A" in ran.result["deleted"] and records(made) == []
 
 
-def test_an_endpoint_whose_file_is_gone_can_be_deleted(made: Runbook) -> None:
+def test_an_endpoint_whose_file_is_gone_can_be_deleted(made: Runbook, tmp_path: Path) -> None:
+    made.settings["ENV_FILE"] = str(shutil.copytree(ROOT / "examples" / "ml-endpoints", tmp_path / "own") / ".env")
     small = {"DESIRED_COUNT": "0", "IMAGE": "nginx:1.27", "IMAGE_TAG": ""}
     named = {"ENDPOINT": "a", **small}
     made.has_run("register_task_definition.py", "create_service.py", **named)
-    Path("endpoints/zz.env").write_text("HOST_NAME=zz.ml.example.com\n")
-    try:
-        made.has_run(
-            "register_task_definition.py", "create_service.py", "create_dns_record.py", **{**named, "ENDPOINT": "zz"}
-        )
-    finally:
-        Path("endpoints/zz.env").unlink()
+    zz = tmp_path / "own" / "endpoints" / "zz.env"
+    zz.write_text("HOST_NAME=zz.ml.example.com\n")
+    made.has_run(
+        "register_task_definition.py", "create_service.py", "create_dns_record.py", **{**named, "ENDPOINT": "zz"}
+    )
+    zz.unlink()
     assert "there is no endpoints/zz.env" in made.run("delete_service.py", ENDPOINT="zz").err
     ran = made.run("delete_endpoint.py", "--yes", ENDPOINT="zz")
     assert (ran.code, ran.result["left"]) == (0, [])

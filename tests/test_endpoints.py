@@ -15,6 +15,7 @@ from emulator.front_door import Request, route
 from tests.conftest import READS, ROOT, Runbook
 from tests.zones import zone
 
+EXAMPLE = ROOT / "examples" / "ml-endpoints"
 #: all that is made for one endpoint, in its order
 ALL = (
     "create_repository.py",
@@ -37,12 +38,13 @@ def small(endpoints: Runbook) -> Runbook:
 
 
 @pytest.fixture
-def three(small: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runbook:
+def three(small: Runbook, tmp_path: Path) -> Runbook:
     """The same, with an endpoint C too."""
     (tmp_path / "endpoints").mkdir()
     for endpoint in "abc":
         (tmp_path / "endpoints" / f"{endpoint}.env").write_text(f"HOST_NAME={endpoint}.ml.example.com\n")
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text((EXAMPLE / ".env").read_text())
+    small.settings["ENV_FILE"] = str(tmp_path / ".env")
     return small
 
 
@@ -216,15 +218,16 @@ LIMITS = {
 
 
 def test_the_names_of_two_endpoints_differ_and_the_longest_are_within_the_limits_of_aws(
-    endpoints: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    endpoints: Runbook, tmp_path: Path
 ) -> None:
     """The longest CLUSTER_NAME-ENDPOINT that is allowed; both endpoints begin alike."""
     cluster, first, second = "a" * 15, "b" * 12, "b" * 11
     for endpoint, file in ((first, "a"), (second, "b")):
-        text = (ROOT / "endpoints" / f"{file}.env").read_text()
+        text = (EXAMPLE / "endpoints" / f"{file}.env").read_text()
         (tmp_path / "endpoints").mkdir(exist_ok=True)
         (tmp_path / "endpoints" / f"{endpoint}.env").write_text(text)
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text((EXAMPLE / ".env").read_text())
+    endpoints.settings["ENV_FILE"] = str(tmp_path / ".env")
     ml = with_everything(endpoints)
     ml.settings |= {"CLUSTER_NAME": cluster, "DESIRED_COUNT": "0", "CONNECTION_ARN": ""}
     ml.settings["WAIT"] = "false"

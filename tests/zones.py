@@ -10,8 +10,8 @@ NAMES = ["ml.example.com", "*.ml.example.com"]
 
 
 def ml_endpoints(runbook: Runbook, *zones: str) -> Runbook:
-    """The settings of examples/ml-endpoints.env as they are, and these zones in Route 53."""
-    runbook.settings = {"ENV_FILE": str(ROOT / "examples" / "ml-endpoints.env")}
+    """The settings of examples/ml-endpoints/.env as they are, and these zones in Route 53."""
+    runbook.settings = {"ENV_FILE": str(ROOT / "examples" / "ml-endpoints" / ".env")}
     for name in zones:
         zone(runbook, name)
     return runbook

@@ -170,6 +170,9 @@ def one_of_each(*wanted: tuple[Kind, list[str]]) -> dict[str, Any]:
     """
     parts = [(kind, each) for kind, names in wanted for each in names]
     present = {each: kind.of_part(each) for kind, each in parts}
+    if not all(present.values()):
+        aws.forget("ec2")  # another run may have made it since this one began
+        present = {each: kind.of_part(each) for kind, each in parts}
     made = {each: {**kind.make(each), "Tags": tags(each)} for kind, each in parts if not present[each]}
     if made:
         aws.pause()
