@@ -63,7 +63,9 @@ def test_a_parameter_of_somebody_else_is_left_alone(clara: Runbook) -> None:
     clara.aws("ssm").put_parameter(Name="AmazonCloudWatch-clara-train", Value="{}", Type="String")
     ran = clara.run("create_cluster.py", **NO_HOSTS)
     assert (ran.code, configuration(clara)) == (1, {})
-    assert "AmazonCloudWatch-clara-train exists already, and does not bear the tag gpu-ecs-cluster=clara-train" in ran.err
+    assert (
+        "AmazonCloudWatch-clara-train exists already, and does not bear the tag gpu-ecs-cluster=clara-train" in ran.err
+    )
 
 
 def test_nothing_of_it_is_made_unless_it_is_asked_for(clara: Runbook) -> None:

@@ -52,8 +52,8 @@ def create(group_arn: str) -> None:
     """The provider of this Auto Scaling group, and the cluster's way to it; on Fargate the way to AWS's own."""
     if constants.LAUNCH_TYPE == "EC2":
         create_provider(group_arn)
-    ours_or_aws_own = FARGATE_PROVIDERS if constants.LAUNCH_TYPE == "FARGATE" else [constants.CAPACITY_PROVIDER]
-    put_providers(ours_or_aws_own, default_strategy())
+    providers = FARGATE_PROVIDERS if constants.LAUNCH_TYPE == "FARGATE" else [constants.CAPACITY_PROVIDER]
+    put_providers(providers, default_strategy())
 
 
 def create_provider(group_arn: str) -> None:
