@@ -18,10 +18,12 @@ from typing import Any
 
 import boto3
 
-from emulator import connections, dns, pipelines
 from emulator.account import resources
+from emulator.acm import certificates
+from emulator.codepipeline import pipelines
+from emulator.codestar_connections import connections
+from emulator.core.wire import Emulator
 from emulator.server import serve
-from emulator.wire import Emulator
 
 HERE = Path(__file__).parent
 #: how the operations begin that change nothing; the emulator tells some of S3 by their method
@@ -137,7 +139,7 @@ def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
     if example == "clara-train":
         acm = client(url, "acm")
         arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
-        dns.issue(emulator.world, "us-east-1", arn)
+        certificates.issue(emulator.world, "us-east-1", arn)
         return {**way, "CERTIFICATE_ARN": arn}
     if example == "ml-endpoints":
         client(url, "route53").create_hosted_zone(Name="example.com", CallerReference="rehearsal")

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 
-from emulator import rules, services
+from emulator.core import rules, services
 from emulator.server import serve
 
 

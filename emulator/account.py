@@ -1,6 +1,7 @@
 """What is in the emulated account: every resource by a name that does not change from run to run, with its properties.
 
-For the rehearsal's count and for tests that compare two accounts. It asks through boto3, as a user would.
+For the rehearsal's count and for tests that compare two accounts. It asks through boto3, as a user would; what can bear
+tags is told with them.
 """
 
 from __future__ import annotations
@@ -53,10 +54,14 @@ def _walk(client: Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for parameter in client("ssm").describe_parameters()["Parameters"]:
         if parameter["Name"].startswith("/aws/"):  # AWS's own, which moto lists too
             continue
-        value = client("ssm").get_parameter(Name=parameter["Name"])["Parameter"]["Value"]
-        yield "SSM parameter", parameter["Name"], {"value": value}
+        name = parameter["Name"]
+        value = client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+        tags = client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+        yield "SSM parameter", name, {"value": value, "tags": tags}
     for group in client("logs").describe_log_groups()["logGroups"]:
-        yield "log group", group["logGroupName"], {"retention": group.get("retentionInDays")}
+        arn = group["arn"].removesuffix(":*")
+        tags = client("logs").list_tags_for_resource(resourceArn=arn)["tags"]
+        yield "log group", group["logGroupName"], {"retention": group.get("retentionInDays"), "tags": _tags(tags)}
 
 
 def _network(ec2: Any, passing: set[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -85,7 +90,7 @@ def _network(ec2: Any, passing: set[str]) -> Iterator[tuple[str, str, dict[str, 
         yield (
             "network interface",
             item.get("Description") or "of a host",
-            {"groups": groups, "subnet": item["SubnetId"]},
+            {"groups": groups, "subnet": item["SubnetId"], "tags": item.get("TagSet", [])},
         )
 
 
@@ -125,7 +130,9 @@ def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "role", name, {"trust": trust, "inline": inline, "attached": attached, "tags": tags}
     for profile in iam.list_instance_profiles()["InstanceProfiles"]:
         roles = [role["RoleName"] for role in profile["Roles"]]
-        yield "instance profile", profile["InstanceProfileName"], {"roles": roles}
+        name = profile["InstanceProfileName"]
+        tags = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags", [])
+        yield "instance profile", name, {"roles": roles, "tags": tags}
 
 
 def _file_systems(efs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -164,20 +171,20 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         kept = "settings capacityProviders defaultCapacityProviderStrategy tags"
         yield "cluster", cluster["clusterName"], _kept(cluster, kept)
         for task in ecs.list_tasks(cluster=arn)["taskArns"]:
-            [described] = ecs.describe_tasks(cluster=arn, tasks=[task])["tasks"]
-            if _of_schedule(described):
-                continue
-            yield "task", described["taskDefinitionArn"].rsplit("/", 1)[-1], {"launchType": described.get("launchType")}
+            [described] = ecs.describe_tasks(cluster=arn, tasks=[task], include=["TAGS"])["tasks"]
+            if not _of_schedule(described):
+                yield "task", described["taskDefinitionArn"].rsplit("/", 1)[-1], _kept(described, "launchType tags")
         for service in ecs.list_services(cluster=arn)["serviceArns"]:
             [described] = ecs.describe_services(cluster=arn, services=[service], include=["TAGS"])["services"]
             kept = "desiredCount loadBalancers deploymentConfiguration healthCheckGracePeriodSeconds tags"
             yield "service", described["serviceName"], _kept(described, kept)
-    for provider in ecs.describe_capacity_providers()["capacityProviders"]:
+    for provider in ecs.describe_capacity_providers(include=["TAGS"])["capacityProviders"]:
         if provider["name"] not in ("FARGATE", "FARGATE_SPOT") and provider["status"] != "INACTIVE":
-            yield "capacity provider", provider["name"], {"group": provider.get("autoScalingGroupProvider")}
+            yield "capacity provider", provider["name"], _kept(provider, "autoScalingGroupProvider tags")
     for arn in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]:
-        described = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
-        yield "task definition", arn.rsplit("/", 1)[-1], {"containers": described["containerDefinitions"]}
+        described = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+        containers, tags = described["taskDefinition"]["containerDefinitions"], described.get("tags", [])
+        yield "task definition", arn.rsplit("/", 1)[-1], {"containers": containers, "tags": tags}
 
 
 def _schedules(scheduler: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -192,20 +199,26 @@ def _schedules(scheduler: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    def tags(arn: str) -> Any:
+        return elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
+
     for group in elb.describe_target_groups()["TargetGroups"]:
-        attributes = elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])["Attributes"]
-        kept = "Protocol Port VpcId HealthCheckPath HealthCheckProtocol TargetType"
-        yield "target group", group["TargetGroupName"], {**_kept(group, kept), "attributes": attributes}
+        arn = group["TargetGroupArn"]
+        attributes = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+        kept = _kept(group, "Protocol Port VpcId HealthCheckPath HealthCheckProtocol TargetType")
+        yield "target group", group["TargetGroupName"], {**kept, "attributes": attributes, "tags": tags(arn)}
     for balancer in elb.describe_load_balancers()["LoadBalancers"]:
         name, arn = balancer["LoadBalancerName"], balancer["LoadBalancerArn"]
         attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
-        yield "load balancer", name, {**_kept(balancer, "Scheme VpcId SecurityGroups"), "attributes": attributes}
+        kept = _kept(balancer, "Scheme VpcId SecurityGroups")
+        yield "load balancer", name, {**kept, "attributes": attributes, "tags": tags(arn)}
         for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
-            port = f"{name}:{listener['Port']}"
-            yield "listener", port, _kept(listener, "Protocol SslPolicy Certificates")
-            for rule in elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]:
+            port, arn = f"{name}:{listener['Port']}", listener["ListenerArn"]
+            yield "listener", port, {**_kept(listener, "Protocol SslPolicy Certificates"), "tags": tags(arn)}
+            for rule in elb.describe_rules(ListenerArn=arn)["Rules"]:
                 paths = [value for each in rule["Conditions"] for value in each.get("Values", [])]
-                yield "listener rule", f"{port} {','.join(paths) or 'default'}", {"priority": rule["Priority"]}
+                kept = {"priority": rule["Priority"], "tags": [] if rule["IsDefault"] else tags(rule["RuleArn"])}
+                yield "listener rule", f"{port} {','.join(paths) or 'default'}", kept
 
 
 def _names(acm: Any, route53: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -215,7 +228,9 @@ def _names(acm: Any, route53: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         tags = acm.list_tags_for_certificate(CertificateArn=each["CertificateArn"])["Tags"]
         yield "certificate", names, {"status": each["Status"], "tags": tags}
     for zone in route53.list_hosted_zones()["HostedZones"]:
-        yield "hosted zone", zone["Name"], {"private": zone["Config"]["PrivateZone"]}
+        about = {"ResourceType": "hostedzone", "ResourceId": zone["Id"].rpartition("/")[2]}
+        tags = route53.list_tags_for_resource(**about)["ResourceTagSet"]["Tags"]
+        yield "hosted zone", zone["Name"], {"private": zone["Config"]["PrivateZone"], "tags": tags}
         for record in route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]:
             if record["Type"] not in ("NS", "SOA"):
                 values = [each["Value"] for each in record.get("ResourceRecords", [])]
@@ -273,11 +288,20 @@ def _or_nothing(look: Callable[..., dict[str, Any]], **request: Any) -> dict[str
 
 def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for target in scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]:
-        yield "scalable target", target["ResourceId"], _kept(target, "MinCapacity MaxCapacity")
+        tags = scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]
+        kept = _kept(target, "MinCapacity MaxCapacity")
+        yield "scalable target", target["ResourceId"], {**kept, "tags": _tags(tags)}
     for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]:
         yield "scaling policy", policy["PolicyName"], _kept(policy, "PolicyType ResourceId")
     for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
-        yield "alarm", alarm["AlarmName"], _kept(alarm, "Threshold EvaluationPeriods Dimensions")
+        tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+        kept = _kept(alarm, "Threshold EvaluationPeriods Dimensions")
+        yield "alarm", alarm["AlarmName"], {**kept, "tags": tags}
+
+
+def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    """Tags as most services tell them: a tag whose own name sounds like a time is no time."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _kept(item: dict[str, Any], keys: str) -> dict[str, Any]:

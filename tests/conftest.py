@@ -36,10 +36,10 @@ import botocore.session
 import botocore.useragent
 import pytest
 
-from emulator import dns
 from emulator.account import resources
-from emulator.wire import Emulator, attach
-from emulator.world import VirtualClock
+from emulator.acm import certificates
+from emulator.core.wire import Emulator, attach
+from emulator.core.world import VirtualClock
 from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
@@ -169,17 +169,18 @@ class Runbook:
         import infrastructure.cluster.mount_targets
 
         patch.setattr(infrastructure.cluster.mount_targets, "time", fake)
-        patch.setattr(self.emulator, "handle", functools.partial(self._handle, type(self.emulator).handle))
+        for door in ("handle", "ask"):
+            patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         return 0
 
-    def _handle(self, handle: Callable[..., Any], method: str, url: str, headers: Any, body: bytes) -> Any:
+    def _watched(self, door: Callable[..., Any], *asked: Any) -> Any:
         if self.watch:
             self.watch("before")
-        answer = handle(self.emulator, method, url, headers, body)
+        answer = door(self.emulator, *asked)
         if self.watch:
             self.watch("after")
         return answer
@@ -191,8 +192,13 @@ class Runbook:
 
     def account(self) -> dict[str, Any]:
         """Everything in the account but what it always has, by name, without ids and times."""
-        found: dict[str, Any] = self.once(("account",), lambda: resources(self.aws))
+        found: dict[str, Any] = self.once(("account",), self.look)
         return found
+
+    def look(self) -> dict[str, Any]:
+        """The same, without a picture for those who come to the same account."""
+        with self.emulator.still():
+            return resources(self.aws)
 
     def settle(self, seconds: float = 600) -> None:
         """Let AWS finish what it is doing."""
@@ -257,7 +263,14 @@ def _accepts_kwargs(handler: Any) -> bool:
     return bool(code.co_flags & inspect.CO_VARKEYWORDS if code else inspect.getfullargspec(handler).varkw)
 
 
+@functools.cache
+def _aliased(event: str) -> str:
+    return str(_alias(botocore.hooks.EventAliaser(botocore.hooks.HierarchicalEmitter()), event))
+
+
 _botocore: Any = botocore
+_alias = _botocore.hooks.EventAliaser._alias_event_name
+_botocore.hooks.EventAliaser._alias_event_name = lambda _, event: _aliased(event)
 _botocore.hooks.accepts_kwargs = _accepts_kwargs
 _botocore.useragent.UserAgentString.to_string = lambda _: "tests"
 _botocore.auth.SigV4Auth.canonical_request = lambda *_: ""
@@ -274,6 +287,13 @@ class _Current(Emulator):
 
     def handle(self, method: str, url: str, headers: Any, body: bytes) -> Any:
         return self.emulator.handle(method, url, headers, body)
+
+    @property
+    def on_the_wire(self) -> bool:
+        return self.emulator.on_the_wire
+
+    def ask(self, *asked: Any) -> Any:
+        return self.emulator.ask(*asked)
 
 
 _current = _Current()
@@ -358,7 +378,7 @@ def issued(runbook: Runbook, domain: str = "clara.example.com") -> str:
     def issue() -> str:
         request = {"DomainName": domain, "ValidationMethod": "DNS"}
         arn = str(runbook.aws("acm").request_certificate(**request)["CertificateArn"])
-        dns.issue(runbook.emulator.world, "us-east-1", arn)
+        certificates.issue(runbook.emulator.world, "us-east-1", arn)
         return arn
 
     return str(runbook.once(("issued", domain), issue))

@@ -21,7 +21,7 @@ from moto.core.model_instances import reset_model_data
 from moto.s3.models import s3_backends
 from moto.ssm.models import ParameterDict
 
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
 
 #: what never changes and can't, or need not, be written down: code, keys, the parameters that AWS itself publishes
 _kept: dict[Any, Any] = {}
@@ -40,10 +40,10 @@ def take(emulator: Emulator) -> bytes:
 def put_back(emulator: Emulator, picture: bytes) -> None:
     """Make the account again what it was when the picture was taken."""
     reset_model_data()
-    reader = _Reader(io.BytesIO(picture), emulator)
-    insides, emulator.calls[:] = reader.load()
+    _own_ones[:] = [dict(_own_things(emulator))]
+    insides, emulator.calls[:] = pickle.loads(picture)
     for name, inside in insides.items():
-        thing = reader.persistent_load(name)
+        thing = _fixed_one(name)
         thing.__dict__ = {**inside, **_own(thing)}
     for moto in BackendDict._instances:
         for account, regions in moto.items():
@@ -58,14 +58,7 @@ def put_back(emulator: Emulator, picture: bytes) -> None:
 
 def _fixed(emulator: Emulator) -> Iterator[tuple[str, Any]]:
     """The objects that stay the same ones, each with a name for it."""
-    world = emulator.world
-    yield from {
-        "emulator": emulator,
-        "world": world,
-        "clock": world.clock,
-        "settings": world.settings,
-        "faults": emulator.faults,
-    }.items()
+    yield from _own_things(emulator)
     for moto in sorted(BackendDict._instances, key=lambda moto: moto.service_name):
         _kept[moto.service_name] = moto
         for account, region, backend in sorted(moto.iter_backends(), key=lambda found: found[:2]):
@@ -75,12 +68,15 @@ def _fixed(emulator: Emulator) -> Iterator[tuple[str, Any]]:
 def _own(thing: Any) -> dict[str, Any]:
     """What an emulator keeps for itself."""
     own = ("calls", "_lock") if isinstance(thing, Emulator) else ()
-    return {name: value for name, value in vars(thing).items() if name in own or name == "handle"}
+    return {name: value for name, value in vars(thing).items() if name in own or name in ("handle", "ask")}
 
 
 def _inside(thing: Any) -> dict[str, Any]:
+    inside: dict[str, Any] = vars(thing)
+    if not isinstance(thing, Emulator):
+        return inside
     own = _own(thing)
-    return {name: value for name, value in vars(thing).items() if name not in own}
+    return {name: value for name, value in inside.items() if name not in own}
 
 
 class _Writer(pickle.Pickler):
@@ -88,10 +84,9 @@ class _Writer(pickle.Pickler):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self.names = names
 
-    def persistent_id(self, thing: Any) -> Any:
-        return self.names.get(id(thing))
-
     def reducer_override(self, thing: Any) -> Any:
+        if id(thing) in self.names:
+            return _fixed_one, (self.names[id(thing)],)
         if isinstance(thing, types.FunctionType) and "<" in thing.__qualname__:  # a lambda, a function in a function
             if not thing.__module__.startswith(("emulator.", "moto.")):
                 raise pickle.PicklingError(f"{thing.__qualname__} is of a test")
@@ -113,23 +108,26 @@ class _Writer(pickle.Pickler):
         return NotImplemented
 
 
-class _Reader(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, emulator: Emulator) -> None:
-        super().__init__(file)
-        world = emulator.world
-        self.fixed = {
-            "emulator": emulator,
-            "world": world,
-            "clock": world.clock,
-            "settings": world.settings,
-            "faults": emulator.faults,
-        }
+def _own_things(emulator: Emulator) -> Iterator[tuple[str, Any]]:
+    world = emulator.world
+    yield from {
+        "emulator": emulator,
+        "world": world,
+        "clock": world.clock,
+        "settings": world.settings,
+        "faults": emulator.faults,
+    }.items()
 
-    def persistent_load(self, name: str) -> Any:
-        if name in self.fixed:
-            return self.fixed[name]
-        service, account, region = name.split()
-        return _kept[service][account][region]
+
+#: those of the emulator whose account is being put back
+_own_ones: list[dict[str, Any]] = []
+
+
+def _fixed_one(name: str) -> Any:
+    if name in _own_ones[0]:
+        return _own_ones[0][name]
+    service, account, region = name.split()
+    return _kept[service][account][region]
 
 
 def _kept_one(name: Any) -> Any:

@@ -9,9 +9,9 @@ import re
 import shlex
 from pathlib import Path
 
-from emulator import connections
-from emulator.wire import Emulator
-from emulator.world import VirtualClock
+from emulator.codestar_connections import connections
+from emulator.core.wire import Emulator
+from emulator.core.world import VirtualClock
 from tests import test_clara_train, test_ml_endpoints
 from tests.conftest import ROOT, Ran, Runbook, issued
 

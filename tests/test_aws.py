@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.core.faults import Fault
 from emulator.server import serve
 from tests.conftest import GPU, OURS, ROOT, Runbook
 
@@ -201,8 +201,8 @@ LOST = (
 
 @pytest.fixture(scope="module")
 def undisturbed() -> Any:
-    from emulator.wire import Emulator
-    from emulator.world import VirtualClock
+    from emulator.core.wire import Emulator
+    from emulator.core.world import VirtualClock
 
     return sorted(Runbook(Emulator(VirtualClock()), dict(GPU)).has_run("create_cluster.py").account())
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.core.world import VirtualClock
 from emulator.server import serve
-from emulator.world import VirtualClock
 from tests.conftest import ROOT, Runbook, issued
 from tests.zones import record, zone
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.core.faults import Fault
 from tests.conftest import Runbook
 
 REFUSED = {

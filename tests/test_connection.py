@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator import connections
+from emulator.codestar_connections import connections
 from tests.conftest import Runbook
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from emulator import connections, others, pipelines
-from emulator.ecs_state import region_of
+from emulator.codepipeline import pipelines
+from emulator.codestar_connections import connections
+from emulator.ecr import repositories
+from emulator.ecs.state import region_of
 from tests.conftest import Runbook
 
 NONE = {"DESIRED_COUNT": "0"}
@@ -24,7 +26,7 @@ def ml(endpoints: Runbook) -> Runbook:
 
 def push(runbook: Runbook, *tags: str) -> None:
     for tag in tags:
-        others.put_image(runbook.emulator.world, "us-east-1", "ml-a", tag)
+        repositories.put_image(runbook.emulator.world, "us-east-1", "ml-a", tag)
         runbook.settle(60)
 
 
@@ -185,7 +187,7 @@ def test_a_tag_that_is_not_the_revisions_is_refused_before_anything_is_made(endp
     endpoints.settings |= {"ENDPOINT": "a"}
     endpoints.has_run("create_cluster.py", ENDPOINT="")
     endpoints.has_run("create_repository.py", "register_task_definition.py")
-    others.put_image(endpoints.emulator.world, "us-east-1", "ml-a", "v1")
+    repositories.put_image(endpoints.emulator.world, "us-east-1", "ml-a", "v1")
     before = endpoints.account()
     ran = endpoints.run("create_service.py", IMAGE_TAG="nosuch")
     assert ran.code == 1 and "the tag nosuch is not in the repository ml-a: it has v1" in ran.err

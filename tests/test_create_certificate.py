@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator import dns
+from emulator.acm import certificates as acm_certificates
 from tests.conftest import Runbook
 from tests.zones import NAMES, certificates, ml_endpoints, record, records, validation, zone
 
@@ -162,7 +162,7 @@ def test_a_certificate_that_timed_out_is_asked_for_anew_and_the_dead_one_deleted
 def test_a_certificate_that_fails_is_told_with_its_reason_and_asked_for_anew(ml: Runbook) -> None:
     def forbid(when: str) -> None:
         if (when, ml.emulator.calls[-1][1]) == ("after", "ChangeResourceRecordSets"):
-            dns.fail(ml.emulator.world, "us-east-1", certificates(ml)[0]["CertificateArn"], "CAA_ERROR")
+            acm_certificates.fail(ml.emulator.world, "us-east-1", certificates(ml)[0]["CertificateArn"], "CAA_ERROR")
 
     ml.watch = forbid
     ran = ml.run("create_certificate.py")

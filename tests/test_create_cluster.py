@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.core.faults import Fault
 from tests.conftest import Runbook
 
 TRUST = (

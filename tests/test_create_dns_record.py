@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from emulator.faults import Fault
-from emulator.front_door import Answer, Request, route
+from emulator.core.faults import Fault
+from emulator.front_door.proxy import Answer, Request, route
 from tests.conftest import Runbook
 from tests.zones import ml_endpoints, record, records, zone
 

@@ -12,7 +12,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from moto.s3.models import s3_backends
 
-from emulator import connections, pipelines
+from emulator.codepipeline import pipelines
+from emulator.codestar_connections import connections
 from tests.conftest import ROOT, Runbook
 
 BUCKET = "ml-a-artifacts-123456789012-us-east-1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from emulator import others
+from emulator.ecr import repositories
 from tests.conftest import Runbook
 
 TAGS = {"gpu-ecs-cluster": "ml", "gpu-ecs-endpoint": "a"}
@@ -42,7 +42,7 @@ def test_what_was_changed_is_brought_into_line(endpoints: Runbook) -> None:
 def test_the_tags_that_are_there_are_told_the_newest_first(endpoints: Runbook) -> None:
     endpoints.has_run("create_repository.py", ENDPOINT="a")
     for tag in ("z", "a", "k"):
-        others.put_image(endpoints.emulator.world, "us-east-1", "ml-a", tag)
+        repositories.put_image(endpoints.emulator.world, "us-east-1", "ml-a", tag)
         endpoints.settle(60)
     assert endpoints.run("create_repository.py", ENDPOINT="a").result["imageTags"] == ["k", "a", "z"]
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import rehearse
-from emulator import dns, others
-from emulator.faults import Fault
+from emulator.acm import certificates
+from emulator.core.faults import Fault
+from emulator.ecr import repositories
 from emulator.server import serve
 from tests.conftest import FARGATE, GPU, ROOT, Ran, Runbook
 from tests.test_create_cluster import TRUST
@@ -352,8 +353,8 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def order() -> list[str]:
     """The changing calls of one delete of a cluster with everything in it, in their order; only those that AWS took."""
-    from emulator.wire import Emulator
-    from emulator.world import VirtualClock
+    from emulator.core.wire import Emulator
+    from emulator.core.world import VirtualClock
 
     runbook = Runbook(Emulator(VirtualClock()), dict(GPU)).has_run(*ALL)
     begun = len(runbook.emulator.calls)
@@ -509,7 +510,7 @@ def test_repositories_that_outlive_their_endpoints_are_named_with_their_cost_and
     empty = endpoints.account()
     endpoints.has_run("create_cluster.py")
     endpoints.has_run("create_repository.py", "register_task_definition.py", ENDPOINT="b")
-    others.put_image(endpoints.emulator.world, "us-east-1", "ml-b", "v1")
+    repositories.put_image(endpoints.emulator.world, "us-east-1", "ml-b", "v1")
     endpoints.has_run("delete_endpoint.py --yes", ENDPOINT="b")
     for _ in range(2):  # it still costs the second time
         ran = endpoints.run("delete_cluster.py", "--yes")
@@ -539,7 +540,7 @@ def test_everything_goes_at_once_and_a_failed_create_is_undone_where_a_setting_s
         environment = rehearse.environment_for("ml-endpoints", url, 0) | SMALL | {"POLL_SECONDS": "0.02"}
         request = {"DomainName": "*.ml.example.com", "ValidationMethod": "DNS"}
         arn = rehearse.client(url, "acm").request_certificate(**request)["CertificateArn"]
-        dns.issue(emulator.world, "us-east-1", arn)
+        certificates.issue(emulator.world, "us-east-1", arn)
         environment |= {"CERTIFICATE_ARN": arn, "CERTIFICATE_DOMAINS": ""}
         before = rehearse.account(url)
         assert started("create_cluster.py", **environment).code == 0
@@ -548,7 +549,7 @@ def test_everything_goes_at_once_and_a_failed_create_is_undone_where_a_setting_s
             assert ran.code == 0, ran.err
         ran = started("create_repository.py", **environment, ENDPOINT="b")
         for endpoint in "ab":
-            others.put_image(emulator.world, "us-east-1", f"ml-{endpoint}", "v1")
+            repositories.put_image(emulator.world, "us-east-1", f"ml-{endpoint}", "v1")
         made = rehearse.account(url)
         ran = started("delete_cluster.py", "--everything", "--dry-run", **environment)
         assert (ran.code, rehearse.account(url)) == (0, made), ran.err

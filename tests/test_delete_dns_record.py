@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.core.faults import Fault
 from tests.conftest import ROOT, Runbook
 from tests.zones import record, records, zone
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from emulator import others
+from emulator.ecr import repositories
 from tests.conftest import Runbook
 from tests.test_create_cluster import TRUST
 from tests.test_delete_cluster import Terminal
@@ -19,7 +19,7 @@ SERVED = ("register_task_definition.py", "create_service.py")
 
 def push(runbook: Runbook, *tags: str) -> None:
     for tag in tags:
-        others.put_image(runbook.emulator.world, "us-east-1", "ml-b", tag)
+        repositories.put_image(runbook.emulator.world, "us-east-1", "ml-b", tag)
 
 
 def test_it_asks_for_the_name_shows_what_goes_and_leaves_the_account_as_before(

@@ -43,7 +43,7 @@ def test_a_running_build_is_stopped_and_leaves_nothing_behind(endpoints: Runbook
 
 
 def test_the_connection_that_endpoints_share_stays_and_so_does_the_other_pipeline(endpoints: Runbook) -> None:
-    from emulator import connections
+    from emulator.codestar_connections import connections
 
     for endpoint in ("a", "b"):
         endpoints.has_run("create_repository.py", ENDPOINT=endpoint)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from emulator import others
+from emulator.ecr import repositories
 from tests.conftest import Runbook
 
 
 def test_one_that_holds_images_stays_and_says_what_they_cost(endpoints: Runbook) -> None:
     endpoints.has_run("create_repository.py", ENDPOINT="a")
     for tag in ("one", "two"):
-        others.put_image(endpoints.emulator.world, "us-east-1", "ml-a", tag)
+        repositories.put_image(endpoints.emulator.world, "us-east-1", "ml-a", tag)
     for flags in ((), ("--dry-run",)):
         ran = endpoints.run("delete_repository.py", *flags, ENDPOINT="a")
         assert ran.code == 1

@@ -49,8 +49,8 @@ def test_services_are_counted(fargate: Runbook) -> None:
 
 
 def test_fewer_registered_gpus_than_the_type_has_are_told(runbook: Runbook, monkeypatch: Any) -> None:
-    from emulator import rules
-    from emulator.rules import Call, Params
+    from emulator.core import rules
+    from emulator.core.rules import Call, Params
 
     runbook.settings.update(INSTANCE_TYPE="g4dn.12xlarge")
     runbook.has_run(*RUNNING)

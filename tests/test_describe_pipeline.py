@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from emulator import connections, pipelines
+from emulator.codepipeline import pipelines
+from emulator.codestar_connections import connections
 from tests.conftest import Runbook
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from emulator import connections, others
-from emulator.front_door import Request, route
+from emulator.codestar_connections import connections
+from emulator.ecr import repositories
+from emulator.front_door.proxy import Request, route
 from tests.conftest import READS, ROOT, Runbook
 from tests.zones import zone
 
@@ -180,7 +181,7 @@ def test_adding_updating_and_deleting_b_changes_nothing_of_a_which_answers_all_t
     assert of("b", account(ml)), "there is a B"
     assert of("a", account(ml)) == of("a", before)
     assert who_answers(ml, "b") == {"ml-b-tg": 1}
-    others.put_image(ml.emulator.world, "us-east-1", "ml-b", "v2")
+    repositories.put_image(ml.emulator.world, "us-east-1", "ml-b", "v2")
     ml.has_run("register_task_definition.py", ENDPOINT="b", IMAGE_TAG="v2")
     ml.has_run("update_service.py", ENDPOINT="b", DESIRED_COUNT="3")
     assert of("a", account(ml)) == of("a", before)

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.loaders
 import pytest
 
-from emulator import ecs_agent
+from emulator.ecs import agent as ecs_agent
 from tests import conftest
 from tests.conftest import Runbook
 

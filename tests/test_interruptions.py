@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -43,58 +44,73 @@ def run(runbook: Runbook, command: str) -> Ran:
     return runbook.run(script, *flags, **settings)
 
 
-def in_fork(look: Callable[[], Any]) -> Any:
-    """What `look` answers in a copy of this process and its AWS; here nothing changes."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            answer = json.dumps(look(), default=str).encode()
-        except BaseException as error:  # noqa: BLE001 - told to the parent, which fails the test with it
-            answer = json.dumps(f"{type(error).__name__}: {error}").encode()
-        with os.fdopen(writer, "wb") as pipe:
-            pipe.write(answer)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    return json.loads(told)
+def has_run(runbook: Runbook, commands: Iterable[str]) -> None:
+    """What a user has run before; a picture of it serves the other tests that begin in the same way."""
+    for command in commands:
+        about = (command, *sorted(runbook.settings.items()))
+        assert runbook.once(about, lambda: run(runbook, command).code) == 0
 
 
-def end_of(runbook: Runbook, command: str) -> Callable[[], Any]:
+def now(runbook: Runbook) -> Any:
+    """The account once AWS has finished; no other test comes to the same one, so no picture is taken of it."""
+    runbook._settle(600)
+    return json.loads(json.dumps(runbook.look(), default=str))
+
+
+def end_of(runbook: Runbook, command: str) -> Any:
     """Run a command to its end: the account afterwards, or what the command said when it failed."""
-
-    def look() -> Any:
-        ran = run(runbook, command)
-        if ran.code:
-            return f"{command} ended with {ran.code}: {ran.err[-1500:]}"
-        runbook.settle()
-        return runbook.account()
-
-    return look
+    ran = run(runbook, command)
+    return f"{command} ended with {ran.code}: {ran.err[-1500:]}" if ran.code else now(runbook)
 
 
-def die_everywhere(runbook: Runbook, command: str, afterwards: Callable[[], Any]) -> dict[str, Any]:
-    """Let the command die before its first call and after each changing one: what `afterwards` answered each time."""
-    deaths: dict[str, bytes] = {}
+@dataclass
+class Deaths:
+    """Where a command may die: a picture of the account at each point, and the account when it did not die."""
+
+    pictures: dict[str, bytes]
+    undisturbed: Any
+
+    def then(self, runbook: Runbook, command: str) -> dict[str, Any]:
+        """What is there when this command is run after each death. Equal accounts have the same end."""
+        answers: dict[bytes, Any] = {}
+        for picture in self.pictures.values():
+            if picture not in answers:
+                put_back(runbook.emulator, picture)
+                answers[picture] = end_of(runbook, command)
+        return {point: answers[picture] for point, picture in self.pictures.items()}
+
+
+def deaths_of(runbook: Runbook, command: str) -> Deaths:
+    """Let the command die before its first call and after each changing one; done once for all that may follow."""
+    about = ("deaths", command, *sorted(runbook.settings.items()))
+    found: Deaths = runbook.once(about, lambda: _die_everywhere(runbook, command))
+    return found
+
+
+def _die_everywhere(runbook: Runbook, command: str) -> Deaths:
+    pictures: dict[str, bytes] = {}
 
     def watch(when: str) -> None:
         service, operation, _ = runbook.emulator.calls[-1] if runbook.emulator.calls[start:] else ("", "the start", "")
-        if deaths if when == "before" else operation.startswith(READS):
+        if pictures if when == "before" else operation.startswith(READS):
             return
-        deaths[f"call {len(runbook.emulator.calls) - start} {service} {operation}"] = take(runbook.emulator)
+        pictures[f"call {len(runbook.emulator.calls) - start} {service} {operation}"] = _taken(runbook)
 
     start = len(runbook.emulator.calls)
     runbook.watch = watch
     ran = run(runbook, command)
-    assert ran.code == 0, ran.err
     runbook.watch = None
-    answers = {}
-    for point, picture in deaths.items():
-        put_back(runbook.emulator, picture)
-        answers[point] = json.loads(json.dumps(afterwards(), default=str))
-    return answers
+    assert ran.code == 0, ran.err
+    return Deaths(pictures, now(runbook))
+
+
+def _taken(runbook: Runbook) -> bytes:
+    """A picture without the list of calls: two points between which nothing has changed are the same account."""
+    calls = list(runbook.emulator.calls)
+    runbook.emulator.calls.clear()
+    picture = take(runbook.emulator)
+    runbook.emulator.calls.extend(calls)
+    return picture
 
 
 def differences(expected: Any, found: Any) -> list[str]:
@@ -126,11 +142,10 @@ def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(
     runbook: Runbook = request.getfixturevalue(settings)
     runbook.settings["POLL_SECONDS"] = "30"
     empty = json.loads(json.dumps(runbook.account(), default=str))
-    for earlier in before:
-        assert run(runbook, earlier).code == 0
-    expected = in_fork(end_of(runbook, command)) if then == "again" else empty
-    afterwards = end_of(runbook, command if then == "again" else "delete_cluster.py --yes")
-    answers = die_everywhere(runbook, command, afterwards)
+    has_run(runbook, before)
+    deaths = deaths_of(runbook, command)
+    expected = deaths.undisturbed if then == "again" else empty
+    answers = deaths.then(runbook, command if then == "again" else "delete_cluster.py --yes")
     wrong = {point: found for point, answer in answers.items() if (found := differences(expected, answer))}
     assert not wrong, json.dumps(wrong, indent=1)[:4000]
     assert len(answers) > 1

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
-from emulator import connections
+from emulator.codestar_connections import connections
 from tests.conftest import Runbook, issued
-from tests.test_interruptions import die_everywhere, differences, end_of, in_fork, run
+from tests.pictures import put_back, take
+from tests.test_interruptions import deaths_of, differences, has_run, now
 from tests.zones import ml_endpoints
 
 REPOSITORY = ("ENDPOINT=a create_repository.py",)
@@ -69,11 +69,6 @@ def a_certificate(runbook: Runbook) -> None:
     runbook.settings |= {"CERTIFICATE_DOMAINS": "", "CERTIFICATE_ARN": issued(runbook, "*.ml.example.com")}
 
 
-def now(runbook: Runbook) -> Any:
-    runbook.settle()
-    return json.loads(json.dumps(runbook.account(), default=str))
-
-
 @pytest.mark.parametrize(
     ("command", "then"),
     [(command, then) for command in BEFORE for then in ("again", "undone")]
@@ -85,10 +80,14 @@ def test_a_script_of_an_endpoint_that_died_at_any_call_can_be_run_again_or_undon
     if "certificate" not in command:
         a_certificate(account)
     earlier, undo = (BEFORE | BEFORE_DELETE)[command]
-    for each in earlier:
-        assert run(account, each).code == 0
-    expected = in_fork(end_of(account, command)) if then == "again" else in_fork(lambda: now(account))
-    answers = die_everywhere(account, command, end_of(account, command if then == "again" else undo))
+    has_run(account, earlier)
+    before = take(account.emulator)
+    deaths = deaths_of(account, command)
+    expected = deaths.undisturbed
+    if then == "undone":
+        put_back(account.emulator, before)
+        expected = now(account)
+    answers = deaths.then(account, command if then == "again" else undo)
     wrong = {point: found for point, answer in answers.items() if (found := differences(expected, answer))}
     assert not wrong, json.dumps(wrong, indent=1)[:4000]
     assert len(answers) > 1

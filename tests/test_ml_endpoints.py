@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from emulator import connections
+from emulator.codestar_connections import connections
 from tests.conftest import Runbook
 from tests.test_endpoints import ALL, rules, weights
 from tests.zones import certificates, ml_endpoints, records

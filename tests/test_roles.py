@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from emulator.aws_cli import may
+from emulator.iam.policies import may
 from tests.conftest import Runbook
 from tests.test_endpoints import small
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.core.faults import Fault
 from tests.conftest import Runbook
 
 REGISTERED = ("create_cluster.py", "register_task_definition.py")
@@ -24,7 +24,7 @@ def tasks(runbook: Runbook, status: str = "RUNNING") -> list[Any]:
 
 def requests(runbook: Runbook) -> list[dict[str, Any]]:
     """The parameters of each RunTask from now on, as they go over the wire."""
-    from emulator.rules import Call
+    from emulator.core.rules import Call
 
     seen: list[dict[str, Any]] = []
     before = runbook.emulator.faults.before
@@ -171,8 +171,8 @@ def test_one_that_lost_all_its_answers_can_be_run_again(fargate: Runbook) -> Non
 
 def answering(runbook: Runbook, monkeypatch: pytest.MonkeyPatch, *answers: dict[str, Any]) -> None:
     """Let AWS answer RunTask so: 200, and yet nothing is started."""
-    from emulator import rules
-    from emulator.rules import Call, Params
+    from emulator.core import rules
+    from emulator.core.rules import Call, Params
 
     left = list(answers)
 

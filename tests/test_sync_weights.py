@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from moto.s3.models import s3_backends
 
-from emulator import aws_cli, scheduler
-from emulator.faults import Fault
+from emulator.core.faults import Fault
+from emulator.programs import aws_cli
+from emulator.scheduler import schedules
 from tests.conftest import ROOT, Runbook
 
 BUCKET = "example-ml-weights"
@@ -71,7 +72,7 @@ def schedule(runbook: Runbook) -> Any:
 
 def started(runbook: Runbook) -> list[str]:
     """The tasks that the schedule has started."""
-    group = scheduler.groups(runbook.emulator.world, "us-east-1")["ml-a-sync"]
+    group = schedules.groups(runbook.emulator.world, "us-east-1")["ml-a-sync"]
     assert group.schedules["ml-a-sync"].dropped == []
     return group.schedules["ml-a-sync"].started
 
@@ -338,7 +339,7 @@ def test_without_endpoints_and_on_ec2_it_is_the_same(runbook: Runbook) -> None:
     described = runbook.aws("scheduler").get_schedule(GroupName="gpu-sync", Name="gpu-sync")
     assert "NetworkConfiguration" not in described["Target"]["EcsParameters"]
     runbook.settle(3700)
-    group = scheduler.groups(runbook.emulator.world, "us-east-1")["gpu-sync"].schedules["gpu-sync"]
+    group = schedules.groups(runbook.emulator.world, "us-east-1")["gpu-sync"].schedules["gpu-sync"]
     assert (len(group.started), group.dropped) == (1, [])
 
 

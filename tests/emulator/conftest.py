@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from emulator.wire import Answer, Emulator, attach
-from emulator.world import VirtualClock
+from emulator.core.wire import Answer, Emulator, attach
+from emulator.core.world import VirtualClock
 from tests.conftest import new_account
 from tests.pictures import put_back
 
@@ -25,6 +25,13 @@ class Current(Emulator):
 
     def handle(self, method: str, url: str, headers: Any, body: bytes) -> Answer:
         return self.emulator.handle(method, url, headers, body)
+
+    @property
+    def on_the_wire(self) -> bool:
+        return self.emulator.on_the_wire
+
+    def ask(self, *asked: Any) -> Any:
+        return self.emulator.ask(*asked)
 
 
 CURRENT = Current()
@@ -47,3 +54,9 @@ def emulator() -> Emulator:
 @pytest.fixture
 def client(emulator: Emulator) -> Callable[[str], Any]:
     return clients()
+
+
+@pytest.fixture
+def zone(client: Callable[[str], Any]) -> str:
+    made = client("route53").create_hosted_zone(Name="example.com", CallerReference="1")
+    return str(made["HostedZone"]["Id"])

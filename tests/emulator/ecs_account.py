@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
 
 Client = Callable[[str], Any]
 AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator import autoscaling
-from emulator.faults import Fault
-from emulator.rules import HELD
-from emulator.wire import Emulator
+from emulator.autoscaling import groups as autoscaling_groups
+from emulator.core.faults import Fault
+from emulator.core.rules import HELD
+from emulator.core.wire import Emulator
 
 REGION = "us-east-1"
 ENDING = "autoscaling:EC2_INSTANCE_TERMINATING"
@@ -269,15 +269,15 @@ def test_a_termination_hook_holds_instances(account: Account) -> None:
     """asg-010"""
     seen: list[str] = []
     account.create()
-    autoscaling.add_hook(account.world, REGION, "box", ECS_HOOK)
-    autoscaling.WAITING.append(lambda world, region, group, instance_id: seen.append(instance_id))
+    autoscaling_groups.add_hook(account.world, REGION, "box", ECS_HOOK)
+    autoscaling_groups.WAITING.append(lambda world, region, group, instance_id: seen.append(instance_id))
     try:
         account.sleep(60)
         ids = account.ids()
         account.resize(0)
         account.sleep(600)
     finally:
-        autoscaling.WAITING.pop()
+        autoscaling_groups.WAITING.pop()
     assert account.states() == ["Terminating:Wait"] and seen == ids
     found = account.ec2.describe_instances(InstanceIds=ids)["Reservations"][0]["Instances"][0]
     assert found["State"]["Name"] == "running"
@@ -306,17 +306,17 @@ def test_a_hook_lets_go_when_its_time_is_over(account: Account) -> None:
 
 def test_ecs_lets_its_own_hook_go(account: Account) -> None:
     account.create()
-    autoscaling.add_hook(account.world, REGION, "box", ECS_HOOK)
-    autoscaling.add_tag(account.world, REGION, "box", "AmazonECSManaged", "")
+    autoscaling_groups.add_hook(account.world, REGION, "box", ECS_HOOK)
+    autoscaling_groups.add_tag(account.world, REGION, "box", "AmazonECSManaged", "")
     account.sleep(60)
     ids = account.ids()
-    autoscaling.set_protection(account.world, REGION, "box", ids, True)
+    autoscaling_groups.set_protection(account.world, REGION, "box", ids, True)
     assert account.group()["Instances"][0]["ProtectedFromScaleIn"]
-    autoscaling.set_protection(account.world, REGION, "box", ids, False)
-    autoscaling.set_desired(account.world, REGION, "box", 0)
+    autoscaling_groups.set_protection(account.world, REGION, "box", ids, False)
+    autoscaling_groups.set_desired(account.world, REGION, "box", 0)
     account.sleep(20)
     assert account.states() == ["Terminating:Wait"]
-    autoscaling.complete_lifecycle(account.world, REGION, "box", ids[0])
+    autoscaling_groups.complete_lifecycle(account.world, REGION, "box", ids[0])
     account.sleep(120)
     assert account.ids() == []
     assert [tag["Key"] for tag in account.group()["Tags"]] == ["AmazonECSManaged"]

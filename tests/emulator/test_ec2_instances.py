@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator import ec2 as emulated
-from emulator.faults import Fault
-from emulator.rules import AwsError
-from emulator.wire import Emulator
+from emulator.core.faults import Fault
+from emulator.core.rules import AwsError
+from emulator.core.wire import Emulator
+from emulator.ec2 import instances as ec2_instances
+from emulator.ec2 import types as ec2_types
 
 TRUST = json.dumps(
     {
@@ -279,9 +280,9 @@ def test_every_ecs_image_of_the_public_parameters_is_there(client: Any, ec2: Any
         [image] = ec2.describe_images(ImageIds=[image_id])["Images"]
         assert image["RootDeviceName"] == "/dev/xvda" and image["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 30
         assert image["Architecture"] == ("arm64" if "arm64" in name else "x86_64")
-        assert emulated.ecs_image_kind(image_id) == kind
+        assert ec2_types.ecs_image_kind(image_id) == kind
         assert ("-gpu-" in image["Name"]) == (kind == "gpu")
-    assert emulated.ecs_image_kind("ami-00000000000000000") is None
+    assert ec2_types.ecs_image_kind("ami-00000000000000000") is None
 
 
 def test_other_services_launch_with_the_same_checks(emulator: Emulator, ec2: Any, image: str, sleep: Any) -> None:
@@ -292,7 +293,7 @@ def test_other_services_launch_with_the_same_checks(emulator: Emulator, ec2: Any
     sleep(5)
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     with pytest.raises(AwsError) as error:
-        emulated.launch(emulator.world, "us-east-1", {"LaunchTemplateName": "gpu"}, subnet, {})
+        ec2_instances.launch(emulator.world, "us-east-1", {"LaunchTemplateName": "gpu"}, subnet, {})
     assert error.value.code == "InvalidParameterValue"
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from emulator import ec2 as emulated
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
+from emulator.ec2 import interfaces as ec2_interfaces
 
 Client = Callable[[str], Any]
 
@@ -196,10 +196,12 @@ def test_a_vpc_goes_after_all_that_is_in_it(ec2: Any, sleep: Any, vpc: str, subn
 
 def test_a_subnet_waits_for_every_interface_in_it(emulator: Emulator, ec2: Any, subnet: str) -> None:
     """ec2-006"""
-    made = emulated.create_interface(emulator.world, "us-east-1", subnet, [], "ELB app/x/1", requester="amazon-elb")
+    made = ec2_interfaces.create_interface(
+        emulator.world, "us-east-1", subnet, [], "ELB app/x/1", requester="amazon-elb"
+    )
     text = f"The subnet '{subnet}' has dependencies and cannot be deleted."
     assert message(ec2.delete_subnet, SubnetId=subnet) == text
-    emulated.delete_interface(emulator.world, "us-east-1", made["NetworkInterfaceId"])
+    ec2_interfaces.delete_interface(emulator.world, "us-east-1", made["NetworkInterfaceId"])
     ec2.delete_subnet(SubnetId=subnet)
     assert code(ec2.describe_subnets, SubnetIds=[subnet]) == "InvalidSubnetID.NotFound"
 
@@ -227,7 +229,7 @@ def test_an_internet_gateway_stays_while_public_addresses_are_mapped(
     emulator: Emulator, ec2: Any, vpc: str, subnet: str, gateway: str
 ) -> None:
     """ec2-008, ec2-009"""
-    made = emulated.create_interface(emulator.world, "us-east-1", subnet, [], "task", public_ip=True)
+    made = ec2_interfaces.create_interface(emulator.world, "us-east-1", subnet, [], "task", public_ip=True)
     assert made["Association"]["PublicIp"]
     text = message(ec2.detach_internet_gateway, InternetGatewayId=gateway, VpcId=vpc)
     assert text == (
@@ -235,7 +237,7 @@ def test_an_internet_gateway_stays_while_public_addresses_are_mapped(
         "the gateway."
     )
     assert code(ec2.delete_internet_gateway, InternetGatewayId=gateway) == "DependencyViolation"
-    emulated.delete_interface(emulator.world, "us-east-1", made["NetworkInterfaceId"])
+    ec2_interfaces.delete_interface(emulator.world, "us-east-1", made["NetworkInterfaceId"])
     ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     assert code(ec2.detach_internet_gateway, InternetGatewayId=gateway, VpcId=vpc) == "Gateway.NotAttached"
     ec2.delete_internet_gateway(InternetGatewayId=gateway)
@@ -361,7 +363,7 @@ def test_an_endpoint_for_s3_comes_and_goes_with_its_route(ec2: Any, sleep: Any, 
 
 def test_interfaces_of_services_are_theirs(emulator: Emulator, ec2: Any, vpc: str, subnet: str) -> None:
     """ec2-023"""
-    made = emulated.create_interface(
+    made = ec2_interfaces.create_interface(
         emulator.world, "us-east-1", subnet, [], "ELB app/web/0123456789abcdef", requester="amazon-elb"
     )
     interface = made["NetworkInterfaceId"]

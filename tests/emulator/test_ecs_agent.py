@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from emulator.wire import Emulator, attach
-from emulator.world import Clock
+from emulator.core.wire import Emulator, attach
+from emulator.core.world import Clock
 from tests.emulator.ecs_account import INSTANCE_POLICY, Account, Client, refused
 
 

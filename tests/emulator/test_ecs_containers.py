@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.ecs_containers import Outcome, Place, outcome
+from emulator.ecs.containers import Outcome, Place, outcome
 
 PLACE = Place({"NAME": "world"}, ["GPU-1"], "NVIDIA T4", 15360)
 

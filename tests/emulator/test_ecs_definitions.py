@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
 from tests.emulator.ecs_account import Client, refused
 
 

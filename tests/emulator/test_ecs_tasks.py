@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
 from tests.emulator.ecs_account import Account, Client, refused
 
 GROUP = {"awslogs-group": "/work", "awslogs-region": "us-east-1"}
@@ -157,7 +157,7 @@ def test_a_deregistered_definition_starts_tasks_for_ten_minutes(host: Account) -
 
 
 def test_too_many_calls_at_once_are_throttled(account: Account, emulator: Emulator) -> None:
-    from emulator.ecs_tasks import RUN_TASK_CALLS
+    from emulator.ecs.tasks import RUN_TASK_CALLS
 
     account.register_fargate()
     for _ in range(RUN_TASK_CALLS):

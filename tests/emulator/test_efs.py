@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator.efs import mount_problem
-from emulator.wire import Emulator
-from emulator.world import Clock
+from emulator.core.wire import Emulator
+from emulator.core.world import Clock
+from emulator.efs.file_systems import mount_problem
 
 Client = Callable[[str], Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator import elbv2
-from emulator.wire import Emulator
-from emulator.world import Clock
+from emulator.core.wire import Emulator
+from emulator.core.world import Clock
+from emulator.elbv2 import state as elbv2
 
 Client = Callable[[str], Any]
 
@@ -360,7 +360,7 @@ def secure(elb: Any, balancer: str, group: str, certificate: str | None, **more:
 def test_an_https_listener_needs_an_issued_certificate(
     emulator: Emulator, client: Client, elb: Any, balancer: str, network: Network
 ) -> None:
-    from emulator import dns
+    from emulator.acm import certificates
 
     group = target_group(elb, network)
     arn = client("acm").request_certificate(DomainName="example.com", ValidationMethod="DNS")["CertificateArn"]
@@ -374,7 +374,7 @@ def test_an_https_listener_needs_an_issued_certificate(
         f"The certificate '{arn}' must have a fully-qualified domain name, a supported signature, "
         "and a supported key size."
     )
-    dns.issue(emulator.world, "us-east-1", arn)
+    certificates.issue(emulator.world, "us-east-1", arn)
     assert refused(secure, elb, balancer, group, arn, SslPolicy="no-such-policy") == "SSLPolicyNotFound"
     made = secure(elb, balancer, group, arn, SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")["Listeners"][0]
     assert made["Certificates"] == [{"CertificateArn": arn}]

@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from emulator import dns, front_door
-from emulator.front_door import alike
+from emulator.acm import certificates
+from emulator.core.wire import Emulator
+from emulator.front_door import proxy as front_door_proxy
+from emulator.front_door.proxy import alike
 from emulator.server import serve
-from emulator.wire import Emulator
 from tests.emulator.ecs_account import Account, Client
 
 
@@ -82,7 +83,7 @@ class Site:
 
     def certificate(self, name: str) -> str:
         arn = str(self.acm.request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"])
-        dns.issue(self.emulator.world, "us-east-1", arn)
+        certificates.issue(self.emulator.world, "us-east-1", arn)
         return arn
 
     def ask(self, url: str = "", method: str = "GET", **headers: str) -> tuple[int, Any, bytes]:
@@ -111,7 +112,7 @@ class Site:
 
 @pytest.fixture
 def site(emulator: Emulator, client: Client) -> Iterator[Site]:
-    with front_door.opened(emulator) as url:
+    with front_door_proxy.opened(emulator) as url:
         yield Site(emulator, client, url)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator import iam as emulated
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
+from emulator.iam import roles as emulated
 
 ECS_TASKS = {"Service": "ecs-tasks.amazonaws.com"}
 EXECUTION = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"

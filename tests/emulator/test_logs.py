@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator import logs as emulated_logs
-from emulator.wire import Emulator
+from emulator.core.wire import Emulator
+from emulator.logs import log_groups as emulated_logs
 
 Client = Callable[[str], Any]
 

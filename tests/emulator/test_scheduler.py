@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator import scheduler
+from emulator.scheduler import schedules
 from tests.conftest import Runbook
 
 GROUP = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/nightly"
@@ -62,8 +62,8 @@ def wanted(runbook: Runbook, role: str = "starter", **changes: Any) -> dict[str,
     }
 
 
-def seen(runbook: Runbook) -> scheduler.Schedule:
-    return scheduler.groups(runbook.emulator.world, "us-east-1")["nightly"].schedules["work"]
+def seen(runbook: Runbook) -> schedules.Schedule:
+    return schedules.groups(runbook.emulator.world, "us-east-1")["nightly"].schedules["work"]
 
 
 def refusal(call: Any, **params: Any) -> str:

@@ -1,0 +1,1 @@
+"""Application Auto Scaling: how a service's tasks follow a metric."""

@@ -1,0 +1,1 @@
+"""CodePipeline: pipelines, their executions (pipelines) and what their actions do (actions)."""

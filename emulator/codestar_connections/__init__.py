@@ -1,0 +1,1 @@
+"""CodeConnections, under both of its names, and the Git host behind it."""

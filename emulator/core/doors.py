@@ -1,0 +1,91 @@
+"""The side door: what no AWS API does, but a rehearsal needs.
+
+The calls seen so far, faults, the account's settings; and what people do by hand, which stands beside its service, as
+handlers do. All of it is reached under /_emulator/ (see server.py), after time has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Any
+
+from emulator.core.faults import Fault
+from emulator.core.wire import Emulator
+
+Json = dict[str, Any]
+Door = Callable[[Emulator, Json], Any]
+
+#: method and path -> what is done, given the JSON of the request
+DOORS: dict[tuple[str, str], Door] = {}
+
+
+def door(method: str, path: str) -> Callable[[Door], Door]:
+    """Open a way in beside AWS's APIs."""
+
+    def register(what: Door) -> Door:
+        if (method, path) in DOORS:
+            raise ValueError(f"{method} {path} is there already")
+        DOORS[method, path] = what
+        return what
+
+    return register
+
+
+@door("GET", "/_emulator/calls")
+def _calls(emulator: Emulator, given: Json) -> Any:
+    return emulator.calls
+
+
+@door("DELETE", "/_emulator/calls")
+def _drop_calls(emulator: Emulator, given: Json) -> Json:
+    emulator.calls.clear()
+    return {}
+
+
+@door("GET", "/_emulator/faults")
+def _faults(emulator: Emulator, given: Json) -> Any:
+    return [asdict(fault) for fault in emulator.faults.planned]
+
+
+@door("POST", "/_emulator/faults")
+def _plan_fault(emulator: Emulator, given: Json) -> Json:
+    emulator.faults.planned.append(Fault(**given))
+    return {}
+
+
+@door("DELETE", "/_emulator/faults")
+def _drop_faults(emulator: Emulator, given: Json) -> Json:
+    emulator.faults.planned.clear()
+    return {}
+
+
+@door("GET", "/_emulator/settings")
+def _settings(emulator: Emulator, given: Json) -> Json:
+    return asdict(emulator.world.settings)
+
+
+@door("POST", "/_emulator/settings")
+def _set_settings(emulator: Emulator, given: Json) -> Json:
+    settings = emulator.world.settings
+    known = {field.name for field in fields(settings)}
+    if unknown := given.keys() - known:
+        raise ValueError(f"no such setting: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    for name, value in given.items():
+        setattr(settings, name, value)
+    return asdict(settings)
+
+
+@door("GET", "/_emulator/time")
+def _time(emulator: Emulator, given: Json) -> Json:
+    return {"now": emulator.world.now(), "scale": emulator.world.clock.scale}
+
+
+@door("GET", "/_emulator/front-door")
+def _front_door(emulator: Emulator, given: Json) -> Json:
+    return {"url": emulator.front_door_url}
+
+
+@door("GET", "/_emulator/certificate-authority")
+def _certificate_authority(emulator: Emulator, given: Json) -> Json:
+    return {"path": emulator.certificate_authority}

@@ -1,0 +1,323 @@
+"""Instance types, where they are offered, what they count against the quotas, and the images they boot from.
+
+The types and offerings are moto's copy of AWS's own answers; images are rendered anew, since moto's lack their date and
+their real disk. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES, InstanceType
+from moto.utilities.utils import load_resource
+
+from emulator.core.rules import AwsError, Call, on
+from emulator.ec2.region import Item, by_keys, not_found, page, pattern, select
+
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
+
+ECS_OWNER = "591542846629"
+
+#: first letters of an instance family -> quota code of On-Demand and of Spot vCPUs
+QUOTAS = (
+    (("g", "vt"), "L-DB2E81BA", "L-3819A6DF"),
+    (("p",), "L-417A185B", "L-7212CCBC"),
+    (("a", "c", "d", "h", "i", "m", "r", "t", "z"), "L-1216C47A", "L-34B43A08"),
+)
+
+
+#: GPU types of older generations that AWS no longer lists everywhere, and that runbooks still name: name -> (the type
+#: of moto's copy that it is like, vCPUs, memory in MiB, GPUs, GPU name, GPU memory in MiB)
+OLDER_TYPES: dict[str, tuple[str, int, int, int, str, int]] = {
+    "p3.2xlarge": ("p3dn.24xlarge", 8, 62464, 1, "V100", 16384),
+    "p3.8xlarge": ("p3dn.24xlarge", 32, 249856, 4, "V100", 16384),
+    "p3.16xlarge": ("p3dn.24xlarge", 64, 499712, 8, "V100", 16384),
+    "p2.xlarge": ("p3dn.24xlarge", 4, 62464, 1, "K80", 12288),
+    "g3.4xlarge": ("g4dn.4xlarge", 16, 124928, 1, "M60", 8192),
+}
+
+
+def add_older_types() -> None:
+    """Put OLDER_TYPES beside moto's own, offered in the first four zones of the regions that offer g4dn."""
+    for name, (like, cpus, memory, gpus, gpu, gpu_memory) in OLDER_TYPES.items():
+        item = copy.deepcopy(INSTANCE_TYPES[like])
+        item |= {"InstanceType": name, "MemoryInfo": {"SizeInMiB": memory}, "CurrentGeneration": False}
+        item["VCpuInfo"] = {"DefaultVCpus": cpus, "DefaultCores": cpus // 2, "DefaultThreadsPerCore": 2}
+        card = {"Name": gpu, "Manufacturer": "NVIDIA", "Count": gpus, "MemoryInfo": {"SizeInMiB": gpu_memory}}
+        item["GpuInfo"] = {"Gpus": [card], "TotalGpuMemoryInMiB": gpus * gpu_memory}
+        INSTANCE_TYPES.setdefault(name, item)
+        for kind, regions in INSTANCE_TYPE_OFFERINGS.items():
+            for rows in regions.values():
+                places = sorted(row["Location"] for row in rows if row["InstanceType"] == "g4dn.xlarge")[:4]
+                if not any(row["InstanceType"] == name for row in rows):
+                    rows += [{"InstanceType": name, "Location": place, "LocationType": kind} for place in places]
+
+
+add_older_types()
+
+
+def instance_type(name: str) -> Item | None:
+    found: Item | None = INSTANCE_TYPES.get(name)
+    return found
+
+
+def vcpus(name: str) -> int:
+    return int((instance_type(name) or {}).get("VCpuInfo", {}).get("DefaultVCpus", 0))
+
+
+def quota_of(name: str, spot: bool) -> str | None:
+    """The quota code that counts the vCPUs of this type; None for families with a quota of their own (inf, trn, u)."""
+    letters = re.match(r"[a-z]+", name)
+    kind = letters[0] if letters else ""
+    if kind in ("inf", "trn", "dl", "hpc", "mac", "u") or name.startswith("u-"):
+        return None
+    for kinds, on_demand, on_spot in QUOTAS:
+        if kind in kinds or (kind and kind[0] in kinds):
+            if spot and name.startswith("p5"):
+                return "L-C4BD4855"  # All P5 Spot Instance Requests
+            return on_spot if spot else on_demand
+    return None
+
+
+@functools.cache
+def offered(region: str) -> dict[str, set[str]]:
+    """Instance type -> the zones of this region that offer it."""
+    zones: dict[str, set[str]] = {}
+    for offering in INSTANCE_TYPE_OFFERINGS["availability-zone"].get(region, []):
+        zones.setdefault(offering["InstanceType"], set()).add(offering["Location"])
+    return zones
+
+
+def types_for(requirements: Item, region: str) -> list[str]:
+    """The types that meet attribute-based requirements (vCPUs, memory, accelerators), the smallest first."""
+    return sorted(
+        (name for name in offered(region) if name in INSTANCE_TYPES and meets(INSTANCE_TYPES[name], requirements)),
+        key=lambda name: (vcpus(name), INSTANCE_TYPES[name]["MemoryInfo"]["SizeInMiB"], name),
+    )
+
+
+def meets(item: Item, wanted: Item) -> bool:
+    name = item["InstanceType"]
+    gpus = (item.get("GpuInfo") or {}).get("Gpus") or []
+    values = {
+        "VCpuCount": item["VCpuInfo"]["DefaultVCpus"],
+        "MemoryMiB": item["MemoryInfo"]["SizeInMiB"],
+        "AcceleratorCount": sum(gpu["Count"] for gpu in gpus),
+        "AcceleratorTotalMemoryMiB": (item.get("GpuInfo") or {}).get("TotalGpuMemoryInMiB", 0),
+    }
+    for key, value in values.items():
+        bounds = wanted.get(key) or {}
+        if value < bounds.get("Min", 0) or value > bounds.get("Max", value):
+            return False
+    makers = {gpu["Manufacturer"].lower() for gpu in gpus}
+    names = {gpu["Name"].lower() for gpu in gpus}
+    if not set(wanted.get("AcceleratorManufacturers") or makers) >= makers or (
+        wanted.get("AcceleratorManufacturers") and not makers
+    ):
+        return False
+    if wanted.get("AcceleratorNames") and not names & set(wanted["AcceleratorNames"]):
+        return False
+    if gpus and not any(key.startswith("Accelerator") for key in wanted):
+        return False
+    if item.get("BareMetal") and wanted.get("BareMetal", "excluded") == "excluded":
+        return False
+    allowed, excluded = wanted.get("AllowedInstanceTypes") or ["*"], wanted.get("ExcludedInstanceTypes") or []
+    return any(pattern(one).match(name) for one in allowed) and not any(pattern(one).match(name) for one in excluded)
+
+
+@on("ec2", "DescribeInstanceTypes")
+def describe_instance_types(call: Call) -> Item:
+    """What each type has: vCPUs, memory, GPUs, interfaces. Only types that this region offers, as on AWS."""
+    here = offered(call.region)
+    wanted = call.params.get("InstanceTypes") or []
+    unknown = [name for name in wanted if name not in INSTANCE_TYPES or name not in here]
+    if unknown:
+        raise AwsError(
+            "InvalidInstanceType", f"The following supplied instance types do not exist: [{', '.join(unknown)}]"
+        )
+    found = [INSTANCE_TYPES[name] for name in wanted or sorted(here) if name in INSTANCE_TYPES]
+    items = select(found, call.params.get("Filters"), type_value)
+    items, token = page(items, call.params, 100)
+    return {"InstanceTypes": items, **({"NextToken": token} if token else {})}
+
+
+def type_value(item: Item, name: str) -> Any:
+    """The value behind a filter such as vcpu-info.default-vcpus or processor-info.supported-architecture."""
+    path = InstanceType._filter_attributes.get(name)
+    if path is None:
+        return None
+    value: Any = item
+    for step in path:
+        value = (value or {}).get(step)
+    return [] if value is None else value
+
+
+@on("ec2", "DescribeInstanceTypeOfferings")
+def describe_instance_type_offerings(call: Call) -> Item:
+    """Where a type can be had: in the region, or in which of its zones."""
+    kind = call.params.get("LocationType") or "region"
+    types = [
+        value
+        for each in call.params.get("Filters") or []
+        if each["Name"] == "instance-type"
+        for value in each["Values"]
+    ]
+    rows = offerings(kind, call.region, tuple(types) if types and not any("*" in one for one in types) else ())
+    names = {"instance-type": "InstanceType", "location": "Location"}
+    items = select(rows, call.params.get("Filters"), by_keys(names))
+    items, token = page(items, call.params)
+    return {"InstanceTypeOfferings": items, **({"NextToken": token} if token else {})}
+
+
+@functools.cache
+def offerings(kind: str, region: str, types: tuple[str, ...]) -> list[Item]:
+    """Of these types, or of all: a region has thousands of rows, and is asked about one type again and again."""
+    rows: list[Item] = INSTANCE_TYPE_OFFERINGS.get(kind, {}).get(region, [])
+    return [row for row in rows if not types or row["InstanceType"] in types]
+
+
+@functools.cache
+def images(region: str) -> dict[str, Item]:
+    """The public images of a region, as describe_images shows them."""
+    return {image_id: image_shown(row) for image_id, row in image_rows(region).items()}
+
+
+@functools.cache
+def image_rows(region: str) -> dict[str, Item]:
+    """Those images that moto knows, and those that SSM's public parameters name besides."""
+    rows: list[Item] = list(load_resource("ec2/resources/amis.json"))
+    for folder in ("latest_amis", "ecs/optimized_amis"):
+        with contextlib.suppress(FileNotFoundError):
+            rows += load_resource(f"ec2/resources/{folder}/{region}.json")
+    found = {row["ami_id"]: row for row in rows}
+    with contextlib.suppress(FileNotFoundError):
+        for row in named_by_ssm(load_resource(f"ssm/resources/ecs/optimized_amis/{region}.json")):
+            found.setdefault(row["ami_id"], row)
+    return found
+
+
+def named_by_ssm(node: Any) -> Iterator[Item]:
+    """Every image in the tree of public parameters under /aws/service/ecs/optimized-ami."""
+    if not isinstance(node, dict):
+        return
+    value = node.get("Value")
+    if isinstance(value, dict) and "image_id" in value:
+        name = value.get("image_name") or "amazon-ecs-optimized"
+        yield {"ami_id": value["image_id"], "name": name, "owner_id": ECS_OWNER, "description": name}
+    for child in node.values():
+        yield from named_by_ssm(child)
+
+
+def image_shown(row: Item) -> Item:
+    name = row.get("name") or row["ami_id"]
+    windows = "indows" in name
+    root = "/dev/sda1" if windows or "ubuntu" in name else "/dev/xvda"
+    linux_2023 = name.startswith("al2023")
+    digest = hashlib.sha256(row["ami_id"].encode()).hexdigest()
+    return {
+        "Architecture": row.get("architecture") or ("arm64" if "arm64" in name else "x86_64"),
+        "CreationDate": created(name),
+        "ImageId": row["ami_id"],
+        "ImageLocation": f"amazon/{name}",
+        "ImageType": "machine",
+        "Public": True,
+        "OwnerId": row.get("owner_id") or ECS_OWNER,
+        **({"Platform": "windows"} if windows else {}),
+        "PlatformDetails": "Windows" if windows else "Linux/UNIX",
+        "UsageOperation": "RunInstances:0002" if windows else "RunInstances",
+        "State": "available",
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": root,
+                "Ebs": {
+                    "DeleteOnTermination": True,
+                    "Iops": 3000,
+                    "SnapshotId": f"snap-0{digest[:16]}",
+                    "VolumeSize": 30 if "ecs" in name.lower() or windows else 8,
+                    "VolumeType": "gp3",
+                    "Throughput": 125,
+                    "Encrypted": False,
+                },
+            }
+        ],
+        "Description": row.get("description") or name,
+        "EnaSupport": True,
+        "Hypervisor": "xen",
+        "ImageOwnerAlias": "amazon",
+        "Name": name,
+        "RootDeviceName": root,
+        "RootDeviceType": "ebs",
+        "SriovNetSupport": "simple",
+        "VirtualizationType": row.get("virtualization_type") or "hvm",
+        "BootMode": "uefi-preferred",
+        **({"ImdsSupport": "v2.0"} if linux_2023 else {}),
+        "DeprecationTime": created(name, years=2),
+    }
+
+
+def created(name: str, years: int = 0) -> str:
+    """The date that AWS puts into the names of its images."""
+    date = re.search(r"(20[12]\d)\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])(?!\d)", name)
+    year, month, day = date.groups() if date else ("2024", "01", "01")
+    return f"{int(year) + years}-{month}-{day}T09:00:00.000Z"
+
+
+def find_image(region: str, image_id: str) -> Item:
+    """An image by its id; AWS tells a malformed id from one that does not exist."""
+    if not re.fullmatch(r"ami-[0-9a-f]{8}([0-9a-f]{9})?", image_id):
+        raise AwsError("InvalidAMIID.Malformed", f'Invalid id: "{image_id}" (expecting "ami-...")')
+    found = images(region).get(image_id)
+    if found is None:
+        raise not_found(image_id, "ami")
+    return found
+
+
+def ecs_image_kind(image_id: str, region: str | None = None) -> str | None:
+    """Is this an ECS-optimized image: "gpu", "cpu", or None for any other image (no agent on it)?"""
+    for name in [region] if region else sorted(INSTANCE_TYPE_OFFERINGS["region"], key=lambda one: one != "us-east-1"):
+        row = image_rows(name).get(image_id)
+        if row:
+            text = str(row.get("name") or "").lower()
+            return None if "ecs" not in text else "gpu" if "-gpu-" in text else "cpu"
+    return None
+
+
+IMAGE_FILTERS = {
+    "architecture": "Architecture",
+    "creation-date": "CreationDate",
+    "description": "Description",
+    "ena-support": "EnaSupport",
+    "hypervisor": "Hypervisor",
+    "image-id": "ImageId",
+    "image-type": "ImageType",
+    "is-public": "Public",
+    "name": "Name",
+    "owner-alias": "ImageOwnerAlias",
+    "owner-id": "OwnerId",
+    "platform": "Platform",
+    "platform-details": "PlatformDetails",
+    "root-device-name": "RootDeviceName",
+    "root-device-type": "RootDeviceType",
+    "state": "State",
+    "virtualization-type": "VirtualizationType",
+}
+
+
+@on("ec2", "DescribeImages")
+def describe_images(call: Call) -> Item:
+    """Amazon's public images. Every id that the SSM parameters of the ECS-optimized AMIs give is among them."""
+    params = call.params
+    wanted = params.get("ImageIds")
+    found = [find_image(call.region, one) for one in wanted] if wanted else list(images(call.region).values())
+    if owners := params.get("Owners"):
+        found = [one for one in found if one["OwnerId"] in owners or one["ImageOwnerAlias"] in owners]
+    items = select(found, params.get("Filters"), by_keys(IMAGE_FILTERS))
+    items, token = page(items, params)
+    return {"Images": items, **({"NextToken": token} if token else {})}

@@ -1,0 +1,329 @@
+"""Why a task can not start, in ECS's own words: roles, network, images, log groups, secrets, EFS.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.ssm.models import ssm_backends
+
+from emulator.core import rules
+from emulator.core.rules import held
+from emulator.core.world import ACCOUNT, World
+from emulator.ec2.instances import interfaces_of
+from emulator.ec2.region import find_group, region_of
+from emulator.ecr.repositories import repository_has_image
+from emulator.ecs.state import FARGATE, Item, Task
+from emulator.efs import file_systems
+from emulator.iam import roles as iam_roles
+from emulator.iam.policies import allowed
+from emulator.logs import log_groups
+
+rules.SENTENCES["ecs-061"] = (
+    "Image, role, log, secret and EFS errors show only in a task that is STOPPED with TaskFailedToStart and a reason."
+)
+rules.SENTENCES["logs-004"] = (
+    "The awslogs driver makes a missing log group only with awslogs-create-group and a role that may create it."
+)
+held("ecs-061 logs-004", "ecs.problems: what stands in a starting task's way")
+
+ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
+#: no registry is asked: an image from elsewhere is taken to exist, unless its name says that it does not
+NO_IMAGE = re.compile(r"does-?not-?exist|no-?such|missing|not-?found", re.IGNORECASE)
+
+
+# ------------------------------------------------------------------------------------------------ roles
+
+
+def role_problem(world: World, role: str | None) -> str | None:
+    """What is said of a role that ECS can not take on: unknown, not known everywhere yet, or of another trust."""
+    if not role:
+        return None
+    if iam_roles.role_usable(world, role):
+        document = iam_roles.find_role(role).assume_role_policy_document
+        text = document if isinstance(document, str) else json.dumps(document)
+        if "ecs-tasks.amazonaws.com" in text:
+            return None
+    arn = role if role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    return (
+        f"ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that the role being "
+        "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
+        "role."
+    )
+
+
+def roles_problem(world: World, definition: Item, overrides: Item) -> str | None:
+    """The first of a task's roles that can not be assumed."""
+    for key in ("executionRoleArn", "taskRoleArn"):
+        if problem := role_problem(world, overrides.get(key) or definition.get(key)):
+            return problem
+    return None
+
+
+def _puller(task: Task) -> str | None:
+    """Whose rights count for images and logs: the execution role's, on EC2 without one the instance's."""
+    role = task.overrides.get("executionRoleArn") or task.definition.get("executionRoleArn")
+    if role:
+        return str(role).rpartition("/")[2]
+    return task.instance.role if task.instance else None
+
+
+def _denied(role: str | None, task: Task, action: str, resource: str) -> str:
+    return (
+        f"AccessDeniedException: User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to "
+        f"perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ network
+
+
+def way_out(world: World, region: str, subnet_id: str, public_ip: bool) -> bool:
+    """Can a machine in this subnet reach the internet: a gateway and a public address, or a working NAT?"""
+    backend: Any = ec2_backends[ACCOUNT][region]
+    route = _default_route(backend, subnet_id)
+    if route is None:
+        return False
+    nat = getattr(route, "nat_gateway", None)
+    if nat is not None:
+        nat_id = nat if isinstance(nat, str) else nat.id
+        gateway = region_of(world, region).nat_gateways.get(nat_id)
+        return gateway is not None and gateway.get("State") == "available"
+    if getattr(route, "gateway", None) is not None:
+        return public_ip
+    return getattr(route, "transit_gateway", None) is not None or getattr(route, "instance", None) is not None
+
+
+def _default_route(backend: Any, subnet_id: str) -> Any:
+    """The 0.0.0.0/0 route of the table that a subnet is in: its own, or the VPC's main one."""
+    subnet = next((zone[subnet_id] for zone in backend.subnets.values() if subnet_id in zone), None)
+    if subnet is None:
+        return None
+    tables = [table for table in backend.route_tables.values() if table.vpc_id == subnet.vpc_id]
+    own = [table for table in tables if subnet_id in table._associations.values()]
+    main = [table for table in tables if table.main_association_id is not None]
+    for table in own or main:
+        return next((route for route in table.routes if route.destination_cidr_block == "0.0.0.0/0"), None)
+    return None
+
+
+def _endpoints(region: str, subnet_id: str) -> set[str]:
+    """The services that the subnet's VPC has endpoints for: ecr.api, ecr.dkr, s3, logs and so on."""
+    backend: Any = ec2_backends[ACCOUNT][region]
+    subnet = next((zone[subnet_id] for zone in backend.subnets.values() if subnet_id in zone), None)
+    return {
+        str(endpoint.service_name).partition(f"{region}.")[2]
+        for endpoint in backend.vpc_end_points.values()
+        if subnet is not None and endpoint.vpc_id == subnet.vpc_id
+    }
+
+
+# ------------------------------------------------------------------------------------------------ images, secrets
+
+
+def image_parts(image: str) -> tuple[str, str]:
+    """(registry and repository, tag or digest) as Docker reads an image."""
+    name, _, digest = image.partition("@")
+    if digest:
+        return name, digest
+    repository, colon, tag = name.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (name, "latest")
+
+
+def _reference(image: str) -> str:
+    """An image as containerd writes it: docker.io/library/nginx:latest."""
+    repository, tag = image_parts(image)
+    first = repository.split("/")[0]
+    if "." not in first and ":" not in first:
+        repository = f"docker.io/{repository}" if "/" in repository else f"docker.io/library/{repository}"
+    return f"{repository}{'@' if tag.startswith('sha256:') else ':'}{tag}"
+
+
+def before_pull(world: World, task: Task) -> tuple[float, str] | None:
+    """Secrets and registry logins are fetched first: seconds after which it is given up, and why."""
+    for container in task.definition["containerDefinitions"]:
+        if problem := _secret_problem(task, container):
+            return 5, problem
+    if task.launch_type != "FARGATE":
+        return None
+    public = bool(task.interface and task.interface.get("Association"))
+    connected = way_out(world, task.region, task.subnet or "", public)
+    for container in task.definition["containerDefinitions"]:
+        ecr = ECR.match(container["image"])
+        if ecr and not allowed(_puller(task), "ecr:GetAuthorizationToken"):
+            denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
+            return 5, (
+                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
+                f"failed: unable to retrieve ecr registry auth: service call has been retried 1 time(s): {denied}"
+            )
+        if not connected and not (ecr and {"ecr.api", "ecr.dkr", "s3"} <= _endpoints(task.region, task.subnet or "")):
+            return 150, _unreachable(task.region, container["image"], ecr is not None)
+    return None
+
+
+def _unreachable(region: str, image: str, ecr: bool) -> str:
+    if ecr:
+        return (
+            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth "
+            "from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network "
+            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.amazonaws.com'
+            '/": dial tcp 203.0.113.10:443: i/o timeout'
+        )
+    reference = _reference(image)
+    host, _, path = reference.partition("/")
+    host = "registry-1.docker.io" if host == "docker.io" else host
+    return (
+        f"CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref {reference}: "
+        f'failed to do request: Head "https://{host}/v2/{path.replace(":", "/manifests/")}": '
+        "dial tcp 203.0.113.10:443: i/o timeout"
+    )
+
+
+def _secret_problem(task: Task, container: Item) -> str | None:
+    role = _puller(task)
+    head = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
+    for secret in container.get("secrets") or []:
+        source = secret.get("valueFrom", "")
+        if ":secretsmanager:" in source:
+            arn = ":".join(source.split(":")[:7])
+            if not allowed(role, "secretsmanager:GetSecretValue"):
+                reason = _denied(role, task, "secretsmanager:GetSecretValue", arn)
+            elif not _secret_exists(task.region, arn):
+                reason = "ResourceNotFoundException: Secrets Manager can't find the specified secret."
+            else:
+                continue
+            return (
+                f"{head}unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch "
+                f"secret {arn} from secrets manager: {reason}"
+            )
+        name = source.partition(":parameter")[2] or source
+        if not allowed(role, "ssm:GetParameters"):
+            reason = _denied(role, task, "ssm:GetParameters", f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name}")
+            return f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {reason}"
+        if not _parameter_exists(task.region, name):
+            return f"{head}unable to retrieve secrets from ssm: invalid parameters: {name}"
+    return None
+
+
+def _secret_exists(region: str, arn: str) -> bool:
+    backend: Any = secretsmanager_backends[ACCOUNT][region]
+    return any(secret.arn == arn or secret.arn.rpartition("-")[0] == arn for secret in backend.secrets.values())
+
+
+def _parameter_exists(region: str, name: str) -> bool:
+    backend: Any = ssm_backends[ACCOUNT][region]
+    return backend.get_parameter(name) is not None or backend.get_parameter(name.lstrip("/")) is not None
+
+
+def image_problem(world: World, task: Task, container: Item) -> str | None:
+    """Why an image can not be pulled."""
+    image = container["image"]
+    repository, tag = image_parts(image)
+    reference = _reference(image)
+    ecr = ECR.match(image)
+    if ecr:
+        name = ecr[3].partition("@")[0].partition(":")[0]
+        if ecr[1] == ACCOUNT and repository_has_image(world, ecr[2], name, tag):
+            if allowed(_puller(task), "ecr:BatchGetImage") or task.launch_type in FARGATE:
+                return None
+            denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
+            return f"CannotPullECRContainerError: {denied}"
+    elif not NO_IMAGE.search(image):
+        return None
+    if task.launch_type == "FARGATE":
+        return (
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
+            f"{reference}: {reference}: not found"
+        )
+    if ecr or NO_IMAGE.search(tag):
+        return (
+            f"CannotPullContainerError: Error response from daemon: manifest for {repository}:{tag} not found: "
+            "manifest unknown: manifest unknown"
+        )
+    return (
+        f"CannotPullContainerError: Error response from daemon: pull access denied for {repository}, repository does "
+        "not exist or may require 'docker login': denied: requested access to the resource is denied"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ volumes, logs
+
+
+def volume_problem(world: World, task: Task) -> str | None:
+    """Why one of the task's EFS volumes can not be mounted."""
+    mounted = {
+        mount["sourceVolume"]
+        for container in task.definition["containerDefinitions"]
+        for mount in container.get("mountPoints", [])
+    }
+    for volume in task.definition.get("volumes", []):
+        configuration = volume.get("efsVolumeConfiguration")
+        if configuration is None or volume["name"] not in mounted:
+            continue
+        subnet, groups = _network_of(task)
+        problem = file_systems.mount_problem(world, task.region, configuration, subnet, task.zone or "", groups)
+        if problem:
+            return f"ResourceInitializationError: {problem}"
+    return None
+
+
+def _network_of(task: Task) -> tuple[str, list[str]]:
+    """Subnet and security groups from which the task mounts: on EC2 outside awsvpc those of its instance."""
+    subnet = task.subnet if task.interface is not None else task.instance.subnet if task.instance else ""
+    return subnet or "", [group.id for group in task_groups(task)]
+
+
+def task_groups(task: Task) -> list[Any]:
+    """The security groups (moto's own) in front of a task."""
+    if task.interface is not None:
+        return [find_group(task.region, group["GroupId"]) for group in task.interface.get("Groups", [])]
+    if task.instance is None:
+        return []
+    return [group for interface in interfaces_of(task.region, task.instance.ec2_id) for group in interface.group_set]
+
+
+def log_stream(task: Task, container: Item, runtime_id: str) -> tuple[str, str, str] | None:
+    """(region, group, stream) of a container that logs to CloudWatch."""
+    logging = container.get("logConfiguration") or {}
+    if logging.get("logDriver") != "awslogs":
+        return None
+    options = logging.get("options") or {}
+    prefix = options.get("awslogs-stream-prefix")
+    stream = f"{prefix}/{container['name']}/{task.id}" if prefix else runtime_id
+    return options.get("awslogs-region") or task.region, options.get("awslogs-group", ""), stream
+
+
+def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> str | None:
+    """Why the awslogs driver can not start; a group that it may make is made here."""
+    place = log_stream(task, container, runtime_id)
+    if place is None:
+        return None
+    region, group, stream = place
+    role = _puller(task)
+    create = str(container["logConfiguration"]["options"].get("awslogs-create-group", "")).lower() == "true"
+    resource = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    exists = log_groups.group_exists(world, region, group)
+    if create and not exists and not allowed(role, "logs:CreateLogGroup"):
+        reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", resource)
+    elif not create and not exists:
+        reason = (
+            "failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist."
+        )
+    elif not allowed(role, "logs:CreateLogStream"):
+        reason = "failed to create Cloudwatch log stream: " + _denied(role, task, "logs:CreateLogStream", resource)
+    else:
+        if not exists:
+            log_groups.create(region, group)
+        return None
+    if task.launch_type == "FARGATE":
+        return (
+            "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
+            f"{reason} : exit status 1"
+        )
+    return f"CannotStartContainerError: Error response from daemon: failed to initialize logging driver: {reason}"

@@ -1,0 +1,1 @@
+"""EFS: file systems, access points and mount targets."""

@@ -1,0 +1,1 @@
+"""IAM: roles and instance profiles, and what a role's policies allow."""

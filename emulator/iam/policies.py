@@ -1,0 +1,74 @@
+"""What the policies of a role allow, as far as the emulated services ask: actions, resources, plain conditions."""
+
+from __future__ import annotations
+
+import functools
+import json
+from fnmatch import fnmatchcase
+from typing import Any
+
+from emulator.core.rules import Params
+from emulator.iam import roles
+
+
+@functools.lru_cache(maxsize=512)
+def _statements(document: str) -> list[Params]:
+    statements = json.loads(document).get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
+
+
+def _documents(role: Any) -> list[str]:
+    managed = [
+        version.document
+        for policy in role.managed_policies.values()
+        for version in policy.versions
+        if version.version_id == policy.default_version_id
+    ]
+    texts = [*managed, *role.policies.values()]
+    return [text if isinstance(text, str) else json.dumps(text) for text in texts if text]
+
+
+def allowed(role_name: str | None, action: str) -> bool:
+    """Do the role's policies allow an action, on whatever resource? A Deny of it counts."""
+    role = roles.find_role(role_name) if role_name else None
+    if role is None:
+        return False
+    effects = {
+        statement.get("Effect")
+        for document in _documents(role)
+        for statement in _statements(document)
+        if _names(statement, action)
+    }
+    return "Allow" in effects and "Deny" not in effects
+
+
+def _names(statement: Params, action: str) -> bool:
+    actions = statement.get("Action") or []
+    actions = [actions] if isinstance(actions, str) else actions
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in actions)
+
+
+def may(role_name: str, action: str, resource: str, context: dict[str, str] | None = None) -> bool:
+    """Do the role's policies allow this on this resource? Conditions are compared where the call has such a value."""
+    role = roles.find_role(role_name) if role_name else None
+    statements: list[Params] = []
+    for document in _documents(role) if role else []:
+        found = json.loads(document)["Statement"]
+        statements += found if isinstance(found, list) else [found]
+    effects = {
+        each["Effect"]
+        for each in statements
+        if _any(action.lower(), each.get("Action"), lower=True)
+        and _any(resource, each.get("Resource"))
+        and _met(each.get("Condition") or {}, context or {})
+    }
+    return effects == {"Allow"}
+
+
+def _any(value: str, patterns: Any, lower: bool = False) -> bool:
+    several = patterns if isinstance(patterns, list) else [patterns or ""]
+    return any(fnmatchcase(value, each.lower() if lower else each) for each in several)
+
+
+def _met(condition: Params, context: dict[str, str]) -> bool:
+    return all(_any(context.get(key, ""), patterns) for tests in condition.values() for key, patterns in tests.items())

@@ -1,0 +1,205 @@
+"""The price list of EC2, as far as a GPU cluster needs it: a fixed, dated table, which moto lacks altogether.
+
+On-demand USD per hour for Linux in us-east-1; other Regions by a rounded factor, so they are near, not exact.
+https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+
+from emulator.core.rules import AwsError, Call, Params, on
+
+DATE = "2026-09-01"
+#: Regions that have an endpoint of the price list
+ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
+
+#: type -> USD per hour, vCPUs, memory, GPUs, memory of one GPU
+TYPES: dict[str, tuple[float, int, str, int, str]] = {
+    "t3.micro": (0.0104, 2, "1 GiB", 0, ""),
+    "t3.small": (0.0208, 2, "2 GiB", 0, ""),
+    "t3.medium": (0.0416, 2, "4 GiB", 0, ""),
+    "t3.large": (0.0832, 2, "8 GiB", 0, ""),
+    "t3.xlarge": (0.1664, 4, "16 GiB", 0, ""),
+    "m5.large": (0.096, 2, "8 GiB", 0, ""),
+    "m5.xlarge": (0.192, 4, "16 GiB", 0, ""),
+    "m5.2xlarge": (0.384, 8, "32 GiB", 0, ""),
+    "c5.large": (0.085, 2, "4 GiB", 0, ""),
+    "c5.xlarge": (0.17, 4, "8 GiB", 0, ""),
+    "c5.2xlarge": (0.34, 8, "16 GiB", 0, ""),
+    "c5.4xlarge": (0.68, 16, "32 GiB", 0, ""),
+    "r5.large": (0.126, 2, "16 GiB", 0, ""),
+    "g4dn.xlarge": (0.526, 4, "16 GiB", 1, "16 GB"),
+    "g4dn.2xlarge": (0.752, 8, "32 GiB", 1, "16 GB"),
+    "g4dn.4xlarge": (1.204, 16, "64 GiB", 1, "16 GB"),
+    "g4dn.8xlarge": (2.176, 32, "128 GiB", 1, "16 GB"),
+    "g4dn.12xlarge": (3.912, 48, "192 GiB", 4, "16 GB"),
+    "g4dn.16xlarge": (4.352, 64, "256 GiB", 1, "16 GB"),
+    "g4dn.metal": (7.824, 96, "384 GiB", 8, "16 GB"),
+    "g5.xlarge": (1.006, 4, "16 GiB", 1, "24 GB"),
+    "g5.2xlarge": (1.212, 8, "32 GiB", 1, "24 GB"),
+    "g5.4xlarge": (1.624, 16, "64 GiB", 1, "24 GB"),
+    "g5.8xlarge": (2.448, 32, "128 GiB", 1, "24 GB"),
+    "g5.12xlarge": (5.672, 48, "192 GiB", 4, "24 GB"),
+    "g5.16xlarge": (4.096, 64, "256 GiB", 1, "24 GB"),
+    "g5.24xlarge": (8.144, 96, "384 GiB", 4, "24 GB"),
+    "g5.48xlarge": (16.288, 192, "768 GiB", 8, "24 GB"),
+    "g6.xlarge": (0.8048, 4, "16 GiB", 1, "24 GB"),
+    "g6.2xlarge": (0.9776, 8, "32 GiB", 1, "24 GB"),
+    "g6.4xlarge": (1.3232, 16, "64 GiB", 1, "24 GB"),
+    "g6.8xlarge": (2.0144, 32, "128 GiB", 1, "24 GB"),
+    "g6.12xlarge": (4.6016, 48, "192 GiB", 4, "24 GB"),
+    "g6.16xlarge": (3.3968, 64, "256 GiB", 1, "24 GB"),
+    "g6.24xlarge": (6.6752, 96, "384 GiB", 4, "24 GB"),
+    "g6.48xlarge": (13.3504, 192, "768 GiB", 8, "24 GB"),
+    "g6e.xlarge": (1.861, 4, "32 GiB", 1, "48 GB"),
+    "g6e.2xlarge": (2.24208, 8, "64 GiB", 1, "48 GB"),
+    "g6e.4xlarge": (3.00424, 16, "128 GiB", 1, "48 GB"),
+    "g6e.8xlarge": (4.52856, 32, "256 GiB", 1, "48 GB"),
+    "g6e.12xlarge": (10.49264, 48, "384 GiB", 4, "48 GB"),
+    "p3.2xlarge": (3.06, 8, "61 GiB", 1, "16 GB"),
+    "p3.8xlarge": (12.24, 32, "244 GiB", 4, "16 GB"),
+    "p3.16xlarge": (24.48, 64, "488 GiB", 8, "16 GB"),
+    "p4d.24xlarge": (21.957642, 96, "1152 GiB", 8, "40 GB HBM2"),
+    "p5.48xlarge": (55.04, 192, "2048 GiB", 8, "80 GB HBM3"),
+}
+#: Region -> its name in the price list, and its factor
+REGIONS: dict[str, tuple[str, float]] = {
+    "us-east-1": ("US East (N. Virginia)", 1.0),
+    "us-east-2": ("US East (Ohio)", 1.0),
+    "us-west-2": ("US West (Oregon)", 1.0),
+    "eu-west-1": ("EU (Ireland)", 1.12),
+    "eu-central-1": ("EU (Frankfurt)", 1.25),
+    "eu-west-2": ("EU (London)", 1.17),
+    "ap-northeast-1": ("Asia Pacific (Tokyo)", 1.35),
+    "ap-southeast-2": ("Asia Pacific (Sydney)", 1.3),
+}
+FAMILIES = {"t": "General purpose", "m": "General purpose", "c": "Compute optimized", "r": "Memory optimized"}
+#: what makes several products of one type: operating system, tenancy, capacity status, factor of the price
+VARIANTS = (
+    ("Linux", "Shared", "Used", 1.0),
+    ("Linux", "Shared", "AllocatedCapacityReservation", 0.0),
+    ("Linux", "Shared", "UnusedCapacityReservation", 1.0),
+    ("Linux", "Dedicated", "Used", 1.06),
+    ("Windows", "Shared", "Used", 1.35),
+)
+
+
+@functools.cache
+def _products() -> list[tuple[dict[str, str], float]]:
+    """Each product's attributes and its price."""
+    return [
+        (_attributes(name, region, variant), TYPES[name][0] * REGIONS[region][1] * variant[3])
+        for name in TYPES
+        for region in REGIONS
+        for variant in VARIANTS
+    ]
+
+
+def _attributes(name: str, region: str, variant: tuple[str, str, str, float]) -> dict[str, str]:
+    _, vcpus, memory, gpus, gpu_memory = TYPES[name]
+    system, tenancy, capacity, _ = variant
+    usage = "UnusedBox" if capacity == "UnusedCapacityReservation" else "BoxUsage"
+    attributes = {
+        "servicecode": "AmazonEC2",
+        "servicename": "Amazon Elastic Compute Cloud",
+        "instanceType": name,
+        "instanceFamily": FAMILIES.get(name[0], "GPU instance"),
+        "currentGeneration": "Yes",
+        "vcpu": str(vcpus),
+        "memory": memory,
+        "location": REGIONS[region][0],
+        "locationType": "AWS Region",
+        "regionCode": region,
+        "operatingSystem": system,
+        "tenancy": tenancy,
+        "capacitystatus": capacity,
+        "preInstalledSw": "NA",
+        "licenseModel": "No License required",
+        "marketoption": "OnDemand",
+        "operation": "RunInstances" if system == "Linux" else "RunInstances:0002",
+        "usagetype": f"{usage}:{name}" if region == "us-east-1" else f"{region}-{usage}:{name}",
+    }
+    if gpus:
+        attributes |= {"gpu": str(gpus), "gpuMemory": gpu_memory}
+    return attributes
+
+
+def _price_list(attributes: dict[str, str], price: float) -> str:
+    """One product as the price list writes it: JSON in a string."""
+    key = "/".join(attributes[name] for name in ("usagetype", "operatingSystem", "tenancy", "capacitystatus"))
+    sku = hashlib.sha256(key.encode()).hexdigest()[:16].upper()
+    term, rate = f"{sku}.JRTCKXETXF", f"{sku}.JRTCKXETXF.6YS6EN2CT7"
+    words = f"{attributes['operatingSystem']} {attributes['instanceType']} Instance Hour"
+    dimension = {
+        "unit": "Hrs",
+        "beginRange": "0",
+        "endRange": "Inf",
+        "description": f"${price:.10g} per On Demand {words}",
+        "appliesTo": [],
+        "rateCode": rate,
+        "pricePerUnit": {"USD": f"{price:.10f}"},
+    }
+    offer = {
+        "priceDimensions": {rate: dimension},
+        "sku": sku,
+        "effectiveDate": f"{DATE}T00:00:00Z",
+        "offerTermCode": "JRTCKXETXF",
+        "termAttributes": {},
+    }
+    return json.dumps(
+        {
+            "product": {"productFamily": "Compute Instance", "attributes": attributes, "sku": sku},
+            "serviceCode": "AmazonEC2",
+            "terms": {"OnDemand": {term: offer}},
+            "version": DATE.replace("-", ""),
+            "publicationDate": f"{DATE}T00:00:00Z",
+        }
+    )
+
+
+def _service(call: Call) -> None:
+    if call.region not in ENDPOINTS:
+        raise AwsError("UnknownEndpoint", f"The price list has no endpoint in {call.region}: use us-east-1", 404)
+    if call.params.get("ServiceCode") not in (None, "AmazonEC2"):
+        raise AwsError("NotFoundException", f"Service {call.params['ServiceCode']} not found")
+
+
+def _passes(attributes: dict[str, str], wanted: Params) -> bool:
+    value = attributes.get(wanted["Field"], "" if wanted["Field"] != "productFamily" else "Compute Instance")
+    kind, text = str(wanted["Type"]), str(wanted["Value"])
+    if kind in ("TERM_MATCH", "EQUALS"):
+        return value.lower() == text.lower()
+    if kind == "CONTAINS":
+        return text.lower() in value.lower()
+    if kind in ("ANY_OF", "NONE_OF"):
+        return (value in text.split(",")) == (kind == "ANY_OF")
+    raise AwsError("InvalidParameterException", f"Unknown filter type: {kind}")
+
+
+@on("pricing", "GetProducts")
+def get_products(call: Call) -> Params:
+    """Several products for one type, unless the filters name system, tenancy and capacity status too."""
+    _service(call)
+    filters = call.params.get("Filters") or []
+    found = [one for one in _products() if all(_passes(one[0], wanted) for wanted in filters)]
+    start = int(call.params.get("NextToken") or 0)
+    end = start + (call.params.get("MaxResults") or 100)
+    more = {"NextToken": str(end)} if end < len(found) else {}
+    return {"FormatVersion": "aws_v1", "PriceList": [_price_list(*one) for one in found[start:end]], **more}
+
+
+@on("pricing", "DescribeServices")
+def describe_services(call: Call) -> Params:
+    _service(call)
+    names = sorted(_products()[0][0])
+    return {"Services": [{"ServiceCode": "AmazonEC2", "AttributeNames": names}], "FormatVersion": "aws_v1"}
+
+
+@on("pricing", "GetAttributeValues")
+def get_attribute_values(call: Call) -> Params:
+    _service(call)
+    values = sorted({one[0].get(call.params["AttributeName"], "") for one in _products()} - {""})
+    return {"AttributeValues": [{"Value": value} for value in values]}

@@ -1,0 +1,160 @@
+"""The AWS CLI in an emulated container: `aws s3 sync` from a bucket to a directory on EFS, and `aws s3 ls`.
+
+The bucket is moto's. What is on a file system is a dict: directory -> path -> (size, ETag); only this command and
+`files_of` know it. https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from moto.s3.models import s3_backends
+
+from emulator.core.world import ACCOUNT, World
+from emulator.ecs.containers import PROGRAMS, Outcome
+from emulator.ecs.state import Item, Task
+from emulator.efs import file_systems
+from emulator.iam.policies import may
+
+Files = dict[str, tuple[int, str]]
+
+STARTS, EACH = 2.0, 0.5  # AWS seconds until the first line, and for each file
+FLAGS = ("--delete", "--exact-timestamps", "--size-only", "--no-progress", "--dryrun", "--only-show-errors", "--quiet")
+NO_LIST = "An error occurred ({}) when calling the ListObjectsV2 operation: {}"
+#: the directory in which the CLI's image starts its commands: it writes paths as seen from there
+WORKING_DIRECTORY = "/aws"
+
+
+def files_of(world: World, file_system_id: str, directory: str) -> Files:
+    """What is in a directory of a file system, to look at and to change."""
+    held: dict[tuple[str, str], Files] = world.state["efs_files"]
+    return held.setdefault((file_system_id, posixpath.normpath(directory)), {})
+
+
+def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
+    """`aws` with these words. Only what these scripts use is known; any other command runs on until it is stopped."""
+    if words[:2] == ["s3", "ls"] and len(words) == 3:
+        return _ls(task, words[2])
+    if words[:2] != ["s3", "sync"]:
+        return Outcome(code=None)
+    arguments = [word for word in words[2:] if not word.startswith("--")]
+    unknown = [word for word in words[2:] if word.startswith("--") and word not in FLAGS]
+    if unknown or len(arguments) != 2:
+        return Outcome([(1.0, f"Unknown options: {','.join(unknown) or arguments}")], 1.0, 252)
+    source, target = arguments
+    if not source.startswith("s3://"):
+        return Outcome(code=None)
+    name, _, prefix = source.removeprefix("s3://").partition("/")
+    return _sync(world, task, container, name, f"{prefix.rstrip('/')}/" if prefix else "", target, set(words))
+
+
+def _ls(task: Task, source: str) -> Outcome:
+    """Ends with 1 where a folder has nothing, but with 0 for a whole bucket without an object."""
+    name, _, prefix = source.removeprefix("s3://").partition("/")
+    role = _role(task)
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    if bucket is None:
+        return Outcome([(1.0, NO_LIST.format("NoSuchBucket", "The specified bucket does not exist"))], 1.0, 254)
+    if not may(role, "s3:ListBucket", f"arn:aws:s3:::{name}", {"s3:prefix": prefix}):
+        reason = _denied(role, task, "s3:ListBucket", f"arn:aws:s3:::{name}")
+        return Outcome([(1.0, NO_LIST.format("AccessDenied", reason))], 1.0, 254)
+    found = [key for key in bucket.keys if key.startswith(prefix)]
+    return Outcome([(1.0, key.removeprefix(prefix)) for key in found], 1.0, int(bool(prefix) and not found))
+
+
+def _role(task: Task) -> str:
+    return str(task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or "").rpartition("/")[2]
+
+
+def _sync(world: World, task: Task, container: Item, name: str, prefix: str, target: str, flags: set[str]) -> Outcome:
+    role = _role(task)
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    if bucket is None:
+        return _fatal("NoSuchBucket", "The specified bucket does not exist")
+    arn = f"arn:aws:s3:::{name}"
+    if not may(role, "s3:ListBucket", arn, {"s3:prefix": prefix}):
+        return _fatal("AccessDenied", _denied(role, task, "s3:ListBucket", arn))
+    there: Files = {
+        key.removeprefix(prefix): (int(found.size), str(found.etag).strip('"'))
+        for key, found in bucket.keys.items()
+        if key.startswith(prefix) and not key.endswith("/")
+    }
+    place, writable = _directory(world, task, container, target, role)
+    return _copy(role, name, prefix, target, there, place, writable, flags)
+
+
+def _copy(
+    role: str, name: str, prefix: str, target: str, there: Files, place: Files, writable: bool, flags: set[str]
+) -> Outcome:
+    """Make the directory what the bucket's folder is, and say what was done."""
+    dry, code, told = "--dryrun" in flags, 0, []
+    for path in sorted(there.keys() | place.keys()):
+        local = posixpath.relpath(posixpath.join(target, path), WORKING_DIRECTORY)
+        step = f"download: s3://{name}/{prefix}{path} to {local}" if path in there else f"delete: {local}"
+        if path not in there and "--delete" not in flags:
+            continue
+        if path in there and path in place and _same(there[path], place[path], flags):
+            continue
+        if dry:
+            told.append(f"(dryrun) {step}")
+        elif path in there and not may(role, "s3:GetObject", f"arn:aws:s3:::{name}/{prefix}{path}"):
+            reason = "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"
+            told.append(f"download failed: {step.removeprefix('download: ')} {reason}")
+            code = 1
+        elif not writable:
+            kind = "download failed" if path in there else "delete failed"
+            told.append(f"{kind}: {step.partition(': ')[2]} [Errno 30] Read-only file system: '{target}/{path}'")
+            code = 1
+        elif path in there:
+            place[path] = there[path]
+            told.append(step)
+        else:
+            del place[path]
+            told.append(step)
+    lines = [(STARTS + EACH * number, line) for number, line in enumerate(told)]
+    return Outcome(lines, STARTS + EACH * len(told), code)
+
+
+def _same(source: tuple[int, str], present: tuple[int, str], flags: set[str]) -> bool:
+    """By default a file that has the size of the newer object is left as it is."""
+    return source == present if "--exact-timestamps" in flags else source[0] == present[0]
+
+
+def _directory(world: World, task: Task, container: Item, target: str, role: str) -> tuple[Files, bool]:
+    """The files under a path in the container, and whether it may write there. What is on no volume begins empty."""
+    for mount in container.get("mountPoints", []):
+        if posixpath.normpath(target) != posixpath.normpath(mount["containerPath"]):
+            continue
+        [volume] = [each for each in task.definition["volumes"] if each["name"] == mount["sourceVolume"]]
+        settings = volume.get("efsVolumeConfiguration")
+        if settings is None:
+            break
+        authorization = settings.get("authorizationConfig") or {}
+        point_id, system_id = authorization.get("accessPointId"), settings["fileSystemId"]
+        directory = (
+            file_systems.directory_of(world, task.region, point_id)
+            if point_id
+            else settings.get("rootDirectory") or "/"
+        )
+        arn = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:file-system/{system_id}"
+        point = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:access-point/{point_id}"
+        signed = authorization.get("iam") == "ENABLED"
+        context = {"elasticfilesystem:AccessPointArn": point}
+        writes = not signed or may(role, "elasticfilesystem:ClientWrite", arn, context)
+        return files_of(world, system_id, directory), writes and not mount.get("readOnly")
+    return {}, True
+
+
+def _denied(role: str, task: Task, action: str, resource: str) -> str:
+    return (
+        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to perform: {action} on resource: "
+        f'"{resource}" because no identity-based policy allows the {action} action'
+    )
+
+
+def _fatal(code: str, message: str) -> Outcome:
+    line = f"fatal error: An error occurred ({code}) when calling the ListObjectsV2 operation: {message}"
+    return Outcome([(STARTS, line)], STARTS, 1)
+
+
+PROGRAMS["aws"] = run

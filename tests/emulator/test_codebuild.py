@@ -1,0 +1,59 @@
+"""Projects and builds."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+
+from emulator.core.wire import Emulator
+from emulator.ecr import repositories
+from tests.emulator.common import Client, project, refused, role, sleep
+
+
+def test_a_fresh_role_can_not_be_assumed_by_codebuild_yet(emulator: Emulator, client: Client) -> None:
+    codebuild = client("codebuild")
+    missing = "arn:aws:iam::123456789012:role/builder"
+    with pytest.raises(ClientError) as error:
+        codebuild.create_project(**project(missing))
+    told = error.value.response["Error"]
+    assert told["Code"] == "InvalidInputException"
+    assert told["Message"] == f"CodeBuild is not authorized to perform: sts:AssumeRole on {missing}"
+    arn = role(emulator, client, "codebuild.amazonaws.com")
+    codebuild.create_project(**project(arn))
+    assert refused(codebuild.create_project, **project(arn)) == "ResourceAlreadyExistsException"
+    gpu = project(arn, type="LINUX_GPU_CONTAINER", computeType="BUILD_GENERAL1_MEDIUM")
+    assert refused(codebuild.create_project, **{**gpu, "name": "gpu"}) == "InvalidInputException"
+    assert refused(codebuild.create_project, **{**project(arn), "name": "a b"}) == "InvalidInputException"
+    codebuild.delete_project(name="app")
+    codebuild.delete_project(name="app")
+
+
+def test_a_build_walks_through_its_phases_and_pushes(emulator: Emulator, client: Client) -> None:
+    codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com")
+    client("ecr").create_repository(repositoryName="app")
+    spec = "docker build -t $REPO:$TAG .\ndocker push 123456789012.dkr.ecr.us-east-1.amazonaws.com/$REPO:$TAG"
+    codebuild.create_project(**project(arn, spec))
+    variables = [{"name": "REPO", "value": "app"}, {"name": "TAG", "value": "v1"}]
+    build = codebuild.start_build(projectName="app", environmentVariablesOverride=variables)["build"]
+    assert build["buildStatus"] == "IN_PROGRESS"
+    sleep(emulator, 40)
+    [seen] = codebuild.batch_get_builds(ids=[build["id"]])["builds"]
+    assert seen["currentPhase"] == "BUILD" and not seen["buildComplete"]
+    sleep(emulator, 100)
+    [seen] = codebuild.batch_get_builds(ids=[build["id"]])["builds"]
+    assert (seen["currentPhase"], seen["buildStatus"]) == ("COMPLETED", "SUCCEEDED")
+    lines = client("logs").get_log_events(
+        logGroupName="/aws/codebuild/app", logStreamName=build["id"].partition(":")[2], startFromHead=True
+    )["events"]
+    assert lines[0]["message"] == "[Container] Entering phase PROVISIONING"
+    assert repositories.repository_has_image(emulator.world, "us-east-1", "app", "v1")
+    codebuild.delete_project(name="app")
+    assert codebuild.list_builds()["ids"] == [build["id"]]
+
+
+def test_docker_needs_privileged_mode(emulator: Emulator, client: Client) -> None:
+    codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com")
+    codebuild.create_project(**project(arn, "docker build .", privilegedMode=False))
+    build = codebuild.start_build(projectName="app")["build"]["id"]
+    sleep(emulator, 200)
+    assert codebuild.batch_get_builds(ids=[build])["builds"][0]["buildStatus"] == "FAILED"

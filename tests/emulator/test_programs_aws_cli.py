@@ -1,0 +1,100 @@
+"""The AWS CLI in a container: `aws s3 sync` compares, copies and deletes, as far as the task's role may."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from emulator.programs import aws_cli
+from tests.conftest import Runbook
+
+LOGS = {
+    "logDriver": "awslogs",
+    "options": {"awslogs-group": "/ecs/api", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "sync"},
+}
+
+
+@pytest.fixture
+def account(fargate: Runbook) -> Runbook:
+    fargate.settings["TASK_S3_BUCKETS"] = "weights"
+    fargate.has_run("create_cluster.py", "register_task_definition.py")
+    fargate.aws("s3").create_bucket(Bucket="weights")
+    for key in ("v1/a", "v1/b", "v2/c"):
+        fargate.aws("s3").put_object(Bucket="weights", Key=key, Body=b"12345")
+    return fargate
+
+
+def volume(runbook: Runbook) -> aws_cli.Files:
+    [point] = runbook.aws("efs").describe_access_points()["AccessPoints"]
+    return aws_cli.files_of(runbook.emulator.world, point["FileSystemId"], point["RootDirectory"]["Path"])
+
+
+def sync(runbook: Runbook, *words: str, readonly: bool = False) -> tuple[int, list[str]]:
+    """Exit code and log of a task that runs `aws s3 sync` with these words."""
+    ecs = runbook.aws("ecs")
+    present = ecs.describe_task_definition(taskDefinition="api")["taskDefinition"]
+    kept = ("cpu", "memory", "networkMode", "executionRoleArn", "taskRoleArn", "volumes", "requiresCompatibilities")
+    container: Any = {
+        "name": "cli",
+        "image": "public.ecr.aws/aws-cli/aws-cli:2.31.0",
+        "entryPoint": ["aws"],
+        "command": ["s3", "sync", *words],
+        "mountPoints": [{"sourceVolume": "data", "containerPath": "/mnt/data", "readOnly": readonly}],
+        "logConfiguration": LOGS,
+    }
+    ecs.register_task_definition(family="cli", containerDefinitions=[container], **{key: present[key] for key in kept})
+    ec2 = runbook.aws("ec2")
+    group = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["api-tasks"]}])["SecurityGroups"][0]
+    subnets = [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"] if each.get("Tags")]
+    network = {"subnets": subnets[:1], "securityGroups": [group["GroupId"]], "assignPublicIp": "ENABLED"}
+    task = ecs.run_task(
+        cluster="api",
+        taskDefinition="cli",
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )["tasks"][0]["taskArn"]
+    runbook.settle(300)
+    [ended] = ecs.describe_tasks(cluster="api", tasks=[task])["tasks"]
+    stream = f"sync/cli/{task.rpartition('/')[2]}"
+    logs = runbook.aws("logs")
+    streams = logs.describe_log_streams(logGroupName="/ecs/api", logStreamNamePrefix=stream)["logStreams"]
+    events = logs.get_log_events(logGroupName="/ecs/api", logStreamName=stream)["events"] if streams else []
+    return ended["containers"][0]["exitCode"], [event["message"] for event in events]
+
+
+def test_it_downloads_what_differs_and_deletes_only_when_told(account: Runbook) -> None:
+    code, lines = sync(account, "s3://weights/v1", "/mnt/data", "--dryrun")
+    assert (code, lines[0]) == (0, "(dryrun) download: s3://weights/v1/a to ../mnt/data/a")
+    assert volume(account) == {}
+    assert sync(account, "s3://weights/v1", "/mnt/data")[0] == 0
+    assert set(volume(account)) == {"a", "b"}
+    assert sync(account, "s3://weights/v1", "/mnt/data") == (0, [])
+    assert sync(account, "s3://weights/v2/", "/mnt/data") == (0, ["download: s3://weights/v2/c to ../mnt/data/c"])
+    assert set(volume(account)) == {"a", "b", "c"}
+    code, lines = sync(account, "s3://weights/v2", "/mnt/data", "--delete")
+    assert (code, lines) == (0, ["delete: ../mnt/data/a", "delete: ../mnt/data/b"])
+
+
+def test_a_newer_object_of_the_same_size_needs_exact_timestamps(account: Runbook) -> None:
+    sync(account, "s3://weights/v1", "/mnt/data")
+    account.aws("s3").put_object(Bucket="weights", Key="v1/a", Body=b"54321")
+    assert sync(account, "s3://weights/v1", "/mnt/data") == (0, [])
+    _, lines = sync(account, "s3://weights/v1", "/mnt/data", "--exact-timestamps")
+    assert lines == ["download: s3://weights/v1/a to ../mnt/data/a"]
+
+
+def test_what_fails_is_told_as_the_cli_tells_it(account: Runbook) -> None:
+    missing = "fatal error: An error occurred (NoSuchBucket) when calling the ListObjectsV2 operation: "
+    assert sync(account, "s3://no-such-weights", "/mnt/data") == (1, [f"{missing}The specified bucket does not exist"])
+    assert sync(account, "s3://weights", "/mnt/data", "--purge") == (252, ["Unknown options: --purge"])
+    code, lines = sync(account, "s3://weights/v1", "/mnt/data", readonly=True)
+    assert code == 1 and lines[0].startswith("download failed: s3://weights/v1/a to ../mnt/data/a [Errno 30] Read-only")
+    iam = account.aws("iam")
+    policy = iam.get_role_policy(RoleName="api-task-us-east-1", PolicyName="settings")["PolicyDocument"]
+    policy["Statement"] = [each for each in policy["Statement"] if "s3:ListBucket" not in each["Action"]]
+    iam.put_role_policy(RoleName="api-task-us-east-1", PolicyName="settings", PolicyDocument=json.dumps(policy))
+    code, lines = sync(account, "s3://weights/v1", "/mnt/data")
+    assert code == 1 and "(AccessDenied) when calling the ListObjectsV2 operation" in lines[0]
+    assert 's3:ListBucket on resource: "arn:aws:s3:::weights"' in lines[0]
