@@ -286,17 +286,9 @@ def wait_gone(each: str = "hosts") -> None:
 
 
 def left_over(each: str = "hosts") -> list[Resource]:
+    ids = {host["InstanceId"]: host for host in instances(each)}
+    found = [(f"instance {its_id}", aws.arn("ec2", f"instance/{its_id}"), host) for its_id, host in ids.items()]
     group = find(each)
-    left = [
-        Resource(
-            f"instance {host['InstanceId']}",
-            aws.arn("ec2", f"instance/{host['InstanceId']}"),
-            tags_of(host),
-            part(host),
-        )
-        for host in instances(each)
-    ]
     if group and ours(group):
-        what = f"Auto Scaling group {name(each)}"
-        left.append(Resource(what, group["AutoScalingGroupARN"], tags_of(group), part(group)))
-    return left
+        found.append((f"Auto Scaling group {name(each)}", group["AutoScalingGroupARN"], group))
+    return [Resource(what, arn, tags_of(thing), part(thing)) for what, arn, thing in found]
