@@ -97,7 +97,8 @@ def setting(
     if not text and name not in os.environ and name not in FILE:
         text = default
     try:
-        return instead or parse(text)
+        value = parse(text)
+        return instead or value
     except ValueError as error:
         if not required or text:
             problem(name, f"{text!r} {error}")
@@ -126,6 +127,12 @@ def whole(low: int, high: int, or_empty: bool = False) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def gpus(text: str) -> int:
+    if GPU_SHARING and whole(0, 16)(text) > 1:
+        raise ValueError(f"does not go with GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it")
+    return whole(0, 16)(text)
 
 
 def seconds(text: str) -> float:
@@ -284,10 +291,10 @@ INSTANCE_TYPE = setting(
     pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge"),
     of="cluster",
 )
-# GPUs for each task; 0 for none. Whole GPUs of one instance.
-GPU_COUNT = setting("GPU_COUNT", "1", whole(0, 16))
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
+# GPUs for each task; 0 for none. Whole GPUs of one instance; with GPU_SHARING it counts as 1.
+GPU_COUNT = setting("GPU_COUNT", "1", gpus, instead=1 if GPU_SHARING else None)
 # GPU memory of each task, MiB, with GPU_SHARING=mps.
 GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
 # Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.

@@ -49,6 +49,7 @@ def create_cluster() -> dict[str, Any]:
     before = aws.changes
     parts.look(PARTS)
     facts = checks.check()
+    access_points.refuse_changes()
     is_new, had_data = not cluster.find(), bool(file_system.owned())
     costs.tell_before()
     roles.create_service_linked_roles()

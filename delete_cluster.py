@@ -109,7 +109,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
 
     kept = [*clean_up.sweep(parts.ALL, "delete_cluster.py"), *kept_of_endpoints]
     clean_up.refuse_unnamed([*listed, *kept])
-    tell(kept)
+    tell(kept, kept_of_endpoints)
     return {
         "clusterName": constants.CLUSTER_NAME,
         "deleted": [each.what for each in listed if not each.kept],
@@ -127,7 +127,9 @@ def delete_endpoints(yes: bool) -> list[Resource]:
     return []
 
 
-def tell(kept: list[Resource]) -> None:
+def tell(kept: list[Resource], of_endpoints: list[Resource]) -> None:
+    for each in of_endpoints:
+        say("kept", each.what, each.kept)
     if console.dry_run:
         say("next", "python delete_cluster.py", "nothing was deleted")
         return

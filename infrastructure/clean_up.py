@@ -12,6 +12,11 @@ from infrastructure.parts import BELONGING, Parts, kind
 
 #: how long AWS may list what is deleted; the tagging API is the slowest
 SWEEP_SECONDS = 300
+#: kinds of which the parts list whatever bears our tag: what else the index shows of these is gone, for up to an hour
+LISTED = (
+    *("vpc", "subnet", "internet-gateway", "route-table", "security-group", "natgateway", "elastic-ip", "vpc-endpoint"),
+    *("file-system", "cluster", "capacity-provider", "service", "task-definition"),
+)
 
 
 def settled(of: Parts) -> list[Resource]:
@@ -61,8 +66,9 @@ def refuse_unnamed(named: list[Resource]) -> None:
 
     def unnamed() -> list[str]:
         known = {each.arn for each in named}
-        found = [each.arn for each in endpoints.tagged() if each.arn not in known and kind(each.arn) not in BELONGING]
-        return [arn for arn in found if arn.split(":")[2] != "backup"] + [arn for arn in roles() if arn not in known]
+        found = [each.arn for each in endpoints.tagged() if kind(each.arn) not in (*BELONGING, *LISTED)]
+        found = [arn for arn in found if arn.split(":")[2] != "backup"]  # said where its file system goes
+        return [arn for arn in [*found, *roles()] if arn not in known]
 
     wait(
         "AWS to list nothing with our tag any more",

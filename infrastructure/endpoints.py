@@ -8,7 +8,7 @@ import constants
 from aws import Problem, Resource, client, every, tags_of
 from infrastructure import parts
 from infrastructure.cluster import security_groups
-from infrastructure.service import access_points
+from infrastructure.service import access_points, dns_record
 
 
 @aws.look
@@ -32,15 +32,15 @@ def names() -> list[str]:
     """Every endpoint of which there may be something: by tags, and by the files that are here."""
     bearers = [tags_of(each) for each in (*security_groups.all_groups(), *access_points.all_points())]
     found = {tags.get(constants.ENDPOINT_TAG, "") for tags in [*bearers, *(each.tags for each in tagged())]}
-    return sorted(found | {path.stem for path in constants.ENDPOINTS.glob("*.env")} - {""})
+    return sorted((found | {path.stem for path in constants.ENDPOINTS.glob("*.env")}) - {""})
 
 
 def left_over() -> dict[str, list[Resource]]:
-    """Endpoint -> what stands of it, as each service's own Describe shows it."""
-    found = {}
+    """Endpoint -> what stands of it, as each service's own Describe shows it. Records go with the cluster all the same."""
+    found, of_endpoint = {}, tuple(part for part in parts.OF_ENDPOINT if part is not dns_record)
     for endpoint in names() if constants.SHARED_CLUSTER else ():
         with constants.of(ENDPOINT=endpoint):
-            found[endpoint] = parts.left_over(parts.OF_ENDPOINT)
+            found[endpoint] = parts.left_over(of_endpoint)
     return {endpoint: left for endpoint, left in found.items() if left}
 
 

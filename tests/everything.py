@@ -81,7 +81,7 @@ def tagged(runbook: Runbook) -> dict[str, dict[str, str]]:
         found[role["Arn"]] = words(iam.list_role_tags(RoleName=role["RoleName"])["Tags"])
     for profile in iam.list_instance_profiles()["InstanceProfiles"]:
         name = profile["InstanceProfileName"]
-        found[profile["Arn"]] = words(iam.list_instance_profile_tags(InstanceProfileName=name)["Tags"])
+        found[profile["Arn"]] = words(iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Tags"])
     for group in runbook.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]:
         found[group["AutoScalingGroupARN"]] = words(group["Tags"])
     return {arn: tags for arn, tags in found.items() if tags}

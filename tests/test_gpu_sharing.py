@@ -117,7 +117,7 @@ def test_two_tasks_share_a_gpu_and_the_third_waits_saying_why(lone: Runbook) -> 
     [
         ({"GPU_MEMORY_MIB": ""}, "GPU_MEMORY_MIB: is not set, but GPU_SHARING=mps: say what each task gets"),
         ({"GPU_SHARING": ""}, "GPU_SHARING: is not set, but GPU_MEMORY_MIB=7000"),
-        ({"GPU_COUNT": "2"}, "GPU_COUNT: 2, but GPU_SHARING=mps: a task then has a part of one GPU"),
+        ({"GPU_COUNT": "2"}, "GPU_COUNT: '2' does not go with GPU_SHARING=mps: a task then has a part of one GPU"),
         (
             {"LAUNCH_TYPE": "FARGATE", "TASK_CPU": "1024", "TASK_MEMORY": "2048"},
             "GPU_SHARING: mps, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs",

@@ -107,7 +107,7 @@ def test_a_cluster_may_bear_any_name(runbook: Runbook, name: str) -> None:
     assert ran.code == 0, ran.err
     [service] = runbook.aws("ecs").describe_services(cluster=name, services=[name])["services"]
     where = service["networkConfiguration"]["awsvpcConfiguration"]
-    assert (set(where["subnets"]), where["assignPublicIp"]) == (private, "DISABLED")
+    assert (set(where["subnets"]), where.get("assignPublicIp", "DISABLED")) == (private, "DISABLED")
     subnets = runbook.aws("ec2").describe_subnets(SubnetIds=sorted(private))["Subnets"]
     assert {each["CidrBlock"] for each in subnets} == {"10.0.2.0/24", "10.0.3.0/24"}
     assert runbook.run("create_cluster.py", **named, NAT_GATEWAYS="single").code == 0
