@@ -36,9 +36,9 @@ def create_pipeline() -> dict[str, Any]:
         constants.problem("SOURCE_REPOSITORY", "is not set: say what to build, for example team/endpoint-a")
         constants.check()
     if not repository.find():
-        raise Problem(f"there is no repository {repository.NAME} for the images: run create_repository.py first")
-    pipeline.refuse_anothers(pipeline.find())
-    artifact_bucket.name()
+        raise Problem(f"there is no repository {repository.its_name()} for the images: run create_repository.py first")
+    aws.refuse_foreign(f"pipeline {pipeline.its_name()}", pipeline.find())
+    artifact_bucket.refuse_long_name()
     connection_arn = connection.create()
     build_logs.create()
     artifact_bucket.create()
@@ -48,9 +48,9 @@ def create_pipeline() -> dict[str, Any]:
         executions.wait_built()
     say("next", aws.command("register_task_definition.py"), f"to undo: {aws.command('delete_pipeline.py')}")
     if console.dry_run:
-        return {"pipelineName": pipeline.NAME}
+        return {"pipelineName": pipeline.its_name()}
     return {
-        "pipelineName": pipeline.NAME,
+        "pipelineName": pipeline.its_name(),
         "connectionArn": connection_arn,
         "repositoryUri": repository.uri(),
         "newestTag": repository.newest_tag(),

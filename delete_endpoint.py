@@ -41,7 +41,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     if not constants.ENDPOINT:
         raise Problem("there are no endpoints here: SHARED_CLUSTER is not true. For the cluster: delete_cluster.py")
     held = repository.images() if not images else []
-    kept = [f"repository {repository.NAME}, {repository.in_words(held)}"] if held else []
+    kept = [f"repository {repository.its_name()}, {repository.in_words(held)}"] if held else []
 
     def inventory() -> list[str]:
         parts = (dns_record, schedule, sync, pipeline, build_project, artifact_bucket, build_logs)

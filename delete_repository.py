@@ -12,15 +12,22 @@ from typing import Any
 
 import aws
 import console
+from aws import Problem
 from console import say
 from infrastructure.delivery import repository
 
 
 @aws.page(changes=True, images="its images too")
 def delete_repository(images: bool = False) -> dict[str, Any]:
+    name = repository.its_name()
+    if not images and (held := repository.held()):
+        how = aws.command("delete_repository.py --images")
+        raise Problem(f"the repository {name} holds {held}; to delete them too: {how}")
+    if not repository.find():
+        say("already gone", f"repository {name}")
     repository.delete(with_images=images)
     say("next", "python delete_cluster.py")
-    return {"repositoryName": repository.NAME, "left": [] if console.dry_run else repository.left_over()}
+    return {"repositoryName": name, "left": [] if console.dry_run else [each.what for each in repository.left_over()]}
 
 
 if __name__ == "__main__":

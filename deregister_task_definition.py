@@ -14,6 +14,7 @@ import aws
 import constants
 from aws import Problem
 from console import say
+from infrastructure import parts
 from infrastructure.cluster import cluster
 from infrastructure.service import access_points, log_group, service, task_roles, tasks
 from infrastructure.weights import schedule, sync
@@ -23,10 +24,9 @@ from infrastructure.weights import schedule, sync
 def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
-    if constants.ENDPOINT and (
-        left := [getattr(each, "what", each) for each in [*schedule.left_over(), *sync.left_over()]]
-    ):
-        raise Problem(f"the sync of the weights needs what would go ({', '.join(left)}): run delete_sync.py first")
+    if constants.ENDPOINT and (left := parts.left_over((sync, schedule))):
+        what = ", ".join(each.what for each in left)
+        raise Problem(f"the sync of the weights needs what would go ({what}): run delete_sync.py first")
     tasks.delete_task_definitions()
     if constants.ENDPOINT:
         log_group.delete()

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import aws
+from aws import Problem
 from infrastructure.delivery import executions, pipeline
 
 LAST = 5
@@ -19,9 +20,10 @@ LAST = 5
 
 @aws.page()
 def describe_pipeline() -> dict[str, Any]:
-    pipeline.required()
+    if not pipeline.find():
+        raise Problem(f"there is no pipeline {pipeline.its_name()} in this region: run create_pipeline.py first")
     return {
-        "pipelineName": pipeline.NAME,
+        "pipelineName": pipeline.its_name(),
         "url": pipeline.console_url(),
         "stages": pipeline.stages(),
         "executions": [executions.described(each) for each in executions.newest_first(LAST)],

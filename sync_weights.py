@@ -44,12 +44,12 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     present = source_bucket.objects()
     confirm(len(present), erase)
     changed = source_bucket.changed(present)
-    result = {"source": source_bucket.SOURCE, "volume": constants.WEIGHTS_VOLUME, "uploaded": len(changed)}
+    result = {"source": source_bucket.source(), "volume": constants.WEIGHTS_VOLUME, "uploaded": len(changed)}
     if constants.WEIGHTS_FOLDER and not changed:
         say(
             "found",
             f"{len(source_bucket.files())} files of {constants.WEIGHTS_FOLDER}",
-            f"all in {source_bucket.SOURCE} already",
+            f"all in {source_bucket.source()} already",
         )
     result["uploadedBytes"] = source_bucket.upload(changed)
     if console.dry_run:
@@ -78,15 +78,15 @@ def confirm(there: int, erase: bool) -> None:
     files = len(source_bucket.files())
     if constants.WEIGHTS_FOLDER and not files and there:
         raise Problem(
-            f"WEIGHTS_FOLDER: {constants.WEIGHTS_FOLDER} has no file in it, while {source_bucket.SOURCE} has {there}: put the weights there, "
-            "or set WEIGHTS_FOLDER= to sync the bucket as it is"
+            f"WEIGHTS_FOLDER: {constants.WEIGHTS_FOLDER} has no file in it, while {source_bucket.source()} has {there}: "
+            "put the weights there, or set WEIGHTS_FOLDER= to sync the bucket as it is"
         )
     if files or there:
         return
     empty = (
-        f"{constants.WEIGHTS_FOLDER} and {source_bucket.SOURCE} have"
+        f"{constants.WEIGHTS_FOLDER} and {source_bucket.source()} have"
         if constants.WEIGHTS_FOLDER
-        else f"{source_bucket.SOURCE} has"
+        else f"{source_bucket.source()} has"
     )
     say("warning", f"{empty} no file", f"the sync would delete everything on the volume {constants.WEIGHTS_VOLUME}")
     if erase or console.dry_run:

@@ -57,7 +57,7 @@ def test_a_connection_is_made_once_and_waits_for_a_person(endpoints: Runbook) ->
     tags = {
         tag["Key"]: tag["Value"] for tag in service.list_tags_for_resource(ResourceArn=made["ConnectionArn"])["Tags"]
     }
-    assert tags == {"gpu-ecs-cluster": "ml", "Name": "ml-git"}, "endpoints share it"
+    assert tags == {"gpu-ecs-cluster": "ml", "gpu-ecs-part": "git", "Name": "ml-git"}, "endpoints share it"
     assert endpoints.aws("codepipeline").list_pipelines()["pipelines"] == []
     assert endpoints.aws("s3").list_buckets()["Buckets"] == []
     connections.finish_handshakes(endpoints.emulator.world)
@@ -207,7 +207,7 @@ def test_what_is_of_someone_else_is_left_alone(connected: Runbook) -> None:
     connected.aws("codepipeline").untag_resource(resourceArn=arn, tagKeys=["gpu-ecs-cluster"])
     calls = len(connected.emulator.calls)
     ran = connected.run("create_pipeline.py")
-    assert ran.code == 1 and "the pipeline ml-a exists already, and is not of this runbook" in ran.err
+    assert ran.code == 1 and "the pipeline ml-a exists already, and does not bear the tag gpu-ecs-cluster=ml" in ran.err
     assert connected.changes(calls) == []
 
 

@@ -7,7 +7,7 @@ import json
 from emulator.ecr import repositories
 from tests.conftest import Runbook
 
-TAGS = {"gpu-ecs-cluster": "ml", "gpu-ecs-endpoint": "a"}
+TAGS = {"gpu-ecs-cluster": "ml", "gpu-ecs-endpoint": "a", "gpu-ecs-part": "repository", "Name": "ml-a-repository"}
 
 
 def test_it_is_made_as_the_settings_say_and_a_second_run_changes_nothing(endpoints: Runbook) -> None:
@@ -51,7 +51,7 @@ def test_a_repository_of_someone_else_is_left_alone(endpoints: Runbook) -> None:
     endpoints.aws("ecr").create_repository(repositoryName="ml-a")
     ran = endpoints.run("create_repository.py", ENDPOINT="a")
     assert ran.code == 1
-    assert "the repository ml-a exists already, and is not of this runbook" in ran.err
+    assert "the repository ml-a exists already, and does not bear the tag gpu-ecs-cluster=ml" in ran.err
 
 
 def test_its_name_is_lower_case_and_works_without_endpoints(fargate: Runbook) -> None:

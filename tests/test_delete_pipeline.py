@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
+
+import pytest
+from moto.s3.models import s3_backends
 
 from tests.conftest import Runbook
 from tests.test_describe_pipeline import connect
@@ -68,3 +72,29 @@ def test_a_dry_run_deletes_nothing_and_what_is_of_someone_else_is_kept(endpoints
     endpoints.aws("s3").delete_bucket_tagging(Bucket=bucket)
     ran = endpoints.run("delete_pipeline.py")
     assert ran.code == 0 and f"kept bucket {bucket}  not of this runbook" in ran.err
+
+
+def test_a_bucket_of_another_account_and_a_name_that_none_can_have_are_in_no_ones_way(endpoints: Runbook) -> None:
+    connect(endpoints)
+    bucket = "ml-a-artifacts-123456789012-us-east-1"
+    s3_backends["999999999999"]["aws"].create_bucket(bucket, "us-east-1")
+    ran = endpoints.run("delete_pipeline.py")
+    assert (ran.code, ran.result["left"]) == (0, []) and f"kept bucket {bucket}" in ran.err
+    ran = endpoints.run("delete_pipeline.py", CLUSTER_NAME="a-rather-long-name-of-it", AWS_REGION="ap-northeast-1")
+    assert (ran.code, ran.result["left"]) == (0, []), ran.err
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_where_a_service_has_no_address_it_is_not_asked(
+    fargate: Runbook, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    def look_up(host: str, port: int) -> list[str]:
+        if not known:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [host]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    ran = fargate.run("delete_pipeline.py", AWS_REGION="ca-west-1")
+    assert ran.code == 0 and "already gone pipeline api" in ran.err, ran.err
+    asked = {call[0] for call in fargate.emulator.calls}
+    assert ({"codepipeline", "codebuild"} <= asked) is known and {"s3", "iam", "logs"} <= asked

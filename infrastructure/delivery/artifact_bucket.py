@@ -3,149 +3,120 @@
 https://docs.aws.amazon.com/codepipeline/latest/userguide/welcome-introducing-artifacts.html
 """
 
-import functools
 import json
-from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+import aws
 import constants
-from aws import (
-    Problem,
-    accepted,
-    account,
-    client,
-    code,
-    endpoint_name,
-    endpoint_tags,
-    holds,
-    insist,
-    missing,
-    ours,
-    partition,
-    region,
-)
+from aws import Problem, account, call, client, code, endpoint_tags, holds, mine, region
 from console import say
 
-PRIVATE = {
+PRIVATE: Any = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-OWNERSHIP = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-LIFECYCLE: dict[str, Any] = {
-    "Rules": [
-        {
-            "ID": "expire",
-            "Status": "Enabled",
-            "Filter": {"Prefix": ""},
-            "Expiration": {"Days": constants.ARTIFACT_DAYS},
-            "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-        }
-    ]
-}
+ENCRYPTION: Any = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+OWNERSHIP: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+NOT_THERE = "NoSuchBucket"
+#: S3 may not know a new bucket everywhere at once, and takes one change of it at a time
+ABORTED = "OperationAborted"
+BUSY = (NOT_THERE, ABORTED)
+LONGEST = 63
 
 
-@functools.cache
-def name() -> str:
+def its_name() -> str:
     """Unique in the whole world: it bears the account and the region."""
-    found = f"{endpoint_name('artifacts')}-{account()}-{region()}".lower()
-    if len(found) > 63:
-        raise Problem(
-            f"the bucket's name {found} would have {len(found)} characters, 63 at most: choose a shorter CLUSTER_NAME or ENDPOINT"
-        )
-    return found
+    return f"{aws.endpoint_name('artifacts')}-{account()}-{region()}".lower()
 
 
 def arn() -> str:
-    return f"arn:{partition()}:s3:::{name()}"
+    return f"arn:{aws.partition()}:s3:::{its_name()}"
+
+
+def refuse_long_name() -> None:
+    if len(its_name()) > LONGEST:
+        raise Problem(
+            f"the bucket's name {its_name()} would have {len(its_name())} characters, {LONGEST} at most: "
+            "choose a shorter CLUSTER_NAME or ENDPOINT"
+        )
+
+
+@aws.look
+def find() -> Any:
+    """The bucket with its tags. One that is another account's, or closed to these credentials, shows none."""
+    s3, bucket = client("s3"), its_name()
+    if len(bucket) > LONGEST:
+        return None
+    try:
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account())
+    except ClientError as error:
+        if code(error) in ("403", "AccessDenied"):
+            return {"Name": bucket, "Tags": [], "Closed": True}
+        if code(error) not in ("404", NOT_THERE):
+            raise
+        return None
+    found = call(s3.get_bucket_tagging, gone=("NoSuchTagSet", NOT_THERE))(Bucket=bucket)
+    return {"Name": bucket, "Tags": found["TagSet"] if found else []}
+
+
+LOOKS = (find,)
 
 
 def create() -> str:
     """Make the bucket, and bring what protects it into line. What is in it costs about $0.023 for a GB in a month."""
-    s3 = client("s3")
-    present = find()
-    if present and not is_ours():
-        raise Problem(f"the bucket {name()} exists already, and is not of this runbook: choose another CLUSTER_NAME")
-    if present:
-        say("found", f"bucket {name()}")
+    refuse_long_name()
+    bucket, what = find(), f"bucket {its_name()}"
+    if bucket and bucket.get("Closed"):
+        raise Problem(
+            f"the {what} belongs to another account, or these credentials may not look at it: bucket names are given "
+            "once in the whole world, so choose another CLUSTER_NAME"
+        )
+    aws.refuse_foreign(what, bucket)
+    if bucket:
+        say("found", what)
     else:
-        place: dict[str, Any] = {} if region() == "us-east-1" else {"LocationConstraint": region()}
-        insist(
-            f"bucket {name()}",
-            lambda: s3.create_bucket(
-                Bucket=name(),
-                ObjectOwnership="BucketOwnerEnforced",
-                CreateBucketConfiguration={**place, "Tags": endpoint_tags("artifacts")},
-            ),
-            "OperationAborted",  # it was deleted a moment ago
+        place: Any = {} if region() == "us-east-1" else {"LocationConstraint": region()}
+        place["Tags"] = endpoint_tags("artifacts")
+        call(client("s3").create_bucket, what, there="BucketAlreadyOwnedByYou", busy=ABORTED)(
+            Bucket=its_name(),
+            ObjectOwnership="BucketOwnerEnforced",
+            CreateBucketConfiguration=place,
         )
-        say("created", f"bucket {name()}", f"for the pipeline's artifacts, kept for {constants.ARTIFACT_DAYS} days")
-    protect()
-    return name()
+        bucket = {"Name": its_name(), "Tags": place["Tags"]}
+        say("created", what, f"for the pipeline's artifacts, kept for {constants.ARTIFACT_DAYS} days")
+    protect(bucket)
+    expire(bucket)
+    return its_name()
 
 
-def protect() -> None:
+def protect(bucket: Any) -> None:
     """Each part is looked at on every run, and put where it is not as it should be."""
-    s3 = client("s3")
-    parts: tuple[tuple[str, Any, Any, str, Any, str], ...] = (
-        (
-            "closed to the public",
-            s3.get_public_access_block,
-            s3.put_public_access_block,
-            "PublicAccessBlockConfiguration",
-            PRIVATE,
-            "NoSuchPublicAccessBlockConfiguration",
-        ),
-        (
-            "encrypted",
-            s3.get_bucket_encryption,
-            s3.put_bucket_encryption,
-            "ServerSideEncryptionConfiguration",
-            ENCRYPTION,
-            "ServerSideEncryptionConfigurationNotFoundError",
-        ),
-        (
-            "its objects are its owner's",
-            s3.get_bucket_ownership_controls,
-            s3.put_bucket_ownership_controls,
-            "OwnershipControls",
-            OWNERSHIP,
-            "OwnershipControlsNotFoundError",
-        ),
-        ("TLS only", s3.get_bucket_policy, s3.put_bucket_policy, "Policy", json.dumps(policy()), "NoSuchBucketPolicy"),
-    )
-    for what, get, put, key, wanted, absent in parts:
-        found = missing(lambda: get(Bucket=name()), absent, "NoSuchBucket")
-        if not found or not same(found[key], wanted):
-            write(what, lambda: put(Bucket=name(), **{key: wanted}))
-    rules = missing(
-        lambda: s3.get_bucket_lifecycle_configuration(Bucket=name())["Rules"],
-        "NoSuchLifecycleConfiguration",
-        "NoSuchBucket",
-    )
-    if not holds(rules, LIFECYCLE["Rules"]):
-        write(
-            f"objects expire after {constants.ARTIFACT_DAYS} days",
-            lambda: s3.put_bucket_lifecycle_configuration(Bucket=name(), LifecycleConfiguration=LIFECYCLE),
-        )
-
-
-def write(what: str, put: Callable[[], Any]) -> None:
-    """S3 may not know a new bucket everywhere at once, and takes one change of it at a time."""
-    insist(f"bucket {name()}", put, "NoSuchBucket", "OperationAborted")
-    say("updated", f"bucket {name()}", what)
-
-
-def same(present: Any, wanted: Any) -> bool:
-    """A policy is a text, which AWS may write with other spaces."""
-    if isinstance(wanted, str):
-        return bool(json.loads(present) == json.loads(wanted))
-    return holds(present, wanted)
+    s3, name = client("s3"), bucket["Name"]
+    what = f"bucket {name}"
+    access = call(s3.get_public_access_block, gone=("NoSuchPublicAccessBlockConfiguration", NOT_THERE))(Bucket=name)
+    if not access or not holds(access["PublicAccessBlockConfiguration"], PRIVATE):
+        put_public_access_block = call(s3.put_public_access_block, what, of=bucket, busy=BUSY)
+        put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=PRIVATE)
+        say("updated", what, "closed to the public")
+    none = "ServerSideEncryptionConfigurationNotFoundError"
+    encryption = call(s3.get_bucket_encryption, gone=(none, NOT_THERE))(Bucket=name)
+    if not encryption or not holds(encryption["ServerSideEncryptionConfiguration"], ENCRYPTION):
+        put_bucket_encryption = call(s3.put_bucket_encryption, what, of=bucket, busy=BUSY)
+        put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=ENCRYPTION)
+        say("updated", what, "encrypted")
+    owner = call(s3.get_bucket_ownership_controls, gone=("OwnershipControlsNotFoundError", NOT_THERE))(Bucket=name)
+    if not owner or not holds(owner["OwnershipControls"], OWNERSHIP):
+        put_bucket_ownership_controls = call(s3.put_bucket_ownership_controls, what, of=bucket, busy=BUSY)
+        put_bucket_ownership_controls(Bucket=name, OwnershipControls=OWNERSHIP)
+        say("updated", what, "its objects are its owner's")
+    found = call(s3.get_bucket_policy, gone=("NoSuchBucketPolicy", NOT_THERE))(Bucket=name)
+    if not found or json.loads(found["Policy"]) != policy():  # a text, which AWS may write with other spaces
+        call(s3.put_bucket_policy, what, of=bucket, busy=BUSY)(Bucket=name, Policy=json.dumps(policy()))
+        say("updated", what, "TLS only")
 
 
 def policy() -> dict[str, Any]:
@@ -161,52 +132,47 @@ def policy() -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [refuse]}
 
 
-def find() -> bool:
-    """Whether the bucket is there, and in this account."""
-    try:
-        client("s3").head_bucket(Bucket=name(), ExpectedBucketOwner=account())
-    except ClientError as error:
-        if code(error) in ("403", "AccessDenied"):
-            raise Problem(
-                f"the bucket {name()} belongs to another account, or these credentials may not look at it: bucket "
-                "names are given once in the whole world, so choose another CLUSTER_NAME"
-            ) from error
-        if code(error) not in ("404", "NoSuchBucket"):
-            raise
-        return False
-    return True
-
-
-def is_ours() -> bool:
-    found = missing(lambda: client("s3").get_bucket_tagging(Bucket=name()), "NoSuchTagSet")
-    return ours(found["TagSet"] if found else ())
+def expire(bucket: Any) -> None:
+    s3, what = client("s3"), f"bucket {bucket['Name']}"
+    rule: Any = {
+        "ID": "expire",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "Expiration": {"Days": constants.ARTIFACT_DAYS},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+    }
+    get_rules = call(s3.get_bucket_lifecycle_configuration, gone=("NoSuchLifecycleConfiguration", NOT_THERE))
+    found = get_rules(Bucket=bucket["Name"])
+    if not found or not holds(found["Rules"], [rule]):
+        put_rules = call(s3.put_bucket_lifecycle_configuration, what, of=bucket, busy=BUSY)
+        put_rules(Bucket=bucket["Name"], LifecycleConfiguration={"Rules": [rule]})
+        say("updated", what, f"objects expire after {constants.ARTIFACT_DAYS} days")
 
 
 def delete() -> None:
     """What is in it first: S3 deletes only an empty bucket."""
-    if not find():
-        return say("already gone", f"bucket {name()}")
-    if not is_ours():
-        return say("kept", f"bucket {name()}", "not of this runbook")
-    insist(f"bucket {name()} to be empty", delete_empty, "BucketNotEmpty", "OperationAborted")
-    return say("deleted", f"bucket {name()}")
+    bucket, what = find(), f"bucket {its_name()}"
+    if not bucket or aws.spare_foreign(what, bucket):
+        return
+    empty = call(delete_empty, f"{what} to be empty", of=bucket, gone=NOT_THERE, busy=("BucketNotEmpty", ABORTED))
+    empty(bucket)
+    say("deleted", what)
 
 
-def delete_empty() -> bool:
+def delete_empty(bucket: Any) -> None:
     """Every version of every object, and then the bucket; a build that ends meanwhile may still put one."""
-    s3 = client("s3")
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=name())
-    for page in missing(lambda: list(pages), "NoSuchBucket") or []:
-        objects = [
-            {"Key": each["Key"], "VersionId": each["VersionId"]}
-            for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        ]
+    s3, name = client("s3"), bucket["Name"]
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        listed: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in listed]
         if objects:
-            answer = s3.delete_objects(Bucket=name(), Delete={"Objects": objects, "Quiet": True})
+            answer = call(s3.delete_objects, of=bucket)(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for error in answer.get("Errors", [])[:1]:  # S3 answers 200 all the same
-                raise Problem(f"the bucket {name()} keeps {error['Key']}: {error['Message']} ({error['Code']})")
-    return accepted(lambda: s3.delete_bucket(Bucket=name()), "NoSuchBucket")
+                raise Problem(f"the bucket {name} keeps {error['Key']}: {error['Message']} ({error['Code']})")
+    call(s3.delete_bucket, of=bucket)(Bucket=name)
 
 
-def left_over() -> list[str]:
-    return [f"bucket {name()}"] if find() and is_ours() else []
+def left_over() -> list[aws.Resource]:
+    bucket = find()
+    return [aws.Resource(f"bucket {its_name()}", arn(), aws.tags_of(bucket), aws.part(bucket))] if mine(bucket) else []

@@ -4,33 +4,37 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/create-project.html#creat
 """
 
 import constants
-from aws import client, endpoint_name, missing
-from infrastructure.service import log_group
+from aws import Resource, call, client, endpoint_name
+from infrastructure.cluster import log_groups
 
-BUILD = f"/aws/codebuild/{endpoint_name('build')}"
-#: CodePipeline's own name for the log of its Commands actions
-COMMANDS = f"/aws/codepipeline/{constants.PREFIX}"
-GROUPS = (BUILD, COMMANDS)
+LOOKS = (log_groups.groups,)
+
+
+def of_builds() -> str:
+    return f"/aws/codebuild/{endpoint_name('build')}"
+
+
+def of_commands() -> str:
+    """CodePipeline's own name for the log of its Commands actions."""
+    return f"/aws/codepipeline/{constants.PREFIX}"
 
 
 def create() -> None:
     """Before anything writes."""
-    for group in GROUPS:
-        log_group.create_group(group)
+    log_groups.create(of_builds(), of_commands())
 
 
 def tail(group: str, stream: str, lines: int = 10) -> list[str]:
     """The end of a log; nothing where there is none (yet)."""
-    request = {"logGroupName": group, "logStreamName": stream, "limit": lines, "startFromHead": False}
-    found = missing(lambda: client("logs").get_log_events(**request), "ResourceNotFoundException")
+    get_log_events = call(client("logs").get_log_events, gone="ResourceNotFoundException")
+    found = get_log_events(logGroupName=group, logStreamName=stream, limit=lines, startFromHead=False)
     return [event["message"].rstrip() for event in found["events"]] if found else []
 
 
 def delete() -> None:
     """After the roles: with them gone, nothing can make the groups again."""
-    for group in GROUPS:
-        log_group.delete_group(group)
+    log_groups.delete(*filter(log_groups.find, (of_builds(), of_commands())))
 
 
-def left_over() -> list[str]:
-    return log_group.left_over(*GROUPS)
+def left_over() -> list[Resource]:
+    return log_groups.left_over(of_builds(), of_commands())

@@ -6,16 +6,14 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/sample-docker.html
 
 from typing import Any
 
-import console
+import aws
 import constants
-from aws import Problem, accepted, account, client, endpoint_name, endpoint_tags, holds, insist, ours, partition, region
-from aws import wait as wait_for
+from aws import Resource, account, call, client, endpoint_name, endpoint_tags, holds, mine, part, region, tags_of, wait
 from console import say
-from infrastructure.cluster import roles
+from infrastructure.cluster import log_groups, roles
+from infrastructure.cluster.regions import offered
 from infrastructure.delivery import artifact_bucket, build_logs, repository
-from infrastructure.service import log_group
 
-NAME = endpoint_name("build")
 ROLE = "build"
 #: what docker push and pull ask of a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
 PUSH = [
@@ -30,10 +28,28 @@ PUSH = [
 ]
 LOG_ACTIONS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 NOT_ASSUMED = "not authorized to perform: sts:AssumeRole"
+#: for how long a service may not know a new role yet
+ROLE_SECONDS = 300
+
+
+def its_name() -> str:
+    return endpoint_name("build")
+
+
+@aws.look
+def find() -> Any:
+    """The project, which shows its tags."""
+    if not offered("codebuild"):
+        return None
+    found = client("codebuild").batch_get_projects(names=[its_name()])["projects"]
+    return next(iter(found), None)  # a name is given once
+
+
+LOOKS = (find, roles.role(ROLE))
 
 
 def logs_statement(group: str) -> dict[str, Any]:
-    arn = log_group.arn(group)
+    arn = log_groups.arn(group)
     return {"Action": LOG_ACTIONS, "Resource": [arn, f"{arn}:*"]}
 
 
@@ -51,23 +67,23 @@ def create_role(connection_arn: str) -> str:
     """Clone the source, read and write artifacts, push to the one repository, write the log."""
     trust = roles.service_trust("codebuild.amazonaws.com")
     trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": account()}}
-    repository_arn = f"arn:{partition()}:ecr:{region()}:{account()}:repository/{repository.NAME}"
+    repository_arn = aws.arn("ecr", f"repository/{repository.its_name()}")
     policy = roles.document(
         connection_statement(connection_arn),
         objects_statement("GetObject", "GetObjectVersion", "PutObject"),
         {"Action": ["s3:GetBucketAcl", "s3:GetBucketLocation"], "Resource": artifact_bucket.arn()},
         {"Action": "ecr:GetAuthorizationToken", "Resource": "*"},
         {"Action": [f"ecr:{action}" for action in PUSH], "Resource": repository_arn},
-        logs_statement(build_logs.BUILD),
+        logs_statement(build_logs.of_builds()),
     )
     return roles.create_role(ROLE, trust, (), policy)
 
 
-def settings(role_arn: str) -> dict[str, Any]:
+def settings(role_arn: str) -> Any:
     variables = {
         "AWS_DEFAULT_REGION": region(),
         "REPOSITORY_URI": repository.uri(),
-        "REPOSITORY_NAME": repository.NAME,
+        "REPOSITORY_NAME": repository.its_name(),
         "CONTAINER_NAME": constants.CONTAINER_NAME,
     }
     return {
@@ -83,85 +99,67 @@ def settings(role_arn: str) -> dict[str, Any]:
             ],
         },
         "serviceRole": role_arn,
-        "logsConfig": {"cloudWatchLogs": {"status": "ENABLED", "groupName": build_logs.BUILD}},
+        "logsConfig": {"cloudWatchLogs": {"status": "ENABLED", "groupName": build_logs.of_builds()}},
     }
 
 
 def create(connection_arn: str) -> None:
-    """Make the project with its role, or bring it to the settings."""
-    role_arn = create_role(connection_arn)
-    wanted = settings(role_arn)
+    """Make the project with its role, or bring it to the settings. IAM's news of a new role reaches CodeBuild late."""
+    codebuild, what = client("codebuild"), f"build project {its_name()}"
     present = find()
-    if present and not ours(present.get("tags")):
-        raise Problem(
-            f"the build project {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME"
-        )
+    aws.refuse_foreign(what, present)
+    wanted = settings(create_role(connection_arn))
+    waiting = f"role {roles.role_name(ROLE)} to be known to CodeBuild"
     if not present:
-        tags = endpoint_tags("build", "key", "value")
-        request_of_role(
-            lambda: accepted(
-                lambda: client("codebuild").create_project(name=NAME, **wanted, tags=tags),
-                "ResourceAlreadyExistsException",
-            )
-        )
-        return say("created", f"build project {NAME}", f"{constants.BUILD_IMAGE} builds {constants.BUILDSPEC}")
-    changed = [key for key, value in wanted.items() if not holds(present.get(key), value)]
-    if changed:
-        request_of_role(lambda: client("codebuild").update_project(name=NAME, **wanted))
-        return say("updated", f"build project {NAME}", ", ".join(changed))
-    return say("found", f"build project {NAME}")
-
-
-def request_of_role(call: Any) -> None:
-    """IAM's news of a new role reaches CodeBuild some seconds later."""
-    insist(f"role {roles.role_name(ROLE)} to be known to CodeBuild", call, NOT_ASSUMED, seconds=300)
-
-
-def find() -> dict[str, Any] | None:
-    found = client("codebuild").batch_get_projects(names=[NAME])["projects"]
-    return found[0] if found else None  # a name is given once
+        there = "ResourceAlreadyExistsException"
+        create_project = call(codebuild.create_project, waiting, there=there, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
+        create_project(name=its_name(), **wanted, tags=endpoint_tags("build", "key", "value"))
+        say("created", what, f"{constants.BUILD_IMAGE} builds {constants.BUILDSPEC}")
+    elif changed := [key for key, value in wanted.items() if not holds(present.get(key), value)]:
+        update_project = call(codebuild.update_project, waiting, of=present, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
+        update_project(name=its_name(), **wanted)
+        say("updated", what, ", ".join(changed))
+    else:
+        say("found", what)
 
 
 def running() -> list[str]:
     """The ids of the builds that have not ended."""
-    if not find():
-        return []
-    ids = client("codebuild").list_builds_for_project(projectName=NAME, sortOrder="DESCENDING")["ids"][:100]
-    found = client("codebuild").batch_get_builds(ids=ids)["builds"] if ids else []
+    codebuild = client("codebuild")
+    ids = codebuild.list_builds_for_project(projectName=its_name(), sortOrder="DESCENDING")["ids"][:100]
+    found = codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
     return [build["id"] for build in found if build["buildStatus"] == "IN_PROGRESS"]
 
 
-def stop() -> None:
+def stop(project: Any) -> None:
     """Running builds: they would go on writing to the bucket and to the log."""
     for build in running():
-        client("codebuild").stop_build(id=build)
+        call(client("codebuild").stop_build, f"build {build}", of=project)(id=build)
         say("stopped", f"build {build}")
-    if not console.dry_run:
-        wait_for("builds to stop", lambda: not running(), lambda: ", ".join(running()))
+    wait("builds to stop", lambda: not running(), lambda: ", ".join(running()))
 
 
 def delete() -> None:
-    project = find()
-    if not project:
-        say("already gone", f"build project {NAME}")
-    elif not ours(project.get("tags")):
-        return say("kept", f"build project {NAME}", "not of this runbook")
-    else:
-        stop()
-        client("codebuild").delete_project(name=NAME)
-        say("deleted", f"build project {NAME}")
-    return roles.delete_role(roles.role_name(ROLE))
+    project, what = find(), f"build project {its_name()}"
+    if project and not aws.spare_foreign(what, project):
+        stop(project)
+        call(client("codebuild").delete_project, what, of=project)(name=its_name())
+        say("deleted", what)
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
-def left_over() -> list[str]:
-    project = find()
-    mine = [f"build project {NAME}"] if project and ours(project.get("tags")) else []
-    return mine + roles.roles_left(ROLE)
+def left_over() -> list[Resource]:
+    found = find()
+    project = (
+        [Resource(f"build project {its_name()}", found["arn"], tags_of(found), part(found))] if mine(found) else []
+    )
+    return project + roles.roles_left(ROLE)
 
 
 def build_log(build_id: str) -> tuple[str, list[str]]:
     """Why a build failed, in AWS's words, and the end of its log."""
-    [build] = client("codebuild").batch_get_builds(ids=[build_id])["builds"] or [{}]
+    build: Any = next(iter(client("codebuild").batch_get_builds(ids=[build_id])["builds"]), {})
     contexts = [context for phase in build.get("phases", []) for context in phase.get("contexts", [])]
     reason = next((each["message"] for each in contexts if each.get("message")), "")
     place = build.get("logs", {})

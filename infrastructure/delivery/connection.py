@@ -1,42 +1,69 @@
 """CodeConnections: the connection to the Git host, through which pipelines see pushes and read the source.
 
-Endpoints share one. AWS makes it PENDING, and only a person can finish its handshake, in the console.
+Endpoints share one, which goes with the cluster. AWS makes it PENDING, and only a person can finish its handshake, in
+the console. It costs nothing.
 https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_Connection.html
 """
 
 from typing import Any
 
+import aws
 import console
 import constants
-from aws import Problem, accepted, client, missing, name, only, ours, partition, region, tags
+from aws import Problem, Resource, call, client, mine, name, only, ours, part, partition, region, tags, tags_of
 from console import NEW, say
+from infrastructure.cluster.regions import offered
 
-NAME = name("git")
-#: whether there may be one: who never had a pipeline needs no permission to look
-USED = bool(constants.SHARED_CLUSTER or constants.SOURCE_REPOSITORY)
 CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+NOT_THERE = "ResourceNotFoundException"
+
+
+def its_name() -> str:
+    return name("git")
+
+
+@aws.look
+def connections() -> list[Any]:
+    """All of this name, with their tags: AWS makes another one at each CreateConnection."""
+    service = client("codeconnections")
+    found: list[Any] = []
+    request: Any = {}
+    while offered("codeconnections"):
+        page = service.list_connections(**request)
+        found += [each for each in page["Connections"] if each["ConnectionName"] == its_name()]
+        request = {"NextToken": page.get("NextToken")}
+        if not request["NextToken"]:
+            break
+    return [
+        {**each, "Tags": service.list_tags_for_resource(ResourceArn=each["ConnectionArn"])["Tags"]} for each in found
+    ]
+
+
+LOOKS = (connections,)
+
+
+def find() -> Any | None:
+    """The connection that was made here."""
+    return only([each for each in connections() if ours(each)], f"connection {its_name()}", "ConnectionArn")
 
 
 def create() -> str:
     """The ARN of a connection that can be used; one that waits for its handshake ends the page with a sentence."""
     if constants.CONNECTION_ARN:
         return required(constants.CONNECTION_ARN)
-    connection = find()
-    if not connection and any(each["ConnectionName"] == NAME for each in every()):
-        raise Problem(f"the connection {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME")
-    if connection and connection["ProviderType"] != constants.CONNECTION_PROVIDER:
+    present, what = find(), f"connection {its_name()}"
+    if not present:
+        aws.refuse_foreign(what, next(iter(connections()), None))
+        request: Any = {"ProviderType": constants.CONNECTION_PROVIDER, "ConnectionName": its_name()}
+        made = client("codeconnections").create_connection(**request, Tags=tags("git"))
+        say("created", what, f"to {constants.CONNECTION_PROVIDER}, shared by endpoints")
+        return NEW if console.dry_run else required(made["ConnectionArn"])
+    if present["ProviderType"] != constants.CONNECTION_PROVIDER:
         raise Problem(
-            f"CONNECTION_PROVIDER={constants.CONNECTION_PROVIDER}, but the connection {NAME} leads to {connection['ProviderType']}, "
+            f"CONNECTION_PROVIDER={constants.CONNECTION_PROVIDER}, but the {what} leads to {present['ProviderType']}, "
             "which can't be changed: set it back, or name another connection in CONNECTION_ARN"
         )
-    if not connection:
-        request = {"ProviderType": constants.CONNECTION_PROVIDER, "ConnectionName": NAME, "Tags": tags("git")}
-        arn = str(client("codeconnections").create_connection(**request)["ConnectionArn"])
-        say("created", f"connection {NAME}", f"to {constants.CONNECTION_PROVIDER}, shared by endpoints")
-        if console.dry_run:
-            return NEW
-        return required(arn)
-    return required(connection["ConnectionArn"])
+    return required(present["ConnectionArn"])
 
 
 def required(arn: str) -> str:
@@ -52,39 +79,18 @@ def required(arn: str) -> str:
         raise Problem(
             f"the connection {connection['ConnectionName']} is {connection['ConnectionStatus']}, and only a person can "
             f"finish its handshake with {connection['ProviderType']}: open {console_url()}, choose it, and "
-            "'Update pending connection'; then run create_pipeline.py again",
+            f"'Update pending connection'; then run {aws.command('create_pipeline.py')} again",
             shown,
         )
     say("found", f"connection {connection['ConnectionName']}", "AVAILABLE")
     return arn
 
 
-def describe(arn: str) -> dict[str, Any] | None:
+def describe(arn: str) -> Any | None:
     """Both services know all connections; the ARN bears the name of the one with which it was made."""
-    service = arn.split(":")[2]
-    found = missing(lambda: client(service).get_connection(ConnectionArn=arn), "ResourceNotFoundException")
+    service: Any = arn.split(":")[2]
+    found = call(client(service).get_connection, gone=NOT_THERE)(ConnectionArn=arn)
     return found["Connection"] if found else None
-
-
-def find() -> dict[str, Any] | None:
-    """The connection that was made here: by name and tag, since AWS makes another one at each CreateConnection."""
-    mine = [each for each in every() if each["ConnectionName"] == NAME and is_ours(each["ConnectionArn"])]
-    return only(mine, f"connection {NAME}", "ConnectionArn")
-
-
-def every() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    request: dict[str, Any] = {}
-    while True:
-        page = client("codeconnections").list_connections(**request)
-        found += page["Connections"]
-        if not page.get("NextToken"):
-            return found
-        request["NextToken"] = page["NextToken"]
-
-
-def is_ours(arn: str) -> bool:
-    return ours(client("codeconnections").list_tags_for_resource(ResourceArn=arn)["Tags"])
 
 
 def console_url() -> str:
@@ -93,15 +99,14 @@ def console_url() -> str:
 
 def delete() -> None:
     """With the cluster, when no pipeline uses it any more. One that CONNECTION_ARN names is not ours to delete."""
-    connection = find() if USED else None
-    if not connection:
-        return say("already gone", f"connection {NAME}") if USED else None
-    accepted(
-        lambda: client("codeconnections").delete_connection(ConnectionArn=connection["ConnectionArn"]),
-        "ResourceNotFoundException",
-    )
-    return say("deleted", f"connection {NAME}")
+    for each in filter(ours, connections()):
+        delete_connection = call(client("codeconnections").delete_connection, of=each, gone=NOT_THERE)
+        delete_connection(ConnectionArn=each["ConnectionArn"])
+        say("deleted", f"connection {its_name()}")
 
 
-def left_over() -> list[str]:
-    return [f"connection {NAME}"] if USED and find() else []
+def left_over() -> list[Resource]:
+    return [
+        Resource(f"connection {its_name()}", each["ConnectionArn"], tags_of(each), part(each))
+        for each in filter(mine, connections())
+    ]

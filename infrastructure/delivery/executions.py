@@ -7,47 +7,46 @@ import json
 from typing import Any
 
 import constants
-from aws import Problem, accepted, client, missing, wait
+from aws import Problem, call, client, wait
 from console import say
 from infrastructure.cluster import cluster
 from infrastructure.delivery import build_logs, build_project
 from infrastructure.service import service
 
-PIPELINE = constants.PREFIX
 #: how one ends, beside Succeeded
 ENDED_BADLY = ("Failed", "Stopped", "Superseded", "Cancelled")
 
 
-def newest_first(limit: int) -> list[dict[str, Any]]:
-    """The newest first."""
-    request = {"pipelineName": PIPELINE, "maxResults": limit}
-    found = missing(lambda: client("codepipeline").list_pipeline_executions(**request), "PipelineNotFoundException")
+def newest_first(limit: int) -> list[Any]:
+    """So many executions; none where there is no pipeline."""
+    list_executions = call(client("codepipeline").list_pipeline_executions, gone="PipelineNotFoundException")
+    found = list_executions(pipelineName=constants.PREFIX, maxResults=limit)
     return found["pipelineExecutionSummaries"] if found else []
 
 
-def actions(execution_id: str) -> list[dict[str, Any]]:
+def actions(execution_id: str) -> list[Any]:
     """What an execution has done, the newest action first."""
-    request = {"pipelineName": PIPELINE, "filter": {"pipelineExecutionId": execution_id}}
-    found: list[dict[str, Any]] = client("codepipeline").list_action_executions(**request)["actionExecutionDetails"]
-    return found
+    of: Any = {"pipelineExecutionId": execution_id}
+    found = client("codepipeline").list_action_executions(pipelineName=constants.PREFIX, filter=of)
+    return list[Any](found["actionExecutionDetails"])
 
 
 def wait_built() -> None:
     """Until the newest execution has its image; where it fails, that and why is told. It takes 2 to 10 minutes."""
 
-    def look() -> dict[str, Any] | None:
+    def look() -> Any | None:
         newest = next(iter(newest_first(1)), None)
         if not newest or newest["status"] in ("Succeeded", *ENDED_BADLY):
             return newest
         done = [each for each in actions(newest["pipelineExecutionId"]) if each["stageName"] == "Build"]
         return newest if done and done[0]["status"] == "Succeeded" else None
 
-    execution = wait(f"pipeline {PIPELINE} to build the image", look, state_in_words)
+    execution = wait(f"pipeline {constants.PREFIX} to build the image", look, state_in_words)
     if not execution:
         return  # a dry run
     if execution["status"] in ENDED_BADLY and not built(execution["pipelineExecutionId"]):
         shown = described(execution)
-        raise Problem(in_words(shown), {"pipelineName": PIPELINE, "execution": shown})
+        raise Problem(in_words(shown), {"pipelineName": constants.PREFIX, "execution": shown})
     say("found", "the image", f"of commit {commit(execution).get('id', '?')[:12]} in the repository")
     if execution["status"] == "Failed":
         say("warning", "it is not deployed:", in_words(described(execution)))
@@ -65,7 +64,7 @@ def state_in_words() -> str:
     return f"{running['stageName']} is {running['status']}" if running else f"it is {newest['status']}"
 
 
-def described(execution: dict[str, Any]) -> dict[str, Any]:
+def described(execution: Any) -> dict[str, Any]:
     """An execution as describe_pipeline.py prints it; of a failed one where and why."""
     shown = {
         "pipelineExecutionId": execution["pipelineExecutionId"],
@@ -78,7 +77,7 @@ def described(execution: dict[str, Any]) -> dict[str, Any]:
     return {**shown, "failure": failure(execution["pipelineExecutionId"])} if execution["status"] == "Failed" else shown
 
 
-def commit(execution: dict[str, Any]) -> dict[str, str]:
+def commit(execution: Any) -> dict[str, str]:
     """Id and message of what was built; a connection wraps the message in JSON."""
     revision = next(iter(execution.get("sourceRevisions", [])), None)
     if not revision:
@@ -118,15 +117,15 @@ def in_words(shown: dict[str, Any]) -> str:
     """Why there is no image, with the end of the log, and how to try again."""
     why = shown.get("failure", {})
     log = "".join(f"\n  {line}" for line in why.get("log", []))
-    again = f"push a commit, or: aws codepipeline start-pipeline-execution --name {PIPELINE}"
+    again = f"push a commit, or: aws codepipeline start-pipeline-execution --name {constants.PREFIX}"
     if not why:
-        return f"execution {shown['pipelineExecutionId']} of pipeline {PIPELINE} is {shown['status']}; {again}"
-    where = f"{why['stageName']} of pipeline {PIPELINE} failed"
+        return f"execution {shown['pipelineExecutionId']} of pipeline {constants.PREFIX} is {shown['status']}; {again}"
+    where = f"{why['stageName']} of pipeline {constants.PREFIX} failed"
     return f"{where}: {why['message']}{log}\nwhen it is put right, {again}"
 
 
-def stop(execution_id: str) -> None:
-    request = {"pipelineName": PIPELINE, "pipelineExecutionId": execution_id, "abandon": True}
-    codes = "PipelineExecutionNotStoppableException", "DuplicatedStopRequestException"
-    if accepted(lambda: client("codepipeline").stop_pipeline_execution(**request), *codes):
+def stop(execution_id: str, pipeline: Any) -> None:
+    ended = "PipelineExecutionNotStoppableException", "DuplicatedStopRequestException"
+    stop_execution = call(client("codepipeline").stop_pipeline_execution, of=pipeline, gone=ended)
+    if stop_execution(pipelineName=constants.PREFIX, pipelineExecutionId=execution_id, abandon=True):
         say("stopped", f"execution {execution_id}")

@@ -9,40 +9,44 @@ https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-str
 from datetime import datetime
 from typing import Any
 
+import aws
 import constants
-from aws import (
-    Problem,
-    accepted,
-    account,
-    client,
-    endpoint_tags,
-    holds,
-    insist,
-    missing,
-    ours,
-    partition,
-    region,
-    token,
-)
+from aws import call, client, endpoint_tags, holds, mine, ours, region, token
 from console import say
 from infrastructure.cluster import cluster, roles
+from infrastructure.cluster.regions import offered
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, executions
 from infrastructure.service import service
 
-NAME = constants.PREFIX
 ROLE = "pipeline"
 DEPLOY = "Deploy"
 #: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
 CLOSED = "No service yet - the end of create-service.py opens this"
 NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
+NOT_THERE = "PipelineNotFoundException"
+
+
+def its_name() -> str:
+    return constants.PREFIX
+
+
+@aws.look
+def find() -> Any:
+    """The pipeline's declaration and its metadata, with its tags."""
+    codepipeline = client("codepipeline")
+    found = call(codepipeline.get_pipeline, gone=NOT_THERE)(name=its_name()) if offered("codepipeline") else None
+    if not found or not found["metadata"]["pipelineArn"]:  # a dry run's stand-in has none
+        return None
+    return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}
+
+
+LOOKS = (find, roles.role(ROLE))
 
 
 def create_role(connection_arn: str) -> str:
     """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log."""
-    here = f"{region()}:{account()}"
-    base = f"arn:{partition()}"
-    service_arn = f"{base}:ecs:{here}:service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}"
-    definitions = f"{base}:ecs:{here}:task-definition/{constants.TASK_FAMILY}:*"
+    service_arn = aws.arn("ecs", f"service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}")
+    definitions = aws.arn("ecs", f"task-definition/{constants.TASK_FAMILY}:*")
     found = roles.find()
     tasks_roles = sorted({found.task_execution_role_arn, found.task_role_arn})
     bucket_actions = ["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"]
@@ -52,7 +56,7 @@ def create_role(connection_arn: str) -> str:
         {"Action": bucket_actions, "Resource": artifact_bucket.arn()},
         {
             "Action": ["codebuild:StartBuild", "codebuild:BatchGetBuilds"],
-            "Resource": f"{base}:codebuild:{here}:project/{build_project.NAME}",
+            "Resource": aws.arn("codebuild", f"project/{build_project.its_name()}"),
         },
         {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": service_arn},
         {"Action": ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"], "Resource": "*"},  # they know no ARNs
@@ -68,14 +72,14 @@ def create_role(connection_arn: str) -> str:
         },
         {
             "Action": "application-autoscaling:RegisterScalableTarget",
-            "Resource": f"{base}:application-autoscaling:{here}:scalable-target/*",
+            "Resource": aws.arn("application-autoscaling", "scalable-target/*"),
         },
-        build_project.logs_statement(build_logs.COMMANDS),
+        build_project.logs_statement(build_logs.of_commands()),
     )
     return roles.create_role(ROLE, roles.service_trust("codepipeline.amazonaws.com"), (), policy)
 
 
-def declaration(role_arn: str, connection_arn: str) -> dict[str, Any]:
+def declaration(role_arn: str, connection_arn: str) -> Any:
     source = {
         "ConnectionArn": connection_arn,
         "FullRepositoryId": constants.SOURCE_REPOSITORY,
@@ -93,9 +97,9 @@ def declaration(role_arn: str, connection_arn: str) -> dict[str, Any]:
         start = action("Start", "Compute", "Commands", {}, reads="Built")
         actions.append({**start, "runOrder": 2, "commands": [start_command()]})
     return {
-        "name": NAME,
+        "name": its_name(),
         "roleArn": role_arn,
-        "artifactStore": {"type": "S3", "location": artifact_bucket.name()},
+        "artifactStore": {"type": "S3", "location": artifact_bucket.its_name()},
         "pipelineType": "V2",
         "executionMode": "SUPERSEDED",
         "stages": [
@@ -110,7 +114,7 @@ def declaration(role_arn: str, connection_arn: str) -> dict[str, Any]:
                         "Build",
                         "Build",
                         "CodeBuild",
-                        {"ProjectName": build_project.NAME},
+                        {"ProjectName": build_project.its_name()},
                         reads="Source",
                         writes="Built",
                     )
@@ -139,13 +143,15 @@ def start_command() -> str:
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Commands.html
     """
-    of = f"--region {region()} --cluster {constants.CLUSTER_NAME}"
-    count = f"aws ecs describe-services {of} --services {constants.SERVICE_NAME} --query 'services[0].desiredCount' --output text"
-    start = f"aws ecs update-service {of} --service {constants.SERVICE_NAME} --desired-count {constants.DESIRED_COUNT} --query service.desiredCount"
+    its_cluster, its_service = constants.CLUSTER_NAME, constants.SERVICE_NAME
+    of = f"--region {region()} --cluster {its_cluster}"
+    count = f"aws ecs describe-services {of} --services {its_service} --query 'services[0].desiredCount' --output text"
+    start = f"aws ecs update-service {of} --service {its_service} --desired-count {constants.DESIRED_COUNT}"
+    start += " --query service.desiredCount"
     if constants.SCALING != "none":
         start += (
             f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
-            f"--resource-id service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME} --scalable-dimension ecs:service:DesiredCount "
+            f"--resource-id service/{its_cluster}/{its_service} --scalable-dimension ecs:service:DesiredCount "
             f"--min-capacity {constants.MIN_TASKS} --max-capacity {constants.MAX_TASKS}"
         )
     return f'if [ "$({count})" = 0 ]; then {start}; fi'
@@ -156,36 +162,26 @@ def start_command() -> str:
 
 def create(connection_arn: str) -> None:
     """Make the pipeline with its role, or bring it to the settings. AWS starts a new one by itself."""
-    role_arn = create_role(connection_arn)
-    wanted = declaration(role_arn, connection_arn)
+    codepipeline, what = client("codepipeline"), f"pipeline {its_name()}"
     present = find()
-    refuse_anothers(present)
-    pipelines = client("codepipeline")
+    aws.refuse_foreign(what, present)
+    wanted = declaration(create_role(connection_arn), connection_arn)
     if not present:
-        tags = endpoint_tags("pipeline", "key", "value")
-        request = insist(
+        made = call(
+            codepipeline.create_pipeline,
             f"role {roles.role_name(ROLE)} to be known to CodePipeline",
-            lambda: accepted(
-                lambda: pipelines.create_pipeline(pipeline=wanted, tags=tags), "PipelineNameInUseException"
-            ),
-            NOT_ASSUMED,
-            seconds=300,
-        )
-        say(
-            "created" if request else "found",
-            f"pipeline {NAME}",
-            f"{constants.SOURCE_REPOSITORY}, branch {constants.SOURCE_BRANCH}",
-        )
+            there="PipelineNameInUseException",
+            busy=NOT_ASSUMED,
+            seconds=build_project.ROLE_SECONDS,
+        )(pipeline=wanted, tags=endpoint_tags("pipeline", "key", "value"))
+        branch = f"{constants.SOURCE_REPOSITORY}, branch {constants.SOURCE_BRANCH}"
+        say("created" if made else "found", what, branch)
     elif changed := changes(present["pipeline"], wanted):
-        insist(
-            f"pipeline {NAME}",
-            lambda: pipelines.update_pipeline(pipeline=wanted),
-            NOT_ASSUMED,
-            "ConcurrentModificationException",
-        )
-        say("updated", f"pipeline {NAME}", ", ".join(changed))
+        busy = (NOT_ASSUMED, "ConcurrentModificationException")
+        call(codepipeline.update_pipeline, what, of=present, busy=busy)(pipeline=wanted)
+        say("updated", what, ", ".join(changed))
     else:
-        say("found", f"pipeline {NAME}")
+        say("found", what)
     close_deploy()
     start_again()
 
@@ -200,12 +196,12 @@ def start_again() -> None:
     changed: datetime = max(present["metadata"]["updated"], project["lastModified"])
     if changed > newest["startTime"]:
         client("codepipeline").start_pipeline_execution(
-            name=NAME, clientRequestToken=token(NAME, newest["pipelineExecutionId"], changed)
+            name=its_name(), clientRequestToken=token(its_name(), newest["pipelineExecutionId"], changed)
         )
-        say("started", f"pipeline {NAME}", "again, since its last run failed before the change")
+        say("started", f"pipeline {its_name()}", "again, since its last run failed before the change")
 
 
-def changes(present: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+def changes(present: Any, wanted: Any) -> list[str]:
     """The parts that differ: stages by their names, the rest by its own."""
     changed = [key for key, value in wanted.items() if key != "stages" and not holds(present.get(key), value)]
     stages = {stage["name"]: stage for stage in present["stages"]}
@@ -213,52 +209,28 @@ def changes(present: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return changed or (["stages"] if len(stages) != len(wanted["stages"]) else [])
 
 
-def refuse_anothers(present: dict[str, Any] | None) -> None:
-    if present and not is_ours(present):
-        raise Problem(f"the pipeline {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME")
-
-
-def find() -> dict[str, Any] | None:
-    """The pipeline's declaration and its metadata."""
-    return missing(lambda: client("codepipeline").get_pipeline(name=NAME), "PipelineNotFoundException")
-
-
-def is_ours(present: dict[str, Any]) -> bool:
-    arn = present["metadata"]["pipelineArn"]
-    return ours(client("codepipeline").list_tags_for_resource(resourceArn=arn)["tags"])
-
-
-def required() -> dict[str, Any]:
-    present = find()
-    if not present:
-        raise Problem(f"there is no pipeline {NAME} in this region: run create_pipeline.py first")
-    return present
-
-
 def delete() -> None:
     """What runs is stopped first, and left as it is: a deploy that ECS has begun goes on."""
-    present = find()
-    if not present:
-        say("already gone", f"pipeline {NAME}")
-    elif not is_ours(present):
-        return say("kept", f"pipeline {NAME}", "not of this runbook")
-    else:
+    present, what = find(), f"pipeline {its_name()}"
+    if present and not aws.spare_foreign(what, present):
         for execution in executions.newest_first(100):
             if execution["status"] == "InProgress":
-                executions.stop(execution["pipelineExecutionId"])
-        insist(
-            f"pipeline {NAME}",
-            lambda: client("codepipeline").delete_pipeline(name=NAME),
-            "ConcurrentModificationException",
+                executions.stop(execution["pipelineExecutionId"], present)
+        delete_pipeline = call(
+            client("codepipeline").delete_pipeline, what, of=present, busy="ConcurrentModificationException"
         )
-        say("deleted", f"pipeline {NAME}")
-    return roles.delete_role(roles.role_name(ROLE))
+        delete_pipeline(name=its_name())
+        say("deleted", what)
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
-def left_over() -> list[str]:
-    present = find()
-    mine = [f"pipeline {NAME}"] if present and is_ours(present) else []
-    return mine + roles.roles_left(ROLE)
+def left_over() -> list[aws.Resource]:
+    found, left = find(), roles.roles_left(ROLE)
+    if mine(found):
+        arn = found["metadata"]["pipelineArn"]
+        left.insert(0, aws.Resource(f"pipeline {its_name()}", arn, aws.tags_of(found), aws.part(found)))
+    return left
 
 
 # --------------------------------------------------------------------------------------------------- the way into Deploy
@@ -267,32 +239,35 @@ def left_over() -> list[str]:
 def close_deploy() -> None:
     """Without a service a deploy would only fail. A way that a person closed stays closed."""
     if cluster.find() and service.find():
-        return open_deploy()
-    if deploy_transition().get("enabled"):
-        client("codepipeline").disable_stage_transition(
-            pipelineName=NAME, stageName=DEPLOY, transitionType="Inbound", reason=CLOSED
-        )
-        say("updated", f"pipeline {NAME}", f"its stage {DEPLOY} waits for create_service.py")
-    return None
+        open_deploy()
+    elif deploy_transition().get("enabled"):
+        disable = call(client("codepipeline").disable_stage_transition, of=find())
+        disable(pipelineName=its_name(), stageName=DEPLOY, transitionType="Inbound", reason=CLOSED)
+        say("updated", f"pipeline {its_name()}", f"its stage {DEPLOY} waits for create_service.py")
 
 
 def open_deploy() -> None:
     """Let through what waits before Deploy, now that there is a service. Without a pipeline there is nothing to do."""
     if deploy_transition().get("disabledReason") == CLOSED:
-        client("codepipeline").enable_stage_transition(pipelineName=NAME, stageName=DEPLOY, transitionType="Inbound")
-        say("updated", f"pipeline {NAME}", f"its stage {DEPLOY} is open")
+        enable = call(client("codepipeline").enable_stage_transition, of=find())
+        enable(pipelineName=its_name(), stageName=DEPLOY, transitionType="Inbound")
+        say("updated", f"pipeline {its_name()}", f"its stage {DEPLOY} is open")
 
 
-def deploy_transition() -> dict[str, Any]:
-    """Whether executions may enter Deploy, and why not."""
-    state = missing(lambda: client("codepipeline").get_pipeline_state(name=NAME), "PipelineNotFoundException")
-    stages = state["stageStates"] if state else []
+def deploy_transition() -> Any:
+    """Whether executions may enter Deploy, and why not; nothing where there is no pipeline of ours."""
+    stages = state() if ours(find()) else []
     return next((stage["inboundTransitionState"] for stage in stages if stage["stageName"] == DEPLOY), {})
+
+
+def state() -> list[Any]:
+    """The stages, as they are now."""
+    found = call(client("codepipeline").get_pipeline_state, gone=NOT_THERE)(name=its_name())
+    return found["stageStates"] if found else []
 
 
 def stages() -> list[dict[str, Any]]:
     """Each stage with its latest state and that of its actions."""
-    state = client("codepipeline").get_pipeline_state(name=NAME)
     return [
         {
             "stageName": stage["stageName"],
@@ -303,10 +278,10 @@ def stages() -> list[dict[str, Any]]:
                 each["actionName"]: each.get("latestExecution", {}).get("status") for each in stage["actionStates"]
             },
         }
-        for stage in state["stageStates"]
+        for stage in state()
     ]
 
 
 def console_url() -> str:
-    address = connection.CONSOLES.get(partition(), "console.aws.amazon.com")
-    return f"https://{address}/codesuite/codepipeline/pipelines/{NAME}/view?region={region()}"
+    address = connection.CONSOLES.get(aws.partition(), "console.aws.amazon.com")
+    return f"https://{address}/codesuite/codepipeline/pipelines/{its_name()}/view?region={region()}"

@@ -8,97 +8,89 @@ import json
 import re
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, accepted, account, client, command, endpoint_tags, missing, ours, partition, region
+from aws import account, call, client, command, endpoint_tags, mine, ours, partition, region
 from console import say
 
-#: small letters, and no two hyphens in a row: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
-NAME = re.sub("-+", "-", constants.PREFIX.lower())
-MUTABILITY = "IMMUTABLE"
-SCANNING = {"scanOnPush": True}
-#: the rule for any image must come last: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
-LIFECYCLE = {
-    "rules": [
-        {
-            "rulePriority": 1,
-            "description": "images without a tag",
-            "selection": {
-                "tagStatus": "untagged",
-                "countType": "sinceImagePushed",
-                "countUnit": "days",
-                "countNumber": 1,
-            },
-            "action": {"type": "expire"},
-        },
-        {
-            "rulePriority": 2,
-            "description": "all but the newest images",
-            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": constants.IMAGES_KEPT},
-            "action": {"type": "expire"},
-        },
-    ]
-}
+MUTABILITY: Any = "IMMUTABLE"
+SCANNING: Any = {"scanOnPush": True}
+NOT_THERE = "RepositoryNotFoundException"
 #: US dollars for a GB in a month, in most regions: https://aws.amazon.com/ecr/pricing/
 GB_MONTH = 0.10
 
 
-def create() -> dict[str, Any]:
-    """Make the repository, and bring its settings and its lifecycle policy into line."""
-    ecr = client("ecr")
-    repository = find()
-    if repository and not is_ours(repository["repositoryArn"]):
-        raise Problem(f"the repository {NAME} exists already, and is not of this runbook: choose another CLUSTER_NAME")
-    if repository:
-        say("found", f"repository {NAME}")
-    elif accepted(
-        lambda: ecr.create_repository(
-            repositoryName=NAME,
-            imageTagMutability=MUTABILITY,
-            imageScanningConfiguration=SCANNING,
-            tags=endpoint_tags(),
-        ),
-        "RepositoryAlreadyExistsException",
-    ):
-        say("created", f"repository {NAME}", "images cost about $0.10 for a GB in a month")
-    if repository and repository["imageTagMutability"] != MUTABILITY:
-        ecr.put_image_tag_mutability(repositoryName=NAME, imageTagMutability=MUTABILITY)
-        say("updated", f"repository {NAME}", "a tag is given once")
-    if repository and repository["imageScanningConfiguration"] != SCANNING:
-        ecr.put_image_scanning_configuration(repositoryName=NAME, imageScanningConfiguration=SCANNING)
-        say("updated", f"repository {NAME}", "images are scanned when they are pushed")
-    if lifecycle() != LIFECYCLE:
-        ecr.put_lifecycle_policy(repositoryName=NAME, lifecyclePolicyText=json.dumps(LIFECYCLE))
-        say("updated", f"repository {NAME}", f"keeps {constants.IMAGES_KEPT} images")
-    return {"repositoryName": NAME, "repositoryUri": uri()}
-
-
-def lifecycle() -> dict[str, Any]:
-    codes = "LifecyclePolicyNotFoundException", "RepositoryNotFoundException"
-    found = missing(lambda: client("ecr").get_lifecycle_policy(repositoryName=NAME), *codes)
-    policy: dict[str, Any] = json.loads((found and found["lifecyclePolicyText"]) or "{}")
-    return policy
-
-
-def find() -> dict[str, Any] | None:
-    found = missing(lambda: client("ecr").describe_repositories(repositoryNames=[NAME]), "RepositoryNotFoundException")
-    return found["repositories"][0] if found else None  # a name is given once
-
-
-def is_ours(arn: str) -> bool:
-    return ours(client("ecr").list_tags_for_resource(resourceArn=arn)["tags"])
+def its_name() -> str:
+    """Small letters, and no two hyphens in a row: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
+    return re.sub("-+", "-", constants.PREFIX.lower())
 
 
 def uri() -> str:
     """The address to which images are pushed, and from which tasks pull them."""
     suffix = "amazonaws.com.cn" if partition() == "aws-cn" else "amazonaws.com"
-    return f"{account()}.dkr.ecr.{region()}.{suffix}/{NAME}"
+    return f"{account()}.dkr.ecr.{region()}.{suffix}/{its_name()}"
 
 
-def images() -> list[dict[str, Any]]:
-    """What the repository holds, the newest push first; nothing where there is no repository."""
-    pages = client("ecr").get_paginator("describe_images").paginate(repositoryName=NAME)
-    found = missing(lambda: [image for page in pages for image in page["imageDetails"]], "RepositoryNotFoundException")
-    return sorted(found or [], key=lambda image: image["imagePushedAt"], reverse=True)
+@aws.look
+def find() -> Any:
+    """The repository with its tags, or None."""
+    ecr = client("ecr")
+    found = call(ecr.describe_repositories, gone=NOT_THERE)(repositoryNames=[its_name()])
+    for each in found["repositories"] if found else []:  # a name is given once
+        return {**each, "tags": ecr.list_tags_for_resource(resourceArn=each["repositoryArn"])["tags"]}
+    return None
+
+
+LOOKS = (find,)
+
+
+def create() -> dict[str, Any]:
+    """Make the repository, and bring its settings and its lifecycle policy into line."""
+    ecr, name, what = client("ecr"), its_name(), f"repository {its_name()}"
+    present = find()
+    aws.refuse_foreign(what, present)
+    if present:
+        say("found", what)
+    elif call(ecr.create_repository, what, there="RepositoryAlreadyExistsException")(
+        repositoryName=name,
+        imageTagMutability=MUTABILITY,
+        imageScanningConfiguration=SCANNING,
+        tags=endpoint_tags("repository"),
+    ):
+        say("created", what, "images cost about $0.10 for a GB in a month")
+    present = present or find() or {"tags": endpoint_tags("repository")}  # a dry run's is not listed
+    if present.get("imageTagMutability", MUTABILITY) != MUTABILITY:
+        call(ecr.put_image_tag_mutability, of=present)(repositoryName=name, imageTagMutability=MUTABILITY)
+        say("updated", what, "a tag is given once")
+    if present.get("imageScanningConfiguration", SCANNING) != SCANNING:
+        call(ecr.put_image_scanning_configuration, of=present)(repositoryName=name, imageScanningConfiguration=SCANNING)
+        say("updated", what, "images are scanned when they are pushed")
+    wanted = lifecycle()
+    found = call(ecr.get_lifecycle_policy, gone=("LifecyclePolicyNotFoundException", NOT_THERE))(repositoryName=name)
+    if not found or json.loads(found["lifecyclePolicyText"] or "{}") != wanted:
+        call(ecr.put_lifecycle_policy, of=present)(repositoryName=name, lifecyclePolicyText=json.dumps(wanted))
+        say("updated", what, f"keeps {constants.IMAGES_KEPT} images")
+    return {"repositoryName": name, "repositoryUri": uri()}
+
+
+def lifecycle() -> dict[str, Any]:
+    """The rule for any image must come last: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html"""
+    untagged = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1}
+    surplus = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": constants.IMAGES_KEPT}
+    rules = (("images without a tag", untagged), ("all but the newest images", surplus))
+    return {
+        "rules": [
+            {"rulePriority": number, "description": what, "selection": selection, "action": {"type": "expire"}}
+            for number, (what, selection) in enumerate(rules, 1)
+        ]
+    }
+
+
+def images() -> list[Any]:
+    """What the repository holds, the newest push first; nothing where there is no repository. Pipelines add to it."""
+    pages = client("ecr").get_paginator("describe_images").paginate(repositoryName=its_name())
+    found = call(aws.every, gone=NOT_THERE)(pages, "imageDetails") or []
+    return sorted(found, key=lambda image: image["imagePushedAt"], reverse=True)
 
 
 def image_tags(limit: int = 0) -> list[str]:
@@ -108,9 +100,8 @@ def image_tags(limit: int = 0) -> list[str]:
 
 
 def has_tag(tag: str) -> bool:
-    request = {"repositoryName": NAME, "imageIds": [{"imageTag": tag}]}
-    codes = "ImageNotFoundException", "RepositoryNotFoundException"
-    return missing(lambda: client("ecr").describe_images(**request), *codes) is not None
+    describe_images = call(client("ecr").describe_images, gone=("ImageNotFoundException", NOT_THERE))
+    return describe_images(repositoryName=its_name(), imageIds=[{"imageTag": tag}]) is not None
 
 
 def newest_tag() -> str:
@@ -120,28 +111,39 @@ def newest_tag() -> str:
 
 def delete(with_images: bool) -> None:
     """An empty repository goes; one with images only when the user said so, since they can't be had back."""
-    repository = find()
-    if not repository:
-        return say("already gone", f"repository {NAME}")
-    if not is_ours(repository["repositoryArn"]):
-        return say("kept", f"repository {NAME}", "not of this runbook")
-    if not with_images and (held := images()):
-        raise Problem(
-            f"the repository {NAME} holds {in_words(held)}; to delete them too: {command('delete_repository.py --images')}"
-        )
-    accepted(
-        lambda: client("ecr").delete_repository(repositoryName=NAME, force=with_images), "RepositoryNotFoundException"
-    )
-    return say("deleted", f"repository {NAME}")
+    present, what = find(), f"repository {its_name()}"
+    if not present or aws.spare_foreign(what, present):
+        return
+    if not with_images and held():
+        say("kept", what, kept())
+        return
+    delete_repository = call(client("ecr").delete_repository, what, of=present, gone=NOT_THERE)
+    delete_repository(repositoryName=its_name(), force=with_images)
+    say("deleted", what)
 
 
-def in_words(held: list[dict[str, Any]]) -> str:
+def held() -> str:
+    """What our repository holds, in words; empty where there is none, or nothing in it."""
+    found = images() if ours(find()) else []
+    return in_words(found) if found else ""
+
+
+def in_words(found: list[Any]) -> str:
     """How many images these are, and what keeping them costs."""
-    gigabytes = sum(image.get("imageSizeInBytes", 0) for image in held) / 1e9
-    count = f"{len(held)} images" if len(held) > 1 else "1 image"
+    gigabytes = sum(image.get("imageSizeInBytes", 0) for image in found) / 1e9
+    count = f"{len(found)} images" if len(found) > 1 else "1 image"
     return f"{count} of {gigabytes:.1f} GB, about ${gigabytes * GB_MONTH:.2f} a month"
 
 
-def left_over() -> list[str]:
-    repository = find()
-    return [f"repository {NAME}"] if repository and is_ours(repository["repositoryArn"]) else []
+def kept() -> str:
+    """Why a deletion leaves the repository, and which one takes it along; empty where none leaves it."""
+    page = "delete_repository.py --images" if constants.ENDPOINT else "delete_cluster.py --everything"
+    words = held()
+    return f"holds {words}; to delete it too: {command(page)}" if words else ""
+
+
+def left_over() -> list[aws.Resource]:
+    found, what = find(), f"repository {its_name()}"
+    if not mine(found):
+        return []
+    return [aws.Resource(what, found["repositoryArn"], aws.tags_of(found), aws.part(found), kept())]

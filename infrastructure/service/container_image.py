@@ -24,7 +24,7 @@ def wanted() -> str:
         return constants.IMAGE
     if not repository.find():
         raise Problem(
-            f"IMAGE_TAG={constants.IMAGE_TAG}: there is no repository {repository.NAME}: run create_repository.py first"
+            f"IMAGE_TAG={constants.IMAGE_TAG}: there is no repository {repository.its_name()}: run create_repository.py first"
         )
     if constants.IMAGE_TAG != "current":
         refuse_missing_tag(constants.IMAGE_TAG)
@@ -67,4 +67,4 @@ def refuse_missing_tag(tag: str) -> None:
     until = (
         "" if held else f"; until the pipeline has built one, DESIRED_COUNT=0 {command('create_service.py')} is right"
     )
-    raise Problem(f"the tag {tag} is not in the repository {repository.NAME}: {there}{until}")
+    raise Problem(f"the tag {tag} is not in the repository {repository.its_name()}: {there}{until}")

@@ -1,6 +1,6 @@
 """EventBridge Scheduler: the schedule that repeats the sync of the weights, in a group of its own.
 
-A schedule can bear no tags, its group can. Each time it starts the task of weights.py, whether or not the one before has
+A schedule can bear no tags, its group can. Each time it starts the task of sync.py, whether or not the one before has
 ended: Scheduler knows nothing of that. It is free up to 14 million starts a month. Each task costs the minute that it
 runs, and behind a NAT gateway about half a cent for the image that Fargate pulls anew each time: every 3 minutes that is
 some $90 a month, every hour $5.
@@ -9,40 +9,53 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-template
 
 from typing import Any
 
+import aws
 import constants
-from aws import (
-    Problem,
-    accepted,
-    account,
-    client,
-    endpoint_name,
-    endpoint_tags,
-    holds,
-    insist,
-    missing,
-    ours,
-    partition,
-    region,
-    wait,
-)
+from aws import account, call, client, endpoint_name, endpoint_tags, holds, mine, wait
 from console import say
 from infrastructure.cluster import capacity, roles
+from infrastructure.cluster.regions import offered
 from infrastructure.weights import sync
 
-NAME = endpoint_name("sync")
 ROLE = "schedule"
 #: a start that failed is tried again twice within the next minutes; after that the next one is due
 RETRY = {"MaximumEventAgeInSeconds": 300, "MaximumRetryAttempts": 2}
+NOT_THERE = "ResourceNotFoundException"
 
 
-def create(task_definition_arn: str, where: dict[str, Any]) -> str:
+def its_name() -> str:
+    """Of the schedule and of its group."""
+    return endpoint_name("sync")
+
+
+@aws.look
+def find_group() -> Any:
+    """The group with its tags."""
+    scheduler = client("scheduler")
+    group = call(scheduler.get_schedule_group, gone=NOT_THERE)(Name=its_name()) if offered("scheduler") else None
+    if not group or not group["Arn"]:  # a dry run's stand-in has none
+        return None
+    found = call(scheduler.list_tags_for_resource, gone=NOT_THERE)(ResourceArn=group["Arn"])
+    return {**group, "Tags": found["Tags"] if found else []}
+
+
+@aws.look
+def find() -> Any:
+    found = call(client("scheduler").get_schedule, gone=NOT_THERE)(GroupName=its_name(), Name=its_name())
+    return found if found and found["Arn"] else None
+
+
+LOOKS = (find_group, roles.role(ROLE))
+
+
+def create(task_definition_arn: str, where: Any) -> str:
     """Make the schedule that SYNC_SCHEDULE says, or bring it into line. Answers its expression."""
     create_group()
     role_arn = roles.create_role(ROLE, trust(), (), policy())
-    scheduler = client("scheduler")
-    wanted = {
-        "Name": NAME,
-        "GroupName": NAME,
+    scheduler, what = client("scheduler"), f"schedule {its_name()}"
+    wanted: Any = {
+        "Name": its_name(),
+        "GroupName": its_name(),
         "ScheduleExpression": constants.SYNC_SCHEDULE,
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "State": "ENABLED",
@@ -50,16 +63,15 @@ def create(task_definition_arn: str, where: dict[str, Any]) -> str:
     }
     present = find()
     if present and holds(present, wanted):
-        say("found", f"schedule {NAME}", constants.SYNC_SCHEDULE)
+        say("found", what, constants.SYNC_SCHEDULE)
         return constants.SYNC_SCHEDULE
-    change = scheduler.update_schedule if present else scheduler.create_schedule
-    insist(
-        f"schedule {NAME} (AWS sees a new role after some seconds)",
-        lambda: accepted(lambda: change(**wanted), "ConflictException"),
-        "must allow AWS EventBridge Scheduler to assume the role",
-        seconds=roles.PROPAGATION_SECONDS,
-    )
-    say("updated" if present else "created", f"schedule {NAME}", constants.SYNC_SCHEDULE)
+    waiting = f"{what} (AWS sees a new role after some seconds)"
+    unknown, seconds = "must allow AWS EventBridge Scheduler to assume the role", roles.PROPAGATION_SECONDS
+    if present:
+        call(scheduler.update_schedule, waiting, of=find_group(), busy=unknown, seconds=seconds)(**wanted)
+    else:
+        call(scheduler.create_schedule, waiting, there="ConflictException", busy=unknown, seconds=seconds)(**wanted)
+    say("updated" if present else "created", what, constants.SYNC_SCHEDULE)
     if constants.LAUNCH_TYPE == "EC2" and not constants.MIN_INSTANCES:
         say("warning", "each run needs a host", "with MIN_INSTANCES=0 the schedule alone keeps one up, or starts one")
     return constants.SYNC_SCHEDULE
@@ -68,59 +80,51 @@ def create(task_definition_arn: str, where: dict[str, Any]) -> str:
 def delete_unwanted() -> None:
     """Without SYNC_SCHEDULE none is left of the one that was."""
     if left_over():
-        say("found", f"schedule {NAME}", "SYNC_SCHEDULE is not set any more")
+        say("found", f"schedule {its_name()}", "SYNC_SCHEDULE is not set any more")
         delete()
 
 
 def refuse_foreign() -> None:
     """A group of this name that is not ours is told before anything is made."""
-    group = find_group()
-    if group and not is_ours(group):
-        raise Problem(
-            f"the schedule group {NAME} exists already, and does not bear the tag {constants.CLUSTER_TAG}: choose another CLUSTER_NAME"
-        )
+    aws.refuse_foreign(f"schedule group {its_name()}", find_group())
 
 
 def create_group() -> None:
     """Its name is its own in the region, so that a second create is no second group."""
-    group = find_group()
+    group, what = find_group(), f"schedule group {its_name()}"
     if group and group["State"] == "DELETING":
         wait("the former schedule group to be gone", lambda: not find_group(), lambda: "it is still being deleted")
         group = None
     if group:
-        return say("found", f"schedule group {NAME}")
-    accepted(
-        lambda: client("scheduler").create_schedule_group(Name=NAME, Tags=endpoint_tags("sync")), "ConflictException"
-    )
-    return say("created", f"schedule group {NAME}")
-
-
-def group_arn() -> str:
-    return f"arn:{partition()}:scheduler:{region()}:{account()}:schedule-group/{NAME}"
+        say("found", what)
+        return
+    create_schedule_group = call(client("scheduler").create_schedule_group, what, there="ConflictException")
+    create_schedule_group(Name=its_name(), Tags=endpoint_tags("sync"))
+    say("created", what)
 
 
 def trust() -> dict[str, Any]:
     """Scheduler, for schedules of this group only: https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html"""
     trusted = roles.service_trust("scheduler.amazonaws.com")
-    for statement in trusted["Statement"]:
-        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account(), "aws:SourceArn": group_arn()}}
+    group_arn = aws.arn("scheduler", f"schedule-group/{its_name()}")
+    condition = {"aws:SourceAccount": account(), "aws:SourceArn": group_arn}
+    trusted["Statement"][0]["Condition"] = {"StringEquals": condition}
     return trusted
 
 
 def policy() -> dict[str, Any]:
     """Starting any revision of that one task definition, in that cluster, with its tags and its two roles."""
-    here = f"arn:{partition()}:ecs:{region()}:{account()}"
-    cluster_arn = f"{here}:cluster/{constants.CLUSTER_NAME}"
-    task_role = f"arn:{partition()}:iam::{account()}:role/{roles.role_name(sync.ROLE)}"
+    cluster_arn = aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")
+    task_role = f"arn:{aws.partition()}:iam::{account()}:role/{roles.role_name(sync.ROLE)}"
     statements: list[dict[str, Any]] = [
         {
             "Action": "ecs:RunTask",
-            "Resource": f"{here}:task-definition/{sync.FAMILY}:*",
+            "Resource": aws.arn("ecs", f"task-definition/{sync.family()}:*"),
             "Condition": {"ArnEquals": {"ecs:cluster": cluster_arn}},
         },
         {
             "Action": "ecs:TagResource",
-            "Resource": f"{here}:task/{constants.CLUSTER_NAME}/*",
+            "Resource": aws.arn("ecs", f"task/{constants.CLUSTER_NAME}/*"),
             "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
         },
         {
@@ -132,7 +136,7 @@ def policy() -> dict[str, Any]:
     return roles.document(*statements)
 
 
-def target(task_definition_arn: str, where: dict[str, Any], role_arn: str) -> dict[str, Any]:
+def target(task_definition_arn: str, where: Any, role_arn: str) -> dict[str, Any]:
     """What is started: the task that sync_weights.py starts, on the same capacity and in the same network."""
     parameters: dict[str, Any] = {
         "TaskDefinitionArn": task_definition_arn,
@@ -145,53 +149,36 @@ def target(task_definition_arn: str, where: dict[str, Any], role_arn: str) -> di
         inner = {key[0].upper() + key[1:]: value for key, value in where["awsvpcConfiguration"].items()}
         parameters["NetworkConfiguration"] = {"awsvpcConfiguration": inner}
     return {
-        "Arn": f"arn:{partition()}:ecs:{region()}:{account()}:cluster/{constants.CLUSTER_NAME}",
+        "Arn": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}"),
         "RoleArn": role_arn,
         "EcsParameters": parameters,
         "RetryPolicy": RETRY,
     }
 
 
-def find() -> dict[str, Any] | None:
-    found = missing(lambda: client("scheduler").get_schedule(GroupName=NAME, Name=NAME), "ResourceNotFoundException")
-    return dict(found) if found and found["Arn"] else None  # a dry run's stand-in has none
-
-
-def find_group() -> dict[str, Any] | None:
-    found = missing(lambda: client("scheduler").get_schedule_group(Name=NAME), "ResourceNotFoundException")
-    return dict(found) if found and found["Arn"] else None
-
-
-def is_ours(group: dict[str, Any]) -> bool:
-    found = missing(
-        lambda: client("scheduler").list_tags_for_resource(ResourceArn=group["Arn"]), "ResourceNotFoundException"
-    )
-    return found is not None and ours(found["Tags"])
-
-
 def delete() -> None:
     """The schedule first, so that it starts nothing more; then its group, which takes a while, and its role."""
-    group = find_group()
-    if group and not is_ours(group):
-        return say("kept", f"schedule group {NAME}", "not of this runbook")
-    if group and find():
-        accepted(lambda: client("scheduler").delete_schedule(GroupName=NAME, Name=NAME), "ResourceNotFoundException")
-        say("deleted", f"schedule {NAME}")
-    if group and group["State"] != "DELETING":
-        insist(
-            f"schedule group {NAME}",
-            lambda: accepted(lambda: client("scheduler").delete_schedule_group(Name=NAME), "ResourceNotFoundException"),
-            "ConflictException",
-        )
-    if group:
-        wait(f"schedule group {NAME} to be gone", lambda: not find_group(), lambda: "it is still being deleted")
-        say("deleted", f"schedule group {NAME}")
-    else:
-        say("already gone", f"schedule group {NAME}")
-    return roles.delete_role(roles.role_name(ROLE))
+    group, what = find_group(), f"schedule group {its_name()}"
+    if group and not aws.spare_foreign(what, group):
+        if group["State"] != "DELETING":
+            ask_for_end(group)
+        wait(f"{what} to be gone", lambda: not find_group(), lambda: "it is still being deleted")
+        say("deleted", what)
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
-def left_over() -> list[str]:
-    group = find_group()
-    schedules = [f"schedule group {NAME} with its schedule"] if group and is_ours(group) else []
-    return schedules + roles.roles_left(ROLE)
+def ask_for_end(group: Any) -> None:
+    scheduler = client("scheduler")
+    if find():
+        call(scheduler.delete_schedule, of=group, gone=NOT_THERE)(GroupName=its_name(), Name=its_name())
+        say("deleted", f"schedule {its_name()}")
+    what = f"schedule group {its_name()}"
+    delete_group = call(scheduler.delete_schedule_group, what, of=group, gone=NOT_THERE, busy="ConflictException")
+    delete_group(Name=its_name())
+
+
+def left_over() -> list[aws.Resource]:
+    group, what = find_group(), f"schedule group {its_name()} with its schedule"
+    groups = [aws.Resource(what, group["Arn"], aws.tags_of(group), aws.part(group))] if mine(group) else []
+    return groups + roles.roles_left(ROLE)

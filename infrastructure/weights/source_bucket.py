@@ -21,15 +21,24 @@ import constants
 from aws import Problem, client, code, partition, region
 from console import say
 
-FOLDER = Path(constants.WEIGHTS_FOLDER).expanduser()
-#: how the keys of the weights begin
-KEYS = f"{constants.WEIGHTS_PREFIX.strip('/')}/" if constants.WEIGHTS_PREFIX else ""
-#: the bucket and the folder in it, as the AWS CLI writes them
-SOURCE = f"s3://{constants.WEIGHTS_BUCKET}/{KEYS}".rstrip("/")
 #: files from this size on go up in parts of this size, ten at a time: boto3's own figures, and the AWS CLI's
 PART = 8 * 2**20
 MOST_PARTS = 10_000
 MD5 = "md5-of-parts"
+
+
+def folder() -> Path:
+    return Path(constants.WEIGHTS_FOLDER).expanduser()
+
+
+def prefix() -> str:
+    """How the keys of the weights begin."""
+    return f"{constants.WEIGHTS_PREFIX.strip('/')}/" if constants.WEIGHTS_PREFIX else ""
+
+
+def source() -> str:
+    """The bucket and the folder in it, as the AWS CLI writes them."""
+    return f"s3://{constants.WEIGHTS_BUCKET}/{prefix()}".rstrip("/")
 
 
 def check_settings() -> None:
@@ -41,8 +50,8 @@ def check_settings() -> None:
         constants.problem(
             "WEIGHTS_VOLUME", f"{constants.WEIGHTS_VOLUME} is none of EFS_VOLUMES: {', '.join(volumes) or 'none'}"
         )
-    if constants.WEIGHTS_FOLDER and not FOLDER.is_dir():
-        what = "is a file, not a folder" if FOLDER.exists() else "is not there"
+    if constants.WEIGHTS_FOLDER and not folder().is_dir():
+        what = "is a file, not a folder" if folder().exists() else "is not there"
         constants.problem("WEIGHTS_FOLDER", f"{constants.WEIGHTS_FOLDER} {what}")
     constants.check()
 
@@ -70,37 +79,38 @@ def check() -> None:
     there = found.get("BucketRegion") or region()
     if there != region():
         raise Problem(
-            f"WEIGHTS_BUCKET: {constants.WEIGHTS_BUCKET} is in {there}, but the cluster is in {region()}: use a bucket of {region()}"
+            f"WEIGHTS_BUCKET: {constants.WEIGHTS_BUCKET} is in {there}, but the cluster is in {region()}: "
+            f"use a bucket of {region()}"
         )
 
 
-def objects() -> dict[str, dict[str, Any]]:
+def objects() -> dict[str, Any]:
     """What is in the bucket's folder, by key; what only stands for a folder is left out, as the AWS CLI does."""
-    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=constants.WEIGHTS_BUCKET, Prefix=KEYS)
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=constants.WEIGHTS_BUCKET, Prefix=prefix())
     found = [each for page in pages for each in page.get("Contents", [])]
     return {each["Key"]: each for each in found if not each["Key"].endswith("/")}
 
 
 def files() -> dict[str, Path]:
     """The files of WEIGHTS_FOLDER, by the key that each has in the bucket."""
-    found = sorted(path for path in FOLDER.rglob("*") if path.is_file()) if constants.WEIGHTS_FOLDER else []
-    return {KEYS + path.relative_to(FOLDER).as_posix(): path for path in found}
+    found = sorted(path for path in folder().rglob("*") if path.is_file()) if constants.WEIGHTS_FOLDER else []
+    return {prefix() + path.relative_to(folder()).as_posix(): path for path in found}
 
 
-def changed(present: dict[str, dict[str, Any]]) -> dict[str, Path]:
+def changed(present: dict[str, Any]) -> dict[str, Path]:
     """The files that the bucket does not have, or has with another content."""
     return {key: path for key, path in files().items() if key not in present or differs(path, present[key])}
 
 
-def differs(path: Path, found: dict[str, Any]) -> bool:
+def differs(path: Path, found: Any) -> bool:
     """By size, then by MD5: the ETag's, or where the bucket's encryption hides that, the one that `upload` left there."""
     if path.stat().st_size != found["Size"]:
         return True
-    ours = md5(path)
-    if ours == found["ETag"].strip('"'):
+    here = md5(path)
+    if here == found["ETag"].strip('"'):
         return False
     described = client("s3").head_object(Bucket=constants.WEIGHTS_BUCKET, Key=found["Key"])
-    return bool(described.get("Metadata", {}).get(MD5) != ours)
+    return bool(described.get("Metadata", {}).get(MD5) != here)
 
 
 def part_size(size: int) -> int:
@@ -134,7 +144,7 @@ def upload(wanted: dict[str, Path]) -> int:
             if not console.dry_run:
                 upload_file(path, key, advance)
             size = in_words(path.stat().st_size)
-            say("uploaded", f"{path.relative_to(FOLDER)}", f"{size} to s3://{constants.WEIGHTS_BUCKET}/{key}")
+            say("uploaded", f"{path.relative_to(folder())}", f"{size} to s3://{constants.WEIGHTS_BUCKET}/{key}")
     return total
 
 
@@ -149,7 +159,9 @@ def upload_file(path: Path, key: str, advance: Callable[[int], None]) -> None:
         )
     except S3UploadFailedError as error:
         right = (
-            f"your credentials need s3:PutObject on {arn()}/{KEYS}*" if "AccessDenied" in str(error) else "run it again"
+            f"your credentials need s3:PutObject on {arn()}/{prefix()}*"
+            if "AccessDenied" in str(error)
+            else "run it again"
         )
         raise Problem(f"{path} was not uploaded: {error}: {right}") from error
 

@@ -10,95 +10,99 @@ of the old ones. Each file is written beside its place and then moved there, so 
 https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
 """
 
+import functools
 import shlex
 from datetime import datetime, timezone
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, account, client, endpoint_name, endpoint_tags, missing, partition, region, token, wait
+from aws import Problem, Resource, call, client, endpoint_name, part, region, tags_of, token, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, network, roles, security_groups
-from infrastructure.service import access_points, diagnosis, log_group, task_security_group, tasks
+from infrastructure.service import access_points, diagnosis, log_group, task_definitions, task_security_group, tasks
 from infrastructure.weights import source_bucket
 
-FAMILY = endpoint_name("sync")
 ROLE = "sync"
 CONTAINER = "sync"
-STARTED_BY = f"{constants.PREFIX}/sync_weights"
-DRY_RUN = f"{STARTED_BY}-dry-run"
-#: on a host it takes the host's own network interface: those for tasks are few, and an endpoint has them
-MODE = "awsvpc" if constants.LAUNCH_TYPE == "FARGATE" else "bridge"
 #: enough for ten downloads at a time
 CPU, MEMORY = 512, 1024
 #: how many lines of the task's log are shown at each look
 LINES = 10
 
 
-def required_access_point() -> dict[str, Any]:
+def family() -> str:
+    return endpoint_name("sync")
+
+
+def started_by(dry_run: bool = False) -> str:
+    return f"{constants.PREFIX}/sync_weights{'-dry-run' if dry_run else ''}"
+
+
+def mode() -> str:
+    """On a host it takes the host's own network interface: those for tasks are few, and an endpoint has them."""
+    return "awsvpc" if constants.LAUNCH_TYPE == "FARGATE" else "bridge"
+
+
+@aws.look
+def definitions() -> list[Any]:
+    """Our revisions that can be run, with their tags."""
+    return task_definitions.of_ours("ACTIVE", family())
+
+
+LOOKS = (definitions, roles.role(ROLE))
+
+
+def required_access_point() -> Any:
     """The way to the volume; without it, or without the log group, the task would die at its start."""
     point = access_points.find().get(constants.WEIGHTS_VOLUME)
     if not point:
         raise Problem(
-            f"the volume {constants.WEIGHTS_VOLUME} has no access point yet: run create_cluster.py and register_task_definition.py first"
+            f"the volume {constants.WEIGHTS_VOLUME} has no access point yet: "
+            "run create_cluster.py and register_task_definition.py first"
         )
     if not log_group.find():
         raise Problem(f"there is no log group {constants.LOG_GROUP}: run register_task_definition.py first")
     return point
 
 
-def create(point: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def create(point: Any) -> tuple[str, Any]:
     """The role, a revision of the task definition that is as the settings say, and the way to the file system. Free.
 
     Answers the revision's ARN, and where in the network its tasks run.
     """
     role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(point))
-    wanted = task_definition(point, role_arn)
-    wanted_tags = endpoint_tags(ROLE, "key", "value")
-    found = tasks.definition(FAMILY)
-    if found and all(tag in found["tags"] for tag in wanted_tags) and tasks.agree(found, wanted):
-        say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "nothing has changed")
-    else:
-        found = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
-        say("registered", f"task definition {tasks.task_id(found['taskDefinitionArn'])}")
+    found = task_definitions.register(task_definition(point, role_arn), ROLE)
     return str(found["taskDefinitionArn"]), placement(task_security_group.create(network.required()))
 
 
-def policy(point: dict[str, Any]) -> dict[str, Any]:
+def policy(point: Any) -> dict[str, Any]:
     """Reading that folder of that bucket, and writing through that access point; nothing else."""
-    base, here = f"arn:{partition()}", f"{region()}:{account()}"
     lists: dict[str, Any] = {"Action": "s3:ListBucket", "Resource": source_bucket.arn()}
-    if source_bucket.KEYS:
-        lists["Condition"] = {"StringLike": {"s3:prefix": f"{source_bucket.KEYS}*"}}
+    if source_bucket.prefix():
+        lists["Condition"] = {"StringLike": {"s3:prefix": f"{source_bucket.prefix()}*"}}
     mounts = {
         "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-        "Resource": f"{base}:elasticfilesystem:{here}:file-system/{point['FileSystemId']}",
+        "Resource": aws.arn("elasticfilesystem", f"file-system/{point['FileSystemId']}"),
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}},
     }
-    reads = {"Action": "s3:GetObject", "Resource": f"{source_bucket.arn()}/{source_bucket.KEYS}*"}
+    reads = {"Action": "s3:GetObject", "Resource": f"{source_bucket.arn()}/{source_bucket.prefix()}*"}
     return roles.document(lists, reads, mounts)
 
 
 def command(*flags: str) -> str:
-    words = [
-        "aws",
-        "s3",
-        "sync",
-        source_bucket.SOURCE,
-        f"/mnt/{constants.WEIGHTS_VOLUME}",
-        "--delete",
-        "--exact-timestamps",
-    ]
-    return shlex.join([*words, "--no-progress", *flags])
+    what = [source_bucket.source(), f"/mnt/{constants.WEIGHTS_VOLUME}"]
+    return shlex.join(["aws", "s3", "sync", *what, "--delete", "--exact-timestamps", "--no-progress", *flags])
 
 
 def guarded() -> str:
     """The command, unless there is no file; `aws s3 ls` of a folder without one ends with 1, of a whole bucket with 0."""
-    look = shlex.join(["aws", "s3", "ls", f"{source_bucket.SOURCE}/"])
-    nothing = shlex.join(["echo", f"no file seen in {source_bucket.SOURCE}: the volume stays as it is"])
+    look = shlex.join(["aws", "s3", "ls", f"{source_bucket.source()}/"])
+    nothing = shlex.join(["echo", f"no file seen in {source_bucket.source()}: the volume stays as it is"])
     return f"{look} > /dev/null && exec {command()}; {nothing}; exit 1"
 
 
-def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
+def task_definition(point: Any, role_arn: str) -> Any:
     """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
     container: dict[str, Any] = {
         "name": CONTAINER,
@@ -128,9 +132,9 @@ def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
         "authorizationConfig": {"accessPointId": point["AccessPointId"], "iam": "ENABLED"},
     }
     definition: dict[str, Any] = {
-        "family": FAMILY,
+        "family": family(),
         "requiresCompatibilities": [constants.LAUNCH_TYPE],
-        "networkMode": MODE,
+        "networkMode": mode(),
         "executionRoleArn": roles.find().task_execution_role_arn,
         "taskRoleArn": role_arn,
         "containerDefinitions": [container],
@@ -147,7 +151,7 @@ def task_definition(point: dict[str, Any], role_arn: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- a run
 
 
-def run(definition_arn: str, where: dict[str, Any], newest: datetime | None, erase: bool) -> dict[str, Any]:
+def run(definition_arn: str, where: Any, newest: datetime | None, erase: bool) -> dict[str, Any]:
     """One sync, to its end. One that runs already is waited for: two at a time delete each other's unfinished files.
 
     It is taken for this one if it is the same, and has missed nothing. `newest`: when the bucket was changed last; None
@@ -155,47 +159,47 @@ def run(definition_arn: str, where: dict[str, Any], newest: datetime | None, era
     """
     for task in running():
         task_id = tasks.task_id(task["taskArn"])
-        same = task.get("startedBy") == STARTED_BY and task["taskDefinitionArn"] == definition_arn
+        same = task.get("startedBy") == started_by() and task["taskDefinitionArn"] == definition_arn
         if same and newest and newest < task["createdAt"]:
             say("found", f"task {task_id}", "a sync that runs already")
             return follow(task["taskArn"])
         say("found", f"task {task_id}", "a sync that began earlier; it must end first")
-        wait(f"task {task_id} to end", lambda: ended(task["taskArn"]), lambda: "it still runs")
-    return follow(start(definition_arn, where, STARTED_BY, command() if erase else ""))
+        wait(f"task {task_id} to end", functools.partial(ended, task["taskArn"]), lambda: "it still runs")
+    return follow(start(definition_arn, where, started_by(), command() if erase else ""))
 
 
 def preview() -> dict[str, Any] | None:
     """The task with --dryrun, which reads and changes nothing; None while there is no such task, or no way for it."""
-    found, groups = tasks.definition(FAMILY), security_groups.find().task_ids
-    if not found or (MODE == "awsvpc" and not groups):
+    found, groups = task_definitions.definition(family()), security_groups.find().task_ids
+    if not found or (mode() == "awsvpc" and not groups):
         return None
     say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
-    return follow(start(found["taskDefinitionArn"], placement(groups), DRY_RUN, command("--dryrun")))
+    return follow(start(found["taskDefinitionArn"], placement(groups), started_by(dry_run=True), command("--dryrun")))
 
 
-def running() -> list[dict[str, Any]]:
+def running() -> list[Any]:
     """The syncs that are under way, whoever started them, but for those that change nothing."""
-    return [task for task in tasks.find(family=FAMILY) if task.get("startedBy") != DRY_RUN]
+    return [task for task in tasks.find(family=family()) if task.get("startedBy") != started_by(dry_run=True)]
 
 
-def start(definition_arn: str, where: dict[str, Any], started_by: str, instead: str = "") -> str:
+def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> str:
     """Start the task, with a command `instead` of its own.
 
     The same call at the same state of things starts no second one, as in run_task.py.
     """
     known = sorted(
-        task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=started_by)
+        task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=marked)
     )
     hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
-    request: dict[str, Any] = {
+    request: Any = {
         "cluster": constants.CLUSTER_NAME,
         "taskDefinition": definition_arn,
         "count": 1,
         "capacityProviderStrategy": capacity.default_strategy(),
-        "startedBy": started_by,
+        "startedBy": marked,
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "clientToken": token(definition_arn, known, started_by, instead, hour),
+        "clientToken": token(definition_arn, known, marked, instead, hour),
     }
     if where:
         request["networkConfiguration"] = where
@@ -209,12 +213,12 @@ def start(definition_arn: str, where: dict[str, Any], started_by: str, instead: 
     return str(task["taskArn"])
 
 
-def placement(group_ids: list[str]) -> dict[str, Any]:
+def placement(group_ids: list[str]) -> Any:
     """Subnets and groups, where a task has an address of its own: those of the service's tasks."""
-    return tasks.network_configuration(network.required(), group_ids) if MODE == "awsvpc" else {}
+    return tasks.network_configuration(network.required(), group_ids) if mode() == "awsvpc" else {}
 
 
-def ended(task_arn: str) -> dict[str, Any] | None:
+def ended(task_arn: str) -> Any | None:
     return next((task for task in tasks.describe([task_arn]) if task["lastStatus"] == "STOPPED"), None)
 
 
@@ -237,12 +241,12 @@ class Log:
             say("log:", line)
         self.lines += new
 
-    def _next(self) -> list[dict[str, Any]] | None:
+    def _next(self) -> list[Any] | None:
         """The next page, which may be empty; None at the end, where AWS gives the same token again."""
-        request = {"logGroupName": constants.LOG_GROUP, "logStreamName": self.stream, "startFromHead": True}
+        request: Any = {"logGroupName": constants.LOG_GROUP, "logStreamName": self.stream, "startFromHead": True}
         if self.token:
             request["nextToken"] = self.token
-        answer = missing(lambda: client("logs").get_log_events(**request), "ResourceNotFoundException")
+        answer = call(client("logs").get_log_events, gone="ResourceNotFoundException")(**request)
         if not answer or answer["nextForwardToken"] == self.token:
             return None
         self.token = answer["nextForwardToken"]
@@ -256,7 +260,7 @@ def follow(task_arn: str) -> dict[str, Any]:
     """Wait for the task's end, and show its log meanwhile: what it downloaded and deleted. One that failed is told."""
     log = Log(task_arn)
 
-    def look() -> dict[str, Any] | None:
+    def look() -> Any:
         task = ended(task_arn)
         log.show()
         return task
@@ -265,8 +269,6 @@ def follow(task_arn: str) -> dict[str, Any]:
         return "; ".join(diagnosis.why(task) or "it still runs" for task in tasks.describe([task_arn]))
 
     task = wait(f"task {tasks.task_id(task_arn)} to end", look, why)
-    if not task:
-        return {"taskArn": task_arn}
     exit_code = next((each["exitCode"] for each in task["containers"] if "exitCode" in each), None)
     result = {
         "taskArn": task_arn,
@@ -286,23 +288,23 @@ def follow(task_arn: str) -> dict[str, Any]:
 def delete() -> None:
     """Stop what runs, then the task definition and the role. What is on the volume and in the bucket stays."""
     stop()
-    tasks.delete_task_definitions(FAMILY)
-    roles.delete_role(roles.role_name(ROLE))
+    task_definitions.delete(family())
+    if roles.role(ROLE)():
+        roles.delete_role(roles.role_name(ROLE))
 
 
 def stop() -> None:
     if not cluster.find():
         return
-    leaving = [task for task in tasks.find("STOPPED", family=FAMILY) if task["lastStatus"] != "STOPPED"]
-    arns = [task["taskArn"] for task in [*tasks.find(family=FAMILY), *leaving]]
+    leaving = [task for task in tasks.find("STOPPED", family=family()) if task["lastStatus"] != "STOPPED"]
+    arns = [task["taskArn"] for task in [*tasks.find(family=family()), *leaving]]
     if arns:
         tasks.stop(arns, "the sync is being deleted")
 
 
-def left_over() -> list[str]:
-    under_way = tasks.find(family=FAMILY) if cluster.find() else []
-    return [
-        *(f"task {tasks.task_id(task['taskArn'])}" for task in under_way),
-        *(f"task definition {tasks.task_id(arn)}" for arn in tasks.our_definitions("ACTIVE", FAMILY)),
-        *roles.roles_left(ROLE),
-    ]
+def left_over() -> list[Resource]:
+    under_way = tasks.find(family=family()) if cluster.find() else []
+    listed = [("task", task["taskArn"], task) for task in under_way]
+    listed += [("task definition", each["taskDefinitionArn"], each) for each in definitions()]
+    found = [Resource(f"{what} {tasks.task_id(arn)}", arn, tags_of(each), part(each)) for what, arn, each in listed]
+    return found + roles.roles_left(ROLE)

@@ -1,0 +1,27 @@
+"""Which services this region has: not every one is everywhere, and where one is not its address is unknown to the DNS."""
+
+import functools
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from aws import client, partition, region, session
+
+#: boto3's list of regions knows the service by its former name
+LISTED_AS = {"codeconnections": "codestar-connections"}
+
+
+def offered(service: Any) -> bool:
+    """Whether there may be something of a service here. AWS_ENDPOINT_URL is an address like another."""
+    if region() in session().get_available_regions(LISTED_AS.get(service, service), partition()):
+        return True
+    return resolves(urlsplit(client(service).meta.endpoint_url).hostname or "")
+
+
+@functools.cache
+def resolves(host: str) -> bool:
+    """boto3's list may be older than the service's region: what the DNS knows is there all the same."""
+    try:
+        return bool(socket.getaddrinfo(host, 443))
+    except socket.gaierror as error:
+        return error.errno == socket.EAI_AGAIN  # no answer is no "no"

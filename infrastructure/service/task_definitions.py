@@ -1,0 +1,271 @@
+"""The task definition: what runs, in revisions that never change. It costs nothing.
+
+A revision that is already what the settings say is used again; AWS keeps every other one until it is deleted.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definitions.html
+"""
+
+import posixpath
+from typing import Any
+
+import aws
+import constants
+from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, part, tags_of
+from console import say
+from infrastructure.cluster import file_system, roles
+
+#: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
+MEMORY_RESERVATION = 256
+#: members that AWS fills in by itself, or that only say who registered the revision
+ADDED_BY_AWS = {
+    *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
+    *("registeredAt", "registeredBy", "tags", "volumesFrom", "systemControls", "rootDirectory", "protocol"),
+}
+
+
+# --------------------------------------------------------------------------------------------------------------- looks
+
+
+@aws.look
+def newest() -> Any | None:
+    """The newest revision of TASK_FAMILY, whoever's it is."""
+    return definition(constants.TASK_FAMILY)
+
+
+@aws.look
+def active() -> list[Any]:
+    """Our revisions of TASK_FAMILY that can be run."""
+    return of_ours("ACTIVE")
+
+
+LOOKS = (active,)
+
+
+def definitions(status: Any = "ACTIVE", family: str = "") -> list[str]:
+    """The ARNs of a family's revisions, newest first."""
+    pages = client("ecs").get_paginator("list_task_definitions")
+    found = pages.paginate(familyPrefix=family or constants.TASK_FAMILY, status=status, sort="DESC")
+    return every(found, "taskDefinitionArns")
+
+
+def definition(arn_or_family: str) -> Any | None:
+    """One revision with its tags under `tags`, or None."""
+    describe_task_definition = call(client("ecs").describe_task_definition, gone="ClientException")
+    found = describe_task_definition(taskDefinition=arn_or_family, include=["TAGS"])
+    return {**found["taskDefinition"], "tags": found.get("tags", [])} if found else None
+
+
+def of_ours(status: str, family: str = "") -> list[Any]:
+    """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone."""
+    described = [definition(arn) for arn in definitions(status, family)]
+    return [each for each in described if each and is_ours(each)]
+
+
+def required() -> Any:
+    """The newest revision, for pages that need one."""
+    found = newest()
+    if not found:
+        raise Problem(
+            f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first"
+        )
+    return found
+
+
+def revision(arn: str) -> str:
+    """As a person is told: gpu:3."""
+    return arn.rsplit("/", 1)[-1]
+
+
+def is_ours(found: Any) -> bool:
+    """By its tags; or by its role, since a pipeline's deploy makes revisions that do not bear them."""
+    role = str(found.get("taskRoleArn", "")).rpartition("/")[2]
+    return mine(found) or role == roles.role_name("task")
+
+
+def is_pipelines(found: Any) -> bool:
+    """Whether the endpoint's pipeline registered a revision, by the role that it had then."""
+    return f":assumed-role/{roles.role_name('pipeline')}/" in found.get("registeredBy", "")
+
+
+def refuse_other_endpoint() -> None:
+    """A revision in another endpoint's family would be deployed there."""
+    found = newest()
+    if found and ours(found) and not is_ours(found):
+        raise Problem(f"TASK_FAMILY={constants.TASK_FAMILY} is another endpoint's: choose another")
+
+
+# -------------------------------------------------------------------------------------------------------------- create
+
+
+def create(image: str) -> Any:
+    """The revision with this image that is as the settings say: the newest, or a new one."""
+    return register(task_definition(image), "task")
+
+
+def register(wanted: dict[str, Any], its_part: str) -> Any:
+    """The newest revision of a family if it is as wanted; else a new one."""
+    found = definition(wanted["family"])
+    wanted_tags = endpoint_tags(its_part, "key", "value")
+    if found and all(tag in found["tags"] for tag in wanted_tags) and agree(found, wanted):
+        say("found", f"task definition {revision(found['taskDefinitionArn'])}", "nothing has changed")
+        return found
+    made = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
+    say("registered", f"task definition {revision(made['taskDefinitionArn'])}")
+    return made
+
+
+def agree(present: Any, wanted: Any) -> bool:
+    """Whether a revision as AWS gives it back is the one that we would register; empty and absent are the same."""
+    if isinstance(wanted, dict):
+        there = present or {}
+        added = [value for key, value in there.items() if key not in wanted and key not in ADDED_BY_AWS]
+        return not any(added) and all(agree(there.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        items = present or []
+        return len(items) == len(wanted) and all(agree(p, w) for p, w in zip(items, wanted, strict=True))
+    return bool(present == wanted)
+
+
+def task_definition(image: str) -> dict[str, Any]:
+    """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
+    made_roles = roles.find()
+    wanted: dict[str, Any] = {
+        "family": constants.TASK_FAMILY,
+        "requiresCompatibilities": [constants.LAUNCH_TYPE],
+        "networkMode": constants.NETWORK_MODE,
+        "executionRoleArn": made_roles.task_execution_role_arn,
+        "taskRoleArn": made_roles.task_role_arn,
+        "containerDefinitions": [container(image), *certificate_container()],
+        "volumes": volumes(),
+    }
+    if constants.TASK_CPU:
+        wanted["cpu"] = str(constants.TASK_CPU)
+    if constants.TASK_MEMORY:
+        wanted["memory"] = str(constants.TASK_MEMORY)
+    if constants.LAUNCH_TYPE == "FARGATE":
+        wanted["runtimePlatform"] = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+    return wanted
+
+
+def container(image: str) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        "name": constants.CONTAINER_NAME,
+        "image": image,
+        "essential": True,
+        "portMappings": port_mappings(),
+        "environment": [{"name": key, "value": value} for key, value in constants.CONTAINER_ENVIRONMENT.items()],
+        "secrets": [{"name": key, "valueFrom": arn} for key, arn in constants.CONTAINER_SECRETS.items()],
+        "mountPoints": mount_points(),
+        "logConfiguration": logs_to(constants.CONTAINER_NAME),
+    }
+    if constants.ENTRY_POINT:
+        wanted["entryPoint"] = constants.ENTRY_POINT
+    if constants.COMMAND:
+        wanted["command"] = constants.COMMAND
+    if constants.CONTAINER_CERTIFICATE:
+        wanted["dependsOn"] = [{"containerName": "certificate", "condition": "SUCCESS"}]
+    if not constants.TASK_MEMORY:
+        wanted["memoryReservation"] = MEMORY_RESERVATION
+    if constants.GPU_SHARING:
+        sharing = {"nvidiaMps": {"memory": constants.GPU_MEMORY_MIB}}
+        wanted["resourceRequirements"] = [{"type": "GPU", "sharingStrategy": sharing}]
+    elif constants.GPU_COUNT:
+        wanted["resourceRequirements"] = [{"type": "GPU", "value": str(constants.GPU_COUNT)}]
+    linux: dict[str, Any] = {"sharedMemorySize": constants.SHARED_MEMORY_MIB} if constants.SHARED_MEMORY_MIB else {}
+    if constants.ENABLE_EXECUTE_COMMAND:  # it ends what a shell of ECS Exec leaves behind
+        linux["initProcessEnabled"] = True
+    if linux:
+        wanted["linuxParameters"] = linux
+    return wanted
+
+
+def certificate_container() -> list[dict[str, Any]]:
+    """A small container that ends before the other starts: it makes the certificate, or a new one 30 days before its end."""
+    path = constants.CONTAINER_CERTIFICATE
+    if not path:
+        return []
+    script = (
+        f"mkdir -p {posixpath.dirname(path)} && openssl x509 -checkend 2592000 -noout -in {path}.crt || "
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN={constants.SERVICE_NAME} "
+        f"-keyout {path}.key -out {path}.crt"
+    )
+    return [
+        {
+            "name": "certificate",
+            "image": constants.CERTIFICATE_IMAGE,
+            "essential": False,
+            "entryPoint": ["sh", "-c"],
+            "command": [script],
+            "memoryReservation": 64,
+            "mountPoints": mount_points(),
+            "logConfiguration": logs_to(constants.CONTAINER_NAME),
+        }
+    ]
+
+
+def port_mappings() -> list[dict[str, Any]]:
+    """In bridge mode host port 0 lets Docker choose; elsewhere the two ports are the same."""
+    bridge = constants.NETWORK_MODE == "bridge"
+    return [
+        {"containerPort": inside, "hostPort": host if bridge else inside, "protocol": "tcp"}
+        for host, inside in constants.CONTAINER_PORTS
+    ]
+
+
+def mount_points() -> list[dict[str, Any]]:
+    return [
+        {"sourceVolume": volume["name"], "containerPath": volume["path"], "readOnly": volume["readOnly"]}
+        for volume in constants.EFS_VOLUMES
+    ]
+
+
+def volumes() -> list[dict[str, Any]]:
+    points = file_system.access_points() if constants.EFS_VOLUMES else {}
+    names = [volume["name"] for volume in constants.EFS_VOLUMES]
+    lacking = [each for each in names if each not in points]
+    if lacking:
+        raise Problem(f"EFS_VOLUMES: {', '.join(lacking)} has no access point yet: run create_cluster.py again")
+    return [volume_of(each, points[each]) for each in names]
+
+
+def volume_of(its_name: str, point: Any) -> dict[str, Any]:
+    """Through its own access point, encrypted on the way, with the task role's right to mount it."""
+    configuration = {
+        "fileSystemId": point["FileSystemId"],
+        "transitEncryption": "ENABLED",
+        "authorizationConfig": {"accessPointId": point["AccessPointId"], "iam": "ENABLED"},
+    }
+    return {"name": its_name, "efsVolumeConfiguration": configuration}
+
+
+def logs_to(prefix: str) -> dict[str, Any]:
+    """The endpoint's log group, which must be there: log_group.py."""
+    options = {"awslogs-group": constants.LOG_GROUP, "awslogs-region": aws.region(), "awslogs-stream-prefix": prefix}
+    return {"logDriver": "awslogs", "options": options}
+
+
+# -------------------------------------------------------------------------------------------------------------- delete
+
+
+def delete(family: str = "") -> None:
+    """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
+    ecs = client("ecs")
+    present, going = of_ours("ACTIVE", family), of_ours("INACTIVE", family)
+    # a pipeline's deploy makes revisions without tags: is_ours has known them by their role
+    for each in present:
+        deregister = call(ecs.deregister_task_definition, of=each if ours(each) else aws.UNTAGGED)
+        deregister(taskDefinition=each["taskDefinitionArn"])
+        say("deregistered", f"task definition {revision(each['taskDefinitionArn'])}")
+    arns = [each["taskDefinitionArn"] for each in [*present, *going]]
+    for start in range(0, len(arns), 10):
+        call(ecs.delete_task_definitions, of=aws.UNTAGGED)(taskDefinitions=arns[start : start + 10])
+    if arns:
+        say("deleted", f"{len(arns)} task definitions of {family or constants.TASK_FAMILY}")
+
+
+def left_over(family: str = "") -> list[Resource]:
+    """Those that can be run; AWS keeps a deleted one for as long as a task or service runs it."""
+    return [
+        Resource(f"task definition {revision(arn)}", arn, tags_of(each), part(each))
+        for each in (of_ours("ACTIVE", family) if family else active())
+        for arn in [each["taskDefinitionArn"]]
+    ]
