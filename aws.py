@@ -505,23 +505,6 @@ def message(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
-# --- TEMPORARY, until every module calls by `call`
-
-
-def insist(
-    what: str, call_: Callable[[], T], *refusals: str, seconds: float = 0, why: Callable[[], str] | None = None
-) -> T:
-    return call(call_, what, busy=refusals, why=why, seconds=seconds)()
-
-
-def missing(call_: Callable[[], T], *codes: str) -> T | None:
-    return call(call_, gone=codes)()
-
-
-def accepted(call_: Callable[[], Any], *codes: str) -> bool:
-    return call(lambda: call_() or {}, gone=codes)() is not None
-
-
 # ------------------------------------------------------------------------------------------------------------ the edge
 
 

@@ -1,32 +1,34 @@
-"""Build the cluster: roles, file system, network, security groups, log group, ECS cluster and its GPU capacity.
+"""Build the cluster: file system, roles, ECS cluster, network, security groups, load balancer, and its GPU capacity.
 
-Needs nothing but the settings. Run it again at any time: it completes what is missing, brings what is there into line
-with the settings, and changes nothing that is right. Prints the ids of what is there.
+Which of these, and how many, follows from the settings. Run it again at any time: it completes what is missing, brings
+what is there into line with the settings, and changes nothing that is right. Prints the ids of what is there.
 
     python create_cluster.py             next: python register_task_definition.py
     python create_cluster.py --dry-run   what would be created or changed
 
-Costs: hosts from MIN_INSTANCES on, and what is stored on EFS. To undo: python delete_cluster.py
+Costs: hosts from MIN_INSTANCES on, NAT gateways, a load balancer, and what is stored on EFS; its first lines say how
+much. To undo: python delete_cluster.py
 """
 
-import os
-import subprocess
+import contextlib
 import sys
-from pathlib import Path
 from typing import Any
 
 import aws
 import constants
 from aws import Problem, region
 from console import say
+from delete_cluster import delete_cluster
+from infrastructure import parts
 from infrastructure.cluster import (
+    auto_scaling_group,
     bastion,
     capacity,
     checks,
     cluster,
     costs,
-    extra_tags,
     file_system,
+    launch_template,
     load_balancer,
     monitoring,
     mount_targets,
@@ -37,51 +39,53 @@ from infrastructure.cluster import (
 )
 from infrastructure.service import access_points, log_group, task_roles
 
+#: what this page makes: the cluster, and without endpoints what its tasks need
+PARTS = (*parts.CLUSTER, access_points, log_group, task_roles)
+
 
 @aws.page(of="cluster", changes=True, undo="delete_cluster.py")
 def create_cluster() -> dict[str, Any]:
     """Everything is asked for first, and waited for at the end: AWS then makes it side by side."""
-    changes_before = aws.changes
+    before = aws.changes
+    parts.look(PARTS)
     facts = checks.check()
-    access_points.refuse_changes()
-    made_now = not cluster.find()
-    keep_data = constants.ON_FAILURE == "delete" and file_system.owned()
+    is_new, had_data = not cluster.find(), bool(file_system.owned())
     costs.tell_before()
     roles.create_service_linked_roles()
+
     file_system_ids = file_system.create()
-    task_roles.create(file_system_ids)
     made_roles = roles.create()
+    task_roles.create(file_system_ids)
     log_group_name = log_group.create()
     cluster_arn = cluster.create()
+    monitoring.create()
     net = network.create(facts.zones)
-    nat_gateways.create(net)
     groups = security_groups.create(net)
+    nat_gateways.create(net)
     load_balancer.create(net, groups)
     new_targets = mount_targets.create(file_system_ids, net, groups)
     file_system.set_policies(file_system_ids)
     points = access_points.create(file_system_ids)
-    nat_gateways.wait_ready(net)
-    monitoring.create()
-    capacity.create(facts, net, groups, made_roles)
+    nat_gateways.wait_ready(net)  # without a way out no host could join
+    launch_template.create(facts, groups, made_roles)
+    group_arn = auto_scaling_group.create(net)
+    capacity.create(group_arn)
     bastion.create(net, groups)
-    extra_tags.update()
+    parts.retag(PARTS)
 
     names_ready = mount_targets.wait_available(file_system_ids, new_targets)
     load_balancer.wait_ready()
     try:
         capacity.wait_ready()
-    except Problem:
-        if constants.ON_FAILURE == "delete" and made_now:
-            say("warning", "hosts did not join:", "what this run made is deleted, since ON_FAILURE=delete")
-            command = [sys.executable, str(Path(__file__).with_name("delete_cluster.py")), "--yes"]
-            kept = {"EFS_DELETION_POLICY": "Retain"} if keep_data else {}  # data that was there before
-            subprocess.run(command, check=False, stdout=2, env={**os.environ, **kept})
+    except Problem as problem:
+        if constants.ON_FAILURE == "delete" and is_new:
+            undo(problem, keep_data=had_data)
         raise
     mount_targets.wait_for_dns(names_ready)
-    if aws.changes == changes_before:
+    if aws.changes == before:
         say("nothing changed:", "all is as the settings say")
     endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""
-    say("next", endpoint or aws.command("register_task_definition.py"), "to undo: python delete_cluster.py")
+    say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
     return {
         "clusterName": constants.CLUSTER_NAME,
         "clusterArn": cluster_arn,
@@ -99,6 +103,16 @@ def create_cluster() -> dict[str, Any]:
         "taskExecutionRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_execution_role_arn,
         "taskRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_role_arn,
     }
+
+
+def undo(problem: Problem, keep_data: bool) -> None:
+    """What this run made goes again; data that was there before it stays."""
+    say("warning", "hosts did not join:", "what this run made is deleted, since ON_FAILURE=delete")
+    try:
+        with constants.of(EFS_DELETION_POLICY="Retain") if keep_data else contextlib.nullcontext():
+            delete_cluster(yes=True)
+    except Problem as left:
+        raise Problem(f"{problem}\nand what this run made is not all deleted: {left}") from left
 
 
 if __name__ == "__main__":

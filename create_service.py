@@ -20,9 +20,8 @@ import console
 import constants
 from console import say
 from infrastructure.cluster import certificate, cluster, network
-from infrastructure.delivery import pipeline
+from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
-    container_image,
     listener_rule,
     scaling,
     service,

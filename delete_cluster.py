@@ -1,34 +1,34 @@
-"""Delete everything that create_cluster.py made, in reverse, and look at AWS once more for what is left.
+"""Delete everything of this cluster, in reverse, whichever page made it, and look at AWS once more for what is left.
 
-Asks for the cluster's name; --yes for runs that no one watches. Touches only what bears this CLUSTER_NAME's tag or
-name. The file system goes only with EFS_DELETION_POLICY=Delete; otherwise it is kept, and named. Works from any
-half-built state, and twice. Refuses while endpoints share the cluster; their repositories, which may outlive them, are
-kept, and named. Takes 3 to 6 minutes with hosts.
+Asks for the cluster's name; --yes for runs that no one watches. Touches only what bears this CLUSTER_NAME's tag. The
+file system goes only with EFS_DELETION_POLICY=Delete, a repository with images only with --everything; otherwise they
+are kept, and named. Works from any half-built state, and twice. Refuses while endpoints share the cluster. Takes 3 to 6
+minutes with hosts.
 
     python delete_cluster.py
     python delete_cluster.py --yes
-    python delete_cluster.py --dry-run   what would be deleted
-    python delete_cluster.py --everything   the endpoints that share it first, with their images
+    python delete_cluster.py --dry-run      what would be deleted
+    python delete_cluster.py --everything   the endpoints that share it first, and all images
 """
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import aws
 import console
 import constants
-from aws import Problem
+from aws import Resource
 from console import say
-from infrastructure import clean_up, endpoints
+from delete_endpoint import delete_endpoint
+from infrastructure import clean_up, endpoints, parts
 from infrastructure.cluster import (
+    auto_scaling_group,
     bastion,
     capacity,
     certificate,
     cluster,
     file_system,
+    launch_template,
     load_balancer,
     monitoring,
     mount_targets,
@@ -37,7 +37,7 @@ from infrastructure.cluster import (
     roles,
     security_groups,
 )
-from infrastructure.delivery import connection
+from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
 from infrastructure.service import (
     access_points,
     dns_record,
@@ -46,106 +46,93 @@ from infrastructure.service import (
     scaling,
     service,
     target_group,
+    task_definitions,
     task_roles,
     tasks,
 )
+from infrastructure.weights import schedule, sync
+
+#: what is kept, by the service of its ARN, in the last line
+KEPT = {
+    "elasticfilesystem": "the kept file systems",
+    "ecr": "the kept repositories",
+    "acm": "the certificate: python delete_certificate.py",
+}
 
 
-@aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, with their images")
+@aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, and all images")
 def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any]:
-    """Ask for the slow deletions first; each step waits only for what it needs."""
-    if everything:
-        delete_endpoints(yes)
-    if not (everything and console.dry_run):
-        endpoints.refuse_left()
-    listed = clean_up.settled(inventory)
-    clean_up.confirm("cluster", constants.CLUSTER_NAME, listed, data_kept(), yes)
+    """What starts tasks goes first; then the slow deletions are asked for; each step waits only for what it needs."""
+    kept_of_endpoints = delete_endpoints(yes) if everything else endpoints.refuse_left()
+    listed = clean_up.settled(parts.ALL)
+    clean_up.confirm("cluster", constants.CLUSTER_NAME, [*listed, *kept_of_endpoints], yes)
+
     dns_record.delete_all()
+    schedule.delete()
+    sync.delete()
+    pipeline.delete()
+    build_project.delete()
+    artifact_bucket.delete()
+    build_logs.delete()
+    repository.delete(images=everything)
+    connection.delete()
     scaling.delete()
+    service.delete(with_cluster=True)
     tasks.delete()
+    task_definitions.delete()
     listener_rule.delete()
     target_group.delete()
+
     bastion.delete()
     capacity.delete()
-    access_points.delete()
     mount_targets.delete()
     load_balancer.delete()
     nat_gateways.delete()
     bastion.wait_deleted()
     capacity.wait_deleted()
-    monitoring.delete()
+    auto_scaling_group.delete()
+    launch_template.delete()
+    access_points.delete()
     mount_targets.wait_deleted()
+    load_balancer.wait_deleted()
     nat_gateways.wait_deleted()
     security_groups.delete()
     network.delete()
+    monitoring.delete()  # hosts write to its log groups until they have ended
     cluster.delete()
     log_group.delete()
-    roles.delete()
     task_roles.delete()
+    roles.delete()
     file_system.delete()
-    connection.delete()
-    if everything and not console.dry_run:  # until the load balancer is gone it is in use
-        certificate.delete()
-    clean_up.sweep(inventory, "delete_cluster.py")
-    kept = file_system.owned() if constants.EFS_DELETION_POLICY == "Retain" and not constants.FILE_SYSTEM_ID else []
-    repositories = endpoints.repositories()
-    for endpoint, held in zip(repositories, endpoints.repositories_kept(), strict=True):
-        say("kept", held, f"to delete it too: ENDPOINT={endpoint} python delete_repository.py --images")
-    if console.dry_run:
-        say("next", "python delete_cluster.py", "nothing was deleted")
-    else:
-        left = " but the kept file systems" if kept else ""
-        left += " but the kept repositories" if repositories else ""
-        left += (
-            " but the certificate: python delete_certificate.py"
-            if constants.CERTIFICATE_DOMAINS and certificate.left_over()
-            else ""
-        )
-        say("next", f"0 resources left{left}" if left else "nothing: 0 resources left")
+    if everything:
+        certificate.delete()  # the load balancer used it
+
+    kept = [*clean_up.sweep(parts.ALL, "delete_cluster.py"), *kept_of_endpoints]
+    clean_up.refuse_unnamed([*listed, *kept])
+    tell(kept)
     return {
         "clusterName": constants.CLUSTER_NAME,
-        "deleted": listed,
-        "kept": [*(system["FileSystemId"] for system in kept), *repositories.values()],
+        "deleted": [each.what for each in listed if not each.kept],
+        "kept": [each.arn.rpartition("/")[2] for each in kept],
         "left": [],
     }
 
 
-def delete_endpoints(yes: bool) -> None:
-    """Each by its own page, in a process of its own: settings are those of one endpoint."""
-    for endpoint in sorted(endpoints.find().keys() | endpoints.repositories().keys()):
+def delete_endpoints(yes: bool) -> list[Resource]:
+    """Each by its own page, with its own settings."""
+    for endpoint in endpoints.left_over():
         say("endpoint", endpoint, "delete_endpoint.py --images")
-        page = [sys.executable, str(Path(__file__).with_name("delete_endpoint.py")), "--images"]
-        flags = ["--yes"] * yes + ["--dry-run"] * console.dry_run
-        environment = {**os.environ, "ENDPOINT": endpoint}
-        if subprocess.run([*page, *flags], check=False, stdout=2, env=environment).returncode:
-            raise Problem(f"endpoint {endpoint} was not deleted; what follows would leave a part of it behind")
+        with constants.of(ENDPOINT=endpoint):
+            delete_endpoint(yes=yes, images=True)
+    return []
 
 
-def inventory() -> list[str]:
-    """Ask each service's own Describe what still bears our tag or name; what is kept on purpose is not in it."""
-    hosts_and_tasks = (dns_record, scaling, service, tasks, listener_rule, target_group, bastion, capacity, monitoring)
-    parts = (
-        mount_targets,
-        load_balancer,
-        security_groups,
-        nat_gateways,
-        network,
-        cluster,
-        log_group,
-        roles,
-        task_roles,
-        access_points,
-        file_system,
-        connection,
-    )
-    found = [item for part in (*hosts_and_tasks, *parts) for item in part.left_over()]  # TEMPORARY
-    return [getattr(each, "what", each) for each in found if not getattr(each, "kept", "")]
-
-
-def data_kept() -> list[str]:
-    systems = file_system.owned() if constants.EFS_DELETION_POLICY == "Retain" and not constants.FILE_SYSTEM_ID else []
-    kept = [f"file system {system['FileSystemId']}, {file_system.gib(system)}" for system in systems]
-    return kept + endpoints.repositories_kept()
+def tell(kept: list[Resource]) -> None:
+    if console.dry_run:
+        say("next", "python delete_cluster.py", "nothing was deleted")
+        return
+    words = [text for service, text in KEPT.items() if any(each.arn.split(":")[2] == service for each in kept)]
+    say("next", f"0 resources left but {', '.join(words)}" if words else "nothing: 0 resources left")
 
 
 if __name__ == "__main__":

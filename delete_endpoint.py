@@ -17,8 +17,7 @@ import console
 import constants
 from aws import Problem
 from console import say
-from infrastructure import clean_up
-from infrastructure.cluster import cluster
+from infrastructure import clean_up, parts
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, pipeline, repository
 from infrastructure.service import (
     access_points,
@@ -28,6 +27,7 @@ from infrastructure.service import (
     scaling,
     service,
     target_group,
+    task_definitions,
     task_roles,
     task_security_group,
     tasks,
@@ -40,20 +40,8 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     """What starts tasks goes first, then the tasks, then what they stood on."""
     if not constants.ENDPOINT:
         raise Problem("there are no endpoints here: SHARED_CLUSTER is not true. For the cluster: delete_cluster.py")
-    held = repository.images() if not images else []
-    kept = [f"repository {repository.its_name()}, {repository.in_words(held)}"] if held else []
-
-    def inventory() -> list[str]:
-        parts = (dns_record, schedule, sync, pipeline, build_project, artifact_bucket, build_logs)
-        endpoint = (scaling, listener_rule, target_group, tasks, log_group)
-        found = [item for part in (*parts, *endpoint) for item in part.left_over()]
-        found += [*service.left_over(), *task_security_group.left_over()]
-        found += [*access_points.left_over(), *task_roles.left_over()]
-        found += repository.left_over() if not held else []
-        return [getattr(each, "what", each) for each in found]  # TEMPORARY
-
-    listed = clean_up.settled(inventory)
-    clean_up.confirm("endpoint", constants.ENDPOINT, listed, kept, yes)
+    listed = clean_up.settled(parts.OF_ENDPOINT)
+    clean_up.confirm("endpoint", constants.ENDPOINT, listed, yes)
     listener_rule.give_back()
     dns_record.delete()
     schedule.delete()
@@ -63,23 +51,24 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     artifact_bucket.delete()
     build_logs.delete()
     scaling.delete()
-    if cluster.find():
-        service.delete()
-        tasks.stop_ours()
+    service.delete()
+    tasks.delete()
     listener_rule.delete()
     target_group.delete()
     task_security_group.delete()
-    tasks.delete_task_definitions()
+    task_definitions.delete()
     log_group.delete()
     access_points.delete()
     task_roles.delete()
-    if not held:
-        repository.delete(images)
-    clean_up.sweep(inventory, "delete_endpoint.py")
-    for item in kept:
-        say("kept", item, f"to delete it too: {aws.command('delete_endpoint.py --images')}")
+    repository.delete(images=images)
+    kept = clean_up.sweep(parts.OF_ENDPOINT, "delete_endpoint.py")
     say("next", "python delete_cluster.py", "nothing was deleted" if console.dry_run else "0 resources left of it")
-    return {"endpoint": constants.ENDPOINT, "deleted": listed, "kept": kept, "left": []}
+    return {
+        "endpoint": constants.ENDPOINT,
+        "deleted": [each.what for each in listed if not each.kept],
+        "kept": [each.what for each in kept],
+        "left": [],
+    }
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def delete_repository(images: bool = False) -> dict[str, Any]:
         raise Problem(f"the repository {name} holds {held}; to delete them too: {how}")
     if not repository.find():
         say("already gone", f"repository {name}")
-    repository.delete(with_images=images)
+    repository.delete(images)
     say("next", "python delete_cluster.py")
     return {"repositoryName": name, "left": [] if console.dry_run else [each.what for each in repository.left_over()]}
 

@@ -24,7 +24,7 @@ PARTS = (task_security_group, target_group, listener_rule, service, scaling)
 @aws.page(changes=True)
 def delete_service() -> dict[str, Any]:
     """Other endpoints get their requests back first; then scaling, which would bring back what is being taken down."""
-    clean_up.settled(left_over)
+    clean_up.settled(PARTS)
     listener_rule.give_back()
     scaling.delete()
     service.delete()

@@ -16,7 +16,7 @@ from aws import Problem
 from console import say
 from infrastructure import parts
 from infrastructure.cluster import cluster
-from infrastructure.service import access_points, log_group, service, task_roles, tasks
+from infrastructure.service import access_points, log_group, service, task_definitions, task_roles
 from infrastructure.weights import schedule, sync
 
 
@@ -25,15 +25,15 @@ def deregister_task_definition() -> dict[str, Any]:
     if cluster.find() and service.find():
         raise Problem(f"the service {constants.SERVICE_NAME} runs {constants.TASK_FAMILY}: run delete_service.py first")
     if constants.ENDPOINT and (left := parts.left_over((sync, schedule))):
-        what = ", ".join(each.what for each in left)
-        raise Problem(f"the sync of the weights needs what would go ({what}): run delete_sync.py first")
-    tasks.delete_task_definitions()
+        told = ", ".join(each.what for each in left)
+        raise Problem(f"the sync of the weights needs what would go ({told}): run delete_sync.py first")
+    task_definitions.delete()
     if constants.ENDPOINT:
         log_group.delete()
         access_points.delete()
         task_roles.delete()
-    say("next", "python delete_cluster.py" if not constants.ENDPOINT else aws.command("delete_endpoint.py"))
-    return {"family": constants.TASK_FAMILY, "left": tasks.our_definitions("ACTIVE")}
+    say("next", aws.command("delete_endpoint.py" if constants.ENDPOINT else "delete_cluster.py"))
+    return {"family": constants.TASK_FAMILY, "left": [each.arn for each in task_definitions.left_over()]}
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def describe_clusters() -> dict[str, Any]:
     }
 
 
-def row(host: dict[str, Any]) -> dict[str, Any]:
+def row(host: Any) -> dict[str, Any]:
     attributes = {each["name"]: each.get("value") for each in host["attributes"]}
     return {
         "ec2InstanceId": host.get("ec2InstanceId"),
@@ -48,7 +48,7 @@ def row(host: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def gpu_memory(gpu: dict[str, Any]) -> dict[str, Any]:
+def gpu_memory(gpu: Any) -> dict[str, Any]:
     """How one GPU is used: IDLE, DEDICATED to one container, or NVIDIA_MPS, shared; and MiB in all and free to share."""
     kept = ("sharingMode", "totalMemoryInMiB", "remainingMemoryInMiB", "containerCount")
     return {key: gpu[key] for key in kept if key in gpu}

@@ -37,7 +37,7 @@ def describe_task(task: str = "") -> dict[str, Any]:
     return described
 
 
-def pick(task: str) -> dict[str, Any]:
+def pick(task: str) -> Any:
     """The task asked for, or the newest of ours: one that lives before one that has stopped."""
     if task:
         found = tasks.describe([task])
@@ -53,12 +53,12 @@ def pick(task: str) -> dict[str, Any]:
     raise Problem(f"run_task.py has started no task within the last hour: {aws.command('run_task.py')}")
 
 
-def container(each: dict[str, Any]) -> dict[str, Any]:
+def container(each: Any) -> dict[str, Any]:
     kept = ("name", "lastStatus", "exitCode", "reason", "image", "imageDigest", "gpuIds")
     return {key: each[key] for key in kept if key in each}
 
 
-def addresses(task: dict[str, Any]) -> dict[str, Any]:
+def addresses(task: Any) -> dict[str, Any]:
     """An awsvpc task has a network interface of its own; in bridge and host mode the host's address and ports count."""
     interface = next((each for each in task.get("attachments", []) if each["type"] == "ElasticNetworkInterface"), None)
     if interface:
@@ -73,21 +73,21 @@ def interface_addresses(interface_id: str, private_ip: str | None) -> dict[str, 
     """The public address is the interface's association; ECS itself does not tell it."""
     public_ip = None
     if interface_id:
-        filters = [{"Name": "network-interface-id", "Values": [interface_id]}]
+        filters: Any = [{"Name": "network-interface-id", "Values": [interface_id]}]
         for found in client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
             public_ip = found.get("Association", {}).get("PublicIp")
     told = {"publicIp": public_ip, "privateIp": private_ip, "networkInterfaceId": interface_id or None}
     return told if public_ip else {**told, "note": "the address is private: reach it from inside the VPC"}
 
 
-def host_addresses(task: dict[str, Any]) -> dict[str, Any]:
+def host_addresses(task: Any) -> dict[str, Any]:
     """The host's addresses, and for each container port the port of the host behind which it is."""
     hosts = client("ecs").describe_container_instances(
         cluster=constants.CLUSTER_NAME, containerInstances=[task["containerInstanceArn"]]
     )
     told: dict[str, Any] = {"publicIp": None, "privateIp": None, "ports": []}
     for host in hosts["containerInstances"]:
-        filters = [{"Name": "instance-id", "Values": [host["ec2InstanceId"]]}]
+        filters: Any = [{"Name": "instance-id", "Values": [host["ec2InstanceId"]]}]
         for reservation in client("ec2").describe_instances(Filters=filters)["Reservations"]:
             for instance in reservation["Instances"]:
                 told["instanceId"] = instance["InstanceId"]

@@ -29,7 +29,7 @@ import constants
 from aws import Problem, client, code, message, wait
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.service import diagnosis, task_roles, tasks
+from infrastructure.service import diagnosis, task_definitions, task_roles, tasks
 
 PLUGIN = "session-manager-plugin"
 HOW_TO_INSTALL = (
@@ -57,7 +57,7 @@ def execute_command(task: str = "", command: str = "") -> dict[str, Any]:
     sys.exit(run_plugin(plugin, answer, target(found)))
 
 
-def chosen(task: str) -> dict[str, Any]:
+def chosen(task: str) -> Any:
     """The task that was named; or the newest that runs, of those that were started for it."""
     described = tasks.describe([task]) if task else tasks.find(family=constants.TASK_FAMILY)
     running = [each for each in described if each["lastStatus"] == "RUNNING"]
@@ -74,7 +74,7 @@ def chosen(task: str) -> dict[str, Any]:
     return running[-1]
 
 
-def refuse_disabled(task: dict[str, Any]) -> None:
+def refuse_disabled(task: Any) -> None:
     if task.get("enableExecuteCommand"):
         return
     task_id = tasks.task_id(task["taskArn"])
@@ -92,29 +92,27 @@ def refuse_disabled(task: dict[str, Any]) -> None:
 def wait_for_agent(task_arn: str) -> None:
     """The agent beside the container reports itself some 20 seconds after the container runs; without the right never."""
 
-    def agent() -> dict[str, Any]:
-        for task in tasks.describe([task_arn]):
-            for each in task["containers"]:
-                if each["name"] == constants.CONTAINER_NAME:
-                    agents = [one for one in each.get("managedAgents", []) if one["name"] == "ExecuteCommandAgent"]
-                    return dict(next(iter(agents), {}))
-        return {}
+    def status() -> str | None:
+        containers = [each for task in tasks.describe([task_arn]) for each in task["containers"]]
+        agents = [
+            agent
+            for each in containers
+            if each["name"] == constants.CONTAINER_NAME
+            for agent in each.get("managedAgents", [])
+            if agent["name"] == "ExecuteCommandAgent"
+        ]
+        return agents[0].get("lastStatus") if agents else None
 
     def look() -> bool:
-        state = agent()
-        if state.get("lastStatus") == "STOPPED":
+        seen = status()
+        if seen == "STOPPED":
             raise Problem(f"the agent of ECS Exec has stopped in task {tasks.task_id(task_arn)}: {reason(task_arn)}")
-        return state.get("lastStatus") == "RUNNING"
+        return seen == "RUNNING"
 
-    wait(
-        "the agent of ECS Exec to run",
-        look,
-        lambda: f"it is {agent().get('lastStatus')}: {reason(task_arn)}",
-        AGENT_SECONDS,
-    )
+    wait("the agent of ECS Exec to run", look, lambda: f"it is {status()}: {reason(task_arn)}", AGENT_SECONDS)
 
 
-def ask(task: dict[str, Any], command: str) -> dict[str, Any]:
+def ask(task: Any, command: str) -> Any:
     """ExecuteCommand: the session that the plugin then joins."""
     try:
         answer = client("ecs").execute_command(
@@ -130,14 +128,14 @@ def ask(task: dict[str, Any], command: str) -> dict[str, Any]:
         if code(error) == "InvalidParameterException":
             raise Problem(f"AWS refuses the session: {message(error)}") from error
         raise
-    return dict(answer["session"])
+    return answer["session"]
 
 
 def reason(task_arn: str) -> str:
     """Why an agent is not there: the right that the task's role lacks, by IAM's own simulation, or the network."""
     [task] = tasks.describe([task_arn])
-    definition = tasks.definition(task["taskDefinitionArn"]) or {}
-    role_arn = task.get("overrides", {}).get("taskRoleArn") or definition.get("taskRoleArn")
+    definition = task_definitions.definition(task["taskDefinitionArn"])
+    role_arn = task.get("overrides", {}).get("taskRoleArn") or (definition or {}).get("taskRoleArn")
     if not role_arn:
         return "the task has no role, and so may not open the channel"
     actions = [f"ssmmessages:{verb}" for verb in task_roles.EXEC_ACTIONS]
@@ -147,7 +145,7 @@ def reason(task_arn: str) -> str:
         made_by = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
         return (
             f"the role {role_arn.rpartition('/')[2]} lacks {', '.join(lacking)}: "
-            f"ENABLE_EXECUTE_COMMAND=true python {made_by} gives it that, and a new task has it"
+            f"ENABLE_EXECUTE_COMMAND=true {aws.command(made_by)} gives it that, and a new task has it"
         )
     return (
         "its role has the rights, so look at the way out (ssmmessages, port 443: NAT or a VPC endpoint) and at "
@@ -155,13 +153,13 @@ def reason(task_arn: str) -> str:
     )
 
 
-def target(task: dict[str, Any]) -> str:
+def target(task: Any) -> str:
     """How Session Manager names a container."""
     container = next(each for each in task["containers"] if each["name"] == constants.CONTAINER_NAME)
     return f"ecs:{constants.CLUSTER_NAME}_{tasks.task_id(task['taskArn'])}_{container['runtimeId']}"
 
 
-def run_plugin(plugin: str, session: dict[str, Any], named: str) -> int:
+def run_plugin(plugin: str, session: Any, named: str) -> int:
     """Call the plugin as the AWS CLI does; Ctrl-C and its like belong to the session."""
     told, environment = json.dumps(session), dict(os.environ)
     version = subprocess.run([plugin, "--version"], capture_output=True, text=True, check=False).stdout

@@ -8,12 +8,12 @@ from typing import Any
 
 import aws
 import constants
-from infrastructure.service import tasks
+from infrastructure.service import task_definitions
 
 
 @aws.page()
 def list_task_definition() -> dict[str, Any]:
-    return {"family": constants.TASK_FAMILY, "taskDefinitionArns": tasks.definitions()}
+    return {"family": constants.TASK_FAMILY, "taskDefinitionArns": task_definitions.definitions()}
 
 
 if __name__ == "__main__":

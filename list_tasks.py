@@ -8,18 +8,17 @@ from typing import Any
 
 import aws
 from infrastructure.cluster import cluster
-from infrastructure.service import tasks
+from infrastructure.service import task_definitions, tasks
 
 
 @aws.page()
 def list_tasks() -> dict[str, Any]:
     """A task that was told to stop is listed until it is STOPPED: it still holds its GPU."""
     cluster.required()
-    stopping = [task for task in tasks.find("STOPPED") if task["lastStatus"] != "STOPPED"]
-    return {"tasks": [row(task) for task in tasks.find() + stopping]}
+    return {"tasks": [row(task) for task in [*tasks.find(), *tasks.stopping()]]}
 
 
-def row(task: dict[str, Any]) -> dict[str, Any]:
+def row(task: Any) -> dict[str, Any]:
     return {
         "taskId": tasks.task_id(task["taskArn"]),
         "lastStatus": task["lastStatus"],
@@ -28,7 +27,7 @@ def row(task: dict[str, Any]) -> dict[str, Any]:
         "since": task.get("startedAt") or task.get("createdAt"),
         "availabilityZone": task.get("availabilityZone"),
         "capacityProvider": task.get("capacityProviderName"),
-        "taskDefinition": tasks.task_id(task["taskDefinitionArn"]),
+        "taskDefinition": task_definitions.revision(task["taskDefinitionArn"]),
         "startedBy": task.get("startedBy"),
     }
 

@@ -19,17 +19,13 @@ import constants
 from aws import Problem, endpoint_tags, token, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, container_instances, network, security_groups
-from infrastructure.service import diagnosis, tasks
+from infrastructure.service import diagnosis, task_definitions, tasks
 
 
 @aws.page(changes=True, undo="stop_task.py --all")
 def run_task() -> dict[str, Any]:
     cluster.required()
-    definition = tasks.definition(constants.TASK_FAMILY)
-    if not definition:
-        raise Problem(
-            f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first"
-        )
+    definition = task_definitions.required()
     container_instances.refuse_without_sharing()
     running = [task["taskArn"] for task in tasks.ours_now()]
     for arn in running:
@@ -37,15 +33,9 @@ def run_task() -> dict[str, Any]:
     missing = constants.TASK_COUNT - len(running)
     arns = running + (start(definition["taskDefinitionArn"], missing) if missing > 0 else [])
     done = wait_for_tasks(arns)
-    say(
-        "next",
-        aws.command("describe_task.py"),
-        f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else "",
-    )
-    return {
-        "taskDefinitionArn": definition["taskDefinitionArn"],
-        "tasks": [outcome(task) for task in done],
-    }
+    to_stop = f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else ""
+    say("next", aws.command("describe_task.py"), to_stop)
+    return {"taskDefinitionArn": definition["taskDefinitionArn"], "tasks": [outcome(task) for task in done]}
 
 
 def start(task_definition_arn: str, count: int) -> list[str]:
@@ -80,45 +70,45 @@ def start(task_definition_arn: str, count: int) -> list[str]:
         for task in answer["tasks"]:
             say("started", f"task {tasks.task_id(task['taskArn'])}")
         if answer["failures"] or not answer["tasks"]:
-            raise Problem(
-                f"{count - len(started)} of {count} tasks were not started: {diagnosis.why_not_started(answer['failures'])}"
-            )
+            why = diagnosis.why_not_started(answer["failures"])
+            raise Problem(f"{count - len(started)} of {count} tasks were not started: {why}")
     return started
 
 
-def wait_for_tasks(arns: list[str]) -> list[dict[str, Any]]:
+def wait_for_tasks(arns: list[str]) -> list[Any]:
     """Until each is RUNNING, or STOPPED with RUN_UNTIL=STOPPED; one that fails ends the wait, with its reasons."""
+    found: list[Any] = []
 
-    def look() -> list[dict[str, Any]] | None:
-        found = tasks.describe(arns)
+    def look() -> list[Any]:
+        found[:] = tasks.describe(arns)
         failed = [task for task in found if task["lastStatus"] == "STOPPED" and not succeeded(task)]
         if failed:
             result = {"tasks": [outcome(task) for task in found]} if constants.RUN_UNTIL == "STOPPED" else None
             raise Problem("\n".join(failure(task) for task in failed), result)
         settled = all(task["lastStatus"] in (constants.RUN_UNTIL, "STOPPED") for task in found)
-        return found if settled and len(found) == len(arns) else None
+        return found if settled and len(found) == len(arns) else []
 
     def why() -> str:
-        waiting = [task for task in tasks.describe(arns) if task["lastStatus"] != constants.RUN_UNTIL]
+        waiting = [task for task in found if task["lastStatus"] != constants.RUN_UNTIL]
         return "; ".join(dict.fromkeys(diagnosis.why(task) or "it still runs" for task in waiting))
 
     what = "to run" if constants.RUN_UNTIL == "RUNNING" else "to end"
-    return wait(f"{len(arns)} tasks {what}", look, why) or []
+    return wait(f"{len(arns)} tasks {what}", look, why)
 
 
-def succeeded(task: dict[str, Any]) -> bool:
+def succeeded(task: Any) -> bool:
     """Whether a stopped task did its work: it was to stop, every container ran, and each ended with exit code 0."""
     codes = [container.get("exitCode") for container in task.get("containers", [])]
     return constants.RUN_UNTIL == "STOPPED" and bool(codes) and all(code == 0 for code in codes)
 
 
-def failure(task: dict[str, Any]) -> str:
+def failure(task: Any) -> str:
     lines = diagnosis.log_tail(task, constants.LOG_GROUP)
     log = "".join(f"\n  log: {line}" for line in lines)
     return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task)}{log}"
 
 
-def outcome(task: dict[str, Any]) -> dict[str, Any]:
+def outcome(task: Any) -> dict[str, Any]:
     codes = {each["name"]: each["exitCode"] for each in task["containers"] if "exitCode" in each}
     return {"taskArn": task["taskArn"], "lastStatus": task["lastStatus"], **({"exitCodes": codes} if codes else {})}
 

@@ -30,7 +30,7 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if not arns:
         say("already gone", "tasks", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
-    say("next", "python delete_cluster.py", idle_hosts())
+    say("next", aws.command("delete_cluster.py"), idle_hosts())
     return {"stopped": [row(found) for found in stopped]}
 
 
@@ -43,20 +43,17 @@ def idle_hosts() -> str:
     return "an idle host costs until then, or about 15 minutes"
 
 
-def chosen(task: str) -> list[dict[str, Any]]:
+def chosen(task: str) -> list[Any]:
     """Those that run, and those that were told to stop and have not yet, so that a second run waits for them too."""
     if task:
         found = tasks.describe([task])
         if not found:
             raise Problem(f"there is no task {task} in cluster {constants.CLUSTER_NAME}")
         return found
-    stopping = [
-        found for found in tasks.find("STOPPED", startedBy=constants.STARTED_BY) if found["lastStatus"] != "STOPPED"
-    ]
-    return tasks.ours_now() + stopping
+    return [*tasks.ours_now(), *tasks.stopping(startedBy=constants.STARTED_BY)]
 
 
-def row(found: dict[str, Any]) -> dict[str, Any]:
+def row(found: Any) -> dict[str, Any]:
     return {
         "taskArn": found["taskArn"],
         "stopCode": found.get("stopCode"),

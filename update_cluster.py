@@ -22,7 +22,8 @@ def update_cluster() -> dict[str, Any]:
     cluster.required()
     facts = checks.check()
     launch_template.create(facts, security_groups.find(), roles.find(), newest=True)
-    return {"autoScalingGroupName": launch_template.HOSTS, "imageId": facts.image_id, **auto_scaling_group.refresh()}
+    refreshed = auto_scaling_group.refresh()
+    return {"autoScalingGroupName": aws.name("hosts"), "imageId": facts.image_id, **refreshed}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.service import container_image, listener_rule, scaling, service, tasks
+from infrastructure.delivery import container_image
+from infrastructure.service import listener_rule, scaling, service, task_definitions
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
@@ -25,7 +26,9 @@ def update_service(revision: str = "") -> dict[str, Any]:
     cluster.required()
     found = service.required()
     service.refuse_foreign(found)
-    definition = tasks.definition(f"{constants.TASK_FAMILY}:{revision}") if revision else service.revision_to_run()
+    definition = (
+        task_definitions.definition(f"{constants.TASK_FAMILY}:{revision}") if revision else service.revision_to_run()
+    )
     if not definition:
         raise Problem(f"there is no revision {revision} of {constants.TASK_FAMILY}: list_task_definition.py lists them")
     container_image.refuse_missing(definition)

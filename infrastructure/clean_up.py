@@ -1,44 +1,89 @@
 """How a deletion of many things begins and ends: what will go is shown and asked about; what AWS still lists is told."""
 
 import sys
-from collections.abc import Callable
 
+import aws
 import console
-from aws import Problem, pause, wait
+import constants
+from aws import Problem, Resource, client, every, ours, wait
+from console import say
+from infrastructure import endpoints, parts
+from infrastructure.parts import BELONGING, Parts, kind
 
-#: how long AWS may list what is deleted
-SWEEP_SECONDS = 120
+#: how long AWS may list what is deleted; the tagging API is the slowest
+SWEEP_SECONDS = 300
 
 
-def settled(inventory: Callable[[], list[str]]) -> list[str]:
-    """The inventory, once two looks agree: AWS does not list at once what an interrupted run has just made."""
-    found, before = inventory(), None
+def settled(of: Parts) -> list[Resource]:
+    """What stands of these parts, once two looks agree: AWS does not list at once what an interrupted run has just made."""
+    found, before = parts.left_over(of), None
     while found != before and not console.dry_run:
-        pause()
-        found, before = inventory(), found
+        aws.pause()
+        found, before = parts.left_over(of), found
     return found
 
 
-def confirm(what: str, name: str, listed: list[str], kept: list[str], yes: bool) -> None:
-    """Show what will go; go on only when the name has been typed, or --yes was given."""
-    for item in listed:
-        print(f"  {item}", file=sys.stderr)
-    for item in kept:
-        print(f"  kept: {item}", file=sys.stderr)
-    if yes or console.dry_run or not listed:
+def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
+    """Show what will go and what stays; go on only when the name has been typed, or --yes was given."""
+    for each in [each for each in listed if not each.kept or kind(each.arn) not in BELONGING]:
+        print(f"  {'kept: ' if each.kept else ''}{each.what}", file=sys.stderr)
+    if yes or console.dry_run or all(each.kept for each in listed):
         return
     if not sys.stdin or not sys.stdin.isatty():
         raise Problem("there is no terminal to ask on: pass --yes to delete what is listed above")
     print(f"Type the {what}'s name, {name}, to delete all this: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != name:
         raise Problem("that is not the name; nothing was deleted")
+    aws.forget()  # a person takes his time
 
 
-def sweep(inventory: Callable[[], list[str]], page: str) -> None:
-    """Ask AWS again what there is: it lists for a while what is gone already, but what stays listed is left over."""
+def sweep(of: Parts, page: str) -> list[Resource]:
+    """Ask AWS again what there is: it lists for a while what is gone, but what stays listed is left over. What is kept."""
+
+    def left() -> list[str]:
+        return [each.what for each in parts.left_over(of) if not each.kept]
+
+    aws.forget()
     wait(
         "AWS to list nothing any more",
-        lambda: not inventory(),
-        lambda: f"left over: {', '.join(inventory())}. Run {page} again",
+        lambda: not left(),
+        lambda: f"left over: {', '.join(left())}. Run {page} again",
         seconds=SWEEP_SECONDS,
     )
+    kept = [each for each in parts.left_over(of) if each.kept and kind(each.arn) not in BELONGING]
+    for each in kept:
+        say("kept", each.what, each.kept)
+    return kept
+
+
+def refuse_unnamed(named: list[Resource]) -> None:
+    """The last look of delete_cluster.py: whatever else bears our tag, made by whomever, is told; and roles by their names."""
+
+    def unnamed() -> list[str]:
+        known = {each.arn for each in named}
+        found = [each.arn for each in endpoints.tagged() if each.arn not in known and kind(each.arn) not in BELONGING]
+        return [arn for arn in found if arn.split(":")[2] != "backup"] + [arn for arn in roles() if arn not in known]
+
+    wait(
+        "AWS to list nothing with our tag any more",
+        lambda: not unnamed(),
+        lambda: (
+            f"left over: {', '.join(unnamed())}. They bear the tag {constants.CLUSTER_TAG}={constants.CLUSTER_NAME}, and "
+            "are not of this runbook's parts: delete them by hand, or take the tag away"
+        ),
+        seconds=SWEEP_SECONDS,
+    )
+
+
+def roles() -> list[str]:
+    """Roles and instance profiles of ours: the tagging API does not list them."""
+    iam = client("iam")
+    prefix, end = f"{constants.CLUSTER_NAME}-", f"-{aws.region()}"
+    named = [
+        each
+        for each in every(iam.get_paginator("list_roles").paginate(), "Roles")
+        if each["RoleName"].startswith(prefix)
+    ]
+    found = [each["Arn"] for each in named if each["RoleName"].endswith(end)]
+    tagged = [aws.call(iam.get_role, gone="NoSuchEntity")(RoleName=arn.rpartition("/")[2]) for arn in found]
+    return [role["Role"]["Arn"] for role in tagged if role and ours(role["Role"])]

@@ -5,13 +5,12 @@ stands, and LOOKS are its reads. The pages call create and delete one by one, si
 reader comes for; the inventory, the sweep, what refuses while something is left, and tags are loops.
 """
 
-from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client
+from aws import Problem, Resource, call, client, ours
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
@@ -30,41 +29,71 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
-from infrastructure.service import dns_record, log_group, scaling, service, target_group, tasks
+from infrastructure.service import (
+    access_points,
+    dns_record,
+    listener_rule,
+    log_group,
+    scaling,
+    service,
+    target_group,
+    task_definitions,
+    task_roles,
+    task_security_group,
+    tasks,
+)
 from infrastructure.weights import schedule, sync
 
+Parts = tuple[ModuleType, ...]
 #: what endpoints share
-CLUSTER: tuple[ModuleType, ...] = (
+CLUSTER: Parts = (
     *(certificate, file_system, roles, cluster, monitoring, network, security_groups, nat_gateways, load_balancer),
     *(mount_targets, launch_template, auto_scaling_group, capacity, bastion),
 )
-#: what runs in it, each endpoint's own
-SERVICE: tuple[ModuleType, ...] = (log_group, tasks, target_group, service, scaling, dns_record)
-DELIVERY: tuple[ModuleType, ...] = (repository, connection, build_logs, artifact_bucket, build_project, pipeline)
-WEIGHTS: tuple[ModuleType, ...] = (sync, schedule)
+#: what runs in it, each endpoint's own; without endpoints the cluster's
+SERVICE: Parts = (
+    *(task_roles, log_group, access_points, task_definitions, tasks, task_security_group),
+    *(target_group, listener_rule, service, scaling, dns_record),
+)
+DELIVERY: Parts = (repository, connection, build_logs, artifact_bucket, build_project, pipeline)
+WEIGHTS: Parts = (sync, schedule)
 ALL = (*CLUSTER, *SERVICE, *DELIVERY, *WEIGHTS)
+#: what goes with an endpoint; the connection to the Git host is shared
+OF_ENDPOINT = tuple(part for part in (*SERVICE, *DELIVERY, *WEIGHTS) if part is not connection)
+#: kinds that go, or stay, with what they belong to
+BELONGING = (
+    *("security-group-rule", "instance", "volume", "network-interface", "task", "container-instance"),
+    *("listener", "listener-rule", "access-point", "spot-instances-request"),
+)
 
 
-def look(parts: Iterable[ModuleType]) -> None:
+def look(parts: Parts) -> None:
     """Read what stands of these parts, all at the same time; from then on each part answers from memory."""
     aws.look_at(*dict.fromkeys(each for part in parts for each in getattr(part, "LOOKS", ())))
 
 
-def left_over(parts: Iterable[ModuleType]) -> list[Resource]:
+def left_over(parts: Parts) -> list[Resource]:
     """What stands of these parts, as each service's own Describe shows it, in the order in which it goes."""
     look(parts)
-    found = [each for part in reversed(tuple(parts)) for each in part.left_over()]
-    return [each if isinstance(each, Resource) else Resource(each, "", {}) for each in found]  # TEMPORARY
+    found = [each for part in reversed(parts) for each in part.left_over()]
+    return list({each.arn: each for each in reversed(found)}.values())[::-1]
 
 
-def retag(parts: Iterable[ModuleType]) -> None:
+def kind(arn: str) -> str:
+    """arn:aws:ec2:us-east-1:123456789012:security-group-rule/sgr-0abc -> security-group-rule"""
+    return arn.split(":", 5)[5].partition("/")[0]
+
+
+def retag(parts: Parts) -> None:
     """EXTRA_TAGS on what was made before they were set, and off it where they name a tag no more.
 
-    Resources of earlier versions get the tag that says what they are. Hosts that run, and their disks, keep what they
-    have. https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
+    Resources of earlier versions get the tag that says what they are. Hosts and tasks that run keep what they have.
+    https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
     """
     updated = 0
     for resource in left_over(parts):
+        if not ours(resource.tags) or kind(resource.arn) in ("instance", "task"):
+            continue
         wanted = {**constants.TAGS, **({constants.PART_TAG: resource.part} if resource.part else {})}
         add = {name: text for name, text in wanted.items() if resource.tags.get(name) != text}
         before = resource.tags.get(constants.EXTRA_TAG, "").split()
@@ -75,6 +104,7 @@ def retag(parts: Iterable[ModuleType]) -> None:
             tag(resource, add, remove)
             updated += 1
     if updated:
+        aws.forget()
         say("updated", f"tags of {updated} resources", ", ".join(f"{k}={v}" for k, v in constants.EXTRA_TAGS.items()))
 
 
@@ -85,12 +115,13 @@ def tag(resource: Resource, add: dict[str, str], remove: list[str]) -> None:
     if service == "iam":
         tag_iam(resource, name, tags, remove)
     elif service == "autoscaling":
-        where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
-        autoscaling = client("autoscaling")
-        if add:
-            call(autoscaling.create_or_update_tags, of=resource.tags)(Tags=[{**where, **each} for each in tags])
-        if remove:
-            call(autoscaling.delete_tags, of=resource.tags)(Tags=[{**where, "Key": each} for each in remove])
+        where = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
+        given: list[Any] = [{**where, **each} for each in tags]
+        taken: list[Any] = [{**where, "Key": each} for each in remove]
+        if given:
+            call(client("autoscaling").create_or_update_tags, of=resource.tags)(Tags=given)
+        if taken:
+            call(client("autoscaling").delete_tags, of=resource.tags)(Tags=taken)
     else:
         tagging = client("resourcegroupstaggingapi")
         if add:

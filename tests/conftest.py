@@ -13,6 +13,7 @@ import copy
 import functools
 import gc
 import hashlib
+import importlib
 import inspect
 import io
 import json
@@ -22,7 +23,6 @@ import runpy
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,7 +43,7 @@ from emulator.core.world import VirtualClock
 from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
-OURS = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
+USERS_OF_TIME = ("aws", "console", "infrastructure.cluster.mount_targets")
 READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 
 
@@ -111,10 +111,7 @@ class Runbook:
                 if value != "(unset)":
                     patch.setenv(name, value)
             patch.setattr(sys, "argv", [script, *flags])
-            patch.setattr(botocore.session, "create_loader", _shared_loader)  # service models are read once
-            for name in [name for name in sys.modules if name.split(".")[0] in OURS]:  # as in a new process
-                del sys.modules[name]
-            code = self._execute(script, patch, "--dry-run" in flags)
+            code = self._execute(script, patch)
         return Ran(code, out.getvalue(), err.getvalue())
 
     def has_run(self, *commands: str, **settings: str) -> Runbook:
@@ -148,33 +145,25 @@ class Runbook:
         put_back(self.emulator, picture)
         return copy.deepcopy(answer)
 
-    def _execute(self, script: str, patch: pytest.MonkeyPatch, dry: bool) -> int:
-        import aws
-        import console
-
-        def session(*args: Any, **kwargs: Any) -> boto3.Session:
-            made: Any = boto3.Session(*args, **kwargs)
-            attach(made, _current)
-            if self.remembers and not dry and not self.emulator.faults.planned:  # these leave traces in a client
-                made.client = functools.partial(_lent, made.client, aws, args, kwargs)
-            return made  # type: ignore[no-any-return]
-
+    def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
         _current.emulator = self.emulator
-
-        patch.setattr(aws, "boto3", SimpleNamespace(Session=session))
-        fake: Any = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
-        patch.setattr(aws, "time", fake)
-        patch.setattr(console, "time", fake)
-        patch.setattr(botocore.endpoint, "time", fake)  # boto3's own pauses before it tries again
-        import infrastructure.cluster.mount_targets
-
-        patch.setattr(infrastructure.cluster.mount_targets, "time", fake)
+        aws, console, mount_targets = map(importlib.import_module, USERS_OF_TIME)
+        patch.setattr(aws, "boto3", SimpleNamespace(Session=_session))
+        aws._account.cache_clear()  # as in a new process
+        if not self.remembers or self.emulator.faults.planned:  # these leave traces in a client
+            aws._session.cache_clear()
+        fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
+        for module in (aws, console, mount_targets, botocore.endpoint):  # the last for boto3's own pauses
+            patch.setattr(module, "time", fake)
         for door in ("handle", "ask"):
             patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
+        finally:
+            if not self.remembers or self.emulator.faults.planned:
+                aws._session.cache_clear()
         return 0
 
     def _watched(self, door: Callable[..., Any], *asked: Any) -> Any:
@@ -219,41 +208,11 @@ class Runbook:
 
 #: an account and what was done to it -> the account afterwards, and the answer
 _remembered: dict[Any, tuple[bytes, Any]] = {}
-#: what a client of the product was made from -> itself, and the module aws that uses it
-_clients: dict[Any, tuple[Any, Any]] = {}
-
-
-def _lent(make: Callable[..., Any], aws: Any, args: Any, kwargs: Any, service: str, **options: Any) -> Any:
-    """A client of the product that an earlier run has made alike: making one takes longer than some scripts."""
-    environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
-    plain = {name: getattr(value, "__dict__", value) for name, value in options.items()}  # of the config, what it says
-    alike = repr((service, args, kwargs, plain, environment))
-    client, user = _clients.get(alike) or (make(service, **options), aws)
-    if user is not aws:
-        client.meta.events.unregister("provide-client-params.*.*", user._note)
-        client.meta.events.register("provide-client-params.*.*", aws._note)
-    _clients[alike] = client, aws
-    return client
 
 
 @functools.cache
 def _loader() -> Any:
     return botocore.loaders.Loader()
-
-
-def _shared_loader(*_: Any, **__: Any) -> Any:
-    return _loader()
-
-
-@functools.cache
-def _compiled(path: str, name: str) -> Any:
-    return _read_and_compile(SourceFileLoader(name, path), name)
-
-
-#: each run imports the product anew, but its files are read once
-_read_and_compile = SourceFileLoader.get_code
-_loading: Any = SourceFileLoader
-_loading.get_code = lambda self, name: _compiled(self.path, name)
 
 
 # What botocore does at length, and no one here looks at: it asks each handler of each new session which arguments it
@@ -297,6 +256,14 @@ class _Current(Emulator):
 
 
 _current = _Current()
+
+
+def _session(*args: Any, **kwargs: Any) -> boto3.Session:
+    """The product's, whose clients are made once for all tests that have the same environment."""
+    made: Any = boto3.Session(*args, **kwargs)
+    made._session.register_component("data_loader", _loader())  # service models are read once
+    attach(made, _current)
+    return made  # type: ignore[no-any-return]
 
 
 @functools.cache

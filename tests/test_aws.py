@@ -10,7 +10,9 @@ import pytest
 
 from emulator.core.faults import Fault
 from emulator.server import serve
-from tests.conftest import GPU, OURS, ROOT, Runbook
+from tests.conftest import GPU, ROOT, Runbook
+
+PRODUCT = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
 
 CHANGING = (
     "create_cluster.py",
@@ -221,12 +223,12 @@ def test_creates_whose_answers_are_lost_make_no_second_one(undisturbed: Any, run
 
 def another_run(runbook: Runbook, command: str) -> tuple[int, str]:
     """A second run of the product, with modules of its own, in the middle of the first one."""
-    first = {name: module for name, module in sys.modules.items() if name.split(".")[0] in OURS}
+    first = {name: module for name, module in sys.modules.items() if name.split(".")[0] in PRODUCT}
     for name in first:
         del sys.modules[name]
     script, *flags = command.split()
     ran = Runbook(runbook.emulator, runbook.settings).run(script, *flags)
-    for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+    for name in [name for name in sys.modules if name.split(".")[0] in PRODUCT]:
         del sys.modules[name]
     sys.modules.update(first)
     return ran.code, ran.err

@@ -103,3 +103,33 @@ def test_session_manager_reaches_the_hosts_in_any_case(clara: Runbook) -> None:
     [role] = [name for name in clara.account() if name.startswith("role clara-train-host")]
     attached = clara.aws("iam").list_attached_role_policies(RoleName=role.split()[1])["AttachedPolicies"]
     assert "AmazonSSMManagedInstanceCore" in {policy["PolicyName"] for policy in attached}
+
+
+def test_a_changed_type_is_a_new_version_of_its_template(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION)
+    ran = keyed.run("create_cluster.py", **BASTION, BASTION_INSTANCE_TYPE="t3.small")
+    assert "updated launch template clara-train-bastion  InstanceType; hosts that run keep what they have" in ran.err
+    request = {"LaunchTemplateName": "clara-train-bastion", "Versions": ["$Latest"]}
+    [latest] = keyed.aws("ec2").describe_launch_template_versions(**request)["LaunchTemplateVersions"]
+    assert latest["LaunchTemplateData"]["InstanceType"] == "t3.small"
+
+
+def test_a_template_of_another_owner_with_its_name_is_refused_and_stays(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", "delete_cluster.py --yes")
+    ec2 = keyed.aws("ec2")
+    data = {"ImageId": "ami-0ca77a28d8801702a", "InstanceType": "t3.micro"}
+    ec2.create_launch_template(LaunchTemplateName="clara-train-bastion", LaunchTemplateData=data)
+    keyed.settle()
+    before = keyed.account()
+    ran = keyed.run("create_cluster.py", **BASTION)
+    assert ran.code == 1
+    assert "launch template clara-train-bastion exists already, and does not bear the tag" in ran.err
+    keyed.has_run("delete_cluster.py --yes", **BASTION)
+    keyed.settle()
+    assert keyed.account() == before
+
+
+def test_the_price_of_hosts_does_not_count_the_bastion(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION, CLUSTER_SIZE="")
+    assert len(bastions(keyed)) == 1
+    assert keyed.run("describe_clusters.py", **BASTION, CLUSTER_SIZE="").result["hostsUsdPerHour"] == 0.0

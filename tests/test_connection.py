@@ -27,7 +27,10 @@ def test_two_of_one_name_and_one_of_someone_else_are_told(endpoints: Runbook) ->
     request = {"ProviderType": "GitHub", "ConnectionName": "ml-git"}
     service.create_connection(**request)
     ran = endpoints.run("create_pipeline.py", ENDPOINT="a")
-    assert ran.code == 1 and "the connection ml-git exists already, and does not bear the tag gpu-ecs-cluster=ml" in ran.err
+    assert (
+        ran.code == 1
+        and "the connection ml-git exists already, and does not bear the tag gpu-ecs-cluster=ml" in ran.err
+    )
     tags = [{"Key": "gpu-ecs-cluster", "Value": "ml"}]
     for _ in range(2):
         service.create_connection(**request, Tags=tags)

@@ -323,7 +323,7 @@ def test_a_launch_template_of_anothers_is_not_taken_over(runbook: Runbook) -> No
     runbook.settle()
     ran = runbook.run("create_cluster.py")
     assert ran.code == 1
-    assert "the launch template gpu-hosts exists already, and is not of this runbook" in ran.err
+    assert "the launch template gpu-hosts exists already, and does not bear the tag gpu-ecs-cluster=gpu" in ran.err
     assert "Traceback" not in ran.err
 
 

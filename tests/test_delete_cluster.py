@@ -15,7 +15,7 @@ from emulator.acm import certificates
 from emulator.core.faults import Fault
 from emulator.ecr import repositories
 from emulator.server import serve
-from tests.conftest import GPU, ROOT, Ran, Runbook
+from tests.conftest import FARGATE, GPU, ROOT, Ran, Runbook
 from tests.test_create_cluster import TRUST
 
 ALL = ("create_cluster.py", "register_task_definition.py", "run_task.py")
@@ -240,6 +240,22 @@ def test_what_bears_our_name_but_not_our_tag_is_left_alone(runbook: Runbook, mak
     assert runbook.run("delete_cluster.py", "--yes").code == 0
     runbook.settle()
     assert runbook.account() == before
+
+
+def test_a_cluster_of_another_owner_with_our_name_keeps_its_services_and_tasks(runbook: Runbook) -> None:
+    runbook.settings = dict(FARGATE)
+    made = runbook.has_run("create_cluster.py", "register_task_definition.py").run("create_cluster.py").result
+    ecs = runbook.aws("ecs")
+    network = {"subnets": made["subnetIds"], "securityGroups": made["securityGroupIds"], "assignPublicIp": "ENABLED"}
+    about = {"taskDefinition": "api", "networkConfiguration": {"awsvpcConfiguration": network}}
+    ecs.create_service(cluster="api", serviceName="theirs", desiredCount=1, **about)
+    runbook.settle()
+    ecs.untag_resource(resourceArn=made["clusterArn"], tagKeys=["gpu-ecs-cluster"])
+    runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="300")  # the network is held by what runs
+    [service] = ecs.describe_services(cluster="api", services=["theirs"])["services"]
+    assert (service["status"], service["runningCount"]) == ("ACTIVE", 1)
+    ran = runbook.run("stop_task.py", "--task", *ecs.list_tasks(cluster="api")["taskArns"])
+    assert ran.code == 1 and "is not of this runbook" in ran.err
 
 
 def test_the_cluster_of_another_name_in_the_same_account_survives(runbook: Runbook) -> None:

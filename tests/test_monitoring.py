@@ -63,7 +63,9 @@ def test_a_parameter_of_somebody_else_is_left_alone(clara: Runbook) -> None:
     clara.aws("ssm").put_parameter(Name="AmazonCloudWatch-clara-train", Value="{}", Type="String")
     ran = clara.run("create_cluster.py", **NO_HOSTS)
     assert (ran.code, configuration(clara)) == (1, {})
-    assert "AmazonCloudWatch-clara-train exists already, and is not of this runbook" in ran.err
+    assert (
+        "AmazonCloudWatch-clara-train exists already, and does not bear the tag gpu-ecs-cluster=clara-train" in ran.err
+    )
 
 
 def test_nothing_of_it_is_made_unless_it_is_asked_for(clara: Runbook) -> None:
@@ -76,3 +78,40 @@ def test_the_logs_and_the_parameter_go_with_the_cluster(clara: Runbook) -> None:
     clara.has_run("create_cluster.py", **NO_HOSTS).has_run("delete_cluster.py --yes", **NO_HOSTS)
     assert log_groups(clara) == {}
     assert not [name for name in clara.account() if name.startswith("SSM parameter")]
+
+
+THEIRS = "/ecs/clara-train/hosts/messages"
+
+
+def group_of_another(clara: Runbook) -> dict[str, Any]:
+    """A log group with the name of ours, another's tags and another's logs. The account, with it."""
+    logs = clara.aws("logs")
+    logs.create_log_group(logGroupName=THEIRS, tags={"gpu-ecs-cluster": "another"})
+    logs.create_log_stream(logGroupName=THEIRS, logStreamName="their-host")
+    return clara.account()
+
+
+def test_the_logs_of_another_owner_stay_where_monitoring_was_never_on(clara: Runbook) -> None:
+    before = group_of_another(clara)
+    clara.settings |= {"HOST_MONITORING": "disabled", **NO_HOSTS}
+    clara.has_run("create_cluster.py")
+    ran = clara.run("delete_cluster.py", "--yes")
+    assert (ran.code, f"kept log group {THEIRS}  not of this runbook" in ran.err) == (0, True)
+    clara.settle()
+    assert clara.account() == before
+    assert clara.aws("logs").describe_log_streams(logGroupName=THEIRS)["logStreams"]
+
+
+def test_the_logs_of_another_owner_are_refused_where_it_is_wanted(clara: Runbook) -> None:
+    group_of_another(clara)
+    ran = clara.run("create_cluster.py", **NO_HOSTS)
+    assert ran.code == 1
+    assert f"log group {THEIRS} exists already, and does not bear the tag gpu-ecs-cluster=clara-train" in ran.err
+    assert log_groups(clara) == {"messages": None}
+
+
+def test_a_group_whose_days_were_changed_is_brought_into_line(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    clara.aws("logs").put_retention_policy(logGroupName=THEIRS, retentionInDays=1)
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    assert log_groups(clara) == dict.fromkeys(LOGS, 365)

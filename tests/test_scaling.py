@@ -144,7 +144,7 @@ def test_an_alarm_of_our_name_that_is_anothers_is_refused_and_never_deleted(clar
     assert (ran.code, ran.result["left"]) == (0, [])
     assert "kept alarm clara-train-scale-out  not of this runbook" in ran.err
     ran = clara.run("delete_cluster.py", "--yes")
-    assert (ran.code, ran.result["left"], set(alarms(clara))) == (0, [], {"clara-train-scale-out"}), ran.err
+    assert (ran.code, ran.result["left"], [*alarms(clara)]) == (0, [], ["clara-train-scale-out"]), ran.err
 
 
 def test_the_scaling_that_somebody_gave_our_service_is_refused_and_never_ended(clara: Runbook) -> None:

@@ -1,5 +1,6 @@
 """The Auto Scaling group of the hosts: how many there are, why one does not come, and their replacement.
 
+Its hosts cost; it does not. The bastion's group is made and deleted by the same functions.
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/what-is-amazon-ec2-auto-scaling.html
 """
 
@@ -7,96 +8,134 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+import aws
 import constants
-from aws import Problem, accepted, client, code, insist, message, ours, tag_filters, tags, wait
+from aws import (
+    Problem,
+    Resource,
+    call,
+    client,
+    code,
+    every,
+    message,
+    name,
+    ours,
+    part,
+    refuse_foreign,
+    spare_foreign,
+    tag_filters,
+    tags,
+    tags_of,
+    wait,
+)
 from console import NEW, say
 from infrastructure.cluster import container_instances, roles
-from infrastructure.cluster.launch_template import HOSTS
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
+#: AWS's refusals while it starts or ends a host of the group
+BUSY = ("ResourceContention", "ScalingActivityInProgress")
 
 
-def create(network: Network) -> dict[str, Any]:
-    """Make it, or bring its sizes and subnets into line. The desired size is ECS's business after that."""
-    group = find()
-    if group and not ours(group["Tags"]):
-        raise Problem(
-            f"the Auto Scaling group {HOSTS} exists already, and is not of this runbook: choose another CLUSTER_NAME"
-        )
-    if group and group.get("Status"):
-        wait(f"the former Auto Scaling group {HOSTS} to be gone", lambda: not find(), in_words)
-        group = None
-    if not group:
-        return _make(network)
-    say("found", f"Auto Scaling group {HOSTS}")
-    wanted = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
-    changes: dict[str, Any] = {key: value for key, value in wanted.items() if group[key] != value}
-    if set(group["VPCZoneIdentifier"].split(",")) != set(network.subnet_ids):
-        changes["VPCZoneIdentifier"] = ",".join(network.subnet_ids)
-    if not group["NewInstancesProtectedFromScaleIn"]:
-        changes["NewInstancesProtectedFromScaleIn"] = True
-    if changes:
-        desired = min(max(group["DesiredCapacity"], constants.MIN_INSTANCES), constants.MAX_INSTANCES)
-        if desired != group["DesiredCapacity"]:
-            changes["DesiredCapacity"] = desired
-        insist(
-            f"Auto Scaling group {HOSTS}",
-            lambda: client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=HOSTS, **changes),
-            "ResourceContention",
-            "ScalingActivityInProgress",
-        )
-        say("updated", f"Auto Scaling group {HOSTS}", ", ".join(f"{key} {value}" for key, value in changes.items()))
-    return group
+@aws.look
+def groups() -> list[Any]:
+    """Those that have the names of ours, whoever's they are."""
+    names = [name("hosts"), name("bastion")]
+    return client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
 
 
-def _make(network: Network) -> dict[str, Any]:
-    """EC2 does not know a new instance profile for some seconds, and says so in one particular text."""
-    propagated = [
-        {"ResourceType": "auto-scaling-group", "ResourceId": HOSTS, "PropagateAtLaunch": True, **tag}
-        for tag in tags("host")
-    ]
-    made = insist(
-        f"Auto Scaling group {HOSTS} (a new instance profile takes some seconds)",
-        lambda: accepted(
-            lambda: client("autoscaling").create_auto_scaling_group(
-                AutoScalingGroupName=HOSTS,
-                LaunchTemplate={"LaunchTemplateName": HOSTS, "Version": "$Latest"},
-                MinSize=constants.MIN_INSTANCES,
-                MaxSize=constants.MAX_INSTANCES,
-                DesiredCapacity=constants.MIN_INSTANCES,
-                VPCZoneIdentifier=",".join(network.subnet_ids),
-                NewInstancesProtectedFromScaleIn=True,
-                Tags=propagated,
-            ),
-            "AlreadyExists",
-        ),
-        "Invalid IAM Instance Profile",
-        f"template name {HOSTS}, does not exist",  # a new one is not seen at once either
-        "ServiceLinkedRoleFailure",
-        "ResourceContention",
-        seconds=roles.PROPAGATION_SECONDS,
-    )
-    say(
-        "created" if made else "found",
-        f"Auto Scaling group {HOSTS}",
-        f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}",
-    )
-    found = wait(f"Auto Scaling group {HOSTS}", find, lambda: "AWS does not list it")
-    return found or {"AutoScalingGroupARN": NEW, "Instances": []}
+LOOKS = (groups,)
 
 
-def find() -> dict[str, Any] | None:
-    found = client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[HOSTS])["AutoScalingGroups"]
-    return found[0] if found else None  # a name is given once
+def find(each: str = "hosts") -> Any | None:
+    return next((found for found in groups() if found["AutoScalingGroupName"] == name(each)), None)
 
 
-def in_words() -> str:
-    group = find()
+def instances(each: str = "hosts") -> list[Any]:
+    """Our hosts, or the bastion, that are not terminated, and so still cost money or hold the network."""
+    states: Any = {
+        "Name": "instance-state-name",
+        "Values": ["pending", "running", "shutting-down", "stopping", "stopped"],
+    }
+    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=[*tag_filters(), states])
+    found: list[Any] = [host for reservation in every(pages, "Reservations") for host in reservation["Instances"]]
+    return [host for host in found if (part(host) == "bastion") == (each == "bastion")]
+
+
+def in_words(each: str = "hosts") -> str:
+    group = find(each)
     if not group:
         return "it is gone"
     hosts = ", ".join(f"{host['InstanceId']} is {host['LifecycleState']}" for host in group["Instances"])
     return f"{group.get('Status') or 'it is there'}; {hosts or 'no host is left in it'}"
+
+
+# -------------------------------------------------------------------------------------------------------------- create
+
+
+def create(net: Network) -> str:
+    """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
+
+    The group's ARN. On Fargate there are no hosts.
+    """
+    if constants.LAUNCH_TYPE == "FARGATE":
+        return ""
+    sizes = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
+    told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}"
+    return put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+
+
+def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
+    """Make it, or bring its sizes and subnets into line. Its ARN."""
+    what, group = f"Auto Scaling group {name(each)}", find(each)
+    refuse_foreign(what, group)
+    wanted = {**settings, "VPCZoneIdentifier": ",".join(sorted(subnet_ids))}
+    if group and group.get("Status"):
+        wait(f"the former {what} to be gone", lambda: not find(each), lambda: in_words(each))
+        group = None
+    if not group:
+        return make(each, wanted, its_tags, told)
+    say("found", what)
+    present = {**group, "VPCZoneIdentifier": ",".join(sorted(group["VPCZoneIdentifier"].split(",")))}
+    changes = {key: value for key, value in wanted.items() if present[key] != value}
+    desired = min(max(group["DesiredCapacity"], wanted["MinSize"]), wanted["MaxSize"])
+    if changes and desired != group["DesiredCapacity"]:
+        changes["DesiredCapacity"] = desired
+    if changes:
+        update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
+        update(AutoScalingGroupName=name(each), **changes)
+        say("updated", what, ", ".join(f"{key} {value}" for key, value in changes.items()))
+    return str(group["AutoScalingGroupARN"])
+
+
+def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
+    """EC2 does not know a new instance profile for some seconds, and says so in one particular text."""
+    what = f"Auto Scaling group {name(each)}"
+    where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": name(each), "PropagateAtLaunch": True}
+    create_auto_scaling_group = call(
+        client("autoscaling").create_auto_scaling_group,
+        f"{what} (a new instance profile takes some seconds)",
+        there="AlreadyExists",
+        busy=(
+            "Invalid IAM Instance Profile",
+            f"template name {name(each)}, does not exist",  # a new one is not seen at once either
+            "ServiceLinkedRoleFailure",
+            "ResourceContention",
+        ),
+        seconds=roles.PROPAGATION_SECONDS,
+    )
+    made = create_auto_scaling_group(
+        AutoScalingGroupName=name(each),
+        LaunchTemplate={"LaunchTemplateName": name(each), "Version": "$Latest"},
+        DesiredCapacity=wanted["MinSize"],
+        **{**wanted, "Tags": [{**where, **tag} for tag in its_tags]},
+    )
+    say("found" if made is None else "created", what, told)
+    found = wait(what, lambda: find(each), lambda: "AWS does not list it")
+    return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
+
+
+# ------------------------------------------------------------------------------------------------------------- refresh
 
 
 def refresh() -> dict[str, Any]:
@@ -104,52 +143,58 @@ def refresh() -> dict[str, Any]:
 
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
     """
-    autoscaling = client("autoscaling")
-    group = find() or {"Instances": []}
-    count = len(group["Instances"])
+    group, its_name = find(), name("hosts")
+    count = len(group["Instances"]) if group else 0
     if not count:
-        say("found", f"Auto Scaling group {HOSTS}", "no host to replace")
+        say("found", f"Auto Scaling group {its_name}", "no host to replace")
         return {"refreshId": None, "status": None}
-    preferences = {
+    preferences: Any = {
         "MinHealthyPercentage": 100 * (count - 1) // count,
         "SkipMatching": True,
         "ScaleInProtectedInstances": "Refresh",
     }
-    accepted(
-        lambda: autoscaling.start_instance_refresh(AutoScalingGroupName=HOSTS, Preferences=preferences),
-        "InstanceRefreshInProgress",
-    )
-    say("started", f"instance refresh of {HOSTS}", f"{count} hosts, one at a time")
+    what = f"instance refresh of {its_name}"
+    start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
+    start(AutoScalingGroupName=its_name, Preferences=preferences)
+    say("started", what, f"{count} hosts, one at a time")
+    wait(what, lambda: last_refresh()["Status"] in ENDED_REFRESH, refresh_in_words)
+    last = last_refresh()
+    if last["Status"] in ENDED_REFRESH - {"Successful"}:
+        raise Problem(f"the {what} ended as {refresh_in_words()}")
+    return {"refreshId": last.get("InstanceRefreshId"), "status": last["Status"]}
 
-    def last() -> dict[str, Any]:
-        found = autoscaling.describe_instance_refreshes(AutoScalingGroupName=HOSTS)["InstanceRefreshes"]
-        return dict(found[0]) if found else {"Status": "unknown"}
 
-    def in_words() -> str:
-        seen = last()
-        return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
+def last_refresh() -> Any:
+    describe = client("autoscaling").describe_instance_refreshes
+    found: list[Any] = [*describe(AutoScalingGroupName=name("hosts"))["InstanceRefreshes"]]
+    return found[0] if found else {"Status": "unknown"}
 
-    wait(f"instance refresh of {HOSTS}", lambda: last()["Status"] in ENDED_REFRESH, in_words)
-    if last()["Status"] in ENDED_REFRESH - {"Successful"}:
-        raise Problem(f"the instance refresh of {HOSTS} ended as {in_words()}")
-    return {"refreshId": last().get("InstanceRefreshId"), "status": last()["Status"]}
+
+def refresh_in_words() -> str:
+    seen = last_refresh()
+    return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
+
+
+# ---------------------------------------------------------------------------------------------------- why no host comes
 
 
 def why_no_host() -> str:
     """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join."""
-    group = find()
+    group, its_name = find(), name("hosts")
     if not group:
-        return f"there is no Auto Scaling group {HOSTS}: run create_cluster.py"
-    pages = client("autoscaling").describe_scaling_activities(AutoScalingGroupName=HOSTS, MaxRecords=5)["Activities"]
-    if pages and pages[0]["StatusCode"] == "Failed":
-        return f"the Auto Scaling group could not launch a host: {pages[0].get('StatusMessage', '')} {advice(pages[0])}".strip()
+        return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
+    describe = client("autoscaling").describe_scaling_activities
+    activities = describe(AutoScalingGroupName=its_name, MaxRecords=5)["Activities"]
+    if activities and activities[0]["StatusCode"] == "Failed":
+        text = activities[0].get("StatusMessage", "")
+        return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
     for host in container_instances.describe(status=""):
         if host["agentConnected"]:
             silent.pop(host["ec2InstanceId"], None)
     if not silent:
         sizes = f"{group['DesiredCapacity']} hosts of at most {group['MaxSize']}"
-        return f"the Auto Scaling group {HOSTS} wants {sizes}, and has none that is starting"
+        return f"the Auto Scaling group {its_name} wants {sizes}, and has none that is starting"
     booting = [host for host, state in silent.items() if state.startswith("Pending")]
     if booting:
         return f"host {', '.join(booting)} is starting"
@@ -166,9 +211,8 @@ def console_end(instance_id: str) -> list[str]:
     return [line for line in output.strip().splitlines() if line.strip()][-1:]
 
 
-def advice(activity: dict[str, Any]) -> str:
+def advice(text: str) -> str:
     """The setting to change, for the two reasons that users meet most."""
-    text = activity.get("StatusMessage", "")
     if "vCPU" in text:
         return "Ask for a higher quota in the Service Quotas console."
     if "capacity" in text:
@@ -176,78 +220,75 @@ def advice(activity: dict[str, Any]) -> str:
     return ""
 
 
+# -------------------------------------------------------------------------------------------------------------- delete
+
+
 def empty() -> None:
     """Ask for the end of all hosts: sizes to 0, and no host protected from scale-in."""
-    group = find()
-    if not group or not ours(group["Tags"]) or group.get("Status"):
+    what, group = f"Auto Scaling group {name('hosts')}", find()
+    if not group or not ours(group) or group.get("Status"):
         return
-    insist(
-        f"Auto Scaling group {HOSTS}",
-        lambda: client("autoscaling").update_auto_scaling_group(
-            AutoScalingGroupName=HOSTS, MinSize=0, MaxSize=0, DesiredCapacity=0
-        ),
-        "ResourceContention",
-        "ScalingActivityInProgress",
-    )
-    say("updated", f"Auto Scaling group {HOSTS}", "0 hosts wanted")
-    unprotect(group)
+    update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
+    update(AutoScalingGroupName=name("hosts"), MinSize=0, MaxSize=0, DesiredCapacity=0)
+    say("updated", what, "0 hosts wanted")
+    unprotect()
 
 
-def delete() -> None:
-    """With ForceDelete, which drops what holds its hosts back; then until the last of them is terminated."""
-    group = find()
-    if group and not ours(group["Tags"]):
-        return say("kept", f"Auto Scaling group {HOSTS}", "not of this runbook")
-    if group and not group.get("Status"):
-        insist(
-            f"Auto Scaling group {HOSTS}",
-            lambda: accepted(
-                lambda: client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=HOSTS, ForceDelete=True),
-                "ValidationError",
-            ),
-            "ScalingActivityInProgress",
-            "ResourceInUse",
-            "ResourceContention",
-        )
-    if group:
-        wait(f"Auto Scaling group {HOSTS} to be gone", lambda: not find(), in_words)
-        hosts = len(group["Instances"])
-        say("deleted", f"Auto Scaling group {HOSTS}", f"with {hosts} hosts" if hosts else "")
-    wait("hosts to be terminated", lambda: not instances(), lambda: f"{', '.join(instances())} still there")
-    return None
-
-
-def unprotect(group: dict[str, Any]) -> None:
+def unprotect() -> None:
     """ECS protects its hosts from scale-in and never takes that back; a protected host would stay, and cost, for ever.
 
     AWS refuses this for a host that is starting or leaving; ForceDelete ends that one too.
     """
-    settled = [host for host in group["Instances"] if host["LifecycleState"] == "InService"]
+    group = find()
+    settled = [host for host in group["Instances"] if host["LifecycleState"] == "InService"] if group else []
     protected = [host["InstanceId"] for host in settled if host["ProtectedFromScaleIn"]]
+    set_instance_protection = call(client("autoscaling").set_instance_protection, of=group)
     for start in range(0, len(protected), 50):
+        ids = protected[start : start + 50]
         try:
-            client("autoscaling").set_instance_protection(
-                AutoScalingGroupName=HOSTS, InstanceIds=protected[start : start + 50], ProtectedFromScaleIn=False
-            )
+            set_instance_protection(AutoScalingGroupName=name("hosts"), InstanceIds=ids, ProtectedFromScaleIn=False)
         except ClientError as error:
             left = ("not part of Auto Scaling group", "not in InService")
             if code(error) != "ValidationError" or not any(text in message(error) for text in left):
                 raise
 
 
-def instances() -> list[str]:
-    """Our hosts that are not terminated, and so still cost money or hold the network."""
-    states = {"Name": "instance-state-name", "Values": ["pending", "running", "shutting-down", "stopping", "stopped"]}
-    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=[*tag_filters(), states])
-    return [
-        host["InstanceId"]
-        for page in pages
-        for reservation in page["Reservations"]
-        for host in reservation["Instances"]
-    ]
+def delete() -> None:
+    """Once its capacity provider is gone, which AWS can't delete after it: the group, and ECS's memory of its hosts.
+
+    Until the last of them is terminated.
+    """
+    ask_for_end()
+    wait_gone()
+    wait("hosts to be terminated", lambda: not instances(), still_there)
+    container_instances.deregister()
 
 
-def left_over() -> list[str]:
-    group = find()
-    left = [f"instance {instance}" for instance in instances()]
-    return left + ([f"Auto Scaling group {HOSTS}"] if group and ours(group["Tags"]) else [])
+def still_there() -> str:
+    return f"{', '.join(host['InstanceId'] for host in instances())} still there"
+
+
+def ask_for_end(each: str = "hosts") -> None:
+    """With ForceDelete, which drops what holds its hosts back."""
+    what, group = f"Auto Scaling group {name(each)}", find(each)
+    if not group or spare_foreign(what, group):
+        return
+    if not group.get("Status"):
+        busy = (*BUSY, "ResourceInUse")
+        end = call(client("autoscaling").delete_auto_scaling_group, what, of=group, gone="ValidationError", busy=busy)
+        end(AutoScalingGroupName=name(each), ForceDelete=True)
+    hosts = len(group["Instances"])
+    say("deleted", what, f"with {hosts} hosts" if hosts else "")
+
+
+def wait_gone(each: str = "hosts") -> None:
+    wait(f"Auto Scaling group {name(each)} to be gone", lambda: not ours(find(each)), lambda: in_words(each))
+
+
+def left_over(each: str = "hosts") -> list[Resource]:
+    ids = {host["InstanceId"]: host for host in instances(each)}
+    found = [(f"instance {its_id}", aws.arn("ec2", f"instance/{its_id}"), host) for its_id, host in ids.items()]
+    group = find(each)
+    if group and ours(group):
+        found.append((f"Auto Scaling group {name(each)}", group["AutoScalingGroupARN"], group))
+    return [Resource(what, arn, tags_of(thing), part(thing)) for what, arn, thing in found]

@@ -1,4 +1,4 @@
-"""GPU capacity: hosts in an Auto Scaling group, and the capacity provider that lets ECS scale it.
+"""The capacity provider, by which ECS scales the Auto Scaling group of the hosts; it costs nothing itself.
 
 On Fargate there are no hosts; the cluster then only names AWS's own providers.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/asg-capacity-providers.html
@@ -8,79 +8,85 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+import aws
 import constants
-from aws import client, code, holds, insist, missing, ours, tags, wait
+from aws import Resource, call, client, code, holds, ours, part, refuse_foreign, spare_foreign, tags, tags_of, wait
 from console import say
-from infrastructure.cluster import auto_scaling_group, cluster, container_instances, launch_template
-from infrastructure.cluster.checks import Facts
-from infrastructure.cluster.network import Network
-from infrastructure.cluster.roles import Roles
-from infrastructure.cluster.security_groups import SecurityGroups
+from infrastructure.cluster import auto_scaling_group, cluster, container_instances
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
 
 
-def create(facts: Facts, network: Network, groups: SecurityGroups, roles: Roles) -> None:
-    """Ask for the hosts; MIN_INSTANCES of them begin to cost money now, the others when tasks wait for them."""
-    if constants.LAUNCH_TYPE == "FARGATE":
-        return put_providers(FARGATE_PROVIDERS, default_strategy())
-    launch_template.create(facts, groups, roles)
-    group = auto_scaling_group.create(network)
-    create_capacity_provider(group)
-    put_providers([constants.CAPACITY_PROVIDER], default_strategy())
+@aws.look
+def provider() -> Any | None:
+    """Ours in whatever state; AWS describes a deleted one as INACTIVE."""
+    describe = call(client("ecs").describe_capacity_providers, gone="ClientException")
+    found = describe(capacityProviders=[constants.CAPACITY_PROVIDER], include=["TAGS"])
+    return found["capacityProviders"][0] if found and found["capacityProviders"] else None
 
 
-def default_strategy() -> list[dict[str, Any]]:
+LOOKS = (provider,)
+
+
+def find_provider() -> Any | None:
+    """The provider while it can be used."""
+    found = provider()
+    return found if found and found["status"] != "INACTIVE" else None
+
+
+def what() -> str:
+    return f"capacity provider {constants.CAPACITY_PROVIDER}"
+
+
+def default_strategy() -> list[Any]:
     """What tasks run on unless they say otherwise; RunTask must not name a launch type beside it."""
     fargate = "FARGATE_SPOT" if constants.CAPACITY_TYPE == "spot" else "FARGATE"
-    return [
-        {
-            "capacityProvider": fargate if constants.LAUNCH_TYPE == "FARGATE" else constants.CAPACITY_PROVIDER,
-            "weight": 1,
-            "base": 0,
-        }
-    ]
+    its_name = fargate if constants.LAUNCH_TYPE == "FARGATE" else constants.CAPACITY_PROVIDER
+    return [{"capacityProvider": its_name, "weight": 1, "base": 0}]
 
 
-def create_capacity_provider(group: dict[str, Any]) -> None:
+# -------------------------------------------------------------------------------------------------------------- create
+
+
+def create(group_arn: str) -> None:
+    """The provider of this Auto Scaling group, and the cluster's way to it; on Fargate the way to AWS's own."""
+    if constants.LAUNCH_TYPE == "EC2":
+        create_provider(group_arn)
+    providers = FARGATE_PROVIDERS if constants.LAUNCH_TYPE == "FARGATE" else [constants.CAPACITY_PROVIDER]
+    put_providers(providers, default_strategy())
+
+
+def create_provider(group_arn: str) -> None:
     """Managed scaling starts hosts for waiting tasks and ends idle ones; draining moves tasks off a host first."""
-    ecs = client("ecs")
-    provider = find_provider()
-    if provider and provider["autoScalingGroupProvider"]["autoScalingGroupArn"] != group["AutoScalingGroupARN"]:
-        say("found", f"capacity provider {constants.CAPACITY_PROVIDER}", "of an Auto Scaling group that is gone")
+    found = find_provider()
+    refuse_foreign(what(), found)
+    if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
+        say("found", what(), "of an Auto Scaling group that is gone")
         put_providers([], [])
         delete_provider()
-        provider = find_provider()
-    if provider and provider.get("updateStatus") == "DELETE_IN_PROGRESS":
-        wait(
-            f"the former capacity provider {constants.CAPACITY_PROVIDER} to be gone",
-            lambda: not find_provider(),
-            provider_in_words,
-        )
-        provider = None
-    if provider:
-        return update_capacity_provider(provider)
+        found = find_provider()
+    if found and found.get("updateStatus") == "DELETE_IN_PROGRESS":
+        wait(f"the former {what()} to be gone", lambda: not find_provider(), provider_in_words)
+        found = None
+    if found:
+        update_provider(found)
+        return
+    create_capacity_provider = call(
+        client("ecs").create_capacity_provider, what(), busy=("service linked role", "UpdateInProgressException")
+    )
+    wanted: Any = {"autoScalingGroupArn": group_arn, **provider_settings()}
+    its_tags = tags("capacity", "key", "value")
     try:
-        insist(
-            f"capacity provider {constants.CAPACITY_PROVIDER}",
-            lambda: ecs.create_capacity_provider(
-                name=constants.CAPACITY_PROVIDER,
-                autoScalingGroupProvider={"autoScalingGroupArn": group["AutoScalingGroupARN"], **provider_settings()},
-                tags=tags("capacity", "key", "value"),
-            ),
-            "service linked role",
-            "UpdateInProgressException",
-        )
+        create_capacity_provider(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=wanted, tags=its_tags)
     except ClientError as error:  # AWS has no code of its own for "already there": look
         if code(error) not in ("ClientException", "InvalidParameterException") or not find_provider():
             raise
-        return say(
-            "found", f"capacity provider {constants.CAPACITY_PROVIDER}", "made by another run at the same moment"
-        )
-    say("created", f"capacity provider {constants.CAPACITY_PROVIDER}")
+        say("found", what(), "made by another run at the same moment")
+        return
+    say("created", what())
 
 
-def provider_settings() -> dict[str, Any]:
+def provider_settings() -> Any:
     scaling = {
         "status": "ENABLED",
         "targetCapacity": 100,
@@ -90,70 +96,61 @@ def provider_settings() -> dict[str, Any]:
     return {"managedScaling": scaling, "managedTerminationProtection": "ENABLED", "managedDraining": "ENABLED"}
 
 
-def update_capacity_provider(provider: dict[str, Any]) -> None:
-    if holds(provider["autoScalingGroupProvider"], provider_settings()):
-        return say("found", f"capacity provider {constants.CAPACITY_PROVIDER}")
-    insist(
-        f"capacity provider {constants.CAPACITY_PROVIDER}",
-        lambda: client("ecs").update_capacity_provider(
-            name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=provider_settings()
-        ),
-        *cluster.BUSY,
-    )
-    say("updated", f"capacity provider {constants.CAPACITY_PROVIDER}")
+def update_provider(found: Any) -> None:
+    settings = provider_settings()
+    if holds(found["autoScalingGroupProvider"], settings):
+        say("found", what())
+        return
+    update_capacity_provider = call(client("ecs").update_capacity_provider, what(), of=found, busy=cluster.BUSY)
+    update_capacity_provider(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=settings)
+    say("updated", what())
 
 
-def find_provider() -> dict[str, Any] | None:
-    """The provider while it can be used; AWS describes a deleted one as INACTIVE."""
-    found = missing(
-        lambda: client("ecs").describe_capacity_providers(
-            capacityProviders=[constants.CAPACITY_PROVIDER], include=["TAGS"]
-        ),
-        "ClientException",
-    )
-    providers = [each for each in (found or {}).get("capacityProviders", []) if each["status"] != "INACTIVE"]
-    return providers[0] if providers else None
-
-
-def put_providers(providers: list[str], strategy: list[dict[str, Any]]) -> None:
+def put_providers(providers: list[str], strategy: list[Any]) -> None:
     """Say which providers the cluster has. The whole list is replaced, a while after the call."""
-    ecs = client("ecs")
     found = cluster.find()
     if found and (set(found.get("capacityProviders", [])), found.get("defaultCapacityProviderStrategy", [])) == (
         set(providers),
         strategy,
     ):
-        return None
-    insist(
+        return
+    put_cluster_capacity_providers = call(
+        client("ecs").put_cluster_capacity_providers,
         f"cluster {constants.CLUSTER_NAME} to take its capacity providers",
-        lambda: ecs.put_cluster_capacity_providers(
-            cluster=constants.CLUSTER_NAME, capacityProviders=providers, defaultCapacityProviderStrategy=strategy
-        ),
-        "ResourceInUseException",
-        "not in an ACTIVE state",
-        *cluster.BUSY,
+        of=found,
+        busy=("ResourceInUseException", "not in an ACTIVE state", *cluster.BUSY),
+    )
+    put_cluster_capacity_providers(
+        cluster=constants.CLUSTER_NAME, capacityProviders=providers, defaultCapacityProviderStrategy=strategy
     )
     say("updated", f"cluster {constants.CLUSTER_NAME}", f"capacity providers {', '.join(providers) or 'none'}")
-    return None
 
 
 def wait_ready() -> None:
     """Until the cluster has taken its provider, and MIN_INSTANCES hosts have joined it with all their GPUs."""
     wait(
         f"cluster {constants.CLUSTER_NAME} to take its capacity providers",
-        lambda: (cluster.describe() or {}).get("attachmentsStatus") in (None, "UPDATE_COMPLETE"),
-        lambda: f"attachmentsStatus is {(cluster.describe() or {}).get('attachmentsStatus')}",
+        lambda: attachments() in ("", "UPDATE_COMPLETE"),
+        lambda: f"attachmentsStatus is {attachments()}",
     )
     if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
         return
 
-    def joined() -> list[dict[str, Any]] | None:
+    def joined() -> list[Any]:
         connected = [host for host in container_instances.describe() if host["agentConnected"]]
-        return connected if len(connected) >= constants.MIN_INSTANCES else None
+        return connected if len(connected) >= constants.MIN_INSTANCES else []
 
-    container_instances.warn_of_missing_gpus(
-        wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host) or []
-    )
+    hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
+    container_instances.warn_of_missing_gpus(hosts)
+
+
+def attachments() -> str:
+    """How far the cluster is with its list of providers; AWS says nothing where it never had one."""
+    found = cluster.describe()
+    return found.get("attachmentsStatus", "") if found else ""
+
+
+# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:
@@ -162,45 +159,43 @@ def delete() -> None:
     The provider goes before the group, since AWS can't delete one whose group is gone.
     """
     auto_scaling_group.empty()
-    if cluster.find():
+    if cluster.of_ours():
         put_providers([], [])
     delete_provider()
 
 
 def delete_provider() -> None:
     """Takes about half a minute; AWS refuses while the cluster names it."""
-    provider = find_provider()
-    if not provider:
-        return say("already gone", f"capacity provider {constants.CAPACITY_PROVIDER}")
-    if not ours(provider.get("tags")):
-        return say("kept", f"capacity provider {constants.CAPACITY_PROVIDER}", "not of this runbook")
-    if provider.get("updateStatus") != "DELETE_IN_PROGRESS":
-        insist(
-            f"capacity provider {constants.CAPACITY_PROVIDER} to be free",
-            lambda: missing(
-                lambda: client("ecs").delete_capacity_provider(capacityProvider=constants.CAPACITY_PROVIDER),
-                "ResourceNotFoundException",
-            ),
-            "associated with cluster",
-            "UpdateInProgressException",
+    found = find_provider()
+    if not found:
+        say("already gone", what())
+        return
+    if spare_foreign(what(), found):
+        return
+    if found.get("updateStatus") != "DELETE_IN_PROGRESS":
+        delete_capacity_provider = call(
+            client("ecs").delete_capacity_provider,
+            f"{what()} to be free",
+            of=found,
+            gone="ResourceNotFoundException",
+            busy=("associated with cluster", "UpdateInProgressException"),
         )
-    say("deleted", f"capacity provider {constants.CAPACITY_PROVIDER}", "asked for")
+        delete_capacity_provider(capacityProvider=constants.CAPACITY_PROVIDER)
+    say("deleted", what(), "asked for")
 
 
 def provider_in_words() -> str:
-    provider = find_provider() or {}
-    return f"{provider.get('updateStatus', 'it is gone')} {provider.get('updateStatusReason', '')}".strip()
+    found = find_provider() or {"updateStatus": "it is gone"}
+    return f"{found.get('updateStatus', '')} {found.get('updateStatusReason', '')}".strip()
 
 
 def wait_deleted() -> None:
-    """Until provider, hosts and group are gone; then the launch template."""
-    wait(f"capacity provider {constants.CAPACITY_PROVIDER} to be gone", lambda: not find_provider(), provider_in_words)
-    auto_scaling_group.delete()
-    container_instances.deregister()
-    launch_template.delete()
+    """Until it is gone: only then may its group go."""
+    wait(f"{what()} to be gone", lambda: not ours(find_provider()), provider_in_words)
 
 
-def left_over() -> list[str]:
-    provider = find_provider()
-    left = [f"capacity provider {constants.CAPACITY_PROVIDER}"] if provider and ours(provider.get("tags")) else []
-    return auto_scaling_group.left_over() + left + launch_template.left_over()
+def left_over() -> list[Resource]:
+    found = find_provider()
+    return (
+        [Resource(what(), found["capacityProviderArn"], tags_of(found), part(found))] if found and ours(found) else []
+    )

@@ -5,11 +5,11 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/create-capacity.html
 
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, accepted, client
+from aws import Problem, call, client, every
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.cluster.checks import gpu_count
 
 #: a host bears this attribute where its AMI and its ECS agent can share a GPU between tasks
 SHARING = "ecs.capability.gpu-sharing-mps"
@@ -17,33 +17,49 @@ SHARING = "ecs.capability.gpu-sharing-mps"
 TRUNK = "ecs.awsvpc-trunk-id"
 
 
-def describe(status: str = "ACTIVE") -> list[dict[str, Any]]:
-    """The cluster's hosts as ECS knows them."""
-    ecs = client("ecs")
-    found: list[dict[str, Any]] = []
-    for page in ecs.get_paginator("list_container_instances").paginate(
-        cluster=constants.CLUSTER_NAME, **({"status": status} if status else {})
-    ):
-        if page["containerInstanceArns"]:
-            described = ecs.describe_container_instances(
-                cluster=constants.CLUSTER_NAME, containerInstances=page["containerInstanceArns"]
-            )
-            found += described["containerInstances"]
+def describe(status: str = "ACTIVE") -> list[Any]:
+    """The hosts; AWS changes by itself what they have left."""
+    ecs, of_status = client("ecs"), {"status": status} if status else {}
+    pages: Any = ecs.get_paginator("list_container_instances")
+    arns = every(pages.paginate(cluster=constants.CLUSTER_NAME, **of_status), "containerInstanceArns")
+    found: list[Any] = []
+    for start in range(0, len(arns), 100):
+        some = arns[start : start + 100]
+        answer = ecs.describe_container_instances(cluster=constants.CLUSTER_NAME, containerInstances=some)
+        found += answer["containerInstances"]
     return found
 
 
-def described_type() -> dict[str, Any]:
-    """INSTANCE_TYPE as EC2 describes it."""
-    [found] = client("ec2").describe_instance_types(InstanceTypes=[constants.INSTANCE_TYPE])["InstanceTypes"]
-    return dict(found)
+@aws.look
+def described_type() -> Any:
+    """INSTANCE_TYPE as EC2 describes it; {} where this region has none of that name."""
+    describe_instance_types = call(client("ec2").describe_instance_types, gone="InvalidInstanceType")
+    request: Any = {"InstanceTypes": [constants.INSTANCE_TYPE]}
+    found = describe_instance_types(**request)
+    return found["InstanceTypes"][0] if found else {}
 
 
-def gpus(host: dict[str, Any], key: str = "registeredResources") -> list[str]:
+def gpu_count(described: Any) -> int:
+    """How many NVIDIA GPUs an instance type has."""
+    return sum(card["Count"] for card in nvidia(described))
+
+
+def gpu_memory(described: Any) -> int:
+    """MiB of each of them; the driver keeps some of it."""
+    return max((card["MemoryInfo"]["SizeInMiB"] for card in nvidia(described)), default=0)
+
+
+def nvidia(described: Any) -> list[Any]:
+    cards = described.get("GpuInfo", {}).get("Gpus", [])
+    return [card for card in cards if card["Manufacturer"].upper() == "NVIDIA"]
+
+
+def gpus(host: Any, key: str = "registeredResources") -> list[str]:
     """The ids of the GPUs that a host registered, or has left (remainingResources)."""
     return [gpu for resource in host[key] if resource["name"] == "GPU" for gpu in resource.get("stringSetValue", [])]
 
 
-def gpu_devices(host: dict[str, Any]) -> list[dict[str, Any]]:
+def gpu_devices(host: Any) -> list[Any]:
     """Its GPUs with their memory, as ECS tells it of hosts that can share them."""
     return list(host.get("gpuDevices", []))
 
@@ -54,8 +70,8 @@ def refuse_without_sharing() -> int:
     able = [host for host in hosts if SHARING in [each["name"] for each in host["attributes"]]]
     if hosts and not able:
         raise Problem(
-            f"GPU_SHARING={constants.GPU_SHARING}: none of the {len(hosts)} hosts has the attribute {SHARING}; their AMI or ECS agent "
-            "is too old: leave AMI_ID empty for the current one, and bring new hosts with update_cluster.py"
+            f"GPU_SHARING={constants.GPU_SHARING}: none of the {len(hosts)} hosts has the attribute {SHARING}; their AMI or "
+            "ECS agent is too old: leave AMI_ID empty for the current one, and bring new hosts with update_cluster.py"
         )
     memory = max((gpu["totalMemoryInMiB"] for host in able for gpu in gpu_devices(host)), default=0)
     if able and memory < constants.GPU_MEMORY_MIB:
@@ -65,7 +81,7 @@ def refuse_without_sharing() -> int:
     return memory
 
 
-def free_places(host: dict[str, Any], described: dict[str, Any]) -> dict[str, int]:
+def free_places(host: Any, described: Any) -> dict[str, int]:
     """How many tasks more find a place on a host, by each of the things that limit it; as checks.places."""
     found: dict[str, int] = {}
     if constants.GPU_SHARING:
@@ -79,30 +95,33 @@ def free_places(host: dict[str, Any], described: dict[str, Any]) -> dict[str, in
     return found
 
 
-def warn_of_missing_gpus(hosts: list[dict[str, Any]]) -> None:
+def warn_of_missing_gpus(hosts: list[Any]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
-    attributes = {host["ec2InstanceId"]: {a["name"]: a.get("value") for a in host["attributes"]} for host in hosts}
-    types = sorted({found["ecs.instance-type"] for found in attributes.values()})
-    described = client("ec2").describe_instance_types(InstanceTypes=types)["InstanceTypes"] if types else []
-    expected = {each["InstanceType"]: gpu_count(each) for each in described}
-    for host in hosts if constants.GPU_COUNT else []:
-        host_type = attributes[host["ec2InstanceId"]]["ecs.instance-type"]
-        if len(gpus(host)) < expected[host_type]:
+    if not constants.GPU_COUNT or not hosts:
+        return
+    types = {host["ec2InstanceId"]: type_of(host) for host in hosts}
+    request: Any = {"InstanceTypes": sorted(set(types.values()))}
+    described: list[Any] = [*client("ec2").describe_instance_types(**request)["InstanceTypes"]]
+    expected: dict[str, int] = {each["InstanceType"]: gpu_count(each) for each in described}
+    for host in hosts:
+        host_id, count, there = host["ec2InstanceId"], len(gpus(host)), expected[types[host["ec2InstanceId"]]]
+        if count < there:
             say(
                 "warning",
-                f"host {host['ec2InstanceId']} registered {len(gpus(host))} of the {expected[host_type]} GPUs of a {host_type}:",
+                f"host {host_id} registered {count} of the {there} GPUs of a {types[host_id]}:",
                 "terminate it, the Auto Scaling group brings another",
             )
 
 
+def type_of(host: Any) -> str:
+    return str(next(each["value"] for each in host["attributes"] if each["name"] == "ecs.instance-type"))
+
+
 def deregister() -> None:
     """ECS forgets a terminated host after some minutes; the cluster can't go before that, so tell it now."""
-    if not cluster.find():
+    found = cluster.of_ours()
+    if not found:
         return
+    forget_it = call(client("ecs").deregister_container_instance, of=found, gone="InvalidParameterException")
     for host in describe(status=""):
-        accepted(
-            lambda: client("ecs").deregister_container_instance(
-                cluster=constants.CLUSTER_NAME, containerInstance=host["containerInstanceArn"], force=True
-            ),
-            "InvalidParameterException",
-        )
+        forget_it(cluster=constants.CLUSTER_NAME, containerInstance=host["containerInstanceArn"], force=True)

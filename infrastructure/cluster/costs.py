@@ -18,17 +18,15 @@ def tell_before() -> None:
     always = standing()
     if constants.LAUNCH_TYPE == "FARGATE":
         idle = f"while no task runs: {always}" if always else "nothing while no task runs"
-        return say("costs", "each running task, by its vCPU and memory", f"{idle}, and what EFS stores")
+        say("costs", "each running task, by its vCPU and memory", f"{idle}, and what EFS stores")
+        return
     hourly = host_price()
     price = f"${hourly:.3f} an hour on demand" if hourly else "see https://aws.amazon.com/ec2/pricing/on-demand/"
-    hosts = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}" + (
-        " (spot, for less)" if constants.CAPACITY_TYPE == "spot" else ""
-    )
-    idle = ", ".join(
-        filter(None, [f"{constants.MIN_INSTANCES} hosts" if constants.MIN_INSTANCES else "", always, "what EFS stores"])
-    )
+    spot = " (spot, for less)" if constants.CAPACITY_TYPE == "spot" else ""
+    hosts = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}{spot}"
+    least = f"{constants.MIN_INSTANCES} hosts" if constants.MIN_INSTANCES else ""
+    idle = ", ".join(filter(None, [least, always, "what EFS stores"]))
     say("costs", f"{hosts}, each {price} and {constants.ROOT_VOLUME_GIB} GiB of disk", f"while they run; idle: {idle}")
-    return None
 
 
 def standing() -> str:

@@ -188,7 +188,6 @@ def delete() -> None:
     for system in systems:
         file_system_id = system["FileSystemId"]
         if constants.EFS_DELETION_POLICY == "Retain":
-            say("kept", f"file system {file_system_id}", how_to_remove(system))
             continue
         kept = "; its backups stay in AWS Backup, and cost" if is_backed_up(file_system_id) else ""
         delete_file_system = call(
@@ -208,23 +207,24 @@ def gib(system: Any) -> str:
     return f"{system['SizeInBytes']['Value'] / 2**30:.2f} GiB"
 
 
-def how_to_remove(system: Any) -> str:
-    return (
-        f"{gib(system)}, still billed (about $0.30 per GiB and month in us-east-1); "
-        "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
-    )
-
-
 def left_over() -> list[Resource]:
     """Our own; with EFS_DELETION_POLICY=Retain they are kept."""
-    retained = constants.EFS_DELETION_POLICY == "Retain"
+    data, kept = " with its data", ""
+    if constants.EFS_DELETION_POLICY == "Retain":
+        data, kept = (
+            "",
+            (
+                "still billed (about $0.30 per GiB and month in us-east-1); "
+                "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
+            ),
+        )
     return [
         Resource(
-            f"file system {each['FileSystemId']} with its data, {gib(each)}",
+            f"file system {each['FileSystemId']}{data}, {gib(each)}",
             each["FileSystemArn"],
             tags_of(each),
             part(each),
-            how_to_remove(each) if retained else "",
+            kept,
         )
         for each in ([] if constants.FILE_SYSTEM_ID else owned())
     ]

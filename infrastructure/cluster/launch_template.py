@@ -1,5 +1,6 @@
 """The launch template of the hosts: AMI, instance type, disk, role, and the script that joins them to the cluster.
 
+It costs nothing. The bastion's template is made and deleted by the same functions.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/launch_container_instance.html
 """
 
@@ -7,15 +8,21 @@ import base64
 import re
 from typing import Any
 
+import aws
 import constants
 from aws import (
-    Problem,
-    accepted,
+    Resource,
+    call,
     client,
     holds,
     name,
     ours,
+    part,
+    refuse_foreign,
+    spare_foreign,
+    tag_specification,
     tags,
+    tags_of,
 )
 from console import say
 from infrastructure.cluster import monitoring
@@ -23,7 +30,99 @@ from infrastructure.cluster.checks import Facts
 from infrastructure.cluster.roles import Roles
 from infrastructure.cluster.security_groups import SecurityGroups
 
-HOSTS = name("hosts")
+
+@aws.look
+def templates() -> list[Any]:
+    """Those that have the names of ours, whoever's they are."""
+    filters: Any = [{"Name": "launch-template-name", "Values": [name("hosts"), name("bastion")]}]
+    return client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]
+
+
+LOOKS = (templates,)
+
+
+def find(each: str = "hosts") -> Any | None:
+    return next((found for found in templates() if found["LaunchTemplateName"] == name(each)), None)
+
+
+def latest(each: str = "hosts") -> Any:
+    """What its latest version says, or {}; another's is refused."""
+    refuse_foreign(f"launch template {name(each)}", find(each))
+    if not find(each):
+        return {}
+    found = client("ec2").describe_launch_template_versions(LaunchTemplateName=name(each), Versions=["$Latest"])
+    return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+
+
+# -------------------------------------------------------------------------------------------------------------- create
+
+
+def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = False) -> None:
+    """Make it, or give it a new version where a setting changed; hosts that run already stay as they are.
+
+    The AMI of a template that is there is kept, unless `newest`: update_cluster.py takes that, and replaces the hosts.
+    """
+    if constants.LAUNCH_TYPE == "FARGATE":
+        return
+    present, wanted = latest(), data(facts, groups, roles)
+    image_id = present.get("ImageId", facts.image_id)
+    if image_id != facts.image_id and not (constants.AMI_ID or newest) and same_kind(image_id, facts.image_id):
+        published = f"AWS has published {facts.image_id} since: update_cluster.py takes it"
+        say("found", f"AMI {image_id}", f"kept; {published}")
+        wanted["ImageId"] = image_id
+    put("hosts", present, wanted)
+
+
+def put(each: str, present: Any, wanted: Any) -> None:
+    """The template as it is wanted; `present` is what its latest version says."""
+    ec2, what = client("ec2"), f"launch template {name(each)}"
+    detail = f"{wanted['InstanceType']}, {wanted['ImageId']}"
+    if not present:
+        taken = "InvalidLaunchTemplateName.AlreadyExistsException"
+        made = call(ec2.create_launch_template, what, there=taken)(
+            LaunchTemplateName=name(each),
+            LaunchTemplateData=wanted,
+            TagSpecifications=tag_specification("launch-template", each),
+        )
+        say("created" if made else "found", what, detail)
+        return
+    changed = sorted(key for key in {*wanted, *present} if not holds(present.get(key), wanted.get(key)))
+    if not changed:
+        say("found", what, detail)
+        return
+    create_version = call(ec2.create_launch_template_version, what, of=find(each))
+    create_version(LaunchTemplateName=name(each), LaunchTemplateData=wanted)
+    say("updated", what, f"{', '.join(changed)}; hosts that run keep what they have")
+
+
+def data(facts: Facts, groups: SecurityGroups, roles: Roles) -> Any:
+    """A root disk large enough for CUDA images, on the AMI's own root device, and what `host` says."""
+    [image] = client("ec2").describe_images(ImageIds=[facts.image_id])["Images"] or [{"RootDeviceName": "/dev/xvda"}]
+    disk = {"VolumeSize": constants.ROOT_VOLUME_GIB, "VolumeType": "gp3", "Encrypted": True}
+    wanted = host(facts.image_id, constants.INSTANCE_TYPE, constants.KEY_NAME, groups.host_ids, "host")
+    wanted |= {
+        "IamInstanceProfile": {"Name": roles.instance_profile_name},
+        "UserData": base64.b64encode(user_data().encode()).decode(),
+        "BlockDeviceMappings": [
+            {"DeviceName": image["RootDeviceName"], "Ebs": {**disk, "DeleteOnTermination": True}},
+        ],
+    }
+    if constants.CAPACITY_TYPE == "spot":
+        wanted["InstanceMarketOptions"] = {"MarketType": "spot"}
+    return wanted
+
+
+def host(image_id: str, instance_type: str, key_name: str, group_ids: list[str], its_part: str) -> Any:
+    """What any host of ours has: IMDSv2 only, and not from containers; our tags on all that comes with it."""
+    kinds = ("instance", "volume", "network-interface")
+    wanted: Any = {
+        "ImageId": image_id,
+        "InstanceType": instance_type,
+        "SecurityGroupIds": group_ids,
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags(its_part)} for kind in kinds],
+    }
+    return {**wanted, "KeyName": key_name} if key_name else wanted
 
 
 def user_data() -> str:
@@ -41,83 +140,7 @@ def user_data() -> str:
     if constants.CAPACITY_TYPE == "spot":
         lines.append("ECS_ENABLE_SPOT_INSTANCE_DRAINING=true")
     script = "#!/bin/bash\ncat >> /etc/ecs/ecs.config <<'END'\n" + "\n".join(lines) + "\nEND\n"
-    return script + (monitoring.INSTALL if monitoring.wanted() else "")
-
-
-def launch_template_data(facts: Facts, groups: SecurityGroups, roles: Roles) -> dict[str, Any]:
-    """IMDSv2 only, and not from containers; a root disk large enough for CUDA images, on the AMI's own root device."""
-    [image] = client("ec2").describe_images(ImageIds=[facts.image_id])["Images"] or [{"RootDeviceName": "/dev/xvda"}]
-    data: dict[str, Any] = {
-        "ImageId": facts.image_id,
-        "InstanceType": constants.INSTANCE_TYPE,
-        "IamInstanceProfile": {"Name": roles.instance_profile_name},
-        "SecurityGroupIds": groups.host_ids,
-        "UserData": base64.b64encode(user_data().encode()).decode(),
-        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": image["RootDeviceName"],
-                "Ebs": {
-                    "VolumeSize": constants.ROOT_VOLUME_GIB,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-        "TagSpecifications": [
-            {"ResourceType": kind, "Tags": tags("host")} for kind in ("instance", "volume", "network-interface")
-        ],
-    }
-    if constants.KEY_NAME:
-        data["KeyName"] = constants.KEY_NAME
-    if constants.CAPACITY_TYPE == "spot":
-        data["InstanceMarketOptions"] = {"MarketType": "spot"}
-    return data
-
-
-def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = False) -> None:
-    """Make it, or give it a new version where a setting changed; hosts that run already stay as they are.
-
-    The AMI of a template that is there is kept, unless `newest`: update_cluster.py takes that, and replaces the hosts.
-    """
-    ec2 = client("ec2")
-    wanted = launch_template_data(facts, groups, roles)
-    template = find()
-    if template and not ours(template.get("Tags")):
-        raise Problem(
-            f"the launch template {HOSTS} exists already, and is not of this runbook: choose another CLUSTER_NAME"
-        )
-    if not template:
-        made = accepted(
-            lambda: ec2.create_launch_template(
-                LaunchTemplateName=HOSTS,
-                LaunchTemplateData=wanted,
-                TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags("hosts")}],
-            ),
-            "InvalidLaunchTemplateName.AlreadyExistsException",
-        )
-        return say(
-            "created" if made else "found", f"launch template {HOSTS}", f"{constants.INSTANCE_TYPE}, {facts.image_id}"
-        )
-    latest = ec2.describe_launch_template_versions(LaunchTemplateName=HOSTS, Versions=["$Latest"])
-    present = latest["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    if (
-        not (constants.AMI_ID or newest)
-        and present["ImageId"] != wanted["ImageId"]
-        and same_kind(present["ImageId"], wanted["ImageId"])
-    ):
-        say(
-            "found",
-            f"AMI {present['ImageId']}",
-            f"kept; AWS has published {wanted['ImageId']} since: update_cluster.py takes it",
-        )
-        wanted["ImageId"] = present["ImageId"]
-    changed = sorted(key for key in {*wanted, *present} if not holds(present.get(key), wanted.get(key)))
-    if not changed:
-        return say("found", f"launch template {HOSTS}", f"{constants.INSTANCE_TYPE}, {wanted['ImageId']}")
-    ec2.create_launch_template_version(LaunchTemplateName=HOSTS, LaunchTemplateData=wanted)
-    say("updated", f"launch template {HOSTS}", f"{', '.join(changed)}; hosts that run keep what they have")
+    return script + (monitoring.install() if monitoring.wanted() else "")
 
 
 def same_kind(one: str, other: str) -> bool:
@@ -126,21 +149,22 @@ def same_kind(one: str, other: str) -> bool:
     return len(names) == 2 and len({re.sub(r"20\d{6}", "", name) for name in names}) == 1
 
 
-def find() -> dict[str, Any] | None:
-    filters = [{"Name": "launch-template-name", "Values": [HOSTS]}]
-    found = client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]
-    return found[0] if found else None  # a name is given once
+# -------------------------------------------------------------------------------------------------------------- delete
 
 
-def delete() -> None:
-    if left_over():
-        accepted(
-            lambda: client("ec2").delete_launch_template(LaunchTemplateName=HOSTS),
-            "InvalidLaunchTemplateName.NotFoundException",
-        )
-        say("deleted", f"launch template {HOSTS}")
+def delete(each: str = "hosts") -> None:
+    """After the group that launches from it."""
+    what, template = f"launch template {name(each)}", find(each)
+    if not template or spare_foreign(what, template):
+        return
+    gone = "InvalidLaunchTemplateName.NotFoundException"
+    call(client("ec2").delete_launch_template, what, of=template, gone=gone)(LaunchTemplateName=name(each))
+    say("deleted", what)
 
 
-def left_over() -> list[str]:
-    template = find()
-    return [f"launch template {HOSTS}"] if template and ours(template.get("Tags")) else []
+def left_over(each: str = "hosts") -> list[Resource]:
+    template = find(each)
+    if not template or not ours(template):
+        return []
+    arn = aws.arn("ec2", f"launch-template/{template['LaunchTemplateId']}")
+    return [Resource(f"launch template {name(each)}", arn, tags_of(template), part(template))]

@@ -214,6 +214,10 @@ def delete() -> None:
     say("deleted", f"load balancer {its_name()}", "asked for")
 
 
+def wait_deleted() -> None:
+    wait(f"load balancer {its_name()} to be gone", lambda: not find(), lambda: "it is still there")
+
+
 def left_over() -> list[Resource]:
     """The load balancer and its listeners, but for those that someone added by hand, which go with it."""
     balancer = find()

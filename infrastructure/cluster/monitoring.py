@@ -1,19 +1,19 @@
 """What the hosts tell CloudWatch: memory, disk and GPU use, and their logs, by the CloudWatch agent.
 
 The agent's configuration is kept in an SSM parameter, which each host reads at its boot; the log groups are made here,
-so that they keep what the settings say and go with the cluster.
+so that they keep what the settings say and go with the cluster. The parameter is free; metrics and logs cost.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html
 """
 
 import json
 from typing import Any
 
+import aws
 import constants
-from aws import Problem, accepted, client, missing, ours, tags
+from aws import Resource, call, client, ours, part, refuse_foreign, spare_foreign, tags, tags_of
 from console import say
+from infrastructure.cluster import log_groups
 
-#: the name that the agent's own policy, CloudWatchAgentServerPolicy, lets a host read
-PARAMETER = f"AmazonCloudWatch-{constants.CLUSTER_NAME}"
 #: file on the host -> log group, and the form of its times
 LOGS = {
     "/var/log/messages": ("messages", "%b %d %H:%M:%S"),
@@ -23,50 +23,61 @@ LOGS = {
     "/var/log/ecs/ecs-agent.log": ("ecs-agent", "%Y-%m-%dT%H:%M:%SZ"),
     "/var/log/ecs/audit.log": ("audit", "%Y-%m-%dT%H:%M:%SZ"),
 }
-#: what a host runs at its first boot, after it was told its cluster
-INSTALL = (
-    "dnf install -y amazon-cloudwatch-agent rsyslog && systemctl enable --now rsyslog\n"
-    "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl "
-    f"-a fetch-config -m ec2 -s -c ssm:{PARAMETER}\n"
-)
+
+
+def parameter_name() -> str:
+    """The agent's own policy, CloudWatchAgentServerPolicy, lets a host read names that begin so."""
+    return f"AmazonCloudWatch-{constants.CLUSTER_NAME}"
+
+
+def group_name(suffix: str) -> str:
+    return f"{constants.LOG_GROUP}/hosts/{suffix}"
 
 
 def wanted() -> bool:
     return constants.HOST_MONITORING == "enabled" and constants.LAUNCH_TYPE == "EC2"
 
 
+def install() -> str:
+    """What a host runs at its first boot, after it was told its cluster."""
+    return (
+        "dnf install -y amazon-cloudwatch-agent rsyslog && systemctl enable --now rsyslog\n"
+        "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl "
+        f"-a fetch-config -m ec2 -s -c ssm:{parameter_name()}\n"
+    )
+
+
+@aws.look
+def parameter() -> Any | None:
+    """With its tags, which AWS tells apart from it."""
+    ssm, name = client("ssm"), parameter_name()
+    found = call(ssm.get_parameter, gone="ParameterNotFound")(Name=name)
+    list_tags = call(ssm.list_tags_for_resource, gone="InvalidResourceId")
+    told = list_tags(ResourceType="Parameter", ResourceId=name) if found else None
+    return {**found["Parameter"], "TagList": told["TagList"]} if found and told else None
+
+
+LOOKS = (parameter, log_groups.groups)
+
+
 def create() -> None:
     """The parameter and the log groups, before the first host reads and writes them."""
     if not wanted():
         return
-    for suffix, _ in LOGS.values():
-        create_log_group(f"{constants.LOG_GROUP}/hosts/{suffix}")
-    ssm = client("ssm")
+    log_groups.create(*(group_name(suffix) for suffix, _ in LOGS.values()))
+    what, found = f"SSM parameter {parameter_name()}", parameter()
+    refuse_foreign(what, found)
     text = json.dumps(configuration(), sort_keys=True)
-    found = missing(lambda: ssm.get_parameter(Name=PARAMETER)["Parameter"], "ParameterNotFound")
-    if found and not is_ours():
-        raise Problem(f"the SSM parameter {PARAMETER} exists already, and is not of this runbook")
-    if not found:
-        request = {"Name": PARAMETER, "Type": "String", "Value": text, "Tags": tags("monitoring")}
-        made = accepted(lambda: ssm.put_parameter(**request), "ParameterAlreadyExists")
-        return say("created" if made else "found", f"SSM parameter {PARAMETER}")
-    if found["Value"] != text:
-        ssm.put_parameter(Name=PARAMETER, Type="String", Value=text, Overwrite=True)
-        return say("updated", f"SSM parameter {PARAMETER}", "hosts read it at their next boot")
-    return say("found", f"SSM parameter {PARAMETER}")
-
-
-def create_log_group(group: str) -> None:
-    logs = client("logs")
-    found = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-    present = next((each for each in found if each["logGroupName"] == group), None)
-    if not present:
-        accepted(
-            lambda: logs.create_log_group(logGroupName=group, tags=constants.TAGS), "ResourceAlreadyExistsException"
-        )
-        say("created", f"log group {group}")
-    if not present or present.get("retentionInDays") != constants.LOG_RETENTION_DAYS:
-        logs.put_retention_policy(logGroupName=group, retentionInDays=constants.LOG_RETENTION_DAYS)
+    if found and found["Value"] == text:
+        say("found", what)
+        return
+    put_parameter = call(client("ssm").put_parameter, what, of=found, there="ParameterAlreadyExists")
+    request: Any = {"Overwrite": True} if found else {"Tags": tags("monitoring")}
+    made = put_parameter(Name=parameter_name(), Type="String", Value=text, **request)
+    if found:
+        say("updated", what, "hosts read it at their next boot")
+    else:
+        say("created" if made else "found", what)
 
 
 def configuration() -> dict[str, Any]:
@@ -80,11 +91,7 @@ def configuration() -> dict[str, Any]:
         metrics["nvidia_gpu"] = {"measurement": measured, "metrics_collection_interval": 60}
     files = []
     for path, (suffix, form) in LOGS.items():
-        file = {
-            "file_path": path,
-            "log_group_name": f"{constants.LOG_GROUP}/hosts/{suffix}",
-            "log_stream_name": "{instance_id}",
-        }
+        file = {"file_path": path, "log_group_name": group_name(suffix), "log_stream_name": "{instance_id}"}
         files.append({**file, "timestamp_format": form} if form else file)
     dimensions = {key: f"${{aws:{key}}}" for key in ("AutoScalingGroupName", "InstanceId", "InstanceType")}
     return {
@@ -93,29 +100,22 @@ def configuration() -> dict[str, Any]:
     }
 
 
-def is_ours() -> bool:
-    request = {"ResourceType": "Parameter", "ResourceId": PARAMETER}
-    found = missing(lambda: client("ssm").list_tags_for_resource(**request), "InvalidResourceId")
-    return found is not None and ours(found["TagList"])
-
-
 def delete() -> None:
     """Once the hosts are gone: one that still writes would make its log groups again."""
-    if is_ours():
-        accepted(lambda: client("ssm").delete_parameter(Name=PARAMETER), "ParameterNotFound")
-        say("deleted", f"SSM parameter {PARAMETER}")
-    for group in host_log_groups():
-        accepted(lambda: client("logs").delete_log_group(logGroupName=group), "ResourceNotFoundException")
-        say("deleted", f"log group {group}")
+    what, found = f"SSM parameter {parameter_name()}", parameter()
+    if found and not spare_foreign(what, found):
+        call(client("ssm").delete_parameter, what, of=found, gone="ParameterNotFound")(Name=parameter_name())
+        say("deleted", what)
+    log_groups.delete(*host_groups())
 
 
-def host_log_groups() -> list[str]:
-    names = [f"{constants.LOG_GROUP}/hosts/{suffix}" for suffix, _ in LOGS.values()]
-    pages = (
-        client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"{constants.LOG_GROUP}/hosts/")
-    )
-    return [each["logGroupName"] for page in pages for each in page["logGroups"] if each["logGroupName"] in names]
+def host_groups() -> list[str]:
+    """The names of those that stand."""
+    return [name for suffix, _ in LOGS.values() if log_groups.find(name := group_name(suffix))]
 
 
-def left_over() -> list[str]:
-    return [f"log group {group}" for group in host_log_groups()] + ([f"SSM parameter {PARAMETER}"] if is_ours() else [])
+def left_over() -> list[Resource]:
+    what, found = f"SSM parameter {parameter_name()}", parameter()
+    arn = aws.arn("ssm", f"parameter/{parameter_name()}")
+    left = [Resource(what, arn, tags_of(found), part(found))] if found and ours(found) else []
+    return [*log_groups.left_over(*host_groups()), *left]

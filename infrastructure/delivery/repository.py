@@ -109,16 +109,13 @@ def newest_tag() -> str:
     return next(iter(image_tags()), "")
 
 
-def delete(with_images: bool) -> None:
+def delete(images: bool) -> None:
     """An empty repository goes; one with images only when the user said so, since they can't be had back."""
     present, what = find(), f"repository {its_name()}"
-    if not present or aws.spare_foreign(what, present):
-        return
-    if not with_images and held():
-        say("kept", what, kept())
+    if not present or aws.spare_foreign(what, present) or (held() and not images):
         return
     delete_repository = call(client("ecr").delete_repository, what, of=present, gone=NOT_THERE)
-    delete_repository(repositoryName=its_name(), force=with_images)
+    delete_repository(repositoryName=its_name(), force=images)
     say("deleted", what)
 
 
@@ -135,15 +132,12 @@ def in_words(found: list[Any]) -> str:
     return f"{count} of {gigabytes:.1f} GB, about ${gigabytes * GB_MONTH:.2f} a month"
 
 
-def kept() -> str:
-    """Why a deletion leaves the repository, and which one takes it along; empty where none leaves it."""
-    page = "delete_repository.py --images" if constants.ENDPOINT else "delete_cluster.py --everything"
-    words = held()
-    return f"holds {words}; to delete it too: {command(page)}" if words else ""
-
-
 def left_over() -> list[aws.Resource]:
-    found, what = find(), f"repository {its_name()}"
+    """One with images is kept, unless the user says otherwise."""
+    found, words = find(), held()
     if not mine(found):
         return []
-    return [aws.Resource(what, found["repositoryArn"], aws.tags_of(found), aws.part(found), kept())]
+    page = "delete_repository.py --images" if constants.ENDPOINT else "delete_cluster.py --everything"
+    what = f"repository {its_name()}{words and ', ' + words}"
+    kept = f"to delete it too: {command(page)}" if words else ""
+    return [aws.Resource(what, found["repositoryArn"], aws.tags_of(found), aws.part(found), kept)]

@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-c
 from typing import Any
 
 import constants
-from aws import client, missing
+from aws import call, client
 from infrastructure.cluster import auto_scaling_group, container_instances
-from infrastructure.service import tasks
+from infrastructure.service import task_definitions, tasks
 
 #: reasons of RunTask's `failures`: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
 FAILURES = {
@@ -22,7 +22,7 @@ FAILURES = {
 }
 
 
-def why_not_started(failures: list[dict[str, Any]]) -> str:
+def why_not_started(failures: list[Any]) -> str:
     """RunTask answers 200 and yet starts nothing: its failures in words."""
     told = []
     for failure in failures:
@@ -32,7 +32,7 @@ def why_not_started(failures: list[dict[str, Any]]) -> str:
     return "; ".join(dict.fromkeys(told)) or "RunTask started nothing, and gave no reason"
 
 
-def why(task: dict[str, Any]) -> str:
+def why(task: Any) -> str:
     """One sentence or two about a task that is not RUNNING; empty for one that is."""
     status = task["lastStatus"]
     if status == "RUNNING":
@@ -50,13 +50,14 @@ def why(task: dict[str, Any]) -> str:
     }.get(status, f"its status is {status}")
 
 
-def asks_for_gpu(task: dict[str, Any]) -> bool:
+def asks_for_gpu(task: Any) -> bool:
     """By its own definition: a sync of weights asks for none."""
-    definition = tasks.definition(task["taskDefinitionArn"]) or {}
-    return any(container.get("resourceRequirements") for container in definition.get("containerDefinitions", []))
+    definition = task_definitions.definition(task["taskDefinitionArn"])
+    containers = definition["containerDefinitions"] if definition else []
+    return any(container.get("resourceRequirements") for container in containers)
 
 
-def why_stopped(task: dict[str, Any]) -> str:
+def why_stopped(task: Any) -> str:
     """stopCode, stoppedReason, and each container's exit code and reason. A task that never ran has no containers."""
     told = [f"{task.get('stopCode', '')}: {task.get('stoppedReason', 'no reason given')}".lstrip(": ")]
     for container in task.get("containers", []):
@@ -93,7 +94,7 @@ HINTS = {
 def why_waiting(of_gpu: bool = True) -> str:
     """What holds a task that is PROVISIONING on EC2: no host yet, or none with room."""
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
-    group = auto_scaling_group.find() or {"DesiredCapacity": 0, "MaxSize": 0, "Instances": []}
+    group = auto_scaling_group.find() or {"DesiredCapacity": 0, "MaxSize": 0}
     if not hosts:
         return f"no host has joined the cluster yet: {auto_scaling_group.why_no_host()}"
     if group["DesiredCapacity"] > len(hosts):
@@ -113,29 +114,19 @@ def why_waiting(of_gpu: bool = True) -> str:
     elif constants.GPU_COUNT and of_gpu:
         free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
         if max(free) < constants.GPU_COUNT:
-            held = stopping_tasks()
-            return (
-                f"no free GPU: the hosts have {', '.join(map(str, free))} free, the task needs {constants.GPU_COUNT}; {full}"
-                + (f"; {held} stopping tasks still hold theirs" if held else "")
-            )
+            held = len(tasks.stopping())
+            still = f"; {held} stopping tasks still hold theirs" if held else ""
+            free_now = ", ".join(map(str, free))
+            return f"no free GPU: the hosts have {free_now} free, the task needs {constants.GPU_COUNT}; {full}{still}"
     return f"no host has room for it (TASK_CPU={constants.TASK_CPU}, TASK_MEMORY={constants.TASK_MEMORY}); {full}"
 
 
-def stopping_tasks() -> int:
-    """Tasks that were told to stop and have not yet: they still hold their GPUs."""
-    found = tasks.find(desired_status="STOPPED")
-    return sum(task["lastStatus"] != "STOPPED" for task in found)
-
-
-def log_tail(task: dict[str, Any], group: str, lines: int = 10) -> list[str]:
+def log_tail(task: Any, group: str, lines: int = 10) -> list[str]:
     """The last lines that the task's containers wrote."""
-    task_id = task["taskArn"].rsplit("/", 1)[-1]
+    get_log_events = call(client("logs").get_log_events, gone="ResourceNotFoundException")
     told: list[str] = []
     for container in task.get("containers", []):
-        stream = f"{container['name']}/{container['name']}/{task_id}"
-        events = missing(
-            lambda: client("logs").get_log_events(logGroupName=group, logStreamName=stream, limit=lines)["events"],
-            "ResourceNotFoundException",
-        )
-        told += [event["message"] for event in events or []]
+        stream = f"{container['name']}/{container['name']}/{tasks.task_id(task['taskArn'])}"
+        found = get_log_events(logGroupName=group, logStreamName=stream, limit=lines)
+        told += [event["message"] for event in found["events"]] if found else []
     return told

@@ -145,6 +145,8 @@ def in_words(record: Any) -> str:
 
 
 def left_over() -> list[Resource]:
-    """A record has no ARN, and bears no tags: the ARN is its zone's, which is the user's and is never tagged."""
+    """A record has no ARN, and bears no tags: its zone's stands here with its name."""
     arn = f"arn:{partition()}:route53:::hostedzone"
-    return [Resource(in_words(each), f"{arn}/{hosted_zone.zone_id(zone)}", {}) for zone, each in standing()]
+    return [
+        Resource(in_words(each), f"{arn}/{hosted_zone.zone_id(zone)}/{in_words(each)}", {}) for zone, each in standing()
+    ]

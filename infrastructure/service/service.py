@@ -10,9 +10,9 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, command, endpoint_tags, every, mine, ours, part, tags_of, token, wait
 from console import say
-from infrastructure.cluster import capacity, container_instances, file_system, load_balancer
+from infrastructure.cluster import capacity, cluster, container_instances, file_system, load_balancer
 from infrastructure.cluster.checks import enough_places, places
-from infrastructure.service import diagnosis, target_group, tasks
+from infrastructure.service import diagnosis, target_group, task_definitions, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
@@ -55,16 +55,16 @@ def required() -> Any:
     return service
 
 
-def revision_to_run() -> dict[str, Any]:
+def revision_to_run() -> Any:
     """The newest revision that a person registered; or what the service runs, where that is newer.
 
     The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back. Where
     no service runs, the newest is the newest.
     """
     running = (find() or {}).get("taskDefinition")
-    for arn in tasks.definitions():
-        definition = tasks.definition(arn)
-        if definition and (not running or arn == running or not tasks.is_pipelines(definition)):
+    for arn in task_definitions.definitions():
+        definition = task_definitions.definition(arn)
+        if definition and (not running or arn == running or not task_definitions.is_pipelines(definition)):
             return definition
         say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
     raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
@@ -298,33 +298,37 @@ def described() -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------------- delete
 
 
-def delete() -> None:
+def delete(with_cluster: bool = False) -> None:
     """Ask its tasks to leave, deregistering them first; then wait until AWS has forgotten it.
 
-    The endpoint's: that of a former SERVICE_NAME too.
+    The endpoint's, that of a former SERVICE_NAME too. `with_cluster`: every one that is in it, whoever made it, since each
+    would keep the cluster, and cost.
     """
-    names = {constants.SERVICE_NAME}
-    for service in services():
-        name = service["serviceName"]
-        if mine(service):
-            delete_service = call(
-                client("ecs").delete_service,
-                f"service {name}",
-                of=service,
-                gone=("ServiceNotFoundException", "ServiceNotActiveException"),
-                busy="deployments are active",
-            )
-            delete_service(cluster=constants.CLUSTER_NAME, service=name, force=True)
-            say("deleted", f"service {name}", "asked for")
-            names.add(name)
-        elif name == constants.SERVICE_NAME:
-            say("kept", f"service {name}", "not of this runbook, or of another endpoint")
+    found = cluster.of_ours()
+    names = {constants.SERVICE_NAME}  # one that an interrupted run has asked to end is waited for too
+    for service in services() if found else ():
+        name, what = service["serviceName"], f"service {service['serviceName']}"
+        if not with_cluster and not mine(service):
+            if name == constants.SERVICE_NAME:
+                say("kept", what, "not of this runbook, or of another endpoint")
+            continue
+        delete_service = call(
+            client("ecs").delete_service,
+            what,
+            of=found if with_cluster else service,
+            gone=("ServiceNotFoundException", "ServiceNotActiveException"),
+            busy="deployments are active",
+        )
+        delete_service(cluster=constants.CLUSTER_NAME, service=name, force=True)
+        say("deleted", what, "asked for")
+        names.add(name)
 
     def draining() -> list[str]:
-        found = [each for each in described_by_aws(sorted(names)) if each["status"] == "DRAINING"]
-        return [f"{each['runningCount']} tasks still run" for each in found]
+        going = [each for each in described_by_aws(sorted(names)[:10]) if each["status"] == "DRAINING"]
+        return [f"{each['serviceName']}: {each['runningCount']} tasks still run" for each in going]
 
-    wait(f"service {' and '.join(sorted(names))} to end", lambda: not draining(), lambda: "; ".join(draining()))
+    if found:
+        wait(f"service {' and '.join(sorted(names))} to end", lambda: not draining(), lambda: "; ".join(draining()))
 
 
 def left_over() -> list[Resource]:

@@ -11,7 +11,8 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, part, tags_of
 from console import say
-from infrastructure.cluster import file_system, roles
+from infrastructure.cluster import roles
+from infrastructure.service import access_points
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
 MEMORY_RESERVATION = 256
@@ -219,7 +220,7 @@ def mount_points() -> list[dict[str, Any]]:
 
 
 def volumes() -> list[dict[str, Any]]:
-    points = file_system.access_points() if constants.EFS_VOLUMES else {}
+    points = access_points.find() if constants.EFS_VOLUMES else {}
     names = [volume["name"] for volume in constants.EFS_VOLUMES]
     lacking = [each for each in names if each not in points]
     if lacking:

@@ -1,4 +1,4 @@
-"""Tasks and task definitions as AWS lists them; and their end, when the cluster is deleted.
+"""Tasks as AWS lists them: how they are started, found and stopped. On Fargate each costs money while it runs.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 """
@@ -6,116 +6,60 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 from typing import Any
 
 import constants
-from aws import Problem, accepted, client, insist, missing, ours, wait
+from aws import Resource, call, client, every, part, tags_of, wait
 from console import say
-from infrastructure import endpoints
 from infrastructure.cluster import cluster, roles
 from infrastructure.cluster.network import Network
 
 
-def find(desired_status: str = "RUNNING", **filters: str) -> list[dict[str, Any]]:
+def find(desired_status: Any = "RUNNING", **filters: Any) -> list[Any]:
     """The cluster's tasks; `desired_status` STOPPED lists those that are stopping, or stopped within the last hour."""
-    pages = (
-        client("ecs")
-        .get_paginator("list_tasks")
-        .paginate(cluster=constants.CLUSTER_NAME, desiredStatus=desired_status, **filters)
-    )
-    return describe([arn for page in pages for arn in page["taskArns"]])
+    pages = client("ecs").get_paginator("list_tasks")
+    request: Any = {"cluster": constants.CLUSTER_NAME, "desiredStatus": desired_status, **filters}
+    return describe(every(pages.paginate(**request), "taskArns"))
 
 
-def ours_now() -> list[dict[str, Any]]:
+def ours_now() -> list[Any]:
     """The tasks that run_task.py started and that are not told to stop."""
     return find(startedBy=constants.STARTED_BY)
 
 
-def describe(arns: list[str]) -> list[dict[str, Any]]:
+def stopping(**filters: Any) -> list[Any]:
+    """Those that were told to stop and have not yet: they still hold their GPUs."""
+    return [task for task in find("STOPPED", **filters) if task["lastStatus"] != "STOPPED"]
+
+
+def describe(arns: list[str]) -> list[Any]:
     """DescribeTasks takes 100 at a time, and leaves out a task that it does not know yet."""
-    found: list[dict[str, Any]] = []
+    found: list[Any] = []
     for start in range(0, len(arns), 100):
-        found += client("ecs").describe_tasks(cluster=constants.CLUSTER_NAME, tasks=arns[start : start + 100])["tasks"]
+        request: Any = {"cluster": constants.CLUSTER_NAME, "tasks": arns[start : start + 100], "include": ["TAGS"]}
+        found += client("ecs").describe_tasks(**request)["tasks"]
     return found
-
-
-def run(request: dict[str, Any]) -> dict[str, Any]:
-    """RunTask, again while AWS does not see a new role or a new host yet. It may answer with `failures` all the same."""
-    answer: dict[str, Any] = insist(
-        "AWS to accept the task (it sees a new role after some seconds)",
-        lambda: client("ecs").run_task(**request),
-        "unable to assume",
-        "Unable to assume",
-        "Capacity is unavailable at this time",
-        "No Container Instances were found",
-        seconds=roles.PROPAGATION_SECONDS,
-    )
-    return answer
-
-
-def stop(arns: list[str], reason: str) -> list[dict[str, Any]]:
-    """Ask each to stop, and wait for all: until it is STOPPED a task holds its GPU."""
-    for arn in arns:
-        accepted(
-            lambda: client("ecs").stop_task(cluster=constants.CLUSTER_NAME, task=arn, reason=reason),
-            "InvalidParameterException",
-        )
-        say("stopped", f"task {task_id(arn)}", "asked for")
-
-    def running() -> list[str]:
-        return [
-            f"{task_id(task['taskArn'])} is {task['lastStatus']}"
-            for task in describe(arns)
-            if task["lastStatus"] != "STOPPED"
-        ]
-
-    wait(f"{len(arns)} tasks to stop", lambda: not running(), lambda: ", ".join(running()))
-    return describe(arns)
 
 
 def task_id(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
 
 
-def stop_ours() -> None:
-    """What run_task.py started, and what is stopping already."""
-    leaving = [task for task in find("STOPPED", startedBy=constants.STARTED_BY) if task["lastStatus"] != "STOPPED"]
-    arns = [task["taskArn"] for task in [*ours_now(), *leaving]]
-    if arns:
-        stop(arns, "what they belong to is being deleted")
+# ----------------------------------------------------------------------------------------------------------------- run
 
 
-def delete() -> None:
-    """Services first, since they replace their tasks; then every task; then our task definitions."""
-    if cluster.find():
-        delete_services()
-        arns = [task["taskArn"] for task in find()]
-        leaving = [task["taskArn"] for task in find("STOPPED") if task["lastStatus"] != "STOPPED"]
-        if arns or leaving:
-            stop([*arns, *leaving], "delete_cluster.py")
-    delete_task_definitions()
-
-
-def delete_services() -> None:
-    """Nothing of this runbook makes services; but one that someone made here would keep the cluster, and cost."""
-    ecs = client("ecs")
-    pages = ecs.get_paginator("list_services").paginate(cluster=constants.CLUSTER_NAME)
-    arns = [arn for page in pages for arn in page["serviceArns"]]
-    for arn in arns:
-        insist(
-            f"service {task_id(arn)}",
-            lambda: accepted(
-                lambda: ecs.delete_service(cluster=constants.CLUSTER_NAME, service=arn, force=True),
-                "ServiceNotFoundException",
-                "ServiceNotActiveException",
-            ),
-            "deployments are active",
-        )
-        say("deleted", f"service {task_id(arn)}", "asked for")
-
-    def draining() -> list[str]:
-        answers = [ecs.describe_services(cluster=constants.CLUSTER_NAME, services=[arn]) for arn in arns]
-        services = [service for answer in answers for service in answer["services"]]
-        return [f"{each['serviceName']} is {each['status']}" for each in services if each["status"] != "INACTIVE"]
-
-    wait("services to end", lambda: not draining(), lambda: ", ".join(draining()))
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """RunTask, again while AWS does not see a new role or a new host yet. It may answer with `failures` all the same."""
+    run_task: Any = call(
+        client("ecs").run_task,
+        "AWS to accept the task (it sees a new role after some seconds)",
+        busy=(
+            "unable to assume",
+            "Unable to assume",
+            "Capacity is unavailable at this time",
+            "No Container Instances were found",
+        ),
+        seconds=roles.PROPAGATION_SECONDS,
+    )
+    answer: dict[str, Any] = run_task(**request)
+    return answer
 
 
 def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
@@ -127,78 +71,42 @@ def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
     return {"awsvpcConfiguration": configuration}
 
 
-def definitions(status: str = "ACTIVE", family: str = constants.TASK_FAMILY) -> list[str]:
-    """The ARNs of the family's revisions, newest first."""
-    pages = client("ecs").get_paginator("list_task_definitions")
-    found = pages.paginate(familyPrefix=family, status=status, sort="DESC")
-    return [arn for page in found for arn in page["taskDefinitionArns"]]
+# ---------------------------------------------------------------------------------------------------------------- stop
 
 
-def definition(arn_or_family: str) -> dict[str, Any] | None:
-    """One revision with its tags under `tags`, or None."""
-    found = missing(
-        lambda: client("ecs").describe_task_definition(taskDefinition=arn_or_family, include=["TAGS"]),
-        "ClientException",
-    )
-    return {**found["taskDefinition"], "tags": found.get("tags", [])} if found else None
+def stop(arns: list[str], reason: str) -> list[Any]:
+    """Ask each to stop, and wait for all: until it is STOPPED a task holds its GPU."""
+    what = f"a task of cluster {constants.CLUSTER_NAME}"
+    stop_task = call(client("ecs").stop_task, what, of=cluster.required(), gone="InvalidParameterException")
+    for arn in arns:
+        stop_task(cluster=constants.CLUSTER_NAME, task=arn, reason=reason)
+        say("stopped", f"task {task_id(arn)}", "asked for")
+
+    def running() -> list[str]:
+        going = [task for task in describe(arns) if task["lastStatus"] != "STOPPED"]
+        return [f"{task_id(task['taskArn'])} is {task['lastStatus']}" for task in going]
+
+    wait(f"{len(arns)} tasks to stop", lambda: not running(), lambda: ", ".join(running()))
+    return describe(arns)
 
 
-#: members that AWS fills in by itself, or that only say who registered the revision
-ADDED_BY_AWS = {
-    *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
-    *("registeredAt", "registeredBy", "tags", "volumesFrom", "systemControls", "rootDirectory", "protocol"),
-}
+def delete() -> None:
+    """Of an endpoint, what run_task.py started; of the cluster every task."""
+    if not cluster.of_ours():
+        return
+    arns = [task["taskArn"] for task in [*find(**whose()), *stopping(**whose())]]
+    if arns:
+        stop(arns, "what they belong to is being deleted" if constants.ENDPOINT else "delete_cluster.py")
 
 
-def agree(present: Any, wanted: Any) -> bool:
-    """Whether a revision as AWS gives it back is the one that we would register; empty and absent are the same."""
-    if isinstance(wanted, dict):
-        there = present or {}
-        added = [value for key, value in there.items() if key not in wanted and key not in ADDED_BY_AWS]
-        return not any(added) and all(agree(there.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        items = present or []
-        return len(items) == len(wanted) and all(agree(p, w) for p, w in zip(items, wanted, strict=True))
-    return bool(present == wanted)
+def whose() -> dict[str, str]:
+    return {"startedBy": constants.STARTED_BY} if constants.ENDPOINT else {}
 
 
-def our_definitions(status: str, family: str = constants.TASK_FAMILY) -> list[str]:
-    """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone."""
-    return [arn for arn in definitions(status, family) if is_ours(definition(arn) or {})]
-
-
-def is_pipelines(definition: dict[str, Any]) -> bool:
-    """Whether the endpoint's pipeline registered a revision, by the role that it had then."""
-    return f":assumed-role/{roles.role_name('pipeline')}/" in definition.get("registeredBy", "")
-
-
-def is_ours(definition: dict[str, Any]) -> bool:
-    """By its tags; or by its role, since a pipeline's deploy makes revisions that do not bear them."""
-    role = str(definition.get("taskRoleArn", "")).rpartition("/")[2]
-    return endpoints.mine(definition.get("tags", [])) or role == roles.role_name("task")
-
-
-def refuse_other_endpoint(definition: dict[str, Any] | None) -> None:
-    """A revision in another endpoint's family would be deployed there."""
-    if definition and ours(definition["tags"]) and not is_ours(definition):
-        raise Problem(f"TASK_FAMILY={constants.TASK_FAMILY} is another endpoint's: choose another")
-
-
-def delete_task_definitions(family: str = constants.TASK_FAMILY) -> None:
-    """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
-    ecs = client("ecs")
-    for arn in our_definitions("ACTIVE", family):
-        ecs.deregister_task_definition(taskDefinition=arn)
-        say("deregistered", f"task definition {task_id(arn)}")
-    inactive = our_definitions("INACTIVE", family)
-    for start in range(0, len(inactive), 10):
-        ecs.delete_task_definitions(taskDefinitions=inactive[start : start + 10])
-    if inactive:
-        say("deleted", f"{len(inactive)} task definitions of {family}")
-
-
-def left_over() -> list[str]:
-    running = (ours_now() if constants.ENDPOINT else find()) if cluster.find() else []
-    return [f"task {task_id(task['taskArn'])}" for task in running] + [
-        f"task definition {task_id(arn)}" for arn in our_definitions("ACTIVE")
+def left_over() -> list[Resource]:
+    running = find(**whose()) if cluster.of_ours() else []
+    return [
+        Resource(f"task {task_id(arn)}", arn, tags_of(each), part(each))
+        for each in running
+        for arn in [each["taskArn"]]
     ]

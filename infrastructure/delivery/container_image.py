@@ -9,7 +9,7 @@ from typing import Any
 import constants
 from aws import Problem, command
 from infrastructure.delivery import repository
-from infrastructure.service import service, tasks
+from infrastructure.service import service, task_definitions, tasks
 
 #: the tag of a first revision, before there is an image
 NOT_BUILT_YET = "not-built-yet"
@@ -30,7 +30,7 @@ def wanted() -> str:
         refuse_missing_tag(constants.IMAGE_TAG)
         return f"{repository.uri()}:{constants.IMAGE_TAG}"
     running = service.find()
-    tag = deployed_tag(tasks.definition(running["taskDefinition"] if running else constants.TASK_FAMILY))
+    tag = deployed_tag(task_definitions.definition(running["taskDefinition"] if running else constants.TASK_FAMILY))
     if not tag or not repository.has_tag(tag):
         tag = repository.newest_tag() or NOT_BUILT_YET
     return f"{repository.uri()}:{tag}"

@@ -1,0 +1,71 @@
+"""What any create page makes is undone by its own delete page, and taken along by delete_cluster.py, or it refuses."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from tests.conftest import Runbook
+from tests.everything import PAGES, prepared, tag, tagged, with_needs
+
+#: the pages that can each be left out
+OPTIONAL = [page for page in PAGES if page != "create_cluster.py"]
+SETS = sorted(
+    {tuple(with_needs(chosen)) for size in range(len(OPTIONAL) + 1) for chosen in combinations(OPTIONAL, size)}
+)
+
+
+def now(runbook: Runbook) -> Any:
+    runbook.settle()
+    return json.loads(json.dumps(runbook.account(), default=str))
+
+
+@pytest.mark.parametrize(
+    "pages", SETS, ids=lambda pages: "-".join(page.split(".")[0].split("_", 1)[-1] for page in pages) or "none"
+)
+def test_delete_cluster_takes_along_whatever_has_run(runbook: Runbook, pages: tuple[str, ...]) -> None:
+    before = now(prepared(runbook))
+    runbook.has_run(*pages)
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert ran.code == 0, ran.err
+    assert ran.result["left"] == []
+    assert now(runbook) == before
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_is_undone_by_its_own(runbook: Runbook, page: str) -> None:
+    needed, undo = PAGES[page]
+    prepared(runbook).has_run(*with_needs(needed))
+    before = now(runbook)
+    runbook.has_run(page)
+    assert now(runbook) != before
+    runbook.has_run(undo)
+    assert now(runbook) == before
+
+
+def test_images_are_kept_and_named_until_everything_is_asked_for(runbook: Runbook) -> None:
+    before = now(prepared(runbook))
+    runbook.has_run("create_repository.py", "create_pipeline.py")
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, ran.result["left"]) == (0, []), ran.err
+    assert [each for each in ran.result["kept"] if "gpu" in each], ran.err
+    assert "to delete it too: python delete_cluster.py --everything" in ran.err
+    ran = runbook.run("delete_cluster.py", "--yes", "--everything")
+    assert (ran.code, ran.result["kept"], now(runbook)) == (0, [], before), ran.err
+
+
+def test_the_last_look_fails_on_what_no_part_knows(runbook: Runbook) -> None:
+    prepared(runbook).has_run("create_cluster.py")
+    made = runbook.aws("s3").create_bucket(Bucket="made-by-hand")
+    assert made
+    tag(runbook, "arn:aws:s3:::made-by-hand", {"gpu-ecs-cluster": "gpu"})
+    runbook.settle()
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, ran.out) == (1, "")
+    assert "left over: arn:aws:s3:::made-by-hand" in ran.err
+    assert [arn for arn, tags in tagged(runbook).items() if tags.get("gpu-ecs-cluster") == "gpu"] == [
+        "arn:aws:s3:::made-by-hand"
+    ]
