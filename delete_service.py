@@ -1,6 +1,7 @@
 """Delete the service: its scaling and alarms, the service with its tasks, the listener rule, the target group.
 
 What came here of another endpoint's requests goes back there first. Tasks leave the load balancer before they stop.
+A service that was made under a former SERVICE_NAME goes too.
 The cluster, its hosts and the file system stay.
 
     python delete_service.py             next: python delete_cluster.py
