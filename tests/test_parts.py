@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import ast
+import collections
 import functools
 import importlib
+import json
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import botocore.session
+import mypy.api
 import pytest
 from botocore import xform_name
 
+import aws
 import dry_run
-from tests.conftest import ROOT
+from infrastructure.cluster import log_groups
+from tests.conftest import ROOT, Runbook
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -218,3 +225,99 @@ def test_what_bears_no_tags_is_changed_in_few_places() -> None:
 def test_the_law_sees_it(snippet: str) -> None:
     found = [each for each in changes(ast.parse(snippet)) if each.method not in MAKING | HARMLESS.keys()]
     assert [each for each in found if each.of is None]
+
+
+def test_a_misspelt_parameter_of_boto3_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the type checker: `call` hands on what boto3's methods take, and `client` knows which methods there are."""
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(
+        "from aws import call, client\n"
+        'call(client("ec2").delete_subnet)(SubnetId="subnet-0abc")\n'
+        'call(client("ec2").delete_subnet)(SubnetIdd="subnet-0abc")\n'
+        'call(client("ec2").delete_subnett)(SubnetId="subnet-0abc")\n'
+    )
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    settings = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
+    told, failed, code = mypy.api.run([*settings, str(snippet)])
+    errors = [line.partition("snippet.py:")[2] for line in told.splitlines() if "snippet.py:" in line]
+    assert (code, failed) == (1, ""), told + failed
+    assert [error.partition(":")[0] for error in errors] == ["3", "4"], told
+    assert "SubnetIdd" in errors[0] and "delete_subnett" in errors[1]
+
+
+# ---------------------------------------------------------------------------------------------------------- one look
+
+#: parts all of whose state AWS changes by itself: it is read anew each time
+NEVER_REMEMBERED = {"infrastructure.service.tasks"}
+#: pages over many parts, which are to look at them all before they go through them one by one
+LOOKING_FIRST = {
+    "create_cluster": ("parts.look",),
+    "delete_cluster": ("clean_up.settled", "endpoints.refuse_left", "delete_endpoints"),
+    "delete_endpoint": ("clean_up.settled",),
+    "delete_service": ("clean_up.settled",),
+    "delete_pipeline": ("parts.look",),
+    "delete_sync": ("parts.look",),
+}
+
+
+def test_each_part_lists_its_looks() -> None:
+    """All of them are looks, so that they can be made at the same time; each one once."""
+    for name in [name for names in tuples().values() for name in names]:
+        looks = getattr(importlib.import_module(name), "LOOKS", ())
+        assert bool(looks) == (name not in NEVER_REMEMBERED), name
+        assert isinstance(looks, tuple) and all(isinstance(each, aws.look) for each in looks), name
+        assert len(set(looks)) == len(looks), name
+
+
+@pytest.mark.parametrize("page", LOOKING_FIRST)
+def test_a_page_over_many_parts_looks_at_them_first(page: str) -> None:
+    """Before it creates, deletes or stops anything."""
+    tree = ast.parse((ROOT / f"{page}.py").read_text())
+    [body] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == page]
+    calls = sorted((node for node in ast.walk(body) if isinstance(node, ast.Call)), key=lambda call: call.lineno)
+    made = [ast.unparse(call.func) for call in calls]
+    first = next(n for n, name in enumerate(made) if name.rpartition(".")[2] in ("create", "delete", "stop", "empty"))
+    assert set(made[:first]) & set(LOOKING_FIRST[page])
+
+
+#: whose settings -> more of them
+UNCHANGED: dict[str, tuple[str, dict[str, str]]] = {
+    "gpu": ("runbook", {}),
+    "adopted": ("adopted", {}),
+    "fargate": ("fargate", {}),
+    "clara": ("clara", {}),
+    "endpoints": ("endpoints", {}),
+    "two file systems": ("runbook", {"EFS_FILE_SYSTEMS": "per-volume", "EFS_VOLUMES": "a:/a,b:/b"}),
+}
+
+
+@pytest.mark.parametrize("settings", UNCHANGED)
+def test_nothing_is_read_twice_where_nothing_changes(settings: str, request: pytest.FixtureRequest) -> None:
+    """create_cluster.py on what is as its settings say: it asks each question once, most of them at the same time."""
+    whose, more = UNCHANGED[settings]
+    runbook: Runbook = request.getfixturevalue(whose)
+    runbook.settings |= more
+    runbook.has_run("create_cluster.py")
+    asked: list[tuple[str, str, bool]] = []
+    answer = runbook.emulator._answer
+
+    def recorded(call: Any, *rest: Any) -> Any:
+        at_once = threading.current_thread() is not threading.main_thread()
+        asked.append(
+            (f"{call.service} {call.operation}", json.dumps(call.params, sort_keys=True, default=str), at_once)
+        )
+        return answer(call, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runbook.emulator, "_answer", recorded)
+        ran = runbook.run("create_cluster.py")
+    assert ran.code == 0 and "nothing changed" in ran.err, ran.err
+    times = collections.Counter((operation, params) for operation, params, _ in asked)
+    assert {question: count for question, count in times.items() if count > 1} == {}
+    # what no setting makes more than one of is one question: all of a kind by our tag, and not one by one
+    kinds = collections.Counter(operation for operation, _, _ in asked)
+    once = ("DescribeRouteTables", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeNatGateways")
+    assert {each: kinds[f"ec2 {each}"] for each in once} == dict.fromkeys(once, 1)
+    assert kinds["logs DescribeLogGroups"] == len(log_groups.KINDS)
+    assert kinds["ec2 DescribeSubnets"] == kinds["ec2 DescribeVpcs"] == (2 if settings == "adopted" else 1)
+    assert sum(at_once for _, _, at_once in asked) > len(asked) / 2

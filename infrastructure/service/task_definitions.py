@@ -109,7 +109,7 @@ def create(image: str) -> Any:
 
 def register(wanted: dict[str, Any], its_part: str) -> Any:
     """The newest revision of a family if it is as wanted; else a new one."""
-    found = definition(wanted["family"])
+    found = newest() if wanted["family"] == constants.TASK_FAMILY else definition(wanted["family"])
     wanted_tags = endpoint_tags(its_part, "key", "value")
     if found and all(tag in found["tags"] for tag in wanted_tags) and agree(found, wanted):
         say("found", f"task definition {revision(found['taskDefinitionArn'])}", "nothing has changed")
