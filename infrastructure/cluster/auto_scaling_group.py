@@ -44,21 +44,32 @@ def groups() -> list[Any]:
     return client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
 
 
-LOOKS = (groups,)
+@aws.look
+def standing() -> list[Any]:
+    """Our hosts and the bastion as they stand, for who lists them: `instances` is for who waits for them."""
+    return described()
+
+
+LOOKS = (groups, standing)
 
 
 def find(each: str = "hosts") -> Any | None:
     return next((found for found in groups() if found["AutoScalingGroupName"] == name(each)), None)
 
 
-def instances(each: str = "hosts") -> list[Any]:
-    """Our hosts, or the bastion, that are not terminated, and so still cost money or hold the network."""
+def described() -> list[Any]:
+    """What of ours is not terminated, and so still costs money or holds the network."""
     states: Any = {
         "Name": "instance-state-name",
         "Values": ["pending", "running", "shutting-down", "stopping", "stopped"],
     }
     pages = client("ec2").get_paginator("describe_instances").paginate(Filters=[*tag_filters(), states])
-    found: list[Any] = [host for reservation in every(pages, "Reservations") for host in reservation["Instances"]]
+    return [host for reservation in every(pages, "Reservations") for host in reservation["Instances"]]
+
+
+def instances(each: str = "hosts", among: list[Any] | None = None) -> list[Any]:
+    """Our hosts, or the bastion, as AWS lists them now."""
+    found = described() if among is None else among
     return [host for host in found if (part(host) == "bastion") == (each == "bastion")]
 
 
@@ -286,7 +297,7 @@ def wait_gone(each: str = "hosts") -> None:
 
 
 def left_over(each: str = "hosts") -> list[Resource]:
-    ids = {host["InstanceId"]: host for host in instances(each)}
+    ids = {host["InstanceId"]: host for host in instances(each, standing())}
     found = [(f"instance {its_id}", aws.arn("ec2", f"instance/{its_id}"), host) for its_id, host in ids.items()]
     group = find(each)
     if group and ours(group):

@@ -107,7 +107,7 @@ def trunking() -> bool:
     return "enabled" in [each["value"] for each in answer["settings"]]
 
 
-LOOKS = (described_type, recommended_ami, key_pairs, offering_zones, vcpu_quota)
+LOOKS = (described_type, recommended_ami, key_pairs, offering_zones, vcpu_quota, network.named_subnets)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
@@ -312,10 +312,10 @@ def adopted_network() -> list[str]:
                 f"VPC_ID={constants.VPC_ID} has {attribute} off: EFS is found by its DNS name, so it must be on"
             )
     setting = "PRIVATE_SUBNET_IDS" if constants.PRIVATE_SUBNET_IDS else "SUBNET_IDS"
-    zones = adopted_subnets(setting, constants.WORK_SUBNET_IDS)
+    zones = adopted_subnets(setting, constants.WORK_SUBNET_IDS, network.named_subnets())
     if constants.PRIVATE_SUBNET_IDS:
         ways_out()
-    public_zones = adopted_subnets("PUBLIC_SUBNET_IDS", constants.PUBLIC_SUBNET_IDS)
+    public_zones = adopted_subnets("PUBLIC_SUBNET_IDS", constants.PUBLIC_SUBNET_IDS, public_subnets())
     if constants.LISTENER_PROTOCOL and len(set(public_zones)) < len(public_zones):
         raise Problem(
             f"PUBLIC_SUBNET_IDS has two subnets in one zone ({', '.join(public_zones)}): the load balancer takes one in each"
@@ -331,12 +331,18 @@ def adopted_network() -> list[str]:
     return zones
 
 
-def adopted_subnets(setting: str, asked: list[str]) -> list[str]:
+def public_subnets() -> list[Any]:
+    """Those of PUBLIC_SUBNET_IDS, which may be those of SUBNET_IDS too."""
+    asked = constants.PUBLIC_SUBNET_IDS
+    if asked == constants.WORK_SUBNET_IDS:
+        return network.named_subnets()
+    describe_subnets = call(client("ec2").describe_subnets, gone="InvalidSubnetID.NotFound")
+    answer = describe_subnets(SubnetIds=asked) if asked else None
+    return answer["Subnets"] if answer else []
+
+
+def adopted_subnets(setting: str, asked: list[str], found: list[Any]) -> list[str]:
     """The zones of these subnets."""
-    if not asked:
-        return []
-    answer = call(client("ec2").describe_subnets, gone="InvalidSubnetID.NotFound")(SubnetIds=asked)
-    found: list[Any] = [*answer["Subnets"]] if answer else []
     belong(setting, asked, {each["SubnetId"]: each["VpcId"] for each in found})
     return [each["AvailabilityZone"] for each in found]
 

@@ -100,9 +100,11 @@ def warn_of_missing_gpus(hosts: list[Any]) -> None:
     if not constants.GPU_COUNT or not hosts:
         return
     types = {host["ec2InstanceId"]: type_of(host) for host in hosts}
-    request: Any = {"InstanceTypes": sorted(set(types.values()))}
-    described: list[Any] = [*client("ec2").describe_instance_types(**request)["InstanceTypes"]]
-    expected: dict[str, int] = {each["InstanceType"]: gpu_count(each) for each in described}
+    expected = {constants.INSTANCE_TYPE: gpu_count(described_type())}
+    request: Any = {"InstanceTypes": sorted({*types.values()} - {constants.INSTANCE_TYPE})}
+    if request["InstanceTypes"]:  # hosts from before INSTANCE_TYPE was changed
+        former = client("ec2").describe_instance_types(**request)["InstanceTypes"]
+        expected |= {each["InstanceType"]: gpu_count(each) for each in former}
     for host in hosts:
         host_id, count, there = host["ec2InstanceId"], len(gpus(host)), expected[types[host["ec2InstanceId"]]]
         if count < there:

@@ -34,14 +34,14 @@ def find(name: str) -> Any | None:
     return groups().get(name)
 
 
-def create(*names: str) -> None:
+def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
     present = groups()
     for name in names:
-        create_group(name, present.get(name))
+        make_one(name, present.get(name))
 
 
-def create_group(name: str, group: Any | None) -> None:
+def make_one(name: str, group: Any | None) -> None:
     logs, what = client("logs"), f"log group {name}"
     if group:
         refuse_foreign(what, group)
@@ -61,7 +61,7 @@ def create_group(name: str, group: Any | None) -> None:
         say("updated", what, f"keeps {constants.LOG_RETENTION_DAYS} days")
 
 
-def delete(*names: str) -> None:
+def remove(*names: str) -> None:
     """With what they have kept. After all that writes to them: it would make them again."""
     present = groups()
     for name in names:

@@ -64,7 +64,7 @@ def create() -> None:
     """The parameter and the log groups, before the first host reads and writes them."""
     if not wanted():
         return
-    log_groups.create(*(group_name(suffix) for suffix, _ in LOGS.values()))
+    log_groups.make(*(group_name(suffix) for suffix, _ in LOGS.values()))
     what, found = f"SSM parameter {parameter_name()}", parameter()
     refuse_foreign(what, found)
     text = json.dumps(configuration(), sort_keys=True)
@@ -106,7 +106,7 @@ def delete() -> None:
     if found and not spare_foreign(what, found):
         call(client("ssm").delete_parameter, what, of=found, gone="ParameterNotFound")(Name=parameter_name())
         say("deleted", what)
-    log_groups.delete(*host_groups())
+    log_groups.remove(*host_groups())
 
 
 def host_groups() -> list[str]:

@@ -55,6 +55,14 @@ def internet_gateways() -> list[Any]:
     return client("ec2").describe_internet_gateways(Filters=tag_filters())["InternetGateways"]
 
 
+@aws.look
+def named_subnets() -> list[Any]:
+    """Those of WORK_SUBNET_IDS, in an adopted VPC; none where one of them does not exist."""
+    describe_subnets = call(client("ec2").describe_subnets, gone="InvalidSubnetID.NotFound")
+    found = describe_subnets(SubnetIds=constants.WORK_SUBNET_IDS) if constants.WORK_SUBNET_IDS else None
+    return found["Subnets"] if found else []
+
+
 LOOKS = (vpcs, subnets, route_tables, internet_gateways)
 
 
@@ -81,8 +89,7 @@ def required() -> Network:
 
 def adopted() -> Network:
     """The VPC and the subnets that the settings name."""
-    found = client("ec2").describe_subnets(SubnetIds=constants.WORK_SUBNET_IDS)["Subnets"]
-    zones = {each["SubnetId"]: each["AvailabilityZone"] for each in found}
+    zones = {each["SubnetId"]: each["AvailabilityZone"] for each in named_subnets()}
     return Network(constants.VPC_ID, zones, constants.PUBLIC_SUBNET_IDS)
 
 

@@ -21,7 +21,7 @@ def of_commands() -> str:
 
 def create() -> None:
     """Before anything writes."""
-    log_groups.create(of_builds(), of_commands())
+    log_groups.make(of_builds(), of_commands())
 
 
 def tail(group: str, stream: str, lines: int = 10) -> list[str]:
@@ -33,7 +33,7 @@ def tail(group: str, stream: str, lines: int = 10) -> list[str]:
 
 def delete() -> None:
     """After the roles: with them gone, nothing can make the groups again."""
-    log_groups.delete(*filter(log_groups.find, (of_builds(), of_commands())))
+    log_groups.remove(*filter(log_groups.find, (of_builds(), of_commands())))
 
 
 def left_over() -> list[Resource]:

@@ -16,13 +16,13 @@ def create() -> str:
     """A cluster that endpoints share needs none: each endpoint has its own."""
     if constants.CLUSTER_ONLY:
         return ""
-    log_groups.create(constants.LOG_GROUP)
+    log_groups.make(constants.LOG_GROUP)
     return constants.LOG_GROUP
 
 
 def delete() -> None:
     """Last but for the roles: a container that still writes would make it again."""
-    log_groups.delete(constants.LOG_GROUP)
+    log_groups.remove(constants.LOG_GROUP)
 
 
 def find() -> Any | None:

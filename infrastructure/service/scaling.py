@@ -132,12 +132,12 @@ def register() -> Any:
     its_tags = {"Tags": tags_of(endpoint_tags(PART))}
 
     def make() -> Any:
-        scaling = client("application-autoscaling")
-        request = {**its_target(), "MinCapacity": lowest, "MaxCapacity": highest, **({} if find() else its_tags)}
-        return scaling.register_scalable_target(**request)
+        there = find()
+        request = {**its_target(), "MinCapacity": lowest, "MaxCapacity": highest, **({} if there else its_tags)}
+        return call(client("application-autoscaling").register_scalable_target, what, of=there)(**request)
 
     unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
-    call(make, what, of=target, busy=(*unknown, BUSY))()
+    call(make, what, busy=(*unknown, BUSY))()
     say("updated" if target else "created", what, f"{lowest} to {highest} tasks")
     return target or its_tags
 

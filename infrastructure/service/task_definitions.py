@@ -77,9 +77,15 @@ def revision(arn: str) -> str:
 
 
 def is_ours(found: Any) -> bool:
-    """By its tags; or by its role, since a pipeline's deploy makes revisions that bear none."""
-    role = str(found.get("taskRoleArn", "")).rpartition("/")[2]
-    return mine(found) or (role == roles.role_name("task") and constants.CLUSTER_TAG not in tags_of(found))
+    """By its tags, or those of its role: a pipeline's deploy makes revisions that bear none."""
+    return mine(owner(found))
+
+
+def owner(found: Any) -> Any:
+    """What bears the tags that say whose a revision is: itself, or where it bears none the task role that it has."""
+    its_role = str(found.get("taskRoleArn", "")).rpartition("/")[2]
+    untagged = constants.CLUSTER_TAG not in tags_of(found)
+    return (untagged and its_role == roles.role_name("task") and roles.role("task")()) or found
 
 
 def is_pipelines(found: Any) -> bool:
@@ -104,13 +110,12 @@ def create(image: str) -> Any:
 
 def register(wanted: dict[str, Any], its_part: str) -> Any:
     """The newest revision of a family if it is as wanted; else a new one."""
-    found = definition(wanted["family"])
+    found = newest() if wanted["family"] == constants.TASK_FAMILY else definition(wanted["family"])
     if found and is_ours(found) and agree(found, wanted):
         say("found", f"task definition {revision(found['taskDefinitionArn'])}", "nothing has changed")
         return found
-    made = client("ecs").register_task_definition(**wanted, tags=endpoint_tags(its_part, "key", "value"))[
-        "taskDefinition"
-    ]
+    wanted_tags = endpoint_tags(its_part, "key", "value")
+    made = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
     say("registered", f"task definition {revision(made['taskDefinitionArn'])}")
     return made
 
@@ -252,16 +257,18 @@ def delete(family: str = "") -> None:
     """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
     ecs = client("ecs")
     present, going = of_ours("ACTIVE", family), of_ours("INACTIVE", family)
-    # a pipeline's deploy makes revisions without tags: is_ours has known them by their role
     for each in present:
-        deregister = call(ecs.deregister_task_definition, of=each if ours(each) else aws.UNTAGGED)
-        deregister(taskDefinition=each["taskDefinitionArn"])
-        say("deregistered", f"task definition {revision(each['taskDefinitionArn'])}")
-    arns = [each["taskDefinitionArn"] for each in [*present, *going]]
-    for start in range(0, len(arns), 10):
-        call(ecs.delete_task_definitions, of=aws.UNTAGGED)(taskDefinitions=arns[start : start + 10])
-    if arns:
-        say("deleted", f"{len(arns)} task definitions of {family or constants.TASK_FAMILY}")
+        arn = each["taskDefinitionArn"]
+        call(ecs.deregister_task_definition, of=owner(each))(taskDefinition=arn)
+        say("deregistered", f"task definition {revision(arn)}")
+    found = [*present, *going]
+    for start in range(0, len(found), 10):
+        ten = found[start : start + 10]
+        foreign_first = min(map(owner, ten), key=ours)
+        delete_together = call(ecs.delete_task_definitions, of=foreign_first)
+        delete_together(taskDefinitions=[each["taskDefinitionArn"] for each in ten])
+    if found:
+        say("deleted", f"{len(found)} task definitions of {family or constants.TASK_FAMILY}")
 
 
 def left_over(family: str = "") -> list[Resource]:
