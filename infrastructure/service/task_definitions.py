@@ -77,9 +77,9 @@ def revision(arn: str) -> str:
 
 
 def is_ours(found: Any) -> bool:
-    """By its tags; or by its role, since a pipeline's deploy makes revisions that do not bear them."""
+    """By its tags; or by its role, since a pipeline's deploy makes revisions that bear none."""
     role = str(found.get("taskRoleArn", "")).rpartition("/")[2]
-    return mine(found) or role == roles.role_name("task")
+    return mine(found) or (role == roles.role_name("task") and constants.CLUSTER_TAG not in tags_of(found))
 
 
 def is_pipelines(found: Any) -> bool:
@@ -105,11 +105,12 @@ def create(image: str) -> Any:
 def register(wanted: dict[str, Any], its_part: str) -> Any:
     """The newest revision of a family if it is as wanted; else a new one."""
     found = definition(wanted["family"])
-    wanted_tags = endpoint_tags(its_part, "key", "value")
-    if found and all(tag in found["tags"] for tag in wanted_tags) and agree(found, wanted):
+    if found and is_ours(found) and agree(found, wanted):
         say("found", f"task definition {revision(found['taskDefinitionArn'])}", "nothing has changed")
         return found
-    made = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
+    made = client("ecs").register_task_definition(**wanted, tags=endpoint_tags(its_part, "key", "value"))[
+        "taskDefinition"
+    ]
     say("registered", f"task definition {revision(made['taskDefinitionArn'])}")
     return made
 
