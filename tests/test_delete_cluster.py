@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -505,6 +506,24 @@ def test_it_sees_whatever_is_left_of_an_endpoint(endpoints: Runbook, kind: str) 
     REMAINS[kind](endpoints, [{"Key": "gpu-ecs-cluster", "Value": "ml"}, {"Key": "gpu-ecs-endpoint", "Value": "a"}])
     ran = endpoints.run("delete_cluster.py", "--yes")
     assert (ran.code, f"\n  a: {kind} " in ran.err) == (1, True), ran.err
+
+
+@pytest.mark.parametrize("file", [None, "TASK_CPU=7\n"])
+def test_an_endpoint_whose_file_is_gone_or_wrong_is_seen_all_the_same(
+    endpoints: Runbook, tmp_path: Path, file: str | None
+) -> None:
+    shared = (ROOT / "examples" / "ml-endpoints" / ".env").read_text()
+    (tmp_path / ".env").write_text(shared.replace("CONTAINER_PORTS=8000\n", ""))
+    if file:
+        (tmp_path / "endpoints").mkdir()
+        (tmp_path / "endpoints" / "a.env").write_text(file)
+    endpoints.settings["ENV_FILE"] = str(tmp_path / ".env")
+    REMAINS["log group"](
+        endpoints, [{"Key": f"gpu-ecs-{k}", "Value": v} for k, v in (("cluster", "ml"), ("endpoint", "a"))]
+    )
+    endpoints.settle()  # AWS's index of tags is late
+    ran = endpoints.run("delete_cluster.py", "--yes")
+    assert (ran.code, "\n  a: log group /aws/codebuild/ml-a-build" in ran.err) == (1, True), ran.err
 
 
 def test_what_another_cluster_of_a_longer_name_has_is_no_endpoint(endpoints: Runbook) -> None:
