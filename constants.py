@@ -284,7 +284,7 @@ VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
 CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo", of="cluster")
 # Region; empty: the one of boto3's own configuration (AWS_DEFAULT_REGION, the profile).
 AWS_REGION = setting("AWS_REGION", "", str, of="cluster")
-# More tags for everything that is made: team=ml,owner=ann
+# More tags for everything that is made, also later: team=ml,owner=ann. Hosts and tasks that run keep what they have.
 EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs, of="cluster")
 
 # Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
