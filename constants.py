@@ -772,10 +772,6 @@ def check_service() -> None:
 
 def check_gpu_sharing() -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html"""
-    if GPU_SHARING and GPU_COUNT != 1:
-        problem(
-            "GPU_COUNT", f"{GPU_COUNT}, but GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it"
-        )
     if GPU_SHARING and not GPU_MEMORY_MIB:
         problem(
             "GPU_MEMORY_MIB", f"is not set, but GPU_SHARING={GPU_SHARING}: say what each task gets, for example 7000"
