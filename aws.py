@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 import boto3
 import botocore.exceptions
@@ -25,30 +25,6 @@ import console
 import constants
 import dry_run
 from console import NEW, say
-
-if TYPE_CHECKING:
-    from mypy_boto3_acm import ACMClient
-    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
-    from mypy_boto3_autoscaling import AutoScalingClient
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_codebuild import CodeBuildClient
-    from mypy_boto3_codeconnections import CodeConnectionsClient
-    from mypy_boto3_codepipeline import CodePipelineClient
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ecr import ECRClient
-    from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_efs import EFSClient
-    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
-    from mypy_boto3_iam import IAMClient
-    from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_pricing import PricingClient
-    from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
-    from mypy_boto3_route53 import Route53Client
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_scheduler import EventBridgeSchedulerClient
-    from mypy_boto3_service_quotas import ServiceQuotasClient
-    from mypy_boto3_ssm import SSMClient
-    from mypy_boto3_sts import STSClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,68 +83,27 @@ def session() -> boto3.Session:
     return _session(environment, constants.AWS_REGION)
 
 
-# fmt: off
-@overload
-def client(service: Literal["acm"]) -> "ACMClient": ...
-@overload
-def client(service: Literal["application-autoscaling"]) -> "ApplicationAutoScalingClient": ...
-@overload
-def client(service: Literal["autoscaling"]) -> "AutoScalingClient": ...
-@overload
-def client(service: Literal["cloudwatch"]) -> "CloudWatchClient": ...
-@overload
-def client(service: Literal["codebuild"]) -> "CodeBuildClient": ...
-@overload
-def client(service: Literal["codeconnections"]) -> "CodeConnectionsClient": ...
-@overload
-def client(service: Literal["codepipeline"]) -> "CodePipelineClient": ...
-@overload
-def client(service: Literal["ec2"]) -> "EC2Client": ...
-@overload
-def client(service: Literal["ecr"]) -> "ECRClient": ...
-@overload
-def client(service: Literal["ecs"]) -> "ECSClient": ...
-@overload
-def client(service: Literal["efs"]) -> "EFSClient": ...
-@overload
-def client(service: Literal["elbv2"]) -> "ElasticLoadBalancingv2Client": ...
-@overload
-def client(service: Literal["iam"]) -> "IAMClient": ...
-@overload
-def client(service: Literal["logs"]) -> "CloudWatchLogsClient": ...
-@overload
-def client(service: Literal["pricing"]) -> "PricingClient": ...
-@overload
-def client(service: Literal["resourcegroupstaggingapi"]) -> "ResourceGroupsTaggingAPIClient": ...
-@overload
-def client(service: Literal["route53"]) -> "Route53Client": ...
-@overload
-def client(service: Literal["s3"]) -> "S3Client": ...
-@overload
-def client(service: Literal["scheduler"]) -> "EventBridgeSchedulerClient": ...
-@overload
-def client(service: Literal["service-quotas"]) -> "ServiceQuotasClient": ...
-@overload
-def client(service: Literal["ssm"]) -> "SSMClient": ...
-@overload
-def client(service: Literal["sts"]) -> "STSClient": ...
-# fmt: on
-
-
-def client(service: str) -> Any:
-    """A boto3 client, made once. The type checker knows its methods and their parameters (boto3-stubs)."""
+def made_once(service: str) -> Any:
+    """A boto3 client, made once for all who ask for it."""
     made_by = session()
     with _lock:
         if _clients.get("session") is not made_by:
             _clients.clear()
             _clients["session"] = made_by
         if service not in _clients:
+            make: Any = made_by.client
             try:
-                _clients[service] = made_by.client(service, config=CONFIG)  # type: ignore[call-overload]
+                _clients[service] = make(service, config=CONFIG)
             except ValueError as error:  # botocore's answer to an address without http://
                 sentence = f"{error}: AWS_ENDPOINT_URL must be a URL, for example http://127.0.0.1:5000"
                 raise Problem(sentence) from error
         return _clients[service]
+
+
+if TYPE_CHECKING:
+    client = boto3.Session().client  # boto3-stubs tell the type checker every method and parameter
+else:
+    client = made_once
 
 
 def region() -> str:
@@ -305,13 +240,18 @@ def token(*parts: object) -> str:
 
 
 class Resource(NamedTuple):
-    """Something that stands in the account, as an inventory lists it."""
+    """Something that stands in the account, as an inventory lists it: made by `resource`."""
 
     what: str  # as a person is told: subnet subnet-0abc
     arn: str
     tags: dict[str, str]
     part: str = ""
     kept: str = ""  # why a deletion leaves it, what it costs, and how to remove it
+
+
+def resource(what: str, its_arn: str, thing: Any, kept: str = "") -> Resource:
+    """What `left_over` of a part lists, of something with its tags as AWS shows it."""
+    return Resource(what, its_arn, tags_of(thing), part(thing), kept)
 
 
 # ------------------------------------------------------------------------------------------------------------- looking

@@ -185,10 +185,6 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
-#: a host name with at least one dot
-HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
-
-
 def every(text: str) -> str:
     """A schedule in words, as EventBridge Scheduler spells it: every 3 minutes -> rate(3 minutes).
 
@@ -259,6 +255,27 @@ def efs_volume(text: str) -> dict[str, Any]:
     return {"name": match[1], "path": match[2], "readOnly": bool(match[3])}
 
 
+#: how AWS spells its own names and ids
+HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"  # with at least one dot
+ENDPOINT_FORM = pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True)
+TYPE = pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge")
+VPC = pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True)
+SUBNETS = words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids"))
+GROUPS = words(pattern(r"sg-[0-9a-f]{8,17}", "a list of group ids"))
+GROUP = pattern(r"sg-[0-9a-f]{8,17}", "a security group id", or_empty=True)
+ZONES = words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones"))
+FILE_SYSTEM = pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True)
+ACM_ARN = pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/.+", "an ACM ARN", or_empty=True)
+ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of a role", or_empty=True)
+LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/.+"
+ZONE_ID = pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True)
+BUCKET = pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True)
+GIT = pattern(r"[\w.-]+/[\w./-]+", "a repository such as team/endpoint-a", or_empty=True)
+DAYS_UNREAD = one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
+FOLDER = pattern(r"[^/].*", "a folder without a slash at its start", or_empty=True)
+VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The form. One setting each: meaning, unit, default. The order is that in which the README needs them.
 # ---------------------------------------------------------------------------------------------------------------------
@@ -267,30 +284,20 @@ def efs_volume(text: str) -> dict[str, Any]:
 CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo", of="cluster")
 # Region; empty: the one of boto3's own configuration (AWS_DEFAULT_REGION, the profile).
 AWS_REGION = setting("AWS_REGION", "", str, of="cluster")
-# More tags for everything that is made: team=ml,owner=ann
+# More tags for everything that is made, also later: team=ml,owner=ann. Hosts and tasks that run keep what they have.
 EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs, of="cluster")
 
 # Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
 SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of="cluster") == "true"
 # The endpoint that a script is about: endpoints/$ENDPOINT.env is read between .env and the environment.
-ENDPOINT = setting(
-    "ENDPOINT",
-    "",
-    pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True),
-    of="cluster",
-)
+ENDPOINT = setting("ENDPOINT", "", ENDPOINT_FORM, of="cluster")
 
 # Where containers run: EC2 (the only one with GPUs) or FARGATE.
 LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"), of="cluster")
 # on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
 CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"), of="cluster")
 # Instance type of the hosts (EC2).
-INSTANCE_TYPE = setting(
-    "INSTANCE_TYPE",
-    "g4dn.xlarge",
-    pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge"),
-    of="cluster",
-)
+INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster")
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
 # GPUs for each task; 0 for none. Whole GPUs of one instance; with GPU_SHARING it counts as 1.
@@ -317,23 +324,15 @@ CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", 
 # Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
 ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # An existing VPC to use; empty: one is made. With it, SUBNET_IDS too.
-VPC_ID = setting(
-    "VPC_ID", "", pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True), of="cluster"
-)
+VPC_ID = setting("VPC_ID", "", VPC, of="cluster")
 # Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone.
-SUBNET_IDS = setting("SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")), of="cluster")
+SUBNET_IDS = setting("SUBNET_IDS", "", SUBNETS, of="cluster")
 # Existing private subnets of VPC_ID, in place of SUBNET_IDS, where hosts and tasks are to be behind a load balancer.
-PRIVATE_SUBNET_IDS = setting(
-    "PRIVATE_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")), of="cluster"
-)
+PRIVATE_SUBNET_IDS = setting("PRIVATE_SUBNET_IDS", "", SUBNETS, of="cluster")
 # Existing public subnets of VPC_ID, for the load balancer and the bastion.
-PUBLIC_SUBNET_IDS = setting(
-    "PUBLIC_SUBNET_IDS", "", words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids")), of="cluster"
-)
+PUBLIC_SUBNET_IDS = setting("PUBLIC_SUBNET_IDS", "", SUBNETS, of="cluster")
 # Existing security groups for hosts and tasks, at most 5; empty: one is made. Their rules are left as they are.
-SECURITY_GROUP_IDS = setting(
-    "SECURITY_GROUP_IDS", "", words(pattern(r"sg-[0-9a-f]{8,17}", "a list of group ids")), of="cluster"
-)
+SECURITY_GROUP_IDS = setting("SECURITY_GROUP_IDS", "", GROUPS, of="cluster")
 # Address block of the VPC that is made, /16 to /28.
 VPC_CIDR = setting("VPC_CIDR", "10.0.0.0/16", vpc_cidr, of="cluster")
 # Address blocks of its public subnets, one in each zone.
@@ -343,25 +342,16 @@ PRIVATE_SUBNET_CIDRS = setting("PRIVATE_SUBNET_CIDRS", "", words(vpc_cidr), of="
 # NAT gateways for the private subnets, about $0.05 an hour each: per-zone, single (cheaper) or none (no way out).
 NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", "none"), of="cluster")
 # Zones of those subnets, in their order; empty: the first zones that offer INSTANCE_TYPE.
-AVAILABILITY_ZONES = setting(
-    "AVAILABILITY_ZONES", "", words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones")), of="cluster"
-)
+AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", ZONES, of="cluster")
 
 # EC2 key pair for a bastion host in the public subnets; empty: no bastion. It needs BASTION_ALLOWED_CIDR.
 BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", str, of="cluster")
 # Who may reach port 22 of the bastion: one CIDR block. The hosts then accept SSH from the bastion alone.
 BASTION_ALLOWED_CIDR = setting("BASTION_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # Instance type of the bastion.
-BASTION_INSTANCE_TYPE = setting(
-    "BASTION_INSTANCE_TYPE",
-    "t3.micro",
-    pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t3.micro"),
-    of="cluster",
-)
+BASTION_INSTANCE_TYPE = setting("BASTION_INSTANCE_TYPE", "t3.micro", TYPE, of="cluster")
 # Security group of a bastion that is there already; the hosts accept SSH from it.
-BASTION_SECURITY_GROUP_ID = setting(
-    "BASTION_SECURITY_GROUP_ID", "", pattern(r"sg-[0-9a-f]{8,17}", "a security group id", or_empty=True), of="cluster"
-)
+BASTION_SECURITY_GROUP_ID = setting("BASTION_SECURITY_GROUP_ID", "", GROUP, of="cluster")
 # The CloudWatch agent on the hosts, for memory, disk, GPU use and the hosts' logs: enabled or disabled.
 HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disabled"), of="cluster")
 # What create_cluster.py does when hosts do not join: keep what there is for a look, or delete what this run made.
@@ -370,26 +360,17 @@ ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster
 # A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none.
 LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP"), of="cluster")
 # ACM certificate of the HTTPS listener: issued, and in this region.
-CERTIFICATE_ARN = setting(
-    "CERTIFICATE_ARN",
-    "",
-    pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/.+", "an ACM ARN", or_empty=True),
-    of="cluster",
-)
+CERTIFICATE_ARN = setting("CERTIFICATE_ARN", "", ACM_ARN, of="cluster")
 # Host names of the certificate that create_certificate.py asks for, in place of CERTIFICATE_ARN; *.example.com too.
 CERTIFICATE_DOMAINS = setting(
     "CERTIFICATE_DOMAINS", "", words(pattern(rf"(\*\.)?{HOST}", "a list of host names")), of="cluster"
 )
 # Route 53 zone of the host names; empty: the public one whose name they end with.
-HOSTED_ZONE_ID = setting(
-    "HOSTED_ZONE_ID", "", pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True), of="cluster"
-)
+HOSTED_ZONE_ID = setting("HOSTED_ZONE_ID", "", ZONE_ID, of="cluster")
 # What the load balancer speaks with the container: HTTP, or HTTPS with a certificate of the container's own.
 TARGET_PROTOCOL = setting("TARGET_PROTOCOL", "HTTP", one_of("HTTP", "HTTPS"), of="cluster")
 # S3 bucket for the load balancer's access logs; empty: none.
-ACCESS_LOGS_BUCKET = setting(
-    "ACCESS_LOGS_BUCKET", "", pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True), of="cluster"
-)
+ACCESS_LOGS_BUCKET = setting("ACCESS_LOGS_BUCKET", "", BUCKET, of="cluster")
 # Deletion protection of the load balancer: on or off. delete_cluster.py stops at one that is on.
 LOAD_BALANCER_PROTECTION = setting("LOAD_BALANCER_PROTECTION", "off", one_of("on", "off"), of="cluster")
 # Seconds for which the load balancer keeps an idle connection.
@@ -400,9 +381,7 @@ EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume), of="cluste
 # one file system for all volumes, or one for each of EFS_VOLUMES: one or per-volume.
 EFS_FILE_SYSTEMS = setting("EFS_FILE_SYSTEMS", "one", one_of("one", "per-volume"), of="cluster")
 # An existing file system to use; empty: one is made.
-FILE_SYSTEM_ID = setting(
-    "FILE_SYSTEM_ID", "", pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True), of="cluster"
-)
+FILE_SYSTEM_ID = setting("FILE_SYSTEM_ID", "", FILE_SYSTEM, of="cluster")
 # User id that owns the files on EFS, whatever user the container runs as.
 EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295), of="cluster")
 # Group id that owns them.
@@ -416,9 +395,7 @@ EFS_THROUGHPUT_MODE = setting("EFS_THROUGHPUT_MODE", "elastic", one_of("elastic"
 # Daily backups by AWS Backup: enabled or disabled. They cost, and outlive the file system.
 EFS_BACKUP = setting("EFS_BACKUP", "disabled", one_of("enabled", "disabled"), of="cluster")
 # Days after which a file that no one reads moves to Infrequent Access, cheaper to keep; empty: never.
-EFS_INFREQUENT_ACCESS_DAYS = setting(
-    "EFS_INFREQUENT_ACCESS_DAYS", "", one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365"), of="cluster"
-)
+EFS_INFREQUENT_ACCESS_DAYS = setting("EFS_INFREQUENT_ACCESS_DAYS", "", DAYS_UNREAD, of="cluster")
 # What delete_cluster.py does with the file system that create_cluster.py made: Retain or Delete.
 EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", "Delete"), of="cluster")
 
@@ -455,7 +432,6 @@ TASK_MEMORY = setting("TASK_MEMORY", "", whole(128, 4194304, or_empty=True))
 SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=True)) or (
     0 if LAUNCH_TYPE == "FARGATE" else TASK_MEMORY // 4 or (1024 if GPU_COUNT else 0)
 )
-ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of a role", or_empty=True)
 # An existing role with which ECS starts the task (pulls the image, writes logs); empty: one is made.
 TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN)
 # An existing role for the container itself; empty: one is made.
@@ -483,7 +459,7 @@ HOST_NAME = setting("HOST_NAME", "", pattern(HOST, "a host name such as a.exampl
 # Priority of its listener rule; empty: the next free one.
 RULE_PRIORITY = setting("RULE_PRIORITY", "", whole(1, 50000, or_empty=True))
 # Another endpoint, of whose requests this one takes TRAFFIC_WEIGHT percent; empty: none.
-TRAFFIC_FROM = setting("TRAFFIC_FROM", "", pattern(r"[a-z][a-z0-9]{0,11}", "the name of an endpoint", or_empty=True))
+TRAFFIC_FROM = setting("TRAFFIC_FROM", "", ENDPOINT_FORM)
 # Percent of the requests for TRAFFIC_FROM's host name that come here instead.
 TRAFFIC_WEIGHT = setting("TRAFFIC_WEIGHT", "0", whole(0, 100))
 # Paths of the load balancer that lead to the service.
@@ -534,21 +510,11 @@ CONTAINER_CERTIFICATE = setting("CONTAINER_CERTIFICATE", "", pattern(r"/[\w/.-]+
 CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
 
 # Git repository that the pipeline builds: OWNER/NAME.
-SOURCE_REPOSITORY = setting(
-    "SOURCE_REPOSITORY", "", pattern(r"[\w.-]+/[\w./-]+", "a repository such as team/endpoint-a", or_empty=True)
-)
+SOURCE_REPOSITORY = setting("SOURCE_REPOSITORY", "", GIT)
 # Branch of it; each push to it is built and deployed.
 SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(r"[\w./-]{1,255}", "a branch"))
 # Connection to the Git host; empty: one is made, and a person finishes its handshake in the console.
-CONNECTION_ARN = setting(
-    "CONNECTION_ARN",
-    "",
-    pattern(
-        r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/.+",
-        "a connection's ARN",
-        or_empty=True,
-    ),
-)
+CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN", or_empty=True))
 # Where the repository is, for a connection that is made.
 CONNECTION_PROVIDER = setting("CONNECTION_PROVIDER", "GitHub", one_of("GitHub", "GitLab", "Bitbucket", "AzureDevOps"))
 # Path of the buildspec in that repository.
@@ -563,17 +529,13 @@ BUILD_COMPUTE_TYPE = setting(
 ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
 
 # S3 bucket of the weights, in this region.
-WEIGHTS_BUCKET = setting("WEIGHTS_BUCKET", "", pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True))
+WEIGHTS_BUCKET = setting("WEIGHTS_BUCKET", "", BUCKET)
 # Folder in it; empty: the whole bucket.
-WEIGHTS_PREFIX = setting(
-    "WEIGHTS_PREFIX", "", pattern(r"[^/].*", "a folder without a slash at its start", or_empty=True)
-)
+WEIGHTS_PREFIX = setting("WEIGHTS_PREFIX", "", FOLDER)
 # Folder on this machine that sync_weights.py uploads to the bucket first; empty: none.
 WEIGHTS_FOLDER = setting("WEIGHTS_FOLDER", "", str)
 # Volume of EFS_VOLUMES that takes them.
-WEIGHTS_VOLUME = setting(
-    "WEIGHTS_VOLUME", "weights", pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
-)
+WEIGHTS_VOLUME = setting("WEIGHTS_VOLUME", "weights", VOLUME)
 # How often the bucket is synced to the volume, such as every 3 minutes; empty: only when sync_weights.py runs.
 SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)
 # Image with the AWS CLI that does it.
@@ -810,10 +772,6 @@ def check_service() -> None:
 
 def check_gpu_sharing() -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html"""
-    if GPU_SHARING and GPU_COUNT != 1:
-        problem(
-            "GPU_COUNT", f"{GPU_COUNT}, but GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it"
-        )
     if GPU_SHARING and not GPU_MEMORY_MIB:
         problem(
             "GPU_MEMORY_MIB", f"is not set, but GPU_SHARING={GPU_SHARING}: say what each task gets, for example 7000"

@@ -18,7 +18,10 @@ import aws
 import constants
 from aws import Problem
 from console import say
+from infrastructure import parts
 from infrastructure.cluster import certificate, hosted_zone
+
+PARTS = (certificate,)
 
 
 @aws.page(of="cluster", changes=True, undo="delete_certificate.py")
@@ -56,6 +59,7 @@ def create_certificate() -> dict[str, Any]:
         result["status"] = (certificate.describe(arn) or {}).get("Status")
     if result["status"] == "ISSUED":
         certificate.delete_superseded(arn)
+    parts.retag(PARTS)
     say("next", "python create_cluster.py", "to undo: python delete_certificate.py")
     return result
 

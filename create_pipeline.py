@@ -19,6 +19,7 @@ import console
 import constants
 from aws import Problem
 from console import say
+from infrastructure import parts
 from infrastructure.delivery import (
     artifact_bucket,
     build_logs,
@@ -29,12 +30,14 @@ from infrastructure.delivery import (
     repository,
 )
 
+PARTS = (connection, build_logs, artifact_bucket, build_project, pipeline)
+
 
 @aws.page(changes=True, undo="delete_pipeline.py")
 def create_pipeline() -> dict[str, Any]:
     if not constants.SOURCE_REPOSITORY:
-        constants.problem("SOURCE_REPOSITORY", "is not set: say what to build, for example team/endpoint-a")
-        constants.check()
+        constants.check(SOURCE_REPOSITORY="is not set: say what to build, for example team/endpoint-a")
+    parts.look((repository, *PARTS))
     if not repository.find():
         raise Problem(f"there is no repository {repository.its_name()} for the images: run create_repository.py first")
     aws.refuse_foreign(f"pipeline {pipeline.its_name()}", pipeline.find())
@@ -44,6 +47,7 @@ def create_pipeline() -> dict[str, Any]:
     artifact_bucket.create()
     build_project.create(connection_arn)
     pipeline.create(connection_arn)
+    parts.retag(PARTS)
     if constants.WAIT:
         executions.wait_built()
     say("next", aws.command("register_task_definition.py"), f"to undo: {aws.command('delete_pipeline.py')}")

@@ -13,12 +13,16 @@ from typing import Any
 
 import aws
 from console import say
+from infrastructure import parts
 from infrastructure.delivery import repository
+
+PARTS = (repository,)
 
 
 @aws.page(changes=True, undo="delete_repository.py")
 def create_repository() -> dict[str, Any]:
     made = repository.create()
+    parts.retag(PARTS)
     say("next", aws.command("create_pipeline.py"), f"to undo: {aws.command('delete_repository.py')}")
     return {**made, "imageTags": repository.image_tags(10)}
 

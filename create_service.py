@@ -19,6 +19,7 @@ import aws
 import console
 import constants
 from console import say
+from infrastructure import parts
 from infrastructure.cluster import certificate, cluster, network
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
@@ -30,9 +31,12 @@ from infrastructure.service import (
     tasks,
 )
 
+PARTS = (task_security_group, target_group, listener_rule, service, scaling)
+
 
 @aws.page(changes=True, undo="delete_service.py")
 def create_service() -> dict[str, Any]:
+    parts.look((cluster, network, *PARTS))
     cluster.required()
     definition = service.revision_to_run()
     container_image.refuse_missing(definition)
@@ -49,6 +53,7 @@ def create_service() -> dict[str, Any]:
     listener_rule.create(target_group_arn)
     service.create(definition, target_group_arn, tasks.network_configuration(net, group_ids))
     scaling.create()
+    parts.retag(PARTS)
     if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
     listener_rule.share_traffic()

@@ -30,8 +30,8 @@ def deregister_task_definition() -> dict[str, Any]:
     task_definitions.delete()
     if constants.ENDPOINT:
         log_group.delete()
-        access_points.delete()
         task_roles.delete()
+        access_points.delete()
     say("next", aws.command("delete_endpoint.py" if constants.ENDPOINT else "delete_cluster.py"))
     return {"family": constants.TASK_FAMILY, "left": [each.arn for each in task_definitions.left_over()]}
 

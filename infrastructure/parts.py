@@ -5,6 +5,7 @@ stands, and LOOKS are its reads. The pages call create and delete one by one, si
 reader comes for; the inventory, the sweep, what refuses while something is left, and tags are loops.
 """
 
+from collections import defaultdict
 from types import ModuleType
 from typing import Any
 
@@ -90,59 +91,60 @@ def retag(parts: Parts) -> None:
     Resources of earlier versions get the tag that says what they are. Hosts and tasks that run keep what they have.
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
     """
-    updated = 0
+    alike: dict[Any, list[Resource]] = defaultdict(list)
     for resource in left_over(parts):
         if not ours(resource.tags) or kind(resource.arn) in ("instance", "task"):
             continue
         wanted = {**constants.TAGS, **({constants.PART_TAG: resource.part} if resource.part else {})}
         add = {name: text for name, text in wanted.items() if resource.tags.get(name) != text}
-        before = resource.tags.get(constants.EXTRA_TAG, "").split()
-        remove = [name for name in before if name not in constants.EXTRA_TAGS and name in resource.tags]
-        if before and not constants.EXTRA_TAGS:
-            remove.append(constants.EXTRA_TAG)
+        former = {*resource.tags.get(constants.EXTRA_TAG, "").split(), constants.EXTRA_TAG} & resource.tags.keys()
+        remove = sorted(former - wanted.keys())
         if add or remove:
-            tag(resource, add, remove)
-            updated += 1
-    if updated:
+            alike[tuple(add.items()), tuple(remove)].append(resource)
+    for (added, removed), resources in alike.items():
+        tag(resources, dict(added), list(removed))
+    if alike:
         aws.forget()
-        say("updated", f"tags of {updated} resources", ", ".join(f"{k}={v}" for k, v in constants.EXTRA_TAGS.items()))
+        count = sum(len(resources) for resources in alike.values())
+        say("updated", f"tags of {count} resources", ", ".join(f"{k}={v}" for k, v in constants.EXTRA_TAGS.items()))
 
 
-def tag(resource: Resource, add: dict[str, str], remove: list[str]) -> None:
-    """By the one API that tags what any service made; IAM and Auto Scaling have their own."""
-    service, name = resource.arn.split(":")[2], resource.arn.rpartition("/")[2]
-    tags: list[Any] = [{"Key": key, "Value": value} for key, value in add.items()]
-    if service == "iam":
-        tag_iam(resource, name, tags, remove)
-    elif service == "autoscaling":
-        where = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
-        given: list[Any] = [{**where, **each} for each in tags]
+def tag(resources: list[Resource], add: dict[str, str], remove: list[str]) -> None:
+    """By the one API that tags what any service made, twenty in a call; IAM and Auto Scaling have their own."""
+    others = [each for each in resources if each.arn.split(":")[2] in ("iam", "autoscaling")]
+    for each in others:
+        tag_one(each, [{"Key": key, "Value": value} for key, value in add.items()], remove)
+    rest = [each for each in resources if each not in others]
+    tagging = client("resourcegroupstaggingapi")
+    for start in range(0, len(rest), 20):
+        of, arns = rest[start].tags, [each.arn for each in rest[start : start + 20]]
+        if add:
+            refuse_failed(call(tagging.tag_resources, of=of)(ResourceARNList=arns, Tags=add))
+        if remove:
+            refuse_failed(call(tagging.untag_resources, of=of)(ResourceARNList=arns, TagKeys=remove))
+
+
+def tag_one(resource: Resource, add: list[Any], remove: list[str]) -> None:
+    iam, autoscaling = client("iam"), client("autoscaling")
+    of, name = resource.tags, resource.arn.rpartition("/")[2]
+    where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
+    if ":autoscaling:" in resource.arn:
+        given: list[Any] = [{**where, **each} for each in add]
         taken: list[Any] = [{**where, "Key": each} for each in remove]
         if given:
-            call(client("autoscaling").create_or_update_tags, of=resource.tags)(Tags=given)
+            call(autoscaling.create_or_update_tags, of=of)(Tags=given)
         if taken:
-            call(client("autoscaling").delete_tags, of=resource.tags)(Tags=taken)
-    else:
-        tagging = client("resourcegroupstaggingapi")
+            call(autoscaling.delete_tags, of=of)(Tags=taken)
+    elif ":instance-profile/" in resource.arn:
         if add:
-            refuse_failed(call(tagging.tag_resources, of=resource.tags)(ResourceARNList=[resource.arn], Tags=add))
+            call(iam.tag_instance_profile, of=of)(InstanceProfileName=name, Tags=add)
         if remove:
-            refuse_failed(
-                call(tagging.untag_resources, of=resource.tags)(ResourceARNList=[resource.arn], TagKeys=remove)
-            )
-
-
-def tag_iam(resource: Resource, name: str, tags: list[Any], remove: list[str]) -> None:
-    iam = client("iam")
-    profile = ":instance-profile/" in resource.arn
-    if tags and profile:
-        call(iam.tag_instance_profile, of=resource.tags)(InstanceProfileName=name, Tags=tags)
-    elif tags:
-        call(iam.tag_role, of=resource.tags)(RoleName=name, Tags=tags)
-    if remove and profile:
-        call(iam.untag_instance_profile, of=resource.tags)(InstanceProfileName=name, TagKeys=remove)
-    elif remove:
-        call(iam.untag_role, of=resource.tags)(RoleName=name, TagKeys=remove)
+            call(iam.untag_instance_profile, of=of)(InstanceProfileName=name, TagKeys=remove)
+    else:
+        if add:
+            call(iam.tag_role, of=of)(RoleName=name, Tags=add)
+        if remove:
+            call(iam.untag_role, of=of)(RoleName=name, TagKeys=remove)
 
 
 def refuse_failed(answer: Any) -> None:

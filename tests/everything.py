@@ -72,7 +72,9 @@ def with_needs(pages: tuple[str, ...]) -> list[str]:
 
 
 def tagged(runbook: Runbook) -> dict[str, dict[str, str]]:
-    """ARN -> tags, of everything that bears tags; AWS's own tagging API leaves roles and Auto Scaling groups out."""
+    """ARN -> tags, of everything that bears tags; AWS's own tagging API leaves roles and Auto Scaling groups out, and
+    is minutes late."""
+    runbook.settle(300)
     pages = runbook.aws("resourcegroupstaggingapi").get_paginator("get_resources").paginate()
     listed: list[Any] = [each for page in pages for each in page["ResourceTagMappingList"]]
     found = {each["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in each["Tags"]} for each in listed}

@@ -19,7 +19,12 @@ README = ROOT / "README.md"
 COMMAND = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n[^`]*```)?")
 PERMISSIONS = re.compile(r"\| script \| actions \|\n\| --- \| --- \|\n(?:\|.*\n)*")
 #: botocore's name of a service -> the one in IAM policies, where the two differ
-PREFIXES = {"elbv2": "elasticloadbalancing", "efs": "elasticfilesystem", "service-quotas": "servicequotas"}
+PREFIXES = {
+    "elbv2": "elasticloadbalancing",
+    "efs": "elasticfilesystem",
+    "service-quotas": "servicequotas",
+    "resourcegroupstaggingapi": "tag",
+}
 QUICK_START = re.compile(
     r"\| property \| quick start \| here \| why it differs \|\n\| --- \| --- \| --- \| --- \|\n(?:\|.*\n)*"
 )
@@ -114,7 +119,7 @@ def settings_table() -> str:
 
 def steady(text: str) -> str:
     """Without what differs from run to run: ids, addresses, times."""
-    text = re.sub(r"\b(vpc|subnet|igw|rtb|sg|fs|fsap|fsmt|i|ami|eni)-[0-9a-f]{8,}\b", r"\1-…", text)
+    text = re.sub(r"\b(vpc|subnet|igw|rtb|sg|sgr|fs|fsap|fsmt|i|ami|eni)-[0-9a-f]{8,}\b", r"\1-…", text)
     text = re.sub(r"\balb-\d+|ecs-svc/\d+|\b[0-9a-f]{16}\b", "…", text)
     text = re.sub(r"\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\d[ T][\d:.+]+Z?", "…", text)
     text = re.sub(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(?!/)", "…", text)

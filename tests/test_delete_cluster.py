@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from emulator.acm import certificates
 from emulator.core.faults import Fault
 from emulator.ecr import repositories
 from emulator.server import serve
-from tests.conftest import FARGATE, GPU, ROOT, Ran, Runbook
+from tests.conftest import FARGATE, GPU, READS, ROOT, Ran, Runbook
 from tests.test_create_cluster import TRUST
 
 ALL = ("create_cluster.py", "register_task_definition.py", "run_task.py")
@@ -351,15 +352,21 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def order() -> list[str]:
-    """The changing calls of one delete of a cluster with everything in it, in their order; only those that AWS took."""
+def asked() -> list[tuple[str, str, str]]:
+    """The calls of one delete of a cluster with everything in it, in their order: service, operation, AWS's refusal."""
     from emulator.core.wire import Emulator
     from emulator.core.world import VirtualClock
 
     runbook = Runbook(Emulator(VirtualClock()), dict(GPU)).has_run(*ALL)
     begun = len(runbook.emulator.calls)
     runbook.has_run("delete_cluster.py --yes")
-    return [f"{service}:{operation}" for service, operation, error in runbook.emulator.calls[begun:] if not error]
+    return list(runbook.emulator.calls[begun:])
+
+
+@pytest.fixture(scope="module")
+def order(asked: list[tuple[str, str, str]]) -> list[str]:
+    """Only those that AWS took."""
+    return [f"{service}:{operation}" for service, operation, error in asked if not error]
 
 
 @pytest.mark.parametrize(("earlier", "later"), PAIRS, ids=[f"{a.split(':')[1]}<{b.split(':')[1]}" for a, b in PAIRS])
@@ -367,8 +374,12 @@ def test_deletes_come_in_the_order_of_aws(order: list[str], earlier: str, later:
     def last(call: str) -> int:
         return len(order) - 1 - order[::-1].index(call)
 
-    role_by_role = earlier in ("iam:DetachRolePolicy", "iam:DeleteRolePolicy")
+    role_by_role = later == "iam:DeleteRole"  # the hosts' own is the last
     assert last(earlier) < (last(later) if role_by_role else order.index(later))
+
+
+def test_none_is_refused_for_coming_too_early(asked: list[tuple[str, str, str]]) -> None:
+    assert [call for call in asked if call[2] and not call[1].startswith(READS)] == []
 
 
 def test_all_slow_deletes_are_asked_for_before_one_is_waited_for(order: list[str]) -> None:
@@ -459,7 +470,8 @@ def test_it_refuses_while_endpoints_are_left_naming_them_and_the_commands(endpoi
         assert (ran.code, ran.out, endpoints.changes(begun)) == (1, "", [])
         for endpoint in "ab":
             assert f"\n  ENDPOINT={endpoint} python delete_endpoint.py" in ran.err
-            assert f"\n  {endpoint}: security group sg-" in ran.err and f"service ml-{endpoint}" in ran.err
+            [stands] = [line for line in ran.err.splitlines() if line.startswith(f"  {endpoint}: ")]
+            assert "security group sg-" in stands and f"service ml-{endpoint}" in stands
         assert "or all at once, with their images: python delete_cluster.py --everything" in ran.err
     endpoints.has_run("delete_endpoint.py --yes", ENDPOINT="a")
     ran = endpoints.run("delete_cluster.py", "--yes")
@@ -494,6 +506,24 @@ def test_it_sees_whatever_is_left_of_an_endpoint(endpoints: Runbook, kind: str) 
     REMAINS[kind](endpoints, [{"Key": "gpu-ecs-cluster", "Value": "ml"}, {"Key": "gpu-ecs-endpoint", "Value": "a"}])
     ran = endpoints.run("delete_cluster.py", "--yes")
     assert (ran.code, f"\n  a: {kind} " in ran.err) == (1, True), ran.err
+
+
+@pytest.mark.parametrize("file", [None, "TASK_CPU=7\n"])
+def test_an_endpoint_whose_file_is_gone_or_wrong_is_seen_all_the_same(
+    endpoints: Runbook, tmp_path: Path, file: str | None
+) -> None:
+    shared = (ROOT / "examples" / "ml-endpoints" / ".env").read_text()
+    (tmp_path / ".env").write_text(shared.replace("CONTAINER_PORTS=8000\n", ""))
+    if file:
+        (tmp_path / "endpoints").mkdir()
+        (tmp_path / "endpoints" / "a.env").write_text(file)
+    endpoints.settings["ENV_FILE"] = str(tmp_path / ".env")
+    REMAINS["log group"](
+        endpoints, [{"Key": f"gpu-ecs-{k}", "Value": v} for k, v in (("cluster", "ml"), ("endpoint", "a"))]
+    )
+    endpoints.settle()  # AWS's index of tags is late
+    ran = endpoints.run("delete_cluster.py", "--yes")
+    assert (ran.code, "\n  a: log group /aws/codebuild/ml-a-build" in ran.err) == (1, True), ran.err
 
 
 def test_what_another_cluster_of_a_longer_name_has_is_no_endpoint(endpoints: Runbook) -> None:

@@ -51,7 +51,7 @@ def test_it_asks_for_the_name_shows_what_goes_and_leaves_the_account_as_before(
         assert any(line.startswith(kind) for line in shown), kind
     kept = "repository ml-b, 2 images of 2.4 GB, about $0.24 a month"
     assert f"kept: {kept}" in shown
-    assert f"kept {kept}  to delete it too: ENDPOINT=b python delete_endpoint.py --images" in ran.err
+    assert f"kept {kept}  to delete it too: ENDPOINT=b python delete_repository.py --images" in ran.err
     assert (ran.result["kept"], ran.result["left"]) == ([kept], [])
     small.settle()
     assert account(small).keys() - before.keys() == {"repository ml-b"}

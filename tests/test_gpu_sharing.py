@@ -179,9 +179,9 @@ def test_a_client_that_does_not_know_sharing_is_refused_with_what_to_install(
 
     lone.has_run("create_cluster.py", GPU_SHARING="", GPU_MEMORY_MIB="")
     calls = len(lone.emulator.calls)
-    monkeypatch.setattr(conftest, "_shared_loader", lambda *_, **__: Older())
+    monkeypatch.setattr(conftest, "_loader", Older)
     for script in ("create_cluster.py", "register_task_definition.py"):
-        ran = lone.run(script, POLL_SECONDS="6")  # other settings, and so a new session
+        ran = lone.run(script)
         assert ran.code == 1
         assert "does not know it yet: pip install --upgrade 'boto3>=1.44.5'" in ran.err
     assert lone.changes(calls) == []

@@ -6,6 +6,7 @@ and one before the first call, are all the states there are. A picture of the ac
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterable
@@ -44,11 +45,15 @@ def run(runbook: Runbook, command: str) -> Ran:
     return runbook.run(script, *flags, **settings)
 
 
+def ended(runbook: Runbook, command: str) -> int:
+    return run(runbook, command).code
+
+
 def has_run(runbook: Runbook, commands: Iterable[str]) -> None:
     """What a user has run before; a picture of it serves the other tests that begin in the same way."""
     for command in commands:
         about = (command, *sorted(runbook.settings.items()))
-        assert runbook.once(about, lambda: run(runbook, command).code) == 0
+        assert runbook.once(about, functools.partial(ended, runbook, command)) == 0
 
 
 def now(runbook: Runbook) -> Any:

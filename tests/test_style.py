@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import importlib
 import re
 import subprocess
 import sys
@@ -11,80 +13,139 @@ import pytest
 
 from tests.conftest import ROOT
 
-FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").glob("*.py"))]
+FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.py"))]
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name != "rehearse.py"}
+TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
 LOW = ("aws", "console", "constants", "dry_run")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
+#: the dotted name of a module, by its file
+MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
 
 
-def calls(script: str, verb: str) -> list[str]:
-    """The modules whose function of this name the script's main function calls, in their order."""
-    tree = ast.parse((ROOT / script).read_text())
-    [main] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == script[:-3]]
+def calls(script: str, *verbs: str) -> list[tuple[str, str]]:
+    """Module and verb of each of these functions that the script's main function calls, in their order."""
+    [main] = [node for node in TREES[script].body if isinstance(node, ast.FunctionDef) and node.name == script[:-3]]
     found = [node for node in ast.walk(main) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     named = [(node.lineno, node.func) for node in found if isinstance(node.func, ast.Attribute)]
     return [
-        func.value.id
+        (func.value.id, func.attr)
         for _, func in sorted(named, key=lambda pair: pair[0])
-        if func.attr == verb and isinstance(func.value, ast.Name)
+        if func.attr in verbs and isinstance(func.value, ast.Name)
     ]
 
 
+def created(script: str) -> list[str]:
+    return [module for module, _ in calls(script, "create")]
+
+
+def deleted(script: str) -> list[str]:
+    """The modules in the order in which they are gone: one that is asked to end, and waited for later, counts there."""
+    found = calls(script, "delete", "wait_deleted")
+    waited = {module for module, verb in found if verb == "wait_deleted"}
+    return [module for module, verb in found if verb == "wait_deleted" or module not in waited]
+
+
+def functions(module: str) -> set[str]:
+    """Those of the one file of infrastructure/ that bears this name."""
+    [tree] = [TREES[name] for name in PRODUCT if name.endswith(f"/{module}.py")]
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
 def imports(name: str) -> set[str]:
-    """The first words of what a file imports."""
+    """What a file imports, by dotted names: the product's modules whole, of others the first word."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(PRODUCT[name].read_text())):
+    for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & set(MODULES.values())) or {node.module}
+    return {each if each in MODULES.values() else each.split(".")[0] for each in found}
 
 
 # ------------------------------------------------------------------------------------------------------- the mirror
 
 
-def test_what_create_makes_delete_takes_away() -> None:
-    assert set(calls("create_cluster.py", "create")) <= set(calls("delete_cluster.py", "delete"))
-
-
-#: what is not deleted in the reverse place of its creation, and why
-NOT_MIRRORED = {
-    "nat_gateways": "they take minutes, both ways: asked for as early as possible",
-    "monitoring": "hosts write to its log groups until they have ended",
-    "auto_scaling_group": "AWS can't delete a capacity provider after its group: that is waited for, and the rest asked for",
-    "launch_template": "after the group that launches from it",
+#: the page that makes -> those that take away what it made
+UNDONE_BY = {
+    "create_cluster.py": ("delete_cluster.py",),
+    "register_task_definition.py": ("deregister_task_definition.py", "delete_endpoint.py"),
+    "create_service.py": ("delete_service.py", "delete_endpoint.py"),
+    "create_pipeline.py": ("delete_pipeline.py", "delete_endpoint.py"),
+    "sync_weights.py": ("delete_sync.py", "delete_endpoint.py"),
 }
+#: what all endpoints use goes with the cluster
+SHARED = {"connection"}
 
 
-def test_delete_is_create_backwards() -> None:
-    created = [module for module in calls("create_cluster.py", "create") if module not in NOT_MIRRORED]
-    deleted = [module for module in calls("delete_cluster.py", "delete") if module in created]
-    assert deleted == created[::-1]
+@pytest.mark.parametrize(("create", "delete"), [(page, undo) for page, undos in UNDONE_BY.items() for undo in undos])
+def test_delete_is_create_backwards(create: str, delete: str) -> None:
+    made = [module for module in created(create) if create == "create_cluster.py" or module not in SHARED]
+    assert made, create
+    assert [module for module in deleted(delete) if module in made] == made[::-1]
+
+
+def test_what_endpoints_share_goes_with_the_cluster() -> None:
+    assert set(deleted("delete_cluster.py")) >= SHARED
+
+
+def test_what_is_only_asked_to_end_is_waited_for() -> None:
+    for script in {undo for undos in UNDONE_BY.values() for undo in undos}:
+        for module in deleted(script):
+            waited = (module, "wait_deleted") in calls(script, "wait_deleted")
+            assert waited is ("wait_deleted" in functions(module)), f"{script}: {module}"
 
 
 def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_sweep() -> None:
-    created = calls("create_cluster.py", "create")
-    sweep = (ROOT / "delete_cluster.py").read_text()
-    for module in created:
-        tree = ast.parse((ROOT / "infrastructure" / f"{module}.py").read_text())
-        functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-        assert {"create", "delete", "left_over"} <= functions, module
-        assert module in sweep
+    swept = {part.__name__.rpartition(".")[2] for part in importlib.import_module("infrastructure.parts").ALL}
+    for script in UNDONE_BY:
+        for module in created(script):
+            assert {"create", "delete", "left_over"} <= functions(module), module
+            assert module in swept
+    assert "clean_up.sweep(parts.ALL" in PRODUCT["delete_cluster.py"].read_text()
 
 
 # ------------------------------------------------------------------------------------------------------- the layers
 
+#: from below; a module imports what is below it, and in a folder its neighbours
+LAYERS = (
+    *("constants", "console", "dry_run", "aws", "infrastructure", "infrastructure.cluster", "infrastructure.service"),
+    *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
+    "infrastructure.clean_up",
+)
+#: the pages that use another one
+USERS_OF_PAGES = {"create_cluster": {"delete_cluster"}, "delete_cluster": {"delete_endpoint"}}
+
+
+def layer(module: str) -> int:
+    """Pages are above all."""
+    return LAYERS.index(module if module in LAYERS else module.rpartition(".")[0]) if module not in PAGES else 99
+
 
 @pytest.mark.parametrize("name", PRODUCT)
 def test_arrows_go_down_only(name: str) -> None:
-    found = imports(name)
+    found, module = imports(name), MODULES[name]
     assert not found & {"emulator", "moto", "tests", "rehearse"}
     if name == "constants.py":
-        assert not found & {"aws", "console", "infrastructure", "boto3", "botocore"}
-    if name.removesuffix(".py") in LOW:
-        assert "infrastructure" not in found
-    assert not found & set(PAGES)
+        assert not found & {"boto3", "botocore"}
+    assert found & set(PAGES) == USERS_OF_PAGES.get(module, set())
+    for other in found & set(MODULES.values()) - set(PAGES):
+        neighbours = module.rpartition(".")[0] == other.rpartition(".")[0] not in ("", "infrastructure")
+        assert layer(other) < layer(module) or neighbours, other
+
+
+def test_no_two_modules_need_each_other() -> None:
+    needs = {MODULES[name]: imports(name) & set(MODULES.values()) for name in PRODUCT}
+    assert list(graphlib.TopologicalSorter(needs).static_order())  # CycleError, with the circle
+
+
+def test_whatever_is_imported_is_so_at_the_top_of_its_file() -> None:
+    """But for rich, which only a terminal needs."""
+    for name, tree in TREES.items():
+        top = [*tree.body, *(each for node in tree.body if isinstance(node, ast.If) for each in node.body)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom) and node not in top:
+                assert ast.unparse(node).startswith("from rich."), f"{name}:{node.lineno}"
 
 
 def test_only_the_rehearsal_of_the_scripts_imports_the_emulator() -> None:
@@ -119,7 +180,7 @@ FORBIDDEN = {
     "print of an error": r"print\((e|err|error|exc)\)",
     "pprint": r"\bpprint\b",
     "latest": r"IMAGE\b.*:latest",
-    "a sleep outside the one way to wait": r"time\.sleep\((?!POLL_SECONDS)",
+    "a sleep outside the one way to wait": r"time\.sleep\((?!constants\.POLL_SECONDS\))",
     "os._exit": r"os\._exit",
     "a first match that is taken": r"(describe|list)_\w+\([^)]*\)\[\"\w+\"\]\[0\]",
     "open to the world": r"CidrIp[\"']: [\"']0\.0\.0\.0/0",
@@ -131,32 +192,61 @@ def test_the_product_has_none_of(pattern: str) -> None:
     assert [name for name, path in PRODUCT.items() if re.search(pattern, path.read_text())] == []
 
 
+def test_there_is_one_way_to_wait() -> None:
+    """aws.wait, and aws.pause for what other runs do meanwhile: no other function sleeps."""
+    sleeping = {
+        (name, function.name)
+        for name, tree in TREES.items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node).rpartition(".")[2] == "sleep"
+    }
+    assert sleeping == {("aws.py", "wait"), ("aws.py", "pause")}
+
+
 def test_a_client_error_is_caught_for_exact_codes_only() -> None:
-    """Each handler raises again what it does not know; the edge in aws.main is the only one that tells all."""
-    for name, path in PRODUCT.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+    """Each handler raises again what it does not know, or all; the edge in aws.main is the only one that tells all."""
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
             if not isinstance(node, ast.ExceptHandler) or "ClientError" not in ast.dump(node.type or ast.Pass()):
                 continue
+            leaves = [
+                each for each in ast.walk(node) if isinstance(each, ast.Return | ast.Continue | ast.Break | ast.If)
+            ]
+            always_raises = ast.unparse(node.body[-1]) == "raise" and not leaves
             body = ast.unparse(node)
             assert "raise" in body, f"{name}:{node.lineno}"
-            assert "code(error)" in body or "DEBUG" in body, f"{name}:{node.lineno}"
+            edge = name == "aws.py" and "DEBUG" in body
+            assert always_raises or "code(error)" in body or edge, f"{name}:{node.lineno}"
 
 
 def test_stdout_is_written_in_one_place() -> None:
     """console.result; everything else that is printed goes to stderr."""
-    for name, path in PRODUCT.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
                 assert "stderr" in ast.unparse(node) or name == "console.py", f"{name}:{node.lineno}"
 
 
 def test_every_constant_is_read() -> None:
-    """No dead settings."""
-    texts = {name: path.read_text() for name, path in PRODUCT.items()}
-    form = re.findall(r"^([A-Z][A-Z_]+) = ", texts["constants.py"], re.MULTILINE)
-    everything = "\n".join(texts.values())
-    itself = {name: 2 if f'setting("{name}"' in everything or f'"{name}",' in everything else 1 for name in form}
-    assert [name for name in form if len(re.findall(rf"\b{name}\b", everything)) <= itself[name]] == []
+    """No dead settings: each is read as constants.NAME, or by what follows from the form."""
+    form = [
+        target.id
+        for node in TREES["constants.py"].body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id.isupper()
+    ]
+    read = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and ast.unparse(node.value) == "constants")
+        or (isinstance(node, ast.Name) and name == "constants.py" and isinstance(node.ctx, ast.Load))
+    }
+    assert len(form) > 100
+    assert [name for name in form if name not in read] == []
 
 
 # ---------------------------------------------------------------------------------------------------------- start-up

@@ -269,8 +269,11 @@ def delete() -> None:
 
     Until the last of them is terminated.
     """
-    ask_for_end()
+    group = ask_for_end()
     wait_gone()
+    if group:
+        hosts = len(group["Instances"])
+        say("deleted", f"Auto Scaling group {name('hosts')}", f"with {hosts} hosts" if hosts else "")
     wait("hosts to be terminated", lambda: not instances(), still_there)
     container_instances.deregister()
 
@@ -279,17 +282,16 @@ def still_there() -> str:
     return f"{', '.join(host['InstanceId'] for host in instances())} still there"
 
 
-def ask_for_end(each: str = "hosts") -> None:
-    """With ForceDelete, which drops what holds its hosts back."""
+def ask_for_end(each: str = "hosts") -> Any | None:
+    """With ForceDelete, which drops what holds its hosts back. Answers the group that goes."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
     if not group or spare_foreign(what, group):
-        return
+        return None
     if not group.get("Status"):
         busy = (*BUSY, "ResourceInUse")
         end = call(client("autoscaling").delete_auto_scaling_group, what, of=group, gone="ValidationError", busy=busy)
         end(AutoScalingGroupName=name(each), ForceDelete=True)
-    hosts = len(group["Instances"])
-    say("deleted", what, f"with {hosts} hosts" if hosts else "")
+    return group
 
 
 def wait_gone(each: str = "hosts") -> None:

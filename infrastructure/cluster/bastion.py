@@ -7,7 +7,8 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager.htm
 from typing import Any
 
 import constants
-from aws import Resource, client, tags
+from aws import Resource, client, name, tags
+from console import say
 from infrastructure.cluster import auto_scaling_group, launch_template
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
@@ -34,7 +35,8 @@ def newest_ami() -> str:
 
 def delete() -> None:
     """Ask for the end of the group and its host."""
-    auto_scaling_group.ask_for_end("bastion")
+    if auto_scaling_group.ask_for_end("bastion"):
+        say("deleted", f"Auto Scaling group {name('bastion')}", "asked for")
 
 
 def wait_deleted() -> None:

@@ -168,6 +168,10 @@ class Kind:
         """In the order of their ids, the same for every run."""
         return sorted((each for each in self.all() if part(each) == wanted), key=lambda each: str(each[self.key]))
 
+    def told(self, thing: Any, wanted: str) -> str:
+        """What a person is told beside its id: its addresses, or which of several it is."""
+        return thing.get("CidrBlock") or ("" if wanted == self.what.replace(" ", "-") else wanted)
+
 
 def one_of_each(*wanted: tuple[Kind, list[str]]) -> dict[str, Any]:
     """One of each of these parts: found, or made. Part -> the thing itself.
@@ -187,7 +191,7 @@ def one_of_each(*wanted: tuple[Kind, list[str]]) -> dict[str, Any]:
     for kind, each in parts:
         if each not in made:
             answer[each] = found = only(present[each], f"{kind.what} {each}", kind.key) or {}
-            say("found", f"{kind.what} {found[kind.key]}", found.get("CidrBlock") or each)
+            say("found", f"{kind.what} {found[kind.key]}", kind.told(found, each))
             continue
         listed = [] if console.dry_run else kind.of_part(each)
         answer[each] = stays = (listed or [made[each]])[0]
@@ -195,7 +199,7 @@ def one_of_each(*wanted: tuple[Kind, list[str]]) -> dict[str, Any]:
         for other in surplus.values():
             kind.remove(other)
         new = stays[kind.key] == made[each][kind.key]
-        say("created" if new else "found", f"{kind.what} {stays[kind.key]}", stays.get("CidrBlock") or each)
+        say("created" if new else "found", f"{kind.what} {stays[kind.key]}", kind.told(stays, each))
     return answer
 
 

@@ -1,6 +1,5 @@
 """Which services this region has: not every one is everywhere, and where one is not its address is unknown to the DNS."""
 
-import functools
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +17,6 @@ def offered(service: Any) -> bool:
     return resolves(urlsplit(client(service).meta.endpoint_url).hostname or "")
 
 
-@functools.cache
 def resolves(host: str) -> bool:
     """boto3's list may be older than the service's region: what the DNS knows is there all the same."""
     try:

@@ -61,11 +61,10 @@ LOOKS = (role("host"), instance_profile)
 
 def find() -> Roles:
     """The roles by their names, whether or not they are there."""
-    prefix = f"arn:{partition()}:iam::{account()}:role/"
     return Roles(
         role_name("host"),
-        constants.TASK_EXECUTION_ROLE_ARN or prefix + role_name("task-execution"),
-        constants.TASK_ROLE_ARN or prefix + role_name("task"),
+        constants.TASK_EXECUTION_ROLE_ARN or role_arn(role_name("task-execution")),
+        constants.TASK_ROLE_ARN or role_arn(role_name("task")),
     )
 
 
@@ -103,6 +102,10 @@ def create_service_linked_roles() -> None:
     for service, role_id in services.items():
         if not read_role(role_id) and create_service_linked_role(AWSServiceName=service):
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
+
+
+def role_arn(role_id: str) -> str:
+    return f"arn:{partition()}:iam::{account()}:role/{role_id}"
 
 
 def service_trust(service: str) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def create_role(
     if managed or not_now:
         attach_policies(found, managed, not_now)
     put_inline_policy(found, inline)
-    return f"arn:{partition()}:iam::{account()}:role/{role_id}"
+    return role_arn(role_id)
 
 
 def make_role(suffix: str, trust: dict[str, Any]) -> Any:
@@ -269,10 +272,10 @@ def left_over() -> list[Resource]:
 
 
 def roles_left(*suffixes: str) -> list[Resource]:
-    """Those of these roles that stand, and are ours."""
+    """Those of these roles that stand, and are ours. For some seconds a new one shows another id where its ARN will be."""
     found = [role(suffix)() for suffix in suffixes]
     return [
-        Resource(f"role {each['RoleName']}", each["Arn"], tags_of(each), part(each))
+        Resource(f"role {each['RoleName']}", role_arn(each["RoleName"]), tags_of(each), part(each))
         for each in found
         if each and ours(each)
     ]

@@ -54,7 +54,10 @@ def target(record: Any) -> str:
 
 
 def is_ours(record: Any) -> bool:
-    """An alias to our load balancer, or to an earlier one of its name: records bear no tags, but its name tells."""
+    """An alias to our load balancer, or to one of its name that is gone: records bear no tags, but where they lead tells."""
+    named = load_balancer.named()
+    if named and named["DNSName"].lower() == target(record):
+        return ours(named)
     domain = rf"({region()}\.elb|elb\.{region()})\.amazonaws\.com(\.cn)?"
     return bool(re.fullmatch(rf"{load_balancer.its_name().lower()}-[0-9a-z]+\.{domain}", target(record)))
 

@@ -78,13 +78,14 @@ def revision(arn: str) -> str:
 
 def is_ours(found: Any) -> bool:
     """By its tags, or those of its role: a pipeline's deploy makes revisions that bear none."""
-    return mine(found) or mine(owner(found))
+    return mine(owner(found))
 
 
 def owner(found: Any) -> Any:
-    """What bears the tags that say whose a revision is: itself, or the task role of ours that it has."""
+    """What bears the tags that say whose a revision is: itself, or where it bears none the task role that it has."""
     its_role = str(found.get("taskRoleArn", "")).rpartition("/")[2]
-    return (not ours(found) and its_role == roles.role_name("task") and roles.role("task")()) or found
+    untagged = constants.CLUSTER_TAG not in tags_of(found)
+    return (untagged and its_role == roles.role_name("task") and roles.role("task")()) or found
 
 
 def is_pipelines(found: Any) -> bool:
@@ -110,10 +111,10 @@ def create(image: str) -> Any:
 def register(wanted: dict[str, Any], its_part: str) -> Any:
     """The newest revision of a family if it is as wanted; else a new one."""
     found = newest() if wanted["family"] == constants.TASK_FAMILY else definition(wanted["family"])
-    wanted_tags = endpoint_tags(its_part, "key", "value")
-    if found and all(tag in found["tags"] for tag in wanted_tags) and agree(found, wanted):
+    if found and is_ours(found) and agree(found, wanted):
         say("found", f"task definition {revision(found['taskDefinitionArn'])}", "nothing has changed")
         return found
+    wanted_tags = endpoint_tags(its_part, "key", "value")
     made = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
     say("registered", f"task definition {revision(made['taskDefinitionArn'])}")
     return made

@@ -115,7 +115,7 @@ def trust() -> dict[str, Any]:
 def policy() -> dict[str, Any]:
     """Starting any revision of that one task definition, in that cluster, with its tags and its two roles."""
     cluster_arn = aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")
-    task_role = f"arn:{aws.partition()}:iam::{account()}:role/{roles.role_name(sync.ROLE)}"
+    task_role = roles.role_arn(roles.role_name(sync.ROLE))
     statements: list[dict[str, Any]] = [
         {
             "Action": "ecs:RunTask",

@@ -44,16 +44,15 @@ def source() -> str:
 def check_settings() -> None:
     """What is wrong with the settings of the weights is told, all of it, before AWS is asked for anything."""
     volumes = [volume["name"] for volume in constants.EFS_VOLUMES]
+    wrong = {}
     if not constants.WEIGHTS_BUCKET:
-        constants.problem("WEIGHTS_BUCKET", "is not set: name the S3 bucket of the weights")
+        wrong["WEIGHTS_BUCKET"] = "is not set: name the S3 bucket of the weights"
     if constants.WEIGHTS_VOLUME not in volumes:
-        constants.problem(
-            "WEIGHTS_VOLUME", f"{constants.WEIGHTS_VOLUME} is none of EFS_VOLUMES: {', '.join(volumes) or 'none'}"
-        )
+        wrong["WEIGHTS_VOLUME"] = f"{constants.WEIGHTS_VOLUME} is none of EFS_VOLUMES: {', '.join(volumes) or 'none'}"
     if constants.WEIGHTS_FOLDER and not folder().is_dir():
         what = "is a file, not a folder" if folder().exists() else "is not there"
-        constants.problem("WEIGHTS_FOLDER", f"{constants.WEIGHTS_FOLDER} {what}")
-    constants.check()
+        wrong["WEIGHTS_FOLDER"] = f"{constants.WEIGHTS_FOLDER} {what}"
+    constants.check(**wrong)
 
 
 def arn() -> str:

@@ -294,7 +294,7 @@ def delete() -> None:
 
 
 def stop() -> None:
-    if not cluster.find():
+    if not cluster.of_ours():
         return
     leaving = [task for task in tasks.find("STOPPED", family=family()) if task["lastStatus"] != "STOPPED"]
     arns = [task["taskArn"] for task in [*tasks.find(family=family()), *leaving]]
@@ -303,7 +303,7 @@ def stop() -> None:
 
 
 def left_over() -> list[Resource]:
-    under_way = tasks.find(family=family()) if cluster.find() else []
+    under_way = tasks.find(family=family()) if cluster.of_ours() else []
     listed = [("task", task["taskArn"], task) for task in under_way]
     listed += [("task definition", each["taskDefinitionArn"], each) for each in definitions()]
     found = [Resource(f"{what} {tasks.task_id(arn)}", arn, tags_of(each), part(each)) for what, arn, each in listed]
