@@ -115,8 +115,9 @@ UNTAGGED = {
 
 @functools.cache
 def changing_methods() -> set[str]:
-    """The names of all methods of the clients that aws.client makes, but for the reads."""
-    services = re.findall(r'def client\(service: Literal\["([a-z0-9-]+)"\]', (ROOT / "aws.py").read_text())
+    """The names of all methods of the clients that the product makes, but for the reads."""
+    texts = [path.read_text() for path in [*FILES, ROOT / "aws.py"]]
+    services = {service for text in texts for service in re.findall(r'\bclient\("([a-z0-9-]+)"\)', text)}
     assert len(services) > 20
     models = [botocore.session.get_session().get_service_model(service) for service in services]
     operations = [operation for model in models for operation in model.operation_names]
