@@ -129,6 +129,9 @@ def test_a_rule_and_a_group_of_an_earlier_version_are_known_by_their_names(clara
         retag(clara, arn, remove="gpu-ecs-part")
     begun = len(clara.emulator.calls)
     clara.has_run("create_service.py")
+    assert clara.changes(begun) == ["resourcegroupstaggingapi:TagResources"] * 2
+    begun = len(clara.emulator.calls)
+    clara.has_run("create_service.py")
     assert clara.changes(begun) == []
     clara.has_run("delete_service.py")
     assert clara.aws("elbv2").describe_target_groups()["TargetGroups"] == rules(clara) == []

@@ -156,7 +156,6 @@ CHANGES = {
     "TASK_MEMORY": "4096",
     "TASK_CPU": "1024",
     "SHARED_MEMORY_MIB": "2048",
-    "EXTRA_TAGS": "team=ml",
     "NETWORK_MODE": "host",
 }
 
@@ -169,6 +168,15 @@ def test_each_changed_setting_gives_a_new_revision(runbook: Runbook) -> None:
     for setting in CHANGES:  # and back: what is left out again is a change too
         del runbook.settings[setting]
     assert runbook.run("register_task_definition.py").result["revision"] == len(CHANGES) + 2
+
+
+def test_a_changed_tag_is_set_on_the_revision_that_is_there(runbook: Runbook) -> None:
+    found = registered(runbook)
+    ran = runbook.run("register_task_definition.py", EXTRA_TAGS="team=ml")
+    assert (ran.code, ran.result["revision"]) == (0, 1), ran.err
+    shown = runbook.aws("ecs").describe_task_definition(taskDefinition="gpu:1", include=["TAGS"])["tags"]
+    assert {"key": "team", "value": "ml"} in shown
+    assert {tag["key"] for tag in found["tags"]} < {tag["key"] for tag in shown}
 
 
 def test_a_revision_of_anothers_is_not_taken_for_ours(fargate: Runbook) -> None:

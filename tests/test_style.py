@@ -170,6 +170,24 @@ def test_a_page_is_short_and_its_main_function_bears_its_name(page: str) -> None
     assert f"python {page}.py" in (ast.get_docstring(tree) or "")
 
 
+def test_each_page_that_makes_something_says_what_undoes_it() -> None:
+    """In its manual, and when it is interrupted."""
+    undos = {
+        f"{page}.py": str(keyword.value.value)
+        for page in PAGES
+        if page != "rehearse"
+        for node in ast.walk(TREES[f"{page}.py"])
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "aws.page"
+        for keyword in node.keywords
+        if keyword.arg == "undo" and isinstance(keyword.value, ast.Constant)
+    }
+    making = {f"{page}.py" for page in PAGES if page.startswith("create_")} | set(UNDONE_BY) | {"run_task.py"}
+    assert undos.keys() == making
+    for page, undo in undos.items():
+        assert undo.split()[0] in PRODUCT and undo in (ast.get_docstring(TREES[page]) or ""), page
+        assert undo == UNDONE_BY.get(page, (undo,))[0]
+
+
 # ------------------------------------------------------------------------------------------------ what is forbidden
 
 FORBIDDEN = {
