@@ -369,7 +369,7 @@ def call(
     """
 
     def made(*args: P.args, **kwargs: P.kwargs) -> T | None:
-        new = console.dry_run and NEW in str(of)
+        new = console.dry_run and (not of or NEW in str(of))  # nothing is changed anyway
         if of is not NOTHING and of is not UNTAGGED and not new and not ours(of):
             raise Problem(
                 f"{what or 'a resource'} is not of this runbook: it does not bear its tag {constants.CLUSTER_TAG}"
