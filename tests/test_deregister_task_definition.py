@@ -67,3 +67,30 @@ def test_revisions_of_somebody_else_in_the_family_stay(fargate: Runbook) -> None
     fargate.has_run("delete_cluster.py --yes")
     fargate.settle()
     assert account(fargate) == before
+
+
+def pipelines(runbook: Runbook) -> str:
+    """A revision as a pipeline's deploy registers it: without tags, with the task's role."""
+    arn = runbook.aws("iam").get_role(RoleName="api-task-us-east-1")["Role"]["Arn"]
+    container = {"name": "api", "image": "busybox:1", "memory": 128}
+    made = runbook.aws("ecs").register_task_definition(family="api", taskRoleArn=arn, containerDefinitions=[container])
+    return str(made["taskDefinition"]["taskDefinitionArn"])
+
+
+def test_a_revision_without_tags_is_ours_as_its_role_is(fargate: Runbook) -> None:
+    fargate.has_run("create_cluster.py", "register_task_definition.py")
+    arn = pipelines(fargate)
+    ran = fargate.run("deregister_task_definition.py")
+    assert (ran.code, ran.result) == (0, {"family": "api", "left": []}), ran.err
+    assert f"deregistered task definition {arn.rpartition('/')[2]}" in ran.err
+    assert "deleted 2 task definitions of api" in ran.err
+
+
+def test_a_revision_without_tags_is_not_ours_where_the_role_of_our_name_is_anothers(fargate: Runbook) -> None:
+    fargate.has_run("create_cluster.py")
+    arn = pipelines(fargate)
+    fargate.aws("iam").untag_role(RoleName="api-task-us-east-1", TagKeys=["gpu-ecs-cluster"])
+    begun = len(fargate.emulator.calls)
+    ran = fargate.run("deregister_task_definition.py")
+    assert (ran.code, fargate.changes(begun)) == (0, []), ran.err
+    assert fargate.aws("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"]["status"] == "ACTIVE"
