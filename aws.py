@@ -268,33 +268,42 @@ class look(Generic[T]):  # noqa: N801 - a decorator
         self.read = read
         self.services: set[str] = set()
         self.lock = threading.RLock()
+        self.seen: list[T] = []
+        self.settings: Any = None  # with which it was read
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
         with self.lock:
-            seen = _seen.setdefault(id(constants.KNOWN), {})
-            if self not in seen:
+            if not self.remembers():
                 self.services.clear()
                 _last.looks = (*outer, self)
                 try:
-                    seen[self] = self.read()
+                    self.seen[:], self.settings = [self.read()], constants.KNOWN
                 finally:
                     _last.looks = outer
+                _looks.add(self)
             for each in outer:
                 each.services |= self.services
-            found: T = seen[self]
-            return found
+            return self.seen[0]
+
+    def remembers(self) -> bool:
+        return bool(self.seen) and self.settings is constants.KNOWN
 
 
-#: the settings with which it was looked -> what was seen
-_seen: dict[int, dict[look[Any], Any]] = {}
+#: those that have seen something
+_looks: set[look[Any]] = set()
 
 
 def forget(service: str = "") -> None:
     """What was seen is not true any more: all of it, or what was read from one service."""
-    for seen in _seen.values():
-        for each in [each for each in seen if not service or service in each.services]:
-            del seen[each]
+    for each in [each for each in _looks if not service or service in each.services]:
+        each.seen.clear()
+        _looks.discard(each)
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS)
 
 
 def look_at(*looks: look[Any]) -> None:
@@ -307,8 +316,7 @@ def look_at(*looks: look[Any]) -> None:
             error.operation = _last.operation  # type: ignore[union-attr]
             raise
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(safely, looks))
+    list(_threads().map(safely, [each for each in looks if not each.remembers()]))
 
 
 def every(pages: Iterable[Any], key: str) -> list[Any]:
@@ -496,7 +504,7 @@ def page(
 def _begin(name: str, about: _Page) -> None:
     constants.load()
     constants.check(ENDPOINT=_wrong_scope(name, about))
-    _seen.clear()
+    forget()
 
 
 def _wrong_scope(name: str, about: _Page) -> str:
