@@ -70,6 +70,10 @@ _last = threading.local()  # the last call of this thread, for the sentence abou
 changes = 0
 
 
+#: the settings for which it was made, and the session
+_last_session: list[Any] = [None, None]
+
+
 @functools.cache
 def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Session:
     """boto3's own session: profiles, SSO, roles and AWS_ENDPOINT_URL are its business."""
@@ -81,9 +85,11 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Ses
 
 def session() -> boto3.Session:
     """The one of this environment: another profile or region in it makes another one. Settings are checked first."""
-    constants.check()
-    environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
-    return _session(environment, constants.AWS_REGION)
+    if _last_session[0] is not constants.KNOWN:
+        constants.check()
+        environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
+        _last_session[:] = [constants.KNOWN, _session(environment, constants.AWS_REGION)]
+    return _last_session[1]  # type: ignore[no-any-return]
 
 
 def made_once(service: str) -> Any:

@@ -151,7 +151,7 @@ class Runbook:
         patch.setattr(aws, "boto3", SimpleNamespace(Session=_session))
         aws._account.cache_clear()  # as in a new process
         if not self.remembers or self.emulator.faults.planned:  # these leave traces in a client
-            aws._session.cache_clear()
+            _new_clients(aws)
         fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
         for module in (aws, console, mount_targets, botocore.endpoint):  # the last for boto3's own pauses
             patch.setattr(module, "time", fake)
@@ -163,7 +163,7 @@ class Runbook:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         finally:
             if not self.remembers or self.emulator.faults.planned:
-                aws._session.cache_clear()
+                _new_clients(aws)
         return 0
 
     def _watched(self, door: Callable[..., Any], *asked: Any) -> Any:
@@ -256,6 +256,11 @@ class _Current(Emulator):
 
 
 _current = _Current()
+
+
+def _new_clients(aws: Any) -> None:
+    aws._session.cache_clear()
+    aws._last_session[:] = [None, None]
 
 
 def _session(*args: Any, **kwargs: Any) -> boto3.Session:
