@@ -13,7 +13,7 @@ import pytest
 from emulator.core.faults import Fault
 from emulator.ecr import repositories
 from tests.conftest import FARGATE, GPU, READS, ROOT, Runbook
-from tests.test_create_cluster import TRUST
+from tests.pages.test_create_cluster import TRUST
 
 ALL = ("create_cluster.py", "register_task_definition.py", "run_task.py")
 
