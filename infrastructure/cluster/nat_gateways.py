@@ -8,10 +8,10 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, tags_of, token, wait
+from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, token, wait
 from console import NEW, say
 from infrastructure.cluster import network
-from infrastructure.cluster.network import Kind, Network, add_default_route, one_of_each
+from infrastructure.cluster.network import Kind, Network, add_default_route, as_resources, one_of_each
 
 ALIVE = ("pending", "available")
 
@@ -41,11 +41,7 @@ def gateways(*states: str) -> list[Any]:
 
 
 def find_gateway(each: str) -> Any | None:
-    return only(
-        [found for found in gateways() if part(found) == each],
-        f"NAT gateway {each}",
-        "NatGatewayId",
-    )
+    return only([found for found in gateways() if part(found) == each], f"NAT gateway {each}", "NatGatewayId")
 
 
 def create(net: Network) -> None:
@@ -145,9 +141,9 @@ def delete_gateways(surplus: list[Any]) -> None:
 
 
 def ask_for_end(gateway: Any) -> None:
-    delete_nat_gateway = call(client("ec2").delete_nat_gateway, of=gateway, gone="NatGatewayNotFound")
-    delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
-    say("deleted", f"NAT gateway {gateway['NatGatewayId']}", "asked for")
+    its_id = gateway["NatGatewayId"]
+    call(client("ec2").delete_nat_gateway, of=gateway, gone="NatGatewayNotFound")(NatGatewayId=its_id)
+    say("deleted", f"NAT gateway {its_id}", "asked for")
 
 
 def wait_gone(ids: list[str]) -> None:
@@ -165,23 +161,17 @@ def wait_deleted() -> None:
 
 
 def release(address: Any) -> None:
-    call(client("ec2").release_address, of=address, gone="InvalidAllocationID.NotFound")(
-        AllocationId=address["AllocationId"]
-    )
-    say("deleted", f"Elastic IP {address['AllocationId']}")
+    its_id = address["AllocationId"]
+    call(client("ec2").release_address, of=address, gone="InvalidAllocationID.NotFound")(AllocationId=its_id)
+    say("deleted", f"Elastic IP {its_id}")
 
 
 ADDRESS = Kind("Elastic IP", "AllocationId", addresses, make_address, release)
 
 
 def left_over() -> list[Resource]:
-    kinds = (
+    return as_resources(
         ("NAT gateway", "natgateway", "NatGatewayId", gateways(*ALIVE, "deleting")),
         ("Elastic IP", "elastic-ip", "AllocationId", addresses()),
         ("S3 endpoint", "vpc-endpoint", "VpcEndpointId", s3_endpoints()),
     )
-    return [
-        Resource(f"{what} {each[key]}", aws.arn("ec2", f"{kind}/{each[key]}"), tags_of(each), part(each))
-        for what, kind, key, listed in kinds
-        for each in listed
-    ]
