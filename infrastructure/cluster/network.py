@@ -351,7 +351,7 @@ def delete() -> None:
 
 def delete_subnet(subnet: Any) -> None:
     its_id = subnet["SubnetId"]
-    what, why = f"subnet {its_id} to be free", held_by("subnet-id", its_id)
+    what, why = f"subnet {its_id} to be free", lambda: held_by("subnet-id", its_id)
     call(client("ec2").delete_subnet, what, of=subnet, gone=NO_SUBNET, busy=IN_USE, why=why)(SubnetId=its_id)
     say("deleted", f"subnet {its_id}")
 
@@ -365,10 +365,10 @@ def delete_route_table(table: Any) -> None:
 
 def delete_internet_gateway(gateway: Any) -> None:
     """AWS keeps a gateway attached while a public address is in use in the VPC, of a host or a task that is ending."""
-    ec2, its_id = client("ec2"), gateway["InternetGatewayId"]
-    what, gone = f"internet gateway {its_id} to be free", ("Gateway.NotAttached", NO_GATEWAY)
-    for vpc_id in [each["VpcId"] for each in gateway["Attachments"]]:
-        why = held_by("vpc-id", vpc_id)
+    ec2, its_id, vpc_ids = client("ec2"), gateway["InternetGatewayId"], [at["VpcId"] for at in gateway["Attachments"]]
+    what, why = f"internet gateway {its_id} to be free", lambda: held_by("vpc-id", vpc_ids[0])
+    gone = ("Gateway.NotAttached", NO_GATEWAY)
+    for vpc_id in vpc_ids:
         detach = call(ec2.detach_internet_gateway, what, of=gateway, gone=gone, busy=IN_USE, why=why)
         detach(InternetGatewayId=its_id, VpcId=vpc_id)
     call(ec2.delete_internet_gateway, what, of=gateway, gone=NO_GATEWAY, busy=IN_USE)(InternetGatewayId=its_id)
@@ -377,7 +377,7 @@ def delete_internet_gateway(gateway: Any) -> None:
 
 def delete_vpc(vpc: Any) -> None:
     its_id = vpc["VpcId"]
-    what, why = f"VPC {its_id} to be free", held_by("vpc-id", its_id)
+    what, why = f"VPC {its_id} to be free", lambda: held_by("vpc-id", its_id)
     call(client("ec2").delete_vpc, what, of=vpc, gone=NO_VPC, busy=IN_USE, why=why)(VpcId=its_id)
     say("deleted", f"VPC {its_id}")
 
@@ -386,20 +386,15 @@ VPC = Kind("VPC", "VpcId", vpcs, make_vpc, delete_vpc)
 GATEWAY = Kind("internet gateway", "InternetGatewayId", our_gateways, make_gateway, delete_internet_gateway)
 
 
-def held_by(key: str, identifier: str) -> Callable[[], str]:
-    """Asks for the network interfaces that hold something, each with the words of its owner."""
-
-    def why() -> str:
-        filters: Any = [{"Name": key, "Values": [identifier]}]
-        found: list[Any] = [*client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]]
-        names = [f"{each['NetworkInterfaceId']} ({described(each)})" for each in found]
-        return "held by network interface " + ", ".join(names) if names else "no network interface holds it any more"
-
-    def described(each: Any) -> str:
+def held_by(key: str, identifier: str) -> str:
+    """The network interfaces that hold something, each with the words of its owner."""
+    filters: Any = [{"Name": key, "Values": [identifier]}]
+    names = []
+    for each in client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
         owner = each.get("RequesterId") or each.get("Attachment", {}).get("InstanceOwnerId") or each.get("OwnerId", "")
-        return f"{each.get('Description') or each.get('InterfaceType', '')}, owner {owner}"
-
-    return why
+        words = f"{each.get('Description') or each.get('InterfaceType', '')}, owner {owner}"
+        names.append(f"{each['NetworkInterfaceId']} ({words})")
+    return "held by network interface " + ", ".join(names) if names else "no network interface holds it any more"
 
 
 def left_over() -> list[Resource]:

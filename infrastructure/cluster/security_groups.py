@@ -231,7 +231,7 @@ def delete() -> None:
 def delete_group(group: Any) -> None:
     """AWS refuses a group that a network interface still bears."""
     ec2, its_id = client("ec2"), group["GroupId"]
-    what, why = f"security group {its_id} to be free", held_by("group-id", its_id)
+    what, why = f"security group {its_id} to be free", lambda: held_by("group-id", its_id)
     call(ec2.delete_security_group, what, of=group, gone=NO_GROUP, busy=IN_USE, why=why)(GroupId=its_id)
 
 
