@@ -221,17 +221,16 @@ def complete_vpc(vpc: Any) -> None:
     vpc_id = vpc["VpcId"]
     wait(f"VPC {vpc_id}", lambda: is_available(vpcs(), "VpcId", vpc_id), lambda: "it is still pending")
     for attribute in dns_off(vpc_id):
-        request: Any = {"VpcId": vpc_id, attribute: {"Value": True}}
+        request: Any = {"VpcId": vpc_id, f"E{attribute[1:]}": {"Value": True}}
         call(client("ec2").modify_vpc_attribute, of=vpc)(**request)
-        say("updated", f"VPC {vpc_id}", f"{attribute[0].lower()}{attribute[1:]} on")
+        say("updated", f"VPC {vpc_id}", f"{attribute} on")
 
 
 def dns_off(vpc_id: str) -> list[str]:
-    """Which of the two attributes are off."""
+    """Which of the two attributes are off; in an answer their names begin with a capital."""
     describe: Any = client("ec2").describe_vpc_attribute
-    found = describe(VpcId=vpc_id, Attribute="enableDnsSupport")
-    found |= describe(VpcId=vpc_id, Attribute="enableDnsHostnames")
-    return [each for each in ("EnableDnsSupport", "EnableDnsHostnames") if not found.get(each, {}).get("Value")]
+    answers = {each: describe(VpcId=vpc_id, Attribute=each) for each in ("enableDnsSupport", "enableDnsHostnames")}
+    return [each for each, told in answers.items() if not told.get(f"E{each[1:]}", {}).get("Value")]
 
 
 def is_available(listed: list[Any], key: str, identifier: str) -> bool:
