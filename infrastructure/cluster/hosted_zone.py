@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/hosted-zones-working-with.html
 """
 
+import itertools
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -69,14 +70,10 @@ def plain(name: str) -> str:
 
 def records(zone: Any, name: str) -> list[Any]:
     """The records of this name. Route 53 lists a zone by its names, so they come first when it begins there."""
-    found: list[Any] = []
+    pages = client("route53").get_paginator("list_resource_record_sets")
     begin: Any = {"HostedZoneId": zone_id(zone), "StartRecordName": name}
-    for page in client("route53").get_paginator("list_resource_record_sets").paginate(**begin):
-        for record in page["ResourceRecordSets"]:
-            if plain(record["Name"]) != plain(name):
-                return found
-            found.append(record)
-    return found
+    listed = (record for page in pages.paginate(**begin) for record in page["ResourceRecordSets"])
+    return list(itertools.takewhile(lambda record: plain(record["Name"]) == plain(name), listed))
 
 
 def every_record(zone: Any) -> list[Any]:

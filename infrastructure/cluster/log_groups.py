@@ -8,19 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    call,
-    client,
-    endpoint_tags,
-    every,
-    mine,
-    refuse_foreign,
-    resource,
-    spare_foreign,
-    tags_of,
-    wait,
-)
+from aws import Resource, call, client, every, mine, refuse_foreign, resource, tags_of, wait
 from console import say
 
 #: with what AWS lets their names begin: those of containers and hosts, of builds, of a pipeline's commands
@@ -63,7 +51,7 @@ def make(*names: str) -> None:
 
 
 def make_one(name: str) -> Any:
-    what, its_tags = f"log group {name}", tags_of(endpoint_tags())
+    what, its_tags = f"log group {name}", tags_of(aws.endpoint_tags())
     create = call(client("logs").create_log_group, what, there="ResourceAlreadyExistsException", busy=BUSY)
     made = create(logGroupName=name, tags=its_tags) is not None
     say("created" if made else "found", what)
@@ -81,7 +69,7 @@ def remove(*names: str) -> None:
         what, group = f"log group {name}", present.get(name)
         if not group:
             say("already gone", what)
-        elif not spare_foreign(what, group):
+        elif not aws.spare_foreign(what, group):
             call(client("logs").delete_log_group, what, of=group, gone=GONE, busy=BUSY)(logGroupName=name)
             say("deleted", what)
 

@@ -52,20 +52,15 @@ def create(net: Network) -> None:
     wanted = gateway_subnets(net)
     missing = [each for each in wanted if not find_gateway(each)]
     reserved = one_of_each((ADDRESS, missing))
+    # with the token of one that is dead AWS would answer that one, for as long as it lists it
+    dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
     for each, subnet_id in wanted.items():
-        if each not in missing:
-            found = find_gateway(each) or {}
+        if found := find_gateway(each):
             say("found", f"NAT gateway {found['NatGatewayId']}", found["State"])
             continue
-        address_id = reserved[each]["AllocationId"]
-        # with the token of one that is dead AWS would answer that one, for as long as it lists it
-        dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
-        made = client("ec2").create_nat_gateway(
-            SubnetId=subnet_id,
-            AllocationId=address_id,
-            ClientToken=token(subnet_id, address_id, *dead),
-            TagSpecifications=tag_specification("natgateway", each),
-        )
+        where = {"SubnetId": subnet_id, "AllocationId": reserved[each]["AllocationId"]}
+        its_tags, its_token = tag_specification("natgateway", each), token(*where.values(), *dead)
+        made = client("ec2").create_nat_gateway(**where, ClientToken=its_token, TagSpecifications=its_tags)
         say("created", f"NAT gateway {made['NatGateway']['NatGatewayId']}", f"in {subnet_id}")
 
 
@@ -105,14 +100,12 @@ def create_s3_endpoint(net: Network) -> None:
     tables = [table["RouteTableId"] for table in network.route_tables()]
     endpoint = only(s3_endpoints(), "the S3 endpoint", "VpcEndpointId")
     if not endpoint:
-        made = ec2.create_vpc_endpoint(
-            VpcId=net.vpc_id,
-            ServiceName=f"com.amazonaws.{region()}.s3",
-            VpcEndpointType="Gateway",
-            RouteTableIds=tables,
-            ClientToken=token(net.vpc_id, "s3"),
-            TagSpecifications=tag_specification("vpc-endpoint", "s3"),
-        )
+        request: Any = {"ServiceName": f"com.amazonaws.{region()}.s3", "VpcEndpointType": "Gateway"}
+        request |= {
+            "ClientToken": token(net.vpc_id, "s3"),
+            "TagSpecifications": tag_specification("vpc-endpoint", "s3"),
+        }
+        made = ec2.create_vpc_endpoint(VpcId=net.vpc_id, RouteTableIds=tables, **request)
         say("created", f"S3 endpoint {made['VpcEndpoint']['VpcEndpointId']}", "free")
         return
     if missing := sorted(set(tables) - set(endpoint["RouteTableIds"])):
@@ -133,8 +126,7 @@ def delete_gateways(surplus: list[Any]) -> None:
     """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
     for gateway in surplus:
         ask_for_end(gateway)
-    if surplus:
-        wait_gone([gateway["NatGatewayId"] for gateway in surplus])
+    wait_gone([gateway["NatGatewayId"] for gateway in surplus])
     held = [each["AllocationId"] for gateway in surplus for each in gateway["NatGatewayAddresses"]]
     for address in [each for each in addresses() if each["AllocationId"] in held]:
         release(address)

@@ -116,10 +116,8 @@ def refuse_changes() -> None:
             "set it back, or run delete_cluster.py first"
         )
     present = {part(each): each for each in subnets()}
-    for setting, kind, blocks in (
-        ("PUBLIC_SUBNET_CIDRS", "public", constants.PUBLIC_SUBNET_CIDRS),
-        ("PRIVATE_SUBNET_CIDRS", "private", constants.PRIVATE_SUBNET_CIDRS),
-    ):
+    for kind, blocks in {"public": constants.PUBLIC_SUBNET_CIDRS, "private": constants.PRIVATE_SUBNET_CIDRS}.items():
+        setting = f"{kind.upper()}_SUBNET_CIDRS"
         for number, block in enumerate(blocks, 1):
             found = present.get(f"{kind}-{number}")
             if found and found["CidrBlock"] != block:

@@ -21,6 +21,7 @@ MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION_SECONDS = 120
 INLINE_POLICY = "settings"
+SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 GONE = "NoSuchEntity"
 THERE = "EntityAlreadyExists"
 Policy = dict[str, Any]
@@ -89,15 +90,15 @@ def create_service_linked_roles() -> None:
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
     on_hosts = constants.LAUNCH_TYPE == "EC2"
     services = {
-        "ecs": ("ECS", True),
-        "autoscaling": ("AutoScaling", on_hosts),
-        "spot": ("EC2Spot", on_hosts and constants.CAPACITY_TYPE == "spot"),
-        "elasticloadbalancing": ("ElasticLoadBalancing", bool(constants.LISTENER_PROTOCOL)),
-        "ecs.application-autoscaling": ("ApplicationAutoScaling_ECSService", constants.SCALING != "none"),
+        "ecs": ("AWSServiceRoleForECS", True),
+        "autoscaling": ("AWSServiceRoleForAutoScaling", on_hosts),
+        "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE == "spot"),
+        "elasticloadbalancing": ("AWSServiceRoleForElasticLoadBalancing", bool(constants.LISTENER_PROTOCOL)),
+        "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none"),
     }
     create = call(client("iam").create_service_linked_role, there="InvalidInput")
-    for service, role_id in [(each, f"AWSServiceRoleFor{end}") for each, (end, needed) in services.items() if needed]:
-        if not read_role(role_id) and create(AWSServiceName=f"{service}.amazonaws.com"):
+    for service, (role_id, needed) in services.items():
+        if needed and not read_role(role_id) and create(AWSServiceName=f"{service}.amazonaws.com"):
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
 
 
@@ -125,28 +126,23 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
 
     Policies that someone attached by hand stay. Answers the role's ARN.
     """
-    iam, role_id = client("iam"), role_name(suffix)
-    found = role(suffix)()
-    aws.refuse_foreign(f"role {role_id}", found)
+    iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
+    what, text, its_tags = f"role {role_id}", json.dumps(trust), endpoint_tags(suffix)
+    aws.refuse_foreign(what, found)
     if not found:
-        found = make_role(suffix, trust)
+        create = call(iam.create_role, there=THERE)
+        made = create(RoleName=role_id, AssumeRolePolicyDocument=text, Tags=its_tags)
+        say("created" if made else "found", what)
+        found = {"RoleName": role_id, "Tags": its_tags} if made else of_another_run(what, role(suffix))
     elif found["AssumeRolePolicyDocument"] != trust:
-        call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=json.dumps(trust))
-        say("updated", f"role {role_id}", "trust policy")
+        call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=text)
+        say("updated", what, "trust policy")
     else:
-        say("found", f"role {role_id}")
+        say("found", what)
     if managed or not_now:
         attach_policies(found, managed, not_now)
     put_inline_policy(found, inline)
     return role_arn(role_id)
-
-
-def make_role(suffix: str, trust: Policy) -> Any:
-    role_id, its_tags = role_name(suffix), endpoint_tags(suffix)
-    create = call(client("iam").create_role, there=THERE)
-    made = create(RoleName=role_id, AssumeRolePolicyDocument=json.dumps(trust), Tags=its_tags)
-    say("created" if made else "found", f"role {role_id}")
-    return {"RoleName": role_id, "Tags": its_tags} if made else of_another_run(f"role {role_id}", role(suffix))
 
 
 def of_another_run(what: str, look: aws.look[Any | None]) -> Any:
@@ -157,24 +153,22 @@ def of_another_run(what: str, look: aws.look[Any | None]) -> Any:
 
 
 def attach_policies(its_role: Any, managed: Names, not_now: Names) -> None:
-    iam, role_id = client("iam"), its_role["RoleName"]
-    attached = {each["PolicyArn"] for each in attached_policies(role_id)}
+    attach, role_id = call(client("iam").attach_role_policy, of=its_role), its_role["RoleName"]
+    attached, aws_policy = attached_policies(role_id), f"arn:{partition()}:iam::aws:policy"
     for policy in managed:
-        if aws_policy(policy) not in attached:
-            call(iam.attach_role_policy, of=its_role)(RoleName=role_id, PolicyArn=aws_policy(policy))
+        if f"{aws_policy}/{policy}" not in attached:
+            attach(RoleName=role_id, PolicyArn=f"{aws_policy}/{policy}")
             say("updated", f"role {role_id}", f"may what {policy.split('/')[-1]} says")
     for policy in not_now:
-        if aws_policy(policy) in attached:
-            detach_policy(its_role, aws_policy(policy))
+        if f"{aws_policy}/{policy}" in attached:
+            detach_policy(its_role, f"{aws_policy}/{policy}")
             say("updated", f"role {role_id}", f"may no longer what {policy.split('/')[-1]} says")
 
 
-def aws_policy(policy: str) -> str:
-    return f"arn:{partition()}:iam::aws:policy/{policy}"
-
-
-def attached_policies(role_id: str) -> list[Any]:
-    return client("iam").list_attached_role_policies(RoleName=role_id)["AttachedPolicies"]
+def attached_policies(role_id: str) -> list[str]:
+    return [
+        each["PolicyArn"] for each in client("iam").list_attached_role_policies(RoleName=role_id)["AttachedPolicies"]
+    ]
 
 
 def put_inline_policy(its_role: Any, wanted: Policy | None) -> None:
@@ -232,9 +226,9 @@ def delete_role(role_id: str) -> None:
         return
     iam = client("iam")
     for policy in attached_policies(role_id):
-        detach_policy(found, policy["PolicyArn"])
-    for name_of_it in iam.list_role_policies(RoleName=role_id)["PolicyNames"]:
-        delete_policy(found, name_of_it)
+        detach_policy(found, policy)
+    for policy in iam.list_role_policies(RoleName=role_id)["PolicyNames"]:
+        delete_policy(found, policy)
     call(iam.delete_role, f"role {role_id} to be free", of=found, gone=GONE, busy="DeleteConflict")(RoleName=role_id)
     say("deleted", f"role {role_id}")
 
@@ -248,12 +242,13 @@ def delete_policy(its_role: Any, policy: str) -> None:
 
 
 def left_over() -> list[Resource]:
-    profile = instance_profile()
-    found = [resource(f"instance profile {role_name('host')}", profile["Arn"], profile)] if profile else []
-    return [*roles_left("host"), *(each for each in found if ours(each.tags))]
+    left, profile = roles_left("host"), instance_profile()
+    if profile and ours(profile):
+        left.append(resource(f"instance profile {role_name('host')}", profile["Arn"], profile))
+    return left
 
 
 def roles_left(*suffixes: str) -> list[Resource]:
     """Those of these roles that stand, and are ours. For some seconds a new one shows another id where its ARN will be."""
-    found = [each for each in [role(suffix)() for suffix in suffixes] if each and ours(each)]
-    return [resource(f"role {each['RoleName']}", role_arn(each["RoleName"]), each) for each in found]
+    found = [role(suffix)() or {} for suffix in suffixes]
+    return [resource(f"role {each['RoleName']}", role_arn(each["RoleName"]), each) for each in found if ours(each)]
