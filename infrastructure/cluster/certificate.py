@@ -28,7 +28,8 @@ def arn() -> str:
 
 def find() -> Any | None:
     """Ours for exactly CERTIFICATE_DOMAINS; the issued one where a second is not issued yet."""
-    found = [each for each in all_of_ours() if is_wanted(each)]
+    wanted, usable = set(constants.CERTIFICATE_DOMAINS), [each for each in all_of_ours() if each["Status"] in USABLE]
+    found = [each for each in usable if set(each["SubjectAlternativeNames"]) == wanted]
     issued = [each for each in found if each["Status"] == "ISSUED"]
     if len(issued or found) > 1:
         raise Problem(
@@ -36,10 +37,6 @@ def find() -> Any | None:
             f"{' and '.join(sorted(each['CertificateArn'] for each in issued or found))}. Delete one, or set CERTIFICATE_ARN"
         )
     return next(iter(issued or found), None)
-
-
-def is_wanted(detail: Any) -> bool:
-    return set(detail["SubjectAlternativeNames"]) == set(constants.CERTIFICATE_DOMAINS) and detail["Status"] in USABLE
 
 
 @aws.look

@@ -138,7 +138,6 @@ def instance_type() -> Any:
         raise Problem(f"{kind} does not exist in this region")
     gpus, shared, family = gpu_count(described), gpu_memory(described), constants.INSTANCE_TYPE.split(".")[0]
     memory, cpu = described["MemoryInfo"]["SizeInMiB"], described["VCpuInfo"]["DefaultVCpus"] * 1024
-    needed = f"TASK_MEMORY={constants.TASK_MEMORY}"
     if constants.GPU_SHARING and family in FRACTIONAL_GPUS:
         raise Problem(f"{kind} has a part of a GPU, which GPU_SHARING can't share: use g4dn, g5 or g6")
     if count and not gpus:
@@ -150,7 +149,8 @@ def instance_type() -> Any:
     if count and family in RETIRED_GPUS:
         raise Problem(f"{kind}: the driver of the current ECS GPU AMI does not serve its GPU; use g4dn or newer")
     if memory - HOST_RESERVE_MIB < constants.TASK_MEMORY:
-        raise Problem(f"{needed} does not fit on {kind}: {memory} MiB, less what the host needs")
+        fits = f"does not fit on {kind}: {memory} MiB, less what the host needs"
+        raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} {fits}")
     if cpu < constants.TASK_CPU:
         raise Problem(f"TASK_CPU={constants.TASK_CPU} does not fit on {kind}: it has {cpu} CPU units")
     return described
@@ -302,7 +302,6 @@ def adopted_network() -> list[str]:
     zones = adopted_subnets(setting, constants.WORK_SUBNET_IDS, network.named_subnets())
     if private_ids:
         ways_out()
-    # they may be those of SUBNET_IDS too
     shared = public_ids == constants.WORK_SUBNET_IDS
     public = network.named_subnets() if shared else network.named(public_ids)
     public_zones = adopted_subnets("PUBLIC_SUBNET_IDS", public_ids, public)

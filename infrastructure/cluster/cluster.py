@@ -51,10 +51,9 @@ def refuse_changes() -> None:
     others = (constants.CAPACITY_PROVIDER,) if constants.LAUNCH_TYPE == "FARGATE" else ("FARGATE", "FARGATE_SPOT")
     present = [each for each in cluster.get("capacityProviders", []) if each in others] if cluster else []
     if present:
-        raise Problem(
-            f"LAUNCH_TYPE={constants.LAUNCH_TYPE}, but the cluster {constants.CLUSTER_NAME} was made with "
-            f"{', '.join(present)}, which can't be changed: set it back, or run delete_cluster.py first"
-        )
+        made = f"the cluster {constants.CLUSTER_NAME} was made with {', '.join(present)}"
+        fixed = "which can't be changed: set it back, or run delete_cluster.py first"
+        raise Problem(f"LAUNCH_TYPE={constants.LAUNCH_TYPE}, but {made}, {fixed}")
 
 
 def create() -> str:

@@ -13,6 +13,7 @@ from aws import Problem, Resource, call, client, every, name, ours, refuse_forei
 from console import say
 
 LEAVING = ("deleting", "deleted")
+MOVE = "set it back, or move the data and run delete_cluster.py first"
 GONE = "FileSystemNotFound"
 KEPT = (
     "still billed (about $0.30 per GiB and month in us-east-1); "
@@ -36,10 +37,10 @@ def owned() -> list[Any]:
 
 def volume_ids() -> dict[str, str]:
     """The file system of each volume that has one, by the volume's name."""
-    if constants.FILE_SYSTEM_ID:
-        return {volume["name"]: constants.FILE_SYSTEM_ID for volume in constants.EFS_VOLUMES}
-    present = {each["CreationToken"]: each["FileSystemId"] for each in owned()} if constants.EFS_VOLUMES else {}
     wanted = {volume["name"]: name(suffix(volume["name"])) for volume in constants.EFS_VOLUMES}
+    if constants.FILE_SYSTEM_ID or not wanted:
+        return dict.fromkeys(wanted, constants.FILE_SYSTEM_ID)
+    present = {each["CreationToken"]: each["FileSystemId"] for each in owned()}
     return {volume: present[its_name] for volume, its_name in wanted.items() if its_name in present}
 
 
@@ -73,19 +74,14 @@ def refuse_changes() -> None:
     for its_name in sorted(names):
         of_name(its_name)
     other_way = {name("file-system"), *(name(f"file-system-{volume}") for volume in volumes)} - names
+    mode, way = constants.EFS_PERFORMANCE_MODE, constants.EFS_FILE_SYSTEMS
+    holds = "one of them" if way == "one" else "them all"
     for system in owned():
-        if system["LifeCycleState"] == "available" and system["PerformanceMode"] != constants.EFS_PERFORMANCE_MODE:
-            raise Problem(
-                f"EFS_PERFORMANCE_MODE={constants.EFS_PERFORMANCE_MODE}, but {system['FileSystemId']} has "
-                f"{system['PerformanceMode']}, which can't be changed: set it back, or move the data and run "
-                "delete_cluster.py first"
-            )
+        its_id, its_mode = system["FileSystemId"], system["PerformanceMode"]
+        if system["LifeCycleState"] == "available" and its_mode != mode:
+            raise Problem(f"EFS_PERFORMANCE_MODE={mode}, but {its_id} has {its_mode}, which can't be changed: {MOVE}")
         if system["CreationToken"] in other_way:
-            holds = "one of them" if constants.EFS_FILE_SYSTEMS == "one" else "them all"
-            raise Problem(
-                f"EFS_FILE_SYSTEMS={constants.EFS_FILE_SYSTEMS}, but the volumes are on {system['FileSystemId']}, "
-                f"which holds {holds}: set it back, or move the data and run delete_cluster.py first"
-            )
+            raise Problem(f"EFS_FILE_SYSTEMS={way}, but the volumes are on {its_id}, which holds {holds}: {MOVE}")
 
 
 # -------------------------------------------------------------------------------------------------------------- create

@@ -43,8 +43,8 @@ LOOKS = (*file_system.LOOKS, *security_groups.LOOKS, targets)
 
 def groups_of(target: Any) -> list[str]:
     """On its network interface; none while it is being made, or unmade."""
-    describe = call(client("efs").describe_mount_target_security_groups, gone=GONE)
-    found = describe(MountTargetId=target["MountTargetId"])
+    read = call(client("efs").describe_mount_target_security_groups, gone=GONE)
+    found = read(MountTargetId=target["MountTargetId"])
     return found["SecurityGroups"] if found else []
 
 

@@ -100,12 +100,9 @@ def create_s3_endpoint(net: Network) -> None:
     tables = [table["RouteTableId"] for table in network.route_tables()]
     endpoint = only(s3_endpoints(), "the S3 endpoint", "VpcEndpointId")
     if not endpoint:
-        request: Any = {"ServiceName": f"com.amazonaws.{region()}.s3", "VpcEndpointType": "Gateway"}
-        request |= {
-            "ClientToken": token(net.vpc_id, "s3"),
-            "TagSpecifications": tag_specification("vpc-endpoint", "s3"),
-        }
-        made = ec2.create_vpc_endpoint(VpcId=net.vpc_id, RouteTableIds=tables, **request)
+        service, its_tags = f"com.amazonaws.{region()}.s3", tag_specification("vpc-endpoint", "s3")
+        request: Any = {"ServiceName": service, "VpcEndpointType": "Gateway", "ClientToken": token(net.vpc_id, "s3")}
+        made = ec2.create_vpc_endpoint(VpcId=net.vpc_id, RouteTableIds=tables, TagSpecifications=its_tags, **request)
         say("created", f"S3 endpoint {made['VpcEndpoint']['VpcEndpointId']}", "free")
         return
     if missing := sorted(set(tables) - set(endpoint["RouteTableIds"])):

@@ -20,6 +20,7 @@ NO_VPC = "InvalidVpcID.NotFound"
 NO_SUBNET = "InvalidSubnetID.NotFound"
 NO_GATEWAY = "InvalidInternetGatewayID.NotFound"
 ASSOCIATED = "Resource.AlreadyAssociated"
+FIXED = "which can't be changed: set it back, or run delete_cluster.py first"
 NO_TABLE = "InvalidRouteTableID.NotFound"
 
 
@@ -111,20 +112,15 @@ def refuse_changes() -> None:
     """What AWS can't change any more is told before anything is changed."""
     vpc = None if constants.VPC_ID else find_vpc()
     if vpc and vpc["CidrBlock"] != constants.VPC_CIDR:
-        raise Problem(
-            f"VPC_CIDR={constants.VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, which can't be changed: "
-            "set it back, or run delete_cluster.py first"
-        )
+        raise Problem(f"VPC_CIDR={constants.VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, {FIXED}")
     present = {part(each): each for each in subnets()}
     for kind, blocks in {"public": constants.PUBLIC_SUBNET_CIDRS, "private": constants.PRIVATE_SUBNET_CIDRS}.items():
         setting = f"{kind.upper()}_SUBNET_CIDRS"
         for number, block in enumerate(blocks, 1):
             found = present.get(f"{kind}-{number}")
             if found and found["CidrBlock"] != block:
-                raise Problem(
-                    f"{setting}: subnet {number} is to have {block}, but {found['SubnetId']} has {found['CidrBlock']}, "
-                    "which can't be changed: set it back, or run delete_cluster.py first"
-                )
+                has = f"{found['SubnetId']} has {found['CidrBlock']}"
+                raise Problem(f"{setting}: subnet {number} is to have {block}, but {has}, {FIXED}")
             zone = constants.AVAILABILITY_ZONES[number - 1 : number]
             if found and zone and [found["AvailabilityZone"]] != zone:
                 raise Problem(
@@ -258,8 +254,8 @@ def attach(gateway: Any, vpc_id: str) -> None:
     if gateway.get("Attachments"):
         return
     what, unknown = f"internet gateway {gateway_id}", (NO_GATEWAY, NO_VPC)
-    attach = call(client("ec2").attach_internet_gateway, what, of=gateway, there=ASSOCIATED, busy=unknown)
-    if attach(InternetGatewayId=gateway_id, VpcId=vpc_id):
+    take = call(client("ec2").attach_internet_gateway, what, of=gateway, there=ASSOCIATED, busy=unknown)
+    if take(InternetGatewayId=gateway_id, VpcId=vpc_id):
         say("updated", what, f"attached to {vpc_id}")
 
 
@@ -293,11 +289,9 @@ def create_subnet(vpc_id: str, each: str, block: str, zone: str) -> Any:
     """The subnet. A block is given once in a VPC: where another run has just made it, AWS says so, and lists it soon."""
 
     def listed() -> Any:
-        found = [subnet for subnet in subnets() if part(subnet) == each]
-        return only(found, f"subnet {each}", "SubnetId")
+        return only([subnet for subnet in subnets() if part(subnet) == each], f"subnet {each}", "SubnetId")
 
-    subnet = listed()
-    if subnet:
+    if subnet := listed():
         say("found", f"subnet {subnet['SubnetId']}", f"{each} {block} {subnet['AvailabilityZone']}")
     else:
         made = call(client("ec2").create_subnet, f"subnet {block}", there="InvalidSubnet.Conflict")(
