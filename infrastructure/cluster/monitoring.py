@@ -71,7 +71,7 @@ def create() -> None:
     if found and found["Value"] == text:
         say("found", what)
         return
-    put = call(client("ssm").put_parameter, what, of=found, there="ParameterAlreadyExists")
+    put = call(client("ssm").put_parameter, what, of=found or aws.NOTHING, there="ParameterAlreadyExists")
     request: Any = {"Overwrite": True} if found else {"Tags": tags("monitoring")}
     made = put(Name=parameter_name(), Type="String", Value=text, **request)
     if found:

@@ -134,7 +134,9 @@ def register() -> Any:
     def make() -> Any:
         there = find()
         request = {**its_target(), "MinCapacity": lowest, "MaxCapacity": highest, **({} if there else its_tags)}
-        return call(client("application-autoscaling").register_scalable_target, what, of=there)(**request)
+        return call(client("application-autoscaling").register_scalable_target, what, of=there or aws.NOTHING)(
+            **request
+        )
 
     unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
     call(make, what, busy=(*unknown, BUSY))()
@@ -223,7 +225,7 @@ def put_alarm(step: str, policy_arn: str) -> None:
     }
     present = alarms().get(name)
     if not present or not holds(present, wanted):
-        put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present)
+        put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present or aws.NOTHING)
         put_metric_alarm(**wanted, Tags=endpoint_tags(step))
         say("updated" if present else "created", f"alarm {name}", f"CPU {comparison} {threshold} % for {minutes} min")
 
