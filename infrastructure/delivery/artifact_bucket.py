@@ -13,12 +13,8 @@ import constants
 from aws import Problem, account, call, client, code, endpoint_tags, holds, mine, region
 from console import say
 
-PRIVATE: Any = {
-    "BlockPublicAcls": True,
-    "IgnorePublicAcls": True,
-    "BlockPublicPolicy": True,
-    "RestrictPublicBuckets": True,
-}
+CLOSED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+PRIVATE: Any = dict.fromkeys(CLOSED, True)
 ENCRYPTION: Any = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
 OWNERSHIP: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 NOT_THERE = "NoSuchBucket"
@@ -52,13 +48,12 @@ def find() -> Any:
     if len(bucket) > LONGEST:
         return None
     try:
-        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account())
+        if call(s3.head_bucket, gone=("404", NOT_THERE))(Bucket=bucket, ExpectedBucketOwner=account()) is None:
+            return None
     except ClientError as error:
-        if code(error) in ("403", "AccessDenied"):
-            return {"Name": bucket, "Tags": [], "Closed": True}
-        if code(error) not in ("404", NOT_THERE):
+        if code(error) not in ("403", "AccessDenied"):
             raise
-        return None
+        return {"Name": bucket, "Tags": [], "Closed": True}
     found = call(s3.get_bucket_tagging, gone=("NoSuchTagSet", NOT_THERE))(Bucket=bucket)
     return {"Name": bucket, "Tags": found["TagSet"] if found else []}
 
@@ -81,11 +76,8 @@ def create() -> str:
     else:
         place: Any = {} if region() == "us-east-1" else {"LocationConstraint": region()}
         place["Tags"] = endpoint_tags("artifacts")
-        call(client("s3").create_bucket, what, there="BucketAlreadyOwnedByYou", busy=ABORTED)(
-            Bucket=its_name(),
-            ObjectOwnership="BucketOwnerEnforced",
-            CreateBucketConfiguration=place,
-        )
+        make = call(client("s3").create_bucket, what, there="BucketAlreadyOwnedByYou", busy=ABORTED)
+        make(Bucket=its_name(), ObjectOwnership="BucketOwnerEnforced", CreateBucketConfiguration=place)
         bucket = {"Name": its_name(), "Tags": place["Tags"]}
         say("created", what, f"for the pipeline's artifacts, kept for {constants.ARTIFACT_DAYS} days")
     protect(bucket)
@@ -121,15 +113,9 @@ def protect(bucket: Any) -> None:
 
 def policy() -> dict[str, Any]:
     """Nothing without TLS, whoever asks: the one statement in which anyone is named, and it refuses."""
-    refuse = {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [arn(), f"{arn()}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return {"Version": "2012-10-17", "Statement": [refuse]}
+    refuse = {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*"}
+    which = {"Resource": [arn(), f"{arn()}/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    return {"Version": "2012-10-17", "Statement": [{**refuse, **which}]}
 
 
 def expire(bucket: Any) -> None:
@@ -175,4 +161,4 @@ def delete_empty(bucket: Any) -> None:
 
 def left_over() -> list[aws.Resource]:
     bucket = find()
-    return [aws.Resource(f"bucket {its_name()}", arn(), aws.tags_of(bucket), aws.part(bucket))] if mine(bucket) else []
+    return [aws.resource(f"bucket {its_name()}", arn(), bucket)] if mine(bucket) else []

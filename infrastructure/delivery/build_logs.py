@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/create-project.html#creat
 """
 
 import constants
-from aws import Resource, call, client, endpoint_name
+from aws import Resource, endpoint_name
 from infrastructure.cluster import log_groups
 
 LOOKS = (log_groups.groups,)
@@ -22,13 +22,6 @@ def of_commands() -> str:
 def create() -> None:
     """Before anything writes."""
     log_groups.make(of_builds(), of_commands())
-
-
-def tail(group: str, stream: str, lines: int = 10) -> list[str]:
-    """The end of a log; nothing where there is none (yet)."""
-    get_log_events = call(client("logs").get_log_events, gone="ResourceNotFoundException")
-    found = get_log_events(logGroupName=group, logStreamName=stream, limit=lines, startFromHead=False)
-    return [event["message"].rstrip() for event in found["events"]] if found else []
 
 
 def delete() -> None:

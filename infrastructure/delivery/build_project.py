@@ -8,23 +8,18 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, account, call, client, endpoint_name, endpoint_tags, holds, mine, part, region, tags_of, wait
+from aws import Resource, call, client, endpoint_name, endpoint_tags, holds, mine, wait
 from console import say
 from infrastructure.cluster import log_groups, roles
 from infrastructure.cluster.regions import offered
 from infrastructure.delivery import artifact_bucket, build_logs, repository
+from infrastructure.service import log_group
 
 ROLE = "build"
 #: what docker push and pull ask of a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
 PUSH = [
-    "BatchCheckLayerAvailability",
-    "InitiateLayerUpload",
-    "UploadLayerPart",
-    "CompleteLayerUpload",
-    "PutImage",
-    "BatchGetImage",
-    "GetDownloadUrlForLayer",
-    "DescribeImages",
+    *("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload"),
+    *("PutImage", "BatchGetImage", "GetDownloadUrlForLayer", "DescribeImages"),
 ]
 LOG_ACTIONS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 NOT_ASSUMED = "not authorized to perform: sts:AssumeRole"
@@ -66,7 +61,7 @@ def objects_statement(*actions: str) -> dict[str, Any]:
 def create_role(connection_arn: str) -> str:
     """Clone the source, read and write artifacts, push to the one repository, write the log."""
     trust = roles.service_trust("codebuild.amazonaws.com")
-    trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": account()}}
+    trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": aws.account()}}
     repository_arn = aws.arn("ecr", f"repository/{repository.its_name()}")
     policy = roles.document(
         connection_statement(connection_arn),
@@ -81,7 +76,7 @@ def create_role(connection_arn: str) -> str:
 
 def settings(role_arn: str) -> Any:
     variables = {
-        "AWS_DEFAULT_REGION": region(),
+        "AWS_DEFAULT_REGION": aws.region(),
         "REPOSITORY_URI": repository.uri(),
         "REPOSITORY_NAME": repository.its_name(),
         "CONTAINER_NAME": constants.CONTAINER_NAME,
@@ -95,7 +90,7 @@ def settings(role_arn: str) -> Any:
             "computeType": constants.BUILD_COMPUTE_TYPE,
             "privilegedMode": True,  # docker needs it
             "environmentVariables": [
-                {"name": key, "value": value, "type": "PLAINTEXT"} for key, value in variables.items()
+                {"name": key, "value": text, "type": "PLAINTEXT"} for key, text in variables.items()
             ],
         },
         "serviceRole": role_arn,
@@ -105,19 +100,17 @@ def settings(role_arn: str) -> Any:
 
 def create(connection_arn: str) -> None:
     """Make the project with its role, or bring it to the settings. IAM's news of a new role reaches CodeBuild late."""
-    codebuild, what = client("codebuild"), f"build project {its_name()}"
-    present = find()
+    codebuild, what, present = client("codebuild"), f"build project {its_name()}", find()
     aws.refuse_foreign(what, present)
     wanted = settings(create_role(connection_arn))
-    waiting = f"role {roles.role_name(ROLE)} to be known to CodeBuild"
+    waiting, there = f"role {roles.role_name(ROLE)} to be known to CodeBuild", "ResourceAlreadyExistsException"
     if not present:
-        there = "ResourceAlreadyExistsException"
-        create_project = call(codebuild.create_project, waiting, there=there, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
-        create_project(name=its_name(), **wanted, tags=endpoint_tags("build", "key", "value"))
+        make = call(codebuild.create_project, waiting, there=there, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
+        make(name=its_name(), **wanted, tags=endpoint_tags("build", "key", "value"))
         say("created", what, f"{constants.BUILD_IMAGE} builds {constants.BUILDSPEC}")
     elif changed := [key for key, value in wanted.items() if not holds(present.get(key), value)]:
-        update_project = call(codebuild.update_project, waiting, of=present, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
-        update_project(name=its_name(), **wanted)
+        update = call(codebuild.update_project, waiting, of=present, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
+        update(name=its_name(), **wanted)
         say("updated", what, ", ".join(changed))
     else:
         say("found", what)
@@ -151,10 +144,8 @@ def delete() -> None:
 
 def left_over() -> list[Resource]:
     found = find()
-    project = (
-        [Resource(f"build project {its_name()}", found["arn"], tags_of(found), part(found))] if mine(found) else []
-    )
-    return project + roles.roles_left(ROLE)
+    projects = [aws.resource(f"build project {its_name()}", found["arn"], found)] if mine(found) else []
+    return projects + roles.roles_left(ROLE)
 
 
 def build_log(build_id: str) -> tuple[str, list[str]]:
@@ -163,6 +154,4 @@ def build_log(build_id: str) -> tuple[str, list[str]]:
     contexts = [context for phase in build.get("phases", []) for context in phase.get("contexts", [])]
     reason = next((each["message"] for each in contexts if each.get("message")), "")
     place = build.get("logs", {})
-    if not place.get("streamName"):
-        return reason, []
-    return reason, build_logs.tail(place["groupName"], place["streamName"])
+    return reason, log_group.tail(place["groupName"], place["streamName"]) if place.get("streamName") else []

@@ -10,7 +10,7 @@ from typing import Any
 import aws
 import console
 import constants
-from aws import Problem, Resource, call, client, mine, name, only, ours, part, partition, region, tags, tags_of
+from aws import Problem, Resource, call, client, mine, name, only, ours, partition, region
 from console import NEW, say
 from infrastructure.cluster.regions import offered
 
@@ -27,16 +27,14 @@ def connections() -> list[Any]:
     """All of this name, with their tags: AWS makes another one at each CreateConnection."""
     service = client("codeconnections")
     found: list[Any] = []
-    request: Any = {}
-    while offered("codeconnections"):
+    request: Any = {} if offered("codeconnections") else None
+    while request is not None:
         page = service.list_connections(**request)
-        found += [each for each in page["Connections"] if each["ConnectionName"] == its_name()]
-        request = {"NextToken": page.get("NextToken")}
-        if not request["NextToken"]:
-            break
-    return [
-        {**each, "Tags": service.list_tags_for_resource(ResourceArn=each["ConnectionArn"])["Tags"]} for each in found
-    ]
+        for each in [each for each in page["Connections"] if each["ConnectionName"] == its_name()]:
+            its_tags = service.list_tags_for_resource(ResourceArn=each["ConnectionArn"])["Tags"]
+            found.append({**each, "Tags": its_tags})
+        request = {"NextToken": page["NextToken"]} if page.get("NextToken") else None
+    return found
 
 
 LOOKS = (connections,)
@@ -55,7 +53,7 @@ def create() -> str:
     if not present:
         aws.refuse_foreign(what, next(iter(connections()), None))
         request: Any = {"ProviderType": constants.CONNECTION_PROVIDER, "ConnectionName": its_name()}
-        made = client("codeconnections").create_connection(**request, Tags=tags("git"))
+        made = client("codeconnections").create_connection(**request, Tags=aws.tags("git"))
         say("created", what, f"to {constants.CONNECTION_PROVIDER}, shared by endpoints")
         return NEW if console.dry_run else required(made["ConnectionArn"])
     if present["ProviderType"] != constants.CONNECTION_PROVIDER:
@@ -99,14 +97,12 @@ def console_url() -> str:
 
 def delete() -> None:
     """With the cluster, when no pipeline uses it any more. One that CONNECTION_ARN names is not ours to delete."""
+    codeconnections = client("codeconnections")
     for each in filter(ours, connections()):
-        delete_connection = call(client("codeconnections").delete_connection, of=each, gone=NOT_THERE)
-        delete_connection(ConnectionArn=each["ConnectionArn"])
+        call(codeconnections.delete_connection, of=each, gone=NOT_THERE)(ConnectionArn=each["ConnectionArn"])
         say("deleted", f"connection {its_name()}")
 
 
 def left_over() -> list[Resource]:
-    return [
-        Resource(f"connection {its_name()}", each["ConnectionArn"], tags_of(each), part(each))
-        for each in filter(mine, connections())
-    ]
+    found = filter(mine, connections())
+    return [aws.resource(f"connection {its_name()}", each["ConnectionArn"], each) for each in found]

@@ -40,7 +40,7 @@ def deployed_tag(definition: dict[str, Any] | None) -> str:
     """The tag of the endpoint's repository that a revision runs; empty where it runs another image."""
     containers = (definition or {}).get("containerDefinitions", [])
     images = [each["image"] for each in containers if each["name"] == constants.CONTAINER_NAME]
-    address, _, tag = (images[0] if images else "").rpartition(":")
+    address, _, tag = next(iter(images), "").rpartition(":")
     return tag if address == repository.uri() else ""
 
 
@@ -62,9 +62,7 @@ def refuse_missing(definition: dict[str, Any]) -> None:
 def refuse_missing_tag(tag: str) -> None:
     if repository.has_tag(tag):
         return
-    held = repository.image_tags(10)
-    there = f"it has {', '.join(held)}" if held else "it is empty"
-    until = (
-        "" if held else f"; until the pipeline has built one, DESIRED_COUNT=0 {command('create_service.py')} is right"
-    )
-    raise Problem(f"the tag {tag} is not in the repository {repository.its_name()}: {there}{until}")
+    paused = f"DESIRED_COUNT=0 {command('create_service.py')}"
+    held = ", ".join(repository.image_tags(10))
+    there = f"it has {held}" if held else f"it is empty; until the pipeline has built one, {paused} is right"
+    raise Problem(f"the tag {tag} is not in the repository {repository.its_name()}: {there}")

@@ -10,8 +10,8 @@ import constants
 from aws import Problem, call, client, wait
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.delivery import build_logs, build_project
-from infrastructure.service import service
+from infrastructure.delivery import build_project
+from infrastructure.service import log_group, service
 
 #: how one ends, beside Succeeded
 ENDED_BADLY = ("Failed", "Stopped", "Superseded", "Cancelled")
@@ -22,6 +22,10 @@ def newest_first(limit: int) -> list[Any]:
     list_executions = call(client("codepipeline").list_pipeline_executions, gone="PipelineNotFoundException")
     found = list_executions(pipelineName=constants.PREFIX, maxResults=limit)
     return found["pipelineExecutionSummaries"] if found else []
+
+
+def newest() -> Any | None:
+    return next(iter(newest_first(1)), None)
 
 
 def actions(execution_id: str) -> list[Any]:
@@ -35,11 +39,11 @@ def wait_built() -> None:
     """Until the newest execution has its image; where it fails, that and why is told. It takes 2 to 10 minutes."""
 
     def look() -> Any | None:
-        newest = next(iter(newest_first(1)), None)
-        if not newest or newest["status"] in ("Succeeded", *ENDED_BADLY):
-            return newest
-        done = [each for each in actions(newest["pipelineExecutionId"]) if each["stageName"] == "Build"]
-        return newest if done and done[0]["status"] == "Succeeded" else None
+        found = newest()
+        if not found or found["status"] in ("Succeeded", *ENDED_BADLY):
+            return found
+        done = [each for each in actions(found["pipelineExecutionId"]) if each["stageName"] == "Build"]
+        return found if done and done[0]["status"] == "Succeeded" else None
 
     execution = wait(f"pipeline {constants.PREFIX} to build the image", look, state_in_words)
     if not execution:
@@ -57,34 +61,32 @@ def built(execution_id: str) -> bool:
 
 
 def state_in_words() -> str:
-    newest = next(iter(newest_first(1)), None)
-    if not newest:
+    found = newest()
+    if not found:
         return "no execution has begun"
-    running = next(iter(actions(newest["pipelineExecutionId"])), None)
-    return f"{running['stageName']} is {running['status']}" if running else f"it is {newest['status']}"
+    running = next(iter(actions(found["pipelineExecutionId"])), None)
+    return f"{running['stageName']} is {running['status']}" if running else f"it is {found['status']}"
 
 
 def described(execution: Any) -> dict[str, Any]:
     """An execution as describe_pipeline.py prints it; of a failed one where and why."""
-    shown = {
-        "pipelineExecutionId": execution["pipelineExecutionId"],
-        "status": execution["status"],
-        "startTime": execution.get("startTime"),
-        "lastUpdateTime": execution.get("lastUpdateTime"),
+    execution_id, failed = execution["pipelineExecutionId"], execution["status"] == "Failed"
+    return {
+        "pipelineExecutionId": execution_id,
+        **{key: execution.get(key) for key in ("status", "startTime", "lastUpdateTime")},
         "trigger": execution.get("trigger", {}).get("triggerType"),
         "commit": commit(execution),
+        **({"failure": failure(execution_id)} if failed else {}),
     }
-    return {**shown, "failure": failure(execution["pipelineExecutionId"])} if execution["status"] == "Failed" else shown
 
 
 def commit(execution: Any) -> dict[str, str]:
     """Id and message of what was built; a connection wraps the message in JSON."""
-    revision = next(iter(execution.get("sourceRevisions", [])), None)
-    if not revision:
-        return {}
-    summary = revision.get("revisionSummary", "")
-    message = json.loads(summary).get("CommitMessage", summary) if summary.startswith("{") else summary
-    return {"id": revision.get("revisionId", ""), "message": message}
+    for revision in execution.get("sourceRevisions", []):  # a pipeline of ours has one source
+        summary = revision.get("revisionSummary", "")
+        message = json.loads(summary).get("CommitMessage", summary) if summary.startswith("{") else summary
+        return {"id": revision.get("revisionId", ""), "message": message}
+    return {}
 
 
 def failure(execution_id: str) -> dict[str, Any]:
@@ -93,24 +95,19 @@ def failure(execution_id: str) -> dict[str, Any]:
     if not failed:
         return {}
     result = failed.get("output", {}).get("executionResult", {})
-    provider = failed["input"]["actionTypeId"]["provider"]
-    reason = ""
+    provider, reason = failed["input"]["actionTypeId"]["provider"], ""
     log: list[str] = []
     if provider == "CodeBuild" and result.get("externalExecutionId"):
         reason, log = build_project.build_log(result["externalExecutionId"])
     elif stream := result.get("logStreamARN", ""):
         group, _, name = stream.partition(":log-group:")[2].partition(":log-stream:")
-        log = build_logs.tail(group, name)
+        log = log_group.tail(group, name)
     if provider == "ECS" and (found := service.find() if cluster.find() else None):
         reason = service.why_not_stable(found)
-    message = result.get("errorDetails", {}).get("message", "")
-    return {
-        "stageName": failed["stageName"],
-        "actionName": failed["actionName"],
-        "code": result.get("errorDetails", {}).get("code"),
-        "message": f"{message}: {reason}" if reason else message,
-        "log": log,
-    }
+    details = result.get("errorDetails", {})
+    message = ": ".join([details.get("message", ""), *([reason] if reason else [])])
+    where = {"stageName": failed["stageName"], "actionName": failed["actionName"]}
+    return {**where, "code": details.get("code"), "message": message, "log": log}
 
 
 def in_words(shown: dict[str, Any]) -> str:

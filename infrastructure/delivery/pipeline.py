@@ -11,7 +11,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import call, client, endpoint_tags, holds, mine, ours, region, token
+from aws import call, client, endpoint_tags, holds, mine, ours, region
 from console import say
 from infrastructure.cluster import cluster, roles
 from infrastructure.cluster.regions import offered
@@ -23,7 +23,7 @@ DEPLOY = "Deploy"
 #: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
 CLOSED = "No service yet - the end of create-service.py opens this"
 NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
-NOT_THERE = "PipelineNotFoundException"
+NOT_THERE, CHANGING = "PipelineNotFoundException", "ConcurrentModificationException"
 
 
 def its_name() -> str:
@@ -47,33 +47,22 @@ def create_role(connection_arn: str) -> str:
     """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log."""
     service_arn = aws.arn("ecs", f"service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}")
     definitions = aws.arn("ecs", f"task-definition/{constants.TASK_FAMILY}:*")
-    found = roles.find()
-    tasks_roles = sorted({found.task_execution_role_arn, found.task_role_arn})
+    project = aws.arn("codebuild", f"project/{build_project.its_name()}")
+    tasks_roles = sorted({roles.find().task_execution_role_arn, roles.find().task_role_arn})
     bucket_actions = ["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"]
+    registers = {"StringEquals": {"ecs:CreateAction": ["RegisterTaskDefinition"]}}
+    passed = {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
+    scales = "application-autoscaling:RegisterScalableTarget"
     policy = roles.document(
         build_project.connection_statement(connection_arn),
         build_project.objects_statement("GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl"),
         {"Action": bucket_actions, "Resource": artifact_bucket.arn()},
-        {
-            "Action": ["codebuild:StartBuild", "codebuild:BatchGetBuilds"],
-            "Resource": aws.arn("codebuild", f"project/{build_project.its_name()}"),
-        },
+        {"Action": ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], "Resource": project},
         {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": service_arn},
         {"Action": ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"], "Resource": "*"},  # they know no ARNs
-        {
-            "Action": "ecs:TagResource",
-            "Resource": definitions,
-            "Condition": {"StringEquals": {"ecs:CreateAction": ["RegisterTaskDefinition"]}},
-        },
-        {
-            "Action": "iam:PassRole",
-            "Resource": tasks_roles,
-            "Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}},
-        },
-        {
-            "Action": "application-autoscaling:RegisterScalableTarget",
-            "Resource": aws.arn("application-autoscaling", "scalable-target/*"),
-        },
+        {"Action": "ecs:TagResource", "Resource": definitions, "Condition": registers},
+        {"Action": "iam:PassRole", "Resource": tasks_roles, "Condition": passed},
+        {"Action": scales, "Resource": aws.arn("application-autoscaling", "scalable-target/*")},
         build_project.logs_statement(build_logs.of_commands()),
     )
     return roles.create_role(ROLE, roles.service_trust("codepipeline.amazonaws.com"), (), policy)
@@ -87,41 +76,24 @@ def declaration(role_arn: str, connection_arn: str) -> Any:
         "OutputArtifactFormat": "CODEBUILD_CLONE_REF",
         "DetectChanges": "true",
     }
-    deploy = {
-        "ClusterName": constants.CLUSTER_NAME,
-        "ServiceName": constants.SERVICE_NAME,
-        "FileName": "imagedefinitions.json",
+    build = {"ProjectName": build_project.its_name()}
+    deploy = {"ClusterName": constants.CLUSTER_NAME, "ServiceName": constants.SERVICE_NAME}
+    deploy["FileName"] = "imagedefinitions.json"
+    stages = {
+        "Source": [action("Source", "Source", "CodeStarSourceConnection", source, writes="Source")],
+        "Build": [action("Build", "Build", "CodeBuild", build, reads="Source", writes="Built")],
+        DEPLOY: [action("Deploy", "Deploy", "ECS", deploy, reads="Built")],
     }
-    actions = [action("Deploy", "Deploy", "ECS", deploy, reads="Built")]
     if constants.DESIRED_COUNT:
         start = action("Start", "Compute", "Commands", {}, reads="Built")
-        actions.append({**start, "runOrder": 2, "commands": [start_command()]})
+        stages[DEPLOY].append({**start, "runOrder": 2, "commands": [start_command()]})
     return {
         "name": its_name(),
         "roleArn": role_arn,
         "artifactStore": {"type": "S3", "location": artifact_bucket.its_name()},
         "pipelineType": "V2",
         "executionMode": "SUPERSEDED",
-        "stages": [
-            {
-                "name": "Source",
-                "actions": [action("Source", "Source", "CodeStarSourceConnection", source, writes="Source")],
-            },
-            {
-                "name": "Build",
-                "actions": [
-                    action(
-                        "Build",
-                        "Build",
-                        "CodeBuild",
-                        {"ProjectName": build_project.its_name()},
-                        reads="Source",
-                        writes="Built",
-                    )
-                ],
-            },
-            {"name": DEPLOY, "actions": actions},
-        ],
+        "stages": [{"name": name, "actions": actions} for name, actions in stages.items()],
     }
 
 
@@ -162,23 +134,18 @@ def start_command() -> str:
 
 def create(connection_arn: str) -> None:
     """Make the pipeline with its role, or bring it to the settings. AWS starts a new one by itself."""
-    codepipeline, what = client("codepipeline"), f"pipeline {its_name()}"
-    present = find()
+    codepipeline, what, present = client("codepipeline"), f"pipeline {its_name()}", find()
     aws.refuse_foreign(what, present)
     wanted = declaration(create_role(connection_arn), connection_arn)
+    waiting, there = f"role {roles.role_name(ROLE)} to be known to CodePipeline", "PipelineNameInUseException"
+    seconds = build_project.ROLE_SECONDS
     if not present:
-        made = call(
-            codepipeline.create_pipeline,
-            f"role {roles.role_name(ROLE)} to be known to CodePipeline",
-            there="PipelineNameInUseException",
-            busy=NOT_ASSUMED,
-            seconds=build_project.ROLE_SECONDS,
-        )(pipeline=wanted, tags=endpoint_tags("pipeline", "key", "value"))
+        make = call(codepipeline.create_pipeline, waiting, there=there, busy=NOT_ASSUMED, seconds=seconds)
+        made = make(pipeline=wanted, tags=endpoint_tags("pipeline", "key", "value"))
         branch = f"{constants.SOURCE_REPOSITORY}, branch {constants.SOURCE_BRANCH}"
         say("created" if made else "found", what, branch)
     elif changed := changes(present["pipeline"], wanted):
-        busy = (NOT_ASSUMED, "ConcurrentModificationException")
-        call(codepipeline.update_pipeline, what, of=present, busy=busy)(pipeline=wanted)
+        call(codepipeline.update_pipeline, what, of=present, busy=(NOT_ASSUMED, CHANGING))(pipeline=wanted)
         say("updated", what, ", ".join(changed))
     else:
         say("found", what)
@@ -188,16 +155,13 @@ def create(connection_arn: str) -> None:
 
 def start_again() -> None:
     """An execution that failed before the pipeline or its build project was changed is tried once more."""
-    newest = next(iter(executions.newest_first(1)), None)
-    project = build_project.find()
-    present = find()
+    newest, project, present = executions.newest(), build_project.find(), find()
     if not newest or not project or not present or newest["status"] != "Failed":
         return
     changed: datetime = max(present["metadata"]["updated"], project["lastModified"])
     if changed > newest["startTime"]:
-        client("codepipeline").start_pipeline_execution(
-            name=its_name(), clientRequestToken=token(its_name(), newest["pipelineExecutionId"], changed)
-        )
+        token = aws.token(its_name(), newest["pipelineExecutionId"], changed)
+        client("codepipeline").start_pipeline_execution(name=its_name(), clientRequestToken=token)
         say("started", f"pipeline {its_name()}", "again, since its last run failed before the change")
 
 
@@ -216,21 +180,16 @@ def delete() -> None:
         for execution in executions.newest_first(100):
             if execution["status"] == "InProgress":
                 executions.stop(execution["pipelineExecutionId"], present)
-        delete_pipeline = call(
-            client("codepipeline").delete_pipeline, what, of=present, busy="ConcurrentModificationException"
-        )
-        delete_pipeline(name=its_name())
+        call(client("codepipeline").delete_pipeline, what, of=present, busy=CHANGING)(name=its_name())
         say("deleted", what)
     if roles.role(ROLE)():
         roles.delete_role(roles.role_name(ROLE))
 
 
 def left_over() -> list[aws.Resource]:
-    found, left = find(), roles.roles_left(ROLE)
-    if mine(found):
-        arn = found["metadata"]["pipelineArn"]
-        left.insert(0, aws.Resource(f"pipeline {its_name()}", arn, aws.tags_of(found), aws.part(found)))
-    return left
+    found, what = find(), f"pipeline {its_name()}"
+    pipelines = [aws.resource(what, found["metadata"]["pipelineArn"], found)] if mine(found) else []
+    return pipelines + roles.roles_left(ROLE)
 
 
 # --------------------------------------------------------------------------------------------------- the way into Deploy
@@ -268,15 +227,17 @@ def state() -> list[Any]:
 
 def stages() -> list[dict[str, Any]]:
     """Each stage with its latest state and that of its actions."""
+
+    def status(of: Any) -> Any:
+        return of.get("latestExecution", {}).get("status")
+
     return [
         {
             "stageName": stage["stageName"],
-            "status": stage.get("latestExecution", {}).get("status"),
+            "status": status(stage),
             "open": stage["inboundTransitionState"]["enabled"],
             "closedBecause": stage["inboundTransitionState"].get("disabledReason"),
-            "actions": {
-                each["actionName"]: each.get("latestExecution", {}).get("status") for each in stage["actionStates"]
-            },
+            "actions": {each["actionName"]: status(each) for each in stage["actionStates"]},
         }
         for stage in state()
     ]

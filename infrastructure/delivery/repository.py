@@ -49,14 +49,11 @@ def create() -> dict[str, Any]:
     ecr, name, what = client("ecr"), its_name(), f"repository {its_name()}"
     present = find()
     aws.refuse_foreign(what, present)
+    settings: Any = {"imageTagMutability": MUTABILITY, "imageScanningConfiguration": SCANNING}
+    make = call(ecr.create_repository, what, there="RepositoryAlreadyExistsException")
     if present:
         say("found", what)
-    elif call(ecr.create_repository, what, there="RepositoryAlreadyExistsException")(
-        repositoryName=name,
-        imageTagMutability=MUTABILITY,
-        imageScanningConfiguration=SCANNING,
-        tags=endpoint_tags("repository"),
-    ):
+    elif make(repositoryName=name, **settings, tags=endpoint_tags("repository")):
         say("created", what, "images cost about $0.10 for a GB in a month")
     present = present or find() or {"tags": endpoint_tags("repository")}  # a dry run's is not listed
     if present.get("imageTagMutability", MUTABILITY) != MUTABILITY:
@@ -114,22 +111,17 @@ def delete(images: bool) -> None:
     present, what = find(), f"repository {its_name()}"
     if not present or aws.spare_foreign(what, present) or (held() and not images):
         return
-    delete_repository = call(client("ecr").delete_repository, what, of=present, gone=NOT_THERE)
-    delete_repository(repositoryName=its_name(), force=images)
+    delete_it = call(client("ecr").delete_repository, what, of=present, gone=NOT_THERE)
+    delete_it(repositoryName=its_name(), force=images)
     say("deleted", what)
 
 
 def held() -> str:
-    """What our repository holds, in words; empty where there is none, or nothing in it."""
+    """What our repository holds, and what keeping it costs; empty where there is none, or nothing in it."""
     found = images() if ours(find()) else []
-    return in_words(found) if found else ""
-
-
-def in_words(found: list[Any]) -> str:
-    """How many images these are, and what keeping them costs."""
     gigabytes = sum(image.get("imageSizeInBytes", 0) for image in found) / 1e9
     count = f"{len(found)} images" if len(found) > 1 else "1 image"
-    return f"{count} of {gigabytes:.1f} GB, about ${gigabytes * GB_MONTH:.2f} a month"
+    return f"{count} of {gigabytes:.1f} GB, about ${gigabytes * GB_MONTH:.2f} a month" if found else ""
 
 
 def left_over() -> list[aws.Resource]:
@@ -140,4 +132,4 @@ def left_over() -> list[aws.Resource]:
     page = "delete_repository.py --images" if constants.ENDPOINT else "delete_cluster.py --everything"
     what = f"repository {its_name()}{words and ', ' + words}"
     kept = f"to delete it too: {command(page)}" if words else ""
-    return [aws.Resource(what, found["repositoryArn"], aws.tags_of(found), aws.part(found), kept)]
+    return [aws.resource(what, found["repositoryArn"], found, kept)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_tags, every, mine, part, tags_of, token, wait
+from aws import Problem, Resource, call, client, every, mine, tags_of, wait
 from console import say
 from infrastructure.cluster import file_system
 
@@ -20,9 +20,11 @@ VOLUME_TAG = "volume"
 def all_points() -> list[Any]:
     """Everyone's in the file systems that are used, in whatever state."""
     paginator = client("efs").get_paginator("describe_access_points")
-    read = call(every, gone=file_system.GONE)
-    listed = [read(paginator.paginate(FileSystemId=each), "AccessPoints") or [] for each in file_system.ids()]
-    return [point for points in listed for point in points]
+    read, pages = (
+        call(every, gone=file_system.GONE),
+        [paginator.paginate(FileSystemId=each) for each in file_system.ids()],
+    )
+    return [point for each in pages for point in read(each, "AccessPoints") or []]
 
 
 LOOKS = (*file_system.LOOKS, all_points)
@@ -40,15 +42,14 @@ def find() -> dict[str, Any]:
 
 def refuse_changes() -> None:
     """An access point's owner can't be changed: told before anything is."""
-    wanted = (constants.EFS_UID, constants.EFS_GID)
-    points = find() if constants.EFS_VOLUMES else {}
+    wanted, points = f"{constants.EFS_UID}:{constants.EFS_GID}", find() if constants.EFS_VOLUMES else {}
     for volume in [volume["name"] for volume in constants.EFS_VOLUMES if volume["name"] in points]:
-        point = points[volume]
-        owner = (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"])
+        point, user = points[volume]["AccessPointId"], points[volume]["PosixUser"]
+        owner = f"{user['Uid']}:{user['Gid']}"
         if owner != wanted:
             raise Problem(
-                f"EFS_UID, EFS_GID: {wanted[0]}:{wanted[1]}, but access point {point['AccessPointId']} of volume {volume} "
-                f"is for {owner[0]}:{owner[1]}, which can't be changed: set them back, or name the volume otherwise"
+                f"EFS_UID, EFS_GID: {wanted}, but access point {point} of volume {volume} is for {owner}, which can't be "
+                "changed: set them back, or name the volume otherwise"
             )
 
 
@@ -65,33 +66,27 @@ def create(file_system_ids: dict[str, str]) -> dict[str, str]:
             say("found", f"access point {present[volume]}", volume)
             continue
         file_system.wait_available(file_system_id)
-        wait(
-            "the former access points to be gone",
-            lambda: not in_state(*file_system.LEAVING),
-            lambda: "they are still being deleted",
-        )
+        former = "the former access points to be gone"
+        wait(former, lambda: not in_state(*file_system.LEAVING), lambda: "they are still being deleted")
         present[volume] = make(file_system_id, volume)
     return present
 
 
 def make(file_system_id: str, volume: str) -> str:
     """Its token is the same for the same volume: where another run has just made it, EFS says so, and lists it soon."""
-    directory: Any = {"OwnerUid": constants.EFS_UID, "OwnerGid": constants.EFS_GID, "Permissions": "755"}
+    uid, gid = constants.EFS_UID, constants.EFS_GID
+    path = f"/{constants.ENDPOINT}/{volume}" if constants.ENDPOINT else f"/{volume}"
     made = call(client("efs").create_access_point, f"volume {volume}", there="AccessPointAlreadyExists")(
-        ClientToken=token(file_system_id, constants.PREFIX, volume),
+        ClientToken=aws.token(file_system_id, constants.PREFIX, volume),
         FileSystemId=file_system_id,
-        PosixUser={"Uid": constants.EFS_UID, "Gid": constants.EFS_GID},
-        RootDirectory={
-            "Path": f"/{constants.ENDPOINT}/{volume}" if constants.ENDPOINT else f"/{volume}",
-            "CreationInfo": directory,
-        },
-        Tags=[*endpoint_tags(f"volume-{volume}"), {"Key": VOLUME_TAG, "Value": volume}],
+        PosixUser={"Uid": uid, "Gid": gid},
+        RootDirectory={"Path": path, "CreationInfo": {"OwnerUid": uid, "OwnerGid": gid, "Permissions": "755"}},
+        Tags=[*aws.endpoint_tags(f"volume-{volume}"), {"Key": VOLUME_TAG, "Value": volume}],
     )
     if not made:
         found = wait(f"access point of {volume}", lambda: find().get(volume, {}), lambda: "EFS does not list it")
         return str(found["AccessPointId"])
-    owner = f"{constants.EFS_UID}:{constants.EFS_GID}"
-    say("created", f"access point {made['AccessPointId']}", f"{volume}, owned by {owner}")
+    say("created", f"access point {made['AccessPointId']}", f"{volume}, owned by {uid}:{gid}")
     return made["AccessPointId"]
 
 
@@ -113,13 +108,8 @@ def left_over() -> list[Resource]:
     """Those that can still be used; one that is being deleted holds nothing."""
     with_system = not constants.ENDPOINT and not constants.FILE_SYSTEM_ID
     retained = with_system and constants.EFS_DELETION_POLICY == "Retain"
-    return [
-        Resource(
-            f"access point {each['AccessPointId']}",
-            each["AccessPointArn"],
-            tags_of(each),
-            part(each),
-            f"free; it stays with its file system {each['FileSystemId']}" if retained else "",
-        )
-        for each in find().values()
-    ]
+    found = []
+    for point in find().values():
+        kept = f"free; it stays with its file system {point['FileSystemId']}" if retained else ""
+        found.append(aws.resource(f"access point {point['AccessPointId']}", point["AccessPointArn"], point, kept))
+    return found

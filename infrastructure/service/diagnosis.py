@@ -6,9 +6,8 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-c
 from typing import Any
 
 import constants
-from aws import call, client
 from infrastructure.cluster import auto_scaling_group, container_instances
-from infrastructure.service import task_definitions, tasks
+from infrastructure.service import log_group, task_definitions, tasks
 
 #: reasons of RunTask's `failures`: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
 FAILURES = {
@@ -27,8 +26,8 @@ def why_not_started(failures: list[Any]) -> str:
     told = []
     for failure in failures:
         reason = failure.get("reason", "")
-        words = next((text for key, text in FAILURES.items() if reason.startswith(key)), "")
-        told.append(" ".join(filter(None, [reason, f"({words})" if words else "", failure.get("detail", "")])))
+        words = [f"({text})" for key, text in FAILURES.items() if reason.startswith(key)][:1]
+        told.append(" ".join(filter(None, [reason, *words, failure.get("detail")])))
     return "; ".join(dict.fromkeys(told)) or "RunTask started nothing, and gave no reason"
 
 
@@ -61,18 +60,16 @@ def why_stopped(task: Any) -> str:
     """stopCode, stoppedReason, and each container's exit code and reason. A task that never ran has no containers."""
     told = [f"{task.get('stopCode', '')}: {task.get('stoppedReason', 'no reason given')}".lstrip(": ")]
     for container in task.get("containers", []):
-        parts = []
-        if "exitCode" in container:
-            parts.append(f"exit code {container['exitCode']}")
+        parts = [f"exit code {container['exitCode']}"] if "exitCode" in container else []
         if container.get("reason") and container["reason"] not in task.get("stoppedReason", ""):
             parts.append(container["reason"])
         if parts:
             told.append(f"container {container['name']}: {', '.join(parts)}")
-    if not task.get("containers") or (not task.get("containerInstanceArn") and constants.LAUNCH_TYPE == "EC2"):
-        asked_for = constants.LAUNCH_TYPE != "EC2" or task.get("stopCode") == "UserInitiated"
-        told.append(
-            "it was never placed" if asked_for else f"it was never placed; now {why_waiting(asks_for_gpu(task))}"
-        )
+    on_host = constants.LAUNCH_TYPE == "EC2"
+    if not task.get("containers") or (on_host and not task.get("containerInstanceArn")):
+        told.append("it was never placed")
+        if on_host and task.get("stopCode") != "UserInitiated":
+            told.append(f"now {why_waiting(asks_for_gpu(task))}")
     text = "; ".join(told)
     hint = next((hint for words, hint in HINTS.items() if words in text), "")
     return f"{text}. {hint}".rstrip(". ") + "."
@@ -121,12 +118,7 @@ def why_waiting(of_gpu: bool = True) -> str:
     return f"no host has room for it (TASK_CPU={constants.TASK_CPU}, TASK_MEMORY={constants.TASK_MEMORY}); {full}"
 
 
-def log_tail(task: Any, group: str, lines: int = 10) -> list[str]:
+def log_tail(task: Any, group: str) -> list[str]:
     """The last lines that the task's containers wrote."""
-    get_log_events = call(client("logs").get_log_events, gone="ResourceNotFoundException")
-    told: list[str] = []
-    for container in task.get("containers", []):
-        stream = f"{container['name']}/{container['name']}/{tasks.task_id(task['taskArn'])}"
-        found = get_log_events(logGroupName=group, logStreamName=stream, limit=lines)
-        told += [event["message"] for event in found["events"]] if found else []
-    return told
+    names, task_id = [each["name"] for each in task.get("containers", [])], tasks.task_id(task["taskArn"])
+    return [line for each in names for line in log_group.tail(group, f"{each}/{each}/{task_id}")]

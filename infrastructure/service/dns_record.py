@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, mine, ours, partition, region, tags_of
+from aws import Problem, Resource, mine, ours, region, tags_of
 from console import say
 from infrastructure.cluster import hosted_zone, load_balancer
 from infrastructure.service import listener_rule
@@ -34,9 +34,8 @@ def of_endpoint() -> list[Found]:
 def of_cluster() -> list[Found]:
     """Every alias to our load balancer, in the zones of HOST_NAME and of the certificate's names."""
     names = {name.removeprefix("*.") for name in [constants.HOST_NAME, *constants.CERTIFICATE_DOMAINS] if name}
-    found = [zone for name in sorted(names) if (zone := hosted_zone.find(name))]
-    zones = {zone["Id"]: zone for zone in found}.values()
-    return [(zone, each) for zone in zones for each in hosted_zone.every_record(zone) if is_ours(each)]
+    zones = {zone["Id"]: zone for name in sorted(names) if (zone := hosted_zone.find(name))}
+    return [(zone, each) for zone in zones.values() for each in hosted_zone.every_record(zone) if is_ours(each)]
 
 
 @aws.look
@@ -91,16 +90,8 @@ def refuse_anothers() -> None:
 
 def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
     """Make the record, or let it lead here. What leads elsewhere is somebody's: only when told so."""
-    what = f"DNS record {constants.HOST_NAME}"
-    wanted = {
-        "Name": constants.HOST_NAME,
-        "Type": "A",
-        "AliasTarget": {
-            "HostedZoneId": balancer["CanonicalHostedZoneId"],
-            "DNSName": balancer["DNSName"],
-            "EvaluateTargetHealth": False,
-        },
-    }
+    what, its_zone = f"DNS record {constants.HOST_NAME}", balancer["CanonicalHostedZoneId"]
+    alias = {"HostedZoneId": its_zone, "DNSName": balancer["DNSName"], "EvaluateTargetHealth": False}
     present = [each for each in hosted_zone.records(zone, constants.HOST_NAME) if each["Type"] in KINDS]
     foreign = [each for each in present if not is_ours(each)]
     if foreign and not overwrite:
@@ -114,6 +105,7 @@ def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
         say("found", what, f"to {here}")
         return
     in_the_way = [("DELETE", each) for each in present if each["Type"] != "A" or "SetIdentifier" in each]
+    wanted = {"Name": constants.HOST_NAME, "Type": "A", "AliasTarget": alias}
     change_id = hosted_zone.change(zone, *in_the_way, ("UPSERT", wanted))
     say("updated" if present else "created", what, f"to {balancer['DNSName']}")
     hosted_zone.wait_insync(change_id)
@@ -149,7 +141,6 @@ def in_words(record: Any) -> str:
 
 def left_over() -> list[Resource]:
     """A record has no ARN, and bears no tags: its zone's stands here with its name."""
-    arn = f"arn:{partition()}:route53:::hostedzone"
-    return [
-        Resource(in_words(each), f"{arn}/{hosted_zone.zone_id(zone)}/{in_words(each)}", {}) for zone, each in standing()
-    ]
+    found = [(hosted_zone.zone_id(zone), in_words(each)) for zone, each in standing()]
+    arn = f"arn:{aws.partition()}:route53:::hostedzone"
+    return [Resource(what, f"{arn}/{zone_id}/{what}", {}) for zone_id, what in found]

@@ -9,12 +9,14 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, part, tags_of
+from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, part, resource, tags_of
 from console import say
 from infrastructure.cluster import load_balancer
 from infrastructure.service import target_group
 
 PART = "rule"
+#: what a rule asks of a request here: the field, and the member that bears its values
+HOST, PATH = ("host-header", "HostHeaderConfig"), ("path-pattern", "PathPatternConfig")
 
 
 # --------------------------------------------------------------------------------------------------------------- looks
@@ -24,13 +26,10 @@ PART = "rule"
 def rules() -> list[Any]:
     """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
     pages, read = client("elbv2").get_paginator("describe_rules"), call(every, gone="ListenerNotFound")
-    listener_arns = [listener["ListenerArn"] for listener in load_balancer.listeners().values()]
-    found = [
-        {**rule, "ListenerArn": arn}
-        for arn in listener_arns
-        for rule in read(pages.paginate(ListenerArn=arn), "Rules") or []
-        if not rule["IsDefault"]
-    ]
+    found: list[Any] = []
+    for arn in [listener["ListenerArn"] for listener in load_balancer.listeners().values()]:
+        listed = read(pages.paginate(ListenerArn=arn), "Rules") or []
+        found += [{**rule, "ListenerArn": arn} for rule in listed if not rule["IsDefault"]]
     return load_balancer.with_tags(found, "RuleArn")
 
 
@@ -58,11 +57,11 @@ def answering(host_name: str) -> Any | None:
 
 
 def hosts(rule: Any) -> list[str]:
-    return values(rule, "host-header", "HostHeaderConfig")
+    return values(rule, *HOST)
 
 
 def paths(rule: Any) -> list[str]:
-    return values(rule, "path-pattern", "PathPatternConfig")
+    return values(rule, *PATH)
 
 
 def values(rule: Any, field: str, config: str) -> list[str]:
@@ -70,13 +69,16 @@ def values(rule: Any, field: str, config: str) -> list[str]:
     return [value for each in found for value in each.get(config, each).get("Values", [])]
 
 
+def leads_from(rule: Any) -> str:
+    return ", ".join(hosts(rule) + paths(rule))
+
+
 def weights(rule: Any) -> dict[str, int]:
     """Target group -> its part of what the rule forwards."""
     found: dict[str, int] = {}
     for action in rule["Actions"]:
-        groups = action.get("ForwardConfig", {}).get("TargetGroups") or []
-        if not groups and "TargetGroupArn" in action:
-            groups = [{"TargetGroupArn": action["TargetGroupArn"]}]
+        alone = [action] if "TargetGroupArn" in action else []
+        groups = action.get("ForwardConfig", {}).get("TargetGroups") or alone
         found |= {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
     return found
 
@@ -115,14 +117,13 @@ def create(target_group_arn: str) -> None:
     """HOST_NAME and LISTENER_PATH lead to the group. RULE_PRIORITY, or the next free number, says when it is asked."""
     if not constants.LISTENER_PROTOCOL:
         return
-    rule = find()
+    rule, what = find(), f"listener rule {where()}"
     for other in [each for each in own() if each is not rule]:
         delete_rule(other)  # at the listener of another LISTENER_PROTOCOL
     if rule:
         update(rule, target_group_arn)
         return
-    create_rule = call(client("elbv2").create_rule, f"listener rule {where()}", there="PriorityInUse")
-    made = create_rule(
+    made = call(client("elbv2").create_rule, what, there="PriorityInUse")(
         ListenerArn=load_balancer.service_listener_arn(),
         Conditions=conditions(),
         Priority=constants.RULE_PRIORITY or next_priority(),
@@ -130,10 +131,10 @@ def create(target_group_arn: str) -> None:
         Tags=endpoint_tags(PART),
     )
     if made:
-        say("created", f"listener rule {where()}")
-        return
-    refuse_taken()
-    create(target_group_arn)  # another run took the priority: look again
+        say("created", what)
+    else:  # another run took the priority: look again
+        refuse_taken()
+        create(target_group_arn)
 
 
 def update(rule: Any, target_group_arn: str) -> None:
@@ -166,10 +167,8 @@ def wanted() -> tuple[list[str], list[str]]:
 
 
 def conditions() -> list[Any]:
-    host_names, patterns = wanted()
-    host = [{"Field": "host-header", "HostHeaderConfig": {"Values": host_names}}] if host_names else []
-    path = [{"Field": "path-pattern", "PathPatternConfig": {"Values": patterns}}] if patterns else []
-    return [*host, *path]
+    asked = zip((HOST, PATH), wanted(), strict=True)
+    return [{"Field": field, member: {"Values": texts}} for (field, member), texts in asked if texts]
 
 
 def forward(parts: dict[str, int]) -> Any:
@@ -192,7 +191,7 @@ def refuse_taken() -> None:
     """Two rules for the same requests: the second would never be asked. And a priority is given once."""
     if not constants.LISTENER_PROTOCOL:
         return
-    own_rule = find()
+    own_rule, asked = find(), constants.RULE_PRIORITY
     others = [rule for rule in beside() if rule is not own_rule]
     rule_to_split()
     for rule in others:
@@ -200,12 +199,10 @@ def refuse_taken() -> None:
             setting, other = ("HOST_NAME", "host name") if constants.HOST_NAME else ("LISTENER_PATH", "path")
             value = constants.HOST_NAME or constants.LISTENER_PATH
             raise Problem(f"{setting}={value} leads to {leads_to(rule)} already: choose another {other}")
-        if constants.RULE_PRIORITY and rule["Priority"] == str(constants.RULE_PRIORITY):
-            raise Problem(
-                f"RULE_PRIORITY={constants.RULE_PRIORITY} is taken by the rule to {leads_to(rule)}: "
-                "choose another, or leave it empty"
-            )
-    number = constants.RULE_PRIORITY or int(own_rule["Priority"] if own_rule else next_priority())
+        if asked and rule["Priority"] == str(asked):
+            taken = f"RULE_PRIORITY={asked} is taken by the rule to {leads_to(rule)}"
+            raise Problem(f"{taken}: choose another, or leave it empty")
+    number = asked or int(own_rule["Priority"] if own_rule else next_priority())
     if not own_rule or (hosts(own_rule), paths(own_rule), int(own_rule["Priority"])) != (*wanted(), number):
         refuse_hidden(number, others)
 
@@ -214,7 +211,7 @@ def refuse_hidden(number: int, others: list[Any]) -> None:
     """The load balancer takes the first rule that fits: one that fits more must come later."""
     for rule in others:
         theirs, priority, owner = (hosts(rule), paths(rule)), int(rule["Priority"]), leads_to(rule)
-        plain = all(each["Field"] in ("host-header", "path-pattern") for each in rule["Conditions"])
+        plain = all(each["Field"] in dict((HOST, PATH)) for each in rule["Conditions"])
         if plain and priority < number and covers(theirs, wanted()):
             raise Problem(
                 f"{where()} would never be asked for: the rule to {owner}, priority {priority}, comes first and takes "
@@ -253,15 +250,12 @@ def share_traffic() -> None:
             split(rule, 0)
     if not splitting or weights(splitting).get(group_arn()) == constants.TRAFFIC_WEIGHT:
         return
-    if any(target["state"] == "healthy" for target in target_group.health()):
+    if target_group.healthy():
         split(splitting, constants.TRAFFIC_WEIGHT)
         return
-    say(
-        "warning",
-        f"TRAFFIC_WEIGHT={constants.TRAFFIC_WEIGHT}:",
-        f"no task can answer yet, so {constants.TRAFFIC_FROM} keeps all; "
-        "with DESIRED_COUNT, or create_service.py again, it takes them",
-    )
+    keeps = f"no task can answer yet, so {constants.TRAFFIC_FROM} keeps all"
+    later = "with DESIRED_COUNT, or create_service.py again, it takes them"
+    say("warning", f"TRAFFIC_WEIGHT={constants.TRAFFIC_WEIGHT}:", f"{keeps}; {later}")
 
 
 def give_back() -> None:
@@ -309,14 +303,10 @@ def delete() -> None:
 
 
 def delete_rule(rule: Any) -> None:
-    what = ", ".join(hosts(rule) + paths(rule))
-    call(client("elbv2").delete_rule, f"listener rule {what}", of=rule, gone="RuleNotFound")(RuleArn=rule["RuleArn"])
-    say("deleted", "listener rule", what)
+    what = f"listener rule {leads_from(rule)}"
+    call(client("elbv2").delete_rule, what, of=rule, gone="RuleNotFound")(RuleArn=rule["RuleArn"])
+    say("deleted", "listener rule", leads_from(rule))
 
 
 def left_over() -> list[Resource]:
-    return [
-        Resource(f"listener rule {', '.join(hosts(rule) + paths(rule))}", rule["RuleArn"], tags_of(rule), part(rule))
-        for rule in rules()
-        if mine(rule)
-    ]
+    return [resource(f"listener rule {leads_from(rule)}", rule["RuleArn"], rule) for rule in rules() if mine(rule)]

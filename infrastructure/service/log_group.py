@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
 from typing import Any
 
 import constants
-from aws import Resource
+from aws import Resource, call, client
 from infrastructure.cluster import log_groups
 
 LOOKS = (log_groups.groups,)
@@ -27,6 +27,14 @@ def delete() -> None:
 
 def find() -> Any | None:
     return log_groups.find(constants.LOG_GROUP)
+
+
+def tail(group: str, stream: str) -> list[str]:
+    """The last lines of a log; none where there is no such log (yet)."""
+    found = call(client("logs").get_log_events, gone=log_groups.GONE)(
+        logGroupName=group, logStreamName=stream, limit=10
+    )
+    return [event["message"].rstrip() for event in found["events"]] if found else []
 
 
 def left_over() -> list[Resource]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, part, spare_foreign, tags_of
+from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, resource, spare_foreign
 from console import say
 
 PART = "scaling"
@@ -18,11 +18,8 @@ NO_RESOURCE = "ResourceNotFoundException"
 
 
 def its_target() -> Any:
-    return {
-        "ServiceNamespace": "ecs",
-        "ResourceId": f"{resource_prefix()}{constants.SERVICE_NAME}",
-        "ScalableDimension": "ecs:service:DesiredCount",
-    }
+    its_id = f"{resource_prefix()}{constants.SERVICE_NAME}"
+    return {"ServiceNamespace": "ecs", "ResourceId": its_id, "ScalableDimension": "ecs:service:DesiredCount"}
 
 
 def resource_prefix() -> str:
@@ -55,18 +52,15 @@ def targets() -> list[Any]:
     scaling = client("application-autoscaling")
     pages = scaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="ecs")
     listed = [each for each in every(pages, "ScalableTargets") if each["ResourceId"].startswith(resource_prefix())]
-    tags_for = call(scaling.list_tags_for_resource, gone=NO_RESOURCE)
-    found = [(each, tags_for(ResourceARN=each["ScalableTargetARN"])) for each in listed]
-    return [{**each, "Tags": answer["Tags"]} for each, answer in found if answer]
+    return with_tags(listed, "ScalableTargetARN", scaling.list_tags_for_resource)
 
 
 @aws.look
 def policies() -> dict[str, Any]:
     """Those of the service, by name. They bear no tags: they are their target's."""
     pages = client("application-autoscaling").get_paginator("describe_scaling_policies")
-    target = its_target()
-    found = every(pages.paginate(ServiceNamespace="ecs", ResourceId=target["ResourceId"]), "ScalingPolicies")
-    return {policy["PolicyName"]: policy for policy in found}
+    found = pages.paginate(ServiceNamespace="ecs", ResourceId=its_target()["ResourceId"])
+    return {policy["PolicyName"]: policy for policy in every(found, "ScalingPolicies")}
 
 
 @aws.look
@@ -74,12 +68,17 @@ def alarms() -> dict[str, Any]:
     """Those of our names, whoever's they are, by name, with their tags."""
     cloudwatch = client("cloudwatch")
     listed = cloudwatch.describe_alarms(AlarmNames=[endpoint_name(each) for each in steps()])["MetricAlarms"]
-    tags_for = call(cloudwatch.list_tags_for_resource, gone=NO_RESOURCE)
-    found = [(each, tags_for(ResourceARN=each["AlarmArn"])) for each in listed]
-    return {each["AlarmName"]: {**each, "Tags": answer["Tags"]} for each, answer in found if answer}
+    found = with_tags(listed, "AlarmArn", cloudwatch.list_tags_for_resource)
+    return {alarm["AlarmName"]: alarm for alarm in found}
 
 
 LOOKS = (targets, alarms)
+
+
+def with_tags(things: list[Any], key: str, read: Any) -> list[Any]:
+    """These services show tags apart, resource by resource. What is gone meanwhile is left out."""
+    answers = [(each, call(read, gone=NO_RESOURCE)(ResourceARN=each[key])) for each in things]
+    return [{**each, "Tags": answer["Tags"]} for each, answer in answers if answer]
 
 
 def find() -> Any | None:
@@ -104,18 +103,15 @@ def create() -> None:
     if constants.SCALING == "none":
         delete()
         return
-    target = register()
-    wanted = step_policies() if constants.SCALING == "step" else tracking_policies()
-    present = policies()
-    for name in sorted(present.keys() - {each["PolicyName"] for each in wanted}):
-        delete_scaling_policy = call(
-            client("application-autoscaling").delete_scaling_policy, f"scaling policy {name}", of=target, gone=NO_OBJECT
-        )
-        delete_scaling_policy(PolicyName=name, **its_target())
-        say("deleted", f"scaling policy {name}")
+    target, scaling = register(), client("application-autoscaling")
+    wanted, present = wanted_policies(), policies()
+    for what, name in [(f"scaling policy {name}", name) for name in sorted(present.keys() - wanted.keys())]:
+        delete_policy = call(scaling.delete_scaling_policy, what, of=target, gone=NO_OBJECT)
+        delete_policy(PolicyName=name, **its_target())
+        say("deleted", what)
     if constants.SCALING != "step":
         delete_alarms()
-    arns = {each["PolicyName"]: put_policy(target, each, present.get(each["PolicyName"])) for each in wanted}
+    arns = {name: put_policy(target, each, present.get(name)) for name, each in wanted.items()}
     for each in steps() if constants.SCALING == "step" else ():
         put_alarm(each, arns[endpoint_name(each)])
 
@@ -129,7 +125,7 @@ def register() -> Any:
     lowest, highest = limits()
     if target and (target["MinCapacity"], target["MaxCapacity"]) == (lowest, highest):
         return target
-    its_tags = {"Tags": tags_of(endpoint_tags(PART))}
+    its_tags = {"Tags": aws.tags_of(endpoint_tags(PART))}
 
     def make() -> Any:
         there = find()
@@ -149,73 +145,59 @@ def put_policy(target: Any, wanted: Any, present: Any | None) -> str:
     if present and holds(present, wanted):
         return str(present["PolicyARN"])
     what = f"scaling policy {wanted['PolicyName']}"
-    put_scaling_policy = call(
-        client("application-autoscaling").put_scaling_policy, what, of=target, busy=(NO_OBJECT, BUSY)
-    )
-    made = put_scaling_policy(**its_target(), **wanted)
+    scaling, later = client("application-autoscaling"), (NO_OBJECT, BUSY)
+    made = call(scaling.put_scaling_policy, what, of=target, busy=later)(**its_target(), **wanted)
     say("updated" if present else "created", what)
     return made["PolicyARN"]
 
 
-def step_policies() -> list[Any]:
-    """One task more, one task less."""
-
-    def configuration(change: int) -> dict[str, Any]:
-        bound = "MetricIntervalLowerBound" if change > 0 else "MetricIntervalUpperBound"
-        return {
-            "AdjustmentType": "ChangeInCapacity",
-            "Cooldown": constants.SCALE_OUT_COOLDOWN if change > 0 else constants.SCALE_IN_COOLDOWN,
-            "MetricAggregationType": "Average",
-            "StepAdjustments": [{bound: 0.0, "ScalingAdjustment": change}],
-        }
-
-    return [
-        {
-            "PolicyName": endpoint_name(each),
-            "PolicyType": "StepScaling",
-            "StepScalingPolicyConfiguration": configuration(change),
-        }
-        for each, (change, *_) in steps().items()
-    ]
-
-
-def tracking_policies() -> list[Any]:
-    """One for each metric with a target. AWS makes the alarms of target tracking, and takes them away, by itself."""
-
-    def configuration(metric: str, percent: int) -> dict[str, Any]:
-        return {
-            "TargetValue": float(percent),
-            "PredefinedMetricSpecification": {"PredefinedMetricType": metric},
-            "ScaleOutCooldown": constants.SCALE_OUT_COOLDOWN,
-            "ScaleInCooldown": constants.SCALE_IN_COOLDOWN,
-        }
-
-    tracking = {
-        "cpu-target": ("ECSServiceAverageCPUUtilization", constants.SCALE_OUT_CPU),
-        "memory-target": ("ECSServiceAverageMemoryUtilization", constants.SCALE_OUT_MEMORY),
+def wanted_policies() -> dict[str, Any]:
+    """By name: one task more and one less; or one for each metric with a target."""
+    if constants.SCALING == "step":
+        kind, found = "StepScaling", {each: step(change) for each, (change, *_) in steps().items()}
+    else:
+        kind, found = "TargetTrackingScaling", tracking()
+    named = {endpoint_name(each): configuration for each, configuration in found.items()}
+    return {
+        name: {"PolicyName": name, "PolicyType": kind, f"{kind}PolicyConfiguration": configuration}
+        for name, configuration in named.items()
     }
-    return [
-        {
-            "PolicyName": endpoint_name(each),
-            "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingScalingPolicyConfiguration": configuration(metric, percent),
+
+
+def step(change: int) -> dict[str, Any]:
+    bound = "MetricIntervalLowerBound" if change > 0 else "MetricIntervalUpperBound"
+    return {
+        "AdjustmentType": "ChangeInCapacity",
+        "Cooldown": constants.SCALE_OUT_COOLDOWN if change > 0 else constants.SCALE_IN_COOLDOWN,
+        "MetricAggregationType": "Average",
+        "StepAdjustments": [{bound: 0.0, "ScalingAdjustment": change}],
+    }
+
+
+def tracking() -> dict[str, dict[str, Any]]:
+    """AWS makes the alarms of target tracking, and takes them away, by itself."""
+    cooldowns = {"ScaleOutCooldown": constants.SCALE_OUT_COOLDOWN, "ScaleInCooldown": constants.SCALE_IN_COOLDOWN}
+    targets = {"CPU": constants.SCALE_OUT_CPU, "Memory": constants.SCALE_OUT_MEMORY}
+    return {
+        f"{metric.lower()}-target": {
+            "TargetValue": float(percent),
+            "PredefinedMetricSpecification": {"PredefinedMetricType": f"ECSServiceAverage{metric}Utilization"},
+            **cooldowns,
         }
-        for each, (metric, percent) in tracking.items()
+        for metric, percent in targets.items()
         if percent
-    ]
+    }
 
 
 def put_alarm(step: str, policy_arn: str) -> None:
     """PutMetricAlarm replaces what has the same name; an alarm is checked on every run."""
     name, (_, threshold, comparison, minutes) = endpoint_name(step), steps()[step]
+    of_service = {"ClusterName": constants.CLUSTER_NAME, "ServiceName": constants.SERVICE_NAME}
     wanted: Any = {
         "AlarmName": name,
         "Namespace": "AWS/ECS",
         "MetricName": "CPUUtilization",
-        "Dimensions": [
-            {"Name": "ClusterName", "Value": constants.CLUSTER_NAME},
-            {"Name": "ServiceName", "Value": constants.SERVICE_NAME},
-        ],
+        "Dimensions": [{"Name": key, "Value": text} for key, text in of_service.items()],
         "Statistic": "Maximum",
         "Period": 60,
         "EvaluationPeriods": minutes,
@@ -235,12 +217,11 @@ def put_alarm(step: str, policy_arn: str) -> None:
 
 def delete() -> None:
     """Before the service is scaled to 0: a scalable target would bring it back to MIN_TASKS. Policies go with it."""
+    scaling = client("application-autoscaling")
     for target in targets():
         what = f"scaling of {service_of(target)}"
         if mine(target):
-            deregister = call(
-                client("application-autoscaling").deregister_scalable_target, what, of=target, gone=NO_OBJECT, busy=BUSY
-            )
+            deregister = call(scaling.deregister_scalable_target, what, of=target, gone=NO_OBJECT, busy=BUSY)
             deregister(**{key: target[key] for key in its_target()})
             say("deleted", what)
         elif service_of(target) == constants.SERVICE_NAME:
@@ -259,13 +240,6 @@ def delete_alarms() -> None:
 
 def left_over() -> list[Resource]:
     """The endpoint's: the scaling of a former SERVICE_NAME too."""
-    of_services = [
-        Resource(f"scaling of {service_of(each)}", each["ScalableTargetARN"], tags_of(each), part(each))
-        for each in targets()
-        if mine(each)
-    ]
-    return of_services + [
-        Resource(f"alarm {name}", alarm["AlarmArn"], tags_of(alarm), part(alarm))
-        for name, alarm in alarms().items()
-        if mine(alarm)
-    ]
+    found = [(f"scaling of {service_of(each)}", each["ScalableTargetARN"], each) for each in targets()]
+    found += [(f"alarm {name}", alarm["AlarmArn"], alarm) for name, alarm in alarms().items()]
+    return [resource(*each) for each in found if mine(each[2])]

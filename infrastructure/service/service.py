@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, command, endpoint_tags, every, mine, ours, part, tags_of, token, wait
+from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, resource, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, container_instances, file_system, load_balancer
 from infrastructure.cluster.checks import enough_places, places
@@ -17,6 +17,7 @@ from infrastructure.service import diagnosis, target_group, task_definitions, ta
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
 NO_CLUSTER = "ClusterNotFoundException"
+ENDED = ("ServiceNotFoundException", "ServiceNotActiveException")
 
 
 # --------------------------------------------------------------------------------------------------------------- looks
@@ -47,12 +48,10 @@ def find() -> Any | None:
 
 
 def required() -> Any:
-    service = find()
-    if not service:
-        raise Problem(
-            f"there is no service {constants.SERVICE_NAME} in cluster {constants.CLUSTER_NAME}: run create_service.py first"
-        )
-    return service
+    if service := find():
+        return service
+    where = f"in cluster {constants.CLUSTER_NAME}"
+    raise Problem(f"there is no service {constants.SERVICE_NAME} {where}: run create_service.py first")
 
 
 def revision_to_run() -> Any:
@@ -77,9 +76,8 @@ def refuse_foreign(service: Any) -> None:
     """Somebody else's, or another endpoint's, which would get our revision in place of its own."""
     if not mine(service):
         whose = "another endpoint's" if ours(service) else "not of this runbook"
-        raise Problem(
-            f"the service {constants.SERVICE_NAME} exists already, and is {whose}: choose another SERVICE_NAME"
-        )
+        there = f"the service {constants.SERVICE_NAME} exists already, and is {whose}"
+        raise Problem(f"{there}: choose another SERVICE_NAME")
 
 
 def refuse_more_gpus_than_hosts() -> None:
@@ -90,11 +88,11 @@ def refuse_more_gpus_than_hosts() -> None:
 
 def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
     """Make the service, or bring it to this revision and the settings."""
-    service, what = find(), f"service {constants.SERVICE_NAME}"
-    if service:
+    if service := find():
         refuse_foreign(service)
         update(service, definition["taskDefinitionArn"])
         return
+    what = f"service {constants.SERVICE_NAME}"
     this_hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
     request: Any = {
         "cluster": constants.CLUSTER_NAME,
@@ -107,7 +105,7 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
         "propagateTags": "SERVICE",
         "enableExecuteCommand": constants.ENABLE_EXECUTE_COMMAND,
         "tags": endpoint_tags("service", "key", "value"),
-        "clientToken": token(constants.CLUSTER_NAME, constants.SERVICE_NAME, this_hour),
+        "clientToken": aws.token(constants.CLUSTER_NAME, constants.SERVICE_NAME, this_hour),
     }
     if target_group_arn:
         balanced = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}
@@ -151,16 +149,15 @@ def deployment_configuration(running: int) -> dict[str, Any]:
     With every GPU busy, 100 and 200 percent would wait for ever for a place.
     """
     short = short_of(running)
-    minimum, maximum = (0, 100) if short else (100, 200)
-    if minimum == 0:
-        if not constants.ALLOW_DOWNTIME:
-            raise Problem(
-                f"no {short} would be free for a new task beside {running or constants.DESIRED_COUNT} running ones, and "
-                "ALLOW_DOWNTIME=false: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it"
-            )
+    if short and not constants.ALLOW_DOWNTIME:
+        raise Problem(
+            f"no {short} would be free for a new task beside {running or constants.DESIRED_COUNT} running ones, and "
+            "ALLOW_DOWNTIME=false: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it"
+        )
+    if short:
         say("warning", f"every {short} is in use:", "a deploy stops the old task first, with a short outage")
-    breaker = {"enable": True, "rollback": True}
-    return {"minimumHealthyPercent": minimum, "maximumPercent": maximum, "deploymentCircuitBreaker": breaker}
+    percents = {"minimumHealthyPercent": 0 if short else 100, "maximumPercent": 100 if short else 200}
+    return {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
 
 def short_of(running: int) -> str:
@@ -204,42 +201,33 @@ def wait_stable(task_definition_arn: str) -> None:
 
 
 def is_stable(service: Any, task_definition_arn: str) -> bool:
-    deployments = service["deployments"]
+    deployed = [(each["taskDefinition"], each.get("rolloutState")) for each in service["deployments"]]
     return (
-        len(deployments) == 1
-        and deployments[0]["taskDefinition"] == task_definition_arn
-        and deployments[0]["rolloutState"] == "COMPLETED"
+        deployed == [(task_definition_arn, "COMPLETED")]
         and service["runningCount"] == service["desiredCount"]
-        and (not constants.LISTENER_PROTOCOL or healthy_targets() >= service["desiredCount"])
+        and (not constants.LISTENER_PROTOCOL or target_group.healthy() >= service["desiredCount"])
     )
-
-
-def healthy_targets() -> int:
-    return sum(target["state"] == "healthy" for target in target_group.health())
 
 
 def refuse_failure(service: Any, task_definition_arn: str) -> None:
     """A deployment that has failed, or was rolled back: what was asked for, what runs, and why."""
     own = [each for each in service["deployments"] if each["taskDefinition"] == task_definition_arn]
-    others = [each for each in service["deployments"] if each["taskDefinition"] != task_definition_arn]
-    primary = next((each for each in others if each["status"] == "PRIMARY"), None)
-    asked = tasks.task_id(task_definition_arn)
-    if primary:
-        back = tasks.task_id(primary["taskDefinition"])
-        if int(back.rpartition(":")[2]) > int(asked.rpartition(":")[2]):
-            raise Problem(
-                f"the deploy of {asked} was overtaken by one of {back}: {command('describe_service.py')} shows it"
-            )
-        raise Problem(f"the deploy of {asked} was rolled back to {back}: {why_not_stable(service)}")
+    others = [each for each in service["deployments"] if each not in own]
+    deploy = f"the deploy of {tasks.task_id(task_definition_arn)}"
+    for back in [tasks.task_id(each["taskDefinition"]) for each in others if each["status"] == "PRIMARY"]:
+        if int(back.rpartition(":")[2]) > int(task_definition_arn.rpartition(":")[2]):
+            shows = aws.command("describe_service.py")
+            raise Problem(f"{deploy} was overtaken by one of {back}: {shows} shows it")
+        raise Problem(f"{deploy} was rolled back to {back}: {why_not_stable(service)}")
     if any(each.get("rolloutState") == "FAILED" for each in own):
-        raise Problem(f"the deploy of {asked} failed: {why_not_stable(service)}")
+        raise Problem(f"{deploy} failed: {why_not_stable(service)}")
 
 
 def why_not_stable(service: Any) -> str:
     """What AWS says: the stopped tasks' reasons and last log lines, the targets' health, the last event."""
     stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME)
     ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
-    told = list(dict.fromkeys(diagnosis.why(task) for task in ended))
+    told = list(dict.fromkeys(map(diagnosis.why, ended)))
     killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]
     if killed:
         ages = ", ".join(f"{lived(task):.0f} s" for task in killed)
@@ -251,45 +239,29 @@ def why_not_stable(service: Any) -> str:
     told += [f"target {each['target']} is {each['state']}: {each['reason']}" for each in sick]
     told += [event["message"] for event in service.get("events", [])[:1]]
     log = [f"log: {line}" for task in ended[:1] for line in diagnosis.log_tail(task, constants.LOG_GROUP)]
-    waiting = [
-        diagnosis.why(task)
-        for task in tasks.find(serviceName=constants.SERVICE_NAME)
-        if task["lastStatus"] != "RUNNING"
-    ]
-    told += list(dict.fromkeys(waiting))
+    told += filter(None, dict.fromkeys(map(diagnosis.why, tasks.find(serviceName=constants.SERVICE_NAME))))
     return "\n  ".join(["; ".join(told) or "it is still starting", *log])
 
 
 def lived(task: dict[str, Any]) -> float:
     """Seconds from its start to its end."""
     begun = task.get("startedAt") or task["createdAt"]
-    ended = task.get("stoppingAt") or task.get("stoppedAt") or begun
-    return float((ended - begun).total_seconds())
+    return float(((task.get("stoppingAt") or task.get("stoppedAt") or begun) - begun).total_seconds())
 
 
 def described() -> dict[str, Any]:
     """What describe_service.py prints, and create_service.py and update_service.py at their end."""
     service = required()
     names = {volume: f"{each}.efs.{aws.region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
-    kept = (
-        "status",
-        "taskDefinition",
-        "desiredCount",
-        "runningCount",
-        "pendingCount",
-        "rolloutState",
-        "rolloutStateReason",
-    )
+    kept = ("status", "taskDefinition", "desiredCount", "runningCount")
+    of_each = (*kept, "pendingCount", "rolloutState", "rolloutStateReason")
     return {
         "serviceName": constants.SERVICE_NAME,
         "url": load_balancer.url() or None,
         "fileSystemDnsName": next(iter(names.values()), None),
         "fileSystemDnsNames": names,
-        "status": service["status"],
-        "taskDefinition": service["taskDefinition"],
-        "desiredCount": service["desiredCount"],
-        "runningCount": service["runningCount"],
-        "deployments": [{key: each[key] for key in kept if key in each} for each in service["deployments"]],
+        **{key: service[key] for key in kept},
+        "deployments": [{key: each[key] for key in of_each if key in each} for each in service["deployments"]],
         "targets": target_group.health(),
         "events": [event["message"] for event in service.get("events", [])[:5]],
     }
@@ -312,14 +284,9 @@ def delete(with_cluster: bool = False) -> None:
             if name == constants.SERVICE_NAME:
                 say("kept", what, "not of this runbook, or of another endpoint")
             continue
-        delete_service = call(
-            client("ecs").delete_service,
-            what,
-            of=found if with_cluster else service,
-            gone=("ServiceNotFoundException", "ServiceNotActiveException"),
-            busy="deployments are active",
-        )
-        delete_service(cluster=constants.CLUSTER_NAME, service=name, force=True)
+        owner = found if with_cluster else service
+        end = call(client("ecs").delete_service, what, of=owner, gone=ENDED, busy="deployments are active")
+        end(cluster=constants.CLUSTER_NAME, service=name, force=True)
         say("deleted", what, "asked for")
         names.add(name)
 
@@ -333,8 +300,4 @@ def delete(with_cluster: bool = False) -> None:
 
 def left_over() -> list[Resource]:
     """The endpoint's: that of a former SERVICE_NAME too."""
-    return [
-        Resource(f"service {each['serviceName']}", each["serviceArn"], tags_of(each), part(each))
-        for each in services()
-        if mine(each)
-    ]
+    return [resource(f"service {each['serviceName']}", each["serviceArn"], each) for each in services() if mine(each)]

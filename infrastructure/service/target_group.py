@@ -7,7 +7,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, every, mine, part, tags_of
+from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, every, mine, part, resource
 from console import say
 from infrastructure.cluster.load_balancer import with_tags
 from infrastructure.cluster.network import Network
@@ -47,17 +47,20 @@ def health() -> list[dict[str, Any]]:
     group = find() if constants.LISTENER_PROTOCOL else None
     if not group:
         return []
-    found: list[Any] = client("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupArn"])[
-        "TargetHealthDescriptions"
-    ]
+    found: Any = client("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupArn"])
     return [
         {
             "target": f"{each['Target']['Id']}:{each['Target']['Port']}",
             "state": each["TargetHealth"]["State"],
             "reason": " ".join(each["TargetHealth"].get(key, "") for key in ("Reason", "Description")).strip(),
         }
-        for each in found
+        for each in found["TargetHealthDescriptions"]
     ]
+
+
+def healthy() -> int:
+    """How many of them can answer now."""
+    return sum(target["state"] == "healthy" for target in health())
 
 
 # -------------------------------------------------------------------------------------------------------------- create
@@ -137,20 +140,12 @@ def delete() -> None:
         if not aws.spare_foreign(what, named()):
             say("already gone", what)
         return
-    delete_target_group = call(
-        client("elbv2").delete_target_group,
-        f"{what} to be free",
-        of=group,
-        gone="TargetGroupNotFound",
-        busy="ResourceInUse",
-    )
-    delete_target_group(TargetGroupArn=group["TargetGroupArn"])
+    elb, free = client("elbv2"), f"{what} to be free"
+    delete_group = call(elb.delete_target_group, free, of=group, gone="TargetGroupNotFound", busy="ResourceInUse")
+    delete_group(TargetGroupArn=group["TargetGroupArn"])
     say("deleted", what)
 
 
 def left_over() -> list[Resource]:
-    return [
-        Resource(f"target group {group['TargetGroupName']}", group["TargetGroupArn"], tags_of(group), part(group))
-        for group in groups()
-        if mine(group)
-    ]
+    own = [group for group in groups() if mine(group)]
+    return [resource(f"target group {each['TargetGroupName']}", each["TargetGroupArn"], each) for each in own]

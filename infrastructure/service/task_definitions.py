@@ -9,7 +9,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, part, tags_of
+from aws import Problem, Resource, call, client, every, mine, ours, resource, tags_of
 from console import say
 from infrastructure.cluster import roles
 from infrastructure.service import access_points
@@ -63,12 +63,9 @@ def of_ours(status: str, family: str = "") -> list[Any]:
 
 def required() -> Any:
     """The newest revision, for pages that need one."""
-    found = newest()
-    if not found:
-        raise Problem(
-            f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first"
-        )
-    return found
+    if found := newest():
+        return found
+    raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
 
 
 def revision(arn: str) -> str:
@@ -114,8 +111,8 @@ def register(wanted: dict[str, Any], its_part: str) -> Any:
     if found and is_ours(found) and agree(found, wanted):
         say("found", f"task definition {revision(found['taskDefinitionArn'])}", "nothing has changed")
         return found
-    wanted_tags = endpoint_tags(its_part, "key", "value")
-    made = client("ecs").register_task_definition(**wanted, tags=wanted_tags)["taskDefinition"]
+    its_tags = aws.endpoint_tags(its_part, "key", "value")
+    made = client("ecs").register_task_definition(**wanted, tags=its_tags)["taskDefinition"]
     say("registered", f"task definition {revision(made['taskDefinitionArn'])}")
     return made
 
@@ -228,8 +225,7 @@ def mount_points() -> list[dict[str, Any]]:
 def volumes() -> list[dict[str, Any]]:
     points = access_points.find() if constants.EFS_VOLUMES else {}
     names = [volume["name"] for volume in constants.EFS_VOLUMES]
-    lacking = [each for each in names if each not in points]
-    if lacking:
+    if lacking := [each for each in names if each not in points]:
         raise Problem(f"EFS_VOLUMES: {', '.join(lacking)} has no access point yet: run create_cluster.py again")
     return [volume_of(each, points[each]) for each in names]
 
@@ -264,17 +260,17 @@ def delete(family: str = "") -> None:
     found = [*present, *going]
     for start in range(0, len(found), 10):
         ten = found[start : start + 10]
-        foreign_first = min(map(owner, ten), key=ours)
-        delete_together = call(ecs.delete_task_definitions, of=foreign_first)
-        delete_together(taskDefinitions=[each["taskDefinitionArn"] for each in ten])
+        foreign_first, arns = min(map(owner, ten), key=ours), [each["taskDefinitionArn"] for each in ten]
+        call(ecs.delete_task_definitions, of=foreign_first)(taskDefinitions=arns)
     if found:
         say("deleted", f"{len(found)} task definitions of {family or constants.TASK_FAMILY}")
 
 
-def left_over(family: str = "") -> list[Resource]:
+def left_over() -> list[Resource]:
     """Those that can be run; AWS keeps a deleted one for as long as a task or service runs it."""
-    return [
-        Resource(f"task definition {revision(arn)}", arn, tags_of(each), part(each))
-        for each in (of_ours("ACTIVE", family) if family else active())
-        for arn in [each["taskDefinitionArn"]]
-    ]
+    return as_resources(active())
+
+
+def as_resources(found: list[Any]) -> list[Resource]:
+    listed = [(each["taskDefinitionArn"], each) for each in found]
+    return [resource(f"task definition {revision(arn)}", arn, each) for arn, each in listed]

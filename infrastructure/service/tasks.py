@@ -6,10 +6,16 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 from typing import Any
 
 import constants
-from aws import Resource, call, client, every, part, tags_of, wait
+from aws import Resource, call, client, every, resource, wait
 from console import say
 from infrastructure.cluster import cluster, roles
 from infrastructure.cluster.network import Network
+
+#: how RunTask refuses while a role or a host is too new for it
+UNREADY = (
+    *("unable to assume", "Unable to assume"),
+    *("Capacity is unavailable at this time", "No Container Instances were found"),
+)
 
 
 def find(desired_status: Any = "RUNNING", **filters: Any) -> list[Any]:
@@ -45,21 +51,10 @@ def task_id(arn: str) -> str:
 # ----------------------------------------------------------------------------------------------------------------- run
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run(request: Any) -> Any:
     """RunTask, again while AWS does not see a new role or a new host yet. It may answer with `failures` all the same."""
-    run_task: Any = call(
-        client("ecs").run_task,
-        "AWS to accept the task (it sees a new role after some seconds)",
-        busy=(
-            "unable to assume",
-            "Unable to assume",
-            "Capacity is unavailable at this time",
-            "No Container Instances were found",
-        ),
-        seconds=roles.PROPAGATION_SECONDS,
-    )
-    answer: dict[str, Any] = run_task(**request)
-    return answer
+    what, seconds = "AWS to accept the task (it sees a new role after some seconds)", roles.PROPAGATION_SECONDS
+    return call(client("ecs").run_task, what, busy=UNREADY, seconds=seconds)(**request)
 
 
 def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
@@ -92,11 +87,13 @@ def stop(arns: list[str], reason: str) -> list[Any]:
 
 def delete() -> None:
     """Of an endpoint, what run_task.py started; of the cluster every task."""
-    if not cluster.of_ours():
-        return
-    arns = [task["taskArn"] for task in [*find(**whose()), *stopping(**whose())]]
-    if arns:
-        stop(arns, "what they belong to is being deleted" if constants.ENDPOINT else "delete_cluster.py")
+    end("what they belong to is being deleted" if constants.ENDPOINT else "delete_cluster.py", **whose())
+
+
+def end(reason: str, **filters: Any) -> None:
+    found = [*find(**filters), *stopping(**filters)] if cluster.of_ours() else []
+    if found:
+        stop([task["taskArn"] for task in found], reason)
 
 
 def whose() -> dict[str, str]:
@@ -104,9 +101,9 @@ def whose() -> dict[str, str]:
 
 
 def left_over() -> list[Resource]:
-    running = find(**whose()) if cluster.of_ours() else []
-    return [
-        Resource(f"task {task_id(arn)}", arn, tags_of(each), part(each))
-        for each in running
-        for arn in [each["taskArn"]]
-    ]
+    return left(**whose())
+
+
+def left(**filters: Any) -> list[Resource]:
+    listed = [(each["taskArn"], each) for each in find(**filters)] if cluster.of_ours() else []
+    return [resource(f"task {task_id(arn)}", arn, each) for arn, each in listed]

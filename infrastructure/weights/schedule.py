@@ -11,7 +11,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import account, call, client, endpoint_name, endpoint_tags, holds, mine, wait
+from aws import call, client, endpoint_name, endpoint_tags, holds, mine, wait
 from console import say
 from infrastructure.cluster import capacity, roles
 from infrastructure.cluster.regions import offered
@@ -52,29 +52,29 @@ def create(task_definition_arn: str, where: Any) -> str:
     """Make the schedule that SYNC_SCHEDULE says, or bring it into line. Answers its expression."""
     create_group()
     role_arn = roles.create_role(ROLE, trust(), (), policy())
-    scheduler, what = client("scheduler"), f"schedule {its_name()}"
+    scheduler, what, expression = client("scheduler"), f"schedule {its_name()}", constants.SYNC_SCHEDULE
     wanted: Any = {
         "Name": its_name(),
         "GroupName": its_name(),
-        "ScheduleExpression": constants.SYNC_SCHEDULE,
+        "ScheduleExpression": expression,
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "State": "ENABLED",
         "Target": target(task_definition_arn, where, role_arn),
     }
     present = find()
     if present and holds(present, wanted):
-        say("found", what, constants.SYNC_SCHEDULE)
-        return constants.SYNC_SCHEDULE
+        say("found", what, expression)
+        return expression
     waiting = f"{what} (AWS sees a new role after some seconds)"
     unknown, seconds = "must allow AWS EventBridge Scheduler to assume the role", roles.PROPAGATION_SECONDS
     if present:
         call(scheduler.update_schedule, waiting, of=find_group(), busy=unknown, seconds=seconds)(**wanted)
     else:
         call(scheduler.create_schedule, waiting, there="ConflictException", busy=unknown, seconds=seconds)(**wanted)
-    say("updated" if present else "created", what, constants.SYNC_SCHEDULE)
+    say("updated" if present else "created", what, expression)
     if constants.LAUNCH_TYPE == "EC2" and not constants.MIN_INSTANCES:
         say("warning", "each run needs a host", "with MIN_INSTANCES=0 the schedule alone keeps one up, or starts one")
-    return constants.SYNC_SCHEDULE
+    return expression
 
 
 def delete_unwanted() -> None:
@@ -92,48 +92,46 @@ def refuse_foreign() -> None:
 def create_group() -> None:
     """Its name is its own in the region, so that a second create is no second group."""
     group, what = find_group(), f"schedule group {its_name()}"
-    if group and group["State"] == "DELETING":
-        wait("the former schedule group to be gone", lambda: not find_group(), lambda: "it is still being deleted")
-        group = None
-    if group:
+    if group and group["State"] != "DELETING":
         say("found", what)
         return
+    if group:
+        wait_gone("the former schedule group")
     create_schedule_group = call(client("scheduler").create_schedule_group, what, there="ConflictException")
     create_schedule_group(Name=its_name(), Tags=endpoint_tags("sync"))
     say("created", what)
+
+
+def wait_gone(what: str) -> None:
+    wait(f"{what} to be gone", lambda: not find_group(), lambda: "it is still being deleted")
 
 
 def trust() -> dict[str, Any]:
     """Scheduler, for schedules of this group only: https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html"""
     trusted = roles.service_trust("scheduler.amazonaws.com")
     group_arn = aws.arn("scheduler", f"schedule-group/{its_name()}")
-    condition = {"aws:SourceAccount": account(), "aws:SourceArn": group_arn}
+    condition = {"aws:SourceAccount": aws.account(), "aws:SourceArn": group_arn}
     trusted["Statement"][0]["Condition"] = {"StringEquals": condition}
     return trusted
 
 
 def policy() -> dict[str, Any]:
     """Starting any revision of that one task definition, in that cluster, with its tags and its two roles."""
-    cluster_arn = aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")
-    task_role = roles.role_arn(roles.role_name(sync.ROLE))
-    statements: list[dict[str, Any]] = [
+    its_roles = [roles.find().task_execution_role_arn, roles.role_arn(roles.role_name(sync.ROLE))]
+    passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    return roles.document(
         {
             "Action": "ecs:RunTask",
             "Resource": aws.arn("ecs", f"task-definition/{sync.family()}:*"),
-            "Condition": {"ArnEquals": {"ecs:cluster": cluster_arn}},
+            "Condition": {"ArnEquals": {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}},
         },
         {
             "Action": "ecs:TagResource",
             "Resource": aws.arn("ecs", f"task/{constants.CLUSTER_NAME}/*"),
             "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
         },
-        {
-            "Action": "iam:PassRole",
-            "Resource": [roles.find().task_execution_role_arn, task_role],
-            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        },
-    ]
-    return roles.document(*statements)
+        {"Action": "iam:PassRole", "Resource": its_roles, "Condition": passed},
+    )
 
 
 def target(task_definition_arn: str, where: Any, role_arn: str) -> dict[str, Any]:
@@ -159,26 +157,19 @@ def target(task_definition_arn: str, where: Any, role_arn: str) -> dict[str, Any
 def delete() -> None:
     """The schedule first, so that it starts nothing more; then its group, which takes a while, and its role."""
     group, what = find_group(), f"schedule group {its_name()}"
+    scheduler, busy = client("scheduler"), "ConflictException"
     if group and not aws.spare_foreign(what, group):
+        if group["State"] != "DELETING" and find():
+            call(scheduler.delete_schedule, of=group, gone=NOT_THERE)(GroupName=its_name(), Name=its_name())
+            say("deleted", f"schedule {its_name()}")
         if group["State"] != "DELETING":
-            ask_for_end(group)
-        wait(f"{what} to be gone", lambda: not find_group(), lambda: "it is still being deleted")
+            call(scheduler.delete_schedule_group, what, of=group, gone=NOT_THERE, busy=busy)(Name=its_name())
+        wait_gone(what)
         say("deleted", what)
     if roles.role(ROLE)():
         roles.delete_role(roles.role_name(ROLE))
 
 
-def ask_for_end(group: Any) -> None:
-    scheduler = client("scheduler")
-    if find():
-        call(scheduler.delete_schedule, of=group, gone=NOT_THERE)(GroupName=its_name(), Name=its_name())
-        say("deleted", f"schedule {its_name()}")
-    what = f"schedule group {its_name()}"
-    delete_group = call(scheduler.delete_schedule_group, what, of=group, gone=NOT_THERE, busy="ConflictException")
-    delete_group(Name=its_name())
-
-
 def left_over() -> list[aws.Resource]:
     group, what = find_group(), f"schedule group {its_name()} with its schedule"
-    groups = [aws.Resource(what, group["Arn"], aws.tags_of(group), aws.part(group))] if mine(group) else []
-    return groups + roles.roles_left(ROLE)
+    return [*([aws.resource(what, group["Arn"], group)] if mine(group) else []), *roles.roles_left(ROLE)]

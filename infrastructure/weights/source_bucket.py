@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/uploading-downloading-obje
 """
 
 import contextlib
+import functools
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
@@ -18,13 +19,14 @@ from botocore.exceptions import ClientError
 
 import console
 import constants
-from aws import Problem, client, code, partition, region
+from aws import Problem, call, client, code, partition, region
 from console import say
 
 #: files from this size on go up in parts of this size, ten at a time: boto3's own figures, and the AWS CLI's
 PART = 8 * 2**20
 MOST_PARTS = 10_000
 MD5 = "md5-of-parts"
+hashed = functools.partial(hashlib.md5, usedforsecurity=False)
 
 
 def folder() -> Path:
@@ -61,26 +63,23 @@ def arn() -> str:
 
 def check() -> None:
     """There, ours to read, and in this region: from another one each sync would be slow, and cost."""
+    bucket, here = constants.WEIGHTS_BUCKET, region()
     try:
-        found = client("s3").head_bucket(Bucket=constants.WEIGHTS_BUCKET)
+        found = call(client("s3").head_bucket, gone=("404", "NoSuchBucket"))(Bucket=bucket)
     except ClientError as error:
-        if code(error) in ("404", "NoSuchBucket"):
-            raise Problem(
-                f"WEIGHTS_BUCKET: there is no bucket {constants.WEIGHTS_BUCKET}: correct the name, or make it with "
-                f"aws s3 mb s3://{constants.WEIGHTS_BUCKET} --region {region()}"
-            ) from error
-        if code(error) in ("403", "AccessDenied"):
-            raise Problem(
-                f"WEIGHTS_BUCKET: access to {constants.WEIGHTS_BUCKET} is denied: your credentials need s3:ListBucket on {arn()}, "
-                "or the name is that of another account's bucket"
-            ) from error
-        raise
-    there = found.get("BucketRegion") or region()
-    if there != region():
+        if code(error) not in ("403", "AccessDenied"):
+            raise
         raise Problem(
-            f"WEIGHTS_BUCKET: {constants.WEIGHTS_BUCKET} is in {there}, but the cluster is in {region()}: "
-            f"use a bucket of {region()}"
-        )
+            f"WEIGHTS_BUCKET: access to {bucket} is denied: your credentials need s3:ListBucket on {arn()}, "
+            "or the name is that of another account's bucket"
+        ) from error
+    if found is None:
+        make = f"correct the name, or make it with aws s3 mb s3://{bucket} --region {here}"
+        raise Problem(f"WEIGHTS_BUCKET: there is no bucket {bucket}: {make}")
+    there = found.get("BucketRegion") or here
+    if there != here:
+        wrong = f"{bucket} is in {there}, but the cluster is in {here}: use a bucket of {here}"
+        raise Problem(f"WEIGHTS_BUCKET: {wrong}")
 
 
 def objects() -> dict[str, Any]:
@@ -127,12 +126,12 @@ def md5(path: Path) -> str:
     try:
         with path.open("rb") as file:
             while part := file.read(part_size(size)):
-                parts.append(hashlib.md5(part, usedforsecurity=False))
+                parts.append(hashed(part))
     except OSError as error:
         raise Problem(f"WEIGHTS_FOLDER: {path} can't be read: {error.strerror}") from error
     if size < PART:
-        return parts[0].hexdigest() if parts else hashlib.md5(b"", usedforsecurity=False).hexdigest()
-    return f"{hashlib.md5(b''.join(each.digest() for each in parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
+        return next(iter(parts), hashed(b"")).hexdigest()
+    return f"{hashed(b''.join(each.digest() for each in parts)).hexdigest()}-{len(parts)}"
 
 
 def upload(wanted: dict[str, Path]) -> int:
@@ -149,19 +148,14 @@ def upload(wanted: dict[str, Path]) -> int:
 
 def upload_file(path: Path, key: str, advance: Callable[[int], None]) -> None:
     """A large one in parts: of a run that was killed they stay, and cost, until a lifecycle rule of the bucket ends them."""
-    large = path.stat().st_size >= PART
+    large, bucket = path.stat().st_size >= PART, constants.WEIGHTS_BUCKET
     config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=large)
     extra = {"Metadata": {MD5: md5(path)}}
     try:
-        client("s3").upload_file(
-            str(path), constants.WEIGHTS_BUCKET, key, ExtraArgs=extra, Callback=advance, Config=config
-        )
+        client("s3").upload_file(str(path), bucket, key, ExtraArgs=extra, Callback=advance, Config=config)
     except S3UploadFailedError as error:
-        right = (
-            f"your credentials need s3:PutObject on {arn()}/{prefix()}*"
-            if "AccessDenied" in str(error)
-            else "run it again"
-        )
+        denied = "AccessDenied" in str(error)
+        right = f"your credentials need s3:PutObject on {arn()}/{prefix()}*" if denied else "run it again"
         raise Problem(f"{path} was not uploaded: {error}: {right}") from error
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_name, part, region, tags_of, token, wait
+from aws import Problem, Resource, call, client, endpoint_name, wait
 from console import say
-from infrastructure.cluster import capacity, cluster, network, roles, security_groups
+from infrastructure.cluster import capacity, network, roles, security_groups
 from infrastructure.service import access_points, diagnosis, log_group, task_definitions, task_security_group, tasks
 from infrastructure.weights import source_bucket
 
@@ -104,32 +104,15 @@ def guarded() -> str:
 
 def task_definition(point: Any, role_arn: str) -> Any:
     """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
+    volume = constants.WEIGHTS_VOLUME
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": constants.SYNC_IMAGE,
         "essential": True,
         "entryPoint": ["sh", "-c"],
         "command": [guarded()],
-        "mountPoints": [
-            {
-                "sourceVolume": constants.WEIGHTS_VOLUME,
-                "containerPath": f"/mnt/{constants.WEIGHTS_VOLUME}",
-                "readOnly": False,
-            }
-        ],
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": constants.LOG_GROUP,
-                "awslogs-region": region(),
-                "awslogs-stream-prefix": CONTAINER,
-            },
-        },
-    }
-    volume = {
-        "fileSystemId": point["FileSystemId"],
-        "transitEncryption": "ENABLED",
-        "authorizationConfig": {"accessPointId": point["AccessPointId"], "iam": "ENABLED"},
+        "mountPoints": [{"sourceVolume": volume, "containerPath": f"/mnt/{volume}", "readOnly": False}],
+        "logConfiguration": task_definitions.logs_to(CONTAINER),
     }
     definition: dict[str, Any] = {
         "family": family(),
@@ -138,7 +121,7 @@ def task_definition(point: Any, role_arn: str) -> Any:
         "executionRoleArn": roles.find().task_execution_role_arn,
         "taskRoleArn": role_arn,
         "containerDefinitions": [container],
-        "volumes": [{"name": constants.WEIGHTS_VOLUME, "efsVolumeConfiguration": volume}],
+        "volumes": [task_definitions.volume_of(volume, point)],
     }
     if constants.LAUNCH_TYPE == "FARGATE":
         definition |= {"cpu": str(CPU), "memory": str(MEMORY)}
@@ -187,9 +170,7 @@ def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> st
 
     The same call at the same state of things starts no second one, as in run_task.py.
     """
-    known = sorted(
-        task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=marked)
-    )
+    known = [task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=marked)]
     hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
     request: Any = {
         "cluster": constants.CLUSTER_NAME,
@@ -199,7 +180,7 @@ def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> st
         "startedBy": marked,
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "clientToken": token(definition_arn, known, marked, instead, hour),
+        "clientToken": aws.token(definition_arn, sorted(known), marked, instead, hour),
     }
     if where:
         request["networkConfiguration"] = where
@@ -270,12 +251,8 @@ def follow(task_arn: str) -> dict[str, Any]:
 
     task = wait(f"task {tasks.task_id(task_arn)} to end", look, why)
     exit_code = next((each["exitCode"] for each in task["containers"] if "exitCode" in each), None)
-    result = {
-        "taskArn": task_arn,
-        "exitCode": exit_code,
-        "downloaded": log.count("download"),
-        "deleted": log.count("delete"),
-    }
+    counts = {"downloaded": log.count("download"), "deleted": log.count("delete")}
+    result = {"taskArn": task_arn, "exitCode": exit_code, **counts}
     if exit_code != 0:
         told = "".join(f"\n  log: {line}" for line in log.lines[-LINES:])
         raise Problem(f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task)}{told}", result)
@@ -287,24 +264,12 @@ def follow(task_arn: str) -> dict[str, Any]:
 
 def delete() -> None:
     """Stop what runs, then the task definition and the role. What is on the volume and in the bucket stays."""
-    stop()
+    tasks.end("the sync is being deleted", family=family())
     task_definitions.delete(family())
     if roles.role(ROLE)():
         roles.delete_role(roles.role_name(ROLE))
 
 
-def stop() -> None:
-    if not cluster.of_ours():
-        return
-    leaving = [task for task in tasks.find("STOPPED", family=family()) if task["lastStatus"] != "STOPPED"]
-    arns = [task["taskArn"] for task in [*tasks.find(family=family()), *leaving]]
-    if arns:
-        tasks.stop(arns, "the sync is being deleted")
-
-
 def left_over() -> list[Resource]:
-    under_way = tasks.find(family=family()) if cluster.of_ours() else []
-    listed = [("task", task["taskArn"], task) for task in under_way]
-    listed += [("task definition", each["taskDefinitionArn"], each) for each in definitions()]
-    found = [Resource(f"{what} {tasks.task_id(arn)}", arn, tags_of(each), part(each)) for what, arn, each in listed]
-    return found + roles.roles_left(ROLE)
+    under_way, registered = tasks.left(family=family()), task_definitions.as_resources(definitions())
+    return [*under_way, *registered, *roles.roles_left(ROLE)]
