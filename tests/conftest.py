@@ -61,6 +61,7 @@ class Ran:
 
     @property
     def result(self) -> dict[str, Any]:
+        assert self.out, f"ended with {self.code}: {self.err}"
         found = json.loads(self.out)
         assert isinstance(found, dict)
         return found
