@@ -608,15 +608,12 @@ def check_names() -> None:
             f"{CLUSTER_NAME!r} begins with aws, ecs, fargate, internal- or sg-, which AWS keeps for itself",
         )
     for name in EXTRA_TAGS:
-        if (
-            name.lower().startswith("aws:")
-            or name.lower().startswith("gpu-ecs-")
-            or name.lower() == "name"
-            or len(name) > 128
-        ):
+        if name.lower().startswith(("aws:", "gpu-ecs-")) or name.lower() == "name" or len(name) > 128:
             problem("EXTRA_TAGS", f"the tag {name!r} can't be set: AWS or these scripts use it, or it is too long")
         elif " " in name:
             problem("EXTRA_TAGS", f"the tag {name!r} has a space, which these scripts do not allow in a tag's name")
+    if len(" ".join(EXTRA_TAGS)) > 256:
+        problem("EXTRA_TAGS", "has names of more than 256 characters together, which no tag can hold")
 
 
 def check_endpoint() -> None:
