@@ -91,8 +91,8 @@ def describe(arn: str) -> Any | None:
     return found["Connection"] if found else None
 
 
-def console_url() -> str:
-    return f"https://{CONSOLES.get(partition(), 'console.aws.amazon.com')}/codesuite/settings/connections?region={region()}"
+def console_url(of: str = "settings/connections") -> str:
+    return f"https://{CONSOLES.get(partition(), 'console.aws.amazon.com')}/codesuite/{of}?region={region()}"
 
 
 def delete() -> None:

@@ -244,5 +244,4 @@ def stages() -> list[dict[str, Any]]:
 
 
 def console_url() -> str:
-    address = connection.CONSOLES.get(aws.partition(), "console.aws.amazon.com")
-    return f"https://{address}/codesuite/codepipeline/pipelines/{its_name()}/view?region={region()}"
+    return connection.console_url(f"codepipeline/pipelines/{its_name()}/view")

@@ -20,9 +20,9 @@ VOLUME_TAG = "volume"
 def all_points() -> list[Any]:
     """Everyone's in the file systems that are used, in whatever state."""
     paginator = client("efs").get_paginator("describe_access_points")
-    read, pages = (
-        call(every, gone=file_system.GONE),
+    pages, read = (
         [paginator.paginate(FileSystemId=each) for each in file_system.ids()],
+        call(every, gone=file_system.GONE),
     )
     return [point for each in pages for point in read(each, "AccessPoints") or []]
 

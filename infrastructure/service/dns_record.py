@@ -18,9 +18,6 @@ KINDS = ("A", "AAAA", "CNAME")
 Found = tuple[Any, Any]
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def of_endpoint() -> list[Found]:
     """That of each name of this endpoint, HOST_NAME's and its rule's, that leads to our load balancer."""
@@ -78,9 +75,6 @@ def places() -> list[str] | None:
     return sorted({hosted_zone.plain(hosted_zone.value(each)).removeprefix("dualstack.") for each in kinds})
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def refuse_anothers() -> None:
     """A name that the load balancer leads to another endpoint is that one's."""
     if is_anothers(constants.HOST_NAME):
@@ -109,9 +103,6 @@ def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
     change_id = hosted_zone.change(zone, *in_the_way, ("UPSERT", wanted))
     say("updated" if present else "created", what, f"to {balancer['DNSName']}")
     hosted_zone.wait_insync(change_id)
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

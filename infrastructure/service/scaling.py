@@ -38,11 +38,6 @@ def steps() -> dict[str, tuple[int, int, Any, int]]:
     }
 
 
-def limits() -> tuple[int, int]:
-    """DESIRED_COUNT=0 is a pause, which scaling must not end."""
-    return constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS
-
-
 # --------------------------------------------------------------------------------------------------------------- looks
 
 
@@ -122,15 +117,16 @@ def register() -> Any:
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
     """
     target, what = find(), f"scaling of {constants.SERVICE_NAME}"
-    lowest, highest = limits()
-    if target and (target["MinCapacity"], target["MaxCapacity"]) == (lowest, highest):
+    lowest, highest = constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS  # 0 is a pause
+    limits = {"MinCapacity": lowest, "MaxCapacity": highest}
+    if target and holds(target, limits):
         return target
     its_tags = {"Tags": aws.tags_of(endpoint_tags(PART))}
 
     def make() -> Any:
-        there = find()
-        request = {**its_target(), "MinCapacity": lowest, "MaxCapacity": highest, **({} if there else its_tags)}
-        return call(client("application-autoscaling").register_scalable_target, what, of=there)(**request)
+        there, scaling = find(), client("application-autoscaling")
+        request = {**its_target(), **limits, **({} if there else its_tags)}
+        return call(scaling.register_scalable_target, what, of=there)(**request)
 
     unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
     call(make, what, busy=(*unknown, BUSY))()

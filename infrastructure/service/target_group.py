@@ -19,9 +19,6 @@ def its_name() -> str:
     return endpoint_name(PART)
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def groups() -> list[Any]:
     """Those whose names begin as the cluster's do, whoever's they are, with their tags."""
@@ -63,9 +60,6 @@ def healthy() -> int:
     return sum(target["state"] == "healthy" for target in health())
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def fixed() -> dict[str, tuple[str, Any]]:
     """Setting -> what follows from it, and can't be changed any more."""
     return {
@@ -105,8 +99,12 @@ def create(net: Network) -> str:
         say("updated", what, ", ".join(changed))
     else:
         say("found", what)
-    set_delay(group)
-    return str(group["TargetGroupArn"])
+    arn = str(group["TargetGroupArn"])  # AWS's own 300 seconds, for targets that leave, make every deploy slow
+    delay: Any = {"Key": "deregistration_delay.timeout_seconds", "Value": str(constants.DEREGISTRATION_DELAY)}
+    if delay not in elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]:
+        call(elb.modify_target_group_attributes, what, of=group)(TargetGroupArn=arn, Attributes=[delay])
+        say("updated", what, f"deregistration delay {constants.DEREGISTRATION_DELAY} s")
+    return arn
 
 
 def health_check() -> Any:
@@ -119,18 +117,6 @@ def health_check() -> Any:
         "UnhealthyThresholdCount": constants.UNHEALTHY_THRESHOLD,
         "Matcher": {"HttpCode": constants.HEALTH_CHECK_CODES},
     }
-
-
-def set_delay(group: Any) -> None:
-    """How long a target that leaves may finish its requests; AWS's own 300 seconds make every deploy slow."""
-    elb, arn, what = client("elbv2"), group["TargetGroupArn"], f"target group {its_name()}"
-    wanted: Any = {"Key": "deregistration_delay.timeout_seconds", "Value": str(constants.DEREGISTRATION_DELAY)}
-    if wanted not in elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]:
-        call(elb.modify_target_group_attributes, what, of=group)(TargetGroupArn=arn, Attributes=[wanted])
-        say("updated", what, f"deregistration delay {constants.DEREGISTRATION_DELAY} s")
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

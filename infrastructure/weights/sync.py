@@ -124,8 +124,8 @@ def task_definition(point: Any, role_arn: str) -> Any:
         "volumes": [task_definitions.volume_of(volume, point)],
     }
     if constants.LAUNCH_TYPE == "FARGATE":
-        definition |= {"cpu": str(CPU), "memory": str(MEMORY)}
-        definition["runtimePlatform"] = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+        platform = task_definitions.FARGATE_PLATFORM
+        definition |= {"cpu": str(CPU), "memory": str(MEMORY), "runtimePlatform": platform}
     else:
         container["memoryReservation"] = MEMORY
     return definition
@@ -207,31 +207,21 @@ class Log:
     """What the container writes, as it comes."""
 
     def __init__(self, task_arn: str) -> None:
-        self.stream = f"{CONTAINER}/{CONTAINER}/{tasks.task_id(task_arn)}"
+        stream = f"{CONTAINER}/{CONTAINER}/{tasks.task_id(task_arn)}"
+        self.request: Any = {"logGroupName": constants.LOG_GROUP, "logStreamName": stream, "startFromHead": True}
         self.lines: list[str] = []
-        self.token = ""
 
     def show(self) -> None:
-        """Read on, and show the last lines of what is new."""
-        new: list[str] = []
-        while (events := self._next()) is not None:
-            new += [event["message"] for event in events]
+        """Read on, until AWS gives the same token again, and show the last lines of what is new."""
+        read, new = call(client("logs").get_log_events, gone="ResourceNotFoundException"), list[str]()
+        while (page := read(**self.request)) and page["nextForwardToken"] != self.request.get("nextToken"):
+            self.request["nextToken"] = page["nextForwardToken"]
+            new += [event["message"] for event in page["events"]]
         if len(new) > LINES:
             say("log:", f"{len(new) - LINES} more lines, and")
         for line in new[-LINES:]:
             say("log:", line)
         self.lines += new
-
-    def _next(self) -> list[Any] | None:
-        """The next page, which may be empty; None at the end, where AWS gives the same token again."""
-        request: Any = {"logGroupName": constants.LOG_GROUP, "logStreamName": self.stream, "startFromHead": True}
-        if self.token:
-            request["nextToken"] = self.token
-        answer = call(client("logs").get_log_events, gone="ResourceNotFoundException")(**request)
-        if not answer or answer["nextForwardToken"] == self.token:
-            return None
-        self.token = answer["nextForwardToken"]
-        return list(answer["events"])
 
     def count(self, word: str) -> int:
         return sum(line.removeprefix("(dryrun) ").startswith(f"{word}: ") for line in self.lines)
