@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypedDict, TypeVar, overload
 
 import boto3
 import botocore.exceptions
@@ -25,6 +25,9 @@ import console
 import constants
 import dry_run
 from console import NEW, say
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,6 +70,10 @@ _last = threading.local()  # the last call of this thread, for the sentence abou
 changes = 0
 
 
+#: the settings for which it was made, and the session
+_last_session: list[Any] = [None, None]
+
+
 @functools.cache
 def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Session:
     """boto3's own session: profiles, SSO, roles and AWS_ENDPOINT_URL are its business."""
@@ -78,9 +85,11 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Ses
 
 def session() -> boto3.Session:
     """The one of this environment: another profile or region in it makes another one. Settings are checked first."""
-    constants.check()
-    environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
-    return _session(environment, constants.AWS_REGION)
+    if _last_session[0] is not constants.KNOWN:
+        constants.check()
+        environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
+        _last_session[:] = [constants.KNOWN, _session(environment, constants.AWS_REGION)]
+    return _last_session[1]  # type: ignore[no-any-return]
 
 
 def made_once(service: str) -> Any:
@@ -152,19 +161,19 @@ def endpoint_name(suffix: str) -> str:
     return f"{constants.PREFIX}-{suffix}"
 
 
-def tags(part: str = "", key: str = "Key", value: str = "Value") -> list[Any]:
+def tags(part: str = "", key: str = "Key", value: str = "Value", of: str = "cluster") -> list[Any]:
     """The tags of one resource, as a list; ECS spells the two words `key` and `value`.
 
     `part` is what the resource is to us, `private-1`: it is found again by that. Its Name is for people.
     """
-    named = {constants.PART_TAG: part, "Name": name(part)} if part else {}
-    return [{key: tag, value: text} for tag, text in {**constants.TAGS, **named}.items()]
+    its_name, given = (name, constants.TAGS) if of == "cluster" else (endpoint_name, constants.ENDPOINT_TAGS)
+    named = {**given, constants.PART_TAG: part, "Name": its_name(part)} if part else given
+    return [{key: tag, value: text} for tag, text in named.items()]
 
 
 def endpoint_tags(part: str = "", key: str = "Key", value: str = "Value") -> list[Any]:
     """The same for what belongs to the endpoint."""
-    named = {constants.PART_TAG: part, "Name": endpoint_name(part)} if part else {}
-    return [{key: tag, value: text} for tag, text in {**constants.ENDPOINT_TAGS, **named}.items()]
+    return tags(part, key, value, of="endpoint")
 
 
 def tag_specification(resource_type: Any, part: str) -> list[Any]:
@@ -172,10 +181,9 @@ def tag_specification(resource_type: Any, part: str) -> list[Any]:
     return [{"ResourceType": resource_type, "Tags": tags(part)}]
 
 
-def tag_filters(suffix: str = "") -> list[Any]:
+def tag_filters() -> list[Any]:
     """Filters with which EC2's Describe calls find everything of one kind that bears our tag."""
-    filters = [{"Name": f"tag:{constants.CLUSTER_TAG}", "Values": [constants.CLUSTER_NAME]}]
-    return [*filters, {"Name": "tag:Name", "Values": [name(suffix)]}] if suffix else filters
+    return [{"Name": f"tag:{constants.CLUSTER_TAG}", "Values": [constants.CLUSTER_NAME]}]
 
 
 def tags_of(thing: Any) -> dict[str, str]:
@@ -268,33 +276,42 @@ class look(Generic[T]):  # noqa: N801 - a decorator
         self.read = read
         self.services: set[str] = set()
         self.lock = threading.RLock()
+        self.seen: list[T] = []
+        self.settings: Any = None  # with which it was read
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
         with self.lock:
-            seen = _seen.setdefault(id(constants.KNOWN), {})
-            if self not in seen:
+            if not self.remembers():
                 self.services.clear()
                 _last.looks = (*outer, self)
                 try:
-                    seen[self] = self.read()
+                    self.seen[:], self.settings = [self.read()], constants.KNOWN
                 finally:
                     _last.looks = outer
+                _looks.add(self)
             for each in outer:
                 each.services |= self.services
-            found: T = seen[self]
-            return found
+            return self.seen[0]
+
+    def remembers(self) -> bool:
+        return bool(self.seen) and self.settings is constants.KNOWN
 
 
-#: the settings with which it was looked -> what was seen
-_seen: dict[int, dict[look[Any], Any]] = {}
+#: those that have seen something
+_looks: set[look[Any]] = set()
 
 
 def forget(service: str = "") -> None:
     """What was seen is not true any more: all of it, or what was read from one service."""
-    for seen in _seen.values():
-        for each in [each for each in seen if not service or service in each.services]:
-            del seen[each]
+    for each in [each for each in _looks if not service or service in each.services]:
+        each.seen.clear()
+        _looks.discard(each)
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS)
 
 
 def look_at(*looks: look[Any]) -> None:
@@ -307,8 +324,7 @@ def look_at(*looks: look[Any]) -> None:
             error.operation = _last.operation  # type: ignore[union-attr]
             raise
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(safely, looks))
+    list(_threads().map(safely, [each for each in looks if not each.remembers()]))
 
 
 def every(pages: Iterable[Any], key: str) -> list[Any]:
@@ -319,42 +335,34 @@ def every(pages: Iterable[Any], key: str) -> list[Any]:
 # ------------------------------------------------------------------------------------------------ calling and waiting
 
 #: `of` for what can bear no tags: the caller has made sure in another way that it is ours, and says how
-UNTAGGED: dict[str, Any] = {"Tags": None}
-
+UNTAGGED: Any = "untagged"
+#: `of` of a call that makes something new: there is nothing yet that could be another's
+NOTHING: Any = "nothing"
 Codes = str | tuple[str, ...]
 
 
+class How(TypedDict, total=False):
+    of: Any
+    busy: Codes
+    why: Callable[[], str]
+    seconds: float
+
+
+@overload
+def call(method: Callable[P, T], what: str = "", **how: "Unpack[How]") -> Callable[P, T]: ...
 @overload
 def call(
-    method: Callable[P, T],
-    what: str = "",
-    *,
-    of: Any = None,
-    busy: Codes = (),
-    why: Callable[[], str] | None = None,
-    seconds: float = 0,
-) -> Callable[P, T]: ...
-@overload
-def call(
-    method: Callable[P, T],
-    what: str = "",
-    *,
-    of: Any = None,
-    gone: Codes = (),
-    there: Codes = (),
-    busy: Codes = (),
-    why: Callable[[], str] | None = None,
-    seconds: float = 0,
+    method: Callable[P, T], what: str = "", *, gone: Codes = (), there: Codes = (), **how: "Unpack[How]"
 ) -> Callable[P, T | None]: ...
 def call(
     method: Callable[P, T],
     what: str = "",
     *,
-    of: Any = None,
+    of: Any = NOTHING,
     gone: Codes = (),
     there: Codes = (),
     busy: Codes = (),
-    why: Callable[[], str] | None = None,
+    why: Callable[[], str] = str,
     seconds: float = 0,
 ) -> Callable[P, T | None]:
     """One call that AWS may refuse: call(ec2.delete_subnet, of=subnet, gone="InvalidSubnetID.NotFound")(SubnetId=...).
@@ -365,12 +373,10 @@ def call(
     error's text, with which it refuses for a while (fresh roles, new ids, network interfaces that linger after their
     owner): the call is made again, until `seconds` or WAIT_TIMEOUT_SECONDS are over, and `why` says what holds it.
     """
-    fine = {*([gone] if isinstance(gone, str) else gone), *([there] if isinstance(there, str) else there)}
-    refusals = [busy] if isinstance(busy, str) else list(busy)
 
     def made(*args: P.args, **kwargs: P.kwargs) -> T | None:
-        new = console.dry_run and NEW in str(of)
-        if of is not None and of is not UNTAGGED and not new and not ours(of):
+        new = console.dry_run and (not of or NEW in str(of))  # nothing is changed anyway
+        if of is not NOTHING and of is not UNTAGGED and not new and not ours(of):
             raise Problem(
                 f"{what or 'a resource'} is not of this runbook: it does not bear its tag {constants.CLUSTER_TAG}"
             )
@@ -381,22 +387,23 @@ def call(
             try:
                 return [method(*args, **kwargs)]
             except ClientError as error:
-                if code(error) in fine:
+                if code(error) in as_tuple(gone) + as_tuple(there):
                     return [None]
                 refusal = f"{code(error)}: {message(error)}"
-                if console.dry_run or not any(
-                    text == code(error) or (" " in text and text in message(error)) for text in refusals
-                ):
+                if not any(text == code(error) or (" " in text and text in message(error)) for text in as_tuple(busy)):
                     error.about = what  # type: ignore[attr-defined]
                     raise
                 return []
 
-        if not refusals:
-            return attempt()[0]
-        name = what or str(getattr(method, "__name__", "AWS"))
-        return wait(name, attempt, lambda: " ".join([refusal, why() if why else ""]).strip(), seconds)[0]
+        if console.dry_run or not busy:
+            return next(iter(attempt()), None)
+        return wait(what or method.__name__, attempt, lambda: f"{refusal} {why()}".strip(), seconds)[0]
 
     return made
+
+
+def as_tuple(codes: Codes) -> tuple[str, ...]:
+    return (codes,) if isinstance(codes, str) else codes
 
 
 def wait(what: str, look: Callable[[], T], why: Callable[[], str], seconds: float = 0) -> T:
@@ -496,7 +503,7 @@ def page(
 def _begin(name: str, about: _Page) -> None:
     constants.load()
     constants.check(ENDPOINT=_wrong_scope(name, about))
-    _seen.clear()
+    forget()
 
 
 def _wrong_scope(name: str, about: _Page) -> str:

@@ -150,8 +150,10 @@ class Runbook:
         aws, console, mount_targets = map(importlib.import_module, USERS_OF_TIME)
         patch.setattr(aws, "boto3", SimpleNamespace(Session=_session))
         aws._account.cache_clear()  # as in a new process
-        if not self.remembers or self.emulator.faults.planned:  # these leave traces in a client
-            aws._session.cache_clear()
+        owner = None if self.remembers else self
+        if owner is not _owner_of_clients[0] or self.emulator.faults.planned:  # clients that no other test has
+            _new_clients(aws)
+            _owner_of_clients[0] = owner
         fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
         for module in (aws, console, mount_targets, botocore.endpoint):  # the last for boto3's own pauses
             patch.setattr(module, "time", fake)
@@ -162,8 +164,8 @@ class Runbook:
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         finally:
-            if not self.remembers or self.emulator.faults.planned:
-                aws._session.cache_clear()
+            if self.emulator.faults.planned:  # they leave traces in a client
+                _new_clients(aws)
         return 0
 
     def _watched(self, door: Callable[..., Any], *asked: Any) -> Any:
@@ -206,6 +208,8 @@ class Runbook:
         return [f"{service}:{operation}" for service, operation, _ in calls if not operation.startswith(READS)]
 
 
+#: the test for which alone the clients of the product were made
+_owner_of_clients: list[Runbook | None] = [None]
 #: an account and what was done to it -> the account afterwards, and the answer
 _remembered: dict[Any, tuple[bytes, Any]] = {}
 
@@ -256,6 +260,11 @@ class _Current(Emulator):
 
 
 _current = _Current()
+
+
+def _new_clients(aws: Any) -> None:
+    aws._session.cache_clear()
+    aws._last_session[:] = [None, None]
 
 
 def _session(*args: Any, **kwargs: Any) -> boto3.Session:

@@ -12,8 +12,8 @@ from pathlib import Path
 from emulator.codestar_connections import connections
 from emulator.core.wire import Emulator
 from emulator.core.world import VirtualClock
-from tests import test_clara_train, test_ml_endpoints
 from tests.conftest import ROOT, Ran, Runbook, issued
+from tests.examples import test_clara_train, test_ml_endpoints
 
 README = ROOT / "README.md"
 COMMAND = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n[^`]*```)?")

@@ -10,29 +10,13 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import (
-    Problem,
-    Resource,
-    call,
-    client,
-    code,
-    every,
-    message,
-    name,
-    ours,
-    part,
-    refuse_foreign,
-    spare_foreign,
-    tag_filters,
-    tags,
-    tags_of,
-    wait,
-)
+from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import NEW, say
 from infrastructure.cluster import container_instances, roles
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
+COSTING: Any = ["pending", "running", "shutting-down", "stopping", "stopped"]
 #: AWS's refusals while it starts or ends a host of the group
 BUSY = ("ResourceContention", "ScalingActivityInProgress")
 
@@ -46,8 +30,10 @@ def groups() -> list[Any]:
 
 @aws.look
 def standing() -> list[Any]:
-    """Our hosts and the bastion as they stand, for who lists them: `instances` is for who waits for them."""
-    return described()
+    """Our hosts and the bastion that are not terminated, and so still cost money or hold the network."""
+    filters: Any = [*aws.tag_filters(), {"Name": "instance-state-name", "Values": COSTING}]
+    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+    return [host for reservation in every(pages, "Reservations") for host in reservation["Instances"]]
 
 
 LOOKS = (groups, standing)
@@ -57,20 +43,9 @@ def find(each: str = "hosts") -> Any | None:
     return next((found for found in groups() if found["AutoScalingGroupName"] == name(each)), None)
 
 
-def described() -> list[Any]:
-    """What of ours is not terminated, and so still costs money or holds the network."""
-    states: Any = {
-        "Name": "instance-state-name",
-        "Values": ["pending", "running", "shutting-down", "stopping", "stopped"],
-    }
-    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=[*tag_filters(), states])
-    return [host for reservation in every(pages, "Reservations") for host in reservation["Instances"]]
-
-
-def instances(each: str = "hosts", among: list[Any] | None = None) -> list[Any]:
-    """Our hosts, or the bastion, as AWS lists them now."""
-    found = described() if among is None else among
-    return [host for host in found if (part(host) == "bastion") == (each == "bastion")]
+def instances(each: str = "hosts") -> list[Any]:
+    """Our hosts, or the bastion."""
+    return [host for host in standing() if (part(host) == "bastion") == (each == "bastion")]
 
 
 def in_words(each: str = "hosts") -> str:
@@ -99,7 +74,7 @@ def create(net: Network) -> str:
 def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
     """Make it, or bring its sizes and subnets into line. Its ARN."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
-    refuse_foreign(what, group)
+    aws.refuse_foreign(what, group)
     wanted = {**settings, "VPCZoneIdentifier": ",".join(sorted(subnet_ids))}
     if group and group.get("Status"):
         wait(f"the former {what} to be gone", lambda: not find(each), lambda: in_words(each))
@@ -121,23 +96,16 @@ def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: li
 
 def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     """EC2 does not know a new instance profile for some seconds, and says so in one particular text."""
-    what = f"Auto Scaling group {name(each)}"
-    where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": name(each), "PropagateAtLaunch": True}
-    create_auto_scaling_group = call(
-        client("autoscaling").create_auto_scaling_group,
-        f"{what} (a new instance profile takes some seconds)",
-        there="AlreadyExists",
-        busy=(
-            "Invalid IAM Instance Profile",
-            f"template name {name(each)}, does not exist",  # a new one is not seen at once either
-            "ServiceLinkedRoleFailure",
-            "ResourceContention",
-        ),
-        seconds=roles.PROPAGATION_SECONDS,
-    )
-    made = create_auto_scaling_group(
-        AutoScalingGroupName=name(each),
-        LaunchTemplate={"LaunchTemplateName": name(each), "Version": "$Latest"},
+    its_name, what = name(each), f"Auto Scaling group {name(each)}"
+    fresh = f"{what} (a new instance profile takes some seconds)"
+    # a new launch template is not seen at once either
+    unknown = ("Invalid IAM Instance Profile", f"template name {its_name}, does not exist", "ServiceLinkedRoleFailure")
+    where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": its_name, "PropagateAtLaunch": True}
+    autoscaling, busy, limit = client("autoscaling"), (*unknown, "ResourceContention"), roles.PROPAGATION_SECONDS
+    create = call(autoscaling.create_auto_scaling_group, fresh, there="AlreadyExists", busy=busy, seconds=limit)
+    made = create(
+        AutoScalingGroupName=its_name,
+        LaunchTemplate={"LaunchTemplateName": its_name, "Version": "$Latest"},
         DesiredCapacity=wanted["MinSize"],
         **{**wanted, "Tags": [{**where, **tag} for tag in its_tags]},
     )
@@ -159,12 +127,8 @@ def refresh() -> dict[str, Any]:
     if not count:
         say("found", f"Auto Scaling group {its_name}", "no host to replace")
         return {"refreshId": None, "status": None}
-    preferences: Any = {
-        "MinHealthyPercentage": 100 * (count - 1) // count,
-        "SkipMatching": True,
-        "ScaleInProtectedInstances": "Refresh",
-    }
-    what = f"instance refresh of {its_name}"
+    healthy, what = 100 * (count - 1) // count, f"instance refresh of {its_name}"
+    preferences: Any = {"SkipMatching": True, "ScaleInProtectedInstances": "Refresh", "MinHealthyPercentage": healthy}
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
     start(AutoScalingGroupName=its_name, Preferences=preferences)
     say("started", what, f"{count} hosts, one at a time")
@@ -209,17 +173,13 @@ def why_no_host() -> str:
     booting = [host for host, state in silent.items() if state.startswith("Pending")]
     if booting:
         return f"host {', '.join(booting)} is starting"
+    written = client("ec2").get_console_output(InstanceId=min(silent)).get("Output") or ""  # AWS may not have it yet
+    lines = [line for line in written.splitlines() if line.strip()]
     return (
         f"host {', '.join(silent)} runs, but its ECS agent has not joined the cluster (a GPU host needs up to 5 minutes; "
         "then look at its way to the internet, its role, its user data, and /var/log/ecs/ecs-agent.log)"
-        + "".join(f"; its console ends with: {line}" for line in console_end(min(silent)))
+        + "".join(f"; its console ends with: {line}" for line in lines[-1:])
     )
-
-
-def console_end(instance_id: str) -> list[str]:
-    """The last line that a host wrote on its console, if AWS has it yet."""
-    output = client("ec2").get_console_output(InstanceId=instance_id).get("Output") or ""
-    return [line for line in output.strip().splitlines() if line.strip()][-1:]
 
 
 def advice(text: str) -> str:
@@ -274,6 +234,7 @@ def delete() -> None:
     if group:
         hosts = len(group["Instances"])
         say("deleted", f"Auto Scaling group {name('hosts')}", f"with {hosts} hosts" if hosts else "")
+    aws.forget("ec2")  # its hosts end by themselves
     wait("hosts to be terminated", lambda: not instances(), still_there)
     container_instances.deregister()
 
@@ -285,7 +246,7 @@ def still_there() -> str:
 def ask_for_end(each: str = "hosts") -> Any | None:
     """With ForceDelete, which drops what holds its hosts back. Answers the group that goes."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
-    if not group or spare_foreign(what, group):
+    if not group or aws.spare_foreign(what, group):
         return None
     if not group.get("Status"):
         busy = (*BUSY, "ResourceInUse")
@@ -299,9 +260,8 @@ def wait_gone(each: str = "hosts") -> None:
 
 
 def left_over(each: str = "hosts") -> list[Resource]:
-    ids = {host["InstanceId"]: host for host in instances(each, standing())}
-    found = [(f"instance {its_id}", aws.arn("ec2", f"instance/{its_id}"), host) for its_id, host in ids.items()]
-    group = find(each)
-    if group and ours(group):
-        found.append((f"Auto Scaling group {name(each)}", group["AutoScalingGroupARN"], group))
-    return [Resource(what, arn, tags_of(thing), part(thing)) for what, arn, thing in found]
+    hosts = {host["InstanceId"]: host for host in instances(each)}
+    left = [resource(f"instance {its_id}", aws.arn("ec2", f"instance/{its_id}"), hosts[its_id]) for its_id in hosts]
+    if (group := find(each)) and ours(group):
+        left.append(resource(f"Auto Scaling group {name(each)}", group["AutoScalingGroupARN"], group))
+    return left

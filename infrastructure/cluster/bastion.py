@@ -23,14 +23,10 @@ def create(net: Network, groups: SecurityGroups) -> None:
         return
     kind, key = constants.BASTION_INSTANCE_TYPE, constants.BASTION_KEY_NAME
     present = launch_template.latest("bastion")
-    image_id = present.get("ImageId") or newest_ami()
+    image_id = present.get("ImageId") or client("ssm").get_parameter(Name=AMI_PARAMETER)["Parameter"]["Value"]
     launch_template.put("bastion", present, launch_template.host(image_id, kind, key, groups.bastion_ids, "bastion"))
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
-
-
-def newest_ami() -> str:
-    return client("ssm").get_parameter(Name=AMI_PARAMETER)["Parameter"]["Value"]
 
 
 def delete() -> None:

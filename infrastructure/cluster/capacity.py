@@ -10,11 +10,12 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import Resource, call, client, code, holds, ours, part, refuse_foreign, spare_foreign, tags, tags_of, wait
+from aws import Resource, call, client, code, holds, ours, refuse_foreign, resource, spare_foreign, tags, wait
 from console import say
 from infrastructure.cluster import auto_scaling_group, cluster, container_instances
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
+TAKEN = "to take its capacity providers"
 
 
 @aws.look
@@ -58,7 +59,7 @@ def create(group_arn: str) -> None:
 
 def create_provider(group_arn: str) -> None:
     """Managed scaling starts hosts for waiting tasks and ends idle ones; draining moves tasks off a host first."""
-    found = find_provider()
+    found, settings = find_provider(), provider_settings()
     refuse_foreign(what(), found)
     if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
         say("found", what(), "of an Auto Scaling group that is gone")
@@ -68,86 +69,66 @@ def create_provider(group_arn: str) -> None:
     if found and found.get("updateStatus") == "DELETE_IN_PROGRESS":
         wait(f"the former {what()} to be gone", lambda: not find_provider(), provider_in_words)
         found = None
-    if found:
-        update_provider(found)
-        return
-    create_capacity_provider = call(
-        client("ecs").create_capacity_provider, what(), busy=("service linked role", "UpdateInProgressException")
-    )
-    wanted: Any = {"autoScalingGroupArn": group_arn, **provider_settings()}
-    its_tags = tags("capacity", "key", "value")
+    if not found:
+        make_provider({"autoScalingGroupArn": group_arn, **settings})
+    elif holds(found["autoScalingGroupProvider"], settings):
+        say("found", what())
+    else:
+        update = call(client("ecs").update_capacity_provider, what(), of=found, busy=cluster.BUSY)
+        update(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=settings)
+        say("updated", what())
+
+
+def make_provider(wanted: Any) -> None:
+    busy, its_tags = ("service linked role", "UpdateInProgressException"), tags("capacity", "key", "value")
+    create = call(client("ecs").create_capacity_provider, what(), busy=busy)
     try:
-        create_capacity_provider(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=wanted, tags=its_tags)
+        create(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=wanted, tags=its_tags)
+        say("created", what())
     except ClientError as error:  # AWS has no code of its own for "already there": look
         if code(error) not in ("ClientException", "InvalidParameterException") or not find_provider():
             raise
         say("found", what(), "made by another run at the same moment")
-        return
-    say("created", what())
 
 
 def provider_settings() -> Any:
-    scaling = {
-        "status": "ENABLED",
-        "targetCapacity": 100,
-        "minimumScalingStepSize": 1,
-        "maximumScalingStepSize": constants.MAX_INSTANCES,
-    }
+    steps = {"minimumScalingStepSize": 1, "maximumScalingStepSize": constants.MAX_INSTANCES}
+    scaling = {"status": "ENABLED", "targetCapacity": 100, **steps}
     return {"managedScaling": scaling, "managedTerminationProtection": "ENABLED", "managedDraining": "ENABLED"}
-
-
-def update_provider(found: Any) -> None:
-    settings = provider_settings()
-    if holds(found["autoScalingGroupProvider"], settings):
-        say("found", what())
-        return
-    update_capacity_provider = call(client("ecs").update_capacity_provider, what(), of=found, busy=cluster.BUSY)
-    update_capacity_provider(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=settings)
-    say("updated", what())
 
 
 def put_providers(providers: list[str], strategy: list[Any]) -> None:
     """Say which providers the cluster has. The whole list is replaced, a while after the call."""
-    found = cluster.find()
-    if found and (set(found.get("capacityProviders", [])), found.get("defaultCapacityProviderStrategy", [])) == (
-        set(providers),
-        strategy,
-    ):
+    found, its_name = cluster.find(), f"cluster {constants.CLUSTER_NAME}"
+    named, default = "capacityProviders", "defaultCapacityProviderStrategy"
+    if found and set(found.get(named, [])) == set(providers) and found.get(default, []) == strategy:
         return
-    put_cluster_capacity_providers = call(
-        client("ecs").put_cluster_capacity_providers,
-        f"cluster {constants.CLUSTER_NAME} to take its capacity providers",
-        of=found,
-        busy=("ResourceInUseException", "not in an ACTIVE state", *cluster.BUSY),
-    )
-    put_cluster_capacity_providers(
-        cluster=constants.CLUSTER_NAME, capacityProviders=providers, defaultCapacityProviderStrategy=strategy
-    )
-    say("updated", f"cluster {constants.CLUSTER_NAME}", f"capacity providers {', '.join(providers) or 'none'}")
+    busy = ("ResourceInUseException", "not in an ACTIVE state", *cluster.BUSY)
+    put = call(client("ecs").put_cluster_capacity_providers, f"{its_name} {TAKEN}", of=found, busy=busy)
+    request: Any = {named: providers, default: strategy}
+    put(cluster=constants.CLUSTER_NAME, **request)
+    say("updated", its_name, f"capacity providers {', '.join(providers) or 'none'}")
 
 
 def wait_ready() -> None:
     """Until the cluster has taken its provider, and MIN_INSTANCES hosts have joined it with all their GPUs."""
-    wait(
-        f"cluster {constants.CLUSTER_NAME} to take its capacity providers",
-        lambda: attachments() in ("", "UPDATE_COMPLETE"),
-        lambda: f"attachmentsStatus is {attachments()}",
-    )
-    if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
-        return
+
+    def attachments() -> str:  # AWS says nothing where it never had a list of providers
+        return (cluster.describe() or {}).get("attachmentsStatus", "")  # type: ignore[no-any-return]
 
     def joined() -> list[Any]:
         connected = [host for host in container_instances.describe() if host["agentConnected"]]
         return connected if len(connected) >= constants.MIN_INSTANCES else []
 
+    wait(
+        f"cluster {constants.CLUSTER_NAME} {TAKEN}",
+        lambda: attachments() in ("", "UPDATE_COMPLETE"),
+        lambda: f"attachmentsStatus is {attachments()}",
+    )
+    if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
+        return
     hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
     container_instances.warn_of_missing_gpus(hosts)
-
-
-def attachments() -> str:
-    """How far the cluster is with its list of providers; AWS says nothing where it never had one."""
-    found = cluster.describe()
-    return found.get("attachmentsStatus", "") if found else ""
 
 
 # -------------------------------------------------------------------------------------------------------------- delete
@@ -173,14 +154,9 @@ def delete_provider() -> None:
     if spare_foreign(what(), found):
         return
     if found.get("updateStatus") != "DELETE_IN_PROGRESS":
-        delete_capacity_provider = call(
-            client("ecs").delete_capacity_provider,
-            f"{what()} to be free",
-            of=found,
-            gone="ResourceNotFoundException",
-            busy=("associated with cluster", "UpdateInProgressException"),
-        )
-        delete_capacity_provider(capacityProvider=constants.CAPACITY_PROVIDER)
+        gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
+        delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
+        delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
     say("deleted", what(), "asked for")
 
 
@@ -195,7 +171,5 @@ def wait_deleted() -> None:
 
 
 def left_over() -> list[Resource]:
-    found = find_provider()
-    return (
-        [Resource(what(), found["capacityProviderArn"], tags_of(found), part(found))] if found and ours(found) else []
-    )
+    found = [each for each in [find_provider()] if each and ours(each)]
+    return [resource(what(), each["capacityProviderArn"], each) for each in found]

@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, every, ours, part, tags, tags_of, token, wait
+from aws import Problem, Resource, call, client, every, ours, resource, tags, token, wait
 from console import say
 from infrastructure.cluster import hosted_zone
 
@@ -28,7 +28,8 @@ def arn() -> str:
 
 def find() -> Any | None:
     """Ours for exactly CERTIFICATE_DOMAINS; the issued one where a second is not issued yet."""
-    found = [each for each in all_of_ours() if is_wanted(each)]
+    wanted, usable = set(constants.CERTIFICATE_DOMAINS), [each for each in all_of_ours() if each["Status"] in USABLE]
+    found = [each for each in usable if set(each["SubjectAlternativeNames"]) == wanted]
     issued = [each for each in found if each["Status"] == "ISSUED"]
     if len(issued or found) > 1:
         raise Problem(
@@ -36,10 +37,6 @@ def find() -> Any | None:
             f"{' and '.join(sorted(each['CertificateArn'] for each in issued or found))}. Delete one, or set CERTIFICATE_ARN"
         )
     return next(iter(issued or found), None)
-
-
-def is_wanted(detail: Any) -> bool:
-    return set(detail["SubjectAlternativeNames"]) == set(constants.CERTIFICATE_DOMAINS) and detail["Status"] in USABLE
 
 
 @aws.look
@@ -82,17 +79,14 @@ def refuse_uncovered() -> None:
     """Before anything is made: a HOST_NAME that no browser would trust at this load balancer."""
     if constants.LISTENER_PROTOCOL != "HTTPS" or not constants.HOST_NAME:
         return
-    its_arn = arn()
+    its_arn, wanted = arn(), f"HOST_NAME={constants.HOST_NAME}"
     found = describe(its_arn) if its_arn else None
     if not found:
-        raise Problem(
-            f"there is no certificate for HOST_NAME={constants.HOST_NAME} yet: run create_certificate.py first"
-        )
+        raise Problem(f"there is no certificate for {wanted} yet: run create_certificate.py first")
     if not covers(constants.HOST_NAME, found):
         raise Problem(
-            f"HOST_NAME={constants.HOST_NAME} is not covered by the certificate, which is for "
-            f"{', '.join(found['SubjectAlternativeNames'])}: choose a name of these, or add it to CERTIFICATE_DOMAINS "
-            "and run create_certificate.py and create_cluster.py"
+            f"{wanted} is not covered by the certificate, which is for {names(found)}: choose a name of these, "
+            "or add it to CERTIFICATE_DOMAINS and run create_certificate.py and create_cluster.py"
         )
 
 
@@ -101,19 +95,19 @@ def refuse_uncovered() -> None:
 
 def create() -> str:
     """Ask for the certificate where there is none that can be used. The ARN."""
-    found = find()
+    found, domains = find(), constants.CERTIFICATE_DOMAINS
     if found:
         say("found", f"certificate for {names(found)}", f"{found['Status']}  {found['CertificateArn']}")
         return str(found["CertificateArn"])
     dead = [each["CertificateArn"] for each in all_of_ours() if each["Status"] not in USABLE]
     made = client("acm").request_certificate(
-        DomainName=constants.CERTIFICATE_DOMAINS[0],
-        SubjectAlternativeNames=constants.CERTIFICATE_DOMAINS,
+        DomainName=domains[0],
+        SubjectAlternativeNames=domains,
         ValidationMethod="DNS",
-        IdempotencyToken=token(constants.CLUSTER_NAME, *constants.CERTIFICATE_DOMAINS, *sorted(dead)),
+        IdempotencyToken=token(constants.CLUSTER_NAME, *domains, *sorted(dead)),
         Tags=tags("certificate"),
     )["CertificateArn"]
-    say("created", f"certificate for {', '.join(constants.CERTIFICATE_DOMAINS)}", f"asked for  {made}")
+    say("created", f"certificate for {', '.join(domains)}", f"asked for  {made}")
     return made
 
 
@@ -121,9 +115,7 @@ def validation_records(certificate_arn: str) -> list[Any]:
     """The CNAMEs that prove its names. ACM tells them some seconds after the request; a name and its wildcard share one."""
 
     def look() -> list[Any]:
-        detail = describe(certificate_arn) or {}
-        refuse_dead(detail)
-        options = detail.get("DomainValidationOptions", [])
+        options = alive(certificate_arn).get("DomainValidationOptions", [])
         told = [record_of(each["ResourceRecord"]) for each in options if "ResourceRecord" in each]
         return [each for n, each in enumerate(told) if each not in told[:n]] if len(told) == len(options) else []
 
@@ -132,12 +124,8 @@ def validation_records(certificate_arn: str) -> list[Any]:
 
 def record_of(told: dict[str, str]) -> dict[str, Any]:
     """As Route 53 takes it."""
-    return {
-        "Name": told["Name"],
-        "Type": told["Type"],
-        "TTL": hosted_zone.TTL,
-        "ResourceRecords": [{"Value": told["Value"]}],
-    }
+    values = [{"Value": told["Value"]}]
+    return {"Name": told["Name"], "Type": told["Type"], "TTL": hosted_zone.TTL, "ResourceRecords": values}
 
 
 def create_record(zone: Any, record: Any) -> None:
@@ -153,11 +141,6 @@ def create_record(zone: Any, record: Any) -> None:
 def wait_issued(certificate_arn: str, zones: list[Any]) -> None:
     """Some minutes after its records are in the public DNS."""
 
-    def look() -> bool:
-        detail = describe(certificate_arn) or {}
-        refuse_dead(detail)
-        return bool(detail.get("Status") == "ISSUED")
-
     def why() -> str:
         detail = describe(certificate_arn) or {}
         options = detail.get("DomainValidationOptions", [])
@@ -166,30 +149,31 @@ def wait_issued(certificate_arn: str, zones: list[Any]) -> None:
         hint = f"; do the domain's name servers lead to the zone {served}?" if served else "; its records are missing"
         return f"the certificate is {detail.get('Status')}, not proved: {', '.join(open_names)}{hint}"
 
-    wait("ACM to issue the certificate", look, why)
+    wait("ACM to issue the certificate", lambda: alive(certificate_arn).get("Status") == "ISSUED", why)
 
 
-def refuse_dead(detail: Any) -> None:
+def alive(certificate_arn: str) -> Any:
+    """As ACM describes it now, or {}; one that it will never issue is refused."""
+    detail = describe(certificate_arn) or {}
     status = detail.get("Status") or "PENDING_VALIDATION"  # a dry run's certificate has none
     if status not in USABLE:
         raise Problem(
-            f"the certificate {detail['CertificateArn']} is {status} {detail.get('FailureReason', '')}".rstrip()
+            f"the certificate {certificate_arn} is {status} {detail.get('FailureReason', '')}".rstrip()
             + ": put that right, and run create_certificate.py again, which asks for a new one"
         )
+    return detail
 
 
 def delete_superseded(certificate_arn: str) -> None:
     """Ours for other names, and dead ones. What the listener still uses is named."""
-    for detail in all_of_ours():
-        if detail["CertificateArn"] == certificate_arn:
-            continue
-        what = f"certificate for {names(detail)}"
-        if users(detail):
-            say("kept", what, f"{', '.join(users(detail))} uses it: create_cluster.py puts the new one there")
-        elif not detail["InUseBy"]:
-            remove(detail)
-        else:
+    for detail in [each for each in all_of_ours() if each["CertificateArn"] != certificate_arn]:
+        what, used_by = f"certificate for {names(detail)}", users(detail)
+        if used_by:
+            say("kept", what, f"{', '.join(used_by)} uses it: create_cluster.py puts the new one there")
+        elif detail["InUseBy"]:
             say("kept", what, "ACM says for some minutes more that it is in use: run this again to delete it")
+        else:
+            remove(detail)
 
 
 def names(detail: Any) -> str:
@@ -205,9 +189,8 @@ def delete() -> None:
     if not found:
         say("already gone", "certificate")
     for detail in found:
-        used_by = users(detail)
-        sentence = f"the certificate for {names(detail)} is used by {', '.join(used_by)}: that must go first"
-        if used_by:
+        if used_by := ", ".join(users(detail)):
+            sentence = f"the certificate for {names(detail)} is used by {used_by}: that must go first"
             raise Problem(f"{sentence}; delete_cluster.py takes its load balancer away")
     for detail in found:
         remove(detail)
@@ -233,18 +216,12 @@ def balancer_uses(balancer_arn: str, detail: Any) -> bool:
 
 def remove(detail: Any) -> None:
     """The records first: only the certificate tells what they are."""
-    certificate_arn = detail["CertificateArn"]
+    acm, what, busy = client("acm"), f"certificate for {names(detail)}", "ResourceInUseException"
     for record in records_of_its_own(detail):
         delete_record(record)
-    delete_certificate = call(
-        client("acm").delete_certificate,
-        f"certificate for {names(detail)} to be free",
-        of=detail,
-        gone=GONE,
-        busy="ResourceInUseException",
-    )
-    delete_certificate(CertificateArn=certificate_arn)
-    say("deleted", f"certificate for {names(detail)}", certificate_arn)
+    delete_it = call(acm.delete_certificate, f"{what} to be free", of=detail, gone=GONE, busy=busy)
+    delete_it(CertificateArn=detail["CertificateArn"])
+    say("deleted", what, detail["CertificateArn"])
 
 
 def records_of_its_own(detail: Any) -> list[Any]:
@@ -271,17 +248,12 @@ def records_of_its_own(detail: Any) -> list[Any]:
 
 def delete_record(record: Any) -> None:
     """Where it is in Route 53 and still has the value that ACM told; a DELETE names the record as it is."""
-    zone = hosted_zone.find(record["Name"])
-    name = hosted_zone.plain(record["Name"])
-    wanted = hosted_zone.plain(hosted_zone.value(record))
+    zone, wanted = hosted_zone.find(record["Name"]), hosted_zone.plain(hosted_zone.value(record))
     for present in hosted_zone.records(zone, record["Name"]) if zone else []:
         if present["Type"] == "CNAME" and hosted_zone.plain(hosted_zone.value(present)) == wanted:
             hosted_zone.change(zone, ("DELETE", present))
-            say("deleted", f"DNS record {name}")
+            say("deleted", f"DNS record {hosted_zone.plain(record['Name'])}")
 
 
 def left_over() -> list[Resource]:
-    return [
-        Resource(f"certificate for {names(each)}", each["CertificateArn"], tags_of(each), part(each))
-        for each in all_of_ours()
-    ]
+    return [resource(f"certificate for {names(each)}", each["CertificateArn"], each) for each in all_of_ours()]

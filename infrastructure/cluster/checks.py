@@ -33,7 +33,6 @@ class Facts:
 
     zones: list[str] = field(default_factory=list)
     image_id: str = ""
-    instance_type: dict[str, Any] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------- looks: each of them reads what settings need
@@ -66,15 +65,12 @@ def key_pairs() -> list[str]:
 def offering_zones() -> list[str]:
     """The zones that offer INSTANCE_TYPE; Fargate is in all of them."""
     ec2 = client("ec2")
+    usual: Any = [{"Name": "state", "Values": ["available"]}, {"Name": "zone-type", "Values": ["availability-zone"]}]
+    of_type: Any = [{"Name": "instance-type", "Values": [constants.INSTANCE_TYPE]}]
     if constants.VPC_ID:
         return []
     if constants.LAUNCH_TYPE == "FARGATE":
-        usual: Any = [
-            {"Name": "state", "Values": ["available"]},
-            {"Name": "zone-type", "Values": ["availability-zone"]},
-        ]
         return sorted(each["ZoneName"] for each in ec2.describe_availability_zones(Filters=usual)["AvailabilityZones"])
-    of_type: Any = [{"Name": "instance-type", "Values": [constants.INSTANCE_TYPE]}]
     offers = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=of_type)
     return sorted(each["Location"] for each in offers["InstanceTypeOfferings"])
 
@@ -119,12 +115,12 @@ def check() -> Facts:
     refuse_client_without_sharing()
     aws.look_at(*LOOKS)
     if constants.LAUNCH_TYPE == "EC2":
-        facts.instance_type = instance_type()
-        facts.image_id = constants.AMI_ID or ami(facts.instance_type)
+        described = instance_type()
+        facts.image_id = constants.AMI_ID or ami(described)
         key_pair("KEY_NAME", constants.KEY_NAME)
         key_pair("BASTION_KEY_NAME", constants.BASTION_KEY_NAME)
-        quota(facts.instance_type)
-        enough_places(facts.instance_type)
+        quota(described)
+        enough_places(described)
     facts.zones = adopted_network() if constants.VPC_ID else zones()
     listener_certificate()
     adopted_file_system()
@@ -137,26 +133,24 @@ def check() -> Facts:
 
 def instance_type() -> Any:
     """The type as EC2 describes it, once it is sure that the task fits on it."""
-    described, kind = described_type(), f"INSTANCE_TYPE={constants.INSTANCE_TYPE}"
+    described, kind, count = described_type(), f"INSTANCE_TYPE={constants.INSTANCE_TYPE}", constants.GPU_COUNT
     if not described:
         raise Problem(f"{kind} does not exist in this region")
     gpus, shared, family = gpu_count(described), gpu_memory(described), constants.INSTANCE_TYPE.split(".")[0]
-    memory = described["MemoryInfo"]["SizeInMiB"]
-    cpu = described["VCpuInfo"]["DefaultVCpus"] * 1024
+    memory, cpu = described["MemoryInfo"]["SizeInMiB"], described["VCpuInfo"]["DefaultVCpus"] * 1024
     if constants.GPU_SHARING and family in FRACTIONAL_GPUS:
         raise Problem(f"{kind} has a part of a GPU, which GPU_SHARING can't share: use g4dn, g5 or g6")
-    if constants.GPU_COUNT and not gpus:
-        raise Problem(f"{kind} has no NVIDIA GPU, but GPU_COUNT={constants.GPU_COUNT}: use g4dn.xlarge, or GPU_COUNT=0")
-    if gpus < constants.GPU_COUNT:
-        raise Problem(f"{kind} has {gpus} GPUs, but each task needs GPU_COUNT={constants.GPU_COUNT}")
+    if count and not gpus:
+        raise Problem(f"{kind} has no NVIDIA GPU, but GPU_COUNT={count}: use g4dn.xlarge, or GPU_COUNT=0")
+    if gpus < count:
+        raise Problem(f"{kind} has {gpus} GPUs, but each task needs GPU_COUNT={count}")
     if constants.GPU_SHARING and shared < constants.GPU_MEMORY_MIB:
         raise Problem(f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB} is more than a GPU of {kind} has: {shared} MiB")
-    if constants.GPU_COUNT and family in RETIRED_GPUS:
+    if count and family in RETIRED_GPUS:
         raise Problem(f"{kind}: the driver of the current ECS GPU AMI does not serve its GPU; use g4dn or newer")
     if memory - HOST_RESERVE_MIB < constants.TASK_MEMORY:
-        raise Problem(
-            f"TASK_MEMORY={constants.TASK_MEMORY} does not fit on {kind}: {memory} MiB, less what the host needs"
-        )
+        fits = f"does not fit on {kind}: {memory} MiB, less what the host needs"
+        raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} {fits}")
     if cpu < constants.TASK_CPU:
         raise Problem(f"TASK_CPU={constants.TASK_CPU} does not fit on {kind}: it has {cpu} CPU units")
     return described
@@ -174,10 +168,9 @@ def refuse_client_without_sharing() -> None:
 
 def ami(described: Any) -> str:
     """The current ECS-optimized Amazon Linux 2023: with the NVIDIA driver where the task uses a GPU, else without."""
+    kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE}"
     if constants.GPU_COUNT and on_arm(described):
-        raise Problem(
-            f"INSTANCE_TYPE={constants.INSTANCE_TYPE}: AWS publishes no ECS GPU AMI for arm64; use g4dn, g5 or g6"
-        )
+        raise Problem(f"{kind}: AWS publishes no ECS GPU AMI for arm64; use g4dn, g5 or g6")
     if not recommended_ami():
         raise Problem(f"AWS publishes no AMI at the SSM parameter {ami_parameter()} in this region; set AMI_ID")
     return recommended_ami()
@@ -193,18 +186,15 @@ def on_arm(described: Any) -> bool:
 
 def zones() -> list[str]:
     """The zones of the subnets: those asked for, or the first that offer the type; each must offer it."""
-    offering = offering_zones()
-    wanted = constants.AVAILABILITY_ZONES or offering[: len(constants.PUBLIC_SUBNET_CIDRS)]
+    offering, count = offering_zones(), len(constants.PUBLIC_SUBNET_CIDRS)
+    wanted = constants.AVAILABILITY_ZONES or offering[:count]
     lacking = [zone for zone in wanted if zone not in offering]
-    offers = ", ".join(offering) or "none in this region"
+    kind, offers = constants.INSTANCE_TYPE, ", ".join(offering) or "none in this region"
     if lacking:
-        kind = constants.INSTANCE_TYPE if constants.LAUNCH_TYPE == "EC2" else "Fargate"
+        kind = kind if constants.LAUNCH_TYPE == "EC2" else "Fargate"
         raise Problem(f"AVAILABILITY_ZONES: {', '.join(lacking)} does not offer {kind}; these do: {offers}")
-    if len(wanted) < len(constants.PUBLIC_SUBNET_CIDRS):
-        raise Problem(
-            f"PUBLIC_SUBNET_CIDRS has {len(constants.PUBLIC_SUBNET_CIDRS)} subnets, but only these zones offer "
-            f"{constants.INSTANCE_TYPE}: {offers}"
-        )
+    if len(wanted) < count:
+        raise Problem(f"PUBLIC_SUBNET_CIDRS has {count} subnets, but only these zones offer {kind}: {offers}")
     return wanted
 
 
@@ -217,18 +207,17 @@ def enough_places(described: Any, memory: int = 0) -> None:
     """A service whose tasks find no place on all hosts together never becomes stable. `memory`: MiB that a GPU really has."""
     if not constants.LISTENER_PROTOCOL:
         return
-    for what, each in places(described, memory).items():
-        if each * constants.MAX_INSTANCES >= constants.DESIRED_COUNT:
-            continue
-        whole = what == "GPU" and not constants.GPU_SHARING
-        needed = constants.DESIRED_COUNT * (constants.GPU_COUNT if whole else 1)
-        there = (gpu_count(described) if whole else each) * constants.MAX_INSTANCES
-        shared = what == "GPU" and constants.GPU_SHARING
-        things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB" if shared else f"{what}s"
+    hosts, count = constants.MAX_INSTANCES, constants.DESIRED_COUNT
+    short = {what: each for what, each in places(described, memory).items() if each * hosts < count}
+    for what, each in short.items():
+        things, needed, there = f"{what}s", count, each * hosts
+        if what == "GPU" and constants.GPU_SHARING:
+            things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
+        elif what == "GPU":
+            needed, there = count * constants.GPU_COUNT, gpu_count(described) * hosts
         raise Problem(
-            f"DESIRED_COUNT={constants.DESIRED_COUNT} tasks need {needed} {things}, but {constants.MAX_INSTANCES} "
-            f"{constants.INSTANCE_TYPE} hosts have {there}: raise CLUSTER_SIZE or MAX_INSTANCES, or take another "
-            "INSTANCE_TYPE"
+            f"DESIRED_COUNT={count} tasks need {needed} {things}, but {hosts} {constants.INSTANCE_TYPE} hosts have {there}: "
+            "raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
         )
 
 
@@ -248,9 +237,8 @@ def listener_certificate() -> None:
     """The HTTPS listener takes a certificate of this region only, and only once it is issued."""
     if constants.LISTENER_PROTOCOL != "HTTPS":
         return
-    its_arn = certificate.arn()
+    its_arn, domains = certificate.arn(), ", ".join(constants.CERTIFICATE_DOMAINS)
     if not its_arn:
-        domains = ", ".join(constants.CERTIFICATE_DOMAINS)
         raise Problem(f"there is no certificate for CERTIFICATE_DOMAINS={domains} yet: run create_certificate.py first")
     its_region = its_arn.split(":")[3]
     if its_region != region():
@@ -258,9 +246,9 @@ def listener_certificate() -> None:
     found = certificate.describe(its_arn)
     if not found:
         raise Problem(f"CERTIFICATE_ARN={its_arn}: there is no such certificate in this account and region")
-    whose, way = ("CERTIFICATE_ARN", "finish its validation, then run this again")
+    whose, way = "CERTIFICATE_ARN", "finish its validation, then run this again"
     if not constants.CERTIFICATE_ARN:
-        whose, way = ("the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it")
+        whose, way = "the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it"
     if found["Status"] != "ISSUED":
         raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
 
@@ -281,18 +269,18 @@ def quota_code() -> str:
 def quota(described: Any) -> None:
     """New accounts have a quota of 0 for GPUs: every create call succeeds, and no instance ever comes."""
     value, which, needed = vcpu_quota(), quota_code(), described["VCpuInfo"]["DefaultVCpus"]
+    kind, hosts = f"{constants.INSTANCE_TYPE} ({constants.CAPACITY_TYPE})", constants.MAX_INSTANCES
     if isinstance(value, str):
         say("warning", f"the vCPU quota {which} could not be read:", value)
     elif value is None:
         say("warning", f"the vCPU quota {which} is not known to Service Quotas in this region")
     elif value < needed:
         raise Problem(
-            f"the account's quota {which} is {value:.0f} vCPUs, and one {constants.INSTANCE_TYPE} "
-            f"({constants.CAPACITY_TYPE}) needs {needed}: "
+            f"the account's quota {which} is {value:.0f} vCPUs, and one {kind} needs {needed}: "
             "ask for more in the Service Quotas console (it takes hours to days); nothing was made"
         )
-    elif value < needed * constants.MAX_INSTANCES:
-        enough = f"is not enough for MAX_INSTANCES={constants.MAX_INSTANCES} ({needed} each)"
+    elif value < needed * hosts:
+        enough = f"is not enough for MAX_INSTANCES={hosts} ({needed} each)"
         say("warning", f"the quota {which} of {value:.0f} vCPUs {enough}")
 
 
@@ -301,44 +289,35 @@ def quota(described: Any) -> None:
 
 def adopted_network() -> list[str]:
     """VPC_ID, SUBNET_IDS and SECURITY_GROUP_IDS: there, belonging together, and fit for EFS and for the hosts."""
-    ec2 = client("ec2")
-    if not call(ec2.describe_vpcs, gone="InvalidVpcID.NotFound")(VpcIds=[constants.VPC_ID]):
-        raise Problem(f"VPC_ID={constants.VPC_ID}: there is no such VPC in this region")
-    attributes: tuple[Any, ...] = ("enableDnsSupport", "enableDnsHostnames")
-    for attribute in attributes:
-        answer: Any = ec2.describe_vpc_attribute(VpcId=constants.VPC_ID, Attribute=attribute)
-        if not answer[attribute[0].upper() + attribute[1:]]["Value"]:
-            raise Problem(
-                f"VPC_ID={constants.VPC_ID} has {attribute} off: EFS is found by its DNS name, so it must be on"
-            )
-    setting = "PRIVATE_SUBNET_IDS" if constants.PRIVATE_SUBNET_IDS else "SUBNET_IDS"
+    vpc, public_ids, private_ids = (
+        f"VPC_ID={constants.VPC_ID}",
+        constants.PUBLIC_SUBNET_IDS,
+        constants.PRIVATE_SUBNET_IDS,
+    )
+    if not call(client("ec2").describe_vpcs, gone=network.NO_VPC)(VpcIds=[constants.VPC_ID]):
+        raise Problem(f"{vpc}: there is no such VPC in this region")
+    for attribute in network.dns_off(constants.VPC_ID):
+        raise Problem(f"{vpc} has {attribute} off: EFS is found by its DNS name, so it must be on")
+    setting = "PRIVATE_SUBNET_IDS" if private_ids else "SUBNET_IDS"
     zones = adopted_subnets(setting, constants.WORK_SUBNET_IDS, network.named_subnets())
-    if constants.PRIVATE_SUBNET_IDS:
+    if private_ids:
         ways_out()
-    public_zones = adopted_subnets("PUBLIC_SUBNET_IDS", constants.PUBLIC_SUBNET_IDS, public_subnets())
-    if constants.LISTENER_PROTOCOL and len(set(public_zones)) < len(public_zones):
-        raise Problem(
-            f"PUBLIC_SUBNET_IDS has two subnets in one zone ({', '.join(public_zones)}): the load balancer takes one in each"
-        )
-    if len(set(zones)) < len(zones):
-        raise Problem(
-            f"{setting} has two subnets in one zone ({', '.join(zones)}): EFS takes one mount target in each zone"
-        )
-    if constants.PRIVATE_SUBNET_IDS and len(zones) < 2:
+    shared = public_ids == constants.WORK_SUBNET_IDS
+    public = network.named_subnets() if shared else network.named(public_ids)
+    public_zones = adopted_subnets("PUBLIC_SUBNET_IDS", public_ids, public)
+    if constants.LISTENER_PROTOCOL:
+        one_in_each("PUBLIC_SUBNET_IDS", public_zones, "the load balancer takes one in each")
+    one_in_each(setting, zones, "EFS takes one mount target in each zone")
+    if private_ids and len(zones) < 2:
         raise Problem(f"PRIVATE_SUBNET_IDS is in one zone only ({zones[0]}): name private subnets of two zones")
     adopted_groups("SECURITY_GROUP_IDS", constants.SECURITY_GROUP_IDS)
-    adopted_groups("BASTION_SECURITY_GROUP_ID", [each for each in [constants.BASTION_SECURITY_GROUP_ID] if each])
+    adopted_groups("BASTION_SECURITY_GROUP_ID", list(filter(None, [constants.BASTION_SECURITY_GROUP_ID])))
     return zones
 
 
-def public_subnets() -> list[Any]:
-    """Those of PUBLIC_SUBNET_IDS, which may be those of SUBNET_IDS too."""
-    asked = constants.PUBLIC_SUBNET_IDS
-    if asked == constants.WORK_SUBNET_IDS:
-        return network.named_subnets()
-    describe_subnets = call(client("ec2").describe_subnets, gone="InvalidSubnetID.NotFound")
-    answer = describe_subnets(SubnetIds=asked) if asked else None
-    return answer["Subnets"] if answer else []
+def one_in_each(setting: str, zones: list[str], why: str) -> None:
+    if len(set(zones)) < len(zones):
+        raise Problem(f"{setting} has two subnets in one zone ({', '.join(zones)}): {why}")
 
 
 def adopted_subnets(setting: str, asked: list[str], found: list[Any]) -> list[str]:
@@ -348,11 +327,9 @@ def adopted_subnets(setting: str, asked: list[str], found: list[Any]) -> list[st
 
 
 def adopted_groups(setting: str, asked: list[str]) -> None:
-    if asked:
-        answer = call(client("ec2").describe_security_groups, gone="InvalidGroup.NotFound")(GroupIds=asked)
-        belong(
-            setting, asked, {each["GroupId"]: each["VpcId"] for each in (answer["SecurityGroups"] if answer else [])}
-        )
+    read = call(client("ec2").describe_security_groups, gone="InvalidGroup.NotFound")
+    found = read(GroupIds=asked) if asked else None
+    belong(setting, asked, {each["GroupId"]: each["VpcId"] for each in found["SecurityGroups"]} if found else {})
 
 
 def belong(setting: str, asked: list[str], found: dict[str, str]) -> None:
@@ -377,9 +354,8 @@ def ways_out() -> None:
         own = [each for each in tables if any(one.get("SubnetId") == subnet_id for one in each["Associations"])]
         routes = [route for table in own or main for route in table["Routes"]]
         if not any(r.get("DestinationCidrBlock") == "0.0.0.0/0" and r.get("State") == "active" for r in routes):
-            raise Problem(
-                f"PRIVATE_SUBNET_IDS: {subnet_id} has no way out: it needs a route to a NAT gateway, or endpoints for ECS"
-            )
+            lacking = "has no way out: it needs a route to a NAT gateway, or endpoints for ECS"
+            raise Problem(f"PRIVATE_SUBNET_IDS: {subnet_id} {lacking}")
 
 
 def adopted_file_system() -> None:

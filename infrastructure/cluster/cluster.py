@@ -7,7 +7,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, ours, part, refuse_foreign, spare_foreign, tags, tags_of, wait
+from aws import Problem, Resource, call, client, ours, refuse_foreign, resource, spare_foreign, tags, wait
 from console import say
 
 #: what AWS says while an earlier change of the cluster is going on
@@ -17,9 +17,8 @@ BUSY = ("UpdateInProgressException", "Cluster was not ACTIVE")
 @aws.look
 def describe() -> Any | None:
     """The cluster in whatever state; a deleted one stays described as INACTIVE for a while."""
-    describe_clusters = client("ecs").describe_clusters
     include: list[Any] = ["TAGS", "SETTINGS", "ATTACHMENTS"]
-    found = describe_clusters(clusters=[constants.CLUSTER_NAME], include=include)["clusters"]
+    found = client("ecs").describe_clusters(clusters=[constants.CLUSTER_NAME], include=include)["clusters"]
     return found[0] if found else None
 
 
@@ -52,29 +51,26 @@ def refuse_changes() -> None:
     others = (constants.CAPACITY_PROVIDER,) if constants.LAUNCH_TYPE == "FARGATE" else ("FARGATE", "FARGATE_SPOT")
     present = [each for each in cluster.get("capacityProviders", []) if each in others] if cluster else []
     if present:
-        raise Problem(
-            f"LAUNCH_TYPE={constants.LAUNCH_TYPE}, but the cluster {constants.CLUSTER_NAME} was made with "
-            f"{', '.join(present)}, which can't be changed: set it back, or run delete_cluster.py first"
-        )
+        made = f"the cluster {constants.CLUSTER_NAME} was made with {', '.join(present)}"
+        fixed = "which can't be changed: set it back, or run delete_cluster.py first"
+        raise Problem(f"LAUNCH_TYPE={constants.LAUNCH_TYPE}, but {made}, {fixed}")
 
 
 def create() -> str:
     """Make the cluster, and wait until it is ACTIVE; or set Container Insights of the one that is there. Its ARN."""
-    ecs, what = client("ecs"), f"cluster {constants.CLUSTER_NAME}"
+    ecs, what, its_name = client("ecs"), f"cluster {constants.CLUSTER_NAME}", constants.CLUSTER_NAME
     settings: Any = [{"name": "containerInsights", "value": constants.CONTAINER_INSIGHTS}]
     cluster = find()
     refuse_foreign(what, cluster)
     if not cluster:
-        create_cluster = call(ecs.create_cluster, what, busy="Unable to assume the service linked role")
-        its_tags = tags("", "key", "value")
-        made = create_cluster(clusterName=constants.CLUSTER_NAME, settings=settings, tags=its_tags)["cluster"]
+        make = call(ecs.create_cluster, what, busy="Unable to assume the service linked role")
+        made = make(clusterName=its_name, settings=settings, tags=tags("", "key", "value"))["cluster"]
         say("created", what)
         wait(f"{what} to be ACTIVE", find, status_in_words)
         return made["clusterArn"]
     say("found", what)
     if cluster.get("settings") != settings:
-        update_cluster_settings = call(ecs.update_cluster_settings, what, of=cluster, busy=BUSY)
-        update_cluster_settings(cluster=constants.CLUSTER_NAME, settings=settings)
+        call(ecs.update_cluster_settings, what, of=cluster, busy=BUSY)(cluster=its_name, settings=settings)
         say("updated", what, f"Container Insights {constants.CONTAINER_INSIGHTS}")
     return str(cluster["clusterArn"])
 
@@ -92,12 +88,10 @@ def delete() -> None:
         return
     if spare_foreign(what, cluster):
         return
-    contains = [f"ClusterContains{each}Exception" for each in ("ContainerInstances", "Tasks", "Services")]
-    busy = (*contains, "ClusterContainsCapacityProviderException", *BUSY)
-    delete_cluster = call(
-        client("ecs").delete_cluster, f"{what} to be empty", of=cluster, gone="ClusterNotFoundException", busy=busy
-    )
-    delete_cluster(cluster=constants.CLUSTER_NAME)
+    gone, contents = "ClusterNotFoundException", ("ContainerInstances", "Tasks", "Services", "CapacityProvider")
+    busy = (*(f"ClusterContains{each}Exception" for each in contents), *BUSY)
+    delete_it = call(client("ecs").delete_cluster, f"{what} to be empty", of=cluster, gone=gone, busy=busy)
+    delete_it(cluster=constants.CLUSTER_NAME)
     say("deleted", what)
 
 
@@ -107,7 +101,5 @@ def standing() -> Any | None:
 
 
 def left_over() -> list[Resource]:
-    cluster = standing()
-    if not cluster or not ours(cluster):
-        return []
-    return [Resource(f"cluster {constants.CLUSTER_NAME}", cluster["clusterArn"], tags_of(cluster), part(cluster))]
+    found = [each for each in [standing()] if each and ours(each)]
+    return [resource(f"cluster {constants.CLUSTER_NAME}", each["clusterArn"], each) for each in found]

@@ -19,23 +19,19 @@ TRUNK = "ecs.awsvpc-trunk-id"
 
 def describe(status: str = "ACTIVE") -> list[Any]:
     """The hosts; AWS changes by itself what they have left."""
-    ecs, of_status = client("ecs"), {"status": status} if status else {}
+    ecs, its_name, of_status = client("ecs"), constants.CLUSTER_NAME, {"status": status} if status else {}
     pages: Any = ecs.get_paginator("list_container_instances")
-    arns = every(pages.paginate(cluster=constants.CLUSTER_NAME, **of_status), "containerInstanceArns")
-    found: list[Any] = []
-    for start in range(0, len(arns), 100):
-        some = arns[start : start + 100]
-        answer = ecs.describe_container_instances(cluster=constants.CLUSTER_NAME, containerInstances=some)
-        found += answer["containerInstances"]
-    return found
+    arns = every(pages.paginate(cluster=its_name, **of_status), "containerInstanceArns")
+    hundreds = [arns[start : start + 100] for start in range(0, len(arns), 100)]
+    read = ecs.describe_container_instances
+    return every([read(cluster=its_name, containerInstances=each) for each in hundreds], "containerInstances")
 
 
 @aws.look
 def described_type() -> Any:
     """INSTANCE_TYPE as EC2 describes it; {} where this region has none of that name."""
-    describe_instance_types = call(client("ec2").describe_instance_types, gone="InvalidInstanceType")
     request: Any = {"InstanceTypes": [constants.INSTANCE_TYPE]}
-    found = describe_instance_types(**request)
+    found = call(client("ec2").describe_instance_types, gone="InvalidInstanceType")(**request)
     return found["InstanceTypes"][0] if found else {}
 
 
@@ -66,7 +62,7 @@ def gpu_devices(host: Any) -> list[Any]:
 
 def refuse_without_sharing() -> int:
     """Hosts that can't share a GPU, or whose GPUs are too small. MiB of the largest GPU; 0 while there is no host."""
-    hosts = describe() if constants.GPU_SHARING else []
+    hosts, wanted = describe() if constants.GPU_SHARING else [], constants.GPU_MEMORY_MIB
     able = [host for host in hosts if SHARING in [each["name"] for each in host["attributes"]]]
     if hosts and not able:
         raise Problem(
@@ -74,10 +70,8 @@ def refuse_without_sharing() -> int:
             "ECS agent is too old: leave AMI_ID empty for the current one, and bring new hosts with update_cluster.py"
         )
     memory = max((gpu["totalMemoryInMiB"] for host in able for gpu in gpu_devices(host)), default=0)
-    if able and memory < constants.GPU_MEMORY_MIB:
-        raise Problem(
-            f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB} is more than a GPU of the hosts has for containers: {memory} MiB"
-        )
+    if able and memory < wanted:
+        raise Problem(f"GPU_MEMORY_MIB={wanted} is more than a GPU of the hosts has for containers: {memory} MiB")
     return memory
 
 
@@ -99,20 +93,17 @@ def warn_of_missing_gpus(hosts: list[Any]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
     if not constants.GPU_COUNT or not hosts:
         return
-    types = {host["ec2InstanceId"]: type_of(host) for host in hosts}
     expected = {constants.INSTANCE_TYPE: gpu_count(described_type())}
-    request: Any = {"InstanceTypes": sorted({*types.values()} - {constants.INSTANCE_TYPE})}
+    request: Any = {"InstanceTypes": sorted({type_of(host) for host in hosts} - {constants.INSTANCE_TYPE})}
     if request["InstanceTypes"]:  # hosts from before INSTANCE_TYPE was changed
         former = client("ec2").describe_instance_types(**request)["InstanceTypes"]
         expected |= {each["InstanceType"]: gpu_count(each) for each in former}
     for host in hosts:
-        host_id, count, there = host["ec2InstanceId"], len(gpus(host)), expected[types[host["ec2InstanceId"]]]
+        host_id, kind, count = host["ec2InstanceId"], type_of(host), len(gpus(host))
+        there = expected[kind]
         if count < there:
-            say(
-                "warning",
-                f"host {host_id} registered {count} of the {there} GPUs of a {types[host_id]}:",
-                "terminate it, the Auto Scaling group brings another",
-            )
+            told = f"host {host_id} registered {count} of the {there} GPUs of a {kind}:"
+            say("warning", told, "terminate it, the Auto Scaling group brings another")
 
 
 def type_of(host: Any) -> str:
@@ -122,8 +113,6 @@ def type_of(host: Any) -> str:
 def deregister() -> None:
     """ECS forgets a terminated host after some minutes; the cluster can't go before that, so tell it now."""
     found = cluster.of_ours()
-    if not found:
-        return
     forget_it = call(client("ecs").deregister_container_instance, of=found, gone="InvalidParameterException")
-    for host in describe(status=""):
+    for host in describe(status="") if found else []:
         forget_it(cluster=constants.CLUSTER_NAME, containerInstance=host["containerInstanceArn"], force=True)

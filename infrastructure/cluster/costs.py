@@ -43,14 +43,8 @@ def host_price() -> float | None:
     """USD per hour of INSTANCE_TYPE, Linux, on demand, in this region; None where it can't be learned."""
     if partition() != "aws":
         return None
-    wanted = {
-        "instanceType": constants.INSTANCE_TYPE,
-        "regionCode": region(),
-        "operatingSystem": "Linux",
-        "tenancy": "Shared",
-        "preInstalledSw": "NA",
-        "capacitystatus": "Used",
-    }
+    where = {"instanceType": constants.INSTANCE_TYPE, "regionCode": region(), "operatingSystem": "Linux"}
+    wanted = {**where, "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
     filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
     try:
         pricing = session().client("pricing", region_name="us-east-1")

@@ -9,11 +9,16 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, every, name, ours, part, refuse_foreign, tags, tags_of, wait
+from aws import Problem, Resource, call, client, every, name, ours, refuse_foreign, resource, tags, wait
 from console import say
 
 LEAVING = ("deleting", "deleted")
+MOVE = "set it back, or move the data and run delete_cluster.py first"
 GONE = "FileSystemNotFound"
+KEPT = (
+    "still billed (about $0.30 per GiB and month in us-east-1); "
+    "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
+)
 
 
 @aws.look
@@ -32,10 +37,10 @@ def owned() -> list[Any]:
 
 def volume_ids() -> dict[str, str]:
     """The file system of each volume that has one, by the volume's name."""
-    if constants.FILE_SYSTEM_ID:
-        return {volume["name"]: constants.FILE_SYSTEM_ID for volume in constants.EFS_VOLUMES}
-    present = {each["CreationToken"]: each["FileSystemId"] for each in owned()} if constants.EFS_VOLUMES else {}
     wanted = {volume["name"]: name(suffix(volume["name"])) for volume in constants.EFS_VOLUMES}
+    if constants.FILE_SYSTEM_ID or not wanted:
+        return dict.fromkeys(wanted, constants.FILE_SYSTEM_ID)
+    present = {each["CreationToken"]: each["FileSystemId"] for each in owned()}
     return {volume: present[its_name] for volume, its_name in wanted.items() if its_name in present}
 
 
@@ -69,19 +74,14 @@ def refuse_changes() -> None:
     for its_name in sorted(names):
         of_name(its_name)
     other_way = {name("file-system"), *(name(f"file-system-{volume}") for volume in volumes)} - names
+    mode, way = constants.EFS_PERFORMANCE_MODE, constants.EFS_FILE_SYSTEMS
+    holds = "one of them" if way == "one" else "them all"
     for system in owned():
-        if system["LifeCycleState"] == "available" and system["PerformanceMode"] != constants.EFS_PERFORMANCE_MODE:
-            raise Problem(
-                f"EFS_PERFORMANCE_MODE={constants.EFS_PERFORMANCE_MODE}, but {system['FileSystemId']} has "
-                f"{system['PerformanceMode']}, which can't be changed: set it back, or move the data and run "
-                "delete_cluster.py first"
-            )
+        its_id, its_mode = system["FileSystemId"], system["PerformanceMode"]
+        if system["LifeCycleState"] == "available" and its_mode != mode:
+            raise Problem(f"EFS_PERFORMANCE_MODE={mode}, but {its_id} has {its_mode}, which can't be changed: {MOVE}")
         if system["CreationToken"] in other_way:
-            holds = "one of them" if constants.EFS_FILE_SYSTEMS == "one" else "them all"
-            raise Problem(
-                f"EFS_FILE_SYSTEMS={constants.EFS_FILE_SYSTEMS}, but the volumes are on {system['FileSystemId']}, "
-                f"which holds {holds}: set it back, or move the data and run delete_cluster.py first"
-            )
+            raise Problem(f"EFS_FILE_SYSTEMS={way}, but the volumes are on {its_id}, which holds {holds}: {MOVE}")
 
 
 # -------------------------------------------------------------------------------------------------------------- create
@@ -89,45 +89,39 @@ def refuse_changes() -> None:
 
 def create() -> dict[str, str]:
     """Ask for the file systems; ready some seconds later. They cost nothing while empty. Answers volume -> id."""
-    if constants.FILE_SYSTEM_ID and constants.EFS_VOLUMES:
-        say("found", f"file system {constants.FILE_SYSTEM_ID}", "adopted")
-    made: dict[str, str] = {}
-    for volume in constants.EFS_VOLUMES:
-        wanted = suffix(volume["name"])
-        if wanted not in made:
-            made[wanted] = constants.FILE_SYSTEM_ID or create_file_system(wanted)
-    return {volume["name"]: made[suffix(volume["name"])] for volume in constants.EFS_VOLUMES}
+    adopted, volumes = constants.FILE_SYSTEM_ID, {each["name"]: suffix(each["name"]) for each in constants.EFS_VOLUMES}
+    if adopted and volumes:
+        say("found", f"file system {adopted}", "adopted")
+    made = {wanted: adopted or create_file_system(wanted) for wanted in dict.fromkeys(volumes.values())}
+    return {volume: made[wanted] for volume, wanted in volumes.items()}
 
 
 def create_file_system(wanted: str) -> str:
     """Find it, or make it, and bring its throughput mode into line."""
     its_name = name(wanted)
+    mode: Any = constants.EFS_THROUGHPUT_MODE
 
     def leaving() -> bool:
         found = of_name(its_name)
         return bool(found and found["LifeCycleState"] in LEAVING)
 
     wait("the former file system to be gone", lambda: not leaving(), lambda: "it is still being deleted")
-    system = of_name(its_name)
-    if not system or system["LifeCycleState"] in LEAVING:
+    system = None if leaving() else of_name(its_name)
+    if not system:
         return make(wanted)
-    file_system_id = str(system["FileSystemId"])
-    say("found", f"file system {file_system_id}")
-    if system["ThroughputMode"] != constants.EFS_THROUGHPUT_MODE:
-        request: Any = {"FileSystemId": file_system_id, "ThroughputMode": constants.EFS_THROUGHPUT_MODE}
-        call(client("efs").update_file_system, f"file system {file_system_id}", of=system)(**request)
-        say("updated", f"file system {file_system_id}", f"throughput mode {constants.EFS_THROUGHPUT_MODE}")
-    return file_system_id
+    what, request = f"file system {system['FileSystemId']}", {"FileSystemId": system["FileSystemId"]}
+    say("found", what)
+    if system["ThroughputMode"] != mode:
+        call(client("efs").update_file_system, what, of=system)(**request, ThroughputMode=mode)
+        say("updated", what, f"throughput mode {mode}")
+    return str(system["FileSystemId"])
 
 
 def make(wanted: str) -> str:
     its_name = name(wanted)
-    modes: Any = {
-        "PerformanceMode": constants.EFS_PERFORMANCE_MODE,
-        "ThroughputMode": constants.EFS_THROUGHPUT_MODE,
-    }
-    create_file_system = call(client("efs").create_file_system, there="FileSystemAlreadyExists")
-    made = create_file_system(CreationToken=its_name, Encrypted=True, Tags=tags(wanted), **modes)
+    create = call(client("efs").create_file_system, there="FileSystemAlreadyExists")
+    modes: Any = {"PerformanceMode": constants.EFS_PERFORMANCE_MODE, "ThroughputMode": constants.EFS_THROUGHPUT_MODE}
+    made = create(CreationToken=its_name, Encrypted=True, Tags=tags(wanted), **modes)
     if made:
         say("created", f"file system {made['FileSystemId']}", f"{wanted}, encrypted")
         return made["FileSystemId"]
@@ -141,26 +135,25 @@ def set_policies(file_system_ids: dict[str, str]) -> None:
 
     https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html
     """
-    number = constants.EFS_INFREQUENT_ACCESS_DAYS
+    efs, number, backup = client("efs"), constants.EFS_INFREQUENT_ACCESS_DAYS, constants.EFS_BACKUP
     days = f"AFTER_{number}_DAY{'' if number == '1' else 'S'}"
     wanted: list[Any] = [{"TransitionToIA": days}] if number else []
-    status: Any = constants.EFS_BACKUP.upper()
-    efs = client("efs")
-    for file_system_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
-        wait_available(file_system_id)
-        request: Any = {"FileSystemId": file_system_id}
-        system = next((each for each in owned() if each["FileSystemId"] == file_system_id), request)  # a dry run's
+    status: Any = backup.upper()
+    for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
+        wait_available(its_id)
+        what, request = f"file system {its_id}", {"FileSystemId": its_id}
+        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         if efs.describe_lifecycle_configuration(**request)["LifecyclePolicies"] != wanted:
             call(efs.put_lifecycle_configuration, of=system)(**request, LifecyclePolicies=wanted)
-            say("updated", f"file system {file_system_id}", f"Infrequent Access: {days if wanted else 'never'}")
-        if (constants.EFS_BACKUP == "enabled") != is_backed_up(file_system_id):
+            say("updated", what, f"Infrequent Access: {days if wanted else 'never'}")
+        if (backup == "enabled") != is_backed_up(its_id):
             call(efs.put_backup_policy, of=system)(**request, BackupPolicy={"Status": status})
-            say("updated", f"file system {file_system_id}", f"daily backups {constants.EFS_BACKUP}")
+            say("updated", what, f"daily backups {backup}")
 
 
 def is_backed_up(file_system_id: str) -> bool:
-    describe = call(client("efs").describe_backup_policy, gone=("PolicyNotFound", GONE))
-    found = describe(FileSystemId=file_system_id)
+    read = call(client("efs").describe_backup_policy, gone=("PolicyNotFound", GONE))
+    found = read(FileSystemId=file_system_id)
     return bool(found and found["BackupPolicy"].get("Status") in ("ENABLED", "ENABLING"))
 
 
@@ -182,49 +175,24 @@ def delete() -> None:
     if constants.FILE_SYSTEM_ID:
         say("kept", f"file system {constants.FILE_SYSTEM_ID}", "adopted, not ours to delete")
         return
-    systems = owned()
-    if not systems:
+    if not owned():
         say("already gone", "file system")
-    for system in systems:
-        file_system_id = system["FileSystemId"]
-        if constants.EFS_DELETION_POLICY == "Retain":
-            continue
-        kept = "; its backups stay in AWS Backup, and cost" if is_backed_up(file_system_id) else ""
-        delete_file_system = call(
-            client("efs").delete_file_system,
-            f"file system {file_system_id} to be free",
-            of=system,
-            gone=GONE,
-            busy=("FileSystemInUse", "IncorrectFileSystemLifeCycleState"),
-        )
-        delete_file_system(FileSystemId=file_system_id)
-        say("deleted", f"file system {file_system_id}", f"with its data{kept}")
-    if constants.EFS_DELETION_POLICY == "Delete":
-        wait("the file systems to be gone", lambda: not owned(), lambda: "they are still being deleted")
-
-
-def gib(system: Any) -> str:
-    return f"{system['SizeInBytes']['Value'] / 2**30:.2f} GiB"
+    if constants.EFS_DELETION_POLICY == "Retain":
+        return
+    efs, busy = client("efs"), ("FileSystemInUse", "IncorrectFileSystemLifeCycleState")
+    for system in owned():
+        what, its_id = f"file system {system['FileSystemId']}", system["FileSystemId"]
+        kept = "; its backups stay in AWS Backup, and cost" if is_backed_up(its_id) else ""
+        call(efs.delete_file_system, f"{what} to be free", of=system, gone=GONE, busy=busy)(FileSystemId=its_id)
+        say("deleted", what, f"with its data{kept}")
+    wait("the file systems to be gone", lambda: not owned(), lambda: "they are still being deleted")
 
 
 def left_over() -> list[Resource]:
     """Our own; with EFS_DELETION_POLICY=Retain they are kept."""
-    data, kept = " with its data", ""
-    if constants.EFS_DELETION_POLICY == "Retain":
-        data, kept = (
-            "",
-            (
-                "still billed (about $0.30 per GiB and month in us-east-1); "
-                "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
-            ),
-        )
-    return [
-        Resource(
-            f"file system {each['FileSystemId']}{data}, {gib(each)}",
-            each["FileSystemArn"],
-            tags_of(each),
-            part(each),
-            kept,
-        )
-        for each in ([] if constants.FILE_SYSTEM_ID else owned())
-    ]
+    data, kept = ("", KEPT) if constants.EFS_DELETION_POLICY == "Retain" else (" with its data", "")
+    left = []
+    for each in [] if constants.FILE_SYSTEM_ID else owned():
+        what = f"file system {each['FileSystemId']}{data}, {each['SizeInBytes']['Value'] / 2**30:.2f} GiB"
+        left.append(resource(what, each["FileSystemArn"], each, kept))
+    return left

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/hosted-zones-working-with.html
 """
 
+import itertools
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -44,17 +45,13 @@ def find(host_name: str) -> Any | None:
 
 
 def chosen(host_name: str) -> Any:
-    zone = zone_of_setting()
+    zone, setting = zone_of_setting(), f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID}"
     if not zone:
-        raise Problem(f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID}: there is no such zone in this account")
+        raise Problem(f"{setting}: there is no such zone in this account")
     if zone["Config"].get("PrivateZone"):
-        raise Problem(
-            f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID} is a private zone: the internet does not see what is in it"
-        )
+        raise Problem(f"{setting} is a private zone: the internet does not see what is in it")
     if not is_in(host_name, zone):
-        raise Problem(
-            f"HOSTED_ZONE_ID={constants.HOSTED_ZONE_ID} is the zone {plain(zone['Name'])}, and {host_name} is not in it"
-        )
+        raise Problem(f"{setting} is the zone {plain(zone['Name'])}, and {host_name} is not in it")
     return zone
 
 
@@ -73,14 +70,10 @@ def plain(name: str) -> str:
 
 def records(zone: Any, name: str) -> list[Any]:
     """The records of this name. Route 53 lists a zone by its names, so they come first when it begins there."""
-    found: list[Any] = []
+    pages = client("route53").get_paginator("list_resource_record_sets")
     begin: Any = {"HostedZoneId": zone_id(zone), "StartRecordName": name}
-    for page in client("route53").get_paginator("list_resource_record_sets").paginate(**begin):
-        for record in page["ResourceRecordSets"]:
-            if plain(record["Name"]) != plain(name):
-                return found
-            found.append(record)
-    return found
+    listed = (record for page in pages.paginate(**begin) for record in page["ResourceRecordSets"])
+    return list(itertools.takewhile(lambda record: plain(record["Name"]) == plain(name), listed))
 
 
 def every_record(zone: Any) -> list[Any]:
@@ -100,14 +93,10 @@ def change(zone: Any, *changes: tuple[str, Any]) -> str:
     Records bear no tags: that one is ours the caller knows by its value, which names our load balancer or certificate.
     """
     batch: Any = {"Changes": [{"Action": action, "ResourceRecordSet": record} for action, record in changes]}
-    change_records = call(
-        client("route53").change_resource_record_sets,
-        f"the zone {plain(zone['Name'])} to take the change",
-        of=aws.UNTAGGED,
-        busy="PriorRequestNotComplete",
-    )
+    what, busy = f"the zone {plain(zone['Name'])} to take the change", "PriorRequestNotComplete"
+    change_them = call(client("route53").change_resource_record_sets, what, of=aws.UNTAGGED, busy=busy)
     try:
-        answer = change_records(HostedZoneId=zone_id(zone), ChangeBatch=batch)
+        answer = change_them(HostedZoneId=zone_id(zone), ChangeBatch=batch)
     except ClientError as error:
         if code(error) != "InvalidChangeBatch" or "but it was not found" not in message(error):
             raise

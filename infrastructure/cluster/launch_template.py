@@ -10,20 +10,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import (
-    Resource,
-    call,
-    client,
-    holds,
-    name,
-    ours,
-    part,
-    refuse_foreign,
-    spare_foreign,
-    tag_specification,
-    tags,
-    tags_of,
-)
+from aws import Resource, call, client, holds, name, ours, resource, tag_specification, tags
 from console import say
 from infrastructure.cluster import monitoring
 from infrastructure.cluster.checks import Facts
@@ -47,8 +34,9 @@ def find(each: str = "hosts") -> Any | None:
 
 def latest(each: str = "hosts") -> Any:
     """What its latest version says, or {}; another's is refused."""
-    refuse_foreign(f"launch template {name(each)}", find(each))
-    if not find(each):
+    template = find(each)
+    aws.refuse_foreign(f"launch template {name(each)}", template)
+    if not template:
         return {}
     found = client("ec2").describe_launch_template_versions(LaunchTemplateName=name(each), Versions=["$Latest"])
     return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
@@ -67,46 +55,36 @@ def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = Fa
     present, wanted = latest(), data(facts, groups, roles)
     image_id = present.get("ImageId", facts.image_id)
     if image_id != facts.image_id and not (constants.AMI_ID or newest) and same_kind(image_id, facts.image_id):
-        published = f"AWS has published {facts.image_id} since: update_cluster.py takes it"
-        say("found", f"AMI {image_id}", f"kept; {published}")
+        say("found", f"AMI {image_id}", f"kept; AWS has published {facts.image_id} since: update_cluster.py takes it")
         wanted["ImageId"] = image_id
     put("hosts", present, wanted)
 
 
 def put(each: str, present: Any, wanted: Any) -> None:
     """The template as it is wanted; `present` is what its latest version says."""
-    ec2, what = client("ec2"), f"launch template {name(each)}"
-    detail = f"{wanted['InstanceType']}, {wanted['ImageId']}"
-    if not present:
-        taken = "InvalidLaunchTemplateName.AlreadyExistsException"
-        made = call(ec2.create_launch_template, what, there=taken)(
-            LaunchTemplateName=name(each),
-            LaunchTemplateData=wanted,
-            TagSpecifications=tag_specification("launch-template", each),
-        )
-        say("created" if made else "found", what, detail)
-        return
+    ec2, what, detail = client("ec2"), f"launch template {name(each)}", f"{wanted['InstanceType']}, {wanted['ImageId']}"
+    request: Any = {"LaunchTemplateName": name(each), "LaunchTemplateData": wanted}
     changed = sorted(key for key in {*wanted, *present} if not holds(present.get(key), wanted.get(key)))
-    if not changed:
+    if not present:
+        create = call(ec2.create_launch_template, what, there="InvalidLaunchTemplateName.AlreadyExistsException")
+        made = create(**request, TagSpecifications=tag_specification("launch-template", each))
+        say("created" if made else "found", what, detail)
+    elif changed:
+        call(ec2.create_launch_template_version, what, of=find(each))(**request)
+        say("updated", what, f"{', '.join(changed)}; hosts that run keep what they have")
+    else:
         say("found", what, detail)
-        return
-    create_version = call(ec2.create_launch_template_version, what, of=find(each))
-    create_version(LaunchTemplateName=name(each), LaunchTemplateData=wanted)
-    say("updated", what, f"{', '.join(changed)}; hosts that run keep what they have")
 
 
 def data(facts: Facts, groups: SecurityGroups, roles: Roles) -> Any:
     """A root disk large enough for CUDA images, on the AMI's own root device, and what `host` says."""
     [image] = client("ec2").describe_images(ImageIds=[facts.image_id])["Images"] or [{"RootDeviceName": "/dev/xvda"}]
-    disk = {"VolumeSize": constants.ROOT_VOLUME_GIB, "VolumeType": "gp3", "Encrypted": True}
+    size = {"VolumeSize": constants.ROOT_VOLUME_GIB, "VolumeType": "gp3"}
+    disk = {**size, "Encrypted": True, "DeleteOnTermination": True}
     wanted = host(facts.image_id, constants.INSTANCE_TYPE, constants.KEY_NAME, groups.host_ids, "host")
-    wanted |= {
-        "IamInstanceProfile": {"Name": roles.instance_profile_name},
-        "UserData": base64.b64encode(user_data().encode()).decode(),
-        "BlockDeviceMappings": [
-            {"DeviceName": image["RootDeviceName"], "Ebs": {**disk, "DeleteOnTermination": True}},
-        ],
-    }
+    wanted["IamInstanceProfile"] = {"Name": roles.instance_profile_name}
+    wanted["UserData"] = base64.b64encode(user_data().encode()).decode()
+    wanted["BlockDeviceMappings"] = [{"DeviceName": image["RootDeviceName"], "Ebs": disk}]
     if constants.CAPACITY_TYPE == "spot":
         wanted["InstanceMarketOptions"] = {"MarketType": "spot"}
     return wanted
@@ -155,7 +133,7 @@ def same_kind(one: str, other: str) -> bool:
 def delete(each: str = "hosts") -> None:
     """After the group that launches from it."""
     what, template = f"launch template {name(each)}", find(each)
-    if not template or spare_foreign(what, template):
+    if not template or aws.spare_foreign(what, template):
         return
     gone = "InvalidLaunchTemplateName.NotFoundException"
     call(client("ec2").delete_launch_template, what, of=template, gone=gone)(LaunchTemplateName=name(each))
@@ -167,4 +145,4 @@ def left_over(each: str = "hosts") -> list[Resource]:
     if not template or not ours(template):
         return []
     arn = aws.arn("ec2", f"launch-template/{template['LaunchTemplateId']}")
-    return [Resource(f"launch template {name(each)}", arn, tags_of(template), part(template))]
+    return [resource(f"launch template {name(each)}", arn, template)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, name, ours, part, refuse_foreign, tags, tags_of, wait
+from aws import Problem, Resource, call, client, name, ours, refuse_foreign, resource, tags, wait
 from console import say
 from infrastructure.cluster import certificate
 from infrastructure.cluster.network import Network
@@ -76,11 +76,9 @@ def find() -> Any | None:
 def service_listener_arn() -> str:
     """The listener to which services add their rules."""
     port = 443 if constants.LISTENER_PROTOCOL == "HTTPS" else 80
-    listener = listeners().get(port)
+    listener, what = listeners().get(port), f"load balancer {its_name()} with a listener on port {port}"
     if not listener:
-        raise Problem(
-            f"there is no load balancer {its_name()} with a listener on port {port}: run create_cluster.py first"
-        )
+        raise Problem(f"there is no {what}: run create_cluster.py first")
     return str(listener["ListenerArn"])
 
 
@@ -95,43 +93,31 @@ def url() -> str:
 
 def create(net: Network, groups: SecurityGroups) -> None:
     """Ask for the balancer; active after two to three minutes. It costs about $0.03 an hour, used or not."""
-    if not constants.LISTENER_PROTOCOL:
+    protocol, what, balancer = constants.LISTENER_PROTOCOL, f"load balancer {its_name()}", named()
+    if not protocol:
         return
-    if constants.LISTENER_PROTOCOL == "HTTP":
+    if protocol == "HTTP":
         say("warning", "LISTENER_PROTOCOL=HTTP:", "what passes the load balancer is not encrypted")
-    balancer = named()
-    refuse_foreign(f"load balancer {its_name()}", balancer)
+    refuse_foreign(what, balancer)
     if balancer:
-        say("found", f"load balancer {its_name()}")
+        say("found", what)
     else:
         balancer = make(net, groups)
     set_attributes(balancer)
     wanted = wanted_listeners()
     for port in wanted:
         create_listener(balancer, port, wanted[port])
-    for port, listener in listeners().items():
-        if port not in wanted and ours(listener):
-            call(client("elbv2").delete_listener, of=listener)(ListenerArn=listener["ListenerArn"])
-            say(
-                "deleted", f"listener {listener['Protocol']} {port}", f"LISTENER_PROTOCOL={constants.LISTENER_PROTOCOL}"
-            )
+    for each in [each for port, each in listeners().items() if port not in wanted and ours(each)]:
+        call(client("elbv2").delete_listener, of=each)(ListenerArn=each["ListenerArn"])
+        say("deleted", f"listener {each['Protocol']} {each['Port']}", f"LISTENER_PROTOCOL={protocol}")
 
 
 def make(net: Network, groups: SecurityGroups) -> Any:
-    create_load_balancer = call(
-        client("elbv2").create_load_balancer,
-        f"load balancer {its_name()}",
-        busy=("SubnetNotFound", "InvalidSecurityGroup"),
-    )
-    made = create_load_balancer(
-        Name=its_name(),
-        Subnets=net.public_subnet_ids,
-        SecurityGroups=groups.load_balancer_ids,
-        Scheme="internet-facing",
-        Type="application",
-        Tags=tags("alb"),
-    )
-    say("created", f"load balancer {its_name()}")
+    what, unknown = f"load balancer {its_name()}", ("SubnetNotFound", "InvalidSecurityGroup")
+    request: Any = {"Name": its_name(), "Scheme": "internet-facing", "Type": "application", "Tags": tags("alb")}
+    create = call(client("elbv2").create_load_balancer, what, busy=unknown)
+    made = create(**request, Subnets=net.public_subnet_ids, SecurityGroups=groups.load_balancer_ids)
+    say("created", what)
     return {"LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"], "Tags": tags("alb")}
 
 
@@ -144,29 +130,23 @@ def set_attributes(balancer: Any) -> None:
     }
     if constants.ACCESS_LOGS_BUCKET:
         wanted["access_logs.s3.bucket"] = constants.ACCESS_LOGS_BUCKET
-    present = attributes()
-    different = {key: value for key, value in wanted.items() if present.get(key) != value}
-    if different:
-        modify = call(client("elbv2").modify_load_balancer_attributes, f"load balancer {its_name()}", of=balancer)
-        changes: list[Any] = [{"Key": key, "Value": value} for key, value in different.items()]
+    what, present = f"load balancer {its_name()}", attributes()
+    changes: Any = [{"Key": key, "Value": value} for key, value in wanted.items() if present.get(key) != value]
+    if changes:
+        modify = call(client("elbv2").modify_load_balancer_attributes, what, of=balancer)
         modify(LoadBalancerArn=balancer["LoadBalancerArn"], Attributes=changes)
-        told = ", ".join(f"{key} {value}" for key, value in different.items())
-        say("updated", f"load balancer {its_name()}", told)
+        say("updated", what, ", ".join(f"{each['Key']} {each['Value']}" for each in changes))
 
 
 def wanted_listeners() -> dict[int, Any]:
     """Port -> what it is to be. Only HTTPS reaches services where there is a certificate."""
-    not_found: list[Any] = [{"Type": "fixed-response", "FixedResponseConfig": NOT_FOUND}]
+    not_found = [{"Type": "fixed-response", "FixedResponseConfig": NOT_FOUND}]
     if constants.LISTENER_PROTOCOL == "HTTP":
         return {80: {"Protocol": "HTTP", "DefaultActions": not_found}}
+    secure = {"Certificates": [{"CertificateArn": certificate.arn()}], "SslPolicy": TLS_POLICY}
     return {
         80: {"Protocol": "HTTP", "DefaultActions": [{"Type": "redirect", "RedirectConfig": TO_HTTPS}]},
-        443: {
-            "Protocol": "HTTPS",
-            "DefaultActions": not_found,
-            "Certificates": [{"CertificateArn": certificate.arn()}],
-            "SslPolicy": TLS_POLICY,
-        },
+        443: {"Protocol": "HTTPS", "DefaultActions": not_found, **secure},
     }
 
 
@@ -221,9 +201,7 @@ def wait_deleted() -> None:
 def left_over() -> list[Resource]:
     """The load balancer and its listeners, but for those that someone added by hand, which go with it."""
     balancer = find()
-    if not balancer:
-        return []
-    found = [(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)]
-    for each in [listener for listener in listeners().values() if ours(listener)]:
-        found.append((f"listener {each['Protocol']} {each['Port']} of {its_name()}", each["ListenerArn"], each))
-    return [Resource(what, arn, tags_of(each), part(each)) for what, arn, each in found]
+    left = [resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)] if balancer else []
+    for each in [each for each in listeners().values() if ours(each)]:
+        left.append(resource(f"listener {each['Protocol']} {each['Port']} of {its_name()}", each["ListenerArn"], each))
+    return left

@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, endpoint_tags, every, mine, part, refuse_foreign, spare_foreign, tags_of, wait
+from aws import Resource, call, client, every, mine, refuse_foreign, resource, tags_of, wait
 from console import say
 
 #: with what AWS lets their names begin: those of containers and hosts, of builds, of a pipeline's commands
@@ -36,29 +36,30 @@ def find(name: str) -> Any | None:
 
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
-    present = groups()
+    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, groups()
     for name in names:
-        make_one(name, present.get(name))
+        what, group = f"log group {name}", present.get(name)
+        refuse_foreign(what, group)
+        if group:
+            say("found", what)
+        else:
+            group = make_one(name)
+        if group.get("retentionInDays") != days:
+            put = call(logs.put_retention_policy, what, of=group, busy=(BUSY, GONE))
+            put(logGroupName=name, retentionInDays=days)
+            say("updated", what, f"keeps {days} days")
 
 
-def make_one(name: str, group: Any | None) -> None:
-    logs, what = client("logs"), f"log group {name}"
-    if group:
-        refuse_foreign(what, group)
-        say("found", what)
-    else:
-        create_log_group = call(logs.create_log_group, what, there="ResourceAlreadyExistsException", busy=BUSY)
-        its_tags = tags_of(endpoint_tags())
-        made = create_log_group(logGroupName=name, tags=its_tags) is not None
-        say("created" if made else "found", what)
-        group = (
-            {"tags": its_tags} if made else wait(what, lambda: groups().get(name, {}), lambda: "AWS does not list it")
-        )
-        refuse_foreign(what, group)
-    if group.get("retentionInDays") != constants.LOG_RETENTION_DAYS:
-        put_retention_policy = call(logs.put_retention_policy, what, of=group, busy=(BUSY, GONE))
-        put_retention_policy(logGroupName=name, retentionInDays=constants.LOG_RETENTION_DAYS)
-        say("updated", what, f"keeps {constants.LOG_RETENTION_DAYS} days")
+def make_one(name: str) -> Any:
+    what, its_tags = f"log group {name}", tags_of(aws.endpoint_tags())
+    create = call(client("logs").create_log_group, what, there="ResourceAlreadyExistsException", busy=BUSY)
+    made = create(logGroupName=name, tags=its_tags) is not None
+    say("created" if made else "found", what)
+    if made:
+        return {"tags": its_tags}
+    group = wait(what, lambda: find(name), lambda: "AWS does not list it")
+    refuse_foreign(what, group)
+    return group
 
 
 def remove(*names: str) -> None:
@@ -68,17 +69,14 @@ def remove(*names: str) -> None:
         what, group = f"log group {name}", present.get(name)
         if not group:
             say("already gone", what)
-        elif not spare_foreign(what, group):
+        elif not aws.spare_foreign(what, group):
             call(client("logs").delete_log_group, what, of=group, gone=GONE, busy=BUSY)(logGroupName=name)
             say("deleted", what)
 
 
 def left_over(*names: str) -> list[Resource]:
-    return [
-        Resource(f"log group {name}", arn(name), tags_of(group), part(group))
-        for name, group in groups().items()
-        if name in names and mine(group)
-    ]
+    found = {name: group for name, group in groups().items() if name in names and mine(group)}
+    return [resource(f"log group {name}", arn(name), group) for name, group in found.items()]
 
 
 def arn(name: str) -> str:

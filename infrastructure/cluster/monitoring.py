@@ -10,7 +10,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, ours, part, refuse_foreign, spare_foreign, tags, tags_of
+from aws import Resource, call, client, ours, refuse_foreign, resource, spare_foreign, tags
 from console import say
 from infrastructure.cluster import log_groups
 
@@ -71,9 +71,9 @@ def create() -> None:
     if found and found["Value"] == text:
         say("found", what)
         return
-    put_parameter = call(client("ssm").put_parameter, what, of=found, there="ParameterAlreadyExists")
+    put = call(client("ssm").put_parameter, what, of=found or aws.NOTHING, there="ParameterAlreadyExists")
     request: Any = {"Overwrite": True} if found else {"Tags": tags("monitoring")}
-    made = put_parameter(Name=parameter_name(), Type="String", Value=text, **request)
+    made = put(Name=parameter_name(), Type="String", Value=text, **request)
     if found:
         say("updated", what, "hosts read it at their next boot")
     else:
@@ -115,7 +115,6 @@ def host_groups() -> list[str]:
 
 
 def left_over() -> list[Resource]:
-    what, found = f"SSM parameter {parameter_name()}", parameter()
-    arn = aws.arn("ssm", f"parameter/{parameter_name()}")
-    left = [Resource(what, arn, tags_of(found), part(found))] if found and ours(found) else []
-    return [*log_groups.left_over(*host_groups()), *left]
+    found, arn = parameter(), aws.arn("ssm", f"parameter/{parameter_name()}")
+    left = [resource(f"SSM parameter {parameter_name()}", arn, found)] if found else []
+    return [*log_groups.left_over(*host_groups()), *(each for each in left if ours(each.tags))]

@@ -15,6 +15,7 @@ from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
 GONE = ("MountTargetNotFound", "IncorrectMountTargetState")
+TAKEN, UNKNOWN = "MountTargetConflict", ("SubnetNotFound", "SecurityGroupNotFound")
 
 
 @aws.look
@@ -42,8 +43,8 @@ LOOKS = (*file_system.LOOKS, *security_groups.LOOKS, targets)
 
 def groups_of(target: Any) -> list[str]:
     """On its network interface; none while it is being made, or unmade."""
-    describe = call(client("efs").describe_mount_target_security_groups, gone=GONE)
-    found = describe(MountTargetId=target["MountTargetId"])
+    read = call(client("efs").describe_mount_target_security_groups, gone=GONE)
+    found = read(MountTargetId=target["MountTargetId"])
     return found["SecurityGroups"] if found else []
 
 
@@ -53,14 +54,13 @@ def of_file_systems(ids: list[str]) -> list[Any]:
 
 def create(file_system_ids: dict[str, str], net: Network, groups: SecurityGroups) -> list[str]:
     """Ask for a mount target of each file system in each subnet; ready after one to two minutes. Answers what is new."""
-    made: list[str] = []
-    for file_system_id in dict.fromkeys(file_system_ids.values()):
-        made += create_for(file_system_id, net, groups)
-    return made
+    systems = dict.fromkeys(file_system_ids.values())
+    return [subnet_id for system in systems for subnet_id in create_for(system, net, groups)]
 
 
 def create_for(file_system_id: str, net: Network, groups: SecurityGroups) -> list[str]:
     """One file system's. An adopted one may have its own."""
+    efs = client("efs")
     file_system.wait_available(file_system_id)
 
     def leaving() -> list[str]:
@@ -74,7 +74,8 @@ def create_for(file_system_id: str, net: Network, groups: SecurityGroups) -> lis
     for subnet_id, zone in net.zones.items():
         target = present.get(subnet_id)
         if zone not in zones:
-            if make(file_system_id, subnet_id, groups):
+            create = call(efs.create_mount_target, f"mount target in {subnet_id}", there=TAKEN, busy=UNKNOWN)
+            if create(FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids):
                 say("created", f"mount target in {zone}", f"{file_system_id} in {subnet_id}")
                 made.append(subnet_id)
             continue
@@ -84,16 +85,6 @@ def create_for(file_system_id: str, net: Network, groups: SecurityGroups) -> lis
         if target and not constants.FILE_SYSTEM_ID:
             allow_nfs(target, groups)
     return made
-
-
-def make(file_system_id: str, subnet_id: str, groups: SecurityGroups) -> Any | None:
-    create_mount_target = call(
-        client("efs").create_mount_target,
-        f"mount target in {subnet_id}",
-        there="MountTargetConflict",
-        busy=("SubnetNotFound", "SecurityGroupNotFound"),
-    )
-    return create_mount_target(FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids)
 
 
 def allow_nfs(target: Any, groups: SecurityGroups) -> None:
@@ -111,12 +102,11 @@ def wait_available(file_system_ids: dict[str, str], made: list[str]) -> float:
     https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-mount-helper-ec2-linux.html
     """
 
-    def coming() -> list[str]:
+    def coming() -> list[Any]:
         found = of_file_systems(list(file_system_ids.values()))
-        states = [(each["MountTargetId"], each["LifeCycleState"]) for each in found]
-        return [f"{target_id} is {state}" for target_id, state in states if state != "available"]
+        return [each for each in found if each["LifeCycleState"] != "available"]
 
-    wait("mount targets to be available", lambda: not coming(), lambda: ", ".join(coming()))
+    wait("mount targets to be available", lambda: not coming(), lambda: in_words(coming()))
     return time.monotonic() + (constants.EFS_DNS_SECONDS if made else 0)
 
 
@@ -133,28 +123,21 @@ def owned() -> list[Any]:
 
 def delete() -> None:
     """Ask for the deletion of our file system's mount targets; the adopted one keeps those that it had."""
-    for target in owned():
-        target_id = target["MountTargetId"]
-        if target["LifeCycleState"] in file_system.LEAVING:
-            continue
-        delete_mount_target = call(
-            client("efs").delete_mount_target,
-            f"mount target {target_id}",
-            of=target,
-            gone="MountTargetNotFound",
-            busy=("DependencyTimeout", "IncorrectMountTargetState"),
-        )
-        delete_mount_target(MountTargetId=target_id)
-        say("deleted", f"mount target {target_id}", "asked for")
+    efs, gone, busy = client("efs"), "MountTargetNotFound", ("DependencyTimeout", "IncorrectMountTargetState")
+    for target in [each for each in owned() if each["LifeCycleState"] not in file_system.LEAVING]:
+        what = f"mount target {target['MountTargetId']}"
+        delete_it = call(efs.delete_mount_target, what, of=target, gone=gone, busy=busy)
+        delete_it(MountTargetId=target["MountTargetId"])
+        say("deleted", what, "asked for")
 
 
 def wait_deleted() -> None:
     """Their network interfaces hold subnets and security groups until they are gone."""
-    wait(
-        "mount targets to be gone",
-        lambda: not owned(),
-        lambda: ", ".join(f"{target['MountTargetId']} is {target['LifeCycleState']}" for target in owned()),
-    )
+    wait("mount targets to be gone", lambda: not owned(), lambda: in_words(owned()))
+
+
+def in_words(found: list[Any]) -> str:
+    return ", ".join(f"{each['MountTargetId']} is {each['LifeCycleState']}" for each in found)
 
 
 def left_over() -> list[Resource]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, tags_of, token, wait
+from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, token, wait
 from console import NEW, say
 from infrastructure.cluster import network
-from infrastructure.cluster.network import Kind, Network, add_default_route, one_of_each
+from infrastructure.cluster.network import Kind, Network, add_default_route, as_resources, one_of_each
 
 ALIVE = ("pending", "available")
 
@@ -41,11 +41,7 @@ def gateways(*states: str) -> list[Any]:
 
 
 def find_gateway(each: str) -> Any | None:
-    return only(
-        [found for found in gateways() if part(found) == each],
-        f"NAT gateway {each}",
-        "NatGatewayId",
-    )
+    return only([found for found in gateways() if part(found) == each], f"NAT gateway {each}", "NatGatewayId")
 
 
 def create(net: Network) -> None:
@@ -56,20 +52,15 @@ def create(net: Network) -> None:
     wanted = gateway_subnets(net)
     missing = [each for each in wanted if not find_gateway(each)]
     reserved = one_of_each((ADDRESS, missing))
+    # with the token of one that is dead AWS would answer that one, for as long as it lists it
+    dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
     for each, subnet_id in wanted.items():
-        if each not in missing:
-            found = find_gateway(each) or {}
+        if found := find_gateway(each):
             say("found", f"NAT gateway {found['NatGatewayId']}", found["State"])
             continue
-        address_id = reserved[each]["AllocationId"]
-        # with the token of one that is dead AWS would answer that one, for as long as it lists it
-        dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
-        made = client("ec2").create_nat_gateway(
-            SubnetId=subnet_id,
-            AllocationId=address_id,
-            ClientToken=token(subnet_id, address_id, *dead),
-            TagSpecifications=tag_specification("natgateway", each),
-        )
+        where = {"SubnetId": subnet_id, "AllocationId": reserved[each]["AllocationId"]}
+        its_tags, its_token = tag_specification("natgateway", each), token(*where.values(), *dead)
+        made = client("ec2").create_nat_gateway(**where, ClientToken=its_token, TagSpecifications=its_tags)
         say("created", f"NAT gateway {made['NatGateway']['NatGatewayId']}", f"in {subnet_id}")
 
 
@@ -109,14 +100,9 @@ def create_s3_endpoint(net: Network) -> None:
     tables = [table["RouteTableId"] for table in network.route_tables()]
     endpoint = only(s3_endpoints(), "the S3 endpoint", "VpcEndpointId")
     if not endpoint:
-        made = ec2.create_vpc_endpoint(
-            VpcId=net.vpc_id,
-            ServiceName=f"com.amazonaws.{region()}.s3",
-            VpcEndpointType="Gateway",
-            RouteTableIds=tables,
-            ClientToken=token(net.vpc_id, "s3"),
-            TagSpecifications=tag_specification("vpc-endpoint", "s3"),
-        )
+        service, its_tags = f"com.amazonaws.{region()}.s3", tag_specification("vpc-endpoint", "s3")
+        request: Any = {"ServiceName": service, "VpcEndpointType": "Gateway", "ClientToken": token(net.vpc_id, "s3")}
+        made = ec2.create_vpc_endpoint(VpcId=net.vpc_id, RouteTableIds=tables, TagSpecifications=its_tags, **request)
         say("created", f"S3 endpoint {made['VpcEndpoint']['VpcEndpointId']}", "free")
         return
     if missing := sorted(set(tables) - set(endpoint["RouteTableIds"])):
@@ -137,17 +123,16 @@ def delete_gateways(surplus: list[Any]) -> None:
     """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
     for gateway in surplus:
         ask_for_end(gateway)
-    if surplus:
-        wait_gone([gateway["NatGatewayId"] for gateway in surplus])
+    wait_gone([gateway["NatGatewayId"] for gateway in surplus])
     held = [each["AllocationId"] for gateway in surplus for each in gateway["NatGatewayAddresses"]]
     for address in [each for each in addresses() if each["AllocationId"] in held]:
         release(address)
 
 
 def ask_for_end(gateway: Any) -> None:
-    delete_nat_gateway = call(client("ec2").delete_nat_gateway, of=gateway, gone="NatGatewayNotFound")
-    delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
-    say("deleted", f"NAT gateway {gateway['NatGatewayId']}", "asked for")
+    its_id = gateway["NatGatewayId"]
+    call(client("ec2").delete_nat_gateway, of=gateway, gone="NatGatewayNotFound")(NatGatewayId=its_id)
+    say("deleted", f"NAT gateway {its_id}", "asked for")
 
 
 def wait_gone(ids: list[str]) -> None:
@@ -165,23 +150,17 @@ def wait_deleted() -> None:
 
 
 def release(address: Any) -> None:
-    call(client("ec2").release_address, of=address, gone="InvalidAllocationID.NotFound")(
-        AllocationId=address["AllocationId"]
-    )
-    say("deleted", f"Elastic IP {address['AllocationId']}")
+    its_id = address["AllocationId"]
+    call(client("ec2").release_address, of=address, gone="InvalidAllocationID.NotFound")(AllocationId=its_id)
+    say("deleted", f"Elastic IP {its_id}")
 
 
 ADDRESS = Kind("Elastic IP", "AllocationId", addresses, make_address, release)
 
 
 def left_over() -> list[Resource]:
-    kinds = (
+    return as_resources(
         ("NAT gateway", "natgateway", "NatGatewayId", gateways(*ALIVE, "deleting")),
         ("Elastic IP", "elastic-ip", "AllocationId", addresses()),
         ("S3 endpoint", "vpc-endpoint", "VpcEndpointId", s3_endpoints()),
     )
-    return [
-        Resource(f"{what} {each[key]}", aws.arn("ec2", f"{kind}/{each[key]}"), tags_of(each), part(each))
-        for what, kind, key, listed in kinds
-        for each in listed
-    ]

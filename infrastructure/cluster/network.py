@@ -11,13 +11,16 @@ from typing import Any
 import aws
 import console
 import constants
-from aws import Problem, Resource, call, client, only, part, tag_filters, tag_specification, tags, tags_of, wait
+from aws import Problem, Resource, call, client, only, part, resource, tag_filters, tag_specification, tags, wait
 from console import say
 
 #: AWS's refusals while a network interface, or something else, is still in what is to be deleted
 IN_USE = ("DependencyViolation", "InvalidGroup.InUse")
 NO_VPC = "InvalidVpcID.NotFound"
+NO_SUBNET = "InvalidSubnetID.NotFound"
 NO_GATEWAY = "InvalidInternetGatewayID.NotFound"
+ASSOCIATED = "Resource.AlreadyAssociated"
+FIXED = "which can't be changed: set it back, or run delete_cluster.py first"
 NO_TABLE = "InvalidRouteTableID.NotFound"
 
 
@@ -57,13 +60,17 @@ def internet_gateways() -> list[Any]:
 
 @aws.look
 def named_subnets() -> list[Any]:
-    """Those of WORK_SUBNET_IDS, in an adopted VPC; none where one of them does not exist."""
-    describe_subnets = call(client("ec2").describe_subnets, gone="InvalidSubnetID.NotFound")
-    found = describe_subnets(SubnetIds=constants.WORK_SUBNET_IDS) if constants.WORK_SUBNET_IDS else None
-    return found["Subnets"] if found else []
+    """Those of WORK_SUBNET_IDS, in an adopted VPC."""
+    return named(constants.WORK_SUBNET_IDS)
 
 
 LOOKS = (vpcs, subnets, route_tables, internet_gateways)
+
+
+def named(subnet_ids: list[str]) -> list[Any]:
+    """These subnets; none where one of them does not exist."""
+    found = call(client("ec2").describe_subnets, gone=NO_SUBNET)(SubnetIds=subnet_ids) if subnet_ids else None
+    return found["Subnets"] if found else []
 
 
 def find() -> Network | None:
@@ -71,12 +78,16 @@ def find() -> Network | None:
     if constants.VPC_ID:
         return adopted()
     vpc = find_vpc()
-    if not vpc:
-        return None
     by_part = sorted(subnets(), key=lambda each: (len(part(each)), part(each)))
-    public = {each["SubnetId"]: each["AvailabilityZone"] for each in by_part if part(each).startswith("public-")}
-    private = {each["SubnetId"]: each["AvailabilityZone"] for each in by_part if part(each).startswith("private-")}
-    return Network(vpc["VpcId"], private or public, list(public))
+    return of_subnets(vpc["VpcId"], {part(each): each for each in by_part}) if vpc else None
+
+
+def of_subnets(vpc_id: str, by_part: dict[str, Any]) -> Network:
+    """Hosts and tasks are in the private subnets where there are some, else in the public ones."""
+    zones = {each: (subnet["SubnetId"], subnet["AvailabilityZone"]) for each, subnet in by_part.items()}
+    public = dict(zone for each, zone in zones.items() if each.startswith("public-"))
+    private = dict(zone for each, zone in zones.items() if each.startswith("private-"))
+    return Network(vpc_id, private or public, list(public))
 
 
 def required() -> Network:
@@ -101,22 +112,15 @@ def refuse_changes() -> None:
     """What AWS can't change any more is told before anything is changed."""
     vpc = None if constants.VPC_ID else find_vpc()
     if vpc and vpc["CidrBlock"] != constants.VPC_CIDR:
-        raise Problem(
-            f"VPC_CIDR={constants.VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, which can't be changed: "
-            "set it back, or run delete_cluster.py first"
-        )
+        raise Problem(f"VPC_CIDR={constants.VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, {FIXED}")
     present = {part(each): each for each in subnets()}
-    for setting, kind, blocks in (
-        ("PUBLIC_SUBNET_CIDRS", "public", constants.PUBLIC_SUBNET_CIDRS),
-        ("PRIVATE_SUBNET_CIDRS", "private", constants.PRIVATE_SUBNET_CIDRS),
-    ):
+    for kind, blocks in {"public": constants.PUBLIC_SUBNET_CIDRS, "private": constants.PRIVATE_SUBNET_CIDRS}.items():
+        setting = f"{kind.upper()}_SUBNET_CIDRS"
         for number, block in enumerate(blocks, 1):
             found = present.get(f"{kind}-{number}")
             if found and found["CidrBlock"] != block:
-                raise Problem(
-                    f"{setting}: subnet {number} is to have {block}, but {found['SubnetId']} has {found['CidrBlock']}, "
-                    "which can't be changed: set it back, or run delete_cluster.py first"
-                )
+                has = f"{found['SubnetId']} has {found['CidrBlock']}"
+                raise Problem(f"{setting}: subnet {number} is to have {block}, but {has}, {FIXED}")
             zone = constants.AVAILABILITY_ZONES[number - 1 : number]
             if found and zone and [found["AvailabilityZone"]] != zone:
                 raise Problem(
@@ -138,20 +142,18 @@ def create(zones: list[str]) -> Network:
     vpc_id, gateway = made["vpc"]["VpcId"], made["internet-gateway"]
     complete_vpc(made["vpc"])
     attach(gateway, vpc_id)
-    private_parts = [f"private-{number}" for number in range(1, len(constants.PRIVATE_SUBNET_CIDRS) + 1)]
-    tables = one_of_each((route_table_of(vpc_id), ["public", *private_parts]))
+    public = {f"public-{number}": block for number, block in enumerate(constants.PUBLIC_SUBNET_CIDRS, 1)}
+    private = {f"private-{number}": block for number, block in enumerate(constants.PRIVATE_SUBNET_CIDRS, 1)}
+    tables = one_of_each((route_table_of(vpc_id), ["public", *private]))
     add_default_route(tables["public"], GatewayId=gateway["InternetGatewayId"])
-    public, private = {}, {}
-    for number, (block, zone) in enumerate(zip(constants.PUBLIC_SUBNET_CIDRS, zones, strict=False), 1):
-        subnet = create_subnet(vpc_id, f"public-{number}", block, zone)
-        associate(subnet, tables["public"])
-        make_public(subnet)
-        public[subnet["SubnetId"]] = subnet["AvailabilityZone"]
-    for each, block, zone in zip(private_parts, constants.PRIVATE_SUBNET_CIDRS, zones, strict=False):
-        subnet = create_subnet(vpc_id, each, block, zone)
-        associate(subnet, tables[each])
-        private[subnet["SubnetId"]] = subnet["AvailabilityZone"]
-    return Network(vpc_id, private or public, list(public))
+    by_part = {}
+    for blocks in (public, private):
+        for (each, block), zone in zip(blocks.items(), zones, strict=False):
+            by_part[each] = subnet = create_subnet(vpc_id, each, block, zone)
+            associate(subnet, tables.get(each, tables["public"]))
+            if each in public:
+                make_public(subnet)
+    return of_subnets(vpc_id, by_part)
 
 
 @dataclass(frozen=True)
@@ -212,16 +214,17 @@ def complete_vpc(vpc: Any) -> None:
     """EFS is mounted by its DNS name, so the VPC's DNS must be on: both attributes, one call each."""
     vpc_id = vpc["VpcId"]
     wait(f"VPC {vpc_id}", lambda: is_available(vpcs(), "VpcId", vpc_id), lambda: "it is still pending")
-    ec2 = client("ec2")
-    turn_on = call(ec2.modify_vpc_attribute, of=vpc)
-    support = ec2.describe_vpc_attribute(VpcId=vpc_id, Attribute="enableDnsSupport")
-    if not support.get("EnableDnsSupport", {}).get("Value"):
-        turn_on(VpcId=vpc_id, EnableDnsSupport={"Value": True})
-        say("updated", f"VPC {vpc_id}", "enableDnsSupport on")
-    names = ec2.describe_vpc_attribute(VpcId=vpc_id, Attribute="enableDnsHostnames")
-    if not names.get("EnableDnsHostnames", {}).get("Value"):
-        turn_on(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
-        say("updated", f"VPC {vpc_id}", "enableDnsHostnames on")
+    for attribute in dns_off(vpc_id):
+        request: Any = {"VpcId": vpc_id, f"E{attribute[1:]}": {"Value": True}}
+        call(client("ec2").modify_vpc_attribute, of=vpc)(**request)
+        say("updated", f"VPC {vpc_id}", f"{attribute} on")
+
+
+def dns_off(vpc_id: str) -> list[str]:
+    """Which of the two attributes are off; in an answer their names begin with a capital."""
+    describe: Any = client("ec2").describe_vpc_attribute
+    answers = {each: describe(VpcId=vpc_id, Attribute=each) for each in ("enableDnsSupport", "enableDnsHostnames")}
+    return [each for each, told in answers.items() if not told.get(f"E{each[1:]}", {}).get("Value")]
 
 
 def is_available(listed: list[Any], key: str, identifier: str) -> bool:
@@ -250,23 +253,18 @@ def attach(gateway: Any, vpc_id: str) -> None:
             delete_internet_gateway(other)
     if gateway.get("Attachments"):
         return
-    take = call(
-        client("ec2").attach_internet_gateway,
-        f"internet gateway {gateway_id}",
-        of=gateway,
-        there="Resource.AlreadyAssociated",
-        busy=(NO_GATEWAY, NO_VPC),
-    )
+    what, unknown = f"internet gateway {gateway_id}", (NO_GATEWAY, NO_VPC)
+    take = call(client("ec2").attach_internet_gateway, what, of=gateway, there=ASSOCIATED, busy=unknown)
     if take(InternetGatewayId=gateway_id, VpcId=vpc_id):
-        say("updated", f"internet gateway {gateway_id}", f"attached to {vpc_id}")
+        say("updated", what, f"attached to {vpc_id}")
 
 
 def route_table_of(vpc_id: str) -> Kind:
     """Tables of our own: the VPC's main table stays closed, for whatever is added later."""
 
     def make(each: str) -> Any:
-        create_route_table = call(client("ec2").create_route_table, f"route table {each}", busy=NO_VPC)
-        return create_route_table(VpcId=vpc_id, TagSpecifications=tag_specification("route-table", each))["RouteTable"]
+        create = call(client("ec2").create_route_table, f"route table {each}", busy=NO_VPC)
+        return create(VpcId=vpc_id, TagSpecifications=tag_specification("route-table", each))["RouteTable"]
 
     return Kind("route table", "RouteTableId", route_tables, make, delete_route_table)
 
@@ -291,11 +289,9 @@ def create_subnet(vpc_id: str, each: str, block: str, zone: str) -> Any:
     """The subnet. A block is given once in a VPC: where another run has just made it, AWS says so, and lists it soon."""
 
     def listed() -> Any:
-        found = [subnet for subnet in subnets() if part(subnet) == each]
-        return only(found, f"subnet {each}", "SubnetId")
+        return only([subnet for subnet in subnets() if part(subnet) == each], f"subnet {each}", "SubnetId")
 
-    subnet = listed()
-    if subnet:
+    if subnet := listed():
         say("found", f"subnet {subnet['SubnetId']}", f"{each} {block} {subnet['AvailabilityZone']}")
     else:
         made = call(client("ec2").create_subnet, f"subnet {block}", there="InvalidSubnet.Conflict")(
@@ -313,16 +309,16 @@ def associate(subnet: Any, table: Any) -> None:
     """The subnet uses this route table."""
     taken = [one.get("SubnetId") for each in route_tables() for one in each["Associations"]]
     if subnet["SubnetId"] not in taken:
-        associate_route_table = call(client("ec2").associate_route_table, of=table, there="Resource.AlreadyAssociated")
-        associate_route_table(RouteTableId=table["RouteTableId"], SubnetId=subnet["SubnetId"])
+        use = call(client("ec2").associate_route_table, of=table, there=ASSOCIATED)
+        use(RouteTableId=table["RouteTableId"], SubnetId=subnet["SubnetId"])
         say("updated", f"subnet {subnet['SubnetId']}", f"routes of {table['RouteTableId']}")
 
 
 def make_public(subnet: Any) -> None:
     """What starts in it gets a public address."""
     if not subnet["MapPublicIpOnLaunch"]:
-        modify_subnet_attribute = call(client("ec2").modify_subnet_attribute, of=subnet)
-        modify_subnet_attribute(SubnetId=subnet["SubnetId"], MapPublicIpOnLaunch={"Value": True})
+        modify = call(client("ec2").modify_subnet_attribute, of=subnet)
+        modify(SubnetId=subnet["SubnetId"], MapPublicIpOnLaunch={"Value": True})
         say("updated", f"subnet {subnet['SubnetId']}", "public addresses on")
 
 
@@ -345,54 +341,36 @@ def delete() -> None:
 
 
 def delete_subnet(subnet: Any) -> None:
-    subnet_id = subnet["SubnetId"]
-    call(
-        client("ec2").delete_subnet,
-        f"subnet {subnet_id} to be free",
-        of=subnet,
-        gone="InvalidSubnetID.NotFound",
-        busy=IN_USE,
-        why=lambda: held_by("subnet-id", subnet_id),
-    )(SubnetId=subnet_id)
-    say("deleted", f"subnet {subnet_id}")
+    its_id = subnet["SubnetId"]
+    what, why = f"subnet {its_id} to be free", lambda: held_by("subnet-id", its_id)
+    call(client("ec2").delete_subnet, what, of=subnet, gone=NO_SUBNET, busy=IN_USE, why=why)(SubnetId=its_id)
+    say("deleted", f"subnet {its_id}")
 
 
 def delete_route_table(table: Any) -> None:
-    table_id = table["RouteTableId"]
-    call(client("ec2").delete_route_table, f"route table {table_id} to be free", of=table, gone=NO_TABLE, busy=IN_USE)(
-        RouteTableId=table_id
-    )
-    say("deleted", f"route table {table_id}")
+    its_id = table["RouteTableId"]
+    what = f"route table {its_id} to be free"
+    call(client("ec2").delete_route_table, what, of=table, gone=NO_TABLE, busy=IN_USE)(RouteTableId=its_id)
+    say("deleted", f"route table {its_id}")
 
 
 def delete_internet_gateway(gateway: Any) -> None:
     """AWS keeps a gateway attached while a public address is in use in the VPC, of a host or a task that is ending."""
-    ec2, gateway_id = client("ec2"), gateway["InternetGatewayId"]
-    what = f"internet gateway {gateway_id} to be free"
-    for each in gateway["Attachments"]:
-        call(
-            ec2.detach_internet_gateway,
-            what,
-            of=gateway,
-            gone=("Gateway.NotAttached", NO_GATEWAY),
-            busy=IN_USE,
-            why=lambda: held_by("vpc-id", gateway["Attachments"][0]["VpcId"]),
-        )(InternetGatewayId=gateway_id, VpcId=each["VpcId"])
-    call(ec2.delete_internet_gateway, what, of=gateway, gone=NO_GATEWAY, busy=IN_USE)(InternetGatewayId=gateway_id)
-    say("deleted", f"internet gateway {gateway_id}")
+    ec2, its_id, vpc_ids = client("ec2"), gateway["InternetGatewayId"], [at["VpcId"] for at in gateway["Attachments"]]
+    what, why = f"internet gateway {its_id} to be free", lambda: held_by("vpc-id", vpc_ids[0])
+    gone = ("Gateway.NotAttached", NO_GATEWAY)
+    for vpc_id in vpc_ids:
+        detach = call(ec2.detach_internet_gateway, what, of=gateway, gone=gone, busy=IN_USE, why=why)
+        detach(InternetGatewayId=its_id, VpcId=vpc_id)
+    call(ec2.delete_internet_gateway, what, of=gateway, gone=NO_GATEWAY, busy=IN_USE)(InternetGatewayId=its_id)
+    say("deleted", f"internet gateway {its_id}")
 
 
 def delete_vpc(vpc: Any) -> None:
-    vpc_id = vpc["VpcId"]
-    call(
-        client("ec2").delete_vpc,
-        f"VPC {vpc_id} to be free",
-        of=vpc,
-        gone=NO_VPC,
-        busy=IN_USE,
-        why=lambda: held_by("vpc-id", vpc_id),
-    )(VpcId=vpc_id)
-    say("deleted", f"VPC {vpc_id}")
+    its_id = vpc["VpcId"]
+    what, why = f"VPC {its_id} to be free", lambda: held_by("vpc-id", its_id)
+    call(client("ec2").delete_vpc, what, of=vpc, gone=NO_VPC, busy=IN_USE, why=why)(VpcId=its_id)
+    say("deleted", f"VPC {its_id}")
 
 
 VPC = Kind("VPC", "VpcId", vpcs, make_vpc, delete_vpc)
@@ -401,26 +379,28 @@ GATEWAY = Kind("internet gateway", "InternetGatewayId", our_gateways, make_gatew
 
 def held_by(key: str, identifier: str) -> str:
     """The network interfaces that hold something, each with the words of its owner."""
-    filters: list[Any] = [{"Name": key, "Values": [identifier]}]
-    found: list[Any] = client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
-    names = [
-        f"{item['NetworkInterfaceId']} ({item.get('Description') or item.get('InterfaceType', '')}, "
-        f"owner {item.get('RequesterId') or item.get('Attachment', {}).get('InstanceOwnerId') or item.get('OwnerId', '')})"
-        for item in found
-    ]
+    filters: Any = [{"Name": key, "Values": [identifier]}]
+    names = []
+    for each in client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
+        owner = each.get("RequesterId") or each.get("Attachment", {}).get("InstanceOwnerId") or each.get("OwnerId", "")
+        words = f"{each.get('Description') or each.get('InterfaceType', '')}, owner {owner}"
+        names.append(f"{each['NetworkInterfaceId']} ({words})")
     return "held by network interface " + ", ".join(names) if names else "no network interface holds it any more"
 
 
 def left_over() -> list[Resource]:
-    """What of ours stands."""
-    kinds = (
-        ("VPC", "vpc", "VpcId", vpcs),
-        ("subnet", "subnet", "SubnetId", subnets),
-        ("route table", "route-table", "RouteTableId", route_tables),
-        ("internet gateway", "internet-gateway", "InternetGatewayId", internet_gateways),
+    return as_resources(
+        ("VPC", "vpc", "VpcId", vpcs()),
+        ("subnet", "subnet", "SubnetId", subnets()),
+        ("route table", "route-table", "RouteTableId", route_tables()),
+        ("internet gateway", "internet-gateway", "InternetGatewayId", internet_gateways()),
     )
+
+
+def as_resources(*kinds: tuple[str, str, str, list[Any]]) -> list[Resource]:
+    """What EC2 lists: what a kind is for a person, what in ARNs, where its ids are, and those that there are."""
     return [
-        Resource(f"{what} {each[key]}", aws.arn("ec2", f"{kind}/{each[key]}"), tags_of(each), part(each))
+        resource(f"{what} {each[key]}", aws.arn("ec2", f"{kind}/{each[key]}"), each)
         for what, kind, key, listed in kinds
-        for each in listed()
+        for each in listed
     ]

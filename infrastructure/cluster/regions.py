@@ -11,15 +11,13 @@ LISTED_AS = {"codeconnections": "codestar-connections"}
 
 
 def offered(service: Any) -> bool:
-    """Whether there may be something of a service here. AWS_ENDPOINT_URL is an address like another."""
+    """Whether there may be something of a service here. AWS_ENDPOINT_URL is an address like another.
+
+    boto3's list may be older than the service's region: what the DNS knows is there all the same.
+    """
     if region() in session().get_available_regions(LISTED_AS.get(service, service), partition()):
         return True
-    return resolves(urlsplit(client(service).meta.endpoint_url).hostname or "")
-
-
-def resolves(host: str) -> bool:
-    """boto3's list may be older than the service's region: what the DNS knows is there all the same."""
     try:
-        return bool(socket.getaddrinfo(host, 443))
+        return bool(socket.getaddrinfo(urlsplit(client(service).meta.endpoint_url).hostname or "", 443))
     except socket.gaierror as error:
         return error.errno == socket.EAI_AGAIN  # no answer is no "no"

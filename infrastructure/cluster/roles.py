@@ -12,7 +12,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, account, call, client, endpoint_tags, ours, part, partition, region, tags, tags_of
+from aws import Resource, account, call, client, endpoint_tags, ours, partition, region, resource, tags
 from console import say
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
@@ -21,7 +21,11 @@ MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION_SECONDS = 120
 INLINE_POLICY = "settings"
+SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 GONE = "NoSuchEntity"
+THERE = "EntityAlreadyExists"
+Policy = dict[str, Any]
+Names = tuple[str, ...]
 
 
 @dataclass
@@ -37,11 +41,7 @@ class Roles:
 @functools.cache
 def role(suffix: str) -> aws.look[Any | None]:
     """The look at one role, whoever's it is: IAM lists none by their tags."""
-
-    def read() -> Any | None:
-        return read_role(role_name(suffix))
-
-    return aws.look(read)
+    return aws.look(lambda: read_role(role_name(suffix)))
 
 
 def read_role(role_id: str) -> Any | None:
@@ -88,19 +88,17 @@ def create() -> Roles:
 
 def create_service_linked_roles() -> None:
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
-    services = {"ecs.amazonaws.com": "AWSServiceRoleForECS"}
-    if constants.LAUNCH_TYPE == "EC2":
-        services["autoscaling.amazonaws.com"] = "AWSServiceRoleForAutoScaling"
-        if constants.CAPACITY_TYPE == "spot":
-            services["spot.amazonaws.com"] = "AWSServiceRoleForEC2Spot"
-    if constants.LISTENER_PROTOCOL:
-        services["elasticloadbalancing.amazonaws.com"] = "AWSServiceRoleForElasticLoadBalancing"
-    if constants.SCALING != "none":
-        scaling = "AWSServiceRoleForApplicationAutoScaling_ECSService"
-        services["ecs.application-autoscaling.amazonaws.com"] = scaling
-    create_service_linked_role = call(client("iam").create_service_linked_role, there="InvalidInput")
-    for service, role_id in services.items():
-        if not read_role(role_id) and create_service_linked_role(AWSServiceName=service):
+    on_hosts = constants.LAUNCH_TYPE == "EC2"
+    services = {
+        "ecs": ("AWSServiceRoleForECS", True),
+        "autoscaling": ("AWSServiceRoleForAutoScaling", on_hosts),
+        "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE == "spot"),
+        "elasticloadbalancing": ("AWSServiceRoleForElasticLoadBalancing", bool(constants.LISTENER_PROTOCOL)),
+        "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none"),
+    }
+    create = call(client("iam").create_service_linked_role, there="InvalidInput")
+    for service, (role_id, needed) in services.items():
+        if needed and not read_role(role_id) and create(AWSServiceName=f"{service}.amazonaws.com"):
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
 
 
@@ -108,59 +106,43 @@ def role_arn(role_id: str) -> str:
     return f"arn:{partition()}:iam::{account()}:role/{role_id}"
 
 
-def service_trust(service: str) -> dict[str, Any]:
-    return document({"Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+def service_trust(service: str, **more: Any) -> Policy:
+    return document({"Principal": {"Service": service}, "Action": "sts:AssumeRole", **more})
 
 
-def task_trust() -> dict[str, Any]:
+def task_trust() -> Policy:
     """ECS tasks of this account and region only: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cross-service-confused-deputy-prevention.html"""
-    condition = {
-        "StringEquals": {"aws:SourceAccount": account()},
-        "ArnLike": {"aws:SourceArn": aws.arn("ecs", "*")},
-    }
-    return document(
-        {"Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole", "Condition": condition}
-    )
+    condition = {"StringEquals": {"aws:SourceAccount": account()}, "ArnLike": {"aws:SourceArn": aws.arn("ecs", "*")}}
+    return service_trust("ecs-tasks.amazonaws.com", Condition=condition)
 
 
-def document(*statements: dict[str, Any]) -> dict[str, Any]:
+def document(*statements: Policy) -> Policy:
     """A policy that allows these."""
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
 
 
-def create_role(
-    suffix: str,
-    trust: dict[str, Any],
-    managed: tuple[str, ...],
-    inline: dict[str, Any] | None,
-    not_now: tuple[str, ...] = (),
-) -> str:
+def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | None, not_now: Names = ()) -> str:
     """A role, its trust, these policies of AWS and not those of `not_now`, and our own: each is checked on every run.
 
     Policies that someone attached by hand stay. Answers the role's ARN.
     """
-    iam, role_id = client("iam"), role_name(suffix)
-    found = role(suffix)()
-    aws.refuse_foreign(f"role {role_id}", found)
+    iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
+    what, text, its_tags = f"role {role_id}", json.dumps(trust), endpoint_tags(suffix)
+    aws.refuse_foreign(what, found)
     if not found:
-        found = make_role(suffix, trust)
+        create = call(iam.create_role, there=THERE)
+        made = create(RoleName=role_id, AssumeRolePolicyDocument=text, Tags=its_tags)
+        say("created" if made else "found", what)
+        found = {"RoleName": role_id, "Tags": its_tags} if made else of_another_run(what, role(suffix))
     elif found["AssumeRolePolicyDocument"] != trust:
-        call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=json.dumps(trust))
-        say("updated", f"role {role_id}", "trust policy")
+        call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=text)
+        say("updated", what, "trust policy")
     else:
-        say("found", f"role {role_id}")
+        say("found", what)
     if managed or not_now:
         attach_policies(found, managed, not_now)
     put_inline_policy(found, inline)
     return role_arn(role_id)
-
-
-def make_role(suffix: str, trust: dict[str, Any]) -> Any:
-    role_id, its_tags = role_name(suffix), endpoint_tags(suffix)
-    create_role = call(client("iam").create_role, there="EntityAlreadyExists")
-    made = create_role(RoleName=role_id, AssumeRolePolicyDocument=json.dumps(trust), Tags=its_tags)
-    say("created" if made else "found", f"role {role_id}")
-    return {"RoleName": role_id, "Tags": its_tags} if made else of_another_run(f"role {role_id}", role(suffix))
 
 
 def of_another_run(what: str, look: aws.look[Any | None]) -> Any:
@@ -170,34 +152,32 @@ def of_another_run(what: str, look: aws.look[Any | None]) -> Any:
     return found
 
 
-def attach_policies(its_role: Any, managed: tuple[str, ...], not_now: tuple[str, ...]) -> None:
-    iam, role_id = client("iam"), its_role["RoleName"]
-    attached = {each["PolicyArn"] for each in attached_policies(role_id)}
+def attach_policies(its_role: Any, managed: Names, not_now: Names) -> None:
+    attach, role_id = call(client("iam").attach_role_policy, of=its_role), its_role["RoleName"]
+    attached, aws_policy = attached_policies(role_id), f"arn:{partition()}:iam::aws:policy"
     for policy in managed:
-        if aws_policy(policy) not in attached:
-            call(iam.attach_role_policy, of=its_role)(RoleName=role_id, PolicyArn=aws_policy(policy))
+        if f"{aws_policy}/{policy}" not in attached:
+            attach(RoleName=role_id, PolicyArn=f"{aws_policy}/{policy}")
             say("updated", f"role {role_id}", f"may what {policy.split('/')[-1]} says")
     for policy in not_now:
-        if aws_policy(policy) in attached:
-            detach_policy(its_role, aws_policy(policy))
+        if f"{aws_policy}/{policy}" in attached:
+            detach_policy(its_role, f"{aws_policy}/{policy}")
             say("updated", f"role {role_id}", f"may no longer what {policy.split('/')[-1]} says")
 
 
-def aws_policy(policy: str) -> str:
-    return f"arn:{partition()}:iam::aws:policy/{policy}"
+def attached_policies(role_id: str) -> list[str]:
+    return [
+        each["PolicyArn"] for each in client("iam").list_attached_role_policies(RoleName=role_id)["AttachedPolicies"]
+    ]
 
 
-def attached_policies(role_id: str) -> list[Any]:
-    return client("iam").list_attached_role_policies(RoleName=role_id)["AttachedPolicies"]
-
-
-def put_inline_policy(its_role: Any, wanted: dict[str, Any] | None) -> None:
+def put_inline_policy(its_role: Any, wanted: Policy | None) -> None:
     iam, role_id = client("iam"), its_role["RoleName"]
     found = call(iam.get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
     present = found["PolicyDocument"] if found else None
     if wanted and present != wanted:
-        put_role_policy = call(iam.put_role_policy, of=its_role)
-        put_role_policy(RoleName=role_id, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(wanted))
+        put = call(iam.put_role_policy, of=its_role)
+        put(RoleName=role_id, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(wanted))
         say("updated", f"role {role_id}", "may what the settings name")
     elif present and not wanted:
         delete_policy(its_role, INLINE_POLICY)
@@ -211,14 +191,13 @@ def create_instance_profile() -> None:
     aws.refuse_foreign(what, profile)
     made = None
     if not profile:
-        create = call(iam.create_instance_profile, there="EntityAlreadyExists")
+        create = call(iam.create_instance_profile, there=THERE)
         made = create(InstanceProfileName=its_name, Tags=tags("host"))
         profile = {"Roles": [], "Tags": tags("host")} if made else of_another_run(what, instance_profile)
     say("created" if made else "found", what)
     if not profile["Roles"]:
-        taken = ("LimitExceeded", "EntityAlreadyExists")
-        add_role = call(iam.add_role_to_instance_profile, what, of=profile, there=taken, busy=GONE)
-        add_role(InstanceProfileName=its_name, RoleName=its_name)
+        add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE), busy=GONE)
+        add(InstanceProfileName=its_name, RoleName=its_name)
         say("updated", what, "has its role")
 
 
@@ -247,35 +226,29 @@ def delete_role(role_id: str) -> None:
         return
     iam = client("iam")
     for policy in attached_policies(role_id):
-        detach_policy(found, policy["PolicyArn"])
-    for name_of_it in iam.list_role_policies(RoleName=role_id)["PolicyNames"]:
-        delete_policy(found, name_of_it)
+        detach_policy(found, policy)
+    for policy in iam.list_role_policies(RoleName=role_id)["PolicyNames"]:
+        delete_policy(found, policy)
     call(iam.delete_role, f"role {role_id} to be free", of=found, gone=GONE, busy="DeleteConflict")(RoleName=role_id)
     say("deleted", f"role {role_id}")
 
 
-def detach_policy(its_role: Any, policy_arn: str) -> None:
-    detach_role_policy = call(client("iam").detach_role_policy, of=its_role, gone=GONE)
-    detach_role_policy(RoleName=its_role["RoleName"], PolicyArn=policy_arn)
+def detach_policy(its_role: Any, arn: str) -> None:
+    call(client("iam").detach_role_policy, of=its_role, gone=GONE)(RoleName=its_role["RoleName"], PolicyArn=arn)
 
 
 def delete_policy(its_role: Any, policy: str) -> None:
-    delete_role_policy = call(client("iam").delete_role_policy, of=its_role, gone=GONE)
-    delete_role_policy(RoleName=its_role["RoleName"], PolicyName=policy)
+    call(client("iam").delete_role_policy, of=its_role, gone=GONE)(RoleName=its_role["RoleName"], PolicyName=policy)
 
 
 def left_over() -> list[Resource]:
     left, profile = roles_left("host"), instance_profile()
     if profile and ours(profile):
-        left.append(Resource(f"instance profile {role_name('host')}", profile["Arn"], tags_of(profile), part(profile)))
+        left.append(resource(f"instance profile {role_name('host')}", profile["Arn"], profile))
     return left
 
 
 def roles_left(*suffixes: str) -> list[Resource]:
     """Those of these roles that stand, and are ours. For some seconds a new one shows another id where its ARN will be."""
-    found = [role(suffix)() for suffix in suffixes]
-    return [
-        Resource(f"role {each['RoleName']}", role_arn(each["RoleName"]), tags_of(each), part(each))
-        for each in found
-        if each and ours(each)
-    ]
+    found = [role(suffix)() or {} for suffix in suffixes]
+    return [resource(f"role {each['RoleName']}", role_arn(each["RoleName"]), each) for each in found if ours(each)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, endpoint_tags, mine, name, only, ours, part, tag_filters, tags_of
+from aws import Resource, call, client, endpoint_tags, mine, name, only, ours, part, resource, tag_filters
 from console import say
 from infrastructure.cluster.network import IN_USE, NO_VPC, Network, held_by
 
@@ -159,26 +159,18 @@ def create_group(net: Network, suffix: str, description: str, rules: list[Any]) 
 
 def make_group(net: Network, suffix: str, description: str) -> Any:
     """A group's name is given once in a VPC: where another run was first, AWS says so, and its group is ours too."""
-    name_of_it, its_tags = its_name(suffix), endpoint_tags(suffix)
-    create_security_group = call(
-        client("ec2").create_security_group,
-        f"security group {name_of_it}",
-        there="InvalidGroup.Duplicate",
-        busy=NO_VPC,
-    )
-    made = create_security_group(
-        GroupName=name_of_it,
-        Description=description,
-        VpcId=net.vpc_id,
-        TagSpecifications=[{"ResourceType": "security-group", "Tags": its_tags}],
-    )
+    ec2, name_of_it, its_tags = client("ec2"), its_name(suffix), endpoint_tags(suffix)
+    what, specification = f"security group {name_of_it}", [{"ResourceType": "security-group", "Tags": its_tags}]
+    request: Any = {"GroupName": name_of_it, "Description": description, "TagSpecifications": specification}
+    create = call(ec2.create_security_group, what, there="InvalidGroup.Duplicate", busy=NO_VPC)
+    made = create(VpcId=net.vpc_id, **request)
     if made:
         say("created", f"security group {made['GroupId']}", name_of_it)
         return {"GroupId": made["GroupId"], "Tags": its_tags}
     filters: Any = [{"Name": "group-name", "Values": [name_of_it]}, {"Name": "vpc-id", "Values": [net.vpc_id]}]
     [group] = aws.wait(
-        f"security group {name_of_it}",
-        lambda: client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"],
+        what,
+        lambda: ec2.describe_security_groups(Filters=filters)["SecurityGroups"],
         lambda: "AWS says that it exists, but does not list it",
     )
     aws.refuse_foreign(f"security group {group['GroupId']} ({name_of_it})", group)
@@ -188,38 +180,27 @@ def make_group(net: Network, suffix: str, description: str) -> Any:
 
 def bring_into_line(group: Any, rules: list[Any]) -> None:
     """Of the rules that we made, these and no others; each endpoint sees to its own, and leaves the others' alone."""
-    group_id = group["GroupId"]
+    group_id, what = group["GroupId"], f"security group {group['GroupId']}"
     present = [each for each in all_rules() if each["GroupId"] == group_id]
     wanted = {ends(each): each for each in rules}
-    for each in present:
-        if mine(each) and ends(each) not in wanted:
-            revoke = call(
-                client("ec2").revoke_security_group_ingress,
-                f"security group {group_id}",
-                of=each,
-                gone="InvalidSecurityGroupRuleId.NotFound",
-            )
-            revoke(GroupId=group_id, SecurityGroupRuleIds=[each["SecurityGroupRuleId"]])
-            say("updated", f"security group {group_id}", f"no longer open to {source(each)}")
+    gone = "InvalidSecurityGroupRuleId.NotFound"
+    for each in [each for each in present if mine(each) and ends(each) not in wanted]:
+        revoke = call(client("ec2").revoke_security_group_ingress, what, of=each, gone=gone)
+        revoke(GroupId=group_id, SecurityGroupRuleIds=[each["SecurityGroupRuleId"]])
+        say("updated", what, f"no longer open to {source(each)}")
     there = [ends(each) for each in present]
-    for its_ends, each in wanted.items():
-        if its_ends not in there:
-            allow(group, each)
+    for each in [each for its_ends, each in wanted.items() if its_ends not in there]:
+        allow(group, each)
 
 
 def allow(group: Any, wanted: Any) -> None:
     group_id, low, high = group["GroupId"], wanted["FromPort"], wanted["ToPort"]
-    authorize = call(
-        client("ec2").authorize_security_group_ingress,
-        f"security group {group_id}",
-        of=group,
-        there="InvalidPermission.Duplicate",
-        busy=NO_GROUP,
-    )
+    ec2, what, there = client("ec2"), f"security group {group_id}", "InvalidPermission.Duplicate"
+    authorize = call(ec2.authorize_security_group_ingress, what, of=group, there=there, busy=NO_GROUP)
     specification: Any = [{"ResourceType": "security-group-rule", "Tags": endpoint_tags()}]
     authorize(GroupId=group_id, IpPermissions=[wanted], TagSpecifications=specification)
     ports = f"{low}" if low == high else f"{low}-{high}"
-    say("updated", f"security group {group_id}", f"TCP {ports} open to {source(wanted)}")
+    say("updated", what, f"TCP {ports} open to {source(wanted)}")
 
 
 def ends(each: Any) -> tuple[Any, ...]:
@@ -238,13 +219,10 @@ def source(each: Any) -> str:
 
 def delete() -> None:
     """First all rules, since a group that another's rule names can't go; then the groups, once their hosts are gone."""
-    groups = all_groups()
-    for group in groups:
-        if group["IpPermissions"]:
-            revoke = call(
-                client("ec2").revoke_security_group_ingress, of=group, gone=("InvalidPermission.NotFound", NO_GROUP)
-            )
-            revoke(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    groups, gone = all_groups(), ("InvalidPermission.NotFound", NO_GROUP)
+    for group in [each for each in groups if each["IpPermissions"]]:
+        revoke = call(client("ec2").revoke_security_group_ingress, of=group, gone=gone)
+        revoke(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
     for group in groups:
         delete_group(group)
         say("deleted", f"security group {group['GroupId']} ({group['GroupName']})")
@@ -252,15 +230,9 @@ def delete() -> None:
 
 def delete_group(group: Any) -> None:
     """AWS refuses a group that a network interface still bears."""
-    group_id = group["GroupId"]
-    call(
-        client("ec2").delete_security_group,
-        f"security group {group_id} to be free",
-        of=group,
-        gone=NO_GROUP,
-        busy=IN_USE,
-        why=lambda: held_by("group-id", group_id),
-    )(GroupId=group_id)
+    ec2, its_id = client("ec2"), group["GroupId"]
+    what, why = f"security group {its_id} to be free", lambda: held_by("group-id", its_id)
+    call(ec2.delete_security_group, what, of=group, gone=NO_GROUP, busy=IN_USE, why=why)(GroupId=its_id)
 
 
 def left_over() -> list[Resource]:
@@ -272,8 +244,6 @@ def as_resources(groups: list[Any], rules: list[Any]) -> list[Resource]:
     told = [("security group", each["GroupId"], f"({each['GroupName']})", each) for each in groups]
     told += [("security group rule", each["SecurityGroupRuleId"], f"of {each['GroupId']}", each) for each in rules]
     return [
-        Resource(
-            f"{kind} {its_id} {more}", aws.arn("ec2", f"{kind.replace(' ', '-')}/{its_id}"), tags_of(each), part(each)
-        )
+        resource(f"{kind} {its_id} {more}", aws.arn("ec2", f"{kind.replace(' ', '-')}/{its_id}"), each)
         for kind, its_id, more, each in told
     ]

@@ -100,10 +100,10 @@ def create() -> None:
         return
     target, scaling = register(), client("application-autoscaling")
     wanted, present = wanted_policies(), policies()
-    for what, name in [(f"scaling policy {name}", name) for name in sorted(present.keys() - wanted.keys())]:
-        delete_policy = call(scaling.delete_scaling_policy, what, of=target, gone=NO_OBJECT)
+    for name in sorted(present.keys() - wanted.keys()):
+        delete_policy = call(scaling.delete_scaling_policy, f"scaling policy {name}", of=target, gone=NO_OBJECT)
         delete_policy(PolicyName=name, **its_target())
-        say("deleted", what)
+        say("deleted", f"scaling policy {name}")
     if constants.SCALING != "step":
         delete_alarms()
     arns = {name: put_policy(target, each, present.get(name)) for name, each in wanted.items()}
@@ -117,7 +117,8 @@ def register() -> Any:
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
     """
     target, what = find(), f"scaling of {constants.SERVICE_NAME}"
-    lowest, highest = constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS  # 0 is a pause
+    # DESIRED_COUNT=0 is a pause, which scaling must not end
+    lowest, highest = constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS
     limits = {"MinCapacity": lowest, "MaxCapacity": highest}
     if target and holds(target, limits):
         return target
@@ -126,7 +127,7 @@ def register() -> Any:
     def make() -> Any:
         there, scaling = find(), client("application-autoscaling")
         request = {**its_target(), **limits, **({} if there else its_tags)}
-        return call(scaling.register_scalable_target, what, of=there)(**request)
+        return call(scaling.register_scalable_target, what, of=there or aws.NOTHING)(**request)
 
     unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
     call(make, what, busy=(*unknown, BUSY))()
@@ -201,7 +202,7 @@ def put_alarm(step: str, policy_arn: str) -> None:
     }
     present = alarms().get(name)
     if not present or not holds(present, wanted):
-        put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present)
+        put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present or aws.NOTHING)
         put_metric_alarm(**wanted, Tags=endpoint_tags(step))
         say("updated" if present else "created", f"alarm {name}", f"CPU {comparison} {threshold} % for {minutes} min")
 

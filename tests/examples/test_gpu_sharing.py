@@ -180,6 +180,7 @@ def test_a_client_that_does_not_know_sharing_is_refused_with_what_to_install(
     lone.has_run("create_cluster.py", GPU_SHARING="", GPU_MEMORY_MIB="")
     calls = len(lone.emulator.calls)
     monkeypatch.setattr(conftest, "_loader", Older)
+    monkeypatch.setattr(conftest, "_owner_of_clients", [None])  # what is made from now on knows nothing of it
     for script in ("create_cluster.py", "register_task_definition.py"):
         ran = lone.run(script)
         assert ran.code == 1

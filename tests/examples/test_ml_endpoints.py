@@ -1,6 +1,6 @@
 """What ecs-ml-deploy-system builds for endpoints A and B and what is built here, compared with AWS after the whole walk.
 
-python -m tests.test_ml_endpoints     prints the README's table
+python -m tests.examples.test_ml_endpoints     prints the README's table
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from emulator.codestar_connections import connections
 from tests.conftest import Runbook
-from tests.test_endpoints import ALL, rules, weights
+from tests.examples.test_endpoints import ALL, rules, weights
 from tests.zones import certificates, ml_endpoints, records
 
 MANAGED = "AmazonECSTaskExecutionRolePolicy"

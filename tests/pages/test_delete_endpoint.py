@@ -9,9 +9,9 @@ import pytest
 
 from emulator.ecr import repositories
 from tests.conftest import Runbook
-from tests.test_create_cluster import TRUST
-from tests.test_delete_cluster import Terminal
-from tests.test_endpoints import SMALL, account, small, with_everything
+from tests.examples.test_endpoints import SMALL, account, small, with_everything
+from tests.pages.test_create_cluster import TRUST
+from tests.pages.test_delete_cluster import Terminal
 
 __all__ = ["small"]  # a fixture
 SERVED = ("register_task_definition.py", "create_service.py")

@@ -115,11 +115,12 @@ UNTAGGED = {
 
 @functools.cache
 def changing_methods() -> set[str]:
-    """The names of all methods of the clients that the product makes, but for the reads."""
-    texts = [path.read_text() for path in [*FILES, ROOT / "aws.py"]]
-    services = {service for text in texts for service in re.findall(r'\bclient\("([a-z0-9-]+)"\)', text)}
+    """The names of all methods, but for the reads, of the clients of each service that a module names anywhere."""
+    session = botocore.session.get_session()
+    nodes = [node for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    services = {str(node.value) for node in nodes} & {*session.get_available_services()}
     assert len(services) > 20
-    models = [botocore.session.get_session().get_service_model(service) for service in services]
+    models = [session.get_service_model(service) for service in services]
     operations = [operation for model in models for operation in model.operation_names]
     return {xform_name(each) for each in operations if not each.startswith(dry_run.READS)} | ADDED_BY_BOTO3
 

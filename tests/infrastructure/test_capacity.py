@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from tests.conftest import Runbook
-from tests.test_create_cluster import group, provider, template
+from tests.pages.test_create_cluster import group, provider, template
 
 
 def test_the_provider_scales_drains_and_protects(runbook: Runbook) -> None:

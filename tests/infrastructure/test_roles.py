@@ -7,9 +7,9 @@ from typing import Any
 
 from emulator.iam.policies import may
 from tests.conftest import Runbook
+from tests.examples.test_endpoints import small
+from tests.pages.test_create_cluster import TRUST
 from tests.standing import standing
-from tests.test_create_cluster import TRUST
-from tests.test_endpoints import small
 
 __all__ = ["small"]  # a fixture
 

@@ -8,8 +8,8 @@ import pytest
 
 from emulator.core.faults import Fault
 from tests.conftest import Runbook
+from tests.examples.test_endpoints import small
 from tests.standing import standing
-from tests.test_endpoints import small
 
 __all__ = ["small"]  # a fixture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Runbook
-from tests.test_run_task import tasks
+from tests.pages.test_run_task import tasks
 
 RUNNING = ("create_cluster.py", "register_task_definition.py", "run_task.py")
 

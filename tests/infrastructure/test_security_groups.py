@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Runbook
+from tests.examples.test_endpoints import small
+from tests.pages.test_create_cluster import open_to
 from tests.standing import standing
-from tests.test_create_cluster import open_to
-from tests.test_endpoints import small
 
 __all__ = ["small"]  # a fixture
 

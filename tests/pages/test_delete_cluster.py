@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import rehearse
-from emulator.acm import certificates
 from emulator.core.faults import Fault
 from emulator.ecr import repositories
-from emulator.server import serve
-from tests.conftest import FARGATE, GPU, READS, ROOT, Ran, Runbook
-from tests.test_create_cluster import TRUST
+from tests.conftest import FARGATE, GPU, READS, ROOT, Runbook
+from tests.pages.test_create_cluster import TRUST
 
 ALL = ("create_cluster.py", "register_task_definition.py", "run_task.py")
 
@@ -555,44 +551,55 @@ def test_repositories_that_outlive_their_endpoints_are_named_with_their_cost_and
     assert endpoints.account() == empty
 
 
-# ------------------------------------------------------------------------------------- scripts that start other scripts
+# ---------------------------------------------------------------------------------------- pages that run other pages
 
 
-def started(script: str, *flags: str, **environment: str) -> Ran:
-    """A script as its own process, which finds AWS at a URL: only so can it start another one."""
-    command = [sys.executable, str(ROOT / script), *flags]
-    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+def test_everything_goes_at_once(endpoints: Runbook) -> None:
+    endpoints.settings |= SMALL
+    before = endpoints.account()
+    endpoints.has_run("create_cluster.py")
+    endpoints.has_run("create_repository.py", "register_task_definition.py", "create_service.py", ENDPOINT="a")
+    endpoints.has_run("create_repository.py", ENDPOINT="b")
+    for endpoint in "ab":
+        repositories.put_image(endpoints.emulator.world, "us-east-1", f"ml-{endpoint}", "v1")
+    made = endpoints.account()
+    ran = endpoints.run("delete_cluster.py", "--everything", "--dry-run")
+    assert (ran.code, endpoints.account()) == (0, made), ran.err
+    ran = endpoints.run("delete_cluster.py", "--everything", "--yes")
+    assert (ran.code, ran.result["kept"], ran.result["left"]) == (0, [], []), ran.err
+    assert "endpoint a  delete_endpoint.py --images" in ran.err
+    endpoints.settle()
+    assert endpoints.account() == before
 
 
-def test_everything_goes_at_once_and_a_failed_create_is_undone_where_a_setting_says_so() -> None:
-    with serve(time_scale=0) as (url, emulator):
-        environment = rehearse.environment_for("ml-endpoints", url, 0) | SMALL | {"POLL_SECONDS": "0.02"}
-        request = {"DomainName": "*.ml.example.com", "ValidationMethod": "DNS"}
-        arn = rehearse.client(url, "acm").request_certificate(**request)["CertificateArn"]
-        certificates.issue(emulator.world, "us-east-1", arn)
-        environment |= {"CERTIFICATE_ARN": arn, "CERTIFICATE_DOMAINS": ""}
-        before = rehearse.account(url)
-        assert started("create_cluster.py", **environment).code == 0
-        for script in ("create_repository.py", "register_task_definition.py", "create_service.py"):
-            ran = started(script, **environment, ENDPOINT="a")
-            assert ran.code == 0, ran.err
-        ran = started("create_repository.py", **environment, ENDPOINT="b")
-        for endpoint in "ab":
-            repositories.put_image(emulator.world, "us-east-1", f"ml-{endpoint}", "v1")
-        made = rehearse.account(url)
-        ran = started("delete_cluster.py", "--everything", "--dry-run", **environment)
-        assert (ran.code, rehearse.account(url)) == (0, made), ran.err
-        ran = started("delete_cluster.py", "--everything", "--yes", **environment)
-        assert (ran.code, ran.result["kept"], ran.result["left"]) == (0, [], []), ran.err
-        assert "endpoint a  delete_endpoint.py --images" in ran.err
-        assert rehearse.account(url) == before
+FAILING = {"MIN_INSTANCES": "1", "ON_FAILURE": "delete", "POLL_SECONDS": "30"}
 
-        gpu = {**environment, **GPU, "ENV_FILE": "/dev/null", "MIN_INSTANCES": "1", "WAIT_TIMEOUT_SECONDS": "2"}
-        gpu |= {"ON_FAILURE": "delete", "CERTIFICATE_ARN": "", "IMAGE_TAG": ""}
-        emulator.world.settings.agents_register = False
-        ran = started("create_cluster.py", **gpu)
-        assert (ran.code, ran.out) == (1, ""), ran.err
-        assert "warning hosts did not join:  what this run made is deleted, since ON_FAILURE=delete" in ran.err
-        assert "its ECS agent has not joined the cluster" in ran.err, "and why"
-        assert rehearse.account(url) == before
+
+def test_a_failed_create_is_undone_where_a_setting_says_so(runbook: Runbook) -> None:
+    before = runbook.account()
+    runbook.emulator.world.settings.agents_register = False
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert (ran.code, ran.out) == (1, ""), ran.err
+    assert "warning hosts did not join:  what this run made is deleted, since ON_FAILURE=delete" in ran.err
+    assert "its ECS agent has not joined the cluster" in ran.err, "and why"
+    runbook.settle()
+    assert runbook.account() == before
+
+
+def test_what_could_not_be_undone_is_told_with_the_reason_of_the_failure(runbook: Runbook) -> None:
+    runbook.emulator.world.settings.agents_register = False
+    runbook.emulator.faults.planned.append(Fault("DeleteCluster", "ClusterContainsTasksException", "busy", times=-1))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert (ran.code, ran.out) == (1, "")
+    told = ran.err[ran.err.index("failed:") :]
+    assert "its ECS agent has not joined the cluster" in told
+    assert "and what this run made is not all deleted: gave up waiting for cluster gpu to be empty" in told
+
+
+def test_data_that_was_there_before_a_failed_create_stays(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.has_run("delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
+    runbook.emulator.world.settings.agents_register = False
+    assert runbook.run("create_cluster.py", **FAILING).code == 1
+    [kept] = runbook.aws("efs").describe_file_systems()["FileSystems"]
+    assert kept["LifeCycleState"] == "available"

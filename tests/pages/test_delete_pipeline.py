@@ -10,7 +10,7 @@ import pytest
 from moto.s3.models import s3_backends
 
 from tests.conftest import Runbook
-from tests.test_describe_pipeline import connect
+from tests.pages.test_describe_pipeline import connect
 
 
 def account(runbook: Runbook) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import pytest
 
 from emulator.codestar_connections import connections
 from tests.conftest import Runbook, issued
+from tests.interruptions.test_interruptions import deaths_of, differences, has_run, now
 from tests.pictures import put_back, take
-from tests.test_interruptions import deaths_of, differences, has_run, now
 from tests.zones import ml_endpoints
 
 REPOSITORY = ("ENDPOINT=a create_repository.py",)

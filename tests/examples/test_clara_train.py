@@ -1,6 +1,6 @@
 """What the quick start builds and what is built here, property by property, compared with AWS after create.
 
-python -m tests.test_clara_train     prints the README's table
+python -m tests.examples.test_clara_train     prints the README's table
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.conftest import Runbook
-from tests.test_endpoints import account, of, small, with_everything
+from tests.examples.test_endpoints import account, of, small, with_everything
 
 __all__ = ["small"]  # a fixture
 
