@@ -90,10 +90,9 @@ def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
     foreign = [each for each in present if not is_ours(each)]
     if foreign and not overwrite:
         leads = " and ".join(f"{each['Type']} {hosted_zone.value(each)}" for each in foreign)
-        raise Problem(
-            f"HOST_NAME={constants.HOST_NAME} leads elsewhere already: {leads}, in zone {hosted_zone.plain(zone['Name'])}. "
-            "Choose another name, or take this one with --overwrite"
-        )
+        there = f"leads elsewhere already: {leads}, in zone {hosted_zone.plain(zone['Name'])}"
+        other = "Choose another name, or take this one with --overwrite"
+        raise Problem(f"HOST_NAME={constants.HOST_NAME} {there}. {other}")
     here = hosted_zone.plain(balancer["DNSName"])
     if {target(each) for each in present} == {here} and "A" in [each["Type"] for each in present]:
         say("found", what, f"to {here}")

@@ -78,10 +78,9 @@ def refuse_changes() -> None:
     aws.refuse_foreign(f"target group {its_name()}", group)
     for setting, (key, value) in fixed().items():
         if group and group[key] != value:
-            raise Problem(
-                f"{setting}: the target group {its_name()} is to have {key} {value}, but has {group[key]}, "
-                f"which can't be changed: set it back, or run {aws.command('delete_service.py')} first"
-            )
+            wrong = f"the target group {its_name()} is to have {key} {value}, but has {group[key]}"
+            undo = f"set it back, or run {aws.command('delete_service.py')} first"
+            raise Problem(f"{setting}: {wrong}, which can't be changed: {undo}")
 
 
 def create(net: Network) -> str:

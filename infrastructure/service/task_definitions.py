@@ -63,7 +63,6 @@ def of_ours(status: str, family: str = "") -> list[Any]:
 
 
 def required() -> Any:
-    """The newest revision, for pages that need one."""
     if found := newest():
         return found
     raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
