@@ -35,10 +35,8 @@ def arn() -> str:
 
 def refuse_long_name() -> None:
     if len(its_name()) > LONGEST:
-        raise Problem(
-            f"the bucket's name {its_name()} would have {len(its_name())} characters, {LONGEST} at most: "
-            "choose a shorter CLUSTER_NAME or ENDPOINT"
-        )
+        long = f"the bucket's name {its_name()} would have {len(its_name())} characters, {LONGEST} at most"
+        raise Problem(f"{long}: choose a shorter CLUSTER_NAME or ENDPOINT")
 
 
 @aws.look
@@ -66,10 +64,8 @@ def create() -> str:
     refuse_long_name()
     bucket, what = find(), f"bucket {its_name()}"
     if bucket and bucket.get("Closed"):
-        raise Problem(
-            f"the {what} belongs to another account, or these credentials may not look at it: bucket names are given "
-            "once in the whole world, so choose another CLUSTER_NAME"
-        )
+        once = "bucket names are given once in the whole world, so choose another CLUSTER_NAME"
+        raise Problem(f"the {what} belongs to another account, or these credentials may not look at it: {once}")
     aws.refuse_foreign(what, bucket)
     if bucket:
         say("found", what)

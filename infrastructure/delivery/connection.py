@@ -57,21 +57,23 @@ def create() -> str:
         say("created", what, f"to {constants.CONNECTION_PROVIDER}, shared by endpoints")
         return NEW if console.dry_run else required(made["ConnectionArn"])
     if present["ProviderType"] != constants.CONNECTION_PROVIDER:
-        raise Problem(
-            f"CONNECTION_PROVIDER={constants.CONNECTION_PROVIDER}, but the {what} leads to {present['ProviderType']}, "
-            "which can't be changed: set it back, or name another connection in CONNECTION_ARN"
+        differs = (
+            f"CONNECTION_PROVIDER={constants.CONNECTION_PROVIDER}, but the {what} leads to {present['ProviderType']}"
         )
+        fixed = "which can't be changed: set it back, or name another connection in CONNECTION_ARN"
+        raise Problem(f"{differs}, {fixed}")
     return required(present["ConnectionArn"])
 
 
 def required(arn: str) -> str:
     """An ARN, after a look at its connection: here, in this region, and AVAILABLE."""
-    _, _, _, place, *_ = arn.split(":")
+    _, _, service, place, *_ = arn.split(":")  # both services know all connections; the ARN names the one that made it
     if place != region():
         raise Problem(f"CONNECTION_ARN={arn} is of region {place}, not of {region()}: name a connection of this region")
-    connection = describe(arn)
-    if not connection:
+    found = call(aws.made_once(service).get_connection, gone=NOT_THERE)(ConnectionArn=arn)
+    if not found:
         raise Problem(f"CONNECTION_ARN={arn}: there is no such connection; {console_url()} lists those that are there")
+    connection = found["Connection"]
     if connection["ConnectionStatus"] != "AVAILABLE":
         shown = {"connectionArn": arn, "connectionStatus": connection["ConnectionStatus"], "url": console_url()}
         raise Problem(
@@ -84,15 +86,8 @@ def required(arn: str) -> str:
     return arn
 
 
-def describe(arn: str) -> Any | None:
-    """Both services know all connections; the ARN bears the name of the one with which it was made."""
-    service: Any = arn.split(":")[2]
-    found = call(client(service).get_connection, gone=NOT_THERE)(ConnectionArn=arn)
-    return found["Connection"] if found else None
-
-
-def console_url() -> str:
-    return f"https://{CONSOLES.get(partition(), 'console.aws.amazon.com')}/codesuite/settings/connections?region={region()}"
+def console_url(of: str = "settings/connections") -> str:
+    return f"https://{CONSOLES.get(partition(), 'console.aws.amazon.com')}/codesuite/{of}?region={region()}"
 
 
 def delete() -> None:

@@ -23,9 +23,8 @@ def wanted() -> str:
     if not constants.IMAGE_TAG:
         return constants.IMAGE
     if not repository.find():
-        raise Problem(
-            f"IMAGE_TAG={constants.IMAGE_TAG}: there is no repository {repository.its_name()}: run create_repository.py first"
-        )
+        missing = f"IMAGE_TAG={constants.IMAGE_TAG}: there is no repository {repository.its_name()}"
+        raise Problem(f"{missing}: run create_repository.py first")
     if constants.IMAGE_TAG != "current":
         refuse_missing_tag(constants.IMAGE_TAG)
         return f"{repository.uri()}:{constants.IMAGE_TAG}"
@@ -49,10 +48,8 @@ def refuse_missing(definition: dict[str, Any]) -> None:
     tag = deployed_tag(definition)
     if constants.IMAGE_TAG not in ("", "current", tag):
         refuse_missing_tag(constants.IMAGE_TAG)
-        revision = tasks.task_id(definition["taskDefinitionArn"])
-        raise Problem(
-            f"IMAGE_TAG={constants.IMAGE_TAG}, but {revision} has {tag or 'another image'}: run register_task_definition.py"
-        )
+        differs = f"{tasks.task_id(definition['taskDefinitionArn'])} has {tag or 'another image'}"
+        raise Problem(f"IMAGE_TAG={constants.IMAGE_TAG}, but {differs}: run register_task_definition.py")
     if tag == NOT_BUILT_YET and constants.DESIRED_COUNT and (newest := repository.newest_tag()):
         raise Problem(f"the task definition is from before {newest} was built: run register_task_definition.py again")
     if tag and constants.DESIRED_COUNT:

@@ -42,8 +42,7 @@ def wait_built() -> None:
         found = newest()
         if not found or found["status"] in ("Succeeded", *ENDED_BADLY):
             return found
-        done = [each for each in actions(found["pipelineExecutionId"]) if each["stageName"] == "Build"]
-        return found if done and done[0]["status"] == "Succeeded" else None
+        return found if built(found["pipelineExecutionId"]) else None
 
     execution = wait(f"pipeline {constants.PREFIX} to build the image", look, state_in_words)
     if not execution:

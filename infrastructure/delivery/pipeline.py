@@ -20,6 +20,7 @@ from infrastructure.service import service
 
 ROLE = "pipeline"
 DEPLOY = "Deploy"
+IMAGES = "imagedefinitions.json"
 #: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
 CLOSED = "No service yet - the end of create-service.py opens this"
 NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
@@ -77,8 +78,7 @@ def declaration(role_arn: str, connection_arn: str) -> Any:
         "DetectChanges": "true",
     }
     build = {"ProjectName": build_project.its_name()}
-    deploy = {"ClusterName": constants.CLUSTER_NAME, "ServiceName": constants.SERVICE_NAME}
-    deploy["FileName"] = "imagedefinitions.json"
+    deploy = {"ClusterName": constants.CLUSTER_NAME, "ServiceName": constants.SERVICE_NAME, "FileName": IMAGES}
     stages = {
         "Source": [action("Source", "Source", "CodeStarSourceConnection", source, writes="Source")],
         "Build": [action("Build", "Build", "CodeBuild", build, reads="Source", writes="Built")],
@@ -244,5 +244,4 @@ def stages() -> list[dict[str, Any]]:
 
 
 def console_url() -> str:
-    address = connection.CONSOLES.get(aws.partition(), "console.aws.amazon.com")
-    return f"https://{address}/codesuite/codepipeline/pipelines/{its_name()}/view?region={region()}"
+    return connection.console_url(f"codepipeline/pipelines/{its_name()}/view")

@@ -93,7 +93,7 @@ def images() -> list[Any]:
 def image_tags(limit: int = 0) -> list[str]:
     """Its tags, the newest push first; all of them, or so many."""
     found = [tag for image in images() for tag in sorted(image.get("imageTags", []))]
-    return found[:limit] if limit else found
+    return found[: limit or None]
 
 
 def has_tag(tag: str) -> bool:

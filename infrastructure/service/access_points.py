@@ -19,11 +19,8 @@ VOLUME_TAG = "volume"
 @aws.look
 def all_points() -> list[Any]:
     """Everyone's in the file systems that are used, in whatever state."""
-    paginator = client("efs").get_paginator("describe_access_points")
-    read, pages = (
-        call(every, gone=file_system.GONE),
-        [paginator.paginate(FileSystemId=each) for each in file_system.ids()],
-    )
+    paginator, read = client("efs").get_paginator("describe_access_points"), call(every, gone=file_system.GONE)
+    pages = [paginator.paginate(FileSystemId=each) for each in file_system.ids()]
     return [point for each in pages for point in read(each, "AccessPoints") or []]
 
 

@@ -96,18 +96,14 @@ def why_waiting(of_gpu: bool = True) -> str:
         return f"no host has joined the cluster yet: {auto_scaling_group.why_no_host()}"
     if group["DesiredCapacity"] > len(hosts):
         return f"another host is on its way: {auto_scaling_group.why_no_host()}"
-    full = (
-        f"all {len(hosts)} hosts are full, and MAX_INSTANCES={group['MaxSize']}"
-        if group["DesiredCapacity"] >= group["MaxSize"]
-        else "managed scaling has not asked for another host yet (it looks once a minute)"
-    )
+    full = f"all {len(hosts)} hosts are full, and MAX_INSTANCES={group['MaxSize']}"
+    if group["DesiredCapacity"] < group["MaxSize"]:
+        full = "managed scaling has not asked for another host yet (it looks once a minute)"
     if constants.GPU_SHARING and of_gpu:
         most = [max((gpu["remainingMemoryInMiB"] for gpu in host.get("gpuDevices", [])), default=0) for host in hosts]
         if max(most) < constants.GPU_MEMORY_MIB:
-            return (
-                f"no GPU has enough memory left: {', '.join(map(str, most))} MiB, the task needs "
-                f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB}; {full}"
-            )
+            needs = f"the task needs GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB}"
+            return f"no GPU has enough memory left: {', '.join(map(str, most))} MiB, {needs}; {full}"
     elif constants.GPU_COUNT and of_gpu:
         free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
         if max(free) < constants.GPU_COUNT:
@@ -119,6 +115,5 @@ def why_waiting(of_gpu: bool = True) -> str:
 
 
 def log_tail(task: Any, group: str) -> list[str]:
-    """The last lines that the task's containers wrote."""
     names, task_id = [each["name"] for each in task.get("containers", [])], tasks.task_id(task["taskArn"])
     return [line for each in names for line in log_group.tail(group, f"{each}/{each}/{task_id}")]

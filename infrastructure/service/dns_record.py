@@ -18,9 +18,6 @@ KINDS = ("A", "AAAA", "CNAME")
 Found = tuple[Any, Any]
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def of_endpoint() -> list[Found]:
     """That of each name of this endpoint, HOST_NAME's and its rule's, that leads to our load balancer."""
@@ -78,9 +75,6 @@ def places() -> list[str] | None:
     return sorted({hosted_zone.plain(hosted_zone.value(each)).removeprefix("dualstack.") for each in kinds})
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def refuse_anothers() -> None:
     """A name that the load balancer leads to another endpoint is that one's."""
     if is_anothers(constants.HOST_NAME):
@@ -96,10 +90,9 @@ def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
     foreign = [each for each in present if not is_ours(each)]
     if foreign and not overwrite:
         leads = " and ".join(f"{each['Type']} {hosted_zone.value(each)}" for each in foreign)
-        raise Problem(
-            f"HOST_NAME={constants.HOST_NAME} leads elsewhere already: {leads}, in zone {hosted_zone.plain(zone['Name'])}. "
-            "Choose another name, or take this one with --overwrite"
-        )
+        there = f"leads elsewhere already: {leads}, in zone {hosted_zone.plain(zone['Name'])}"
+        other = "Choose another name, or take this one with --overwrite"
+        raise Problem(f"HOST_NAME={constants.HOST_NAME} {there}. {other}")
     here = hosted_zone.plain(balancer["DNSName"])
     if {target(each) for each in present} == {here} and "A" in [each["Type"] for each in present]:
         say("found", what, f"to {here}")
@@ -109,9 +102,6 @@ def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
     change_id = hosted_zone.change(zone, *in_the_way, ("UPSERT", wanted))
     say("updated" if present else "created", what, f"to {balancer['DNSName']}")
     hosted_zone.wait_insync(change_id)
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

@@ -106,7 +106,6 @@ def owner_of(rule: Any) -> str:
 
 
 def group_arn() -> str:
-    """The endpoint's own target group."""
     return str((target_group.find() or {}).get("TargetGroupArn", ""))
 
 
@@ -218,10 +217,8 @@ def refuse_hidden(number: int, others: list[Any]) -> None:
                 "all of it. Set RULE_PRIORITY below that; RULE_PRIORITY with create_service.py moves the other one"
             )
         if number < priority and covers(wanted(), theirs):
-            raise Problem(
-                f"{where()} with priority {number} would take all from the rule to {owner}, priority {priority}: "
-                "set RULE_PRIORITY above that"
-            )
+            takes = f"{where()} with priority {number} would take all from the rule to {owner}, priority {priority}"
+            raise Problem(f"{takes}: set RULE_PRIORITY above that")
 
 
 def covers(wide: tuple[list[str], list[str]], narrow: tuple[list[str], list[str]]) -> bool:
@@ -286,9 +283,8 @@ def rule_to_split() -> Any | None:
     others = {arn: share for arn, share in weights(rule).items() if arn not in (owner_of(rule), group_arn())}
     if constants.TRAFFIC_WEIGHT + sum(others.values()) > 100:
         given = ", ".join(f"{share} to {name_of(arn)}" for arn, share in others.items())
-        raise Problem(
-            f"TRAFFIC_WEIGHT={constants.TRAFFIC_WEIGHT} is too much: of its 100 % {constants.TRAFFIC_FROM} gives {given} already"
-        )
+        theirs = f"of its 100 % {constants.TRAFFIC_FROM} gives {given} already"
+        raise Problem(f"TRAFFIC_WEIGHT={constants.TRAFFIC_WEIGHT} is too much: {theirs}")
     return rule
 
 

@@ -31,9 +31,8 @@ def find() -> Any | None:
 
 def tail(group: str, stream: str) -> list[str]:
     """The last lines of a log; none where there is no such log (yet)."""
-    found = call(client("logs").get_log_events, gone=log_groups.GONE)(
-        logGroupName=group, logStreamName=stream, limit=10
-    )
+    get_log_events = call(client("logs").get_log_events, gone=log_groups.GONE)
+    found = get_log_events(logGroupName=group, logStreamName=stream, limit=10)
     return [event["message"].rstrip() for event in found["events"]] if found else []
 
 

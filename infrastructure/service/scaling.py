@@ -38,11 +38,6 @@ def steps() -> dict[str, tuple[int, int, Any, int]]:
     }
 
 
-def limits() -> tuple[int, int]:
-    """DESIRED_COUNT=0 is a pause, which scaling must not end."""
-    return constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS
-
-
 # --------------------------------------------------------------------------------------------------------------- looks
 
 
@@ -105,10 +100,10 @@ def create() -> None:
         return
     target, scaling = register(), client("application-autoscaling")
     wanted, present = wanted_policies(), policies()
-    for what, name in [(f"scaling policy {name}", name) for name in sorted(present.keys() - wanted.keys())]:
-        delete_policy = call(scaling.delete_scaling_policy, what, of=target, gone=NO_OBJECT)
+    for name in sorted(present.keys() - wanted.keys()):
+        delete_policy = call(scaling.delete_scaling_policy, f"scaling policy {name}", of=target, gone=NO_OBJECT)
         delete_policy(PolicyName=name, **its_target())
-        say("deleted", what)
+        say("deleted", f"scaling policy {name}")
     if constants.SCALING != "step":
         delete_alarms()
     arns = {name: put_policy(target, each, present.get(name)) for name, each in wanted.items()}
@@ -122,17 +117,17 @@ def register() -> Any:
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
     """
     target, what = find(), f"scaling of {constants.SERVICE_NAME}"
-    lowest, highest = limits()
-    if target and (target["MinCapacity"], target["MaxCapacity"]) == (lowest, highest):
+    # DESIRED_COUNT=0 is a pause, which scaling must not end
+    lowest, highest = constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS
+    limits = {"MinCapacity": lowest, "MaxCapacity": highest}
+    if target and holds(target, limits):
         return target
     its_tags = {"Tags": aws.tags_of(endpoint_tags(PART))}
 
     def make() -> Any:
-        there = find()
-        request = {**its_target(), "MinCapacity": lowest, "MaxCapacity": highest, **({} if there else its_tags)}
-        return call(client("application-autoscaling").register_scalable_target, what, of=there or aws.NOTHING)(
-            **request
-        )
+        there, scaling = find(), client("application-autoscaling")
+        request = {**its_target(), **limits, **({} if there else its_tags)}
+        return call(scaling.register_scalable_target, what, of=there or aws.NOTHING)(**request)
 
     unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
     call(make, what, busy=(*unknown, BUSY))()

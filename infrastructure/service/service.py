@@ -150,10 +150,8 @@ def deployment_configuration(running: int) -> dict[str, Any]:
     """
     short = short_of(running)
     if short and not constants.ALLOW_DOWNTIME:
-        raise Problem(
-            f"no {short} would be free for a new task beside {running or constants.DESIRED_COUNT} running ones, and "
-            "ALLOW_DOWNTIME=false: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it"
-        )
+        beside = f"for a new task beside {running or constants.DESIRED_COUNT} running ones, and ALLOW_DOWNTIME=false"
+        raise Problem(f"no {short} would be free {beside}: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it")
     if short:
         say("warning", f"every {short} is in use:", "a deploy stops the old task first, with a short outage")
     percents = {"minimumHealthyPercent": 0 if short else 100, "maximumPercent": 100 if short else 200}
@@ -172,10 +170,8 @@ def short_of(running: int) -> str:
     beside = 0 if running else constants.DESIRED_COUNT
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""
-    totals = {what: sum(each.get(what, 0) for each in free) for what in ("GPU", "network interface")}
-    return next(
-        (what for what, total in totals.items() if total <= beside and any(what in each for each in free)), "GPU"
-    )
+    limiting = [what for what in ("GPU", "network interface") if any(what in each for each in free)]
+    return next((what for what in limiting if sum(each.get(what, 0) for each in free) <= beside), "GPU")
 
 
 # ---------------------------------------------------------------------------------------------------------- is it ready?
@@ -231,10 +227,9 @@ def why_not_stable(service: Any) -> str:
     killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]
     if killed:
         ages = ", ".join(f"{lived(task):.0f} s" for task in killed)
-        told.append(
-            f"the health check of {constants.HEALTH_CHECK_PATH} killed {len(killed)} tasks, {ages} old: raise "
-            f"HEALTH_CHECK_GRACE_SECONDS={constants.HEALTH_CHECK_GRACE_SECONDS} if the container needs longer to start"
-        )
+        grace = f"HEALTH_CHECK_GRACE_SECONDS={constants.HEALTH_CHECK_GRACE_SECONDS}"
+        killer = f"the health check of {constants.HEALTH_CHECK_PATH} killed {len(killed)} tasks, {ages} old"
+        told.append(f"{killer}: raise {grace} if the container needs longer to start")
     sick = [each for each in target_group.health() if each["reason"]]
     told += [f"target {each['target']} is {each['state']}: {each['reason']}" for each in sick]
     told += [event["message"] for event in service.get("events", [])[:1]]

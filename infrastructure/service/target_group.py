@@ -19,9 +19,6 @@ def its_name() -> str:
     return endpoint_name(PART)
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def groups() -> list[Any]:
     """Those whose names begin as the cluster's do, whoever's they are, with their tags."""
@@ -63,9 +60,6 @@ def healthy() -> int:
     return sum(target["state"] == "healthy" for target in health())
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def fixed() -> dict[str, tuple[str, Any]]:
     """Setting -> what follows from it, and can't be changed any more."""
     return {
@@ -84,10 +78,9 @@ def refuse_changes() -> None:
     aws.refuse_foreign(f"target group {its_name()}", group)
     for setting, (key, value) in fixed().items():
         if group and group[key] != value:
-            raise Problem(
-                f"{setting}: the target group {its_name()} is to have {key} {value}, but has {group[key]}, "
-                f"which can't be changed: set it back, or run {aws.command('delete_service.py')} first"
-            )
+            wrong = f"the target group {its_name()} is to have {key} {value}, but has {group[key]}"
+            undo = f"set it back, or run {aws.command('delete_service.py')} first"
+            raise Problem(f"{setting}: {wrong}, which can't be changed: {undo}")
 
 
 def create(net: Network) -> str:
@@ -105,8 +98,12 @@ def create(net: Network) -> str:
         say("updated", what, ", ".join(changed))
     else:
         say("found", what)
-    set_delay(group)
-    return str(group["TargetGroupArn"])
+    arn = str(group["TargetGroupArn"])  # AWS's own 300 seconds, for targets that leave, make every deploy slow
+    delay: Any = {"Key": "deregistration_delay.timeout_seconds", "Value": str(constants.DEREGISTRATION_DELAY)}
+    if delay not in elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]:
+        call(elb.modify_target_group_attributes, what, of=group)(TargetGroupArn=arn, Attributes=[delay])
+        say("updated", what, f"deregistration delay {constants.DEREGISTRATION_DELAY} s")
+    return arn
 
 
 def health_check() -> Any:
@@ -119,18 +116,6 @@ def health_check() -> Any:
         "UnhealthyThresholdCount": constants.UNHEALTHY_THRESHOLD,
         "Matcher": {"HttpCode": constants.HEALTH_CHECK_CODES},
     }
-
-
-def set_delay(group: Any) -> None:
-    """How long a target that leaves may finish its requests; AWS's own 300 seconds make every deploy slow."""
-    elb, arn, what = client("elbv2"), group["TargetGroupArn"], f"target group {its_name()}"
-    wanted: Any = {"Key": "deregistration_delay.timeout_seconds", "Value": str(constants.DEREGISTRATION_DELAY)}
-    if wanted not in elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]:
-        call(elb.modify_target_group_attributes, what, of=group)(TargetGroupArn=arn, Attributes=[wanted])
-        say("updated", what, f"deregistration delay {constants.DEREGISTRATION_DELAY} s")
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

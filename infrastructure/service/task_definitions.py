@@ -16,6 +16,7 @@ from infrastructure.service import access_points
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
 MEMORY_RESERVATION = 256
+FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
 #: members that AWS fills in by itself, or that only say who registered the revision
 ADDED_BY_AWS = {
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
@@ -62,7 +63,6 @@ def of_ours(status: str, family: str = "") -> list[Any]:
 
 
 def required() -> Any:
-    """The newest revision, for pages that need one."""
     if found := newest():
         return found
     raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
@@ -132,54 +132,50 @@ def agree(present: Any, wanted: Any) -> bool:
 def task_definition(image: str) -> dict[str, Any]:
     """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
     made_roles = roles.find()
-    wanted: dict[str, Any] = {
-        "family": constants.TASK_FAMILY,
-        "requiresCompatibilities": [constants.LAUNCH_TYPE],
-        "networkMode": constants.NETWORK_MODE,
-        "executionRoleArn": made_roles.task_execution_role_arn,
-        "taskRoleArn": made_roles.task_role_arn,
-        "containerDefinitions": [container(image), *certificate_container()],
-        "volumes": volumes(),
-    }
-    if constants.TASK_CPU:
-        wanted["cpu"] = str(constants.TASK_CPU)
-    if constants.TASK_MEMORY:
-        wanted["memory"] = str(constants.TASK_MEMORY)
-    if constants.LAUNCH_TYPE == "FARGATE":
-        wanted["runtimePlatform"] = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
-    return wanted
+    return filled(
+        family=constants.TASK_FAMILY,
+        requiresCompatibilities=[constants.LAUNCH_TYPE],
+        networkMode=constants.NETWORK_MODE,
+        executionRoleArn=made_roles.task_execution_role_arn,
+        taskRoleArn=made_roles.task_role_arn,
+        containerDefinitions=[container(image), *certificate_container()],
+        volumes=volumes(),
+        cpu=constants.TASK_CPU and str(constants.TASK_CPU),
+        memory=constants.TASK_MEMORY and str(constants.TASK_MEMORY),
+        runtimePlatform=FARGATE_PLATFORM if constants.LAUNCH_TYPE == "FARGATE" else None,
+    )
+
+
+def filled(**members: Any) -> dict[str, Any]:
+    """Without those that the settings leave empty."""
+    return {key: value for key, value in members.items() if value}
 
 
 def container(image: str) -> dict[str, Any]:
-    wanted: dict[str, Any] = {
-        "name": constants.CONTAINER_NAME,
-        "image": image,
-        "essential": True,
-        "portMappings": port_mappings(),
-        "environment": [{"name": key, "value": value} for key, value in constants.CONTAINER_ENVIRONMENT.items()],
-        "secrets": [{"name": key, "valueFrom": arn} for key, arn in constants.CONTAINER_SECRETS.items()],
-        "mountPoints": mount_points(),
-        "logConfiguration": logs_to(constants.CONTAINER_NAME),
-    }
-    if constants.ENTRY_POINT:
-        wanted["entryPoint"] = constants.ENTRY_POINT
-    if constants.COMMAND:
-        wanted["command"] = constants.COMMAND
-    if constants.CONTAINER_CERTIFICATE:
-        wanted["dependsOn"] = [{"containerName": "certificate", "condition": "SUCCESS"}]
-    if not constants.TASK_MEMORY:
-        wanted["memoryReservation"] = MEMORY_RESERVATION
+    certificate = [{"containerName": "certificate", "condition": "SUCCESS"}]
+    init = constants.ENABLE_EXECUTE_COMMAND  # it ends what a shell of ECS Exec leaves behind
+    return filled(
+        name=constants.CONTAINER_NAME,
+        image=image,
+        essential=True,
+        portMappings=port_mappings(),
+        environment=[{"name": key, "value": value} for key, value in constants.CONTAINER_ENVIRONMENT.items()],
+        secrets=[{"name": key, "valueFrom": arn} for key, arn in constants.CONTAINER_SECRETS.items()],
+        mountPoints=mount_points(),
+        logConfiguration=logs_to(constants.CONTAINER_NAME),
+        entryPoint=constants.ENTRY_POINT,
+        command=constants.COMMAND,
+        dependsOn=certificate if constants.CONTAINER_CERTIFICATE else None,
+        memoryReservation=None if constants.TASK_MEMORY else MEMORY_RESERVATION,
+        resourceRequirements=gpus(),
+        linuxParameters=filled(sharedMemorySize=constants.SHARED_MEMORY_MIB, initProcessEnabled=init),
+    )
+
+
+def gpus() -> list[dict[str, Any]]:
     if constants.GPU_SHARING:
-        sharing = {"nvidiaMps": {"memory": constants.GPU_MEMORY_MIB}}
-        wanted["resourceRequirements"] = [{"type": "GPU", "sharingStrategy": sharing}]
-    elif constants.GPU_COUNT:
-        wanted["resourceRequirements"] = [{"type": "GPU", "value": str(constants.GPU_COUNT)}]
-    linux: dict[str, Any] = {"sharedMemorySize": constants.SHARED_MEMORY_MIB} if constants.SHARED_MEMORY_MIB else {}
-    if constants.ENABLE_EXECUTE_COMMAND:  # it ends what a shell of ECS Exec leaves behind
-        linux["initProcessEnabled"] = True
-    if linux:
-        wanted["linuxParameters"] = linux
-    return wanted
+        return [{"type": "GPU", "sharingStrategy": {"nvidiaMps": {"memory": constants.GPU_MEMORY_MIB}}}]
+    return [{"type": "GPU", "value": str(constants.GPU_COUNT)}] if constants.GPU_COUNT else []
 
 
 def certificate_container() -> list[dict[str, Any]]:

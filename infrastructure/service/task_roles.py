@@ -16,6 +16,7 @@ SUFFIXES = ("task-execution", "task")
 EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
 #: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 EXEC_ACTIONS = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
+OBJECT_ACTIONS = ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"]
 TABLE_ACTIONS = [
     *("GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem"),
     *("BatchWriteItem", "DescribeTable"),
@@ -49,21 +50,17 @@ def secrets_policy() -> dict[str, Any] | None:
 
 def task_policy(file_system_ids: dict[str, str], access_point_ids: Iterable[str]) -> dict[str, Any] | None:
     """What the container itself may do: its file systems, and the buckets, tables and queues that the settings name."""
-    statements = [*mounts(file_system_ids, access_point_ids)]
-    if constants.ENABLE_EXECUTE_COMMAND:
-        statements.append({"Action": [f"ssmmessages:{verb}" for verb in EXEC_ACTIONS], "Resource": "*"})
-    if constants.TASK_S3_BUCKETS:
-        buckets = [f"arn:{partition()}:s3:::{bucket}" for bucket in constants.TASK_S3_BUCKETS]
-        statements.append({"Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": buckets})
-        objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
-        statements.append({"Action": objects, "Resource": [f"{bucket}/*" for bucket in buckets]})
-    if constants.TASK_DYNAMODB_TABLES:
-        tables = [aws.arn("dynamodb", f"table/{table}") for table in constants.TASK_DYNAMODB_TABLES]
-        resources = [*tables, *(f"{table}/index/*" for table in tables)]
-        statements.append({"Action": [f"dynamodb:{verb}" for verb in TABLE_ACTIONS], "Resource": resources})
-    if constants.TASK_SQS_QUEUES:
-        queues = [aws.arn("sqs", queue) for queue in constants.TASK_SQS_QUEUES]
-        statements.append({"Action": [f"sqs:{verb}" for verb in QUEUE_ACTIONS], "Resource": queues})
+    buckets = [f"arn:{partition()}:s3:::{bucket}" for bucket in constants.TASK_S3_BUCKETS]
+    tables = [aws.arn("dynamodb", f"table/{table}") for table in constants.TASK_DYNAMODB_TABLES]
+    rights: list[tuple[str, list[str], list[str] | str]] = [
+        ("ssmmessages", EXEC_ACTIONS, "*" if constants.ENABLE_EXECUTE_COMMAND else ""),
+        ("s3", ["ListBucket", "GetBucketLocation"], buckets),
+        ("s3", OBJECT_ACTIONS, [f"{bucket}/*" for bucket in buckets]),
+        ("dynamodb", TABLE_ACTIONS, [*tables, *(f"{table}/index/*" for table in tables)]),
+        ("sqs", QUEUE_ACTIONS, [aws.arn("sqs", queue) for queue in constants.TASK_SQS_QUEUES]),
+    ]
+    statements = mounts(file_system_ids, access_point_ids)
+    statements += [{"Action": [f"{of}:{verb}" for verb in verbs], "Resource": on} for of, verbs, on in rights if on]
     return roles.document(*statements) if statements else None
 
 

@@ -44,7 +44,6 @@ def delete() -> None:
 
 
 def left_over() -> list[Resource]:
-    """The group and the rules of this endpoint."""
     if not constants.ENDPOINT:
         return []
     groups = [group for group in security_groups.all_groups() if mine(group)]

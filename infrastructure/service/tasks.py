@@ -48,9 +48,6 @@ def task_id(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
 
 
-# ----------------------------------------------------------------------------------------------------------------- run
-
-
 def run(request: Any) -> Any:
     """RunTask, again while AWS does not see a new role or a new host yet. It may answer with `failures` all the same."""
     what, seconds = "AWS to accept the task (it sees a new role after some seconds)", roles.PROPAGATION_SECONDS
@@ -64,9 +61,6 @@ def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
         public = set(net.subnet_ids) <= set(net.public_subnet_ids) or not net.public_subnet_ids
         configuration["assignPublicIp"] = "ENABLED" if public else "DISABLED"
     return {"awsvpcConfiguration": configuration}
-
-
-# ---------------------------------------------------------------------------------------------------------------- stop
 
 
 def stop(arns: list[str], reason: str) -> list[Any]:

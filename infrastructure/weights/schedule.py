@@ -117,19 +117,14 @@ def trust() -> dict[str, Any]:
 
 def policy() -> dict[str, Any]:
     """Starting any revision of that one task definition, in that cluster, with its tags and its two roles."""
+    definitions, tasks = f"task-definition/{sync.family()}:*", f"task/{constants.CLUSTER_NAME}/*"
+    there = {"ArnEquals": {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}}
+    at_start = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
     its_roles = [roles.find().task_execution_role_arn, roles.role_arn(roles.role_name(sync.ROLE))]
     passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     return roles.document(
-        {
-            "Action": "ecs:RunTask",
-            "Resource": aws.arn("ecs", f"task-definition/{sync.family()}:*"),
-            "Condition": {"ArnEquals": {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}},
-        },
-        {
-            "Action": "ecs:TagResource",
-            "Resource": aws.arn("ecs", f"task/{constants.CLUSTER_NAME}/*"),
-            "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
-        },
+        {"Action": "ecs:RunTask", "Resource": aws.arn("ecs", definitions), "Condition": there},
+        {"Action": "ecs:TagResource", "Resource": aws.arn("ecs", tasks), "Condition": at_start},
         {"Action": "iam:PassRole", "Resource": its_roles, "Condition": passed},
     )
 
@@ -146,12 +141,8 @@ def target(task_definition_arn: str, where: Any, role_arn: str) -> dict[str, Any
     if where:  # with Scheduler's own capitals
         inner = {key[0].upper() + key[1:]: value for key, value in where["awsvpcConfiguration"].items()}
         parameters["NetworkConfiguration"] = {"awsvpcConfiguration": inner}
-    return {
-        "Arn": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}"),
-        "RoleArn": role_arn,
-        "EcsParameters": parameters,
-        "RetryPolicy": RETRY,
-    }
+    cluster_arn = aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")
+    return {"Arn": cluster_arn, "RoleArn": role_arn, "EcsParameters": parameters, "RetryPolicy": RETRY}
 
 
 def delete() -> None:

@@ -111,21 +111,14 @@ def differs(path: Path, found: Any) -> bool:
     return bool(described.get("Metadata", {}).get(MD5) != here)
 
 
-def part_size(size: int) -> int:
-    """Twice as large until the parts are few enough, as boto3 does it."""
-    part = PART
-    while size > part * MOST_PARTS:
-        part *= 2
-    return part
-
-
 def md5(path: Path) -> str:
     """The ETag that S3 gives the file: of a file in one piece its MD5, else that of its parts' MD5s, and their number."""
-    size = path.stat().st_size
-    parts = []
+    size, length, parts = path.stat().st_size, PART, []
+    while size > length * MOST_PARTS:  # as boto3 does it
+        length *= 2
     try:
         with path.open("rb") as file:
-            while part := file.read(part_size(size)):
+            while part := file.read(length):
                 parts.append(hashed(part))
     except OSError as error:
         raise Problem(f"WEIGHTS_FOLDER: {path} can't be read: {error.strerror}") from error

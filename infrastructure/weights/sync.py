@@ -57,10 +57,8 @@ def required_access_point() -> Any:
     """The way to the volume; without it, or without the log group, the task would die at its start."""
     point = access_points.find().get(constants.WEIGHTS_VOLUME)
     if not point:
-        raise Problem(
-            f"the volume {constants.WEIGHTS_VOLUME} has no access point yet: "
-            "run create_cluster.py and register_task_definition.py first"
-        )
+        first = "run create_cluster.py and register_task_definition.py first"
+        raise Problem(f"the volume {constants.WEIGHTS_VOLUME} has no access point yet: {first}")
     if not log_group.find():
         raise Problem(f"there is no log group {constants.LOG_GROUP}: run register_task_definition.py first")
     return point
@@ -104,31 +102,30 @@ def guarded() -> str:
 
 def task_definition(point: Any, role_arn: str) -> Any:
     """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
-    volume = constants.WEIGHTS_VOLUME
-    container: dict[str, Any] = {
-        "name": CONTAINER,
-        "image": constants.SYNC_IMAGE,
-        "essential": True,
-        "entryPoint": ["sh", "-c"],
-        "command": [guarded()],
-        "mountPoints": [{"sourceVolume": volume, "containerPath": f"/mnt/{volume}", "readOnly": False}],
-        "logConfiguration": task_definitions.logs_to(CONTAINER),
-    }
-    definition: dict[str, Any] = {
-        "family": family(),
-        "requiresCompatibilities": [constants.LAUNCH_TYPE],
-        "networkMode": mode(),
-        "executionRoleArn": roles.find().task_execution_role_arn,
-        "taskRoleArn": role_arn,
-        "containerDefinitions": [container],
-        "volumes": [task_definitions.volume_of(volume, point)],
-    }
-    if constants.LAUNCH_TYPE == "FARGATE":
-        definition |= {"cpu": str(CPU), "memory": str(MEMORY)}
-        definition["runtimePlatform"] = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
-    else:
-        container["memoryReservation"] = MEMORY
-    return definition
+    volume, filled = constants.WEIGHTS_VOLUME, task_definitions.filled
+    on_fargate = constants.LAUNCH_TYPE == "FARGATE"
+    container = filled(
+        name=CONTAINER,
+        image=constants.SYNC_IMAGE,
+        essential=True,
+        entryPoint=["sh", "-c"],
+        command=[guarded()],
+        memoryReservation=None if on_fargate else MEMORY,
+        mountPoints=[{"sourceVolume": volume, "containerPath": f"/mnt/{volume}", "readOnly": False}],
+        logConfiguration=task_definitions.logs_to(CONTAINER),
+    )
+    return filled(
+        family=family(),
+        requiresCompatibilities=[constants.LAUNCH_TYPE],
+        networkMode=mode(),
+        executionRoleArn=roles.find().task_execution_role_arn,
+        taskRoleArn=role_arn,
+        containerDefinitions=[container],
+        volumes=[task_definitions.volume_of(volume, point)],
+        cpu=str(CPU) if on_fargate else None,
+        memory=str(MEMORY) if on_fargate else None,
+        runtimePlatform=task_definitions.FARGATE_PLATFORM if on_fargate else None,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- a run
@@ -140,7 +137,8 @@ def run(definition_arn: str, where: Any, newest: datetime | None, erase: bool) -
     It is taken for this one if it is the same, and has missed nothing. `newest`: when the bucket was changed last; None
     when this run has done so just now.
     """
-    for task in running():
+    under_way = [task for task in tasks.find(family=family()) if task.get("startedBy") != started_by(dry_run=True)]
+    for task in under_way:
         task_id = tasks.task_id(task["taskArn"])
         same = task.get("startedBy") == started_by() and task["taskDefinitionArn"] == definition_arn
         if same and newest and newest < task["createdAt"]:
@@ -158,11 +156,6 @@ def preview() -> dict[str, Any] | None:
         return None
     say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
     return follow(start(found["taskDefinitionArn"], placement(groups), started_by(dry_run=True), command("--dryrun")))
-
-
-def running() -> list[Any]:
-    """The syncs that are under way, whoever started them, but for those that change nothing."""
-    return [task for task in tasks.find(family=family()) if task.get("startedBy") != started_by(dry_run=True)]
 
 
 def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> str:
@@ -207,31 +200,21 @@ class Log:
     """What the container writes, as it comes."""
 
     def __init__(self, task_arn: str) -> None:
-        self.stream = f"{CONTAINER}/{CONTAINER}/{tasks.task_id(task_arn)}"
+        stream = f"{CONTAINER}/{CONTAINER}/{tasks.task_id(task_arn)}"
+        self.request: Any = {"logGroupName": constants.LOG_GROUP, "logStreamName": stream, "startFromHead": True}
         self.lines: list[str] = []
-        self.token = ""
 
     def show(self) -> None:
-        """Read on, and show the last lines of what is new."""
-        new: list[str] = []
-        while (events := self._next()) is not None:
-            new += [event["message"] for event in events]
+        """Read on, until AWS gives the same token again, and show the last lines of what is new."""
+        read, before = call(client("logs").get_log_events, gone="ResourceNotFoundException"), len(self.lines)
+        while (page := read(**self.request)) and page["nextForwardToken"] != self.request.get("nextToken"):
+            self.request["nextToken"] = page["nextForwardToken"]
+            self.lines += [event["message"] for event in page["events"]]
+        new = self.lines[before:]
         if len(new) > LINES:
             say("log:", f"{len(new) - LINES} more lines, and")
         for line in new[-LINES:]:
             say("log:", line)
-        self.lines += new
-
-    def _next(self) -> list[Any] | None:
-        """The next page, which may be empty; None at the end, where AWS gives the same token again."""
-        request: Any = {"logGroupName": constants.LOG_GROUP, "logStreamName": self.stream, "startFromHead": True}
-        if self.token:
-            request["nextToken"] = self.token
-        answer = call(client("logs").get_log_events, gone="ResourceNotFoundException")(**request)
-        if not answer or answer["nextForwardToken"] == self.token:
-            return None
-        self.token = answer["nextForwardToken"]
-        return list(answer["events"])
 
     def count(self, word: str) -> int:
         return sum(line.removeprefix("(dryrun) ").startswith(f"{word}: ") for line in self.lines)
