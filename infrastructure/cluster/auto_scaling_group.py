@@ -174,7 +174,7 @@ def why_no_host() -> str:
     if booting:
         return f"host {', '.join(booting)} is starting"
     written = client("ec2").get_console_output(InstanceId=min(silent)).get("Output") or ""  # AWS may not have it yet
-    lines = [line for line in written.splitlines() if line.strip()]
+    lines = [line for line in written.strip().splitlines() if line.strip()]
     return (
         f"host {', '.join(silent)} runs, but its ECS agent has not joined the cluster (a GPU host needs up to 5 minutes; "
         "then look at its way to the internet, its role, its user data, and /var/log/ecs/ecs-agent.log)"
