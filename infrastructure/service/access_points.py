@@ -44,10 +44,8 @@ def refuse_changes() -> None:
         point, user = points[volume]["AccessPointId"], points[volume]["PosixUser"]
         owner = f"{user['Uid']}:{user['Gid']}"
         if owner != wanted:
-            raise Problem(
-                f"EFS_UID, EFS_GID: {wanted}, but access point {point} of volume {volume} is for {owner}, which can't be "
-                "changed: set them back, or name the volume otherwise"
-            )
+            differs = f"{wanted}, but access point {point} of volume {volume} is for {owner}, which can't be changed"
+            raise Problem(f"EFS_UID, EFS_GID: {differs}: set them back, or name the volume otherwise")
 
 
 def create(file_system_ids: dict[str, str]) -> dict[str, str]:

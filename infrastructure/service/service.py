@@ -212,8 +212,7 @@ def refuse_failure(service: Any, task_definition_arn: str) -> None:
     deploy = f"the deploy of {tasks.task_id(task_definition_arn)}"
     for back in [tasks.task_id(each["taskDefinition"]) for each in others if each["status"] == "PRIMARY"]:
         if int(back.rpartition(":")[2]) > int(task_definition_arn.rpartition(":")[2]):
-            shows = aws.command("describe_service.py")
-            raise Problem(f"{deploy} was overtaken by one of {back}: {shows} shows it")
+            raise Problem(f"{deploy} was overtaken by one of {back}: {aws.command('describe_service.py')} shows it")
         raise Problem(f"{deploy} was rolled back to {back}: {why_not_stable(service)}")
     if any(each.get("rolloutState") == "FAILED" for each in own):
         raise Problem(f"{deploy} failed: {why_not_stable(service)}")
