@@ -1,15 +1,19 @@
 # make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/
 # make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too
+# make check      what to run while working: lint, types, and the tests that take least
 EXAMPLE ?= gpu-cluster
 PYTHON ?= python3
 
-.PHONY: rehearse test lint clean
+.PHONY: rehearse test check lint clean
 
 rehearse: .venv
 	.venv/bin/python rehearse.py $(EXAMPLE)
 
 test: lint
-	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -n 2
+	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -n 2 --dist worksteal
+
+check: lint
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/test_*.py tests/infrastructure tests/laws/test_style.py tests/laws/test_parts.py tests/laws/test_settings.py
 
 lint: .venv
 	.venv/bin/ruff check .

@@ -276,7 +276,8 @@ def _stores(ecr: Any, s3: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
             "encryption": s3.get_bucket_encryption,
             "rules": s3.get_bucket_lifecycle_configuration,
         }
-        yield "bucket", name, {part: _or_nothing(look, Bucket=name) for part, look in parts.items()}
+        ours = _or_nothing(s3.get_bucket_tagging, Bucket=name)  # a bucket without tags is the user's own
+        yield "bucket", name, {part: _or_nothing(look, Bucket=name) for part, look in parts.items()} if ours else {}
 
 
 def _or_nothing(look: Callable[..., dict[str, Any]], **request: Any) -> dict[str, Any]:

@@ -30,7 +30,19 @@ ALONE = {
     "BUILDSPEC": "buildspec/a.yml",
     "WEIGHTS_BUCKET": "example-weights",
     "SYNC_SCHEDULE": "every 1 hours",
-    "POLL_SECONDS": "15",
+    "POLL_SECONDS": "60",
+}
+#: the same on Fargate, where there are no hosts to wait for
+LIGHT = {
+    **ALONE,
+    "LAUNCH_TYPE": "FARGATE",
+    "GPU_COUNT": "0",
+    "TASK_MEMORY": "1024",
+    "HOST_MONITORING": "disabled",
+    "BASTION_KEY_NAME": "",
+    "BASTION_ALLOWED_CIDR": "",
+    "PRIVATE_SUBNET_CIDRS": "",
+    "COMMAND": "sleep infinity",
 }
 #: page -> the pages that must have run before it, and the command that undoes it
 PAGES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -45,7 +57,7 @@ PAGES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-def prepared(runbook: Runbook) -> Runbook:
+def prepared(runbook: Runbook, settings: dict[str, str] = ALONE) -> Runbook:
     """What a user has before the first page: a key pair, a zone, a bucket of weights, a connection to the Git host."""
 
     def prepare() -> str:
@@ -59,7 +71,7 @@ def prepared(runbook: Runbook) -> Runbook:
         return str(arn)
 
     arn = runbook.once(("prepared",), prepare)
-    runbook.settings = {**ALONE, "CONNECTION_ARN": arn}
+    runbook.settings = {**settings, "CONNECTION_ARN": arn}
     return runbook
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Runbook
-from tests.everything import PAGES, prepared, tag, tagged, with_needs
+from tests.everything import LIGHT, PAGES, prepared, tag, tagged, with_needs
 
 #: the pages that can each be left out
 OPTIONAL = [page for page in PAGES if page != "create_cluster.py"]
@@ -28,7 +28,7 @@ def now(runbook: Runbook) -> Any:
     "pages", SETS, ids=lambda pages: "-".join(page.split(".")[0].split("_", 1)[-1] for page in pages) or "none"
 )
 def test_delete_cluster_takes_along_whatever_has_run(runbook: Runbook, pages: tuple[str, ...]) -> None:
-    before = now(prepared(runbook))
+    before = now(prepared(runbook, LIGHT))
     runbook.has_run(*pages)
     images = ["--everything"] if "create_pipeline.py" in pages else []
     ran = runbook.run("delete_cluster.py", "--yes", *images)
