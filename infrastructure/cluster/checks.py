@@ -13,8 +13,8 @@ import aws
 import constants
 from aws import Problem, call, client, code, message, region
 from console import say
-from infrastructure.cluster import certificate, cluster, container_instances, file_system, network
-from infrastructure.cluster.container_instances import gpu_count, gpu_memory
+from infrastructure.cluster import certificate, cluster, file_system, network
+from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory
 
 AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
@@ -36,11 +36,6 @@ class Facts:
 
 
 # ------------------------------------------------------------------------- looks: each of them reads what settings need
-
-
-@aws.look
-def described_type() -> Any:
-    return container_instances.described_type() if constants.LAUNCH_TYPE == "EC2" else {}
 
 
 @aws.look
@@ -289,11 +284,8 @@ def quota(described: Any) -> None:
 
 def adopted_network() -> list[str]:
     """VPC_ID, SUBNET_IDS and SECURITY_GROUP_IDS: there, belonging together, and fit for EFS and for the hosts."""
-    vpc, public_ids, private_ids = (
-        f"VPC_ID={constants.VPC_ID}",
-        constants.PUBLIC_SUBNET_IDS,
-        constants.PRIVATE_SUBNET_IDS,
-    )
+    vpc, public_ids = f"VPC_ID={constants.VPC_ID}", constants.PUBLIC_SUBNET_IDS
+    private_ids = constants.PRIVATE_SUBNET_IDS
     if not call(client("ec2").describe_vpcs, gone=network.NO_VPC)(VpcIds=[constants.VPC_ID]):
         raise Problem(f"{vpc}: there is no such VPC in this region")
     for attribute in network.dns_off(constants.VPC_ID):

@@ -125,7 +125,7 @@ def make(wanted: str) -> str:
     if made:
         say("created", f"file system {made['FileSystemId']}", f"{wanted}, encrypted")
         return made["FileSystemId"]
-    found = wait(f"file system {its_name}", lambda: of_name(its_name), lambda: "EFS does not list it") or {}
+    found = aws.listed(f"file system {its_name}", lambda: of_name(its_name), "EFS") or {}
     say("found", f"file system {found['FileSystemId']}", "made by another run at the same moment")
     return str(found["FileSystemId"])
 
