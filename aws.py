@@ -240,10 +240,8 @@ def only(found: list[T], what: str, key: str) -> T | None:
     """The one match, or None; two are a problem that a person must look at, by their ids."""
     if len(found) > 1:
         ids = sorted(str(dict(each)[key]) for each in found)  # type: ignore[call-overload]
-        raise Problem(
-            f"two matches for {what}: {' and '.join(ids)}. "
-            f"Delete the one that is not wanted, or remove its tag {constants.CLUSTER_TAG}"
-        )
+        way = f"Delete the one that is not wanted, or remove its tag {constants.CLUSTER_TAG}"
+        raise Problem(f"two matches for {what}: {' and '.join(ids)}. {way}")
     return found[0] if found else None
 
 

@@ -125,22 +125,25 @@ def tag(resources: list[Resource], add: dict[str, str], remove: list[str]) -> No
 
 
 def tag_one(resource: Resource, add: list[Any], remove: list[str]) -> None:
-    iam, autoscaling, name = client("iam"), client("autoscaling"), resource.arn.rpartition("/")[2]
-    put: Any = iam.tag_role
-    take: Any = iam.untag_role
+    iam, autoscaling, of, name = client("iam"), client("autoscaling"), resource.tags, resource.arn.rpartition("/")[2]
+    put: Any = call(iam.tag_role, of=of)
+    take: Any = call(iam.untag_role, of=of)
     given: Any = {"RoleName": name, "Tags": add}
     taken: Any = {"RoleName": name, "TagKeys": remove}
     if ":autoscaling:" in resource.arn:
         where = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
-        put, given = autoscaling.create_or_update_tags, {"Tags": [{**where, **each} for each in add]}
-        take, taken = autoscaling.delete_tags, {"Tags": [{**where, "Key": each} for each in remove]}
+        put, take = call(autoscaling.create_or_update_tags, of=of), call(autoscaling.delete_tags, of=of)
+        given, taken = (
+            {"Tags": [{**where, **each} for each in add]},
+            {"Tags": [{**where, "Key": each} for each in remove]},
+        )
     elif ":instance-profile/" in resource.arn:
-        put, given = iam.tag_instance_profile, {"InstanceProfileName": name, "Tags": add}
-        take, taken = iam.untag_instance_profile, {"InstanceProfileName": name, "TagKeys": remove}
+        put, take = call(iam.tag_instance_profile, of=of), call(iam.untag_instance_profile, of=of)
+        given, taken = {"InstanceProfileName": name, "Tags": add}, {"InstanceProfileName": name, "TagKeys": remove}
     if add:
-        call(put, of=resource.tags)(**given)
+        put(**given)
     if remove:
-        call(take, of=resource.tags)(**taken)
+        take(**taken)
 
 
 def refuse_failed(answer: Any) -> None:

@@ -155,10 +155,8 @@ def refuse_client_without_sharing() -> None:
     """An older botocore does not know how a GPU is shared, and would refuse the task definition with a long list."""
     requirement: Any = client("ecs").meta.service_model.shape_for("ResourceRequirement")
     if constants.GPU_SHARING and "sharingStrategy" not in requirement.members:
-        raise Problem(
-            f"GPU_SHARING={constants.GPU_SHARING}: botocore {botocore.__version__} does not know it yet: "
-            "pip install --upgrade 'boto3>=1.44.5'"
-        )
+        unknown = f"botocore {botocore.__version__} does not know it yet: pip install --upgrade 'boto3>=1.44.5'"
+        raise Problem(f"GPU_SHARING={constants.GPU_SHARING}: {unknown}")
 
 
 def ami(described: Any) -> str:
@@ -210,10 +208,9 @@ def enough_places(described: Any, memory: int = 0) -> None:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
         elif what == "GPU":
             needed, there = count * constants.GPU_COUNT, gpu_count(described) * hosts
-        raise Problem(
-            f"DESIRED_COUNT={count} tasks need {needed} {things}, but {hosts} {constants.INSTANCE_TYPE} hosts have {there}: "
-            "raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
-        )
+        has = f"{hosts} {constants.INSTANCE_TYPE} hosts have {there}"
+        way = "raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
+        raise Problem(f"DESIRED_COUNT={count} tasks need {needed} {things}, but {has}: {way}")
 
 
 def places(described: Any, memory: int = 0) -> dict[str, int]:
@@ -270,10 +267,8 @@ def quota(described: Any) -> None:
     elif value is None:
         say("warning", f"the vCPU quota {which} is not known to Service Quotas in this region")
     elif value < needed:
-        raise Problem(
-            f"the account's quota {which} is {value:.0f} vCPUs, and one {kind} needs {needed}: "
-            "ask for more in the Service Quotas console (it takes hours to days); nothing was made"
-        )
+        way = "ask for more in the Service Quotas console (it takes hours to days); nothing was made"
+        raise Problem(f"the account's quota {which} is {value:.0f} vCPUs, and one {kind} needs {needed}: {way}")
     elif value < needed * hosts:
         enough = f"is not enough for MAX_INSTANCES={hosts} ({needed} each)"
         say("warning", f"the quota {which} of {value:.0f} vCPUs {enough}")

@@ -15,10 +15,8 @@ from console import say
 LEAVING = ("deleting", "deleted")
 MOVE = "set it back, or move the data and run delete_cluster.py first"
 GONE = "FileSystemNotFound"
-KEPT = (
-    "still billed (about $0.30 per GiB and month in us-east-1); "
-    "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
-)
+DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
+KEPT = f"still billed (about $0.30 per GiB and month in us-east-1); {DELETE}"
 
 
 @aws.look
