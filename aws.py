@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, ParamSpec, TypedDict, TypeVar, overload
 
 import boto3
 import botocore.exceptions
@@ -223,6 +223,11 @@ def refuse_foreign(what: str, thing: Any) -> None:
         raise Problem(f"the {what} exists already, and does not bear the tag {tag}: choose another CLUSTER_NAME")
 
 
+def refuse_change(setting: str, found: str, undo: str = "run delete_cluster.py first") -> NoReturn:
+    """A setting has been changed that AWS can't change any more on what there is: told before anything is made."""
+    raise Problem(f"{setting}, but {found}, which can't be changed: set it back, or {undo}")
+
+
 def spare_foreign(what: str, thing: Any) -> bool:
     """The same before a deletion: another's stays, and is named."""
     if not thing or ours(thing):
@@ -235,10 +240,8 @@ def only(found: list[T], what: str, key: str) -> T | None:
     """The one match, or None; two are a problem that a person must look at, by their ids."""
     if len(found) > 1:
         ids = sorted(str(dict(each)[key]) for each in found)  # type: ignore[call-overload]
-        raise Problem(
-            f"two matches for {what}: {' and '.join(ids)}. "
-            f"Delete the one that is not wanted, or remove its tag {constants.CLUSTER_TAG}"
-        )
+        way = f"Delete the one that is not wanted, or remove its tag {constants.CLUSTER_TAG}"
+        raise Problem(f"two matches for {what}: {' and '.join(ids)}. {way}")
     return found[0] if found else None
 
 
@@ -377,9 +380,8 @@ def call(
     def made(*args: P.args, **kwargs: P.kwargs) -> T | None:
         new = console.dry_run and (not of or NEW in str(of))  # nothing is changed anyway
         if of is not NOTHING and of is not UNTAGGED and not new and not ours(of):
-            raise Problem(
-                f"{what or 'a resource'} is not of this runbook: it does not bear its tag {constants.CLUSTER_TAG}"
-            )
+            tag = f"its tag {constants.CLUSTER_TAG}"
+            raise Problem(f"{what or 'a resource'} is not of this runbook: it does not bear {tag}")
         refusal = ""
 
         def attempt() -> list[T | None]:
@@ -426,6 +428,13 @@ def wait(what: str, look: Callable[[], T], why: Callable[[], str], seconds: floa
         time.sleep(constants.POLL_SECONDS)
         forget()
     return answer
+
+
+def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
+    """What another run made at the same moment, as `service` says: it lists it soon, and it is ours too."""
+    found = wait(what, look, lambda: f"{service} says that it exists, but does not list it")
+    refuse_foreign(what, found)
+    return found
 
 
 def pause() -> None:

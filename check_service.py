@@ -51,18 +51,15 @@ def name_leads() -> str:
     if not balancer:
         return ""
     places, here = dns_record.places(), balancer["DNSName"].lower()
+    if places == [here]:
+        return ""
     if places is None:
         return f". The DNS of {constants.HOST_NAME} is not in this account: does it lead to {here}? create_dns_record.py says how"
     if not places:
         return f". {constants.HOST_NAME} does not lead to the load balancer yet: run create_dns_record.py"
-    if places == [here]:
-        return ""
-    say(
-        "warning",
-        f"{constants.HOST_NAME} leads to {', '.join(places)},",
-        "not to the load balancer: the answers may be another's",
-    )
-    return f". {constants.HOST_NAME} leads to {', '.join(places)}, not to the load balancer"
+    leads = f"{constants.HOST_NAME} leads to {', '.join(places)},"
+    say("warning", leads, "not to the load balancer: the answers may be another's")
+    return f". {leads} not to the load balancer"
 
 
 def ask(url: str, context: ssl.SSLContext) -> dict[str, Any]:

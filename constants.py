@@ -257,6 +257,7 @@ def efs_volume(text: str) -> dict[str, Any]:
 
 #: how AWS spells its own names and ids
 HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"  # with at least one dot
+HOSTS = words(pattern(rf"(\*\.)?{HOST}", "a list of host names"))
 ENDPOINT_FORM = pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True)
 TYPE = pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge")
 VPC = pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True)
@@ -362,9 +363,7 @@ LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP")
 # ACM certificate of the HTTPS listener: issued, and in this region.
 CERTIFICATE_ARN = setting("CERTIFICATE_ARN", "", ACM_ARN, of="cluster")
 # Host names of the certificate that create_certificate.py asks for, in place of CERTIFICATE_ARN; *.example.com too.
-CERTIFICATE_DOMAINS = setting(
-    "CERTIFICATE_DOMAINS", "", words(pattern(rf"(\*\.)?{HOST}", "a list of host names")), of="cluster"
-)
+CERTIFICATE_DOMAINS = setting("CERTIFICATE_DOMAINS", "", HOSTS, of="cluster")
 # Route 53 zone of the host names; empty: the public one whose name they end with.
 HOSTED_ZONE_ID = setting("HOSTED_ZONE_ID", "", ZONE_ID, of="cluster")
 # What the load balancer speaks with the container: HTTP, or HTTPS with a certificate of the container's own.
@@ -593,20 +592,16 @@ def check_names() -> None:
     if not CLUSTER_NAME:
         return
     if len(PREFIX) > 28:
-        problem(
-            "ENDPOINT" if len(CLUSTER_NAME) <= 28 else "CLUSTER_NAME",
-            f"{PREFIX!r} has {len(PREFIX)} characters; 28 at most, since the names of load balancers and "
-            "target groups that are made from it end at 32",
-        )
+        why = "since the names of load balancers and target groups that are made from it end at 32"
+        too_long = "ENDPOINT" if len(CLUSTER_NAME) <= 28 else "CLUSTER_NAME"
+        problem(too_long, f"{PREFIX!r} has {len(PREFIX)} characters; 28 at most, {why}")
     elif CLUSTER_ONLY and len(CLUSTER_NAME) > 26:
         problem("CLUSTER_NAME", f"{CLUSTER_NAME!r} leaves no room for the names of endpoints: 26 characters at most")
     if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]", CLUSTER_NAME):
         problem("CLUSTER_NAME", f"{CLUSTER_NAME!r} is not letters, digits and hyphens, beginning with a letter")
     if re.match(r"aws|ecs|fargate|internal-|sg-", CLUSTER_NAME, re.IGNORECASE):
-        problem(
-            "CLUSTER_NAME",
-            f"{CLUSTER_NAME!r} begins with aws, ecs, fargate, internal- or sg-, which AWS keeps for itself",
-        )
+        beginnings = "aws, ecs, fargate, internal- or sg-, which AWS keeps for itself"
+        problem("CLUSTER_NAME", f"{CLUSTER_NAME!r} begins with {beginnings}")
     for name in EXTRA_TAGS:
         if name.lower().startswith(("aws:", "gpu-ecs-")) or name.lower() == "name" or len(name) > 128:
             problem("EXTRA_TAGS", f"the tag {name!r} can't be set: AWS or these scripts use it, or it is too long")
@@ -632,9 +627,8 @@ def check_endpoint() -> None:
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
     if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:
-        problem(
-            "CERTIFICATE_DOMAINS", f"{CERTIFICATE_DOMAINS[0]} is longer than 64 characters: put a shorter name first"
-        )
+        first = CERTIFICATE_DOMAINS[0]
+        problem("CERTIFICATE_DOMAINS", f"{first} is longer than 64 characters: put a shorter name first")
     if TRAFFIC_WEIGHT and not TRAFFIC_FROM:
         problem("TRAFFIC_FROM", f"is not set, but TRAFFIC_WEIGHT={TRAFFIC_WEIGHT}: say of which endpoint's requests")
     if EFS_FILE_SYSTEMS == "per-volume" and FILE_SYSTEM_ID:
@@ -650,27 +644,22 @@ def endpoint_files() -> str:
 
 
 def check_network() -> None:
-    adopted = bool(VPC_ID)
-    if adopted and not SUBNET_IDS and not PRIVATE_SUBNET_IDS:
+    if VPC_ID and not SUBNET_IDS and not PRIVATE_SUBNET_IDS:
         problem("SUBNET_IDS", f"is empty, but VPC_ID={VPC_ID}: name the subnets of that VPC to use")
-    if (PRIVATE_SUBNET_IDS or PUBLIC_SUBNET_IDS) and not adopted:
-        problem(
-            "VPC_ID", "is empty, but PRIVATE_SUBNET_IDS or PUBLIC_SUBNET_IDS is set: name the VPC that they belong to"
-        )
-    if SUBNET_IDS and not adopted:
-        problem("VPC_ID", "is empty, but SUBNET_IDS is set: name the VPC that they belong to")
-    if SECURITY_GROUP_IDS and not adopted:
-        problem("VPC_ID", "is empty, but SECURITY_GROUP_IDS is set: name the VPC that they belong to")
+    of_a_vpc = {
+        "PRIVATE_SUBNET_IDS or PUBLIC_SUBNET_IDS": PRIVATE_SUBNET_IDS or PUBLIC_SUBNET_IDS,
+        "SUBNET_IDS": SUBNET_IDS,
+        "SECURITY_GROUP_IDS": SECURITY_GROUP_IDS,
+    }
+    for name in [name for name, ids in of_a_vpc.items() if ids and not VPC_ID]:
+        problem("VPC_ID", f"is empty, but {name} is set: name the VPC that they belong to")
     if len(SECURITY_GROUP_IDS) > 5:
         problem("SECURITY_GROUP_IDS", f"has {len(SECURITY_GROUP_IDS)} groups; ECS takes 5 at most")
-    if not adopted:
+    if not VPC_ID:
         check_subnet_cidrs()
     if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS and "ALLOWED_CIDR" not in PROBLEMS:
-        problem(
-            "ALLOWED_CIDR",
-            f"is not set, but CONTAINER_PORTS={','.join(str(p) for _, p in CONTAINER_PORTS)}: "
-            "say who may reach it, for example your own address as 203.0.113.7/32",
-        )
+        ports, how = ",".join(str(p) for _, p in CONTAINER_PORTS), "for example your own address as 203.0.113.7/32"
+        problem("ALLOWED_CIDR", f"is not set, but CONTAINER_PORTS={ports}: say who may reach it, {how}")
     check_load_balancer()
     if bool(BASTION_KEY_NAME) != bool(BASTION_ALLOWED_CIDR):
         problem("BASTION_ALLOWED_CIDR", "and BASTION_KEY_NAME go together: a bastion needs both")
@@ -691,16 +680,13 @@ def check_load_balancer() -> None:
         problem("ALLOWED_CIDR", "is not set, but LISTENER_PROTOCOL is: say who may reach the load balancer")
     if not CONTAINER_PORTS and not CLUSTER_ONLY:
         problem("CONTAINER_PORTS", "is not set, but LISTENER_PROTOCOL is: say which port the service listens on")
-    subnets, setting_name = (
-        (PUBLIC_SUBNET_IDS, "PUBLIC_SUBNET_IDS") if VPC_ID else (PUBLIC_SUBNET_CIDRS, "PUBLIC_SUBNET_CIDRS")
-    )
-    if len(subnets) < 2:
-        problem(setting_name, f"has {len(subnets)} subnet, but a load balancer needs two, in two zones")
+    count = len(PUBLIC_SUBNET_IDS if VPC_ID else PUBLIC_SUBNET_CIDRS)
+    if count < 2:
+        name = "PUBLIC_SUBNET_IDS" if VPC_ID else "PUBLIC_SUBNET_CIDRS"
+        problem(name, f"has {count} subnet, but a load balancer needs two, in two zones")
     if HEALTH_CHECK_TIMEOUT >= HEALTH_CHECK_INTERVAL:
-        problem(
-            "HEALTH_CHECK_TIMEOUT",
-            f"{HEALTH_CHECK_TIMEOUT} is not less than HEALTH_CHECK_INTERVAL={HEALTH_CHECK_INTERVAL}",
-        )
+        limit = f"HEALTH_CHECK_INTERVAL={HEALTH_CHECK_INTERVAL}"
+        problem("HEALTH_CHECK_TIMEOUT", f"{HEALTH_CHECK_TIMEOUT} is not less than {limit}")
 
 
 def check_subnet_cidrs() -> None:
@@ -717,16 +703,11 @@ def check_subnet_cidrs() -> None:
                 if subnet.overlaps(other):
                     problem(name, f"{subnet} and {other} overlap")
             seen.append(subnet)
-    if PRIVATE_SUBNET_CIDRS and len(PRIVATE_SUBNET_CIDRS) != len(PUBLIC_SUBNET_CIDRS):
-        problem(
-            "PRIVATE_SUBNET_CIDRS",
-            f"has {len(PRIVATE_SUBNET_CIDRS)} subnets for {len(PUBLIC_SUBNET_CIDRS)} public ones",
-        )
-    if AVAILABILITY_ZONES and len(AVAILABILITY_ZONES) != len(PUBLIC_SUBNET_CIDRS):
-        problem(
-            "AVAILABILITY_ZONES",
-            f"names {len(AVAILABILITY_ZONES)} zones for {len(PUBLIC_SUBNET_CIDRS)} PUBLIC_SUBNET_CIDRS",
-        )
+    private, zones, public = len(PRIVATE_SUBNET_CIDRS), len(AVAILABILITY_ZONES), len(PUBLIC_SUBNET_CIDRS)
+    if private and private != public:
+        problem("PRIVATE_SUBNET_CIDRS", f"has {private} subnets for {public} public ones")
+    if zones and zones != public:
+        problem("AVAILABILITY_ZONES", f"names {zones} zones for {public} PUBLIC_SUBNET_CIDRS")
 
 
 def check_task() -> None:
@@ -761,22 +742,18 @@ def check_service() -> None:
     if CONTAINER_CERTIFICATE and not any(CONTAINER_CERTIFICATE.startswith(f"{v['path']}/") for v in EFS_VOLUMES):
         problem("CONTAINER_CERTIFICATE", f"{CONTAINER_CERTIFICATE} is on none of EFS_VOLUMES, so it would not be kept")
     if TARGET_PROTOCOL == "HTTPS" and not CONTAINER_CERTIFICATE:
-        problem(
-            "CONTAINER_CERTIFICATE",
-            "is not set, but TARGET_PROTOCOL=HTTPS: say where the container's certificate is kept",
-        )
+        how = "say where the container's certificate is kept"
+        problem("CONTAINER_CERTIFICATE", f"is not set, but TARGET_PROTOCOL=HTTPS: {how}")
 
 
 def check_gpu_sharing() -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html"""
     if GPU_SHARING and not GPU_MEMORY_MIB:
-        problem(
-            "GPU_MEMORY_MIB", f"is not set, but GPU_SHARING={GPU_SHARING}: say what each task gets, for example 7000"
-        )
+        how = "say what each task gets, for example 7000"
+        problem("GPU_MEMORY_MIB", f"is not set, but GPU_SHARING={GPU_SHARING}: {how}")
     if GPU_MEMORY_MIB and not GPU_SHARING:
-        problem(
-            "GPU_SHARING", f"is not set, but GPU_MEMORY_MIB={GPU_MEMORY_MIB}: a part of a GPU needs GPU_SHARING=mps"
-        )
+        how = "a part of a GPU needs GPU_SHARING=mps"
+        problem("GPU_SHARING", f"is not set, but GPU_MEMORY_MIB={GPU_MEMORY_MIB}: {how}")
     if GPU_SHARING and LAUNCH_TYPE == "FARGATE":
         problem("GPU_SHARING", f"{GPU_SHARING}, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs; use LAUNCH_TYPE=EC2")
 
@@ -790,12 +767,9 @@ def check_fargate() -> None:
         said = f"{TASK_CPU} is not a Fargate size" if TASK_CPU else "is not set, but Fargate needs a size"
         problem("TASK_CPU", f"{said}: {', '.join(map(str, FARGATE_MEMORY))}")
     elif TASK_MEMORY not in FARGATE_MEMORY[TASK_CPU]:
-        fitting = FARGATE_MEMORY[TASK_CPU]
-        problem(
-            "TASK_MEMORY",
-            f"{TASK_MEMORY or 'nothing'} does not go with TASK_CPU={TASK_CPU} on Fargate: "
-            f"{fitting[0]} to {fitting[-1]} in steps of {fitting[1] - fitting[0]}",
-        )
+        least, second, *_, most = FARGATE_MEMORY[TASK_CPU]
+        fitting = f"{least} to {most} in steps of {second - least}"
+        problem("TASK_MEMORY", f"{TASK_MEMORY or 'nothing'} does not go with TASK_CPU={TASK_CPU} on Fargate: {fitting}")
     if SHARED_MEMORY_MIB:
         problem("SHARED_MEMORY_MIB", "does not exist on Fargate: leave it empty")
 

@@ -27,33 +27,29 @@ PARTS = (certificate,)
 @aws.page(of="cluster", changes=True, undo="delete_certificate.py")
 def create_certificate() -> dict[str, Any]:
     if constants.CERTIFICATE_ARN:
-        raise Problem(
-            f"CERTIFICATE_ARN={constants.CERTIFICATE_ARN} is there already; to ask for another set CERTIFICATE_DOMAINS"
-        )
+        another = "to ask for another set CERTIFICATE_DOMAINS"
+        raise Problem(f"CERTIFICATE_ARN={constants.CERTIFICATE_ARN} is there already; {another}")
     if not constants.CERTIFICATE_DOMAINS:
-        raise Problem(
-            "CERTIFICATE_DOMAINS is not set: say for which host names, such as ml.example.com,*.ml.example.com"
-        )
+        example = "ml.example.com,*.ml.example.com"
+        raise Problem(f"CERTIFICATE_DOMAINS is not set: say for which host names, such as {example}")
     for domain in constants.CERTIFICATE_DOMAINS:
         hosted_zone.find(domain.removeprefix("*."))  # a zone that can't be told is a mistake that costs nothing here
     arn = certificate.create()
-    records = certificate.validation_records(arn)
-    zones = [hosted_zone.find(record["Name"]) for record in records]
-    for record, zone in zip(records, zones, strict=True):
-        if zone:
-            certificate.create_record(zone, record)
-    elsewhere = [record for record, zone in zip(records, zones, strict=True) if not zone]
+    records = [(each, hosted_zone.find(each["Name"])) for each in certificate.validation_records(arn)]
+    here, elsewhere = [(each, zone) for each, zone in records if zone], [each for each, zone in records if not zone]
+    for record, zone in here:
+        certificate.create_record(zone, record)
     tell(elsewhere)
     result = {
         "certificateArn": arn,
         "domains": constants.CERTIFICATE_DOMAINS,
         "status": (certificate.describe(arn) or {}).get("Status"),
-        "recordsInRoute53": [shown(record) for record in records if record not in elsewhere],
+        "recordsInRoute53": [shown(record) for record, _ in here],
         "recordsToMake": [shown(record) for record in elsewhere],
     }
     if constants.WAIT:
         try:
-            certificate.wait_issued(arn, [zone for zone in zones if zone])
+            certificate.wait_issued(arn, [zone for _, zone in here])
         except Problem as problem:
             raise Problem(str(problem), result) from problem
         result["status"] = (certificate.describe(arn) or {}).get("Status")

@@ -22,14 +22,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import certificate, cluster, network
 from infrastructure.delivery import container_image, pipeline
-from infrastructure.service import (
-    listener_rule,
-    scaling,
-    service,
-    target_group,
-    task_security_group,
-    tasks,
-)
+from infrastructure.service import listener_rule, scaling, service, target_group, task_security_group, tasks
 
 PARTS = (task_security_group, target_group, listener_rule, service, scaling)
 
@@ -61,9 +54,8 @@ def create_service() -> dict[str, Any]:
     if console.dry_run:
         return {"serviceName": constants.SERVICE_NAME}
     if not constants.DESIRED_COUNT:
-        say(
-            "paused", f"service {constants.SERVICE_NAME}", "0 tasks, until the pipeline's next run or update_service.py"
-        )
+        until = "until the pipeline's next run or update_service.py"
+        say("paused", f"service {constants.SERVICE_NAME}", f"0 tasks, {until}")
     following = "create_dns_record.py" if constants.HOST_NAME else "check_service.py"
     say("next", aws.command(following), f"to undo: {aws.command('delete_service.py')}")
     return service.described()

@@ -42,9 +42,8 @@ def pick(task: str) -> Any:
     if task:
         found = tasks.describe([task])
         if not found:
-            raise Problem(
-                f"there is no task {task} in cluster {constants.CLUSTER_NAME}; AWS forgets a stopped one after an hour"
-            )
+            where = f"in cluster {constants.CLUSTER_NAME}"
+            raise Problem(f"there is no task {task} {where}; AWS forgets a stopped one after an hour")
         return found[0]
     for status in ("RUNNING", "STOPPED"):
         found = tasks.find(status, startedBy=constants.STARTED_BY)
@@ -82,9 +81,8 @@ def interface_addresses(interface_id: str, private_ip: str | None) -> dict[str, 
 
 def host_addresses(task: Any) -> dict[str, Any]:
     """The host's addresses, and for each container port the port of the host behind which it is."""
-    hosts = client("ecs").describe_container_instances(
-        cluster=constants.CLUSTER_NAME, containerInstances=[task["containerInstanceArn"]]
-    )
+    arns, describe = [task["containerInstanceArn"]], client("ecs").describe_container_instances
+    hosts = describe(cluster=constants.CLUSTER_NAME, containerInstances=arns)
     told: dict[str, Any] = {"publicIp": None, "privateIp": None, "ports": []}
     for host in hosts["containerInstances"]:
         filters: Any = [{"Name": "instance-id", "Values": [host["ec2InstanceId"]]}]

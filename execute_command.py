@@ -45,9 +45,8 @@ AGENT_SECONDS = 60
 def execute_command(task: str = "", command: str = "") -> dict[str, Any]:
     plugin = shutil.which(PLUGIN)
     if not plugin:
-        raise Problem(
-            f"the Session Manager plugin ({PLUGIN}) is not on this machine's PATH: install it, {HOW_TO_INSTALL}"
-        )
+        plugin = f"the Session Manager plugin ({PLUGIN})"
+        raise Problem(f"{plugin} is not on this machine's PATH: install it, {HOW_TO_INSTALL}")
     cluster.required()
     found = chosen(task)
     refuse_disabled(found)
@@ -93,15 +92,9 @@ def wait_for_agent(task_arn: str) -> None:
     """The agent beside the container reports itself some 20 seconds after the container runs; without the right never."""
 
     def status() -> str | None:
-        containers = [each for task in tasks.describe([task_arn]) for each in task["containers"]]
-        agents = [
-            agent
-            for each in containers
-            if each["name"] == constants.CONTAINER_NAME
-            for agent in each.get("managedAgents", [])
-            if agent["name"] == "ExecuteCommandAgent"
-        ]
-        return agents[0].get("lastStatus") if agents else None
+        main = [container(task) for task in tasks.describe([task_arn])]
+        agents = {agent["name"]: agent.get("lastStatus") for each in main for agent in each.get("managedAgents", [])}
+        return agents.get("ExecuteCommandAgent")
 
     def look() -> bool:
         seen = status()
@@ -155,8 +148,11 @@ def reason(task_arn: str) -> str:
 
 def target(task: Any) -> str:
     """How Session Manager names a container."""
-    container = next(each for each in task["containers"] if each["name"] == constants.CONTAINER_NAME)
-    return f"ecs:{constants.CLUSTER_NAME}_{tasks.task_id(task['taskArn'])}_{container['runtimeId']}"
+    return f"ecs:{constants.CLUSTER_NAME}_{tasks.task_id(task['taskArn'])}_{container(task)['runtimeId']}"
+
+
+def container(task: Any) -> Any:
+    return next((each for each in task["containers"] if each["name"] == constants.CONTAINER_NAME), {})
 
 
 def run_plugin(plugin: str, session: Any, named: str) -> int:
@@ -168,11 +164,9 @@ def run_plugin(plugin: str, session: Any, named: str) -> int:
     profile = aws.session().profile_name
     ecs = client("ecs").meta
     arguments = [told, ecs.region_name, "StartSession", "" if profile == "default" else profile]
+    command = [plugin, *arguments, json.dumps({"Target": named}), ecs.endpoint_url]
     with signals_for_the_session():
-        parameters = json.dumps({"Target": named})
-        return subprocess.run(
-            [plugin, *arguments, parameters, ecs.endpoint_url], env=environment, check=False
-        ).returncode
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 @contextlib.contextmanager

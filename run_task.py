@@ -62,9 +62,8 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             "clientToken": token(task_definition_arn, known, started, batch, hour),
         }
         if constants.NETWORK_MODE == "awsvpc":
-            request["networkConfiguration"] = tasks.network_configuration(
-                network.required(), security_groups.find().task_ids
-            )
+            net, group_ids = network.required(), security_groups.find().task_ids
+            request["networkConfiguration"] = tasks.network_configuration(net, group_ids)
         answer = tasks.run(request)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:

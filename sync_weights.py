@@ -50,11 +50,8 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     changed = source_bucket.changed(present)
     result = {"source": source_bucket.source(), "volume": constants.WEIGHTS_VOLUME, "uploaded": len(changed)}
     if constants.WEIGHTS_FOLDER and not changed:
-        say(
-            "found",
-            f"{len(source_bucket.files())} files of {constants.WEIGHTS_FOLDER}",
-            f"all in {source_bucket.source()} already",
-        )
+        files = f"{len(source_bucket.files())} files of {constants.WEIGHTS_FOLDER}"
+        say("found", files, f"all in {source_bucket.source()} already")
     result["uploadedBytes"] = source_bucket.upload(changed)
     if console.dry_run:
         result |= preview()
@@ -80,26 +77,19 @@ def preview() -> dict[str, Any]:
 
 def confirm(there: int, erase: bool) -> None:
     """A source without a file makes --delete erase the volume; that is wanted seldom, and asked for."""
-    files = len(source_bucket.files())
-    if constants.WEIGHTS_FOLDER and not files and there:
-        raise Problem(
-            f"WEIGHTS_FOLDER: {constants.WEIGHTS_FOLDER} has no file in it, while {source_bucket.source()} has {there}: "
-            "put the weights there, or set WEIGHTS_FOLDER= to sync the bucket as it is"
-        )
+    files, folder, source = len(source_bucket.files()), constants.WEIGHTS_FOLDER, source_bucket.source()
+    if folder and not files and there:
+        way = "put the weights there, or set WEIGHTS_FOLDER= to sync the bucket as it is"
+        raise Problem(f"WEIGHTS_FOLDER: {folder} has no file in it, while {source} has {there}: {way}")
     if files or there:
         return
-    empty = (
-        f"{constants.WEIGHTS_FOLDER} and {source_bucket.source()} have"
-        if constants.WEIGHTS_FOLDER
-        else f"{source_bucket.source()} has"
-    )
+    empty = f"{folder} and {source} have" if folder else f"{source} has"
     say("warning", f"{empty} no file", f"the sync would delete everything on the volume {constants.WEIGHTS_VOLUME}")
     if erase or console.dry_run:
         return
     if not sys.stdin or not sys.stdin.isatty():
-        raise Problem(
-            "there is no terminal to ask on: pass --erase to erase the volume, or put the weights there first"
-        )
+        way = "pass --erase to erase the volume, or put the weights there first"
+        raise Problem(f"there is no terminal to ask on: {way}")
     what = f"endpoint's name, {constants.ENDPOINT}" if constants.ENDPOINT else f"cluster's name, {constants.PREFIX}"
     print(f"Type the {what}, to erase the volume: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != (constants.ENDPOINT or constants.PREFIX):

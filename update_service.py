@@ -26,9 +26,8 @@ def update_service(revision: str = "") -> dict[str, Any]:
     cluster.required()
     found = service.required()
     service.refuse_foreign(found)
-    definition = (
-        task_definitions.definition(f"{constants.TASK_FAMILY}:{revision}") if revision else service.revision_to_run()
-    )
+    asked = f"{constants.TASK_FAMILY}:{revision}"
+    definition = task_definitions.definition(asked) if revision else service.revision_to_run()
     if not definition:
         raise Problem(f"there is no revision {revision} of {constants.TASK_FAMILY}: list_task_definition.py lists them")
     container_image.refuse_missing(definition)

@@ -85,11 +85,7 @@ def roles() -> list[str]:
     """Roles and instance profiles of ours: the tagging API does not list them."""
     iam = client("iam")
     prefix, end = f"{constants.CLUSTER_NAME}-", f"-{aws.region()}"
-    named = [
-        each
-        for each in every(iam.get_paginator("list_roles").paginate(), "Roles")
-        if each["RoleName"].startswith(prefix)
-    ]
-    found = [each["Arn"] for each in named if each["RoleName"].endswith(end)]
+    listed = {each["RoleName"]: each["Arn"] for each in every(iam.get_paginator("list_roles").paginate(), "Roles")}
+    found = [arn for name, arn in listed.items() if name.startswith(prefix) and name.endswith(end)]
     tagged = [aws.call(iam.get_role, gone="NoSuchEntity")(RoleName=arn.rpartition("/")[2]) for arn in found]
     return [role["Role"]["Arn"] for role in tagged if role and ours(role["Role"])]

@@ -55,10 +55,7 @@ def refuse_left() -> list[Resource]:
     told = [f"  {endpoint}: {', '.join(found)}" for endpoint, found in stands.items() if found]
     if told:
         commands = [f"  ENDPOINT={endpoint} python delete_endpoint.py" for endpoint, found in stands.items() if found]
-        raise Problem(
-            "\n".join(
-                [f"the cluster {constants.CLUSTER_NAME} still has endpoints:", *told, "delete them first:", *commands]
-            )
-            + "\nor all at once, with their images: python delete_cluster.py --everything"
-        )
+        first = f"the cluster {constants.CLUSTER_NAME} still has endpoints:"
+        last = "or all at once, with their images: python delete_cluster.py --everything"
+        raise Problem("\n".join([first, *told, "delete them first:", *commands, last]))
     return [each for found in left.values() for each in found]

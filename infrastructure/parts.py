@@ -125,26 +125,25 @@ def tag(resources: list[Resource], add: dict[str, str], remove: list[str]) -> No
 
 
 def tag_one(resource: Resource, add: list[Any], remove: list[str]) -> None:
-    iam, autoscaling = client("iam"), client("autoscaling")
-    of, name = resource.tags, resource.arn.rpartition("/")[2]
-    where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
+    iam, autoscaling, of, name = client("iam"), client("autoscaling"), resource.tags, resource.arn.rpartition("/")[2]
+    put: Any = call(iam.tag_role, of=of)
+    take: Any = call(iam.untag_role, of=of)
+    given: Any = {"RoleName": name, "Tags": add}
+    taken: Any = {"RoleName": name, "TagKeys": remove}
     if ":autoscaling:" in resource.arn:
-        given: list[Any] = [{**where, **each} for each in add]
-        taken: list[Any] = [{**where, "Key": each} for each in remove]
-        if given:
-            call(autoscaling.create_or_update_tags, of=of)(Tags=given)
-        if taken:
-            call(autoscaling.delete_tags, of=of)(Tags=taken)
+        where = {"ResourceType": "auto-scaling-group", "ResourceId": name, "PropagateAtLaunch": True}
+        put, take = call(autoscaling.create_or_update_tags, of=of), call(autoscaling.delete_tags, of=of)
+        given, taken = (
+            {"Tags": [{**where, **each} for each in add]},
+            {"Tags": [{**where, "Key": each} for each in remove]},
+        )
     elif ":instance-profile/" in resource.arn:
-        if add:
-            call(iam.tag_instance_profile, of=of)(InstanceProfileName=name, Tags=add)
-        if remove:
-            call(iam.untag_instance_profile, of=of)(InstanceProfileName=name, TagKeys=remove)
-    else:
-        if add:
-            call(iam.tag_role, of=of)(RoleName=name, Tags=add)
-        if remove:
-            call(iam.untag_role, of=of)(RoleName=name, TagKeys=remove)
+        put, take = call(iam.tag_instance_profile, of=of), call(iam.untag_instance_profile, of=of)
+        given, taken = {"InstanceProfileName": name, "Tags": add}, {"InstanceProfileName": name, "TagKeys": remove}
+    if add:
+        put(**given)
+    if remove:
+        take(**taken)
 
 
 def refuse_failed(answer: Any) -> None:

@@ -32,10 +32,9 @@ def find() -> Any | None:
     found = [each for each in usable if set(each["SubjectAlternativeNames"]) == wanted]
     issued = [each for each in found if each["Status"] == "ISSUED"]
     if len(issued or found) > 1:
-        raise Problem(
-            f"two certificates for {', '.join(constants.CERTIFICATE_DOMAINS)}: "
-            f"{' and '.join(sorted(each['CertificateArn'] for each in issued or found))}. Delete one, or set CERTIFICATE_ARN"
-        )
+        two = " and ".join(sorted(each["CertificateArn"] for each in issued or found))
+        what = f"two certificates for {', '.join(constants.CERTIFICATE_DOMAINS)}"
+        raise Problem(f"{what}: {two}. Delete one, or set CERTIFICATE_ARN")
     return next(iter(issued or found), None)
 
 
@@ -84,10 +83,9 @@ def refuse_uncovered() -> None:
     if not found:
         raise Problem(f"there is no certificate for {wanted} yet: run create_certificate.py first")
     if not covers(constants.HOST_NAME, found):
-        raise Problem(
-            f"{wanted} is not covered by the certificate, which is for {names(found)}: choose a name of these, "
-            "or add it to CERTIFICATE_DOMAINS and run create_certificate.py and create_cluster.py"
-        )
+        way = "or add it to CERTIFICATE_DOMAINS and run create_certificate.py and create_cluster.py"
+        uncovered = f"{wanted} is not covered by the certificate, which is for {names(found)}"
+        raise Problem(f"{uncovered}: choose a name of these, {way}")
 
 
 # ------------------------------------------------------------------------------------------------------------- create
@@ -157,10 +155,8 @@ def alive(certificate_arn: str) -> Any:
     detail = describe(certificate_arn) or {}
     status = detail.get("Status") or "PENDING_VALIDATION"  # a dry run's certificate has none
     if status not in USABLE:
-        raise Problem(
-            f"the certificate {certificate_arn} is {status} {detail.get('FailureReason', '')}".rstrip()
-            + ": put that right, and run create_certificate.py again, which asks for a new one"
-        )
+        failed = f"the certificate {certificate_arn} is {status} {detail.get('FailureReason', '')}".rstrip()
+        raise Problem(f"{failed}: put that right, and run create_certificate.py again, which asks for a new one")
     return detail
 
 

@@ -13,8 +13,8 @@ import aws
 import constants
 from aws import Problem, call, client, code, message, region
 from console import say
-from infrastructure.cluster import certificate, cluster, container_instances, file_system, network
-from infrastructure.cluster.container_instances import gpu_count, gpu_memory
+from infrastructure.cluster import certificate, cluster, file_system, network
+from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory
 
 AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
@@ -36,11 +36,6 @@ class Facts:
 
 
 # ------------------------------------------------------------------------- looks: each of them reads what settings need
-
-
-@aws.look
-def described_type() -> Any:
-    return container_instances.described_type() if constants.LAUNCH_TYPE == "EC2" else {}
 
 
 @aws.look
@@ -160,10 +155,8 @@ def refuse_client_without_sharing() -> None:
     """An older botocore does not know how a GPU is shared, and would refuse the task definition with a long list."""
     requirement: Any = client("ecs").meta.service_model.shape_for("ResourceRequirement")
     if constants.GPU_SHARING and "sharingStrategy" not in requirement.members:
-        raise Problem(
-            f"GPU_SHARING={constants.GPU_SHARING}: botocore {botocore.__version__} does not know it yet: "
-            "pip install --upgrade 'boto3>=1.44.5'"
-        )
+        unknown = f"botocore {botocore.__version__} does not know it yet: pip install --upgrade 'boto3>=1.44.5'"
+        raise Problem(f"GPU_SHARING={constants.GPU_SHARING}: {unknown}")
 
 
 def ami(described: Any) -> str:
@@ -215,10 +208,9 @@ def enough_places(described: Any, memory: int = 0) -> None:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
         elif what == "GPU":
             needed, there = count * constants.GPU_COUNT, gpu_count(described) * hosts
-        raise Problem(
-            f"DESIRED_COUNT={count} tasks need {needed} {things}, but {hosts} {constants.INSTANCE_TYPE} hosts have {there}: "
-            "raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
-        )
+        has = f"{hosts} {constants.INSTANCE_TYPE} hosts have {there}"
+        way = "raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
+        raise Problem(f"DESIRED_COUNT={count} tasks need {needed} {things}, but {has}: {way}")
 
 
 def places(described: Any, memory: int = 0) -> dict[str, int]:
@@ -275,10 +267,8 @@ def quota(described: Any) -> None:
     elif value is None:
         say("warning", f"the vCPU quota {which} is not known to Service Quotas in this region")
     elif value < needed:
-        raise Problem(
-            f"the account's quota {which} is {value:.0f} vCPUs, and one {kind} needs {needed}: "
-            "ask for more in the Service Quotas console (it takes hours to days); nothing was made"
-        )
+        way = "ask for more in the Service Quotas console (it takes hours to days); nothing was made"
+        raise Problem(f"the account's quota {which} is {value:.0f} vCPUs, and one {kind} needs {needed}: {way}")
     elif value < needed * hosts:
         enough = f"is not enough for MAX_INSTANCES={hosts} ({needed} each)"
         say("warning", f"the quota {which} of {value:.0f} vCPUs {enough}")
@@ -289,11 +279,8 @@ def quota(described: Any) -> None:
 
 def adopted_network() -> list[str]:
     """VPC_ID, SUBNET_IDS and SECURITY_GROUP_IDS: there, belonging together, and fit for EFS and for the hosts."""
-    vpc, public_ids, private_ids = (
-        f"VPC_ID={constants.VPC_ID}",
-        constants.PUBLIC_SUBNET_IDS,
-        constants.PRIVATE_SUBNET_IDS,
-    )
+    vpc, public_ids = f"VPC_ID={constants.VPC_ID}", constants.PUBLIC_SUBNET_IDS
+    private_ids = constants.PRIVATE_SUBNET_IDS
     if not call(client("ec2").describe_vpcs, gone=network.NO_VPC)(VpcIds=[constants.VPC_ID]):
         raise Problem(f"{vpc}: there is no such VPC in this region")
     for attribute in network.dns_off(constants.VPC_ID):

@@ -52,8 +52,7 @@ def refuse_changes() -> None:
     present = [each for each in cluster.get("capacityProviders", []) if each in others] if cluster else []
     if present:
         made = f"the cluster {constants.CLUSTER_NAME} was made with {', '.join(present)}"
-        fixed = "which can't be changed: set it back, or run delete_cluster.py first"
-        raise Problem(f"LAUNCH_TYPE={constants.LAUNCH_TYPE}, but {made}, {fixed}")
+        aws.refuse_change(f"LAUNCH_TYPE={constants.LAUNCH_TYPE}", made)
 
 
 def create() -> str:

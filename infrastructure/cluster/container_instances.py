@@ -29,7 +29,9 @@ def describe(status: str = "ACTIVE") -> list[Any]:
 
 @aws.look
 def described_type() -> Any:
-    """INSTANCE_TYPE as EC2 describes it; {} where this region has none of that name."""
+    """INSTANCE_TYPE as EC2 describes it; {} where this region has none of that name, and on Fargate."""
+    if constants.LAUNCH_TYPE == "FARGATE":
+        return {}
     request: Any = {"InstanceTypes": [constants.INSTANCE_TYPE]}
     found = call(client("ec2").describe_instance_types, gone="InvalidInstanceType")(**request)
     return found["InstanceTypes"][0] if found else {}

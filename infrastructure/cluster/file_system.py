@@ -15,10 +15,8 @@ from console import say
 LEAVING = ("deleting", "deleted")
 MOVE = "set it back, or move the data and run delete_cluster.py first"
 GONE = "FileSystemNotFound"
-KEPT = (
-    "still billed (about $0.30 per GiB and month in us-east-1); "
-    "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
-)
+DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
+KEPT = f"still billed (about $0.30 per GiB and month in us-east-1); {DELETE}"
 
 
 @aws.look
@@ -125,7 +123,7 @@ def make(wanted: str) -> str:
     if made:
         say("created", f"file system {made['FileSystemId']}", f"{wanted}, encrypted")
         return made["FileSystemId"]
-    found = wait(f"file system {its_name}", lambda: of_name(its_name), lambda: "EFS does not list it") or {}
+    found = aws.listed(f"file system {its_name}", lambda: of_name(its_name), "EFS") or {}
     say("found", f"file system {found['FileSystemId']}", "made by another run at the same moment")
     return str(found["FileSystemId"])
 

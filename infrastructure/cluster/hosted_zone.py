@@ -37,10 +37,9 @@ def find(host_name: str) -> Any | None:
     longest = max((len(zone["Name"]) for zone in inside), default=0)
     found = [zone for zone in inside if len(zone["Name"]) == longest]
     if len(found) > 1:
-        raise Problem(
-            f"two public zones {plain(found[0]['Name'])}: {' and '.join(sorted(zone_id(zone) for zone in found))}. "
-            "Say with HOSTED_ZONE_ID to which one the domain's name servers lead"
-        )
+        ids = " and ".join(sorted(zone_id(zone) for zone in found))
+        way = "Say with HOSTED_ZONE_ID to which one the domain's name servers lead"
+        raise Problem(f"two public zones {plain(found[0]['Name'])}: {ids}. {way}")
     return found[0] if found else None
 
 

@@ -186,10 +186,8 @@ def delete() -> None:
     if not balancer or aws.spare_foreign(f"load balancer {its_name()}", balancer):
         return
     if attributes().get("deletion_protection.enabled") == "true":
-        raise Problem(
-            f"the load balancer {its_name()} is protected from deletion: "
-            "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
-        )
+        way = "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
+        raise Problem(f"the load balancer {its_name()} is protected from deletion: {way}")
     call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
     say("deleted", f"load balancer {its_name()}", "asked for")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, every, mine, refuse_foreign, resource, tags_of, wait
+from aws import Resource, call, client, every, mine, refuse_foreign, resource, tags_of
 from console import say
 
 #: with what AWS lets their names begin: those of containers and hosts, of builds, of a pipeline's commands
@@ -55,11 +55,7 @@ def make_one(name: str) -> Any:
     create = call(client("logs").create_log_group, what, there="ResourceAlreadyExistsException", busy=BUSY)
     made = create(logGroupName=name, tags=its_tags) is not None
     say("created" if made else "found", what)
-    if made:
-        return {"tags": its_tags}
-    group = wait(what, lambda: find(name), lambda: "AWS does not list it")
-    refuse_foreign(what, group)
-    return group
+    return {"tags": its_tags} if made else aws.listed(what, lambda: find(name))
 
 
 def remove(*names: str) -> None:

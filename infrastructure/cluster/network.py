@@ -20,7 +20,6 @@ NO_VPC = "InvalidVpcID.NotFound"
 NO_SUBNET = "InvalidSubnetID.NotFound"
 NO_GATEWAY = "InvalidInternetGatewayID.NotFound"
 ASSOCIATED = "Resource.AlreadyAssociated"
-FIXED = "which can't be changed: set it back, or run delete_cluster.py first"
 NO_TABLE = "InvalidRouteTableID.NotFound"
 
 
@@ -112,22 +111,21 @@ def refuse_changes() -> None:
     """What AWS can't change any more is told before anything is changed."""
     vpc = None if constants.VPC_ID else find_vpc()
     if vpc and vpc["CidrBlock"] != constants.VPC_CIDR:
-        raise Problem(f"VPC_CIDR={constants.VPC_CIDR}, but {vpc['VpcId']} has {vpc['CidrBlock']}, {FIXED}")
+        aws.refuse_change(f"VPC_CIDR={constants.VPC_CIDR}", f"{vpc['VpcId']} has {vpc['CidrBlock']}")
     present = {part(each): each for each in subnets()}
     for kind, blocks in {"public": constants.PUBLIC_SUBNET_CIDRS, "private": constants.PRIVATE_SUBNET_CIDRS}.items():
         setting = f"{kind.upper()}_SUBNET_CIDRS"
         for number, block in enumerate(blocks, 1):
             found = present.get(f"{kind}-{number}")
             if found and found["CidrBlock"] != block:
-                has = f"{found['SubnetId']} has {found['CidrBlock']}"
-                raise Problem(f"{setting}: subnet {number} is to have {block}, but {has}, {FIXED}")
+                asked = f"{setting}: subnet {number} is to have {block}"
+                aws.refuse_change(asked, f"{found['SubnetId']} has {found['CidrBlock']}")
             zone = constants.AVAILABILITY_ZONES[number - 1 : number]
             if found and zone and [found["AvailabilityZone"]] != zone:
-                raise Problem(
-                    f"AVAILABILITY_ZONES: subnet {number} is to be in {zone[0]}, but {found['SubnetId']} is in "
-                    f"{found['AvailabilityZone']}, which can't be changed: set it back, and add a zone with one more "
-                    f"block in {setting}; or run delete_cluster.py first"
-                )
+                asked = f"AVAILABILITY_ZONES: subnet {number} is to be in {zone[0]}"
+                differs = f"{asked}, but {found['SubnetId']} is in {found['AvailabilityZone']}, which can't be changed"
+                more = f"add a zone with one more block in {setting}; or run delete_cluster.py first"
+                raise Problem(f"{differs}: set it back, and {more}")
 
 
 # -------------------------------------------------------------------------------------------------------------- create
@@ -297,7 +295,7 @@ def create_subnet(vpc_id: str, each: str, block: str, zone: str) -> Any:
         made = call(client("ec2").create_subnet, f"subnet {block}", there="InvalidSubnet.Conflict")(
             VpcId=vpc_id, CidrBlock=block, AvailabilityZone=zone, TagSpecifications=tag_specification("subnet", each)
         )
-        subnet = made["Subnet"] if made else wait(f"subnet {block}", listed, lambda: "AWS does not list it")
+        subnet = made["Subnet"] if made else aws.listed(f"subnet {block}", listed)
         if made:
             say("created", f"subnet {subnet['SubnetId']}", f"{each} {block} {zone}")
     subnet_id = subnet["SubnetId"]

@@ -133,7 +133,7 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
         create = call(iam.create_role, there=THERE)
         made = create(RoleName=role_id, AssumeRolePolicyDocument=text, Tags=its_tags)
         say("created" if made else "found", what)
-        found = {"RoleName": role_id, "Tags": its_tags} if made else of_another_run(what, role(suffix))
+        found = {"RoleName": role_id, "Tags": its_tags} if made else aws.listed(what, role(suffix), "IAM")
     elif found["AssumeRolePolicyDocument"] != trust:
         call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=text)
         say("updated", what, "trust policy")
@@ -143,13 +143,6 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
         attach_policies(found, managed, not_now)
     put_inline_policy(found, inline)
     return role_arn(role_id)
-
-
-def of_another_run(what: str, look: aws.look[Any | None]) -> Any:
-    """A name is given once in an account: where another run was first, IAM says so, and what it made is ours too."""
-    found = aws.wait(what, look, lambda: "IAM says that it exists, but does not show it")
-    aws.refuse_foreign(what, found)
-    return found
 
 
 def attach_policies(its_role: Any, managed: Names, not_now: Names) -> None:
@@ -166,9 +159,8 @@ def attach_policies(its_role: Any, managed: Names, not_now: Names) -> None:
 
 
 def attached_policies(role_id: str) -> list[str]:
-    return [
-        each["PolicyArn"] for each in client("iam").list_attached_role_policies(RoleName=role_id)["AttachedPolicies"]
-    ]
+    attached = client("iam").list_attached_role_policies(RoleName=role_id)["AttachedPolicies"]
+    return [each["PolicyArn"] for each in attached]
 
 
 def put_inline_policy(its_role: Any, wanted: Policy | None) -> None:
@@ -186,14 +178,15 @@ def put_inline_policy(its_role: Any, wanted: Policy | None) -> None:
 
 def create_instance_profile() -> None:
     """The wrapper in which EC2 hands the role to a host; it takes one role only."""
-    iam, its_name, profile = client("iam"), role_name("host"), instance_profile()
+    iam, its_name = client("iam"), role_name("host")
+    profile: Any = instance_profile()
     what = f"instance profile {its_name}"
     aws.refuse_foreign(what, profile)
     made = None
     if not profile:
         create = call(iam.create_instance_profile, there=THERE)
         made = create(InstanceProfileName=its_name, Tags=tags("host"))
-        profile = {"Roles": [], "Tags": tags("host")} if made else of_another_run(what, instance_profile)
+        profile = {"Roles": [], "Tags": tags("host")} if made else aws.listed(what, instance_profile, "IAM")
     say("created" if made else "found", what)
     if not profile["Roles"]:
         add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE), busy=GONE)

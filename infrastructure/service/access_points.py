@@ -79,7 +79,7 @@ def make(file_system_id: str, volume: str) -> str:
         Tags=[*aws.endpoint_tags(f"volume-{volume}"), {"Key": VOLUME_TAG, "Value": volume}],
     )
     if not made:
-        found = wait(f"access point of {volume}", lambda: find().get(volume, {}), lambda: "EFS does not list it")
+        found = aws.listed(f"access point of {volume}", lambda: find().get(volume, {}), "EFS")
         return str(found["AccessPointId"])
     say("created", f"access point {made['AccessPointId']}", f"{volume}, owned by {uid}:{gid}")
     return made["AccessPointId"]
