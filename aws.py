@@ -564,12 +564,8 @@ def command(line: str) -> str:
 
 #: the pages about what endpoints share: they are run without ENDPOINT
 CLUSTER_PAGES = (
-    "create_cluster",
-    "update_cluster",
-    "delete_cluster",
-    "describe_clusters",
-    "create_certificate",
-    "delete_certificate",
+    *("create_cluster", "update_cluster", "delete_cluster", "describe_clusters"),
+    *("create_certificate", "delete_certificate"),
 )
 
 
@@ -579,11 +575,8 @@ def _fail(sentence: str) -> int:
 
 
 def _parser(manual: str, about: _Page) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=manual,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit: 0 done, 1 AWS said no, 2 a setting is wrong",
-    )
+    end, as_written = "exit: 0 done, 1 AWS said no, 2 a setting is wrong", argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=manual, formatter_class=as_written, epilog=end)
     if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
     for flag, meaning in about.flags.items():

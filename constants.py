@@ -272,6 +272,8 @@ LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:conn
 ZONE_ID = pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True)
 BUCKET = pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True)
 GIT = pattern(r"[\w.-]+/[\w./-]+", "a repository such as team/endpoint-a", or_empty=True)
+EFS_MODE = one_of("generalPurpose", "maxIO")
+BUILD_SIZE = pattern(r"BUILD_GENERAL1_[A-Z0-9]+", "one of CodeBuild's sizes")
 DAYS_UNREAD = one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
 FOLDER = pattern(r"[^/].*", "a folder without a slash at its start", or_empty=True)
 VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
@@ -386,9 +388,7 @@ EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295), of="cluster")
 # Group id that owns them.
 EFS_GID = setting("EFS_GID", "0", whole(0, 4294967295), of="cluster")
 # generalPurpose, or maxIO (previous generation, not with elastic). It can't be changed later.
-EFS_PERFORMANCE_MODE = setting(
-    "EFS_PERFORMANCE_MODE", "generalPurpose", one_of("generalPurpose", "maxIO"), of="cluster"
-)
+EFS_PERFORMANCE_MODE = setting("EFS_PERFORMANCE_MODE", "generalPurpose", EFS_MODE, of="cluster")
 # elastic (pay for what is moved) or bursting (grows with what is stored).
 EFS_THROUGHPUT_MODE = setting("EFS_THROUGHPUT_MODE", "elastic", one_of("elastic", "bursting"), of="cluster")
 # Daily backups by AWS Backup: enabled or disabled. They cost, and outlive the file system.
@@ -521,9 +521,7 @@ BUILDSPEC = setting("BUILDSPEC", "buildspec.yml", pattern(r"[\w./-]+", "a path")
 # Build environment of CodeBuild.
 BUILD_IMAGE = setting("BUILD_IMAGE", "aws/codebuild/standard:7.0", image)
 # Size of the build machine, as CodeBuild names it.
-BUILD_COMPUTE_TYPE = setting(
-    "BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", pattern(r"BUILD_GENERAL1_[A-Z0-9]+", "one of CodeBuild's sizes")
-)
+BUILD_COMPUTE_TYPE = setting("BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", BUILD_SIZE)
 # Days for which the pipeline's artifacts are kept.
 ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
 

@@ -18,15 +18,14 @@ def describe_clusters() -> dict[str, Any]:
         return {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
     hosts = container_instances.describe(status="")
     container_instances.warn_of_missing_gpus(hosts)
+    connected = [host for host in hosts if host["agentConnected"]]
     return {
         "clusterName": constants.CLUSTER_NAME,
         "status": found["status"],
         "capacityProviders": found["capacityProviders"],
         "hosts": [row(host) for host in hosts],
         "gpus": sum(len(container_instances.gpus(host)) for host in hosts),
-        "gpusFree": sum(
-            len(container_instances.gpus(host, "remainingResources")) for host in hosts if host["agentConnected"]
-        ),
+        "gpusFree": sum(len(container_instances.gpus(host, "remainingResources")) for host in connected),
         "runningTasks": found["runningTasksCount"],
         "pendingTasks": found["pendingTasksCount"],
         "activeServices": found["activeServicesCount"],

@@ -67,11 +67,8 @@ def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, depth: int = 0)
     """An answer of this shape: what was asked for where a member bears its name, else "(new)"; reads find nothing."""
     if shape.type_name == "structure":
         members = shape.members if depth < 6 else {}  # type: ignore[attr-defined]
-        asked = {
-            key: params[key]
-            for key, member in members.items()
-            if isinstance(params.get(key), str) and member.type_name == "string"
-        }
+        texts = [key for key, member in members.items() if member.type_name == "string"]
+        asked = {key: params[key] for key in texts if isinstance(params.get(key), str)}
         return {
             key: _stand_in(member, params, empty or key in ("failures", "Errors"), depth + 1)
             for key, member in members.items()

@@ -82,10 +82,8 @@ def refuse_disabled(task: Any) -> None:
     service = f"update_service.py, then stop_task.py --task {task_id}: the service starts another in its place"
     alone = f"stop_task.py --task {task_id}, then run_task.py"
     before = "is true, but was not" if constants.ENABLE_EXECUTE_COMMAND else "was not true"
-    raise Problem(
-        f"ENABLE_EXECUTE_COMMAND {before} when task {task_id} was started, and a running task can't be changed: with "
-        f"ENABLE_EXECUTE_COMMAND=true run {role}, {service if of_service else alone}"
-    )
+    differs = f"ENABLE_EXECUTE_COMMAND {before} when task {task_id} was started, and a running task can't be changed"
+    raise Problem(f"{differs}: with ENABLE_EXECUTE_COMMAND=true run {role}, {service if of_service else alone}")
 
 
 def wait_for_agent(task_arn: str) -> None:
@@ -107,21 +105,15 @@ def wait_for_agent(task_arn: str) -> None:
 
 def ask(task: Any, command: str) -> Any:
     """ExecuteCommand: the session that the plugin then joins."""
+    execute, request = client("ecs").execute_command, {"task": task["taskArn"], "command": command, "interactive": True}
     try:
-        answer = client("ecs").execute_command(
-            cluster=constants.CLUSTER_NAME,
-            task=task["taskArn"],
-            container=constants.CONTAINER_NAME,
-            command=command,
-            interactive=True,
-        )
+        return execute(cluster=constants.CLUSTER_NAME, container=constants.CONTAINER_NAME, **request)["session"]
     except ClientError as error:
         if code(error) == "TargetNotConnectedException":
             raise Problem(f"the container can't be reached: {reason(task['taskArn'])}") from error
         if code(error) == "InvalidParameterException":
             raise Problem(f"AWS refuses the session: {message(error)}") from error
         raise
-    return answer["session"]
 
 
 def reason(task_arn: str) -> str:
@@ -136,10 +128,8 @@ def reason(task_arn: str) -> str:
     lacking = [each["EvalActionName"] for each in simulated["EvaluationResults"] if each["EvalDecision"] != "allowed"]
     if lacking:
         made_by = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
-        return (
-            f"the role {role_arn.rpartition('/')[2]} lacks {', '.join(lacking)}: "
-            f"ENABLE_EXECUTE_COMMAND=true {aws.command(made_by)} gives it that, and a new task has it"
-        )
+        given = f"ENABLE_EXECUTE_COMMAND=true {aws.command(made_by)} gives it that, and a new task has it"
+        return f"the role {role_arn.rpartition('/')[2]} lacks {', '.join(lacking)}: {given}"
     return (
         "its role has the rights, so look at the way out (ssmmessages, port 443: NAT or a VPC endpoint) and at "
         "readonlyRootFilesystem, which keeps the agent from starting; or try again in a minute"

@@ -70,15 +70,12 @@ def refuse_unnamed(named: list[Resource]) -> None:
         found = [arn for arn in found if arn.split(":")[2] != "backup"]  # said where its file system goes
         return [arn for arn in [*found, *roles()] if arn not in known]
 
-    wait(
-        "AWS to list nothing with our tag any more",
-        lambda: not unnamed(),
-        lambda: (
-            f"left over: {', '.join(unnamed())}. They bear the tag {constants.CLUSTER_TAG}={constants.CLUSTER_NAME}, and "
-            "are not of this runbook's parts: delete them by hand, or take the tag away"
-        ),
-        seconds=SWEEP_SECONDS,
-    )
+    def why() -> str:
+        tag = f"{constants.CLUSTER_TAG}={constants.CLUSTER_NAME}"
+        way = "are not of this runbook's parts: delete them by hand, or take the tag away"
+        return f"left over: {', '.join(unnamed())}. They bear the tag {tag}, and {way}"
+
+    wait("AWS to list nothing with our tag any more", lambda: not unnamed(), why, SWEEP_SECONDS)
 
 
 def roles() -> list[str]:
