@@ -56,9 +56,6 @@ def in_words(each: str = "hosts") -> str:
     return f"{group.get('Status') or 'it is there'}; {hosts or 'no host is left in it'}"
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(net: Network) -> str:
     """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
 
@@ -114,9 +111,6 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
 
 
-# ------------------------------------------------------------------------------------------------------------- refresh
-
-
 def refresh() -> dict[str, Any]:
     """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
 
@@ -148,9 +142,6 @@ def last_refresh() -> Any:
 def refresh_in_words() -> str:
     seen = last_refresh()
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
-
-
-# ---------------------------------------------------------------------------------------------------- why no host comes
 
 
 def why_no_host() -> str:
@@ -189,9 +180,6 @@ def advice(text: str) -> str:
     if "capacity" in text:
         return "Name other AVAILABILITY_ZONES, or another INSTANCE_TYPE."
     return ""
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def empty() -> None:

@@ -18,9 +18,6 @@ GONE = "ResourceNotFoundException"
 KEY_TYPES: Any = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
 
 
-# ---------------------------------------------------------------------------------------------------- which one it is
-
-
 def arn() -> str:
     """The certificate of the settings: CERTIFICATE_ARN, or the usable one of ours with these names; '' for none."""
     return constants.CERTIFICATE_ARN or (find() or {}).get("CertificateArn", "")
@@ -86,9 +83,6 @@ def refuse_uncovered() -> None:
         way = "or add it to CERTIFICATE_DOMAINS and run create_certificate.py and create_cluster.py"
         uncovered = f"{wanted} is not covered by the certificate, which is for {names(found)}"
         raise Problem(f"{uncovered}: choose a name of these, {way}")
-
-
-# ------------------------------------------------------------------------------------------------------------- create
 
 
 def create() -> str:
@@ -174,9 +168,6 @@ def delete_superseded(certificate_arn: str) -> None:
 
 def names(detail: Any) -> str:
     return ", ".join(detail["SubjectAlternativeNames"])
-
-
-# ------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

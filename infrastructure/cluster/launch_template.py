@@ -42,9 +42,6 @@ def latest(each: str = "hosts") -> Any:
     return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = False) -> None:
     """Make it, or give it a new version where a setting changed; hosts that run already stay as they are.
 
@@ -125,9 +122,6 @@ def same_kind(one: str, other: str) -> bool:
     """Whether two AMIs differ by their date only: AWS publishes new ones every week, with drivers that may jump."""
     names = [image["Name"] for image in client("ec2").describe_images(ImageIds=[one, other])["Images"]]
     return len(names) == 2 and len({re.sub(r"20\d{6}", "", name) for name in names}) == 1
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete(each: str = "hosts") -> None:

@@ -24,9 +24,6 @@ def its_name() -> str:
     return name("alb")
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def named() -> Any | None:
     """The load balancer of our name, which is given once, whoever's it is; with its tags."""
@@ -86,9 +83,6 @@ def url() -> str:
     """Where the load balancer answers: HOST_NAME, or its own name, which no certificate is for."""
     balancer = find() if constants.LISTENER_PROTOCOL else None
     return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
-
-
-# -------------------------------------------------------------------------------------------------------------- create
 
 
 def create(net: Network, groups: SecurityGroups) -> None:
@@ -175,9 +169,6 @@ def wait_ready() -> None:
 
     if constants.LISTENER_PROTOCOL:
         wait(f"load balancer {its_name()}", lambda: state()["Code"] == "active", lambda: " ".join(state().values()))
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

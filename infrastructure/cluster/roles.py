@@ -35,9 +35,6 @@ class Roles:
     task_role_arn: str
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @functools.cache
 def role(suffix: str) -> aws.look[Any | None]:
     """The look at one role, whoever's it is: IAM lists none by their tags."""
@@ -71,9 +68,6 @@ def find() -> Roles:
 def role_name(suffix: str) -> str:
     """The hosts' role is the cluster's, every other one the endpoint's."""
     return f"{aws.name(suffix) if suffix == 'host' else aws.endpoint_name(suffix)}-{region()}"
-
-
-# -------------------------------------------------------------------------------------------------------------- create
 
 
 def create() -> Roles:
@@ -192,9 +186,6 @@ def create_instance_profile() -> None:
         add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE), busy=GONE)
         add(InstanceProfileName=its_name, RoleName=its_name)
         say("updated", what, "has its role")
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

@@ -27,9 +27,6 @@ class SecurityGroups:
     bastion_ids: list[str] = field(default_factory=list)
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def all_groups() -> list[Any]:
     """The cluster's, and those of its endpoints."""
@@ -75,9 +72,6 @@ def find_group(suffix: str) -> Any | None:
 def its_name(suffix: str) -> str:
     """The tasks' group is the endpoint's, every other one the cluster's."""
     return aws.endpoint_name(suffix) if suffix == "tasks" else name(suffix)
-
-
-# -------------------------------------------------------------------------------------------------------------- create
 
 
 def create(net: Network) -> SecurityGroups:
@@ -209,9 +203,6 @@ def source(each: Any) -> str:
     [asked] = each.get("IpRanges") or each.get("UserIdGroupPairs") or [{}]
     listed = each.get("CidrIpv4") or each.get("ReferencedGroupInfo", {}).get("GroupId") or each.get("CidrIpv6")
     return str(asked.get("CidrIp") or asked.get("GroupId") or listed)
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:
