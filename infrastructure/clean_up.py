@@ -66,9 +66,11 @@ def refuse_unnamed(named: list[Resource]) -> None:
 
     def unnamed() -> list[str]:
         known = {each.arn for each in named}
-        found = [each.arn for each in endpoints.tagged() if kind(each.arn) not in (*BELONGING, *LISTED)]
-        found = [arn for arn in found if arn.split(":")[2] != "backup"]  # said where its file system goes
-        return [arn for arn in [*found, *roles()] if arn not in known]
+        other = [each.arn for each in endpoints.tagged() if kind(each.arn) not in (*BELONGING, *LISTED)]
+        found = [
+            arn for arn in other if arn not in known and ":backup:" not in arn
+        ]  # backups are named where they stay
+        return found or [arn for arn in roles() if arn not in known]
 
     def why() -> str:
         tag = f"{constants.CLUSTER_TAG}={constants.CLUSTER_NAME}"

@@ -117,7 +117,8 @@ def tag(resources: list[Resource], add: dict[str, str], remove: list[str]) -> No
     rest = [each for each in resources if each not in others]
     tagging = client("resourcegroupstaggingapi")
     for start in range(0, len(rest), 20):
-        of, arns = rest[start].tags, [each.arn for each in rest[start : start + 20]]
+        twenty = rest[start : start + 20]
+        of, arns = min((each.tags for each in twenty), key=ours), [each.arn for each in twenty]
         if add:
             refuse_failed(call(tagging.tag_resources, of=of)(ResourceARNList=arns, Tags=add))
         if remove:
