@@ -56,9 +56,6 @@ def in_words(each: str = "hosts") -> str:
     return f"{group.get('Status') or 'it is there'}; {hosts or 'no host is left in it'}"
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(net: Network) -> str:
     """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
 
@@ -112,9 +109,6 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     say("found" if made is None else "created", what, told)
     found = wait(what, lambda: find(each), lambda: "AWS does not list it")
     return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
-
-
-# ------------------------------------------------------------------------------------------------------------- refresh
 
 
 def refresh() -> dict[str, Any]:

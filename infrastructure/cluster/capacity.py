@@ -46,9 +46,6 @@ def default_strategy() -> list[Any]:
     return [{"capacityProvider": its_name, "weight": 1, "base": 0}]
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(group_arn: str) -> None:
     """The provider of this Auto Scaling group, and the cluster's way to it; on Fargate the way to AWS's own."""
     if constants.LAUNCH_TYPE == "EC2":
@@ -129,9 +126,6 @@ def wait_ready() -> None:
         return
     hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
     container_instances.warn_of_missing_gpus(hosts)
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

@@ -88,9 +88,6 @@ def refuse_uncovered() -> None:
         raise Problem(f"{uncovered}: choose a name of these, {way}")
 
 
-# ------------------------------------------------------------------------------------------------------------- create
-
-
 def create() -> str:
     """Ask for the certificate where there is none that can be used. The ARN."""
     found, domains = find(), constants.CERTIFICATE_DOMAINS
@@ -174,9 +171,6 @@ def delete_superseded(certificate_arn: str) -> None:
 
 def names(detail: Any) -> str:
     return ", ".join(detail["SubjectAlternativeNames"])
-
-
-# ------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

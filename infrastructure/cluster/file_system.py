@@ -82,9 +82,6 @@ def refuse_changes() -> None:
             raise Problem(f"EFS_FILE_SYSTEMS={way}, but the volumes are on {its_id}, which holds {holds}: {MOVE}")
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create() -> dict[str, str]:
     """Ask for the file systems; ready some seconds later. They cost nothing while empty. Answers volume -> id."""
     adopted, volumes = constants.FILE_SYSTEM_ID, {each["name"]: suffix(each["name"]) for each in constants.EFS_VOLUMES}
@@ -163,9 +160,6 @@ def wait_available(file_system_id: str) -> None:
         return str(found[0]) if found else "not listed"
 
     wait(f"file system {file_system_id}", lambda: state() == "available", lambda: f"its state is {state()}")
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

@@ -42,9 +42,6 @@ def latest(each: str = "hosts") -> Any:
     return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = False) -> None:
     """Make it, or give it a new version where a setting changed; hosts that run already stay as they are.
 
@@ -127,9 +124,6 @@ def same_kind(one: str, other: str) -> bool:
     return len(names) == 2 and len({re.sub(r"20\d{6}", "", name) for name in names}) == 1
 
 
-# -------------------------------------------------------------------------------------------------------------- delete
-
-
 def delete(each: str = "hosts") -> None:
     """After the group that launches from it."""
     what, template = f"launch template {name(each)}", find(each)
@@ -141,8 +135,5 @@ def delete(each: str = "hosts") -> None:
 
 
 def left_over(each: str = "hosts") -> list[Resource]:
-    template = find(each)
-    if not template or not ours(template):
-        return []
-    arn = aws.arn("ec2", f"launch-template/{template['LaunchTemplateId']}")
-    return [resource(f"launch template {name(each)}", arn, template)]
+    found = [(aws.arn("ec2", f"launch-template/{one['LaunchTemplateId']}"), one) for one in [find(each)] if one]
+    return [resource(f"launch template {name(each)}", arn, one) for arn, one in found if ours(one)]

@@ -88,9 +88,6 @@ def url() -> str:
     return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(net: Network, groups: SecurityGroups) -> None:
     """Ask for the balancer; active after two to three minutes. It costs about $0.03 an hour, used or not."""
     protocol, what, balancer = constants.LISTENER_PROTOCOL, f"load balancer {its_name()}", named()
@@ -175,9 +172,6 @@ def wait_ready() -> None:
 
     if constants.LISTENER_PROTOCOL:
         wait(f"load balancer {its_name()}", lambda: state()["Code"] == "active", lambda: " ".join(state().values()))
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

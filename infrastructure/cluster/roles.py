@@ -73,9 +73,6 @@ def role_name(suffix: str) -> str:
     return f"{aws.name(suffix) if suffix == 'host' else aws.endpoint_name(suffix)}-{region()}"
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create() -> Roles:
     """Make or complete the hosts' role and instance profile. AWS knows them everywhere about 10 seconds later."""
     if constants.LAUNCH_TYPE == "EC2":
@@ -192,9 +189,6 @@ def create_instance_profile() -> None:
         add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE), busy=GONE)
         add(InstanceProfileName=its_name, RoleName=its_name)
         say("updated", what, "has its role")
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

@@ -77,9 +77,6 @@ def its_name(suffix: str) -> str:
     return aws.endpoint_name(suffix) if suffix == "tasks" else name(suffix)
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(net: Network) -> SecurityGroups:
     """Make the groups that the settings need; bring their rules into line with ALLOWED_CIDR and SSH_ALLOWED_CIDR."""
     groups = SecurityGroups()
@@ -209,9 +206,6 @@ def source(each: Any) -> str:
     [asked] = each.get("IpRanges") or each.get("UserIdGroupPairs") or [{}]
     listed = each.get("CidrIpv4") or each.get("ReferencedGroupInfo", {}).get("GroupId") or each.get("CidrIpv6")
     return str(asked.get("CidrIp") or asked.get("GroupId") or listed)
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:
