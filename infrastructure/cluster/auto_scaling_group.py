@@ -144,9 +144,6 @@ def refresh_in_words() -> str:
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
-# ---------------------------------------------------------------------------------------------------- why no host comes
-
-
 def why_no_host() -> str:
     """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join."""
     group, its_name = find(), name("hosts")
@@ -183,9 +180,6 @@ def advice(text: str) -> str:
     if "capacity" in text:
         return "Name other AVAILABILITY_ZONES, or another INSTANCE_TYPE."
     return ""
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def empty() -> None:

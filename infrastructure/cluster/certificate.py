@@ -18,9 +18,6 @@ GONE = "ResourceNotFoundException"
 KEY_TYPES: Any = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
 
 
-# ---------------------------------------------------------------------------------------------------- which one it is
-
-
 def arn() -> str:
     """The certificate of the settings: CERTIFICATE_ARN, or the usable one of ours with these names; '' for none."""
     return constants.CERTIFICATE_ARN or (find() or {}).get("CertificateArn", "")

@@ -24,9 +24,6 @@ def its_name() -> str:
     return name("alb")
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def named() -> Any | None:
     """The load balancer of our name, which is given once, whoever's it is; with its tags."""

@@ -35,9 +35,6 @@ class Roles:
     task_role_arn: str
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @functools.cache
 def role(suffix: str) -> aws.look[Any | None]:
     """The look at one role, whoever's it is: IAM lists none by their tags."""

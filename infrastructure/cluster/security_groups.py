@@ -27,9 +27,6 @@ class SecurityGroups:
     bastion_ids: list[str] = field(default_factory=list)
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def all_groups() -> list[Any]:
     """The cluster's, and those of its endpoints."""

@@ -129,9 +129,6 @@ def start_command() -> str:
     return f'if [ "$({count})" = 0 ]; then {start}; fi'
 
 
-# ---------------------------------------------------------------------------------------------------- create and delete
-
-
 def create(connection_arn: str) -> None:
     """Make the pipeline with its role, or bring it to the settings. AWS starts a new one by itself."""
     codepipeline, what, present = client("codepipeline"), f"pipeline {its_name()}", find()
@@ -190,9 +187,6 @@ def left_over() -> list[aws.Resource]:
     found, what = find(), f"pipeline {its_name()}"
     pipelines = [aws.resource(what, found["metadata"]["pipelineArn"], found)] if mine(found) else []
     return pipelines + roles.roles_left(ROLE)
-
-
-# --------------------------------------------------------------------------------------------------- the way into Deploy
 
 
 def close_deploy() -> None:

@@ -19,9 +19,6 @@ PART = "rule"
 HOST, PATH = ("host-header", "HostHeaderConfig"), ("path-pattern", "PathPatternConfig")
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def rules() -> list[Any]:
     """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
@@ -109,9 +106,6 @@ def group_arn() -> str:
     return str((target_group.find() or {}).get("TargetGroupArn", ""))
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(target_group_arn: str) -> None:
     """HOST_NAME and LISTENER_PATH lead to the group. RULE_PRIORITY, or the next free number, says when it is asked."""
     if not constants.LISTENER_PROTOCOL:
@@ -183,9 +177,6 @@ def next_priority() -> int:
     return next(number for number in range(1, 50001) if str(number) not in taken)
 
 
-# ------------------------------------------------------------------------------------- refused before anything is made
-
-
 def refuse_taken() -> None:
     """Two rules for the same requests: the second would never be asked. And a priority is given once."""
     if not constants.LISTENER_PROTOCOL:
@@ -229,9 +220,6 @@ def covers(wide: tuple[list[str], list[str]], narrow: tuple[list[str], list[str]
 
     fits = not wide[1] or (narrow[1] and all(within(path) for path in narrow[1])) or "/*" in wide[1]
     return bool(fits and (not wide[0] or (narrow[0] and set(narrow[0]) <= set(wide[0]))))
-
-
-# ------------------------------------------------------------------------------------------------- a part of the traffic
 
 
 def share_traffic() -> None:
@@ -286,9 +274,6 @@ def rule_to_split() -> Any | None:
         theirs = f"of its 100 % {constants.TRAFFIC_FROM} gives {given} already"
         raise Problem(f"TRAFFIC_WEIGHT={constants.TRAFFIC_WEIGHT} is too much: {theirs}")
     return rule
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

@@ -38,9 +38,6 @@ def steps() -> dict[str, tuple[int, int, Any, int]]:
     }
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def targets() -> list[Any]:
     """The scalable targets of the cluster's services, whoever's they are, with their tags."""
@@ -79,9 +76,6 @@ def with_tags(things: list[Any], key: str, read: Any) -> list[Any]:
 def find() -> Any | None:
     """The service's target, whoever's it is: a service's count has one."""
     return next((each for each in targets() if service_of(each) == constants.SERVICE_NAME), None)
-
-
-# -------------------------------------------------------------------------------------------------------------- create
 
 
 def refuse_taken() -> None:
@@ -205,9 +199,6 @@ def put_alarm(step: str, policy_arn: str) -> None:
         put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present or aws.NOTHING)
         put_metric_alarm(**wanted, Tags=endpoint_tags(step))
         say("updated" if present else "created", f"alarm {name}", f"CPU {comparison} {threshold} % for {minutes} min")
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

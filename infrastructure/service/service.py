@@ -20,9 +20,6 @@ NO_CLUSTER = "ClusterNotFoundException"
 ENDED = ("ServiceNotFoundException", "ServiceNotActiveException")
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def services() -> list[Any]:
     """The cluster's ACTIVE ones, whoever's they are, with their tags. How they are doing `find` reads each time."""
@@ -67,9 +64,6 @@ def revision_to_run() -> Any:
             return definition
         say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
     raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
-
-
-# ---------------------------------------------------------------------------------------------------- create and update
 
 
 def refuse_foreign(service: Any) -> None:
@@ -174,9 +168,6 @@ def short_of(running: int) -> str:
     return next((what for what in limiting if sum(each.get(what, 0) for each in free) <= beside), "GPU")
 
 
-# ---------------------------------------------------------------------------------------------------------- is it ready?
-
-
 def wait_stable(task_definition_arn: str) -> None:
     """Until one deployment, of this revision, is COMPLETED, all its tasks run, and all targets are healthy.
 
@@ -259,9 +250,6 @@ def described() -> dict[str, Any]:
         "targets": target_group.health(),
         "events": [event["message"] for event in service.get("events", [])[:5]],
     }
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete(with_cluster: bool = False) -> None:

@@ -24,9 +24,6 @@ ADDED_BY_AWS = {
 }
 
 
-# --------------------------------------------------------------------------------------------------------------- looks
-
-
 @aws.look
 def newest() -> Any | None:
     """The newest revision of TASK_FAMILY, whoever's it is."""
@@ -95,9 +92,6 @@ def refuse_other_endpoint() -> None:
     found = newest()
     if found and ours(found) and not is_ours(found):
         raise Problem(f"TASK_FAMILY={constants.TASK_FAMILY} is another endpoint's: choose another")
-
-
-# -------------------------------------------------------------------------------------------------------------- create
 
 
 def create(image: str) -> Any:
@@ -240,9 +234,6 @@ def logs_to(prefix: str) -> dict[str, Any]:
     """The endpoint's log group, which must be there: log_group.py."""
     options = {"awslogs-group": constants.LOG_GROUP, "awslogs-region": aws.region(), "awslogs-stream-prefix": prefix}
     return {"logDriver": "awslogs", "options": options}
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete(family: str = "") -> None:

@@ -128,9 +128,6 @@ def task_definition(point: Any, role_arn: str) -> Any:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- a run
-
-
 def run(definition_arn: str, where: Any, newest: datetime | None, erase: bool) -> dict[str, Any]:
     """One sync, to its end. One that runs already is waited for: two at a time delete each other's unfinished files.
 
@@ -240,9 +237,6 @@ def follow(task_arn: str) -> dict[str, Any]:
         told = "".join(f"\n  log: {line}" for line in log.lines[-LINES:])
         raise Problem(f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task)}{told}", result)
     return result
-
-
-# ------------------------------------------------------------------------------------------------------------ the end
 
 
 def delete() -> None:
