@@ -135,8 +135,5 @@ def delete(each: str = "hosts") -> None:
 
 
 def left_over(each: str = "hosts") -> list[Resource]:
-    template = find(each)
-    if not template or not ours(template):
-        return []
-    arn = aws.arn("ec2", f"launch-template/{template['LaunchTemplateId']}")
-    return [resource(f"launch template {name(each)}", arn, template)]
+    found = [(aws.arn("ec2", f"launch-template/{one['LaunchTemplateId']}"), one) for one in [find(each)] if one]
+    return [resource(f"launch template {name(each)}", arn, one) for arn, one in found if ours(one)]

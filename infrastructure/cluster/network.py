@@ -128,9 +128,6 @@ def refuse_changes() -> None:
                 raise Problem(f"{differs}: set it back, and {more}")
 
 
-# -------------------------------------------------------------------------------------------------------------- create
-
-
 def create(zones: list[str]) -> Network:
     """Make or complete the VPC, its internet gateway, route tables and subnets. Takes about 20 seconds."""
     if constants.VPC_ID:
@@ -318,9 +315,6 @@ def make_public(subnet: Any) -> None:
         modify = call(client("ec2").modify_subnet_attribute, of=subnet)
         modify(SubnetId=subnet["SubnetId"], MapPublicIpOnLaunch={"Value": True})
         say("updated", f"subnet {subnet['SubnetId']}", "public addresses on")
-
-
-# -------------------------------------------------------------------------------------------------------------- delete
 
 
 def delete() -> None:

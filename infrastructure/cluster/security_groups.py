@@ -162,9 +162,9 @@ def make_group(net: Network, suffix: str, description: str) -> Any:
         say("created", f"security group {made['GroupId']}", name_of_it)
         return {"GroupId": made["GroupId"], "Tags": its_tags}
     filters: Any = [{"Name": "group-name", "Values": [name_of_it]}, {"Name": "vpc-id", "Values": [net.vpc_id]}]
-    group: Any = aws.listed(
-        what, lambda: next(iter(ec2.describe_security_groups(Filters=filters)["SecurityGroups"]), {})
-    )
+    unseen = "AWS says that it exists, but does not list it"
+    [group] = aws.wait(what, lambda: ec2.describe_security_groups(Filters=filters)["SecurityGroups"], lambda: unseen)
+    aws.refuse_foreign(f"security group {group['GroupId']} ({name_of_it})", group)
     say("found", f"security group {group['GroupId']}", f"{name_of_it}, made by another run at the same moment")
     return group
 
