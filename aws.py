@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, ParamSpec, TypedDict, TypeVar, overload
 
@@ -313,8 +313,8 @@ def forget(service: str = "") -> None:
 
 
 @functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS)
+def _threads() -> futures.ThreadPoolExecutor:
+    return futures.ThreadPoolExecutor(THREADS)
 
 
 def look_at(*looks: look[Any]) -> None:
@@ -327,7 +327,14 @@ def look_at(*looks: look[Any]) -> None:
             error.operation = _last.operation  # type: ignore[union-attr]
             raise
 
-    list(_threads().map(safely, [each for each in looks if not each.remembers()]))
+    asked = [_threads().submit(safely, each) for each in looks if not each.remembers()]
+    try:
+        futures.wait(asked)  # also where one of them fails: none goes on behind the page's back
+    finally:
+        for each in asked:
+            each.cancel()
+    for each in asked:
+        each.result()
 
 
 def every(pages: Iterable[Any], key: str) -> list[Any]:

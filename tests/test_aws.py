@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -272,3 +273,15 @@ def test_two_processes_at_the_same_moment_end_with_one_of_each(undisturbed: Any)
         told = [run.communicate(timeout=60)[1].decode() for run in runs]
         assert [run.returncode for run in runs] == [0, 0], told
         assert sorted(Runbook(emulator).account()) == undisturbed
+
+
+# ------------------------------------------------------------------------------------------------- looks at the same time
+
+
+def test_where_one_look_fails_the_others_have_ended_when_the_page_does(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.faults.planned.append(Fault("DescribeVpcs", "denied", times=-1))
+    assert "access denied: your credentials may not ec2:DescribeVpcs" in failed(runbook)
+    made = len(runbook.emulator.calls)
+    time.sleep(0.2)
+    assert len(runbook.emulator.calls) == made
