@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import Runbook
 from tests.everything import LIGHT, PAGES, prepared, tag, tagged, with_needs
+from tests.examples.test_endpoints import with_everything
 
 #: the pages that can each be left out
 OPTIONAL = [page for page in PAGES if page != "create_cluster.py"]
@@ -70,3 +71,32 @@ def test_the_last_look_fails_on_what_no_part_knows(runbook: Runbook) -> None:
     assert "left over: arn:aws:s3:::made-by-hand" in ran.err
     left = [arn for arn, tags in tagged(runbook).items() if tags.get("gpu-ecs-cluster") == "gpu"]
     assert [arn for arn in left if ":ec2:" not in arn and ":ecs:" not in arn] == ["arn:aws:s3:::made-by-hand"]
+
+
+#: what of an endpoint may have run when its cluster is to go: page -> the pages before it
+OF_ENDPOINT: dict[str, tuple[str, ...]] = {
+    "create_repository.py": (),
+    "create_pipeline.py": ("create_repository.py",),
+    "register_task_definition.py": (),
+    "create_service.py": ("register_task_definition.py",),
+    "sync_weights.py": ("register_task_definition.py",),
+}
+
+
+@pytest.mark.parametrize("page", OF_ENDPOINT)
+def test_delete_cluster_refuses_while_an_endpoint_has_it_and_takes_it_along_with_everything(
+    endpoints: Runbook, page: str
+) -> None:
+    ml = with_everything(endpoints)
+    ml.settings |= {"IMAGE_TAG": "", "IMAGE": "example.com/ml:v1", "DESIRED_COUNT": "0", "POLL_SECONDS": "60"}
+    before = now(ml)
+    ml.has_run("create_cluster.py")
+    ml.has_run(*OF_ENDPOINT[page], page, ENDPOINT="a")
+    made = now(ml)
+    for shared in ("true", "false"):  # also where the setting was forgotten
+        ran = ml.run("delete_cluster.py", "--yes", SHARED_CLUSTER=shared, NETWORK_MODE="awsvpc")
+        assert (ran.code, now(ml)) == (1, made), ran.err
+        assert "  ENDPOINT=a python delete_endpoint.py" in ran.err
+    ran = ml.run("delete_cluster.py", "--yes", "--everything")
+    assert (ran.code, ran.result["left"], ran.result["kept"]) == (0, [], []), ran.err
+    assert now(ml) == before
