@@ -72,15 +72,16 @@ def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: li
     """Make it, or bring its sizes and subnets into line. Its ARN."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
     aws.refuse_foreign(what, group)
-    wanted = {**settings, "VPCZoneIdentifier": ",".join(sorted(subnet_ids))}
+    wanted = {**settings, "VPCZoneIdentifier": ",".join(subnet_ids)}
     if group and group.get("Status"):
         wait(f"the former {what} to be gone", lambda: not find(each), lambda: in_words(each))
         group = None
     if not group:
         return make(each, wanted, its_tags, told)
     say("found", what)
-    present = {**group, "VPCZoneIdentifier": ",".join(sorted(group["VPCZoneIdentifier"].split(",")))}
-    changes = {key: value for key, value in wanted.items() if present[key] != value}
+    changes = {key: value for key, value in wanted.items() if group[key] != value}
+    if set(group["VPCZoneIdentifier"].split(",")) == set(subnet_ids):
+        changes.pop("VPCZoneIdentifier", None)  # in another order
     desired = min(max(group["DesiredCapacity"], wanted["MinSize"]), wanted["MaxSize"])
     if changes and desired != group["DesiredCapacity"]:
         changes["DesiredCapacity"] = desired
