@@ -14,7 +14,7 @@ from emulator.core.world import ACCOUNT, World
 from emulator.ecs import checks, definitions
 from emulator.ecs import tasks as ecs_tasks
 from emulator.ecs.placement import check_constraints
-from emulator.ecs.scheduler import (
+from emulator.ecs.service_scheduler import (
     SHORTEST_DRAIN,
     Deployment,
     Service,

@@ -139,7 +139,7 @@ class Cluster:
     instances: dict[str, Instance] = field(default_factory=dict)  # by id
     tasks: dict[str, Task] = field(default_factory=dict)  # by id
     waiting: list[Task] = field(default_factory=list)  # PROVISIONING until there is capacity
-    services: dict[str, Any] = field(default_factory=dict)  # name -> scheduler.Service
+    services: dict[str, Any] = field(default_factory=dict)  # name -> service_scheduler.Service
     tokens: dict[str, tuple[Item, list[str]]] = field(default_factory=dict)
 
     def active_tasks(self) -> list[Task]:

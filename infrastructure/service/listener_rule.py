@@ -70,7 +70,7 @@ def leads_from(rule: Any) -> str:
     return ", ".join(hosts(rule) + paths(rule))
 
 
-def weights(rule: Any) -> dict[str, int]:
+def shares(rule: Any) -> dict[str, int]:
     """Target group -> its part of what the rule forwards."""
     found: dict[str, int] = {}
     for action in rule["Actions"]:
@@ -82,7 +82,7 @@ def weights(rule: Any) -> dict[str, int]:
 
 def leads_to(rule: Any) -> str:
     """In words: the names of its target groups."""
-    return ", ".join(map(name_of, weights(rule))) or "another action"
+    return ", ".join(map(name_of, shares(rule))) or "another action"
 
 
 def name_of(target_group_arn: str) -> str:
@@ -99,7 +99,7 @@ def owner_of(rule: Any) -> str:
     if not ours(rule) or part(rule) != PART:
         return ""
     same = [each for each in target_group.groups() if ours(each) and endpoint_of(each) == endpoint_of(rule)]
-    return next((each["TargetGroupArn"] for each in same if each["TargetGroupArn"] in weights(rule)), "")
+    return next((each["TargetGroupArn"] for each in same if each["TargetGroupArn"] in shares(rule)), "")
 
 
 def group_arn() -> str:
@@ -136,7 +136,7 @@ def update(rule: Any, target_group_arn: str) -> None:
     if (hosts(rule), paths(rule)) != wanted():
         call(elb.modify_rule, what, of=rule)(RuleArn=arn, Conditions=conditions())
         changed.append("where it leads from")
-    if target_group_arn not in weights(rule):
+    if target_group_arn not in shares(rule):
         call(elb.modify_rule, what, of=rule)(RuleArn=arn, Actions=[forward({target_group_arn: 1})])
         changed.append("where it leads to")
     if constants.RULE_PRIORITY and rule["Priority"] != str(constants.RULE_PRIORITY):
@@ -233,7 +233,7 @@ def share_traffic() -> None:
     for rule in rules():
         if rule is not splitting:
             split(rule, 0)
-    if not splitting or weights(splitting).get(group_arn()) == constants.TRAFFIC_WEIGHT:
+    if not splitting or shares(splitting).get(group_arn()) == constants.TRAFFIC_WEIGHT:
         return
     if target_group.healthy():
         split(splitting, constants.TRAFFIC_WEIGHT)
@@ -251,7 +251,7 @@ def give_back() -> None:
 
 def split(rule: Any, weight: int) -> None:
     """Give our group `weight` percent of what another endpoint's rule forwards; that endpoint keeps the rest."""
-    present, arn, owner = weights(rule), group_arn(), owner_of(rule)
+    present, arn, owner = shares(rule), group_arn(), owner_of(rule)
     if mine(rule) or not owner or present.get(arn, 0) == weight:
         return
     others = {each: share for each, share in present.items() if each not in (owner, arn)}
@@ -268,7 +268,7 @@ def rule_to_split() -> Any | None:
     rule = next((rule for rule in beside() if owner_of(rule) and endpoint_of(rule) == constants.TRAFFIC_FROM), None)
     if not rule:
         raise Problem(f"TRAFFIC_FROM={constants.TRAFFIC_FROM}: no such endpoint is at the load balancer")
-    others = {arn: share for arn, share in weights(rule).items() if arn not in (owner_of(rule), group_arn())}
+    others = {arn: share for arn, share in shares(rule).items() if arn not in (owner_of(rule), group_arn())}
     if constants.TRAFFIC_WEIGHT + sum(others.values()) > 100:
         given = ", ".join(f"{share} to {name_of(arn)}" for arn, share in others.items())
         theirs = f"of its 100 % {constants.TRAFFIC_FROM} gives {given} already"
