@@ -135,8 +135,12 @@ class Emulator:
             if not self._still:
                 self.world.advance()
             self.faults.before(call)
-            result = self._run(call) if decoded else {}
-            passed = None if decoded or not request else _undecoded(call, request)
+            try:
+                result = self._run(call) if decoded else {}
+                passed = None if decoded or not request else _undecoded(call, request)
+            finally:
+                if not call.reads:
+                    self.world.changed()
             self.faults.after(call)
             return result if request is None else passed or _encode(call.service, call.operation, protocol, result)
         except AwsError as error:

@@ -160,6 +160,8 @@ def observe(world: World, region: str, group: TargetGroup) -> None:
         if target.draining_until is not None:
             if now >= target.draining_until:
                 del group.targets[key]
+            else:
+                world.look_at(target.draining_until)
             continue
         if not group.used:
             continue
@@ -168,8 +170,11 @@ def observe(world: World, region: str, group: TargetGroup) -> None:
         if answers != target.answers:
             target.answers, target.since = answers, now
         threshold = "HealthyThresholdCount" if answers else "UnhealthyThresholdCount"
-        if now >= target.since + clock.delay(group.seconds(threshold)):
+        due = target.since + clock.delay(group.seconds(threshold))
+        if now >= due:
             target.verdict = "healthy" if answers else "unhealthy"
+        else:
+            world.look_at(due)
 
 
 def state_of(group: TargetGroup, target: Target | None) -> tuple[str, str, str]:
