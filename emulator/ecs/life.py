@@ -49,6 +49,8 @@ def cluster_of(world: World, task: Task) -> Cluster:
 def enter(world: World, task: Task, status: str) -> None:
     task.last = status
     task.version += 1
+    if status == "STOPPED" and task.service:
+        cluster_of(world, task).serving[task.service].pop(task.id, None)
     for listener in CHANGED:
         listener(world, task)
 

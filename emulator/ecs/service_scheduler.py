@@ -134,7 +134,7 @@ class Service:
 def tasks_of(world: World, service: Service) -> list[Task]:
     """The tasks of a service that are not STOPPED."""
     cluster = region_of(world, service.region).clusters[service.cluster]
-    return [task for task in cluster.tasks.values() if task.service == service.name and task.active]
+    return list(cluster.serving.get(service.name, {}).values())
 
 
 def counts(tasks: list[Task], deployment: str | None = None) -> tuple[int, int]:
@@ -564,8 +564,18 @@ def tick(world: World) -> None:
     for region in world.state["ecs"].values():
         for cluster in region.clusters.values():
             for service in cluster.services.values():
-                if service.status != "INACTIVE":
+                if service.status != "INACTIVE" and not _rests(world, service):
                     look(world, service, ticking=True)
+
+
+def _rests(world: World, service: Service) -> bool:
+    """Has all that it wants, in good health: a look would find nothing to do."""
+    [primary, *others], tasks = service.deployments, tasks_of(world, service)
+    if others or not service.steady or service.daemon or service.status != "ACTIVE" or primary.failed:
+        return False
+    return len(tasks) == service.desired and all(
+        task.deployment == primary.id and not _leaving(task) and healthy(world, service, task) for task in tasks
+    )
 
 
 def start(world: World) -> None:

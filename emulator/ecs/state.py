@@ -138,6 +138,7 @@ class Cluster:
     joining: set[str] = field(default_factory=set)  # providers that are only being attached
     instances: dict[str, Instance] = field(default_factory=dict)  # by id
     tasks: dict[str, Task] = field(default_factory=dict)  # by id
+    serving: dict[str, dict[str, Task]] = field(default_factory=dict)  # service -> its tasks that are not STOPPED
     waiting: list[Task] = field(default_factory=list)  # PROVISIONING until there is capacity
     services: dict[str, Any] = field(default_factory=dict)  # name -> service_scheduler.Service
     tokens: dict[str, tuple[Item, list[str]]] = field(default_factory=dict)

@@ -122,6 +122,8 @@ def make(world: World, region: str, cluster: Cluster, launch: Launch, launch_typ
         balanced=launch.balanced,
     )
     cluster.tasks[task.id] = task
+    if task.service:
+        cluster.serving.setdefault(task.service, {})[task.id] = task
     return task
 
 
