@@ -33,20 +33,21 @@ from botocore.parsers import create_parser
 from botocore.session import Session as BotocoreSession
 from botocore.validate import ParamValidator
 from moto import backend_index, backends
-from moto.core import DEFAULT_ACCOUNT_ID, responses
+from moto.core import DEFAULT_ACCOUNT_ID, responses, serialize
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.errors import ErrorLookupFactory
 from moto.core.exceptions import HTTPException, ServiceException
 from moto.core.exceptions import _RESTError as MotoError
 from moto.core.parse import PROTOCOL_PARSERS
-from moto.core.request import Request, determine_request_protocol
+from moto.core.request import determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.serialize import SERIALIZERS, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 
-from emulator.core import carried, rules, services
+from emulator.core import carried, rules, services, xml
 from emulator.core.faults import ConnectionCut, Faults
+from emulator.core.request import Request
 from emulator.core.rules import AwsError, Call
 from emulator.core.world import ACCOUNT, Clock, World
 
@@ -65,6 +66,7 @@ STUBBER = BotocoreStubber()
 STUBBER.enabled = True
 #: moto looks through the methods of a service at every call
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+serialize.xmltodict = xml
 #: and makes a table of a service's errors at every error
 _errors: Any = ErrorLookupFactory
 _errors._create_error_lut = staticmethod(functools.cache(ErrorLookupFactory._create_error_lut))
@@ -91,7 +93,7 @@ class Emulator:
 
     def handle(self, method: str, url: str, headers: Any, body: bytes) -> Answer:
         """Answer one HTTP request. An error of ours is told as an InternalFailure, never as a dropped connection."""
-        request = Request.from_primitives(method, url, headers, body)
+        request = Request(method, url, headers, body)
         scope = _credential_scope(request.headers.get("Authorization", ""))
         service = SERVICES.get(scope[1], scope[1])
         if scope[0] not in _regions():
@@ -376,10 +378,7 @@ def _decode(service: str, request: Request) -> tuple[str, str, dict[str, Any]]:
         operation = cbor[1]
         return operation, "cbor", cbor2.loads(request.data) if request.data else {}
     protocol = determine_request_protocol(model, request.content_type)
-    try:
-        operation_model, uri_params = get_service_router(service).match(request)
-    except Exception as error:
-        raise LookupError(service) from error
+    operation_model, uri_params = _match(service, protocol, request)
     parser = PROTOCOL_PARSERS[protocol](operation_model)
     params = parser.parse(
         {
@@ -392,6 +391,23 @@ def _decode(service: str, request: Request) -> tuple[str, str, dict[str, Any]]:
         }
     )
     return operation_model.name, protocol, params or {}
+
+
+def _match(service: str, protocol: str, request: Request) -> tuple[Any, dict[str, Any]]:
+    """The operation that is asked for, and what the path says: most protocols have one path, and name the operation."""
+    named = request.values.get("Action") or request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    if request.path == "/" and protocol in ("ec2", "query", "json") and named in _operations(service):
+        return get_service_model(service).operation_model(named), {}
+    try:
+        matched: tuple[Any, dict[str, Any]] = get_service_router(service).match(request)  # type: ignore[arg-type]
+    except Exception as error:
+        raise LookupError(service) from error
+    return matched
+
+
+@functools.cache
+def _operations(service: str) -> frozenset[str]:
+    return frozenset(get_service_model(service).operation_names)
 
 
 def _encode(service: str, operation: str, protocol: str, result: dict[str, Any]) -> Answer:
@@ -463,7 +479,8 @@ def _pass_through(service: str, region: str, request: Request) -> Answer:
     url = f"https://{service}.{region}.amazonaws.com{request.raw_path}"
     if request.query_string:
         url += "?" + request.query_string.decode()
-    passed = AWSPreparedRequest(request.method, url, request.headers, request.data, False)
+    headers: Any = request.headers
+    passed = AWSPreparedRequest(request.method, url, headers, request.data, False)
     answer = STUBBER.process_request(passed)
     if answer is None:
         raise AwsError(
@@ -579,7 +596,7 @@ def _answer_of_moto(respond: Callable[..., Any], asked: dict[str, Any], signed: 
     headers = {**asked["headers"], "Authorization": signed}
     if isinstance(body, str | bytes | bytearray):
         headers["Content-Length"] = str(len(body.encode() if isinstance(body, str) else body))
-    request = Request.from_primitives(asked["method"], asked["url"], headers, body)
+    request = Request(asked["method"], asked["url"], headers, body)
     _direct.append(True)
     try:
         status, told, content = respond(request, request.raw_url, request.headers)
