@@ -410,12 +410,23 @@ def _operations(service: str) -> frozenset[str]:
     return frozenset(get_service_model(service).operation_names)
 
 
+@functools.cache
+def _serializer(service: str, protocol: str) -> Any:
+    """moto's, which need not search for the members of a dict."""
+    kind: Any = get_serializer_class(service, protocol)
+
+    def get_value(self: Any, value: Any, key: str, shape: Any) -> Any:
+        return value.get(key) if type(value) is dict else kind.get_value(self, value, key, shape)
+
+    return type(kind.__name__, (kind,), {"get_value": get_value})
+
+
 def _encode(service: str, operation: str, protocol: str, result: dict[str, Any]) -> Answer:
     result = {name: value for name, value in (result or {}).items() if name != "ResponseMetadata"}
     if protocol == "cbor":
         return 200, _cbor_headers(), cbor2.dumps(result, timezone=timezone.utc, datetime_as_timestamp=True)
     model = get_service_model(service)
-    serializer = get_serializer_class(service, protocol)
+    serializer = _serializer(service, protocol)
     answer = serializer(model.operation_model(operation), SerializationContext(str(uuid.uuid4()))).serialize(result)
     return _answer(answer)
 
@@ -426,7 +437,7 @@ def _encode_error(service: str, operation: str, protocol: str, error: AwsError) 
     if protocol == "moto's own":
         return _undecoded_error(service, error)
     model = get_service_model(service)
-    serializer = get_serializer_class(service, protocol)
+    serializer = _serializer(service, protocol)
     answer = serializer(model.operation_model(operation), SerializationContext(str(uuid.uuid4()))).serialize(error)
     if error.status != 400:
         answer["status_code"] = error.status

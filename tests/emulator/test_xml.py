@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import xmltodict
+import xmltodict  # type: ignore[import-untyped]
 
 from emulator.core import xml
 
