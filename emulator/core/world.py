@@ -75,6 +75,8 @@ class Settings:
     lingering_interfaces: float = 0.0
     #: how many tasks of one cluster may wait in PROVISIONING for managed scaling; one more is a ClientException
     provisioning_tasks: int = 500
+    #: for so many seconds whatever a create call has made is unknown to every other call, and in no list: core/unseen.py
+    unseen_seconds: float = 0.0
     #: paths that no container knows: asked for one of them through a load balancer, or by its health check, it answers 404
     unknown_paths: list[str] = field(default_factory=list)
     #: Regions in which AWS Backup is missing: EFS refuses a backup policy there
