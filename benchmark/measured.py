@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from benchmark.processes import Ran
 from emulator.core.faults import Faults
@@ -126,7 +125,7 @@ class Measured:
             first.setdefault(each.operation, each.at - begun)
         counted = Counter(f"{each.service}:{each.operation}" for each in asked)
         changing = sum(each.changing for each in asked)
-        return Figures(ran.seconds / self.scale, counted, changing, polls(asked), ran.mebibytes, first)
+        return Figures(ran.seconds / (self.scale or 1), counted, changing, polls(asked), ran.mebibytes, first)
 
     def observe(self) -> None:
         """What AWS has come to by itself."""
@@ -157,7 +156,3 @@ def measured(scale: float, latency: float | None = None) -> Iterator[Measured]:
         finally:
             over.set()
             thread.join()
-
-
-def by_operation(figures: Figures) -> Any:
-    return dict(figures.calls.most_common())

@@ -9,10 +9,10 @@ from typing import Any
 @dataclass
 class Row:
     what: str
+    unit: str
     ours: float
+    terraform: float | None
     goal: float  # reached where ours is not more than it; not less than it where `at_least`
-    terraform: float | None = None
-    unit: str = ""
     at_least: bool = False
     judged: bool = True  # False: shown only
 
@@ -23,10 +23,10 @@ class Row:
         return self.ours >= self.goal if self.at_least else self.ours <= self.goal
 
     def cells(self) -> list[str]:
-        goal = f"at {'least' if self.at_least else 'most'} {self.goal:g}"
+        goal = f"at {'least' if self.at_least else 'most'} {number(self.goal)}"
         reached = {None: "not judged", True: "reached", False: "**not reached**"}[self.reached]
         terraform = "" if self.terraform is None else number(self.terraform)
-        return [f"{self.what}{', ' if self.unit else ''}{self.unit}", number(self.ours), terraform, goal, reached]
+        return [f"{self.what}, {self.unit}", number(self.ours), terraform, goal, reached]
 
     def plain(self) -> dict[str, Any]:
         return {**asdict(self), "reached": self.reached}

@@ -15,7 +15,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m emulator", description="AWS on this machine, for rehearsals.")
     parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--time-scale", type=float, default=0.02, help="1: AWS's own times; 0: at once (default 0.02)")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each request takes besides (default 0)")
+    parser.add_argument(
+        "--latency", type=float, default=0.0, help="seconds that each request takes besides (default 0)"
+    )
     parser.add_argument("--rules", action="store_true", help="print the rules of real AWS that are held, and end")
     options = parser.parse_args()
     services.load()
