@@ -17,11 +17,12 @@ only to wait: see benchmark.measured.polls.
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmark import clara, critical_path, terraform
+from benchmark import clara, critical_path, growth, startup, terraform
 from benchmark.clara import Life
 from benchmark.measured import Figures, measured
 from benchmark.table import Row, markdown, missed
@@ -110,6 +111,8 @@ def main() -> int:
     parser.add_argument(
         "--plugins", default=os.environ.get("TF_PLUGINS", ""), help="a mirror with Terraform's provider"
     )
+    parser.add_argument("--times", type=int, default=15, help="runs of each command of startup (default 15)")
+    parser.add_argument("--aws", default=shutil.which("aws") or "", help="the aws command (default: that of the PATH)")
     parser.add_argument("--json", action="store_true", help="the rows as JSON in place of the table")
     options = parser.parse_args()
     parts = PARTS if not options.parts or "all" in options.parts else options.parts
@@ -120,6 +123,12 @@ def main() -> int:
         say(critical_path.told())
         for scale in options.scale:
             rows += create(scale, options.plugins)
+    if "startup" in parts:
+        rows += startup.rows(options.times, options.aws, say)
+    if "growth" in parts:
+        rows += growth.rows(say)
+    if "emulator" in parts:
+        rows += growth.speed()
     print(json.dumps([row.plain() for row in rows], indent=2) if options.json else markdown(rows))
     return 1 if missed(rows) else 0
 

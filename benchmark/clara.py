@@ -62,9 +62,10 @@ def environment(measured: Measured) -> dict[str, str]:
     return found | prerequisites("clara-train", measured.url, measured.emulator)
 
 
-def page(command: str, its_environment: dict[str, str]) -> Ran:
+def page(command: str, its_environment: dict[str, str], code: int = 0) -> Ran:
+    """One page, run as its user runs it; `code`: how it must end."""
     ran = run([sys.executable, *command.split()], its_environment)
-    if ran.code:
+    if ran.code != code:
         raise Failed(f"{command} ended with {ran.code}: {ran.err[-2000:]}")
     return ran
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmark.processes import Ran
 from emulator.core.faults import Faults
@@ -16,7 +17,7 @@ from emulator.core.wire import Emulator
 from emulator.ecs import state as ecs
 from emulator.elbv2 import state as elbv2
 from emulator.server import serve
-from rehearse import READS
+from rehearse import READS, client
 
 REGION = "us-east-1"
 #: seconds that one call to AWS is on its way, at time scale 1
@@ -111,6 +112,10 @@ class Measured:
         #: what -> the AWS seconds since the emulator began, when it first was so
         self.seen: dict[str, float] = {}
 
+    def client(self, service: str) -> Any:
+        """A boto3 client of the account: for what a person does besides."""
+        return client(self.url, service)
+
     def now(self) -> float:
         clock = self.emulator.world.clock
         return clock.now() - clock.start
@@ -150,9 +155,11 @@ def measured(scale: float, latency: float | None = None) -> Iterator[Measured]:
                     found.observe()
 
         thread = threading.Thread(target=go_on, daemon=True)
-        thread.start()
+        if scale:  # where AWS takes no time, nothing comes by itself
+            thread.start()
         try:
             yield found
         finally:
             over.set()
-            thread.join()
+            if scale:
+                thread.join()
