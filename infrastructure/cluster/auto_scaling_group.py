@@ -223,7 +223,7 @@ def delete() -> None:
     if group:
         hosts = len(group["Instances"])
         say("deleted", f"Auto Scaling group {name('hosts')}", f"with {hosts} hosts" if hosts else "")
-    aws.forget("ec2")  # its hosts end by themselves
+    aws.forget(standing)  # its hosts end by themselves
     wait("hosts to be terminated", lambda: not instances(), still_there)
     container_instances.deregister()
 

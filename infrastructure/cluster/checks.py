@@ -283,7 +283,7 @@ def adopted_network() -> list[str]:
     private_ids = constants.PRIVATE_SUBNET_IDS
     if not call(client("ec2").describe_vpcs, gone=network.NO_VPC)(VpcIds=[constants.VPC_ID]):
         raise Problem(f"{vpc}: there is no such VPC in this region")
-    for attribute in network.dns_off(constants.VPC_ID):
+    for attribute in network.dns_off():
         raise Problem(f"{vpc} has {attribute} off: EFS is found by its DNS name, so it must be on")
     setting = "PRIVATE_SUBNET_IDS" if private_ids else "SUBNET_IDS"
     zones = adopted_subnets(setting, constants.WORK_SUBNET_IDS, network.named_subnets())
