@@ -34,7 +34,7 @@ UNMAKES = (
 READS = ("Describe", "Get", "Head", "List")
 UNKNOWN_CODE = re.compile(r"NotFound|NoSuch|NotExist|Unknown")
 #: services that have one code for all mistakes say it in words
-UNKNOWN_TEXT = re.compile(r"not (be )?found|(not|n't) exist|no such", re.IGNORECASE)
+UNKNOWN_TEXT = re.compile(r"not (be )?found|(not|n't) exist", re.IGNORECASE)
 WORD = re.compile(r"[\w./:@+=-]*\w")
 
 _made: dict[str, float] = {}  # id, ARN or name -> when
