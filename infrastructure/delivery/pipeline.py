@@ -41,7 +41,7 @@ def find() -> Any:
     return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}
 
 
-LOOKS = (find, roles.role(ROLE))
+LOOKS = (find, *roles.looks(ROLE))
 
 
 def create_role(connection_arn: str) -> str:
