@@ -290,6 +290,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
         self.lock = threading.RLock()
         self.seen: list[T] = []
         self.settings: Any = None  # with which it was read
+        self.began = 0.0  # by the monotonic clock
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
@@ -298,6 +299,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
         with self.lock:
             if not self.remembers():
                 self.calls.clear()
+                self.began = time.monotonic()
                 _last.looks = (*outer, self)
                 try:
                     self.seen[:], self.settings = [self.read()], constants.KNOWN
@@ -479,11 +481,11 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
         _waits[:] = [each for each in _waits if each is not seen]
 
 
-def pause(seconds: float) -> None:
-    """Let AWS and other runs catch up."""
+def pause(seconds: float, *seen: look[Any]) -> None:
+    """Let AWS and other runs catch up; then these looks, or all, look anew."""
     if not console.dry_run:
         time.sleep(seconds)
-    forget()
+    forget(*seen)
 
 
 def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
