@@ -37,6 +37,8 @@ NO_GATEWAY = "InvalidInternetGatewayID.NotFound"
 ASSOCIATED = "Resource.AlreadyAssociated"
 NO_TABLE = "InvalidRouteTableID.NotFound"
 DNS = ("enableDnsSupport", "enableDnsHostnames")
+#: what was looked at so many seconds ago is looked at again before it is made
+LATELY = 1.5
 
 
 @dataclass
@@ -243,8 +245,11 @@ class Asked:
 def ask(*wanted: Wanted) -> Asked:
     """Make what of these parts is not listed. `settle` goes on."""
     parts = [(kind, each) for kind, names in wanted for each in names]
-    began, listed = time.monotonic(), {each: kind.of_part(each) for kind, each in parts}
-    began = min([began, *(kind.all.began for kind, _ in parts)])
+    listed = {each: kind.of_part(each) for kind, each in parts}
+    if not all(listed.values()):  # another run may have made it since this one looked
+        aws.forget(*{kind.all for kind, _ in parts if time.monotonic() - kind.all.began > LATELY})
+        listed = {each: kind.of_part(each) for kind, each in parts}
+    began = min([time.monotonic(), *(kind.all.began for kind, _ in parts)])
     made = {each: {**kind.make(each), "Tags": tags(each)} for kind, each in parts if not listed[each]}
     return Asked(parts, listed, made, began)
 
