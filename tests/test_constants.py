@@ -123,12 +123,15 @@ def test_an_endpoints_file_wins_over_env_and_the_environment_over_both(folder: F
     assert (found.SERVICE_NAME, found.TASK_FAMILY) == ("ml-a", "ml-a")
 
 
+ACCOUNT, CALLER = "account 123456789012  region us-east-1", "caller user/emulator"
+
+
 def test_the_first_line_tells_account_region_cluster_and_endpoint(folder: Folder) -> None:
     made = folder()
     [first, *_] = made.run("list_tasks.py", ENDPOINT="a").err.splitlines()
-    assert first == "account 123456789012  region us-east-1  cluster ml  endpoint a"
+    assert first == f"{ACCOUNT}  cluster ml  endpoint a  {CALLER}  settings .env, endpoints/a.env"
     [first, *_] = made.run("describe_clusters.py").err.splitlines()
-    assert first == "account 123456789012  region us-east-1  cluster ml"
+    assert first == f"{ACCOUNT}  cluster ml  {CALLER}  settings .env"
 
 
 #: what is in .env beside the example, in endpoints/a.env, in the environment; and what is told
