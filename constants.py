@@ -55,7 +55,7 @@ OURS = "GPU_ECS_"
 
 def problem(name: str, sentence: str) -> None:
     """Note a mistake; `check` tells it together with all the others."""
-    PROBLEMS.setdefault(name, []).append(sentence)
+    PROBLEMS.setdefault(texts.visible(name), []).append(texts.visible(sentence))
 
 
 def shown(path: Path) -> str:
@@ -71,7 +71,7 @@ def read(path: Path) -> dict[str, str]:
     READ[path], found = texts.written(path), texts.lines(path)
     for sentence in found.wrong:
         problem(shown(path), sentence)
-    ODD.extend(f"{shown(path)}, {each}" for each in found.odd)
+    ODD.extend(texts.visible(f"{shown(path)}, {each}") for each in found.odd)
     return found.texts
 
 
@@ -89,6 +89,7 @@ def shared_path() -> Path:
             problem("ENV_FILE", f"{texts.shortened(given)}: there is no such file")
         return Path(given)
     beside, here = Path(__file__).parent / ".env", Path(".env")
+    READ.update({path: texts.written(path) for path in (beside, here)})
     if not texts.written(beside):
         return here
     if texts.written(here) and not here.samefile(beside):

@@ -285,5 +285,10 @@ def decoded(data: bytes) -> str:
     return text.replace("\r\n", "\n")
 
 
+def visible(text: str) -> str:
+    """In one line, without what a terminal would obey."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 def shortened(text: str, most: int = 100) -> str:
     return repr(text if len(text) <= most else f"{text[: most - 3]}...")

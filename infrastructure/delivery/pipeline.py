@@ -6,6 +6,7 @@ A pipeline of type V2 costs $0.002 for each minute of an action's run, the first
 https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
 """
 
+import shlex
 from datetime import datetime
 from typing import Any
 
@@ -111,11 +112,12 @@ def action(
 
 
 def start_command() -> str:
-    """Where the service has no tasks: its count and its scaling, as the settings say. One line, as AWS demands.
+    """Where the service has no tasks: its count and its scaling, as the settings say. One line, of 1,000 characters at most.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Commands.html
     """
-    its_cluster, its_service = constants.CLUSTER_NAME, constants.SERVICE_NAME
+    its_cluster, its_service = shlex.quote(constants.CLUSTER_NAME), shlex.quote(constants.SERVICE_NAME)
+    target = shlex.quote(f"service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}")
     of = f"--region {region()} --cluster {its_cluster}"
     count = f"aws ecs describe-services {of} --services {its_service} --query 'services[0].desiredCount' --output text"
     start = f"aws ecs update-service {of} --service {its_service} --desired-count {constants.DESIRED_COUNT}"
@@ -123,7 +125,7 @@ def start_command() -> str:
     if constants.SCALING != "none":
         start += (
             f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
-            f"--resource-id service/{its_cluster}/{its_service} --scalable-dimension ecs:service:DesiredCount "
+            f"--resource-id {target} --scalable-dimension ecs:service:DesiredCount "
             f"--min-capacity {constants.MIN_TASKS} --max-capacity {constants.MAX_TASKS}"
         )
     return f'if [ "$({count})" = 0 ]; then {start}; fi'
