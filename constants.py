@@ -233,7 +233,7 @@ ZONE_ID = pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True)
 BUCKET_NAME = r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 BUCKET = pattern(BUCKET_NAME, "a bucket name", or_empty=True)
 QUEUE = r"(?=.{1,80}\Z)[\w-]+(\.fifo)?"
-GIT = pattern(r"[\w.-]{1,100}/[\w./-]{1,200}", "a repository such as team/endpoint-a", or_empty=True)
+GIT = pattern(r"(?!.*\.\.)[\w.-]{1,100}/[\w./-]{1,200}", "a repository such as team/endpoint-a", or_empty=True)
 EFS_MODE = one_of("generalPurpose", "maxIO")
 BUILD_SIZE = pattern(r"BUILD_GENERAL1_[A-Z0-9]+", "one of CodeBuild's sizes")
 DAYS_UNREAD = one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
@@ -241,7 +241,10 @@ DAYS_UNREAD = one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
 PREFIX_FORM = r"(?!/)(?!.*(^|/)\.\.?(/|\Z))[^\x00-\x1f\x7f]{1,800}"
 S3_FOLDER = pattern(PREFIX_FORM, "a folder without a slash at its start, . and ..", or_empty=True)
 VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
-URL_PATH = r"/[!-~]{0,1023}"
+#: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+URL_PATH = r"/[\w.~:/?#\[\]@!$&'()*+,;=%-]{0,1023}"
+#: https://git-scm.com/docs/git-check-ref-format
+BRANCH = r"(?![-./])(?!.*(\.\.|//|/\.|\.lock(/|\Z)|[./]\Z))[\w./-]{1,255}"
 CERTIFICATE_PATH = pattern(r"(/(?!\.\.?(/|\Z))[\w.-]+)+", "an absolute path without . and ..", or_empty=True)
 
 
@@ -479,7 +482,7 @@ CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
 # Git repository that the pipeline builds: OWNER/NAME.
 SOURCE_REPOSITORY = setting("SOURCE_REPOSITORY", "", GIT)
 # Branch of it; each push to it is built and deployed.
-SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(r"[\w./-]{1,255}", "a branch"))
+SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(BRANCH, "a branch"))
 # Connection to the Git host; empty: one is made, and a person finishes its handshake in the console.
 CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN", or_empty=True))
 # Where the repository is, for a connection that is made.
@@ -647,7 +650,7 @@ def check_endpoint() -> None:
             problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_NAME}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
-    if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
+    if READ.get(ENDPOINT_PATH) and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
