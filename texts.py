@@ -152,10 +152,16 @@ def cidr(text: str) -> str:
     return str(network)
 
 
+#: this network, the host itself, link-local, and what is no unicast: https://www.rfc-editor.org/rfc/rfc6890
+OF_NO_HOST = [ipaddress.ip_network(each) for each in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")]
+
+
 def vpc_cidr(text: str) -> str:
     """A VPC's or a subnet's block: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
     if not 16 <= ipaddress.ip_network(cidr(text)).prefixlen <= 28:
         raise ValueError("is outside /16 to /28, the sizes that AWS allows for a VPC and its subnets")
+    if any(ipaddress.ip_network(cidr(text)).overlaps(each) for each in OF_NO_HOST):
+        raise ValueError("holds addresses that no host can have")
     return cidr(text)
 
 

@@ -19,6 +19,7 @@ MISTAKES = {
     "not a CIDR": ({"VPC_CIDR": "10.0.0.0"}, "VPC_CIDR: '10.0.0.0' is outside /16 to /28"),
     "not a CIDR at all": ({"VPC_CIDR": "here"}, "VPC_CIDR: 'here' is not a CIDR block"),
     "CIDR with host bits": ({"ALLOWED_CIDR": "10.0.0.5/16"}, "ALLOWED_CIDR: '10.0.0.5/16' is not a CIDR block"),
+    "CIDR of no host": ({"VPC_CIDR": "127.0.0.0/16"}, "VPC_CIDR: '127.0.0.0/16' holds addresses that no host can have"),
     "CIDR too large": ({"VPC_CIDR": "10.0.0.0/15"}, "is outside /16 to /28"),
     "subnet outside the VPC": (
         {"PUBLIC_SUBNET_CIDRS": "10.1.0.0/24"},
