@@ -596,47 +596,28 @@ def check_tags() -> None:
     if len(" ".join(EXTRA_TAGS)) > 256:
         problem("EXTRA_TAGS", "has names of more than 256 characters together, which no tag can hold")
     if len(EXTRA_TAGS) > MOST_TAGS:
-        problem(
-            "EXTRA_TAGS",
-            f"has {len(EXTRA_TAGS)} tags; {MOST_TAGS} at most, since a resource takes 50, and some are ours",
-        )
+        problem("EXTRA_TAGS", f"has {len(EXTRA_TAGS)} tags; {MOST_TAGS} at most, since AWS takes 50 with those of ours")
 
 
 def check_lengths() -> None:
-    """Names and texts that follow from the settings; each module that makes one says where its limit comes from."""
-    region = AWS_REGION or os.environ.get("AWS_DEFAULT_REGION", "")
-    longer = "ENDPOINT" if ENDPOINT else "CLUSTER_NAME"
+    """What follows from the settings, and how long AWS takes it: the module that makes one says where that is written."""
+    region, one = AWS_REGION or os.environ.get("AWS_DEFAULT_REGION", ""), "ENDPOINT" if ENDPOINT else "CLUSTER_NAME"
+    bucket = f"{PREFIX}-artifacts-{'0' * 12}-{region}" if SOURCE_REPOSITORY else ""
+    volumes = [volume["name"] for volume in EFS_VOLUMES if EFS_FILE_SYSTEMS == "per-volume"]
+    variables = [text for pair in (CONTAINER_ENVIRONMENT | CONTAINER_SECRETS).items() for text in pair]
+    resources = [2 * (80 * "-" + each) for each in (*TASK_S3_BUCKETS, *TASK_DYNAMODB_TABLES, *TASK_SQS_QUEUES)]  # about
     derived = [
-        (longer, "role", f"{PREFIX}-task-execution-{region}", 64),
-        (longer, "pipeline's bucket", f"{PREFIX}-artifacts-{'0' * 12}-{region}" if SOURCE_REPOSITORY else "", 63),
+        (one, "a role's name", f"{PREFIX}-task-execution-{region}", 64),
+        (one, "the name of the pipeline's bucket", bucket, 63),
+        *(("EFS_VOLUMES", "a file system's token", f"{CLUSTER_NAME}-file-system-{each}", 64) for each in volumes),
+        ("SERVICE_NAME", "the name in the pipeline's command", SERVICE_NAME if SOURCE_REPOSITORY else "", 100),
+        ("CONTAINER_ENVIRONMENT", "the task definition", "".join([*COMMAND, *ENTRY_POINT, *variables]), 60_000),
+        ("CONTAINER_SECRETS", "the policy of the role that reads them", "".join(CONTAINER_SECRETS.values()), 9000),
+        ("TASK_S3_BUCKETS", "the policy with TASK_DYNAMODB_TABLES and TASK_SQS_QUEUES", "".join(resources), 9000),
     ]
-    for volume in EFS_VOLUMES if EFS_FILE_SYSTEMS == "per-volume" else ():
-        derived.append(("EFS_VOLUMES", "file system's token", f"{CLUSTER_NAME}-file-system-{volume['name']}", 64))
     for name, what, text, most in derived:
-        if len(text) > most and len(PREFIX) <= 28:
-            problem(name, f"the {what} {text} would have {len(text)} characters, {most} at most: choose a shorter name")
-    if SOURCE_REPOSITORY and len(SERVICE_NAME) > 100:
-        problem(
-            "SERVICE_NAME", f"has {len(SERVICE_NAME)} characters; with a pipeline, whose command names it, 100 at most"
-        )
-    container = [
-        *COMMAND,
-        *ENTRY_POINT,
-        *CONTAINER_SECRETS.values(),
-        *CONTAINER_ENVIRONMENT.values(),
-        *CONTAINER_ENVIRONMENT,
-    ]
-    if (size := sum(len(text.encode()) for text in container)) > 60_000:
-        others = "with COMMAND, ENTRY_POINT and CONTAINER_SECRETS"
-        problem("CONTAINER_ENVIRONMENT", f"has {size} bytes {others}; a task definition holds 64 KiB in all")
-    for name, arns in {"CONTAINER_SECRETS": [*CONTAINER_SECRETS.values()], "TASK_S3_BUCKETS": task_resources()}.items():
-        if (size := sum(map(len, arns))) > 9000:
-            problem(name, f"names resources of {size} characters; the policy of a role holds 10,240 in all")
-
-
-def task_resources() -> list[str]:
-    """About what the task's role is given: each bucket and table is named twice, beside its account and region."""
-    return [2 * (80 * "-" + each) for each in (*TASK_S3_BUCKETS, *TASK_DYNAMODB_TABLES, *TASK_SQS_QUEUES)]
+        if (size := len(text.encode())) > most:
+            problem(name, f"{what} would have {size} characters, {most} at most: {texts.shortened(text)}")
 
 
 def check_endpoint() -> None:

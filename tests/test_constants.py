@@ -110,24 +110,24 @@ MISTAKES = {
     "a name of ours near nothing": ({"GPU_ECS_QQ": "x"}, "GPU_ECS_QQ: is no setting"),
     "a file system's token": (
         {"EFS_FILE_SYSTEMS": "per-volume", "EFS_VOLUMES": f"{'v' * 50}:/data"},
-        f"EFS_VOLUMES: the file system's token gpu-file-system-{'v' * 50} would have 66 characters, 64 at most",
+        f"EFS_VOLUMES: a file system's token would have 66 characters, 64 at most: 'gpu-file-system-{'v' * 50}'",
     ),
     "a bucket in a long region": (
         {"CLUSTER_NAME": "c" * 27, "SOURCE_REPOSITORY": "team/a", "AWS_REGION": "ap-northeast-1"},
-        "ap-northeast-1 would have 65 characters, 63 at most: choose a shorter name",
+        "CLUSTER_NAME: the name of the pipeline's bucket would have 65 characters, 63 at most: 'cccc",
     ),
     "a role in a long region": (
         {"CLUSTER_NAME": "c" * 28, "AWS_REGION": "us-isobxxxxx-northeast-11"},
-        "would have 69 characters, 64 at most: choose a shorter name",
+        "CLUSTER_NAME: a role's name would have 69 characters, 64 at most: 'cccc",
     ),
     "a service that a pipeline can't name": (
         {"SERVICE_NAME": "s" * 101, "SOURCE_REPOSITORY": "team/a"},
-        "SERVICE_NAME: has 101 characters; with a pipeline, whose command names it, 100 at most",
+        "SERVICE_NAME: the name in the pipeline's command would have 101 characters, 100 at most: 'ssss",
     ),
-    "more than a task definition holds": ({"COMMAND": "x" * 60_001}, "has 60001 bytes with COMMAND, ENTRY_POINT and"),
+    "more than a task definition holds": ({"COMMAND": "x" * 60_001}, "the task definition would have 60001 characters"),
     "more than a policy holds": (
         {"TASK_S3_BUCKETS": ",".join(f"bucket-{number}" for number in range(60))},
-        "TASK_S3_BUCKETS: names resources of",
+        "TASK_S3_BUCKETS: the policy with TASK_DYNAMODB_TABLES and TASK_SQS_QUEUES would have",
     ),
 }
 
