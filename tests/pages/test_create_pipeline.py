@@ -87,7 +87,7 @@ def test_bad_input_is_one_sentence_before_anything_is_made(
     connected: Runbook, change: dict[str, str], sentence: str
 ) -> None:
     if "AWS_REGION" in change:
-        connected.has_run("create_repository.py", **change)
+        connected.has_run("create_repository.py", **change, SOURCE_REPOSITORY="")
     calls = len(connected.emulator.calls)
     ran = connected.run("create_pipeline.py", **change)
     assert ran.code in (1, 2) and sentence in ran.err and "Traceback" not in ran.err
