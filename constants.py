@@ -600,17 +600,14 @@ def check_tags() -> None:
 
 
 def check_lengths() -> None:
-    """What follows from the settings, and how long AWS takes it: the module that makes one says where that is written."""
+    """What follows from the settings, and how long AWS takes it; what a pipeline alone needs is checked where it is made."""
     region, one = AWS_REGION or os.environ.get("AWS_DEFAULT_REGION", ""), "ENDPOINT" if ENDPOINT else "CLUSTER_NAME"
-    bucket = f"{PREFIX}-artifacts-{'0' * 12}-{region}" if SOURCE_REPOSITORY else ""
     volumes = [volume["name"] for volume in EFS_VOLUMES if EFS_FILE_SYSTEMS == "per-volume"]
     variables = [text for pair in (CONTAINER_ENVIRONMENT | CONTAINER_SECRETS).items() for text in pair]
     resources = [2 * (80 * "-" + each) for each in (*TASK_S3_BUCKETS, *TASK_DYNAMODB_TABLES, *TASK_SQS_QUEUES)]  # about
     derived = [
         (one, "a role's name", f"{PREFIX}-task-execution-{region}", 64),
-        (one, "the name of the pipeline's bucket", bucket, 63),
         *(("EFS_VOLUMES", "a file system's token", f"{CLUSTER_NAME}-file-system-{each}", 64) for each in volumes),
-        ("SERVICE_NAME", "the name in the pipeline's command", SERVICE_NAME if SOURCE_REPOSITORY else "", 100),
         ("CONTAINER_ENVIRONMENT", "the task definition", "".join([*COMMAND, *ENTRY_POINT, *variables]), 60_000),
         ("CONTAINER_SECRETS", "the policy of the role that reads them", "".join(CONTAINER_SECRETS.values()), 9000),
         ("TASK_S3_BUCKETS", "the policy with TASK_DYNAMODB_TABLES and TASK_SQS_QUEUES", "".join(resources), 9000),

@@ -23,7 +23,7 @@ def settled(of: Parts) -> list[Resource]:
     """What stands of these parts, once two looks agree: AWS does not list at once what an interrupted run has just made."""
     found, before = parts.left_over(of), None
     while found != before and not console.dry_run:
-        aws.pause()
+        aws.pause(constants.POLL_SECONDS)
         found, before = parts.left_over(of), found
     return found
 

@@ -112,17 +112,9 @@ MISTAKES = {
         {"EFS_FILE_SYSTEMS": "per-volume", "EFS_VOLUMES": f"{'v' * 50}:/data"},
         f"EFS_VOLUMES: a file system's token would have 66 characters, 64 at most: 'gpu-file-system-{'v' * 50}'",
     ),
-    "a bucket in a long region": (
-        {"CLUSTER_NAME": "c" * 27, "SOURCE_REPOSITORY": "team/a", "AWS_REGION": "ap-northeast-1"},
-        "CLUSTER_NAME: the name of the pipeline's bucket would have 65 characters, 63 at most: 'cccc",
-    ),
     "a role in a long region": (
         {"CLUSTER_NAME": "c" * 28, "AWS_REGION": "us-isobxxxxx-northeast-11"},
         "CLUSTER_NAME: a role's name would have 69 characters, 64 at most: 'cccc",
-    ),
-    "a service that a pipeline can't name": (
-        {"SERVICE_NAME": "s" * 101, "SOURCE_REPOSITORY": "team/a"},
-        "SERVICE_NAME: the name in the pipeline's command would have 101 characters, 100 at most: 'ssss",
     ),
     "more than a task definition holds": ({"COMMAND": "x" * 60_001}, "the task definition would have 60001 characters"),
     "more than a policy holds": (

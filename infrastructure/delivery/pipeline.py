@@ -12,7 +12,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import call, client, endpoint_tags, holds, mine, ours, region
+from aws import Problem, call, client, endpoint_tags, holds, mine, ours, region
 from console import say
 from infrastructure.cluster import cluster, roles
 from infrastructure.cluster.regions import offered
@@ -24,6 +24,8 @@ DEPLOY = "Deploy"
 IMAGES = "imagedefinitions.json"
 #: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
 CLOSED = "No service yet - the end of create-service.py opens this"
+#: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionDeclaration.html
+LONGEST_COMMAND = 1000
 NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
 NOT_THERE, CHANGING = "PipelineNotFoundException", "ConcurrentModificationException"
 
@@ -42,7 +44,7 @@ def find() -> Any:
     return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}
 
 
-LOOKS = (find, roles.role(ROLE))
+LOOKS = (find, *roles.looks(ROLE))
 
 
 def create_role(connection_arn: str) -> str:
@@ -111,8 +113,14 @@ def action(
     }
 
 
+def refuse_long_command() -> None:
+    if (size := len(start_command())) > LONGEST_COMMAND:
+        names = f"a command of the pipeline names it, and would have {size} characters, {LONGEST_COMMAND} at most"
+        raise Problem(f"SERVICE_NAME: {names}: choose a shorter one")
+
+
 def start_command() -> str:
-    """Where the service has no tasks: its count and its scaling, as the settings say. One line, of 1,000 characters at most.
+    """Where the service has no tasks: its count and its scaling, as the settings say. One line, as AWS demands.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Commands.html
     """

@@ -51,7 +51,7 @@ def definitions() -> list[Any]:
     return task_definitions.of_ours("ACTIVE", family())
 
 
-LOOKS = (definitions, roles.role(ROLE))
+LOOKS = (definitions, *roles.looks(ROLE))
 
 
 def required_access_point() -> Any:

@@ -20,7 +20,6 @@ from botocore import xform_name
 
 import aws
 import dry_run
-from infrastructure.cluster import log_groups
 from tests.conftest import ROOT, Runbook
 
 MODULES = {
@@ -320,6 +319,6 @@ def test_nothing_is_read_twice_where_nothing_changes(settings: str, request: pyt
     kinds = collections.Counter(operation for operation, _, _ in asked)
     once = ("DescribeRouteTables", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeNatGateways")
     assert {each: kinds[f"ec2 {each}"] for each in once} == dict.fromkeys(once, 1)
-    assert kinds["logs DescribeLogGroups"] == len(log_groups.KINDS)
+    assert kinds["logs DescribeLogGroups"] == 1
     assert kinds["ec2 DescribeSubnets"] == kinds["ec2 DescribeVpcs"] == (2 if settings == "adopted" else 1)
     assert sum(at_once for _, _, at_once in asked) > len(asked) / 2

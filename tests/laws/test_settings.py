@@ -382,7 +382,7 @@ WRONG = (
     {"DESIRED_COUNT": "x"},
     {"ENV_FILE": "not-there"},
     {"GPU_ECS_CLUSTER": "gpu"},
-    {"SERVICE_NAME": "s" * 101, "SOURCE_REPOSITORY": "team/a"},
+    {"EFS_FILE_SYSTEMS": "per-volume", "EFS_VOLUMES": f"{'v' * 50}:/data"},
 )
 
 

@@ -109,7 +109,7 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 
 #: from below; a module imports what is below it, and in a folder its neighbours
 LAYERS = (
-    *("texts", "constants", "console", "dry_run", "aws"),
+    *("texts", "constants", "console", "dry_run", "fresh", "aws"),
     *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",

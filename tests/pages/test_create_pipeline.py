@@ -80,6 +80,10 @@ def test_a_connection_is_made_once_and_waits_for_a_person(endpoints: Runbook) ->
             "is of region eu-west-1, not of us-east-1",
         ),
         ({"CLUSTER_NAME": "a-rather-long-name-of-it", "AWS_REGION": "ap-northeast-1"}, "characters, 63 at most"),
+        (
+            {"SERVICE_NAME": "s" * 255, "SCALING": "step"},
+            "SERVICE_NAME: a command of the pipeline names it, and would have",
+        ),
         ({"BUILDSPEC": "no such thing!"}, "BUILDSPEC: 'no such thing!' is not a path"),
     ],
 )
@@ -87,7 +91,7 @@ def test_bad_input_is_one_sentence_before_anything_is_made(
     connected: Runbook, change: dict[str, str], sentence: str
 ) -> None:
     if "AWS_REGION" in change:
-        connected.has_run("create_repository.py", **change, SOURCE_REPOSITORY="")
+        connected.has_run("create_repository.py", **change)
     calls = len(connected.emulator.calls)
     ran = connected.run("create_pipeline.py", **change)
     assert ran.code in (1, 2) and sentence in ran.err and "Traceback" not in ran.err
