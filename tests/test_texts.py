@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import texts
 from tests.conftest import ROOT, Runbook
 
 #: what an editor may save -> what is told of it; "" where it is read
@@ -228,3 +229,11 @@ def test_variables_of_the_container_may_be_in_a_file_of_their_own(folder: Runboo
     ]
     Path("main.env").unlink()
     assert told(folder) == ["CONTAINER_ENVIRONMENT_FILE: 'main.env' is not there: there is no file main.env"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples").rglob("*.env")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_an_example_has_nothing_wrong_or_odd_in_it(path: Path) -> None:
+    found = texts.lines(path)
+    assert (found.wrong, found.odd) == ([], []) and found.texts
