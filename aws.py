@@ -357,7 +357,7 @@ def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]
         try:
             return function(thing)
         except (BotoCoreError, ClientError) as error:
-            error.operation = _last.operation  # type: ignore[union-attr]
+            error.operation = getattr(error, "operation", _last.operation)  # type: ignore[union-attr]
             raise
 
     asked = [_threads(depth).submit(safely, each) for each in things]
@@ -471,7 +471,8 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
                 progress = console.Progress(what, limit)
             elif looks > 3:
                 progress.show(why)
-            time.sleep(min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS)
+            interval = min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS
+            time.sleep(interval)
             forget(*seen)
         return answer
     finally:
