@@ -83,7 +83,11 @@ def play_line(runbook: Runbook, words: list[str]) -> str:
             shutil.copytree(ROOT / file.parent, ".", dirs_exist_ok=True)
         else:
             shutil.copy(ROOT / file, ".env")
-        runbook.settings = {"ENV_FILE": ".env"} | prerequisites(runbook, example)
+        text = Path(".env").read_text()
+        for name, found in prerequisites(runbook, example).items():
+            text = re.sub(rf"^{name}=.*", f"{name}={found}", text, flags=re.MULTILINE)
+        Path(".env").write_text(text)
+        runbook.settings = {"ENV_FILE": ".env"}
         return ""
     settings = dict(word.split("=", 1) for word in words if "=" in word)
     python, script, *flags = words[len(settings) :]
