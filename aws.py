@@ -129,12 +129,12 @@ def partition() -> str:
 
 
 def account() -> str:
-    return _account(session())
+    return str(_caller(session())["Account"])
 
 
 @functools.cache
-def _account(of: boto3.Session) -> str:
-    return client("sts").get_caller_identity()["Account"]
+def _caller(of: boto3.Session) -> Any:
+    return client("sts").get_caller_identity()
 
 
 def arn(service: str, resource: str) -> str:
@@ -587,8 +587,7 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     _begin(function.__name__, about)
     before = changes
     try:
-        endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
-        say("account", account(), f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}")
+        _tell_where()
         console.result(function(**options))
         return 0
     except Problem as problem:
@@ -604,6 +603,21 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         if os.environ.get("DEBUG"):
             raise
         return _fail(explain(error))
+
+
+def _tell_where() -> None:
+    """The first lines: whose account, as whom, where, about what, with which settings; and what is odd about these."""
+    endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
+    caller = str(_caller(session())["Arn"]).split(":", 5)[-1]
+    urls = {text for name, text in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and text}
+    urls |= {url for service in ("sts", "ecs") if "amazonaws" not in (url := client(service).meta.endpoint_url)}
+    elsewhere = f"  at {', '.join(sorted(urls))}" if urls else ""
+    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {caller}{elsewhere}"
+    say("account", account(), f"{where}  settings {constants.files()}")
+    if instead := constants.from_environment():
+        say("environment", instead)
+    for each in constants.ODD:
+        say("warning", each)
 
 
 def command(line: str) -> str:

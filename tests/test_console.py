@@ -39,7 +39,8 @@ def test_the_first_line_of_every_script_says_account_region_and_cluster(fargate:
     for command in SCRIPTS:
         script, *flags = command.split()
         first = fargate.run(script, *flags).err.splitlines()[0]
-        assert first == "account 123456789012  region us-east-1  cluster api", command
+        where = "account 123456789012  region us-east-1  cluster api"
+        assert first == f"{where}  caller user/emulator  settings /dev/null", command
 
 
 def test_a_long_wait_says_its_limit_and_every_30_seconds_what_aws_says(fargate: Runbook) -> None:

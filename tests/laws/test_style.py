@@ -18,7 +18,7 @@ FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.
 TOOLS = ("bench.py", "rehearse.py")
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("aws", "console", "constants", "dry_run", "fresh")
+LOW = ("aws", "console", "constants", "dry_run", "fresh", "texts")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -111,16 +111,8 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 
 #: from below; a module imports what is below it, and in a folder its neighbours
 LAYERS = (
-    *(
-        "constants",
-        "console",
-        "dry_run",
-        "fresh",
-        "aws",
-        "infrastructure",
-        "infrastructure.cluster",
-        "infrastructure.service",
-    ),
+    *("texts", "constants", "console", "dry_run", "fresh", "aws"),
+    *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
 )
@@ -137,7 +129,7 @@ def layer(module: str) -> int:
 def test_arrows_go_down_only(name: str) -> None:
     found, module = imports(name), MODULES[name]
     assert not found & {"emulator", "moto", "tests", "rehearse", "bench", "benchmark"}
-    if name == "constants.py":
+    if name in ("constants.py", "texts.py"):
         assert not found & {"boto3", "botocore"}
     assert found & set(PAGES) == USERS_OF_PAGES.get(module, set())
     for other in found & set(MODULES.values()) - set(PAGES):
@@ -151,12 +143,12 @@ def test_no_two_modules_need_each_other() -> None:
 
 
 def test_whatever_is_imported_is_so_at_the_top_of_its_file() -> None:
-    """But for rich, which only a terminal needs."""
+    """But for rich, which only a terminal needs, and difflib, which only a mistake needs."""
     for name, tree in TREES.items():
         top = [*tree.body, *(each for node in tree.body if isinstance(node, ast.If) for each in node.body)]
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom) and node not in top:
-                assert ast.unparse(node).startswith("from rich."), f"{name}:{node.lineno}"
+                assert ast.unparse(node).startswith(("from rich.", "import difflib")), f"{name}:{node.lineno}"
 
 
 def test_only_the_rehearsal_of_the_scripts_imports_the_emulator() -> None:
