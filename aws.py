@@ -321,10 +321,14 @@ _waits: list[set[look[Any]]] = []
 
 
 def forget(*these: look[Any]) -> None:
-    """What was seen is not true any more: by these looks, or by all."""
-    for each in these or [*_looks]:
+    """What these looks have seen is not true any more."""
+    for each in these:
         each.seen.clear()
         _looks.discard(each)
+
+
+def forget_all() -> None:
+    forget(*_looks)
 
 
 def _forget_what(service: str, operation: str) -> None:
@@ -481,11 +485,10 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
         _waits[:] = [each for each in _waits if each is not seen]
 
 
-def pause(seconds: float, *seen: look[Any]) -> None:
-    """Let AWS and other runs catch up; then these looks, or all, look anew."""
+def pause(seconds: float) -> None:
+    """Let AWS and other runs catch up; what was seen is to be forgotten then."""
     if not console.dry_run:
         time.sleep(seconds)
-    forget(*seen)
 
 
 def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
@@ -553,7 +556,7 @@ def page(
             try:
                 return function(*args, **kwargs)
             finally:
-                forget()
+                forget_all()
 
         return begun
 
@@ -563,7 +566,7 @@ def page(
 def _begin(name: str, about: _Page) -> None:
     constants.load()
     constants.check(ENDPOINT=_wrong_scope(name, about))
-    forget()
+    forget_all()
 
 
 def _wrong_scope(name: str, about: _Page) -> str:

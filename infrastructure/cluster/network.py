@@ -262,7 +262,8 @@ def settle(asked: Asked) -> dict[str, Any]:
     """
     if asked.made and not console.dry_run:
         wait("EC2 to list what was made", lambda: not unlisted(asked), lambda: f"not yet: {', '.join(unlisted(asked))}")
-        aws.pause(time.monotonic() - asked.began, *{kind.all for kind, _ in asked.parts})
+        aws.pause(time.monotonic() - asked.began)
+        aws.forget(*(kind.all for kind, _ in asked.parts))
     answer: dict[str, Any] = {}
     for kind, each in asked.parts:
         if each not in asked.made:
