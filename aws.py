@@ -9,11 +9,13 @@ import argparse
 import functools
 import hashlib
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, ParamSpec, TypedDict, TypeVar, overload
 
 import boto3
@@ -24,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import console
 import constants
 import dry_run
+import fresh
 from console import NEW, say
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     connect_timeout=10,
     read_timeout=60,
-    max_pool_connections=THREADS,
+    max_pool_connections=2 * THREADS,
 )
 #: boto3's own name of a service -> how its actions begin in a policy, where the two differ
 ACTION_PREFIXES = {
@@ -80,6 +83,7 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Ses
     made = boto3.Session(region_name=region or None)
     made.events.register("provide-client-params.*.*", _note)
     dry_run.attach(made)
+    fresh.attach(made)
     return made
 
 
@@ -125,12 +129,12 @@ def partition() -> str:
 
 
 def account() -> str:
-    return _account(session())
+    return str(_caller(session())["Account"])
 
 
 @functools.cache
-def _account(of: boto3.Session) -> str:
-    return client("sts").get_caller_identity()["Account"]
+def _caller(of: boto3.Session) -> Any:
+    return client("sts").get_caller_identity()
 
 
 def arn(service: str, resource: str) -> str:
@@ -143,10 +147,10 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
     service = model.service_model.service_name
     _last.operation = f"{service} {model.name}"
     for looking in getattr(_last, "looks", ()):
-        looking.services.add(service)
+        looking.calls.add((service, model.name))
     if not model.name.startswith(dry_run.READS):
         changes += 1
-        forget(service)
+        _forget_what(service, model.name)
 
 
 # ------------------------------------------------------------------------------------------------------- names and tags
@@ -250,6 +254,11 @@ def token(*parts: object) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
+def this_hour() -> str:
+    """For the token of what may be made again later under the same name."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
+
+
 class Resource(NamedTuple):
     """Something that stands in the account, as an inventory lists it: made by `resource`."""
 
@@ -269,24 +278,28 @@ def resource(what: str, its_arn: str, thing: Any, kept: str = "") -> Resource:
 
 
 class look(Generic[T]):  # noqa: N801 - a decorator
-    """Makes of a function that reads one that remembers what it has read, until something of those services is changed.
+    """Makes of a function that reads one that remembers what it has read, until something of that kind is changed.
 
     For what only our own calls change. What AWS changes by itself (the health of a target, the state of a task) is read
-    by a plain function each time. A `wait` forgets before each look.
+    by a plain function each time. A `wait` forgets before each look what its looks have seen.
     """
 
     def __init__(self, read: Callable[[], T]) -> None:
         self.read = read
-        self.services: set[str] = set()
+        self.calls: set[tuple[str, str]] = set()  # service and operation
         self.lock = threading.RLock()
         self.seen: list[T] = []
         self.settings: Any = None  # with which it was read
+        self.began = 0.0  # by the monotonic clock
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
+        for touched in _waits:
+            touched.add(self)
         with self.lock:
             if not self.remembers():
-                self.services.clear()
+                self.calls.clear()
+                self.began = time.monotonic()
                 _last.looks = (*outer, self)
                 try:
                     self.seen[:], self.settings = [self.read()], constants.KNOWN
@@ -294,7 +307,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
                     _last.looks = outer
                 _looks.add(self)
             for each in outer:
-                each.services |= self.services
+                each.calls |= self.calls
             return self.seen[0]
 
     def remembers(self) -> bool:
@@ -303,38 +316,68 @@ class look(Generic[T]):  # noqa: N801 - a decorator
 
 #: those that have seen something
 _looks: set[look[Any]] = set()
+#: those that each wait that goes on has asked
+_waits: list[set[look[Any]]] = []
 
 
-def forget(service: str = "") -> None:
-    """What was seen is not true any more: all of it, or what was read from one service."""
-    for each in [each for each in _looks if not service or service in each.services]:
+def forget(*these: look[Any]) -> None:
+    """What these looks have seen is not true any more."""
+    for each in these:
         each.seen.clear()
         _looks.discard(each)
 
 
+def forget_all() -> None:
+    forget(*_looks)
+
+
+def _forget_what(service: str, operation: str) -> None:
+    """A change makes untrue what was read of the same kind: AttachInternetGateway what DescribeInternetGateways told."""
+    changed = noun(operation)
+    for each in [*_looks]:
+        kinds = [noun(read) for of, read in each.calls if of == service]
+        if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
+            forget(each)
+
+
 @functools.cache
-def _threads() -> futures.ThreadPoolExecutor:
+def noun(operation: str) -> str:
+    """DescribeRouteTables -> RouteTable; what bears another name than that which shows it: PutRetentionPolicy -> LogGroup"""
+    words = "".join(re.findall("[A-Z][a-z0-9]*", operation)[1:])
+    one = re.sub("ies$", "y", words).removesuffix("s").removesuffix("Ingress").removesuffix("Egress")
+    return {"RetentionPolicy": "LogGroup", "ImageScanningConfiguration": "Repository"}.get(one, one)
+
+
+@functools.cache
+def _threads(depth: int) -> futures.ThreadPoolExecutor:
+    """Its own for each depth: what one asks side by side may itself ask side by side, and waits for that."""
     return futures.ThreadPoolExecutor(THREADS)
 
 
-def look_at(*looks: look[Any]) -> None:
-    """All of these at the same time; each then answers from memory. The one place where calls are made side by side."""
+def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]:
+    """What it answers of each of these, eight asked at the same time: the one place where calls are made side by side."""
+    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
 
-    def safely(each: look[Any]) -> None:
+    def safely(thing: Any) -> T:
+        _last.looks, _last.depth = looks, depth + 1
         try:
-            each()
+            return function(thing)
         except (BotoCoreError, ClientError) as error:
-            error.operation = _last.operation  # type: ignore[union-attr]
+            error.operation = getattr(error, "operation", _last.operation)  # type: ignore[union-attr]
             raise
 
-    asked = [_threads().submit(safely, each) for each in looks if not each.remembers()]
+    asked = [_threads(depth).submit(safely, each) for each in things]
     try:
         futures.wait(asked)  # also where one of them fails: none goes on behind the page's back
     finally:
         for each in asked:
             each.cancel()
-    for each in asked:
-        each.result()
+    return [each.result() for each in asked]
+
+
+def look_at(*looks: look[Any]) -> None:
+    """All of these at the same time; each then answers from memory."""
+    side_by_side(look.__call__, [each for each in looks if not each.remembers()])
 
 
 def every(pages: Iterable[Any], key: str) -> list[Any]:
@@ -415,26 +458,37 @@ def as_tuple(codes: Codes) -> tuple[str, ...]:
     return (codes,) if isinstance(codes, str) else codes
 
 
-def wait(what: str, look: Callable[[], T], why: Callable[[], str], seconds: float = 0) -> T:
-    """Look again until `look` answers something true, and return that.
+def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: float = 0) -> T:
+    """Look again until `attempt` answers something true, and return that.
 
-    The one way to wait: every POLL_SECONDS, up to `seconds` or WAIT_TIMEOUT_SECONDS. When the time is over `why` says
-    what AWS says. Under --dry-run one look must do, whatever it shows.
+    The one way to wait: after 1, 2 and 3 seconds, then every POLL_SECONDS, up to `seconds` or WAIT_TIMEOUT_SECONDS.
+    When the time is over `why` says what AWS says. Under --dry-run one look must do, whatever it shows.
     """
     limit = seconds or constants.WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
-    looks = 0
-    while not (answer := look()) and not console.dry_run:
-        if time.monotonic() >= deadline:
-            raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}")
-        looks += 1
-        if looks == 2:  # most things are there at the second look
-            progress = console.Progress(what, limit)
-        elif looks > 2:
-            progress.show(why)
-        time.sleep(constants.POLL_SECONDS)
-        forget()
-    return answer
+    looks, seen = 0, set[look[Any]]()
+    _waits.append(seen)
+    try:
+        while not (answer := attempt()) and not console.dry_run:
+            if time.monotonic() >= deadline:
+                raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}")
+            looks += 1
+            if looks == 3:  # most things are there at the third look
+                progress = console.Progress(what, limit)
+            elif looks > 3:
+                progress.show(why)
+            interval = min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS
+            time.sleep(interval)
+            forget(*seen)
+        return answer
+    finally:
+        _waits[:] = [each for each in _waits if each is not seen]
+
+
+def pause(seconds: float) -> None:
+    """Let AWS and other runs catch up; what was seen is to be forgotten then."""
+    if not console.dry_run:
+        time.sleep(seconds)
 
 
 def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
@@ -442,13 +496,6 @@ def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
     found = wait(what, look, lambda: f"{service} says that it exists, but does not list it")
     refuse_foreign(what, found)
     return found
-
-
-def pause() -> None:
-    """Let AWS and other runs catch up, for as long as between two looks."""
-    if not console.dry_run:
-        time.sleep(constants.POLL_SECONDS)
-    forget()
 
 
 def holds(present: Any, wanted: Any) -> bool:
@@ -509,7 +556,7 @@ def page(
             try:
                 return function(*args, **kwargs)
             finally:
-                forget()
+                forget_all()
 
         return begun
 
@@ -519,7 +566,7 @@ def page(
 def _begin(name: str, about: _Page) -> None:
     constants.load()
     constants.check(ENDPOINT=_wrong_scope(name, about))
-    forget()
+    forget_all()
 
 
 def _wrong_scope(name: str, about: _Page) -> str:
@@ -543,8 +590,7 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     _begin(function.__name__, about)
     before = changes
     try:
-        endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
-        say("account", account(), f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}")
+        _tell_where()
         console.result(function(**options))
         return 0
     except Problem as problem:
@@ -560,6 +606,21 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         if os.environ.get("DEBUG"):
             raise
         return _fail(explain(error))
+
+
+def _tell_where() -> None:
+    """The first lines: whose account, as whom, where, about what, with which settings; and what is odd about these."""
+    endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
+    caller = str(_caller(session())["Arn"]).split(":", 5)[-1]
+    urls = {text for name, text in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and text}
+    urls |= {url for service in ("sts", "ecs") if "amazonaws" not in (url := client(service).meta.endpoint_url)}
+    elsewhere = f"  at {', '.join(sorted(urls))}" if urls else ""
+    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {caller}{elsewhere}"
+    say("account", account(), f"{where}  settings {constants.files()}")
+    if instead := constants.from_environment():
+        say("environment", instead)
+    for each in constants.ODD:
+        say("warning", each)
 
 
 def command(line: str) -> str:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import boto3
 import botocore.auth
@@ -43,7 +44,7 @@ from emulator.core.world import VirtualClock
 from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
-USERS_OF_TIME = ("aws", "console", "infrastructure.cluster.mount_targets")
+USERS_OF_TIME = ("aws", "console", "fresh", "infrastructure.cluster.network", "infrastructure.cluster.mount_targets")
 READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 
 
@@ -102,6 +103,7 @@ class Runbook:
             **settings,
         }
         with (
+            mock.patch.dict(os.environ),  # a script puts the AWS_* of its .env there
             pytest.MonkeyPatch.context() as patch,
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -148,15 +150,17 @@ class Runbook:
 
     def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
         _current.emulator = self.emulator
-        aws, console, mount_targets = map(importlib.import_module, USERS_OF_TIME)
+        users = [importlib.import_module(name) for name in USERS_OF_TIME]
+        aws, fresh = users[0], users[2]
+        fresh.forget()
         patch.setattr(aws, "boto3", SimpleNamespace(Session=_session))
-        aws._account.cache_clear()  # as in a new process
+        aws._caller.cache_clear()  # as in a new process
         owner = None if self.remembers else self
         if owner is not _owner_of_clients[0] or self.emulator.faults.planned:  # clients that no other test has
             _new_clients(aws)
             _owner_of_clients[0] = owner
         fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
-        for module in (aws, console, mount_targets, botocore.endpoint):  # the last for boto3's own pauses
+        for module in (*users, botocore.endpoint):  # the last for boto3's own pauses
             patch.setattr(module, "time", fake)
         for door in ("handle", "ask"):
             patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))

@@ -272,7 +272,12 @@ def _call(client: Any, emulator: Emulator, operation: str, given: dict[str, Any]
             result = _encode(way.service, operation, way.protocol, result)
     if isinstance(result, AwsError):
         if FINAL.search(result.code) and result.status < 500:
-            return _refused(client, way, context, result)
+            http, parsed = _refused(way, result)
+            if not _is_repeated(client, way, context, http, parsed):
+                client.meta.events.emit(
+                    f"after-call.{way.event}", http_response=http, parsed=parsed, model=way.model, context=context
+                )
+                raise client.exceptions.from_code(parsed["Error"]["Code"])(parsed, operation)
         result = _encode_error(way.service, operation, way.protocol, result)
     _told.answer = result
     return long_way()
@@ -292,7 +297,7 @@ def _given(client: Any, model: Any, context: dict[str, Any], values: dict[str, A
     return values
 
 
-def _refused(client: Any, way: _Way, context: dict[str, Any], error: AwsError) -> Any:
+def _refused(way: _Way, error: AwsError) -> Any:
     """An error as the caller gets it, read once for all of its kind from what would go over the wire."""
     fields = tuple(sorted((name, repr(value)) for name, value in vars(error).items()))
     kind = way.service, way.model.name, way.protocol, fields
@@ -300,10 +305,21 @@ def _refused(client: Any, way: _Way, context: dict[str, Any], error: AwsError) -
         _read_errors[kind] = _read(way.model, _encode_error(way.service, way.model.name, way.protocol, error))
     http, parsed = copy.deepcopy(_read_errors[kind])
     parsed["ResponseMetadata"].update(RequestId=str(uuid.uuid4()), RetryAttempts=0)
-    client.meta.events.emit(
-        f"after-call.{way.event}", http_response=http, parsed=parsed, model=way.model, context=context
+    return http, parsed
+
+
+def _is_repeated(client: Any, way: _Way, context: dict[str, Any], http: Any, parsed: Any) -> bool:
+    """Whether a handler of this client wants to make the call again."""
+    answers = client.meta.events.emit(
+        f"needs-retry.{way.event}",
+        response=(http, parsed),
+        endpoint=client._endpoint,
+        operation=way.model,
+        attempts=1,
+        caught_exception=None,
+        request_dict={"context": context},
     )
-    raise client.exceptions.from_code(parsed["Error"]["Code"])(parsed, way.model.name)
+    return any(answer is not None for _, answer in answers)
 
 
 _read_errors: dict[Any, tuple[_Told, dict[str, Any]]] = {}

@@ -23,8 +23,10 @@ from emulator.ec2.region import (
     find_vpc,
     hide,
     not_found,
+    once,
     page,
     region_of,
+    remember,
     select,
     unseen,
 )
@@ -409,11 +411,17 @@ def find_table(region: str, table_id: str) -> Any:
     return table
 
 
-@on("ec2", "CreateRouteTable", rules="ec2-002")
+@on("ec2", "CreateRouteTable", rules="ec2-002 sdk-005")
 def create_route_table(call: Call) -> Item:
+    """With a client token that has made one already: that one, as it is now."""
     find_vpc(call.region, call.params["VpcId"])
+    if known := once(call.world, call.region, "CreateRouteTable", call.params):
+        find_table(call.region, known)
+        [shown] = call.moto("ec2").describe_route_tables(RouteTableIds=[known])["RouteTables"]
+        return {"RouteTable": shown, "ClientToken": call.params["ClientToken"]}
     answer = call.proceed()
     hide(call.world, call.region, answer["RouteTable"]["RouteTableId"])
+    remember(call.world, call.region, "CreateRouteTable", call.params, answer["RouteTable"]["RouteTableId"])
     return answer
 
 

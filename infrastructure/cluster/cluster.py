@@ -56,7 +56,7 @@ def refuse_changes() -> None:
 
 
 def create() -> str:
-    """Make the cluster, and wait until it is ACTIVE; or set Container Insights of the one that is there. Its ARN."""
+    """Ask for the cluster, which is ACTIVE some seconds later; or set Container Insights of the one that is there. Its ARN."""
     ecs, what, its_name = client("ecs"), f"cluster {constants.CLUSTER_NAME}", constants.CLUSTER_NAME
     settings: Any = [{"name": "containerInsights", "value": constants.CONTAINER_INSIGHTS}]
     cluster = find()
@@ -65,13 +65,17 @@ def create() -> str:
         make = call(ecs.create_cluster, what, busy="Unable to assume the service linked role")
         made = make(clusterName=its_name, settings=settings, tags=tags("", "key", "value"))["cluster"]
         say("created", what)
-        wait(f"{what} to be ACTIVE", find, status_in_words)
         return made["clusterArn"]
     say("found", what)
     if cluster.get("settings") != settings:
         call(ecs.update_cluster_settings, what, of=cluster, busy=BUSY)(cluster=its_name, settings=settings)
         say("updated", what, f"Container Insights {constants.CONTAINER_INSIGHTS}")
     return str(cluster["clusterArn"])
+
+
+def wait_active() -> None:
+    """Capacity providers need it, and hosts can join only then."""
+    wait(f"cluster {constants.CLUSTER_NAME} to be ACTIVE", find, status_in_words)
 
 
 def status_in_words() -> str:

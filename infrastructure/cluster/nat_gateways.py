@@ -11,7 +11,7 @@ import constants
 from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, token, wait
 from console import NEW, say
 from infrastructure.cluster import network
-from infrastructure.cluster.network import Kind, Network, add_default_route, as_resources, one_of_each
+from infrastructure.cluster.network import Kind, Network, Wanted, add_default_route, as_resources
 
 ALIVE = ("pending", "available")
 
@@ -44,21 +44,30 @@ def find_gateway(each: str) -> Any | None:
     return only([found for found in gateways() if part(found) == each], f"NAT gateway {each}", "NatGatewayId")
 
 
+def addresses_needed() -> "Wanted":
+    """An Elastic IP for each gateway that is still to be made."""
+    return ADDRESS, [each for each in gateway_names() if not find_gateway(each)]
+
+
+def gateway_names() -> list[str]:
+    """nat-1 and so on: one in each zone, or a single one."""
+    zones = 0 if constants.VPC_ID else len(constants.PRIVATE_SUBNET_CIDRS)
+    counts = {"none": 0, "single": min(1, zones), "per-zone": zones}
+    return [f"nat-{number}" for number in range(1, counts[constants.NAT_GATEWAYS] + 1)]
+
+
 def create(net: Network) -> None:
     """Ask for the gateways, one in each zone or a single one; ready after about two minutes."""
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
-    create_s3_endpoint(net)
-    wanted = gateway_subnets(net)
-    missing = [each for each in wanted if not find_gateway(each)]
-    reserved = one_of_each((ADDRESS, missing))
+    wanted, present = gateway_subnets(net), {each: find_gateway(each) for each in gateway_names()}
     # with the token of one that is dead AWS would answer that one, for as long as it lists it
     dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
     for each, subnet_id in wanted.items():
-        if found := find_gateway(each):
+        if found := present[each]:
             say("found", f"NAT gateway {found['NatGatewayId']}", found["State"])
             continue
-        where = {"SubnetId": subnet_id, "AllocationId": reserved[each]["AllocationId"]}
+        where = {"SubnetId": subnet_id, "AllocationId": net.made[each]["AllocationId"]}
         its_tags, its_token = tag_specification("natgateway", each), token(*where.values(), *dead)
         made = client("ec2").create_nat_gateway(**where, ClientToken=its_token, TagSpecifications=its_tags)
         say("created", f"NAT gateway {made['NatGateway']['NatGatewayId']}", f"in {subnet_id}")
@@ -83,10 +92,8 @@ def wait_ready(net: Network) -> None:
 
 
 def gateway_subnets(net: Network) -> dict[str, str]:
-    """nat-1 and so on -> the public subnet in which it is to be."""
-    counts = {"none": 0, "single": 1, "per-zone": len(constants.PRIVATE_SUBNET_CIDRS)}
-    subnet_ids = net.public_subnet_ids[: counts[constants.NAT_GATEWAYS]]
-    return {f"nat-{number}": subnet_id for number, subnet_id in enumerate(subnet_ids, 1)}
+    """Each gateway -> the public subnet in which it is to be."""
+    return dict(zip(gateway_names(), net.public_subnet_ids, strict=False))
 
 
 def make_address(each: str) -> Any:
@@ -96,6 +103,8 @@ def make_address(each: str) -> Any:
 
 def create_s3_endpoint(net: Network) -> None:
     """Image layers come from S3: through this endpoint they cost nothing, and pass no NAT gateway."""
+    if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
+        return
     ec2 = client("ec2")
     tables = [table["RouteTableId"] for table in network.route_tables()]
     endpoint = only(s3_endpoints(), "the S3 endpoint", "VpcEndpointId")

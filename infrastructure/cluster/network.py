@@ -4,6 +4,7 @@ Free by itself; the private subnets' way out is not: nat_gateways.py. With VPC_I
 https://docs.aws.amazon.com/vpc/latest/userguide/what-is-amazon-vpc.html
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,21 @@ from typing import Any
 import aws
 import console
 import constants
-from aws import Problem, Resource, call, client, only, part, resource, tag_filters, tag_specification, tags, wait
+from aws import (
+    Problem,
+    Resource,
+    call,
+    client,
+    only,
+    part,
+    resource,
+    tag_filters,
+    tag_specification,
+    tags,
+    this_hour,
+    token,
+    wait,
+)
 from console import say
 
 #: AWS's refusals while a network interface, or something else, is still in what is to be deleted
@@ -21,6 +36,9 @@ NO_SUBNET = "InvalidSubnetID.NotFound"
 NO_GATEWAY = "InvalidInternetGatewayID.NotFound"
 ASSOCIATED = "Resource.AlreadyAssociated"
 NO_TABLE = "InvalidRouteTableID.NotFound"
+DNS = ("enableDnsSupport", "enableDnsHostnames")
+#: what was looked at so many seconds ago is looked at again before it is made
+LATELY = 1.5
 
 
 @dataclass
@@ -28,6 +46,8 @@ class Network:
     vpc_id: str
     zones: dict[str, str]  # subnet id -> Availability Zone, of the subnets for hosts, tasks and mount targets
     public_subnet_ids: list[str] = field(default_factory=list)  # for what faces the internet
+    by_part: dict[str, Any] = field(default_factory=dict)  # public-1 and so on -> the subnet
+    made: dict[str, Any] = field(default_factory=dict)  # what `create` found or made of what has no token, by its part
 
     @property
     def subnet_ids(self) -> list[str]:
@@ -63,9 +83,6 @@ def named_subnets() -> list[Any]:
     return named(constants.WORK_SUBNET_IDS)
 
 
-LOOKS = (vpcs, subnets, route_tables, internet_gateways)
-
-
 def named(subnet_ids: list[str]) -> list[Any]:
     """These subnets; none where one of them does not exist."""
     found = call(client("ec2").describe_subnets, gone=NO_SUBNET)(SubnetIds=subnet_ids) if subnet_ids else None
@@ -86,7 +103,7 @@ def of_subnets(vpc_id: str, by_part: dict[str, Any]) -> Network:
     zones = {each: (subnet["SubnetId"], subnet["AvailabilityZone"]) for each, subnet in by_part.items()}
     public = dict(zone for each, zone in zones.items() if each.startswith("public-"))
     private = dict(zone for each, zone in zones.items() if each.startswith("private-"))
-    return Network(vpc_id, private or public, list(public))
+    return Network(vpc_id, private or public, list(public), by_part)
 
 
 def required() -> Network:
@@ -128,27 +145,67 @@ def refuse_changes() -> None:
                 raise Problem(f"{differs}: set it back, and {more}")
 
 
-def create(zones: list[str]) -> Network:
-    """Make or complete the VPC, its internet gateway, route tables and subnets. Takes about 20 seconds."""
+def begin(*more: "Wanted") -> "Asked":
+    """Ask for the VPC and its internet gateway, and for what else has neither a name nor a token; `create` goes on."""
+    return ask(*more) if constants.VPC_ID else ask((VPC, ["vpc"]), (GATEWAY, ["internet-gateway"]), *more)
+
+
+def create(zones: list[str], asked: "Asked") -> Network:
+    """Complete the VPC and its internet gateway, and make the subnets. Takes about 10 seconds."""
+    made = settle(asked)
     if constants.VPC_ID:
         say("found", f"VPC {constants.VPC_ID}", "adopted, left as it is")
         return adopted()
-    made = one_of_each((VPC, ["vpc"]), (GATEWAY, ["internet-gateway"]))
-    vpc_id, gateway = made["vpc"]["VpcId"], made["internet-gateway"]
-    complete_vpc(made["vpc"])
-    attach(gateway, vpc_id)
-    public = {f"public-{number}": block for number, block in enumerate(constants.PUBLIC_SUBNET_CIDRS, 1)}
-    private = {f"private-{number}": block for number, block in enumerate(constants.PRIVATE_SUBNET_CIDRS, 1)}
-    tables = one_of_each((route_table_of(vpc_id), ["public", *private]))
-    add_default_route(tables["public"], GatewayId=gateway["InternetGatewayId"])
-    by_part = {}
-    for blocks in (public, private):
+    vpc_id = made["vpc"]["VpcId"]
+    complete_vpc(made["vpc"], asked.made.get("vpc", {}).get("VpcId") == vpc_id)
+    attach(made["internet-gateway"], vpc_id)
+    by_part, listed = {}, subnets()
+    for blocks in blocks_by_part():
         for (each, block), zone in zip(blocks.items(), zones, strict=False):
-            by_part[each] = subnet = create_subnet(vpc_id, each, block, zone)
-            associate(subnet, tables.get(each, tables["public"]))
-            if each in public:
-                make_public(subnet)
-    return of_subnets(vpc_id, by_part)
+            by_part[each] = create_subnet(vpc_id, each, block, zone, of_part(listed, each))
+    ids = [subnet["SubnetId"] for subnet in by_part.values()]
+    pending = [subnet["SubnetId"] for subnet in by_part.values() if subnet["State"] != "available"]
+    if pending:
+        aws.forget(subnets)
+        wait("the subnets", lambda: are_available(subnets(), "SubnetId", ids), lambda: "they are still pending")
+    net = of_subnets(vpc_id, by_part)
+    net.made = made
+    return net
+
+
+def create_routes(net: Network) -> None:
+    """The route tables, and which subnet uses which: the public ones lead to the internet gateway."""
+    if constants.VPC_ID:
+        return
+    public, private = blocks_by_part()
+    listed = route_tables()
+    taken = [one.get("SubnetId", "") for each in listed for one in each["Associations"]]
+    present = {each: table_of(listed, each) for each in ("public", *private)}
+    tables = {each: create_table(net.vpc_id, each, found) for each, found in present.items()}
+    add_default_route(tables["public"], GatewayId=net.made["internet-gateway"]["InternetGatewayId"])
+    for each, subnet in net.by_part.items():
+        associate(subnet, tables.get(each, tables["public"]), taken)
+        if each in public:
+            make_public(subnet)
+
+
+def stands() -> bool:
+    """Whether there is a subnet for each block of the settings already; adopted ones are looked at each time."""
+    wanted = {each for blocks in blocks_by_part() for each in blocks}
+    return not constants.VPC_ID and wanted <= {part(subnet) for subnet in subnets()}
+
+
+def zones() -> list[str]:
+    """Those of the subnets, in their order."""
+    in_zone = {part(subnet): subnet["AvailabilityZone"] for subnet in subnets()}
+    return [in_zone[each] for each in blocks_by_part()[0]]
+
+
+def blocks_by_part() -> tuple[dict[str, str], dict[str, str]]:
+    """The public subnets' blocks and the private ones', by what each is to us."""
+    kinds = {"public": constants.PUBLIC_SUBNET_CIDRS, "private": constants.PRIVATE_SUBNET_CIDRS}
+    public, private = ({f"{kind}-{n}": block for n, block in enumerate(kinds[kind], 1)} for kind in kinds)
+    return public, private
 
 
 @dataclass(frozen=True)
@@ -157,47 +214,82 @@ class Kind:
 
     what: str
     key: str  # of its id
-    all: Callable[[], list[Any]]
+    all: aws.look[list[Any]]
     make: Callable[[str], Any]
     remove: Callable[[Any], Any]
+    usable: Callable[[list[Any]], list[Any]] = list
 
     def of_part(self, wanted: str) -> list[Any]:
         """In the order of their ids, the same for every run."""
-        return sorted((each for each in self.all() if part(each) == wanted), key=lambda each: str(each[self.key]))
+        found = [each for each in self.all() if part(each) == wanted]
+        return self.usable(sorted(found, key=lambda each: str(each[self.key])))
 
     def told(self, thing: Any, wanted: str) -> str:
         """What a person is told beside its id: its addresses, or which of several it is."""
         return thing.get("CidrBlock") or ("" if wanted == self.what.replace(" ", "-") else wanted)
 
 
-def one_of_each(*wanted: tuple[Kind, list[str]]) -> dict[str, Any]:
-    """One of each of these parts: found, or made. Part -> the thing itself.
+Wanted = tuple[Kind, list[str]]
 
-    AWS may not list yet what another run, or one that was killed, has made a moment ago. So all that is missing is made,
-    and then paused for once: every run then sees the same list, of which the first stays and the others go.
-    """
+
+@dataclass
+class Asked:
+    """One thing for each of these parts: listed already, or just made, as other runs may be doing at the same moment."""
+
+    parts: list[tuple[Kind, str]]
+    listed: dict[str, list[Any]]
+    made: dict[str, Any]
+    began: float  # by the monotonic clock, before it was looked whether they are there
+
+
+def ask(*wanted: Wanted) -> Asked:
+    """Make what of these parts is not listed. `settle` goes on."""
     parts = [(kind, each) for kind, names in wanted for each in names]
-    present = {each: kind.of_part(each) for kind, each in parts}
-    if not all(present.values()):
-        aws.forget("ec2")  # another run may have made it since this one began
-        present = {each: kind.of_part(each) for kind, each in parts}
-    made = {each: {**kind.make(each), "Tags": tags(each)} for kind, each in parts if not present[each]}
-    if made:
-        aws.pause()
+    listed = {each: kind.of_part(each) for kind, each in parts}
+    if not all(listed.values()):  # another run may have made it since this one looked
+        aws.forget(*{kind.all for kind, _ in parts if time.monotonic() - kind.all.began > LATELY})
+        listed = {each: kind.of_part(each) for kind, each in parts}
+    began = min([time.monotonic(), *(kind.all.began for kind, _ in parts)])
+    made = {each: {**kind.make(each), "Tags": tags(each)} for kind, each in parts if not listed[each]}
+    return Asked(parts, listed, made, began)
+
+
+def settle(asked: Asked) -> dict[str, Any]:
+    """One of each of these parts, the same for all runs: part -> the thing itself.
+
+    AWS lists late what another run, or one that was killed, has made a moment ago. So this waits until it lists what was
+    made here, and as long again: then every run sees the same list, of which the first stays and the others go.
+    """
+    if asked.made and not console.dry_run:
+        wait("EC2 to list what was made", lambda: not unlisted(asked), lambda: f"not yet: {', '.join(unlisted(asked))}")
+        aws.pause(time.monotonic() - asked.began)
+        aws.forget(*(kind.all for kind, _ in asked.parts))
     answer: dict[str, Any] = {}
-    for kind, each in parts:
-        if each not in made:
-            answer[each] = found = only(present[each], f"{kind.what} {each}", kind.key) or {}
+    for kind, each in asked.parts:
+        if each not in asked.made:
+            answer[each] = found = only(asked.listed[each], f"{kind.what} {each}", kind.key) or {}
             say("found", f"{kind.what} {found[kind.key]}", kind.told(found, each))
             continue
-        listed = [] if console.dry_run else kind.of_part(each)
-        answer[each] = stays = (listed or [made[each]])[0]
-        surplus = {other[kind.key]: other for other in [made[each], *listed] if other[kind.key] != stays[kind.key]}
-        for other in surplus.values():
-            kind.remove(other)
-        new = stays[kind.key] == made[each][kind.key]
+        made, listed = asked.made[each], [] if console.dry_run else kind.of_part(each)
+        answer[each] = stays = (listed or [made])[0]
+        for other in {other[kind.key]: other for other in [made, *listed]}.values():
+            if other[kind.key] != stays[kind.key]:
+                kind.remove(other)
+        new = stays[kind.key] == made[kind.key]
         say("created" if new else "found", f"{kind.what} {stays[kind.key]}", kind.told(stays, each))
     return answer
+
+
+def unlisted(asked: Asked) -> list[str]:
+    """The ids of what was made and is not listed yet. What another run has taken away is not waited for for ever."""
+    late = []
+    for kind, each in [(kind, each) for kind, each in asked.parts if each in asked.made]:
+        its_id, listed = asked.made[each][kind.key], kind.of_part(each)
+        lost = any(other[kind.key] < its_id or other.get("Attachments") for other in listed)
+        over = time.monotonic() - asked.began > 2 * constants.POLL_SECONDS
+        if its_id not in [thing[kind.key] for thing in kind.all()] and not (lost and over):
+            late.append(its_id)
+    return late
 
 
 def make_vpc(each: str) -> Any:
@@ -205,26 +297,41 @@ def make_vpc(each: str) -> Any:
     return client("ec2").create_vpc(CidrBlock=constants.VPC_CIDR, TagSpecifications=specification)["Vpc"]
 
 
-def complete_vpc(vpc: Any) -> None:
+def complete_vpc(vpc: Any, is_new: bool) -> None:
     """EFS is mounted by its DNS name, so the VPC's DNS must be on: both attributes, one call each."""
     vpc_id = vpc["VpcId"]
-    wait(f"VPC {vpc_id}", lambda: is_available(vpcs(), "VpcId", vpc_id), lambda: "it is still pending")
-    for attribute in dns_off(vpc_id):
+    wait(f"VPC {vpc_id}", lambda: are_available(vpcs(), "VpcId", [vpc_id]), lambda: "it is still pending")
+    for attribute in [DNS[1]] if is_new else dns_off(vpc_id):  # one is on from the beginning
         request: Any = {"VpcId": vpc_id, f"E{attribute[1:]}": {"Value": True}}
         call(client("ec2").modify_vpc_attribute, of=vpc)(**request)
         say("updated", f"VPC {vpc_id}", f"{attribute} on")
 
 
 def dns_off(vpc_id: str) -> list[str]:
-    """Which of the two attributes are off; in an answer their names begin with a capital."""
-    describe: Any = client("ec2").describe_vpc_attribute
-    answers = {each: describe(VpcId=vpc_id, Attribute=each) for each in ("enableDnsSupport", "enableDnsHostnames")}
-    return [each for each, told in answers.items() if not told.get(f"E{each[1:]}", {}).get("Value")]
+    """Which of a VPC's two attributes of DNS are off."""
+    known = attributes_off()
+    return known[vpc_id] if vpc_id in known else read_attributes_off(vpc_id)
 
 
-def is_available(listed: list[Any], key: str, identifier: str) -> bool:
+@aws.look
+def attributes_off() -> dict[str, list[str]]:
+    ids = [constants.VPC_ID] if constants.VPC_ID else [vpc["VpcId"] for vpc in vpcs()]
+    return {vpc_id: read_attributes_off(vpc_id) for vpc_id in ids}
+
+
+def read_attributes_off(vpc_id: str) -> list[str]:
+    """In an answer their names begin with a capital."""
+    describe: Any = call(client("ec2").describe_vpc_attribute, gone=NO_VPC)
+    answers = aws.side_by_side(lambda each: describe(VpcId=vpc_id, Attribute=each) or {}, DNS)
+    return [each for each, told in zip(DNS, answers, strict=True) if not told.get(f"E{each[1:]}", {}).get("Value")]
+
+
+LOOKS = (vpcs, subnets, route_tables, internet_gateways, attributes_off)
+
+
+def are_available(listed: list[Any], key: str, ids: list[str]) -> bool:
     """Just after its creation EC2 may not list a thing at all."""
-    return any(each[key] == identifier and each["State"] == "available" for each in listed)
+    return {*ids} <= {each[key] for each in listed if each["State"] == "available"}
 
 
 def make_gateway(each: str) -> Any:
@@ -232,10 +339,9 @@ def make_gateway(each: str) -> Any:
     return client("ec2").create_internet_gateway(TagSpecifications=specification)["InternetGateway"]
 
 
-def our_gateways() -> list[Any]:
-    """Ours that are attached to our VPC, or to nothing; once one is attached, only that one."""
+def attached_first(found: list[Any]) -> list[Any]:
+    """Those that are attached to our VPC, or to nothing; once one is attached, only that one."""
     ids = [vpc["VpcId"] for vpc in vpcs()]
-    found = [each for each in internet_gateways() if part(each) == "internet-gateway"]
     attached = [each for each in found if any(one["VpcId"] in ids for one in each["Attachments"])]
     return attached or [each for each in found if not each["Attachments"]]
 
@@ -248,20 +354,25 @@ def attach(gateway: Any, vpc_id: str) -> None:
             delete_internet_gateway(other)
     if gateway.get("Attachments"):
         return
-    what, unknown = f"internet gateway {gateway_id}", (NO_GATEWAY, NO_VPC)
-    take = call(client("ec2").attach_internet_gateway, what, of=gateway, there=ASSOCIATED, busy=unknown)
+    what = f"internet gateway {gateway_id}"
+    take = call(client("ec2").attach_internet_gateway, what, of=gateway, there=ASSOCIATED)
     if take(InternetGatewayId=gateway_id, VpcId=vpc_id):
         say("updated", what, f"attached to {vpc_id}")
 
 
-def route_table_of(vpc_id: str) -> Kind:
-    """Tables of our own: the VPC's main table stays closed, for whatever is added later."""
+def table_of(listed: list[Any], each: str) -> Any | None:
+    return only([table for table in listed if part(table) == each], f"route table {each}", "RouteTableId")
 
-    def make(each: str) -> Any:
-        create = call(client("ec2").create_route_table, f"route table {each}", busy=NO_VPC)
-        return create(VpcId=vpc_id, TagSpecifications=tag_specification("route-table", each))["RouteTable"]
 
-    return Kind("route table", "RouteTableId", route_tables, make, delete_route_table)
+def create_table(vpc_id: str, each: str, found: Any) -> Any:
+    """A table of our own: the VPC's main table stays closed, for whatever is added later."""
+    if found:
+        say("found", f"route table {found['RouteTableId']}", each)
+        return found
+    its_tags, its_token = tag_specification("route-table", each), token(vpc_id, each, this_hour())
+    made = client("ec2").create_route_table(VpcId=vpc_id, ClientToken=its_token, TagSpecifications=its_tags)
+    say("created", f"route table {made['RouteTable']['RouteTableId']}", each)
+    return made["RouteTable"]
 
 
 def add_default_route(table: Any, **target: str) -> None:
@@ -272,37 +383,33 @@ def add_default_route(table: Any, **target: str) -> None:
         return
     request: Any = {"RouteTableId": table["RouteTableId"], "DestinationCidrBlock": "0.0.0.0/0", **target}
     what = f"route table {table['RouteTableId']}"
-    unknown = (NO_TABLE, NO_GATEWAY, "InvalidGatewayID.NotFound", "InvalidNatGatewayID.NotFound")
     if routes:
-        call(ec2.replace_route, what, of=table, busy=unknown)(**request)
+        call(ec2.replace_route, what, of=table)(**request)
     else:
-        call(ec2.create_route, what, of=table, there="RouteAlreadyExists", busy=unknown)(**request)
+        call(ec2.create_route, what, of=table, there="RouteAlreadyExists")(**request)
     say("updated", what, f"0.0.0.0/0 to {', '.join(target.values())}")
 
 
-def create_subnet(vpc_id: str, each: str, block: str, zone: str) -> Any:
+def of_part(listed: list[Any], each: str) -> Any | None:
+    return only([subnet for subnet in listed if part(subnet) == each], f"subnet {each}", "SubnetId")
+
+
+def create_subnet(vpc_id: str, each: str, block: str, zone: str, found: Any) -> Any:
     """The subnet. A block is given once in a VPC: where another run has just made it, AWS says so, and lists it soon."""
-
-    def listed() -> Any:
-        return only([subnet for subnet in subnets() if part(subnet) == each], f"subnet {each}", "SubnetId")
-
-    if subnet := listed():
-        say("found", f"subnet {subnet['SubnetId']}", f"{each} {block} {subnet['AvailabilityZone']}")
-    else:
-        made = call(client("ec2").create_subnet, f"subnet {block}", there="InvalidSubnet.Conflict")(
-            VpcId=vpc_id, CidrBlock=block, AvailabilityZone=zone, TagSpecifications=tag_specification("subnet", each)
-        )
-        subnet = made["Subnet"] if made else aws.listed(f"subnet {block}", listed)
-        if made:
-            say("created", f"subnet {subnet['SubnetId']}", f"{each} {block} {zone}")
-    subnet_id = subnet["SubnetId"]
-    wait(f"subnet {subnet_id}", lambda: is_available(subnets(), "SubnetId", subnet_id), lambda: "it is still pending")
-    return subnet
+    if found:
+        say("found", f"subnet {found['SubnetId']}", f"{each} {block} {found['AvailabilityZone']}")
+        return found
+    made = call(client("ec2").create_subnet, f"subnet {block}", there="InvalidSubnet.Conflict")(
+        VpcId=vpc_id, CidrBlock=block, AvailabilityZone=zone, TagSpecifications=tag_specification("subnet", each)
+    )
+    if not made:
+        return aws.listed(f"subnet {block}", lambda: of_part(subnets(), each))
+    say("created", f"subnet {made['Subnet']['SubnetId']}", f"{each} {block} {zone}")
+    return made["Subnet"]
 
 
-def associate(subnet: Any, table: Any) -> None:
-    """The subnet uses this route table."""
-    taken = [one.get("SubnetId") for each in route_tables() for one in each["Associations"]]
+def associate(subnet: Any, table: Any, taken: list[str]) -> None:
+    """The subnet uses this route table; `taken` are those that use one already."""
     if subnet["SubnetId"] not in taken:
         use = call(client("ec2").associate_route_table, of=table, there=ASSOCIATED)
         use(RouteTableId=table["RouteTableId"], SubnetId=subnet["SubnetId"])
@@ -366,7 +473,9 @@ def delete_vpc(vpc: Any) -> None:
 
 
 VPC = Kind("VPC", "VpcId", vpcs, make_vpc, delete_vpc)
-GATEWAY = Kind("internet gateway", "InternetGatewayId", our_gateways, make_gateway, delete_internet_gateway)
+GATEWAY = Kind(
+    "internet gateway", "InternetGatewayId", internet_gateways, make_gateway, delete_internet_gateway, attached_first
+)
 
 
 def held_by(key: str, identifier: str) -> str:

@@ -20,6 +20,8 @@ HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMM
 MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION_SECONDS = 120
+#: the roles that have policies of AWS
+WITH_MANAGED = ("host", "task-execution")
 INLINE_POLICY = "settings"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 GONE = "NoSuchEntity"
@@ -41,9 +43,28 @@ def role(suffix: str) -> aws.look[Any | None]:
     return aws.look(lambda: read_role(role_name(suffix)))
 
 
+@functools.cache
+def policies(suffix: str) -> aws.look[tuple[list[str], Any]]:
+    """The look at what one role may: the ARNs of its managed policies, and our own policy, as both stand."""
+    return aws.look(lambda: read_policies(suffix) if role(suffix)() else ([], None))
+
+
+def looks(*suffixes: str) -> tuple[aws.look[Any], ...]:
+    return tuple(each(suffix) for suffix in suffixes for each in (role, policies))
+
+
 def read_role(role_id: str) -> Any | None:
     found = call(client("iam").get_role, gone=GONE)(RoleName=role_id)
     return found["Role"] if found else None
+
+
+def read_policies(suffix: str) -> tuple[list[str], Any]:
+    """The hosts' role has never one of our own, and only two have AWS's."""
+    role_id, own = role_name(suffix), None
+    if suffix != "host":
+        own = call(client("iam").get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
+    attached = attached_policies(role_id) if suffix in WITH_MANAGED else []
+    return attached, own["PolicyDocument"] if own else None
 
 
 @aws.look
@@ -53,7 +74,14 @@ def instance_profile() -> Any | None:
     return found["InstanceProfile"] if found else None
 
 
-LOOKS = (role("host"), instance_profile)
+@aws.look
+def service_linked() -> list[str]:
+    """The names of the roles with which AWS's own services act in the account."""
+    pages = client("iam").get_paginator("list_roles").paginate(PathPrefix="/aws-service-role/")
+    return [each["RoleName"] for each in aws.every(pages, "Roles")]
+
+
+LOOKS = (*looks("host"), instance_profile)
 
 
 def find() -> Roles:
@@ -80,19 +108,22 @@ def create() -> Roles:
     return find()
 
 
-def create_service_linked_roles() -> None:
+def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer: bool) -> None:
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
-    on_hosts = constants.LAUNCH_TYPE == "EC2"
+    on_hosts = constants.LAUNCH_TYPE == "EC2" and new_hosts
     services = {
-        "ecs": ("AWSServiceRoleForECS", True),
+        "ecs": ("AWSServiceRoleForECS", new_cluster),
         "autoscaling": ("AWSServiceRoleForAutoScaling", on_hosts),
         "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE == "spot"),
-        "elasticloadbalancing": ("AWSServiceRoleForElasticLoadBalancing", bool(constants.LISTENER_PROTOCOL)),
-        "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none"),
+        "elasticloadbalancing": (
+            "AWSServiceRoleForElasticLoadBalancing",
+            bool(constants.LISTENER_PROTOCOL) and new_balancer,
+        ),
+        "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none" and new_cluster),
     }
     create = call(client("iam").create_service_linked_role, there="InvalidInput")
     for service, (role_id, needed) in services.items():
-        if needed and not read_role(role_id) and create(AWSServiceName=f"{service}.amazonaws.com"):
+        if needed and role_id not in service_linked() and create(AWSServiceName=f"{service}.amazonaws.com"):
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
 
 
@@ -122,10 +153,12 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
     """
     iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
     what, text, its_tags = f"role {role_id}", json.dumps(trust), endpoint_tags(suffix)
+    is_new = False
     aws.refuse_foreign(what, found)
     if not found:
         create = call(iam.create_role, there=THERE)
         made = create(RoleName=role_id, AssumeRolePolicyDocument=text, Tags=its_tags)
+        is_new = bool(made)
         say("created" if made else "found", what)
         found = {"RoleName": role_id, "Tags": its_tags} if made else aws.listed(what, role(suffix), "IAM")
     elif found["AssumeRolePolicyDocument"] != trust:
@@ -133,15 +166,15 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
         say("updated", what, "trust policy")
     else:
         say("found", what)
-    if managed or not_now:
-        attach_policies(found, managed, not_now)
-    put_inline_policy(found, inline)
+    attached, present = ([], None) if is_new else policies(suffix)()
+    attach_policies(found, attached, managed, not_now)
+    put_inline_policy(found, present, inline)
     return role_arn(role_id)
 
 
-def attach_policies(its_role: Any, managed: Names, not_now: Names) -> None:
+def attach_policies(its_role: Any, attached: list[str], managed: Names, not_now: Names) -> None:
     attach, role_id = call(client("iam").attach_role_policy, of=its_role), its_role["RoleName"]
-    attached, aws_policy = attached_policies(role_id), f"arn:{partition()}:iam::aws:policy"
+    aws_policy = f"arn:{partition()}:iam::aws:policy"
     for policy in managed:
         if f"{aws_policy}/{policy}" not in attached:
             attach(RoleName=role_id, PolicyArn=f"{aws_policy}/{policy}")
@@ -157,10 +190,8 @@ def attached_policies(role_id: str) -> list[str]:
     return [each["PolicyArn"] for each in attached]
 
 
-def put_inline_policy(its_role: Any, wanted: Policy | None) -> None:
+def put_inline_policy(its_role: Any, present: Policy | None, wanted: Policy | None) -> None:
     iam, role_id = client("iam"), its_role["RoleName"]
-    found = call(iam.get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
-    present = found["PolicyDocument"] if found else None
     if wanted and present != wanted:
         put = call(iam.put_role_policy, of=its_role)
         put(RoleName=role_id, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(wanted))
@@ -183,7 +214,7 @@ def create_instance_profile() -> None:
         profile = {"Roles": [], "Tags": tags("host")} if made else aws.listed(what, instance_profile, "IAM")
     say("created" if made else "found", what)
     if not profile["Roles"]:
-        add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE), busy=GONE)
+        add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE))
         add(InstanceProfileName=its_name, RoleName=its_name)
         say("updated", what, "has its role")
 

@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html
 """
 
-from datetime import datetime, timezone
 from typing import Any
 
 import aws
@@ -87,7 +86,6 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
         update(service, definition["taskDefinitionArn"])
         return
     what = f"service {constants.SERVICE_NAME}"
-    this_hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
     request: Any = {
         "cluster": constants.CLUSTER_NAME,
         "serviceName": constants.SERVICE_NAME,
@@ -99,7 +97,7 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
         "propagateTags": "SERVICE",
         "enableExecuteCommand": constants.ENABLE_EXECUTE_COMMAND,
         "tags": endpoint_tags("service", "key", "value"),
-        "clientToken": aws.token(constants.CLUSTER_NAME, constants.SERVICE_NAME, this_hour),
+        "clientToken": aws.token(constants.CLUSTER_NAME, constants.SERVICE_NAME, aws.this_hour()),
     }
     if target_group_arn:
         balanced = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}
