@@ -70,8 +70,6 @@ ecs CreateCluster Cluster cluster.[clusterArn,clusterName] clusterArn cluster,cl
 ecs CreateService Service service.[serviceArn,serviceName] serviceArn service,serviceName
 ecs CreateCapacityProvider CapacityProvider capacityProvider.[capacityProviderArn,name] \
   capacityProviderArn capacityProvider,name
-ecs RegisterTaskDefinition TaskDefinition taskDefinition.[taskDefinitionArn,join(':',[family,to_string(revision)])] \
-  taskDefinitionArn taskDefinition
 ecs RunTask Task tasks[].taskArn taskArn
 efs CreateFileSystem FileSystem FileSystemId FileSystemId
 efs CreateMountTarget MountTarget MountTargetId MountTargetId
@@ -116,13 +114,17 @@ ERRORS = {
     "autoscaling Subnet": ("ValidationError", "The subnet ID '{}' does not exist"),
     "autoscaling": ("ValidationError", "{} does not exist"),
     "elbv2 SecurityGroup": ("InvalidSecurityGroup", "The security group '{}' does not exist"),
+    "elbv2 Vpc": ("ValidationError", "The VPC ID '{}' is not found"),
     "elbv2": ("ValidationError", "'{}' is not found"),
     "ecs CapacityProvider": (
         "InvalidParameterException",
-        "The specified capacity provider '{}' was not found. Specify a valid name or ARN and try again.",
+        "The specified capacity provider '{}' is not in an ACTIVE state. Specify a valid capacity provider and try again.",
     ),
-    "ecs AutoScalingGroup": ("ClientException", "The specified Auto Scaling group ARN is not valid: {} was not found."),
-    "ecs TaskDefinition": ("ClientException", "TaskDefinition not found."),
+    "ecs AutoScalingGroup": (
+        "ClientException",
+        "The specified Auto Scaling group ARN is invalid: the Auto Scaling group cannot be found. Specify a valid Auto "
+        "Scaling group ARN and try again.",
+    ),
     "ecs TargetGroup": ("InvalidParameterException", "The specified target group does not exist. (targetGroupArn {})"),
     "ecs": ("InvalidParameterException", "{} does not exist"),
     "codebuild": ("ResourceNotFoundException", "{} does not exist"),
@@ -191,9 +193,9 @@ def _waiting(call: Call) -> list[tuple[str, Fresh]]:
 
 
 def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in the parameters, with the name of the parameter."""
+    """Every text in the parameters, with the name of the parameter; subnets of an Auto Scaling group stand in one text."""
     if isinstance(value, str):
-        yield key, value
+        yield from ((key, one) for one in value.split(","))
     for one in value if isinstance(value, list) else ():
         yield from _texts(one, key)
     for name, one in value.items() if isinstance(value, dict) else ():
