@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import aws
 import constants
-from aws import code, partition, region, session
+from aws import client, code, partition, region
 from console import say
 
 
@@ -49,7 +49,7 @@ def host_price() -> float | None:
     wanted = {**where, "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
     filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
     try:
-        pricing = session().client("pricing", region_name="us-east-1")
+        pricing = client("pricing", region_name="us-east-1")
         found = pricing.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=1)["PriceList"]
     except ClientError as error:
         if code(error) not in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException"):
