@@ -28,6 +28,7 @@ import console
 import constants
 import dry_run
 import fresh
+import service_models
 from console import NEW, say
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> Session:
     made = Session()
     if region:
         made.set_config_variable("region", region)
+    service_models.attach(made)
     events = made.get_component("event_emitter")
     events.register("provide-client-params.*.*", _note)
     dry_run.attach(events)

@@ -11,7 +11,6 @@ its environment says by then. Those of another endpoint: `with constants.of(ENDP
 """
 
 import contextlib
-import difflib
 import importlib
 import ipaddress
 import os
@@ -774,12 +773,24 @@ def check_fargate() -> None:
 
 def check_misspellings() -> None:
     """A misspelt setting is silent by nature: so anything that is nearly the name of one is told."""
+    letters = {name: set(name) for name in KNOWN}
     for name in {*os.environ, *FILE} - KNOWN.keys():
         if not name.isupper() or name.startswith(("AWS_", "PYTEST_")):
             continue
-        near = difflib.get_close_matches(name, KNOWN, 1, 0.8 if name in FILE else 0.87)
+        alike, own, likely = 0.8 if name in FILE else 0.87, set(name), []
+        for each, its in letters.items():  # first without those that have too few letters in common for any comparison
+            both = len(name) + len(each)
+            if 2 * min(len(name), len(each)) / both >= alike and (both - len(own ^ its)) / both >= alike:
+                likely.append(each)
+        near = likely and nearest(name, likely, alike)
         if near:
             problem(name, f"is no setting; did you mean {near[0]}?")
+
+
+def nearest(name: str, others: list[str], alike: float) -> list[str]:
+    from difflib import get_close_matches  # nearly always for nothing
+
+    return get_close_matches(name, others, 1, alike)
 
 
 def check(**found: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 from infrastructure.cluster import cluster
-from infrastructure.service import task_definitions, tasks
+from infrastructure.service import tasks
 
 
 @aws.page()
@@ -27,7 +27,7 @@ def row(task: Any) -> dict[str, Any]:
         "since": task.get("startedAt") or task.get("createdAt"),
         "availabilityZone": task.get("availabilityZone"),
         "capacityProvider": task.get("capacityProviderName"),
-        "taskDefinition": task_definitions.revision(task["taskDefinitionArn"]),
+        "taskDefinition": tasks.task_id(task["taskDefinitionArn"]),
         "startedBy": task.get("startedBy"),
     }
 

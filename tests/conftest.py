@@ -273,7 +273,6 @@ def _new_clients(aws: Any) -> None:
 def _session() -> botocore.session.Session:
     """The product's, whose clients are made once for all tests that have the same environment."""
     made = botocore.session.Session()
-    made.register_component("data_loader", _loader())  # service models are read once
     events: Any = SimpleNamespace(events=made.get_component("event_emitter"))
     attach(events, _current)
     return made

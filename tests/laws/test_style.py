@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.py"))]
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name != "rehearse.py"}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("aws", "console", "constants", "dry_run")
+LOW = ("aws", "console", "constants", "dry_run", "fresh", "service_models")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -114,6 +114,7 @@ LAYERS = (
         "console",
         "dry_run",
         "fresh",
+        "service_models",
         "aws",
         "infrastructure",
         "infrastructure.cluster",
