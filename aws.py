@@ -69,7 +69,7 @@ class Problem(Exception):
 
 # ------------------------------------------------------------------------------------------------ session and clients
 
-_lock = threading.RLock()
+_lock, _asking = threading.RLock(), threading.RLock()
 _clients: dict[str, Any] = {}
 _last = threading.local()  # the last call of this thread, for the sentence about its error
 #: how many changing calls this process has made
@@ -140,7 +140,8 @@ def partition() -> str:
 
 
 def account() -> str:
-    return _account(session())
+    with _asking:  # who is asked by two threads at once asks AWS once
+        return _account(session())
 
 
 @functools.cache
@@ -361,23 +362,28 @@ def _threads(depth: int) -> futures.ThreadPoolExecutor:
 
 def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]:
     """What it answers of each of these, eight asked at the same time: the one place where calls are made side by side."""
-    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
-
-    def safely(thing: Any) -> T:
-        _last.looks, _last.depth = looks, depth + 1
-        try:
-            return function(thing)
-        except (BotoCoreError, ClientError) as error:
-            error.operation = _last.operation  # type: ignore[union-attr]
-            raise
-
-    asked = [_threads(depth).submit(safely, each) for each in things]
+    asked = [beside(function, each) for each in things]
     try:
         futures.wait(asked)  # also where one of them fails: none goes on behind the page's back
     finally:
         for each in asked:
             each.cancel()
     return [each.result() for each in asked]
+
+
+def beside(function: Callable[..., T], *things: Any) -> "futures.Future[T]":
+    """Begin this in a thread; its `result()` is what it answers."""
+    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
+
+    def safely() -> T:
+        _last.looks, _last.depth = looks, depth + 1
+        try:
+            return function(*things)
+        except (BotoCoreError, ClientError) as error:
+            error.operation = _last.operation  # type: ignore[union-attr]
+            raise
+
+    return _threads(depth).submit(safely)
 
 
 def look_at(*looks: look[Any]) -> None:
@@ -482,7 +488,8 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
                 progress = console.Progress(what, limit)
             elif looks > 3:
                 progress.show(why)
-            time.sleep(min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS)
+            interval = min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS
+            time.sleep(interval)
             forget(*seen)
         return answer
     finally:
@@ -595,9 +602,8 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     _begin(function.__name__, about)
     before = changes
     try:
-        endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
-        say("account", account(), f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}")
-        console.result(function(**options))
+        _announce()
+        console.result(_run(function, options))
         return 0
     except Problem as problem:
         if problem.result:
@@ -612,6 +618,24 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         if os.environ.get("DEBUG"):
             raise
         return _fail(explain(error))
+
+
+def _announce() -> None:
+    """The page's first line. AWS tells the account while the page asks already what else it needs."""
+    told = beside(account)
+    endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
+    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}"
+    console.begin_with(lambda: say("account", told.result(), where))
+
+
+def _run(function: Callable[..., dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        result = function(**options)
+    except (Problem, BotoCoreError, ClientError):
+        console.first()  # who can't tell the account is told that, and nothing else
+        raise
+    console.first()
+    return result
 
 
 def command(line: str) -> str:

@@ -81,6 +81,7 @@ def create_cluster() -> dict[str, Any]:
     capacity.create(group_arn)
     bastion.create(net, groups)
 
+    names_ready = mount_targets.wait_available(file_system_ids, new_targets)
     try:
         capacity.wait_ready()
     except Problem as problem:
@@ -88,7 +89,7 @@ def create_cluster() -> dict[str, Any]:
             undo(problem, keep_data=had_data)
         raise
     load_balancer.wait_ready()
-    mount_targets.wait_for_dns(mount_targets.wait_available(file_system_ids, new_targets))
+    mount_targets.wait_for_dns(names_ready)
     if aws.changes == before:
         say("nothing changed:", "all is as the settings say")
     endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""

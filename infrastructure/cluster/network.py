@@ -317,8 +317,8 @@ def attributes_off() -> dict[str, list[str]]:
 
 def read_attributes_off(vpc_id: str) -> list[str]:
     """In an answer their names begin with a capital."""
-    describe: Any = client("ec2").describe_vpc_attribute
-    answers = aws.side_by_side(lambda each: describe(VpcId=vpc_id, Attribute=each), DNS)
+    describe: Any = call(client("ec2").describe_vpc_attribute, gone=NO_VPC)
+    answers = aws.side_by_side(lambda each: describe(VpcId=vpc_id, Attribute=each) or {}, DNS)
     return [each for each, told in zip(DNS, answers, strict=True) if not told.get(f"E{each[1:]}", {}).get("Value")]
 
 

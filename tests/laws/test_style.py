@@ -14,7 +14,9 @@ import pytest
 from tests.conftest import ROOT
 
 FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.py"))]
-PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name != "rehearse.py"}
+#: for developers: no pages, and no part of what a user runs
+TOOLS = ("bench.py", "rehearse.py")
+PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
 LOW = ("aws", "console", "constants", "dry_run", "fresh", "service_models")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
@@ -135,7 +137,7 @@ def layer(module: str) -> int:
 @pytest.mark.parametrize("name", PRODUCT)
 def test_arrows_go_down_only(name: str) -> None:
     found, module = imports(name), MODULES[name]
-    assert not found & {"emulator", "moto", "tests", "rehearse"}
+    assert not found & {"emulator", "moto", "tests", "rehearse", "bench", "benchmark"}
     if name == "constants.py":
         assert not found & {"boto3", "botocore"}
     assert found & set(PAGES) == USERS_OF_PAGES.get(module, set())
@@ -170,7 +172,7 @@ def test_settings_are_read_in_constants_alone() -> None:
         assert name == "constants.py" or set(reads) <= {"NO_COLOR", "DEBUG"}, name
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "rehearse"])
+@pytest.mark.parametrize("page", [page for page in PAGES if f"{page}.py" not in TOOLS])
 def test_a_page_is_short_and_its_main_function_bears_its_name(page: str) -> None:
     text = (ROOT / f"{page}.py").read_text()
     tree = ast.parse(text)
@@ -185,7 +187,7 @@ def test_each_page_that_makes_something_says_what_undoes_it() -> None:
     undos = {
         f"{page}.py": str(keyword.value.value)
         for page in PAGES
-        if page != "rehearse"
+        if f"{page}.py" not in TOOLS
         for node in ast.walk(TREES[f"{page}.py"])
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "aws.page"
         for keyword in node.keywords
@@ -208,7 +210,7 @@ FORBIDDEN = {
     "print of an error": r"print\((e|err|error|exc)\)",
     "pprint": r"\bpprint\b",
     "latest": r"IMAGE\b.*:latest",
-    "a sleep outside the one way to wait": r"time\.sleep\((?!constants\.POLL_SECONDS\))",
+    "a sleep outside the one way to wait": r"time\.sleep\((?!(interval|seconds)\))",
     "os._exit": r"os\._exit",
     "a first match that is taken": r"(describe|list)_\w+\([^)]*\)\[\"\w+\"\]\[0\]",
     "open to the world": r"CidrIp[\"']: [\"']0\.0\.0\.0/0",
