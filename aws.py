@@ -108,12 +108,13 @@ def session() -> Session:
 
 def made_once(service: str, region_name: str = "") -> Any:
     """A boto3 client, made once for all who ask for it; of another Region where one is named."""
-    made_by = session()
+    made_by, its_name = session(), f"{service} {region_name}"
+    if _clients.get("session") is made_by and its_name in _clients:
+        return _clients[its_name]
     with _lock:
         if _clients.get("session") is not made_by:
             _clients.clear()
             _clients["session"] = made_by
-        its_name = f"{service} {region_name}"
         if its_name not in _clients:
             make: Any = made_by.create_client
             try:

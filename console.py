@@ -50,6 +50,13 @@ def say(verb: str, what: str, detail: str = "") -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(text)
 
 
+def show(text: str, end: str = "\n") -> None:
+    """What is no step: a list, a record to copy, a question."""
+    first()
+    _clear()
+    print(text, end=end, file=sys.stderr, flush=True)
+
+
 def result(document: dict[str, Any]) -> None:
     """Print the result; the only thing that ever goes to stdout."""
     _clear()

@@ -22,7 +22,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import certificate, cluster, network
 from infrastructure.delivery import container_image, pipeline
-from infrastructure.service import listener_rule, scaling, service, target_group, task_security_group, tasks
+from infrastructure.service import listener_rule, scaling, service, target_group, task_security_group
 
 PARTS = (task_security_group, target_group, listener_rule, service, scaling)
 
@@ -44,7 +44,7 @@ def create_service() -> dict[str, Any]:
     group_ids = task_security_group.create(net)
     target_group_arn = target_group.create(net)
     listener_rule.create(target_group_arn)
-    service.create(definition, target_group_arn, tasks.network_configuration(net, group_ids))
+    service.create(definition, target_group_arn, task_security_group.network_configuration(net, group_ids))
     scaling.create()
     parts.retag(PARTS)
     if constants.WAIT and not console.dry_run:

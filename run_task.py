@@ -19,7 +19,7 @@ import constants
 from aws import Problem, endpoint_tags, token, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, container_instances, network, security_groups
-from infrastructure.service import diagnosis, task_definitions, tasks
+from infrastructure.service import diagnosis, task_definitions, task_security_group, tasks
 
 
 @aws.page(changes=True, undo="stop_task.py --all")
@@ -63,7 +63,7 @@ def start(task_definition_arn: str, count: int) -> list[str]:
         }
         if constants.NETWORK_MODE == "awsvpc":
             net, group_ids = network.required(), security_groups.find().task_ids
-            request["networkConfiguration"] = tasks.network_configuration(net, group_ids)
+            request["networkConfiguration"] = task_security_group.network_configuration(net, group_ids)
         answer = tasks.run(request)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:

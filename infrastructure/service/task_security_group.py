@@ -27,6 +27,15 @@ def create(net: Network) -> list[str]:
     return [str(group["GroupId"])]
 
 
+def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
+    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none."""
+    configuration: dict[str, Any] = {"subnets": net.subnet_ids, "securityGroups": group_ids}
+    if constants.LAUNCH_TYPE == "FARGATE":
+        public = set(net.subnet_ids) <= set(net.public_subnet_ids) or not net.public_subnet_ids
+        configuration["assignPublicIp"] = "ENABLED" if public else "DISABLED"
+    return {"awsvpcConfiguration": configuration}
+
+
 def let_in(shared: Any, listed: list[Any], group_ids: list[str]) -> None:
     """To the mount targets by NFS, from these groups and no others of this endpoint's."""
     if shared:

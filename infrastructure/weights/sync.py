@@ -186,7 +186,7 @@ def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> st
 
 def placement(group_ids: list[str]) -> Any:
     """Subnets and groups, where a task has an address of its own: those of the service's tasks."""
-    return tasks.network_configuration(network.required(), group_ids) if mode() == "awsvpc" else {}
+    return task_security_group.network_configuration(network.required(), group_ids) if mode() == "awsvpc" else {}
 
 
 def ended(task_arn: str) -> Any | None:
