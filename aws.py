@@ -6,6 +6,7 @@ setting is wrong.
 """
 
 import argparse
+import atexit
 import functools
 import gc
 import hashlib
@@ -76,8 +77,10 @@ _last = threading.local()  # the last call of this thread, for the sentence abou
 changes = 0
 
 
-#: AWS's descriptions of its services are some hundred thousand small things that all stay: not to be searched for garbage
+# AWS's descriptions of its services are some hundred thousand small things that all stay: to search them for garbage
+# while they are read, and once more when the process ends, takes a quarter of a page's time
 gc.set_threshold(100_000)
+atexit.register(gc.freeze)
 #: the settings for which it was made, and the session
 _last_session: list[Any] = [None, None]
 

@@ -118,8 +118,8 @@ def our_instances() -> list[Any]:
 
 
 def described(*filters: Any) -> list[Any]:
-    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
-    return [each for reservation in aws.every(pages, "Reservations") for each in reservation["Instances"]]
+    reservations = client("ec2").describe_instances(Filters=filters)["Reservations"]
+    return [each for reservation in reservations for each in reservation["Instances"]]
 
 
 if __name__ == "__main__":

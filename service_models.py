@@ -32,8 +32,12 @@ class Models(Loader):
     FILE_LOADER_CLASS = PlainFiles
 
     def list_available_services(self, type_name: str) -> list[str]:
-        folders = [Path(each) for each in self.search_paths if Path(each).is_dir()]
-        return sorted({each.name for folder in folders for each in folder.iterdir()})
+        return self.folders
+
+    @functools.cached_property
+    def folders(self) -> list[str]:
+        found = [Path(each) for each in self.search_paths if Path(each).is_dir()]
+        return sorted({each.name for folder in found for each in folder.iterdir()})
 
 
 @functools.cache
