@@ -17,7 +17,7 @@ test: lint
 	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -n 2 --dist worksteal
 
 check: lint
-	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/test_console.py tests/test_constants.py tests/test_dry_run.py tests/infrastructure tests/laws/test_style.py \
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/test_console.py tests/test_constants.py tests/test_texts.py tests/test_dry_run.py tests/infrastructure tests/laws/test_style.py \
 		tests/laws/test_parts.py tests/laws/test_settings.py
 
 lint: .venv

@@ -144,13 +144,18 @@ def partition() -> str:
 
 
 def account() -> str:
+    return str(caller()["Account"])
+
+
+def caller() -> Any:
+    """Who calls, as AWS knows it."""
     with _asking:  # who is asked by two threads at once asks AWS once
-        return _account(session())
+        return _caller(session())
 
 
 @functools.cache
-def _account(of: Session) -> str:
-    return client("sts").get_caller_identity()["Account"]
+def _caller(of: Session) -> Any:
+    return client("sts").get_caller_identity()
 
 
 def arn(service: str, resource: str) -> str:
@@ -306,6 +311,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
         self.lock = threading.RLock()
         self.seen: list[T] = []
         self.settings: Any = None  # with which it was read
+        self.began = 0.0  # by the monotonic clock
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
@@ -314,6 +320,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
         with self.lock:
             if not self.remembers():
                 self.calls.clear()
+                self.began = time.monotonic()
                 _last.looks = (*outer, self)
                 try:
                     self.seen[:], self.settings = [self.read()], constants.KNOWN
@@ -335,10 +342,14 @@ _waits: list[set[look[Any]]] = []
 
 
 def forget(*these: look[Any]) -> None:
-    """What was seen is not true any more: by these looks, or by all."""
-    for each in these or [*_looks]:
+    """What these looks have seen is not true any more."""
+    for each in these:
         each.seen.clear()
         _looks.discard(each)
+
+
+def forget_all() -> None:
+    forget(*_looks)
 
 
 def _forget_what(service: str, operation: str) -> None:
@@ -501,10 +512,9 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
 
 
 def pause(seconds: float) -> None:
-    """Let AWS and other runs catch up."""
+    """Let AWS and other runs catch up; what was seen is to be forgotten then."""
     if not console.dry_run:
         time.sleep(seconds)
-    forget()
 
 
 def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
@@ -572,7 +582,7 @@ def page(
             try:
                 return function(*args, **kwargs)
             finally:
-                forget()
+                forget_all()
 
         return begun
 
@@ -582,7 +592,7 @@ def page(
 def _begin(name: str, about: _Page) -> None:
     constants.load()
     constants.check(ENDPOINT=_wrong_scope(name, about))
-    forget()
+    forget_all()
 
 
 def _wrong_scope(name: str, about: _Page) -> str:
@@ -606,7 +616,8 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     _begin(function.__name__, about)
     before = changes
     try:
-        _announce()
+        beside(caller)  # AWS tells it while the page asks already what else it needs
+        console.begin_with(_tell_where)
         console.result(_run(function, options))
         return 0
     except Problem as problem:
@@ -624,14 +635,6 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         return _fail(explain(error))
 
 
-def _announce() -> None:
-    """The page's first line. AWS tells the account while the page asks already what else it needs."""
-    told = beside(account)
-    endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
-    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}"
-    console.begin_with(lambda: say("account", told.result(), where))
-
-
 def _run(function: Callable[..., dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
     try:
         result = function(**options)
@@ -640,6 +643,21 @@ def _run(function: Callable[..., dict[str, Any]], options: dict[str, Any]) -> di
         raise
     console.first()
     return result
+
+
+def _tell_where() -> None:
+    """The first lines: whose account, as whom, where, about what, with which settings; and what is odd about these."""
+    endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
+    caller = str(caller()["Arn"]).split(":", 5)[-1]
+    urls = {text for name, text in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and text}
+    urls |= {url for service in ("sts", "ecs") if "amazonaws" not in (url := client(service).meta.endpoint_url)}
+    elsewhere = f"  at {', '.join(sorted(urls))}" if urls else ""
+    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {caller}{elsewhere}"
+    say("account", account(), f"{where}  settings {constants.files()}")
+    if instead := constants.from_environment():
+        say("environment", instead)
+    for each in constants.ODD:
+        say("warning", each)
 
 
 def command(line: str) -> str:

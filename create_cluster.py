@@ -52,7 +52,7 @@ def create_cluster() -> dict[str, Any]:
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     facts = checks.check(new_hosts)
     access_points.refuse_changes()
-    is_new, had_data = not cluster.find(), bool(file_system.owned())
+    is_new, stood = not cluster.find(), [each["FileSystemId"] for each in file_system.owned()]
     if new_hosts:
         costs.tell_before()
     parts.retag(PARTS)
@@ -69,7 +69,7 @@ def create_cluster() -> dict[str, Any]:
     load_balancer.create(net, groups)
     new_targets = mount_targets.create(file_system_ids, net, groups)
     nat_gateways.create_s3_endpoint(net)
-    file_system.set_policies(file_system_ids)
+    file_system.set_policies(file_system_ids, stood)
     points = access_points.create(file_system_ids)
     task_roles.create(file_system_ids)
     log_group_name = log_group.create()
@@ -86,7 +86,7 @@ def create_cluster() -> dict[str, Any]:
         capacity.wait_ready()
     except Problem as problem:
         if constants.ON_FAILURE == "delete" and is_new:
-            undo(problem, keep_data=had_data)
+            undo(problem, keep_data=bool(stood))
         raise
     load_balancer.wait_ready()
     mount_targets.wait_for_dns(names_ready)

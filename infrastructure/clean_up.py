@@ -24,6 +24,7 @@ def settled(of: Parts) -> list[Resource]:
     found, before = parts.left_over(of), None
     while found != before and not console.dry_run:
         aws.pause(constants.POLL_SECONDS)
+        aws.forget_all()
         found, before = parts.left_over(of), found
     return found
 
@@ -39,7 +40,7 @@ def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
     console.show(f"Type the {what}'s name, {name}, to delete all this: ", end="")
     if sys.stdin.readline().strip() != name:
         raise Problem("that is not the name; nothing was deleted")
-    aws.forget()  # a person takes his time
+    aws.forget_all()  # a person takes his time
 
 
 def sweep(of: Parts, page: str) -> list[Resource]:
@@ -48,7 +49,7 @@ def sweep(of: Parts, page: str) -> list[Resource]:
     def left() -> list[str]:
         return [each.what for each in parts.left_over(of) if not each.kept]
 
-    aws.forget()
+    aws.forget_all()
     wait(
         "AWS to list nothing any more",
         lambda: not left(),

@@ -104,7 +104,7 @@ def retag(parts: Parts) -> None:
     for (added, removed), resources in alike.items():
         tag(resources, dict(added), list(removed))
     if alike:
-        aws.forget()
+        aws.forget_all()
         count = sum(len(resources) for resources in alike.values())
         say("updated", f"tags of {count} resources", ", ".join(f"{k}={v}" for k, v in constants.EXTRA_TAGS.items()))
 

@@ -138,8 +138,10 @@ def make(wanted: str) -> str:
     return str(found["FileSystemId"])
 
 
-def set_policies(file_system_ids: dict[str, str]) -> None:
+def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
     """Backups and the move to Infrequent Access, as the settings say; an adopted file system keeps its own.
+
+    A new one, which did not stand before, has neither.
 
     https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html
     """
@@ -147,7 +149,7 @@ def set_policies(file_system_ids: dict[str, str]) -> None:
     days = f"AFTER_{number}_DAY{'' if number == '1' else 'S'}"
     wanted: list[Any] = [{"TransitionToIA": days}] if number else []
     status: Any = backup.upper()
-    present = policies()
+    present = policies() if stood else {}
     for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
         wait_available(its_id)
         what, request = f"file system {its_id}", {"FileSystemId": its_id}

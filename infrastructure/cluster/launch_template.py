@@ -116,7 +116,7 @@ def host(image_id: str, instance_type: str, key_name: str, group_ids: list[str],
 
 
 def user_data() -> str:
-    """What a host runs at its first boot: it tells the ECS agent which cluster to join.
+    """What a host runs at its first boot: it tells the ECS agent which cluster to join. EC2 takes 16 KiB.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
     """

@@ -114,7 +114,7 @@ def service_listener_arn() -> str:
 
 def url() -> str:
     """Where the load balancer answers: HOST_NAME, or its own name, which no certificate is for."""
-    balancer = find() if constants.LISTENER_PROTOCOL else None
+    balancer = standing() if constants.LISTENER_PROTOCOL else None
     return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
 
 

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-
 """
 
 import json
+import shlex
 from typing import Any
 
 import aws
@@ -38,7 +39,7 @@ def install() -> str:
     return (
         "dnf install -y amazon-cloudwatch-agent rsyslog && systemctl enable --now rsyslog\n"
         "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl "
-        f"-a fetch-config -m ec2 -s -c ssm:{parameters.agent()}\n"
+        f"-a fetch-config -m ec2 -s -c {shlex.quote(f'ssm:{parameters.agent()}')}\n"
     )
 
 

@@ -37,6 +37,8 @@ NO_GATEWAY = "InvalidInternetGatewayID.NotFound"
 ASSOCIATED = "Resource.AlreadyAssociated"
 NO_TABLE = "InvalidRouteTableID.NotFound"
 DNS = ("enableDnsSupport", "enableDnsHostnames")
+#: what was looked at so many seconds ago is looked at again before it is made
+LATELY = 1.5
 
 
 @dataclass
@@ -155,7 +157,7 @@ def create(zones: list[str], asked: "Asked") -> Network:
         say("found", f"VPC {constants.VPC_ID}", "adopted, left as it is")
         return adopted()
     vpc_id = made["vpc"]["VpcId"]
-    complete_vpc(made["vpc"])
+    complete_vpc(made["vpc"], asked.made.get("vpc", {}).get("VpcId") == vpc_id)
     attach(made["internet-gateway"], vpc_id)
     by_part, listed = {}, subnets()
     for blocks in blocks_by_part():
@@ -243,10 +245,11 @@ class Asked:
 def ask(*wanted: Wanted) -> Asked:
     """Make what of these parts is not listed. `settle` goes on."""
     parts = [(kind, each) for kind, names in wanted for each in names]
-    began, listed = time.monotonic(), {each: kind.of_part(each) for kind, each in parts}
-    if not all(listed.values()):
-        aws.forget(*{kind.all for kind, _ in parts})  # another run may have made it since this one looked
-        began, listed = time.monotonic(), {each: kind.of_part(each) for kind, each in parts}
+    listed = {each: kind.of_part(each) for kind, each in parts}
+    if not all(listed.values()):  # another run may have made it since this one looked
+        aws.forget(*{kind.all for kind, _ in parts if time.monotonic() - kind.all.began > LATELY})
+        listed = {each: kind.of_part(each) for kind, each in parts}
+    began = min([time.monotonic(), *(kind.all.began for kind, _ in parts)])
     made = {each: {**kind.make(each), "Tags": tags(each)} for kind, each in parts if not listed[each]}
     return Asked(parts, listed, made, began)
 
@@ -260,6 +263,7 @@ def settle(asked: Asked) -> dict[str, Any]:
     if asked.made and not console.dry_run:
         wait("EC2 to list what was made", lambda: not unlisted(asked), lambda: f"not yet: {', '.join(unlisted(asked))}")
         aws.pause(time.monotonic() - asked.began)
+        aws.forget(*(kind.all for kind, _ in asked.parts))
     answer: dict[str, Any] = {}
     for kind, each in asked.parts:
         if each not in asked.made:
@@ -293,11 +297,11 @@ def make_vpc(each: str) -> Any:
     return client("ec2").create_vpc(CidrBlock=constants.VPC_CIDR, TagSpecifications=specification)["Vpc"]
 
 
-def complete_vpc(vpc: Any) -> None:
+def complete_vpc(vpc: Any, is_new: bool) -> None:
     """EFS is mounted by its DNS name, so the VPC's DNS must be on: both attributes, one call each."""
     vpc_id = vpc["VpcId"]
     wait(f"VPC {vpc_id}", lambda: are_available(vpcs(), "VpcId", [vpc_id]), lambda: "it is still pending")
-    for attribute in dns_off(vpc_id):
+    for attribute in [DNS[1]] if is_new else dns_off(vpc_id):  # one is on from the beginning
         request: Any = {"VpcId": vpc_id, f"E{attribute[1:]}": {"Value": True}}
         call(client("ec2").modify_vpc_attribute, of=vpc)(**request)
         say("updated", f"VPC {vpc_id}", f"{attribute} on")

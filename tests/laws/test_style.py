@@ -18,7 +18,7 @@ FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.
 TOOLS = ("bench.py", "rehearse.py")
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("aws", "console", "constants", "dry_run", "fresh", "service_models")
+LOW = ("aws", "console", "constants", "dry_run", "fresh", "service_models", "texts")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -111,17 +111,8 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 
 #: from below; a module imports what is below it, and in a folder its neighbours
 LAYERS = (
-    *(
-        "constants",
-        "console",
-        "dry_run",
-        "fresh",
-        "service_models",
-        "aws",
-        "infrastructure",
-        "infrastructure.cluster",
-        "infrastructure.service",
-    ),
+    *("texts", "constants", "console", "dry_run", "fresh", "service_models", "aws"),
+    *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
 )
@@ -138,7 +129,7 @@ def layer(module: str) -> int:
 def test_arrows_go_down_only(name: str) -> None:
     found, module = imports(name), MODULES[name]
     assert not found & {"emulator", "moto", "tests", "rehearse", "bench", "benchmark"}
-    if name == "constants.py":
+    if name in ("constants.py", "texts.py"):
         assert not found & {"boto3", "botocore"}
     assert found & set(PAGES) == USERS_OF_PAGES.get(module, set())
     for other in found & set(MODULES.values()) - set(PAGES):
@@ -152,8 +143,8 @@ def test_no_two_modules_need_each_other() -> None:
 
 
 def test_whatever_is_imported_is_so_at_the_top_of_its_file() -> None:
-    """But for what takes long to import, and few runs need: on a terminal, for a misspelt setting, for an upload."""
-    later = ("from rich.", "from difflib ", "from boto3.")
+    """But for what takes long to import, and few runs need: on a terminal, for a mistake in the settings, for an upload."""
+    later = ("from rich.", "import difflib", "from boto3.")
     for name, tree in TREES.items():
         top = [*tree.body, *(each for node in tree.body if isinstance(node, ast.If) for each in node.body)]
         for node in ast.walk(tree):

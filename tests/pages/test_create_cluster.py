@@ -58,7 +58,8 @@ def tags_of(runbook: Runbook, resource_id: str) -> dict[str, str]:
 
 def test_the_first_line_says_account_region_and_cluster(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py")
-    assert ran.err.splitlines()[0] == "account 123456789012  region us-east-1  cluster gpu"
+    where = "account 123456789012  region us-east-1  cluster gpu"
+    assert ran.err.splitlines()[0] == f"{where}  caller user/emulator  settings /dev/null"
     assert ran.result["clusterArn"] == "arn:aws:ecs:us-east-1:123456789012:cluster/gpu"
 
 
