@@ -395,10 +395,15 @@ def beside(function: Callable[..., T], *things: Any) -> "futures.Future[T]":
         try:
             return function(*things)
         except (BotoCoreError, ClientError) as error:
-            error.operation = _last.operation  # type: ignore[union-attr]
+            of_call(error)
             raise
 
     return _threads(depth).submit(safely)
+
+
+def of_call(error: Any) -> None:
+    """Note at an error which call of this thread it is of: another one may come before it is told."""
+    error.operation = getattr(error, "operation", "") or getattr(_last, "operation", "")
 
 
 def look_at(*looks: look[Any]) -> None:
@@ -638,7 +643,8 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
 def _run(function: Callable[..., dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
     try:
         result = function(**options)
-    except (Problem, BotoCoreError, ClientError):
+    except (Problem, BotoCoreError, ClientError) as error:
+        of_call(error)
         console.first()  # who can't tell the account is told that, and nothing else
         raise
     console.first()
@@ -648,11 +654,11 @@ def _run(function: Callable[..., dict[str, Any]], options: dict[str, Any]) -> di
 def _tell_where() -> None:
     """The first lines: whose account, as whom, where, about what, with which settings; and what is odd about these."""
     endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
-    caller = str(caller()["Arn"]).split(":", 5)[-1]
+    who = str(caller()["Arn"]).split(":", 5)[-1]
     urls = {text for name, text in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and text}
     urls |= {url for service in ("sts", "ecs") if "amazonaws" not in (url := client(service).meta.endpoint_url)}
     elsewhere = f"  at {', '.join(sorted(urls))}" if urls else ""
-    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {caller}{elsewhere}"
+    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {who}{elsewhere}"
     say("account", account(), f"{where}  settings {constants.files()}")
     if instead := constants.from_environment():
         say("environment", instead)
