@@ -20,9 +20,13 @@ UNREADY = (
 
 def find(desired_status: Any = "RUNNING", **filters: Any) -> list[Any]:
     """The cluster's tasks; `desired_status` STOPPED lists those that are stopping, or stopped within the last hour."""
-    pages = client("ecs").get_paginator("list_tasks")
+    return describe(listed(desired_status, **filters))
+
+
+def listed(desired_status: Any = "RUNNING", **filters: Any) -> list[str]:
+    """Their ARNs."""
     request: Any = {"cluster": constants.CLUSTER_NAME, "desiredStatus": desired_status, **filters}
-    return describe(every(pages.paginate(**request), "taskArns"))
+    return every(client("ecs").get_paginator("list_tasks").paginate(**request), "taskArns")
 
 
 def ours_now() -> list[Any]:
