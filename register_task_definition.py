@@ -33,13 +33,13 @@ def register_task_definition() -> dict[str, Any]:
     task_definitions.refuse_other_endpoint()
     access_points.refuse_changes()
     image = container_image.wanted()
+    parts.retag(made_here)
     if constants.ENDPOINT:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
         task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
-    parts.retag(made_here)
     say("next", aws.command(following()))
     return {
         "taskDefinitionArn": found["taskDefinitionArn"],
