@@ -70,7 +70,7 @@ class Problem(Exception):
 
 # ------------------------------------------------------------------------------------------------ session and clients
 
-_lock, _asking = threading.RLock(), threading.RLock()
+_lock, _asking, _choosing = threading.RLock(), threading.RLock(), threading.RLock()
 _clients: dict[str, Any] = {}
 _last = threading.local()  # the last call of this thread, for the sentence about its error
 #: how many changing calls this process has made
@@ -102,10 +102,11 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> Session:
 
 def session() -> Session:
     """The one of this environment: another profile or region in it makes another one. Settings are checked first."""
-    if _last_session[0] is not constants.KNOWN:
-        constants.check()
-        environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
-        _last_session[:] = [constants.KNOWN, _session(environment, constants.AWS_REGION)]
+    with _choosing:  # threads that come first at the same time have the same one
+        if _last_session[0] is not constants.KNOWN:
+            constants.check()
+            environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
+            _last_session[:] = [constants.KNOWN, _session(environment, constants.AWS_REGION)]
     return _last_session[1]  # type: ignore[no-any-return]
 
 
@@ -384,6 +385,11 @@ def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]
         for each in asked:
             each.cancel()
     return [each.result() for each in asked]
+
+
+def together(*reads: Callable[[], Any]) -> list[Any]:
+    """What each of these answers, all asked at the same time."""
+    return side_by_side(lambda read: read(), reads)
 
 
 def beside(function: Callable[..., T], *things: Any) -> "futures.Future[T]":

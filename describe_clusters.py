@@ -14,7 +14,7 @@ from infrastructure.cluster import auto_scaling_group, cluster, container_instan
 @aws.page(of="cluster")
 def describe_clusters() -> dict[str, Any]:
     reads = (cluster.describe, hosts_in_any_state, *((auto_scaling_group.standing, costs.offer) if on_hosts() else ()))
-    found, hosts, *_ = aws.side_by_side(lambda read: read(), reads)
+    found, hosts, *_ = aws.together(*reads)
     if not found or found["status"] == "INACTIVE":
         return {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
     container_instances.warn_of_missing_gpus(hosts)

@@ -21,7 +21,7 @@ from infrastructure.service import diagnosis, tasks
 @aws.page(task=("ID", "the task's id or ARN"))
 def describe_task(task: str = "") -> dict[str, Any]:
     reads = (cluster.required, lambda: pick(task), *((hosts, our_instances) if behind_hosts() else ()))
-    _, found, *_ = aws.side_by_side(lambda read: read(), reads)
+    _, found, *_ = aws.together(*reads)
     told = {
         "taskArn": found["taskArn"],
         "lastStatus": found["lastStatus"],

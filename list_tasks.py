@@ -14,7 +14,7 @@ from infrastructure.service import tasks
 @aws.page()
 def list_tasks() -> dict[str, Any]:
     """A task that was told to stop is listed until it is STOPPED: it still holds its GPU."""
-    _, running, stopping = aws.side_by_side(lambda read: read(), (cluster.required, tasks.find, tasks.stopping))
+    _, running, stopping = aws.together(cluster.required, tasks.find, tasks.stopping)
     return {"tasks": [row(task) for task in [*running, *stopping]]}
 
 

@@ -25,7 +25,7 @@ from infrastructure.service import diagnosis, task_definitions, task_security_gr
 @aws.page(changes=True, undo="stop_task.py --all")
 def run_task() -> dict[str, Any]:
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.ours_now)
-    _, definition, _, found = aws.side_by_side(lambda read: read(), reads)
+    _, definition, _, found = aws.together(*reads)
     running = [task["taskArn"] for task in found]
     for arn in running:
         say("found", f"task {tasks.task_id(arn)}", "it counts")

@@ -16,14 +16,14 @@ import console
 import constants
 from aws import Problem
 from console import say
-from infrastructure.cluster import cluster, file_system, load_balancer
+from infrastructure.cluster import cluster, file_system
 from infrastructure.delivery import container_image
 from infrastructure.service import listener_rule, scaling, service, task_definitions
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
 def update_service(revision: str = "") -> dict[str, Any]:
-    looks = (*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS, load_balancer.tags_by_arn)
+    looks = (*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS)
     aws.look_at(cluster.describe, service.targets, task_definitions.newest, *looks)
     cluster.required()
     found = service.required()

@@ -101,7 +101,7 @@ def warn_of_missing_gpus(hosts: list[Any]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
     if not constants.GPU_COUNT or not hosts:
         return
-    known = costs.gpus_of_host()
+    known = gpu_count(described_type()) if described_type.remembers() else costs.gpus_of_host()
     expected = {} if known is None else {constants.INSTANCE_TYPE: known}
     request: Any = {"InstanceTypes": sorted({type_of(host) for host in hosts} - expected.keys())}
     if request["InstanceTypes"]:  # hosts from before INSTANCE_TYPE was changed, or a price list that can't be read

@@ -29,7 +29,7 @@ def find() -> Any | None:
 @aws.look
 def services() -> list[Any]:
     """The cluster's ACTIVE ones, whoever's they are, with their tags."""
-    own, arns = aws.side_by_side(lambda read: read(), (find, listed))
+    own, arns = aws.together(find, listed)
     others = [each for each in arns if tasks.task_id(each) != constants.SERVICE_NAME]
     tens = [others[start : start + 10] for start in range(0, len(others), 10)]
     return [*([own] if own else []), *(each for ten in aws.side_by_side(described_by_aws, tens) for each in ten)]
