@@ -8,6 +8,7 @@ import functools
 from typing import Any
 
 import aws
+import console
 import constants
 from aws import Resource, call, client, every, mine, refuse_foreign, resource, tags_of
 from console import say
@@ -35,10 +36,13 @@ def group(name: str) -> aws.look[Any | None]:
 
 
 def read_group(name: str) -> Any | None:
-    kind = next(kind for kind in (CONTAINERS, BUILDS, COMMANDS) if name.startswith(f"{kind}/"))
-    found = groups(kind)().get(name)
+    found = groups(kind_of(name))().get(name)
     told = call(client("logs").list_tags_for_resource, gone=GONE)(resourceArn=arn(name)) if found else None
     return {**found, "tags": told["tags"] if told else {}} if found else None
+
+
+def kind_of(name: str) -> str:
+    return next(kind for kind in (CONTAINERS, BUILDS, COMMANDS) if name.startswith(f"{kind}/"))
 
 
 def find(name: str) -> Any | None:
@@ -53,18 +57,21 @@ def find_all(*names: str) -> dict[str, Any]:
 
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
-    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
-    for name, group in present.items():
+    logs, days, known = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
+    for name, found in known.items():
         what = f"log group {name}"
-        refuse_foreign(what, group)
-        if group:
+        refuse_foreign(what, found)
+        if found:
             say("found", what)
         else:
-            group = make_one(name)
-        if group.get("retentionInDays") != days:
-            put = call(logs.put_retention_policy, what, of=group, busy=(BUSY, GONE))
+            found = make_one(name)
+        if found.get("retentionInDays") != days:
+            put = call(logs.put_retention_policy, what, of=found, busy=(BUSY, GONE))
             put(logGroupName=name, retentionInDays=days)
             say("updated", what, f"keeps {days} days")
+        known[name] = {**found, "retentionInDays": days}
+    for name in names if not console.dry_run else ():
+        group(name).learn(known[name])
 
 
 def make_one(name: str) -> Any:
