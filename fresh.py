@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-import boto3
+from botocore.hooks import BaseEventHooks
 
 import console
 
@@ -45,10 +45,10 @@ _made: dict[str, tuple[float, str]] = {}  # id, ARN or name -> when, and the kin
 _call = threading.local()  # the parameters of this thread's call
 
 
-def attach(session: boto3.Session) -> None:
-    session.events.register("provide-client-params.*.*", _begin)
-    session.events.register("after-call.*.*", _end)
-    session.events.register("needs-retry.*.*", _again)  # type: ignore[arg-type]
+def attach(events: BaseEventHooks) -> None:
+    events.register("provide-client-params.*.*", _begin)
+    events.register("after-call.*.*", _end)
+    events.register("needs-retry.*.*", _again)  # type: ignore[arg-type]
 
 
 def forget() -> None:
