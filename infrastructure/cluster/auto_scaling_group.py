@@ -161,8 +161,11 @@ def refresh_in_words() -> str:
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
-def why_no_host() -> str:
-    """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join."""
+def why_no_host(patience: float = 0) -> str:
+    """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join.
+
+    With `patience` left, in seconds, a host's console is not asked for yet: a GPU host needs up to 5 minutes.
+    """
     group, its_name = find(), name("hosts")
     if not group:
         return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
@@ -181,6 +184,8 @@ def why_no_host() -> str:
     booting = [host for host, state in silent.items() if state.startswith("Pending")]
     if booting:
         return f"host {', '.join(booting)} is starting"
+    if patience > 0:
+        return f"host {', '.join(silent)} runs, and its ECS agent is still to join the cluster"
     written = client("ec2").get_console_output(InstanceId=min(silent)).get("Output") or ""  # AWS may not have it yet
     lines = [line for line in written.strip().splitlines() if line.strip()]
     return (

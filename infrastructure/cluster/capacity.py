@@ -4,6 +4,7 @@ On Fargate there are no hosts; the cluster then only names AWS's own providers.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/asg-capacity-providers.html
 """
 
+import time
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -16,6 +17,8 @@ from infrastructure.cluster import auto_scaling_group, cluster, container_instan
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
 TAKEN = "to take its capacity providers"
+#: within which a GPU host's agent joins
+BOOT_SECONDS = 300
 
 
 @aws.look
@@ -124,7 +127,12 @@ def wait_ready() -> None:
     )
     if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
         return
-    hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
+    patient_until = time.monotonic() + BOOT_SECONDS
+    hosts = wait(
+        f"{constants.MIN_INSTANCES} hosts to join the cluster",
+        joined,
+        lambda: auto_scaling_group.why_no_host(patient_until - time.monotonic()),
+    )
     container_instances.warn_of_missing_gpus(hosts)
 
 

@@ -15,6 +15,8 @@ from console import say
 LEAVING = ("deleting", "deleted")
 MOVE = "set it back, or move the data and run delete_cluster.py first"
 GONE = "FileSystemNotFound"
+#: EFS's refusal while a file system is being made: for some seconds
+UNREADY = "IncorrectFileSystemLifeCycleState"
 DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
 KEPT = f"still billed (about $0.30 per GiB and month in us-east-1); {DELETE}"
 
@@ -151,15 +153,16 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
     status: Any = backup.upper()
     present = policies() if stood else {}
     for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
-        wait_available(its_id)
         what, request = f"file system {its_id}", {"FileSystemId": its_id}
         system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         moves, backed_up = present.get(its_id, ([], False))
         if moves != wanted:
-            call(efs.put_lifecycle_configuration, of=system)(**request, LifecyclePolicies=wanted)
+            put = call(efs.put_lifecycle_configuration, of=system, busy=UNREADY)
+            put(**request, LifecyclePolicies=wanted)
             say("updated", what, f"Infrequent Access: {days if wanted else 'never'}")
         if (backup == "enabled") != backed_up:
-            call(efs.put_backup_policy, of=system)(**request, BackupPolicy={"Status": status})
+            put_backup_policy = call(efs.put_backup_policy, of=system, busy=UNREADY)
+            put_backup_policy(**request, BackupPolicy={"Status": status})
             say("updated", what, f"daily backups {backup}")
 
 
@@ -167,16 +170,6 @@ def is_backed_up(file_system_id: str) -> bool:
     read = call(client("efs").describe_backup_policy, gone=("PolicyNotFound", GONE))
     found = read(FileSystemId=file_system_id)
     return bool(found and found["BackupPolicy"].get("Status") in ("ENABLED", "ENABLING"))
-
-
-def wait_available(file_system_id: str) -> None:
-    """EFS refuses mount targets and access points until then."""
-
-    def state() -> str:
-        found = [each["LifeCycleState"] for each in all_systems() if each["FileSystemId"] == file_system_id]
-        return str(found[0]) if found else "not listed"
-
-    wait(f"file system {file_system_id}", lambda: state() == "available", lambda: f"its state is {state()}")
 
 
 def delete() -> None:

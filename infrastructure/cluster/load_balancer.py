@@ -103,6 +103,12 @@ def find() -> Any | None:
     return balancer if balancer and ours(balancer) else None
 
 
+def required() -> Any:
+    if balancer := find():
+        return balancer
+    raise Problem(f"there is no load balancer {its_name()}: run create_cluster.py first")
+
+
 def service_listener_arn() -> str:
     """The listener to which services add their rules."""
     port = 443 if constants.LISTENER_PROTOCOL == "HTTPS" else 80

@@ -58,6 +58,7 @@ def find_all(*names: str) -> dict[str, Any]:
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
     logs, days, known = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
+    listed = {kind: groups(kind)() for kind in map(kind_of, names)}
     for name, found in known.items():
         what = f"log group {name}"
         refuse_foreign(what, found)
@@ -71,6 +72,8 @@ def make(*names: str) -> None:
             say("updated", what, f"keeps {days} days")
         known[name] = {**found, "retentionInDays": days}
     for name in names if not console.dry_run else ():
+        listed[kind_of(name)][name] = known[name]
+        groups(kind_of(name)).learn(listed[kind_of(name)])
         group(name).learn(known[name])
 
 

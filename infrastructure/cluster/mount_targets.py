@@ -75,8 +75,7 @@ def create(file_system_ids: dict[str, str], net: Network, groups: SecurityGroups
 
 def create_for(file_system_id: str, net: Network, groups: SecurityGroups, listed: list[Any]) -> list[str]:
     """One file system's. An adopted one may have its own."""
-    efs = client("efs")
-    file_system.wait_available(file_system_id)
+    efs, busy = client("efs"), file_system.UNREADY
 
     def leaving() -> list[str]:
         found = of_file_systems([file_system_id])
@@ -93,7 +92,7 @@ def create_for(file_system_id: str, net: Network, groups: SecurityGroups, listed
     for subnet_id, zone in net.zones.items():
         target = present.get(subnet_id)
         if zone not in zones:
-            create = call(efs.create_mount_target, f"mount target in {subnet_id}", there=TAKEN)
+            create = call(efs.create_mount_target, f"mount target in {subnet_id}", there=TAKEN, busy=busy)
             if create(FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids):
                 say("created", f"mount target in {zone}", f"{file_system_id} in {subnet_id}")
                 made.append(subnet_id)

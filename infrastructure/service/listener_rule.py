@@ -229,7 +229,7 @@ def share_traffic() -> None:
 
     A load balancer sends a group its part even when nobody there is healthy: that part would get 503.
     """
-    if not constants.LISTENER_PROTOCOL or not group_arn():
+    if not constants.ENDPOINT or not constants.LISTENER_PROTOCOL or not group_arn():
         return
     splitting = rule_to_split()
     for rule in rules():

@@ -101,8 +101,9 @@ def create() -> None:
     if constants.SCALING != "step":
         delete_alarms()
     arns = {name: put_policy(target, each, present.get(name)) for name, each in wanted.items()}
+    stood = alarms() if constants.SCALING == "step" else {}
     for each in steps() if constants.SCALING == "step" else ():
-        put_alarm(each, arns[endpoint_name(each)])
+        put_alarm(each, arns[endpoint_name(each)], stood.get(endpoint_name(each)))
 
 
 def register() -> Any:
@@ -178,7 +179,7 @@ def tracking() -> dict[str, dict[str, Any]]:
     }
 
 
-def put_alarm(step: str, policy_arn: str) -> None:
+def put_alarm(step: str, policy_arn: str, present: Any) -> None:
     """PutMetricAlarm replaces what has the same name; an alarm is checked on every run."""
     name, (_, threshold, comparison, minutes) = endpoint_name(step), steps()[step]
     of_service = {"ClusterName": constants.CLUSTER_NAME, "ServiceName": constants.SERVICE_NAME}
@@ -194,7 +195,6 @@ def put_alarm(step: str, policy_arn: str) -> None:
         "ComparisonOperator": comparison,
         "AlarmActions": [policy_arn],
     }
-    present = alarms().get(name)
     if not present or not holds(present, wanted):
         put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present or aws.NOTHING)
         put_metric_alarm(**wanted, Tags=endpoint_tags(step))

@@ -9,7 +9,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, every, mine, part, resource
 from console import say
-from infrastructure.cluster import network
+from infrastructure.cluster import load_balancer
 from infrastructure.cluster.load_balancer import with_tags
 
 PART = "tg"
@@ -93,8 +93,7 @@ def create() -> str:
     if group:
         present = attributes()
     if not group:
-        net = network.required()
-        request: Any = {**dict(fixed().values()), **health_check(), "VpcId": net.vpc_id}
+        request: Any = {**dict(fixed().values()), **health_check(), "VpcId": load_balancer.required()["VpcId"]}
         [made] = elb.create_target_group(Name=its_name(), Tags=endpoint_tags(PART), **request)["TargetGroups"]
         group = {**made, "Tags": endpoint_tags(PART)}
         say("created", what)
