@@ -11,7 +11,6 @@ import functools
 import gc
 import hashlib
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -364,20 +363,12 @@ def _forget_what(service: str, operation: str, about: dict[str, str]) -> None:
 
     Not what was read of another one by its name: CreateRole of one RoleName leaves GetRole of another as it is.
     """
-    changed = noun(operation)
+    changed = fresh.noun(operation)
     for each in [*_looks]:
-        reads = [(noun(read), its) for of, read, its in each.calls if of == service]
+        reads = [(fresh.noun(read), its) for of, read, its in each.calls if of == service]
         kinds = [kind for kind, its in reads if not any(about.get(key, value) != value for key, value in its)]
         if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
             forget(each)
-
-
-@functools.cache
-def noun(operation: str) -> str:
-    """DescribeRouteTables -> RouteTable; what bears another name than that which shows it: PutRetentionPolicy -> LogGroup"""
-    words = "".join(re.findall("[A-Z][a-z0-9]*", operation)[1:])
-    one = re.sub("ies$", "y", words).removesuffix("s").removesuffix("Ingress").removesuffix("Egress")
-    return {"RetentionPolicy": "LogGroup", "ImageScanningConfiguration": "Repository"}.get(one, one)
 
 
 @functools.cache
