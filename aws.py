@@ -284,6 +284,9 @@ class look(Generic[T]):  # noqa: N801 - a decorator
     by a plain function each time. A `wait` forgets before each look what its looks have seen.
     """
 
+    #: the same whatever endpoint the settings are those of
+    shared = False
+
     def __init__(self, read: Callable[[], T]) -> None:
         self.read = read
         self.calls: set[tuple[str, str]] = set()  # service and operation
@@ -293,9 +296,12 @@ class look(Generic[T]):  # noqa: N801 - a decorator
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
-        for touched in _waits:
+        waits: tuple[set[look[Any]], ...] = getattr(_last, "waits", ())
+        for touched in waits:
             touched.add(self)
         with self.lock:
+            if waits and self in _outdated:
+                forget(self)
             if not self.remembers():
                 self.calls.clear()
                 _last.looks = (*outer, self)
@@ -308,14 +314,28 @@ class look(Generic[T]):  # noqa: N801 - a decorator
                 each.calls |= self.calls
             return self.seen[0]
 
+    def sees(self, what: T) -> None:
+        """As if it had read that: another call has told it."""
+        with self.lock:
+            forget(self)
+            self.seen[:], self.settings = [what], constants.KNOWN
+            _looks.add(self)
+
     def remembers(self) -> bool:
-        return bool(self.seen) and self.settings is constants.KNOWN
+        return bool(self.seen) and (self.shared or self.settings is constants.KNOWN)
+
+
+class shared_look(look[T]):  # noqa: N801 - a decorator
+    """The same for what the settings of an endpoint do not change: all security groups of the cluster."""
+
+    shared = True
 
 
 #: those that have seen something
 _looks: set[look[Any]] = set()
-#: those that each wait that goes on has asked
-_waits: list[set[look[Any]]] = []
+#: those of which a change has made untrue what they have seen, while `from_one_look` lets them remember it
+_outdated: set[look[Any]] = set()
+_from_one_look = False
 
 
 def forget(*these: look[Any]) -> None:
@@ -323,6 +343,18 @@ def forget(*these: look[Any]) -> None:
     for each in these or [*_looks]:
         each.seen.clear()
         _looks.discard(each)
+        _outdated.discard(each)
+
+
+def from_one_look(yes: bool) -> None:
+    """Whether what goes is taken from what was seen before the first of it went: many deletions, one look.
+
+    Until this is over a change makes nothing be read again but by a `wait`; then all that was changed is.
+    """
+    global _from_one_look
+    _from_one_look = yes
+    for each in [] if yes else [*_outdated]:
+        forget(each)
 
 
 def _forget_what(service: str, operation: str) -> None:
@@ -331,7 +363,8 @@ def _forget_what(service: str, operation: str) -> None:
     for each in [*_looks]:
         kinds = [noun(read) for of, read in each.calls if of == service]
         if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
-            forget(each)
+            _outdated.add(each)
+    from_one_look(_from_one_look)
 
 
 @functools.cache
@@ -350,10 +383,10 @@ def _threads(depth: int) -> futures.ThreadPoolExecutor:
 
 def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]:
     """What it answers of each of these, eight asked at the same time: the one place where calls are made side by side."""
-    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
+    looks, waits, depth = getattr(_last, "looks", ()), getattr(_last, "waits", ()), getattr(_last, "depth", 0)
 
     def safely(thing: Any) -> T:
-        _last.looks, _last.depth = looks, depth + 1
+        _last.looks, _last.waits, _last.depth = looks, waits, depth + 1
         try:
             return function(thing)
         except (BotoCoreError, ClientError) as error:
@@ -460,8 +493,8 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
     """
     limit = seconds or constants.WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
-    looks, seen = 0, set[look[Any]]()
-    _waits.append(seen)
+    looks, seen, outer = 0, set[look[Any]](), getattr(_last, "waits", ())
+    _last.waits = (*outer, seen)
     try:
         while not (answer := attempt()) and not console.dry_run:
             if time.monotonic() >= deadline:
@@ -472,17 +505,19 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
             elif looks > 3:
                 progress.show(why)
             time.sleep(min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS)
-            forget(*seen)
+            for each in seen:
+                forget(each)
         return answer
     finally:
-        _waits[:] = [each for each in _waits if each is not seen]
+        _last.waits = outer
 
 
-def pause(seconds: float) -> None:
-    """Let AWS and other runs catch up."""
+def pause(seconds: float, forgets: bool = True) -> None:
+    """Let AWS and other runs catch up; what was seen is not true any more."""
     if not console.dry_run:
-        time.sleep(seconds)
-    forget()
+        time.sleep(max(0, seconds))
+    if forgets:
+        forget()
 
 
 def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
@@ -550,6 +585,7 @@ def page(
             try:
                 return function(*args, **kwargs)
             finally:
+                from_one_look(False)
                 forget()
 
         return begun

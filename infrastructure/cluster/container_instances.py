@@ -19,12 +19,18 @@ TRUNK = "ecs.awsvpc-trunk-id"
 
 def describe(status: str = "ACTIVE") -> list[Any]:
     """The hosts; AWS changes by itself what they have left."""
-    ecs, its_name, of_status = client("ecs"), constants.CLUSTER_NAME, {"status": status} if status else {}
-    pages: Any = ecs.get_paginator("list_container_instances")
-    arns = every(pages.paginate(cluster=its_name, **of_status), "containerInstanceArns")
+    ecs, its_name, arns = client("ecs"), constants.CLUSTER_NAME, listed(status)
     hundreds = [arns[start : start + 100] for start in range(0, len(arns), 100)]
     read = ecs.describe_container_instances
     return every([read(cluster=its_name, containerInstances=each) for each in hundreds], "containerInstances")
+
+
+def listed(status: str = "") -> list[str]:
+    """Their ARNs; of those in any state but the ones that ECS has forgotten where no status is asked for."""
+    pages: Any = client("ecs").get_paginator("list_container_instances")
+    of_status = {"status": status} if status else {}
+    found = call(every, gone="ClusterNotFoundException")
+    return found(pages.paginate(cluster=constants.CLUSTER_NAME, **of_status), "containerInstanceArns") or []
 
 
 @aws.look
@@ -116,5 +122,5 @@ def deregister() -> None:
     """ECS forgets a terminated host after some minutes; the cluster can't go before that, so tell it now."""
     found = cluster.of_ours()
     forget_it = call(client("ecs").deregister_container_instance, of=found, gone="InvalidParameterException")
-    for host in describe(status="") if found else []:
-        forget_it(cluster=constants.CLUSTER_NAME, containerInstance=host["containerInstanceArn"], force=True)
+    for arn in listed() if found else []:
+        forget_it(cluster=constants.CLUSTER_NAME, containerInstance=arn, force=True)

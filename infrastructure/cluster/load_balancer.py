@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 import aws
 import constants
-from aws import Problem, Resource, call, client, name, ours, refuse_foreign, resource, tags, wait
+from aws import Problem, Resource, call, client, code, name, ours, refuse_foreign, resource, tags, wait
 from console import say
 from infrastructure.cluster import certificate
 from infrastructure.cluster.network import Network
@@ -24,14 +26,14 @@ def its_name() -> str:
     return name("alb")
 
 
-@aws.look
+@aws.shared_look
 def named() -> Any | None:
     """The load balancer of our name, which is given once, whoever's it is; with its tags."""
     found = call(client("elbv2").describe_load_balancers, gone="LoadBalancerNotFound")(Names=[its_name()])
     return next(iter(with_tags(found["LoadBalancers"], "LoadBalancerArn")), None) if found else None
 
 
-@aws.look
+@aws.shared_look
 def listeners() -> dict[int, Any]:
     """Our load balancer's, by port, whoever made them; with their tags."""
     balancer = find()
@@ -176,10 +178,13 @@ def delete() -> None:
     balancer = named()
     if not balancer or aws.spare_foreign(f"load balancer {its_name()}", balancer):
         return
-    if attributes().get("deletion_protection.enabled") == "true":
+    try:
+        call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
+    except ClientError as error:
+        if code(error) != "OperationNotPermitted":
+            raise
         way = "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
-        raise Problem(f"the load balancer {its_name()} is protected from deletion: {way}")
-    call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
+        raise Problem(f"the load balancer {its_name()} is protected from deletion: {way}") from error
     say("deleted", f"load balancer {its_name()}", "asked for")
 
 

@@ -61,13 +61,16 @@ def make_one(name: str) -> Any:
 def remove(*names: str) -> None:
     """With what they have kept. After all that writes to them: it would make them again."""
     present = groups()
-    for name in names:
+
+    def remove_one(name: str) -> None:
         what, group = f"log group {name}", present.get(name)
         if not group:
             say("already gone", what)
         elif not aws.spare_foreign(what, group):
             call(client("logs").delete_log_group, what, of=group, gone=GONE, busy=BUSY)(logGroupName=name)
             say("deleted", what)
+
+    aws.side_by_side(remove_one, names)
 
 
 def left_over(*names: str) -> list[Resource]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, account, call, client, endpoint_tags, ours, partition, region, resource, tags
+from aws import Resource, account, call, client, endpoint_tags, every, ours, partition, region, resource, tags
 from console import say
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
@@ -41,7 +41,17 @@ def role(suffix: str) -> aws.look[Any | None]:
     return aws.look(lambda: read_role(role_name(suffix)))
 
 
+@aws.shared_look
+def names() -> list[str]:
+    """Those of all roles of the account, a thousand in a call."""
+    pages = client("iam").get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 1000})
+    return [each["RoleName"] for each in every(pages, "Roles")]
+
+
 def read_role(role_id: str) -> Any | None:
+    """Who has looked at all names is not asked about each."""
+    if names.remembers() and role_id not in names():
+        return None
     found = call(client("iam").get_role, gone=GONE)(RoleName=role_id)
     return found["Role"] if found else None
 
@@ -157,6 +167,10 @@ def attached_policies(role_id: str) -> list[str]:
     return [each["PolicyArn"] for each in attached]
 
 
+def inline_policies(role_id: str) -> list[str]:
+    return client("iam").list_role_policies(RoleName=role_id)["PolicyNames"]
+
+
 def put_inline_policy(its_role: Any, wanted: Policy | None) -> None:
     iam, role_id = client("iam"), its_role["RoleName"]
     found = call(iam.get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
@@ -198,21 +212,20 @@ def delete() -> None:
             remove_role(InstanceProfileName=its_name, RoleName=each["RoleName"])
         call(iam.delete_instance_profile, of=profile, gone=GONE)(InstanceProfileName=its_name)
         say("deleted", f"instance profile {its_name}")
-    delete_role(its_name)
+    delete_role("host")
 
 
-def delete_role(role_id: str) -> None:
-    found = read_role(role_id)
+def delete_role(suffix: str) -> None:
+    """Without what is in it, whoever put it there, as AWS demands."""
+    role_id, found = role_name(suffix), role(suffix)()
     if not found:
         say("already gone", f"role {role_id}")
         return
     if aws.spare_foreign(f"role {role_id}", found):
         return
     iam = client("iam")
-    for policy in attached_policies(role_id):
-        detach_policy(found, policy)
-    for policy in iam.list_role_policies(RoleName=role_id)["PolicyNames"]:
-        delete_policy(found, policy)
+    aws.side_by_side(lambda policy: detach_policy(found, policy), attached_policies(role_id))
+    aws.side_by_side(lambda policy: delete_policy(found, policy), inline_policies(role_id))
     call(iam.delete_role, f"role {role_id} to be free", of=found, gone=GONE, busy="DeleteConflict")(RoleName=role_id)
     say("deleted", f"role {role_id}")
 

@@ -27,13 +27,13 @@ class SecurityGroups:
     bastion_ids: list[str] = field(default_factory=list)
 
 
-@aws.look
+@aws.shared_look
 def all_groups() -> list[Any]:
     """The cluster's, and those of its endpoints."""
     return client("ec2").describe_security_groups(Filters=tag_filters())["SecurityGroups"]
 
 
-@aws.look
+@aws.shared_look
 def all_rules() -> list[Any]:
     """What lets something in to these groups, whoever made it."""
     ids = [group["GroupId"] for group in all_groups()]

@@ -139,7 +139,7 @@ def delete() -> None:
         call(client("codebuild").delete_project, what, of=project)(name=its_name())
         say("deleted", what)
     if roles.role(ROLE)():
-        roles.delete_role(roles.role_name(ROLE))
+        roles.delete_role(ROLE)
 
 
 def left_over() -> list[Resource]:

@@ -180,7 +180,7 @@ def delete() -> None:
         call(client("codepipeline").delete_pipeline, what, of=present, busy=CHANGING)(name=its_name())
         say("deleted", what)
     if roles.role(ROLE)():
-        roles.delete_role(roles.role_name(ROLE))
+        roles.delete_role(ROLE)
 
 
 def left_over() -> list[aws.Resource]:

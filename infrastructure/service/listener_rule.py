@@ -19,7 +19,7 @@ PART = "rule"
 HOST, PATH = ("host-header", "HostHeaderConfig"), ("path-pattern", "PathPatternConfig")
 
 
-@aws.look
+@aws.shared_look
 def rules() -> list[Any]:
     """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
     pages, read = client("elbv2").get_paginator("describe_rules"), call(every, gone="ListenerNotFound")

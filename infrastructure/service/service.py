@@ -19,10 +19,11 @@ NO_CLUSTER = "ClusterNotFoundException"
 ENDED = ("ServiceNotFoundException", "ServiceNotActiveException")
 
 
-@aws.look
+@aws.shared_look
 def services() -> list[Any]:
     """The cluster's ACTIVE ones, whoever's they are, with their tags. How they are doing `find` reads each time."""
-    pages = client("ecs").get_paginator("list_services").paginate(cluster=constants.CLUSTER_NAME)
+    paginator, size = client("ecs").get_paginator("list_services"), {"PageSize": 100}
+    pages = paginator.paginate(cluster=constants.CLUSTER_NAME, PaginationConfig=size)  # type: ignore[arg-type]
     arns = call(every, gone=NO_CLUSTER)(pages, "serviceArns") or []
     return [each for start in range(0, len(arns), 10) for each in described_by_aws(arns[start : start + 10])]
 
