@@ -245,9 +245,9 @@ def logs_to(prefix: str) -> dict[str, Any]:
 
 def delete(family: str = "", present: list[Any] | None = None) -> None:
     """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
-    found = active() if present is None else present
-    aws.side_by_side(deregister, found)
-    found = [*found, *of_ours("INACTIVE", family)]
+    present = active() if present is None else present
+    found = [*present, *of_ours("INACTIVE", family)]
+    aws.side_by_side(deregister, present)
     aws.side_by_side(delete_ten, [found[start : start + 10] for start in range(0, len(found), 10)])
     if found:
         say("deleted", f"{len(found)} task definitions of {family or constants.TASK_FAMILY}")
