@@ -83,9 +83,9 @@ def rounds(of: Parts, page: str) -> Iterator[Seen]:
         let_aws_list(seen)
         aws.forget(cluster.describe)
         left = wait_for_nothing(of, seen, page)
-        if not left:
+        if not left or console.dry_run:
             return
-        say("found", f"{len(left)} more", "AWS did not list them before")
+        say("found", f"{len(left)} more", ", ".join(each.what for each in left))
         aws.forget()
         again = look(of)
         seen = Seen([*seen.resources, *again.resources], again.at, [])

@@ -77,7 +77,7 @@ def left_over(parts: Parts) -> list[Resource]:
     """What stands of these parts, as each service's own Describe shows it, in the order in which it goes."""
     look(parts)
     found = [each for part in reversed(parts) for each in part.left_over()]
-    return list({each.arn: each for each in reversed(found)}.values())[::-1]
+    return list({each.arn or each.what: each for each in reversed(found)}.values())[::-1]
 
 
 def kind(arn: str) -> str:
