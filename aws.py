@@ -129,12 +129,12 @@ def partition() -> str:
 
 
 def account() -> str:
-    return _account(session())
+    return str(_caller(session())["Account"])
 
 
 @functools.cache
-def _account(of: boto3.Session) -> str:
-    return client("sts").get_caller_identity()["Account"]
+def _caller(of: boto3.Session) -> Any:
+    return client("sts").get_caller_identity()
 
 
 def arn(service: str, resource: str) -> str:
@@ -293,6 +293,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
         self.lock = threading.RLock()
         self.seen: list[T] = []
         self.settings: Any = None  # with which it was read
+        self.began = 0.0  # by the monotonic clock
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
@@ -304,6 +305,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
                 forget(self)
             if not self.remembers():
                 self.calls.clear()
+                self.began = time.monotonic()
                 _last.looks = (*outer, self)
                 try:
                     self.seen[:], self.settings = [self.read()], constants.KNOWN
@@ -339,8 +341,8 @@ _from_one_look = False
 
 
 def forget(*these: look[Any]) -> None:
-    """What was seen is not true any more: by these looks, or by all."""
-    for each in these or [*_looks]:
+    """What these looks have seen is not true any more."""
+    for each in these:
         each.seen.clear()
         _looks.discard(each)
         _outdated.discard(each)
@@ -355,6 +357,10 @@ def from_one_look(yes: bool) -> None:
     _from_one_look = yes
     for each in [] if yes else [*_outdated]:
         forget(each)
+
+
+def forget_all() -> None:
+    forget(*_looks)
 
 
 def _forget_what(service: str, operation: str) -> None:
@@ -390,7 +396,7 @@ def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]
         try:
             return function(thing)
         except (BotoCoreError, ClientError) as error:
-            error.operation = _last.operation  # type: ignore[union-attr]
+            error.operation = getattr(error, "operation", _last.operation)  # type: ignore[union-attr]
             raise
 
     asked = [_threads(depth).submit(safely, each) for each in things]
@@ -504,20 +510,18 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
                 progress = console.Progress(what, limit)
             elif looks > 3:
                 progress.show(why)
-            time.sleep(min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS)
-            for each in seen:
-                forget(each)
+            interval = min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS
+            time.sleep(interval)
+            forget(*seen)
         return answer
     finally:
         _last.waits = outer
 
 
-def pause(seconds: float, forgets: bool = True) -> None:
-    """Let AWS and other runs catch up; what was seen is not true any more."""
+def pause(seconds: float) -> None:
+    """Let AWS and other runs catch up; what was seen is to be forgotten then."""
     if not console.dry_run:
-        time.sleep(max(0, seconds))
-    if forgets:
-        forget()
+        time.sleep(seconds)
 
 
 def listed(what: str, look: Callable[[], T], service: str = "AWS") -> T:
@@ -586,7 +590,7 @@ def page(
                 return function(*args, **kwargs)
             finally:
                 from_one_look(False)
-                forget()
+                forget_all()
 
         return begun
 
@@ -596,7 +600,7 @@ def page(
 def _begin(name: str, about: _Page) -> None:
     constants.load()
     constants.check(ENDPOINT=_wrong_scope(name, about))
-    forget()
+    forget_all()
 
 
 def _wrong_scope(name: str, about: _Page) -> str:
@@ -620,8 +624,7 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     _begin(function.__name__, about)
     before = changes
     try:
-        endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
-        say("account", account(), f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}")
+        _tell_where()
         console.result(function(**options))
         return 0
     except Problem as problem:
@@ -637,6 +640,21 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         if os.environ.get("DEBUG"):
             raise
         return _fail(explain(error))
+
+
+def _tell_where() -> None:
+    """The first lines: whose account, as whom, where, about what, with which settings; and what is odd about these."""
+    endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
+    caller = str(_caller(session())["Arn"]).split(":", 5)[-1]
+    urls = {text for name, text in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and text}
+    urls |= {url for service in ("sts", "ecs") if "amazonaws" not in (url := client(service).meta.endpoint_url)}
+    elsewhere = f"  at {', '.join(sorted(urls))}" if urls else ""
+    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {caller}{elsewhere}"
+    say("account", account(), f"{where}  settings {constants.files()}")
+    if instead := constants.from_environment():
+        say("environment", instead)
+    for each in constants.ODD:
+        say("warning", each)
 
 
 def command(line: str) -> str:

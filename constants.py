@@ -1,8 +1,12 @@
-"""Every setting of this runbook, read from the environment and from a file .env in the working directory.
+"""Every setting of this runbook, read from the environment and from a file .env.
 
-The environment wins over .env. Where endpoints share a cluster, endpoints/$ENDPOINT.env, beside .env, stands between the
-two. Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit code
-2, before the first AWS call. Start from a file of examples/:
+The file is $ENV_FILE, or .env beside the scripts, or else .env in the working directory. The environment wins over it.
+Where endpoints share a cluster, endpoints/$ENDPOINT.env, beside .env, stands between the two. In each of them a name
+may be written with GPU_ECS_ before it, GPU_ECS_IMAGE: so it wins over a plain one, which something else may have set.
+AWS_* in a file mean what they mean in the environment.
+
+Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit
+code 2, before the first AWS call. Start from a file of examples/:
 
     cp examples/gpu-cluster.env .env
 
@@ -11,59 +15,126 @@ its environment says by then. Those of another endpoint: `with constants.of(ENDP
 """
 
 import contextlib
-import difflib
 import importlib
 import ipaddress
 import os
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dotenv import dotenv_values
+import texts
+from texts import (
+    cidr_or_empty,
+    efs_volume,
+    every,
+    folder,
+    health_codes,
+    image,
+    one_of,
+    pairs,
+    pattern,
+    port,
+    seconds,
+    shell_words,
+    vpc_cidr,
+    whole,
+    words,
+)
 
 T = TypeVar("T")
-PROBLEMS: dict[str, list[str]] = {}  # setting -> what is wrong with it
+PROBLEMS: dict[str, list[str]] = {}  # setting, or file -> what is wrong with it
+ODD: list[str] = []  # what is not wrong, but may not be what its writer expects
 KNOWN: dict[str, str] = {}  # setting -> its default as the README shows it
 OF_CLUSTER: set[str] = set()  # those that endpoints share
-ENVIRONMENT = dict(os.environ)  # as it was read
+READ: dict[Path, int] = {}  # each file that was looked for -> when it was last written
+OURS = "GPU_ECS_"
+
+
+def problem(name: str, sentence: str) -> None:
+    """Note a mistake; `check` tells it together with all the others."""
+    PROBLEMS.setdefault(texts.visible(name), []).append(texts.visible(sentence))
+
+
+def shown(path: Path) -> str:
+    """As a person knows it: seen from the working directory, where it is inside that."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return str(path)
 
 
 def read(path: Path) -> dict[str, str]:
-    return {name: value or "" for name, value in dotenv_values(path).items()}
+    """What a file says, name -> text; nothing where there is none. What is wrong or odd in it is noted."""
+    READ[path], found = texts.written(path), texts.lines(path)
+    for sentence in found.wrong:
+        problem(shown(path), sentence)
+    ODD.extend(texts.visible(f"{shown(path)}, {each}") for each in found.odd)
+    return found.texts
 
 
-SHARED_PATH = Path(os.environ.get("ENV_FILE", ".env"))
+def merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """The later layer wins; a name with GPU_ECS_ before it wins in whichever it stands."""
+    found = {name: text for layer in layers for name, text in layer.items()}
+    return found | {name.removeprefix(OURS): text for name, text in found.items() if name.startswith(OURS)}
+
+
+def shared_path() -> Path:
+    """ENV_FILE, which must be there; else .env beside the scripts, else in the working directory: no other folder's."""
+    given = merged(os.environ).get("ENV_FILE")
+    if given:
+        if not texts.written(Path(given)):
+            problem("ENV_FILE", f"{texts.shortened(given)}: there is no such file")
+        return Path(given)
+    beside, here = Path(__file__).parent / ".env", Path(".env")
+    READ.update({path: texts.written(path) for path in (beside, here)})
+    if not texts.written(beside):
+        return here
+    if texts.written(here) and not here.samefile(beside):
+        ODD.append(f".env in the working directory is not read, since there is {beside}; ENV_FILE=.env takes it")
+    return beside
+
+
+def lend() -> dict[str, str]:
+    """Put the AWS_* of the files where boto3 looks for them. What the environment has wins; a sign-in as a whole."""
+    sign_in = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    signed_in = bool({*sign_in, "AWS_PROFILE"} & os.environ.keys())
+    taken = {*os.environ, "AWS_REGION", *(sign_in if signed_in else ())}
+    lent = {name: text for name, text in FILE.items() if name.startswith("AWS_") and name not in taken}
+    os.environ.update(lent)
+    return lent
+
+
+SHARED_PATH = shared_path()
 SHARED_FILE = read(SHARED_PATH)
 ENDPOINTS = SHARED_PATH.parent / "endpoints"
-_endpoint = os.environ.get("ENDPOINT", SHARED_FILE.get("ENDPOINT", "")).strip()
+ENDPOINT_FORM = pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True)
+_endpoint = merged(SHARED_FILE, os.environ).get("ENDPOINT", "").strip()
 ENDPOINT_PATH = ENDPOINTS / f"{_endpoint}.env"
 ENDPOINT_NAME = f"endpoints/{_endpoint}.env"  # as sentences call it
-ENDPOINT_FILE = read(ENDPOINT_PATH) if _endpoint else {}
+ENDPOINT_FILE = read(ENDPOINT_PATH) if re.fullmatch(r"[a-z][a-z0-9]{0,11}", _endpoint) else {}
 FILE = SHARED_FILE | ENDPOINT_FILE
-
-
-def changed_at() -> list[int]:
-    """When each of the two files was last written; 0 for one that is not there."""
-    return [path.stat().st_mtime_ns if path.is_file() else 0 for path in (SHARED_PATH, ENDPOINT_PATH)]
-
-
-CHANGED_AT = changed_at()
+LENT = lend()
+ENVIRONMENT = dict(os.environ)  # as it was read
+TEXTS = merged(SHARED_FILE, ENDPOINT_FILE, os.environ)
 
 
 def load() -> None:
     """Read everything again, where the environment or a file has changed. A page begins with it."""
-    if dict(os.environ) != ENVIRONMENT or changed_at() != CHANGED_AT:
+    if dict(os.environ) != ENVIRONMENT or any(texts.written(path) != when for path, when in READ.items()):
+        for name in [name for name, text in LENT.items() if os.environ.get(name) == text]:
+            del os.environ[name]
         importlib.reload(sys.modules[__name__])
 
 
 @contextlib.contextmanager
 def of(**environment: str) -> Iterator[None]:
     """The settings as they are with this in the environment, for as long as the block lasts: of(ENDPOINT="b")."""
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
+    wanted = {OURS + name: text for name, text in environment.items()}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     load()
     try:
         yield
@@ -73,11 +144,6 @@ def of(**environment: str) -> Iterator[None]:
             if text is not None:
                 os.environ[name] = text
         load()
-
-
-def problem(name: str, sentence: str) -> None:
-    """Note a mistake; `check` tells it together with all the others."""
-    PROBLEMS.setdefault(name, []).append(sentence)
 
 
 def setting(
@@ -91,17 +157,17 @@ def setting(
     KNOWN[name] = default
     if of == "cluster":
         OF_CLUSTER.add(name)
-    text = os.environ.get(name, FILE.get(name, "")).strip()
+    text = TEXTS.get(name, default).strip()
     if not text and required:
         problem(name, f"is not set, and has no default; for example {name}={required}")
-    if not text and name not in os.environ and name not in FILE:
-        text = default
     try:
+        if not texts.sayable(text):
+            raise ValueError("is not text in UTF-8")
         value = parse(text)
         return instead or value
     except ValueError as error:
         if not required or text:
-            problem(name, f"{text!r} {error}")
+            problem(name, f"{texts.shortened(text)} {error}")
         return parse(default) if default else parse_or_empty(parse)
 
 
@@ -113,20 +179,7 @@ def parse_or_empty(parse: Callable[[str], T]) -> Any:
         return ""
 
 
-# How a text is read. Each raises ValueError with the rest of a sentence that begins with the value.
-
-
-def whole(low: int, high: int, or_empty: bool = False) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text and or_empty:
-            return 0
-        if not re.fullmatch(r"-?\d+", text):
-            raise ValueError(f"is not a whole number from {low} to {high}")
-        if not low <= int(text) <= high:
-            raise ValueError(f"is outside {low} to {high}")
-        return int(text)
-
-    return parse
+# How a text is read, where another setting has a part in it: the rest is in texts.py.
 
 
 def gpus(text: str) -> int:
@@ -135,148 +188,64 @@ def gpus(text: str) -> int:
     return whole(0, 16)(text)
 
 
-def seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("is not a number of seconds") from None
-    if value < 0:
-        raise ValueError("is below 0 seconds")
-    return value
-
-
-def one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"is unknown: use {' or '.join(word or 'nothing' for word in words)}")
-        return text
-
-    return parse
-
-
-def pattern(expression: str, meaning: str, or_empty: bool = False) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not (or_empty and not text) and not re.fullmatch(expression, text):
-            raise ValueError(f"is not {meaning}")
-        return text
-
-    return parse
-
-
-def words(of: Callable[[str], T]) -> Callable[[str], list[T]]:
-    """A list: its members separated by commas."""
-
-    def parse(text: str) -> list[T]:
-        return [of(part.strip()) for part in text.split(",") if part.strip()]
-
-    return parse
-
-
-def pairs(text: str) -> dict[str, str]:
-    """NAME=value,NAME=value. A comma inside a value is written as \\,"""
-    found = {}
-    for part in re.split(r"(?<!\\),", text):
-        name, equals, value = part.strip().replace("\\,", ",").partition("=")
-        if not name and not equals:
-            continue
-        if not name or not equals:
-            raise ValueError(f"has a part that is not NAME=value: {part.strip()!r}")
-        found[name.strip()] = value.strip()
+def variables_file(text: str) -> dict[str, str]:
+    """The variables of a file, which is read as .env is; its path as seen from there."""
+    if not text:
+        return {}
+    path = SHARED_PATH.parent / texts.local(text)
+    found = read(path)
+    if not READ[path]:
+        raise ValueError(f"is not there: there is no file {shown(path)}")
+    wrong = [name for name in found if not re.fullmatch(VARIABLE, name)]
+    if wrong:
+        raise ValueError(f"names {wrong[0]!r}, which is no name of an environment variable")
     return found
 
 
-def every(text: str) -> str:
-    """A schedule in words, as EventBridge Scheduler spells it: every 3 minutes -> rate(3 minutes).
-
-    https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
-    """
-    if not text:
-        return ""
-    match = re.fullmatch(r"every (?:(\d+) )?(minute|hour|day)s?", text)
-    if not match or match[1] == "0":
-        raise ValueError("is no schedule: write every 3 minutes, every hour, every 2 days")
-    number = int(match[1] or 1)
-    return f"rate({number} {match[2]}{'s' if number > 1 else ''})"
+def variables(text: str) -> dict[str, str]:
+    found = pairs(VARIABLE)(text)
+    for name in found.keys() & CONTAINER_ENVIRONMENT_FILE.keys():
+        raise ValueError(f"has {name}, which CONTAINER_ENVIRONMENT_FILE has too")
+    return found
 
 
-def cidr(text: str) -> str:
-    try:
-        network = ipaddress.ip_network(text, strict=True)
-    except ValueError as error:
-        raise ValueError(f"is not a CIDR block such as 10.0.0.0/16 ({error})") from None
-    if network.version != 4:
-        raise ValueError("is not an IPv4 CIDR block")
-    return str(network)
-
-
-def vpc_cidr(text: str) -> str:
-    """A VPC's or a subnet's block: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
-    if not 16 <= ipaddress.ip_network(cidr(text)).prefixlen <= 28:
-        raise ValueError("is outside /16 to /28, the sizes that AWS allows for a VPC and its subnets")
-    return cidr(text)
-
-
-def cidr_or_empty(text: str) -> str:
-    return cidr(text) if text else ""
-
-
-def shell_words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"can't be split into words ({error})") from None
-
-
-def image(text: str) -> str:
-    """An image with its tag or digest; never `latest` silently."""
-    if not re.search(r"(@sha256:[0-9a-f]{64}|:[\w][\w.-]{0,127})$", text):
-        raise ValueError("names no tag and no digest; write the tag, for example nvidia/cuda:12.8.1-base-ubuntu24.04")
-    return text
-
-
-def port(text: str) -> tuple[int, int]:
-    """[HOST:]CONTAINER as (host port, container port); host port 0: the same as the container's, or a dynamic one."""
-    match = re.fullmatch(r"(?:(\d+):)?(\d+)", text)
-    if not match:
-        raise ValueError("is not a list of ports such as 9090 or 8080:80")
-    host, container = int(match[1] or 0), int(match[2])
-    if host > 65535 or not 1 <= container <= 65535:
-        raise ValueError(f"has a port out of range (1 to 65535): {text}")
-    if host in (22, 2375, 2376, *range(51678, 51681)):
-        raise ValueError(f"takes host port {host}, which SSH, Docker or the ECS agent uses")
-    return host, container
-
-
-def efs_volume(text: str) -> dict[str, Any]:
-    """name:/path or name:/path:ro"""
-    match = re.fullmatch(r"([a-zA-Z0-9][a-zA-Z0-9_-]{0,63}):(/[^:,]*)(:ro)?", text)
-    if not match:
-        raise ValueError(f"has a volume that can't be read: {text!r}; write name:/path or name:/path:ro")
-    return {"name": match[1], "path": match[2], "readOnly": bool(match[3])}
-
-
-#: how AWS spells its own names and ids
+#: how AWS spells its own names and ids; letters and digits are ASCII's
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"  # with at least one dot
 HOSTS = words(pattern(rf"(\*\.)?{HOST}", "a list of host names"))
-ENDPOINT_FORM = pattern(r"[a-z][a-z0-9]{0,11}", "1 to 12 small letters and digits, a letter first", or_empty=True)
+REGION = pattern(r"[a-z]{2,5}(-[a-z]{2,12}){1,2}-[0-9]{1,2}", "a region such as us-east-1", or_empty=True)
 TYPE = pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge")
+KEY = pattern(r"[ -~]{1,255}", "the name of a key pair, of 255 ASCII characters at most", or_empty=True)
 VPC = pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True)
 SUBNETS = words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids"))
 GROUPS = words(pattern(r"sg-[0-9a-f]{8,17}", "a list of group ids"))
 GROUP = pattern(r"sg-[0-9a-f]{8,17}", "a security group id", or_empty=True)
 ZONES = words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones"))
 FILE_SYSTEM = pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True)
-ACM_ARN = pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/.+", "an ACM ARN", or_empty=True)
-ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of a role", or_empty=True)
-LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/.+"
+ACM_ARN = pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/[\w-]+", "an ACM ARN", or_empty=True)
+ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}", "the ARN of a role", or_empty=True)
+LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/[\w-]+"
+#: a secret's, with its JSON key, stage and version, or a parameter's: without * and ?, since the task's role is given it
+SECRET = r"secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+(:[!-)+-9;->@-~]*){0,3}"
+SECRET_ARN = rf"arn:aws[\w-]*:({SECRET}|ssm:[\w-]+:\d{{12}}:parameter/[\w./-]+)"
 ZONE_ID = pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True)
-BUCKET = pattern(r"[a-z0-9.-]{3,63}", "a bucket name", or_empty=True)
-GIT = pattern(r"[\w.-]+/[\w./-]+", "a repository such as team/endpoint-a", or_empty=True)
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BUCKET_NAME = r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+BUCKET = pattern(BUCKET_NAME, "a bucket name", or_empty=True)
+QUEUE = r"(?=.{1,80}\Z)[\w-]+(\.fifo)?"
+GIT = pattern(r"(?!.*\.\.)[\w.-]{1,100}/[\w./-]{1,200}", "a repository such as team/endpoint-a", or_empty=True)
 EFS_MODE = one_of("generalPurpose", "maxIO")
 BUILD_SIZE = pattern(r"BUILD_GENERAL1_[A-Z0-9]+", "one of CodeBuild's sizes")
 DAYS_UNREAD = one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
-FOLDER = pattern(r"[^/].*", "a folder without a slash at its start", or_empty=True)
+#: a part of an object's key, in which any character may stand but those that no one sees
+PREFIX_FORM = r"(?!/)(?!.*(^|/)\.\.?(/|\Z))[^\x00-\x1f\x7f]{1,800}"
+S3_FOLDER = pattern(PREFIX_FORM, "a folder without a slash at its start, . and ..", or_empty=True)
 VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
+#: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+URL_PATH = r"/[\w.~:/?#\[\]@!$&'()*+,;=%-]{0,1023}"
+#: https://git-scm.com/docs/git-check-ref-format
+BRANCH = r"(?![-./])(?!.*(\.\.|//|/\.|\.lock(/|\Z)|[./]\Z))[\w./-]{1,255}"
+CERTIFICATE_PATH = pattern(r"(/(?!\.\.?(/|\Z))[\w.-]+)+", "an absolute path without . and ..", or_empty=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -286,9 +255,9 @@ VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
 # Prefix of every name, and value of the tag CLUSTER_TAG on everything that is made. Required.
 CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo", of="cluster")
 # Region; empty: the one of boto3's own configuration (AWS_DEFAULT_REGION, the profile).
-AWS_REGION = setting("AWS_REGION", "", str, of="cluster")
+AWS_REGION = setting("AWS_REGION", "", REGION, of="cluster")
 # More tags for everything that is made, also later: team=ml,owner=ann. Hosts and tasks that run keep what they have.
-EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs, of="cluster")
+EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs(r"[^=]+"), of="cluster")
 
 # Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
 SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of="cluster") == "true"
@@ -318,7 +287,7 @@ ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluste
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
 AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_empty=True), of="cluster")
 # EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
-KEY_NAME = setting("KEY_NAME", "", str, of="cluster")
+KEY_NAME = setting("KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the hosts: one CIDR block.
 SSH_ALLOWED_CIDR = setting("SSH_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # CloudWatch Container Insights for the cluster: enabled, enhanced or disabled.
@@ -348,7 +317,7 @@ NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", 
 AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", ZONES, of="cluster")
 
 # EC2 key pair for a bastion host in the public subnets; empty: no bastion. It needs BASTION_ALLOWED_CIDR.
-BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", str, of="cluster")
+BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the bastion: one CIDR block. The hosts then accept SSH from the bastion alone.
 BASTION_ALLOWED_CIDR = setting("BASTION_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # Instance type of the bastion.
@@ -409,14 +378,16 @@ IMAGE = setting("IMAGE", "nvidia/cuda:12.8.1-base-ubuntu24.04", image)
 IMAGE_TAG = setting("IMAGE_TAG", "", pattern(r"\w[\w.-]{0,127}", "an image tag", or_empty=True))
 # Images that the repository keeps; older ones expire.
 IMAGES_KEPT = setting("IMAGES_KEPT", "20", whole(1, 1000))
-# Entry point of the container, as in a shell; empty: the image's own.
+# Entry point of the container, words as in a shell, or a JSON array of them; empty: the image's own.
 ENTRY_POINT = setting("ENTRY_POINT", "", shell_words)
-# Command of the container, as in a shell; empty: the image's own.
+# Command of the container, words as in a shell (nothing is expanded), or a JSON array of them; empty: the image's own.
 COMMAND = setting("COMMAND", "", shell_words)
-# Environment of the container: NAME=value,NAME=value. Not for secrets.
-CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", pairs)
+# A file of NAME=value lines for the container's environment, written as .env is; its path as seen from .env. Not for secrets.
+CONTAINER_ENVIRONMENT_FILE = setting("CONTAINER_ENVIRONMENT_FILE", "", variables_file)
+# Environment of the container: NAME=value,NAME=value; a comma in a value is written `\,`. Not for secrets.
+CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", variables) | CONTAINER_ENVIRONMENT_FILE
 # Secrets of the container: NAME=ARN of a Secrets Manager secret or SSM parameter.
-CONTAINER_SECRETS = setting("CONTAINER_SECRETS", "", pairs)
+CONTAINER_SECRETS = setting("CONTAINER_SECRETS", "", pairs(VARIABLE))
 # Ports of the container: 9090, or HOST:CONTAINER. In bridge mode a port without HOST gets a dynamic one.
 CONTAINER_PORTS = setting("CONTAINER_PORTS", "", words(port))
 # bridge or host (EC2), awsvpc (Fargate; on EC2 the task then has no public address). Empty: bridge, on Fargate awsvpc.
@@ -436,11 +407,11 @@ TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN)
 # An existing role for the container itself; empty: one is made.
 TASK_ROLE_ARN = setting("TASK_ROLE_ARN", "", ROLE_ARN)
 # S3 buckets that the container may read and write, by name.
-TASK_S3_BUCKETS = setting("TASK_S3_BUCKETS", "", words(pattern(r"[a-z0-9.-]{3,63}", "a list of bucket names")))
+TASK_S3_BUCKETS = setting("TASK_S3_BUCKETS", "", words(pattern(BUCKET_NAME, "a list of bucket names")))
 # DynamoDB tables that it may read and write, by name.
 TASK_DYNAMODB_TABLES = setting("TASK_DYNAMODB_TABLES", "", words(pattern(r"[\w.-]{3,255}", "a list of table names")))
 # SQS queues that it may send to and receive from, by name.
-TASK_SQS_QUEUES = setting("TASK_SQS_QUEUES", "", words(pattern(r"[\w.-]{1,80}", "a list of queue names")))
+TASK_SQS_QUEUES = setting("TASK_SQS_QUEUES", "", words(pattern(QUEUE, "a list of queue names")))
 # Days for which the container's logs are kept.
 LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))
 
@@ -464,9 +435,9 @@ TRAFFIC_WEIGHT = setting("TRAFFIC_WEIGHT", "0", whole(0, 100))
 # Paths of the load balancer that lead to the service.
 LISTENER_PATH = setting("LISTENER_PATH", "/*", pattern(r"/[\w/*?$.~\"'@:+&-]{0,127}", "a path pattern such as /api/*"))
 # Path that tells whether a task is healthy.
-HEALTH_CHECK_PATH = setting("HEALTH_CHECK_PATH", "/", pattern(r"/\S*", "a path"))
+HEALTH_CHECK_PATH = setting("HEALTH_CHECK_PATH", "/", pattern(URL_PATH, "a path"))
 # HTTP codes that mean healthy.
-HEALTH_CHECK_CODES = setting("HEALTH_CHECK_CODES", "200-299", pattern(r"\d{3}([,-]\d{3})*", "codes such as 200-299"))
+HEALTH_CHECK_CODES = setting("HEALTH_CHECK_CODES", "200-299", health_codes)
 # Seconds between two health checks.
 HEALTH_CHECK_INTERVAL = setting("HEALTH_CHECK_INTERVAL", "30", whole(5, 300))
 # Seconds after which a health check has failed.
@@ -486,7 +457,7 @@ ENABLE_EXECUTE_COMMAND = setting("ENABLE_EXECUTE_COMMAND", "false", one_of("true
 # Whether create_service.py and update_service.py wait until stable, create_pipeline.py for its image: true or false.
 WAIT = setting("WAIT", "true", one_of("true", "false")) == "true"
 # Paths that check_service.py asks for, after HEALTH_CHECK_PATH.
-CHECK_PATHS = setting("CHECK_PATHS", "", words(pattern(r"/\S*", "a list of paths")))
+CHECK_PATHS = setting("CHECK_PATHS", "", words(pattern(URL_PATH, "a list of paths")))
 # How the service scales on its CPU: none, step, or target-tracking.
 SCALING = setting("SCALING", "none", one_of("none", "step", "target-tracking"))
 # Tasks at the least, when it scales.
@@ -504,14 +475,14 @@ SCALE_OUT_COOLDOWN = setting("SCALE_OUT_COOLDOWN", "1800", whole(0, 86400))
 # Seconds after it scaled in, before it does so again.
 SCALE_IN_COOLDOWN = setting("SCALE_IN_COOLDOWN", "1800", whole(0, 86400))
 # Path, on an EFS volume, of a certificate that is made for the container before it starts (PATH.crt, PATH.key); empty: none.
-CONTAINER_CERTIFICATE = setting("CONTAINER_CERTIFICATE", "", pattern(r"/[\w/.-]+", "an absolute path", or_empty=True))
+CONTAINER_CERTIFICATE = setting("CONTAINER_CERTIFICATE", "", CERTIFICATE_PATH)
 # Image with sh and openssl that makes it.
 CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
 
 # Git repository that the pipeline builds: OWNER/NAME.
 SOURCE_REPOSITORY = setting("SOURCE_REPOSITORY", "", GIT)
 # Branch of it; each push to it is built and deployed.
-SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(r"[\w./-]{1,255}", "a branch"))
+SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(BRANCH, "a branch"))
 # Connection to the Git host; empty: one is made, and a person finishes its handshake in the console.
 CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN", or_empty=True))
 # Where the repository is, for a connection that is made.
@@ -528,9 +499,9 @@ ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
 # S3 bucket of the weights, in this region.
 WEIGHTS_BUCKET = setting("WEIGHTS_BUCKET", "", BUCKET)
 # Folder in it; empty: the whole bucket.
-WEIGHTS_PREFIX = setting("WEIGHTS_PREFIX", "", FOLDER)
+WEIGHTS_PREFIX = setting("WEIGHTS_PREFIX", "", S3_FOLDER)
 # Folder on this machine that sync_weights.py uploads to the bucket first; empty: none.
-WEIGHTS_FOLDER = setting("WEIGHTS_FOLDER", "", str)
+WEIGHTS_FOLDER = setting("WEIGHTS_FOLDER", "", folder)
 # Volume of EFS_VOLUMES that takes them.
 WEIGHTS_VOLUME = setting("WEIGHTS_VOLUME", "weights", VOLUME)
 # How often the bucket is synced to the volume, such as every 3 minutes; empty: only when sync_weights.py runs.
@@ -539,11 +510,11 @@ SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)
 SYNC_IMAGE = setting("SYNC_IMAGE", "public.ecr.aws/aws-cli/aws-cli:2.31.0", image)
 
 # Seconds between two looks at something that is being waited for.
-POLL_SECONDS = setting("POLL_SECONDS", "5", seconds)
+POLL_SECONDS = setting("POLL_SECONDS", "5", seconds(3600))
 # Seconds that the DNS name of a new EFS mount target takes, on top of its becoming available.
-EFS_DNS_SECONDS = setting("EFS_DNS_SECONDS", "90", seconds)
+EFS_DNS_SECONDS = setting("EFS_DNS_SECONDS", "90", seconds(3600))
 # Seconds after which a wait gives up and says what AWS says.
-WAIT_TIMEOUT_SECONDS = setting("WAIT_TIMEOUT_SECONDS", "1800", seconds)
+WAIT_TIMEOUT_SECONDS = setting("WAIT_TIMEOUT_SECONDS", "1800", seconds(604800))
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What follows from the form: names, tags, and what must fit together.
@@ -562,6 +533,11 @@ TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS
 CLUSTER_ONLY = SHARED_CLUSTER and not ENDPOINT
 #: the tags of what belongs to one endpoint; without endpoints the cluster's
 ENDPOINT_TAGS = {**TAGS, ENDPOINT_TAG: ENDPOINT} if ENDPOINT else TAGS
+#: more of these that something has, or that AWS adds: Name, those above, AmazonECSManaged, an access point's volume
+OWN_TAGS = ("name", "volume", "amazonecsmanaged")
+MOST_TAGS = 40
+#: what shells and containers set, and is near one of ours by chance
+NOT_OURS = ("HOSTNAME",)
 CONTAINER_NAME = "main"
 LOG_GROUP = f"/ecs/{PREFIX}"
 #: where hosts, tasks and mount targets are, in an existing VPC
@@ -600,27 +576,59 @@ def check_names() -> None:
     if re.match(r"aws|ecs|fargate|internal-|sg-", CLUSTER_NAME, re.IGNORECASE):
         beginnings = "aws, ecs, fargate, internal- or sg-, which AWS keeps for itself"
         problem("CLUSTER_NAME", f"{CLUSTER_NAME!r} begins with {beginnings}")
-    for name in EXTRA_TAGS:
-        if name.lower().startswith(("aws:", "gpu-ecs-")) or name.lower() == "name" or len(name) > 128:
+
+
+def check_tags() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html; IAM takes keys without regard to case."""
+    for name, text in EXTRA_TAGS.items():
+        taken = name.lower().startswith(("aws:", "gpu-ecs-")) or name.lower() in OWN_TAGS
+        if taken or len(name) > 128:
             problem("EXTRA_TAGS", f"the tag {name!r} can't be set: AWS or these scripts use it, or it is too long")
         elif " " in name:
             problem("EXTRA_TAGS", f"the tag {name!r} has a space, which these scripts do not allow in a tag's name")
+        if not all(each.isalnum() or each in " _.:/=+-@" for each in name + text):
+            problem("EXTRA_TAGS", f"the tag {name!r} has more than letters, digits, spaces and _ . : / = + - @")
+        if len(text) > 256 or text.lower().startswith("aws:"):
+            problem("EXTRA_TAGS", f"the tag {name!r} has a value that begins with aws:, or of more than 256 characters")
+    for name, count in Counter(map(str.lower, EXTRA_TAGS)).items():
+        if count > 1:
+            problem("EXTRA_TAGS", f"has {name} twice, which IAM does not tell apart by its capitals")
     if len(" ".join(EXTRA_TAGS)) > 256:
         problem("EXTRA_TAGS", "has names of more than 256 characters together, which no tag can hold")
+    if len(EXTRA_TAGS) > MOST_TAGS:
+        problem("EXTRA_TAGS", f"has {len(EXTRA_TAGS)} tags; {MOST_TAGS} at most, since AWS takes 50 with those of ours")
+
+
+def check_lengths() -> None:
+    """What follows from the settings, and how long AWS takes it; what a pipeline alone needs is checked where it is made."""
+    region, one = AWS_REGION or os.environ.get("AWS_DEFAULT_REGION", ""), "ENDPOINT" if ENDPOINT else "CLUSTER_NAME"
+    volumes = [volume["name"] for volume in EFS_VOLUMES if EFS_FILE_SYSTEMS == "per-volume"]
+    variables = [text for pair in (CONTAINER_ENVIRONMENT | CONTAINER_SECRETS).items() for text in pair]
+    resources = [2 * (80 * "-" + each) for each in (*TASK_S3_BUCKETS, *TASK_DYNAMODB_TABLES, *TASK_SQS_QUEUES)]  # about
+    derived = [
+        (one, "a role's name", f"{PREFIX}-task-execution-{region}", 64),
+        *(("EFS_VOLUMES", "a file system's token", f"{CLUSTER_NAME}-file-system-{each}", 64) for each in volumes),
+        ("CONTAINER_ENVIRONMENT", "the task definition", "".join([*COMMAND, *ENTRY_POINT, *variables]), 60_000),
+        ("CONTAINER_SECRETS", "the policy of the role that reads them", "".join(CONTAINER_SECRETS.values()), 9000),
+        ("TASK_S3_BUCKETS", "the policy with TASK_DYNAMODB_TABLES and TASK_SQS_QUEUES", "".join(resources), 9000),
+    ]
+    for name, what, text, most in derived:
+        if (size := len(text.encode())) > most:
+            problem(name, f"{what} would have {size} characters, {most} at most: {texts.shortened(text)}")
 
 
 def check_endpoint() -> None:
     """What belongs to the cluster must be the same for all its endpoints."""
     if ENDPOINT and not SHARED_CLUSTER:
         problem("SHARED_CLUSTER", f"is not true, but ENDPOINT={ENDPOINT}: endpoints need a cluster that they share")
-    for name in sorted(ENDPOINT_FILE.keys() & OF_CLUSTER):
+    for name in sorted(merged(ENDPOINT_FILE).keys() & OF_CLUSTER):
         problem(name, f"is set in {ENDPOINT_NAME}, but belongs to the cluster, which endpoints share: put it into .env")
     for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
-        if SHARED_FILE.get(name) and name not in ENDPOINT_FILE and name not in os.environ:
+        if merged(SHARED_FILE).get(name) and name not in merged(ENDPOINT_FILE, os.environ):
             problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_NAME}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
-    if ENDPOINT_PATH.is_file() and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
+    if READ.get(ENDPOINT_PATH) and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
@@ -716,14 +724,11 @@ def check_task() -> None:
         problem("MIN_INSTANCES", f"{MIN_INSTANCES} is more than MAX_INSTANCES={MAX_INSTANCES}")
     if LOG_RETENTION_DAYS not in RETENTION_DAYS:
         problem("LOG_RETENTION_DAYS", f"{LOG_RETENTION_DAYS} is not one that CloudWatch Logs knows: {RETENTION_DAYS}")
-    if NETWORK_MODE != "bridge":
-        for host, container in CONTAINER_PORTS:
-            if host not in (0, container):
-                problem("CONTAINER_PORTS", f"{host}:{container} maps a port, which NETWORK_MODE={NETWORK_MODE} can't")
+    check_ports()
     for name in CONTAINER_SECRETS.keys() & CONTAINER_ENVIRONMENT.keys():
         problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")
     for name, arn in CONTAINER_SECRETS.items():
-        if not re.match(r"arn:aws[\w-]*:(secretsmanager|ssm):", arn):
+        if not re.fullmatch(SECRET_ARN, arn, re.ASCII):
             problem("CONTAINER_SECRETS", f"{name}: {arn!r} is not the ARN of a Secrets Manager secret or SSM parameter")
     for key in ("name", "path"):
         values = [volume[key] for volume in EFS_VOLUMES]
@@ -734,7 +739,22 @@ def check_task() -> None:
         problem("EFS_THROUGHPUT_MODE", "elastic does not go with EFS_PERFORMANCE_MODE=maxIO: use bursting")
 
 
+def check_ports() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html"""
+    for host, container in CONTAINER_PORTS:
+        if NETWORK_MODE != "bridge" and host not in (0, container):
+            problem("CONTAINER_PORTS", f"{host}:{container} maps a port, which NETWORK_MODE={NETWORK_MODE} can't")
+    taken = [host or (NETWORK_MODE != "bridge" and container) for host, container in CONTAINER_PORTS]
+    for number, count in Counter(filter(None, taken)).items():
+        if count > 1:
+            problem("CONTAINER_PORTS", f"has port {number} twice")
+        if number in (22, 2375, 2376, *range(51678, 51681)) and NETWORK_MODE != "awsvpc":
+            problem("CONTAINER_PORTS", f"takes host port {number}, which SSH, Docker or the ECS agent uses")
+
+
 def check_service() -> None:
+    if (wildcards := LISTENER_PATH.count("*") + LISTENER_PATH.count("?")) > 5:
+        problem("LISTENER_PATH", f"has {wildcards} wildcards; a load balancer's rule takes 5 at most")
     if SCALING != "none" and DESIRED_COUNT and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
         problem("DESIRED_COUNT", f"{DESIRED_COUNT} is outside MIN_TASKS={MIN_TASKS} to MAX_TASKS={MAX_TASKS}")
     if CONTAINER_CERTIFICATE and not any(CONTAINER_CERTIFICATE.startswith(f"{v['path']}/") for v in EFS_VOLUMES):
@@ -773,13 +793,41 @@ def check_fargate() -> None:
 
 
 def check_misspellings() -> None:
-    """A misspelt setting is silent by nature: so anything that is nearly the name of one is told."""
-    for name in {*os.environ, *FILE} - KNOWN.keys():
-        if not name.isupper() or name.startswith(("AWS_", "PYTEST_")):
+    """In a file nothing but settings may stand. In the environment much else does: there what is nearly one is told."""
+    for name in [name for name in {**FILE, **os.environ} if name.removeprefix(OURS) not in KNOWN]:
+        if name.startswith(("AWS_", "PYTEST_")) or name in (f"{OURS}ENV_FILE", *NOT_OURS):
             continue
-        near = difflib.get_close_matches(name, KNOWN, 1, 0.8 if name in FILE else 0.87)
-        if near:
-            problem(name, f"is no setting; did you mean {near[0]}?")
+        if name in FILE or name.startswith(OURS):
+            problem(name, f"is no setting{nearest(name, 0.7)}")
+        elif name.isupper() and any(alike(name, each) for each in KNOWN) and (meant := nearest(name, 0.87)):
+            problem(name, f"is no setting{meant}")
+
+
+def alike(name: str, other: str) -> bool:
+    """Whether it is worth a closer look."""
+    return abs(len(name) - len(other)) < 4 and len({*name} ^ {*other}) < 4
+
+
+def nearest(name: str, cutoff: float) -> str:
+    """Which setting was meant, in words, where there is one so near."""
+    import difflib
+
+    near = difflib.get_close_matches(name.removeprefix(OURS).upper(), KNOWN, 1, cutoff)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def files() -> str:
+    """Which files the settings are from, in words."""
+    return ", ".join(shown(path) for path in (SHARED_PATH, ENDPOINT_PATH) if READ.get(path)) or "of no file"
+
+
+def from_environment() -> str:
+    """What the environment says where there is a file: a CI and a shell set names like IMAGE and COMMAND too."""
+    of_files, of_environment = merged(FILE), merged(os.environ)
+    found = {name: of_files.get(name) for name in KNOWN if TEXTS.get(name) == of_environment.get(name, 0)}
+    instead = [f"{name} (in place of the file's)" for name, text in found.items() if text not in (None, TEXTS[name])]
+    besides = [name for name, text in found.items() if text is None and name not in ("ENDPOINT", "AWS_REGION")]
+    return ", ".join(instead + besides) if FILE else ""
 
 
 def check(**found: str) -> None:
@@ -791,7 +839,9 @@ def check(**found: str) -> None:
 
 
 check_names()
+check_tags()
 check_endpoint()
 check_network()
 check_task()
+check_lengths()
 check_misspellings()

@@ -24,6 +24,7 @@ from infrastructure.cluster import (
     auto_scaling_group,
     bastion,
     capacity,
+    certificate,
     checks,
     cluster,
     costs,
@@ -40,19 +41,22 @@ from infrastructure.cluster import (
 from infrastructure.service import access_points, log_group, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
-PARTS = (*parts.CLUSTER, access_points, log_group, task_roles)
+PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
 
 
 @aws.page(of="cluster", changes=True, undo="delete_cluster.py")
 def create_cluster() -> dict[str, Any]:
-    """Everything is asked for first, and waited for at the end: AWS then makes it side by side."""
+    """Everything is asked for first, what takes longest before all; and waited for at the end."""
     before = aws.changes
-    parts.look(PARTS)
-    facts = checks.check()
+    parts.look((*PARTS, checks))
+    new_hosts = not (network.stands() and auto_scaling_group.stands())
+    facts = checks.check(new_hosts)
     access_points.refuse_changes()
-    is_new, had_data = not cluster.find(), bool(file_system.owned())
-    costs.tell_before()
-    roles.create_service_linked_roles()
+    is_new, stood = not cluster.find(), [each["FileSystemId"] for each in file_system.owned()]
+    if new_hosts:
+        costs.tell_before()
+    parts.retag(PARTS)
+    roles.create_service_linked_roles(is_new, new_hosts, not load_balancer.find())
 
     asked = network.begin(nat_gateways.addresses_needed())
     file_system_ids = file_system.create()
@@ -65,7 +69,7 @@ def create_cluster() -> dict[str, Any]:
     load_balancer.create(net, groups)
     new_targets = mount_targets.create(file_system_ids, net, groups)
     nat_gateways.create_s3_endpoint(net)
-    file_system.set_policies(file_system_ids)
+    file_system.set_policies(file_system_ids, stood)
     points = access_points.create(file_system_ids)
     task_roles.create(file_system_ids)
     log_group_name = log_group.create()
@@ -76,16 +80,15 @@ def create_cluster() -> dict[str, Any]:
     group_arn = auto_scaling_group.create(net)
     capacity.create(group_arn)
     bastion.create(net, groups)
-    parts.retag(PARTS)
 
     names_ready = mount_targets.wait_available(file_system_ids, new_targets)
-    load_balancer.wait_ready()
     try:
         capacity.wait_ready()
     except Problem as problem:
         if constants.ON_FAILURE == "delete" and is_new:
-            undo(problem, keep_data=had_data)
+            undo(problem, keep_data=bool(stood))
         raise
+    load_balancer.wait_ready()
     mount_targets.wait_for_dns(names_ready)
     if aws.changes == before:
         say("nothing changed:", "all is as the settings say")

@@ -42,6 +42,7 @@ def create_pipeline() -> dict[str, Any]:
         raise Problem(f"there is no repository {repository.its_name()} for the images: run create_repository.py first")
     aws.refuse_foreign(f"pipeline {pipeline.its_name()}", pipeline.find())
     artifact_bucket.refuse_long_name()
+    pipeline.refuse_long_command()
     connection_arn = connection.create()
     build_logs.create()
     artifact_bucket.create()

@@ -1,7 +1,8 @@
 """What AWS has just made it may not know yet: a call about it that is refused as not found is made again.
 
-For some seconds after its creation any call about an id or a name can be answered with NotFound, wherever it is used.
-So this stands where botocore makes each call, and no module has to know which of its calls that can be.
+For some seconds after its creation any call about an id or a name can be answered with NotFound, wherever it is used,
+also where another run made it, or one that was killed. So this stands where botocore makes each call, and no module has
+to know which of its calls that can be.
 https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 """
 
@@ -16,6 +17,8 @@ import console
 
 #: how long AWS may take to know a thing everywhere; IAM is the slowest: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 SECONDS = 120
+#: for how long a change is tried again that names what this process has not made
+SECONDS_OF_OTHERS = 30
 #: between attempts, in seconds; then always the last
 DELAYS = (0.5, 1, 2, 3)
 MAKES = ("Create", "Allocate", "Register", "Run")
@@ -34,7 +37,7 @@ UNMAKES = (
 READS = ("Describe", "Get", "Head", "List")
 UNKNOWN_CODE = re.compile(r"NotFound|NoSuch|NotExist|Unknown")
 #: services that have one code for all mistakes say it in words
-UNKNOWN_TEXT = re.compile(r"not (be )?found|(not|n't) exist|no such", re.IGNORECASE)
+UNKNOWN_TEXT = re.compile(r"not (be )?found|(not|n't) exist", re.IGNORECASE)
 WORD = re.compile(r"[\w./:@+=-]*\w")
 
 _made: dict[str, float] = {}  # id, ARN or name -> when
@@ -53,7 +56,7 @@ def forget() -> None:
 
 
 def _begin(params: dict[str, Any], **_: Any) -> None:
-    _call.params = params
+    _call.params, _call.began = params, time.monotonic()
 
 
 def _end(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
@@ -78,17 +81,17 @@ def _named(thing: Any, key: str = "") -> set[str]:
 
 def _again(response: Any, operation: Any, attempts: int, **_: Any) -> float | None:
     """Seconds until the next attempt; None where the answer is what it seems."""
-    if response is None or response[0].status_code < 300 or operation.name.startswith(UNMAKES) or not _made:
+    if response is None or response[0].status_code < 300 or operation.name.startswith(UNMAKES):
         return None
-    error = response[1].get("Error", {})
+    error, now = response[1].get("Error", {}), time.monotonic()
     text = str(error.get("Message", ""))
     if not UNKNOWN_CODE.search(str(error.get("Code", ""))) and not UNKNOWN_TEXT.search(text):
         return None
-    about = set(WORD.findall(text))  # a read can ask whether there is such a thing: of ours it must speak itself
-    if not operation.name.startswith(READS):
+    about, again = set(WORD.findall(text)), False
+    if not operation.name.startswith(READS):  # a read may ask whether there is such a thing
         about |= _strings(_call.params)
-    now = time.monotonic()
-    if any(now - _made[each] < SECONDS for each in about & _made.keys()):
+        again = now - _call.began < SECONDS_OF_OTHERS
+    if again or any(now - _made[each] < SECONDS for each in about & _made.keys()):
         return DELAYS[min(attempts, len(DELAYS)) - 1]
     return None
 

@@ -15,6 +15,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m emulator", description="AWS on this machine, for rehearsals.")
     parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--time-scale", type=float, default=0.02, help="1: AWS's own times; 0: at once (default 0.02)")
+    parser.add_argument(
+        "--latency", type=float, default=0.0, help="seconds that each request takes besides (default 0)"
+    )
     parser.add_argument("--rules", action="store_true", help="print the rules of real AWS that are held, and end")
     options = parser.parse_args()
     services.load()
@@ -23,7 +26,7 @@ def main() -> int:
             print(f"{rule}  {rules.SENTENCES.get(rule, '')}  [{', '.join(sorted(set(rules.HELD[rule])))}]")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with serve(options.port, options.time_scale) as (url, emulator):
+    with serve(options.port, options.time_scale, options.latency) as (url, emulator):
         print(f"AWS is emulated at {url} (time scale {options.time_scale:g}). In another shell:", flush=True)
         print(f"export AWS_ENDPOINT_URL={url}")
         print("export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -23,11 +24,13 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave together
     emulator: Emulator
+    latency: float
 
     def _serve(self) -> None:
         body = read_body(self)
         if self.path.startswith("/_emulator/"):
             return self._control(body)
+        time.sleep(self.latency)  # on its way: others are answered meanwhile
         url = f"http://{self.headers.get('Host', '127.0.0.1')}{self.path}"
         try:
             status, headers, content = self.emulator.handle(self.command, url, self.headers, body)
@@ -76,11 +79,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(port: int = 0, time_scale: float = 0.0) -> Iterator[tuple[str, Emulator]]:
+def serve(port: int = 0, time_scale: float = 0.0, latency: float = 0.0) -> Iterator[tuple[str, Emulator]]:
     """An emulator on a port of 127.0.0.1 (0: a free one), for as long as the block lasts: its URL and itself.
-    Its load balancers answer through the HTTP proxy at emulator.front_door_url."""
+    Its load balancers answer through the HTTP proxy at emulator.front_door_url. `latency`: the real seconds that each
+    request of AWS's APIs is on its way, whatever the time scale."""
     emulator = Emulator(Clock(time_scale))
-    handler = type("Handler", (_Handler,), {"emulator": emulator})
+    handler = type("Handler", (_Handler,), {"emulator": emulator, "latency": latency})
     server = LocalServer(("127.0.0.1", port), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -13,6 +13,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import cluster, launch_template, nat_gateways, network, roles, security_groups, tag_index
 from infrastructure.parts import BELONGING, Parts, kind
+from infrastructure.service import task_definitions
 
 #: how long AWS may list what is deleted; the tagging API is the slowest
 SWEEP_SECONDS = 300
@@ -51,7 +52,8 @@ class Seen(NamedTuple):
 def look(of: Parts) -> Seen:
     """What stands of these parts. Two lists come first: they save asking about each role, each task definition."""
     began = time.monotonic()
-    aws.look_at(roles.names, tag_index.tagged)
+    if task_definitions in of:
+        aws.look_at(roles.names, tag_index.tagged)
     return Seen(parts.left_over(of), began, [])
 
 
@@ -66,7 +68,7 @@ def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
     print(f"Type the {what}'s name, {name}, to delete all this: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != name:
         raise Problem("that is not the name; nothing was deleted")
-    aws.forget()  # a person takes his time
+    aws.forget_all()  # a person takes his time
 
 
 def rounds(of: Parts, page: str) -> Iterator[Seen]:
@@ -86,7 +88,7 @@ def rounds(of: Parts, page: str) -> Iterator[Seen]:
         if not left or console.dry_run:
             return
         say("found", f"{len(left)} more", ", ".join(each.what for each in left))
-        aws.forget()
+        aws.forget_all()
         again = look(of)
         seen = Seen([*seen.resources, *again.resources], again.at, [])
 
@@ -94,7 +96,7 @@ def rounds(of: Parts, page: str) -> Iterator[Seen]:
 def let_aws_list(seen: Seen) -> None:
     """Until some seconds after the first look: what an interrupted run has just made is listed then."""
     if not console.dry_run and (rest := seen.at + constants.POLL_SECONDS - time.monotonic()) > 0:
-        aws.pause(rest, forgets=False)
+        aws.pause(rest)
 
 
 def look_again(seen: Seen) -> None:
@@ -110,10 +112,11 @@ def wait_for_nothing(of: Parts, seen: Seen, page: str) -> list[Resource]:
     asked = [*of]
 
     def left() -> list[Resource]:
-        aws.look_at(roles.names)
-        ask_ec2_at_once()
-        parts.look(tuple(asked))
-        found = {part: part.left_over() for part in reversed(asked)}
+        if task_definitions in asked:
+            aws.look_at(roles.names)
+        if network in of:
+            ask_ec2_at_once()
+        found = parts.left_over_by_part(tuple(asked))
         listed = [each for of_part in found.values() for each in of_part]
         if len(asked) == len(of):
             seen.kept[:] = [each for each in listed if each.kept and kind(each.arn) not in BELONGING]

@@ -78,7 +78,7 @@ List = tuple[Any, str, str, str, dict[str, Any], tuple[ModuleType, ...]]
 
 def lists() -> list[List]:
     """With which calls many names are listed at once."""
-    kinds = [f"{kind}/{constants.CLUSTER_NAME}" for kind in log_groups.KINDS]
+    kinds = [f"{kind}/{constants.CLUSTER_NAME}" for kind in log_groups.ALL]
     logs = (log_group, build_logs)
     return [
         *(

@@ -75,9 +75,14 @@ def look(parts: Parts) -> None:
 
 def left_over(parts: Parts) -> list[Resource]:
     """What stands of these parts, as each service's own Describe shows it, in the order in which it goes."""
-    look(parts)
-    found = [each for part in reversed(parts) for each in part.left_over()]
+    found = [each for left in left_over_by_part(parts).values() for each in left]
     return list({each.arn or each.what: each for each in reversed(found)}.values())[::-1]
+
+
+def left_over_by_part(parts: Parts) -> dict[ModuleType, list[Resource]]:
+    """All are asked at the same time, and each reads no more than it needs for that."""
+    backwards = parts[::-1]
+    return dict(zip(backwards, aws.side_by_side(lambda part: part.left_over(), backwards), strict=True))
 
 
 def kind(arn: str) -> str:
@@ -104,7 +109,7 @@ def retag(parts: Parts) -> None:
     for (added, removed), resources in alike.items():
         tag(resources, dict(added), list(removed))
     if alike:
-        aws.forget()
+        aws.forget_all()
         count = sum(len(resources) for resources in alike.values())
         say("updated", f"tags of {count} resources", ", ".join(f"{k}={v}" for k, v in constants.EXTRA_TAGS.items()))
 

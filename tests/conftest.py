@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import boto3
 import botocore.auth
@@ -105,6 +106,7 @@ class Runbook:
             **settings,
         }
         with (
+            mock.patch.dict(os.environ),  # a script puts the AWS_* of its .env there
             pytest.MonkeyPatch.context() as patch,
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -155,7 +157,7 @@ class Runbook:
         aws, fresh = users[0], users[2]
         fresh.forget()
         patch.setattr(aws, "boto3", SimpleNamespace(Session=_session))
-        aws._account.cache_clear()  # as in a new process
+        aws._caller.cache_clear()  # as in a new process
         owner = None if self.remembers else self
         if owner is not _owner_of_clients[0] or self.emulator.faults.planned:  # clients that no other test has
             _new_clients(aws)

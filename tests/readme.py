@@ -5,8 +5,11 @@ python -m tests.readme     writes the outputs and the table of settings into REA
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import tempfile
 from pathlib import Path
 
 from emulator.codestar_connections import connections
@@ -60,7 +63,13 @@ def played() -> str:
 
     text = QUICK_START.sub(lambda _: test_clara_train.markdown(), README.read_text())
     text = ENDPOINTS.sub(lambda _: test_ml_endpoints.markdown(), text)
-    text = COMMAND.sub(play, TABLE.sub(lambda _: settings_table(), text))
+    text, here = TABLE.sub(lambda _: settings_table(), text), Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            text = COMMAND.sub(play, text)
+        finally:
+            os.chdir(here)
     return PERMISSIONS.sub(lambda _: permissions_table(runbook.actions), text)
 
 
@@ -70,7 +79,15 @@ def play_line(runbook: Runbook, words: list[str]) -> str:
         file = Path(words[-2].removesuffix("/."), ".env") if words[1] == "-r" else Path(words[1])
         assert words[-1] in (".", ".env"), words
         example = file.parent.name if words[1] == "-r" else file.stem
-        runbook.settings = {"ENV_FILE": str(ROOT / file)} | prerequisites(runbook, example)
+        if words[1] == "-r":
+            shutil.copytree(ROOT / file.parent, ".", dirs_exist_ok=True)
+        else:
+            shutil.copy(ROOT / file, ".env")
+        text = Path(".env").read_text()
+        for name, found in prerequisites(runbook, example).items():
+            text = re.sub(rf"^{name}=.*", f"{name}={found}", text, flags=re.MULTILINE)
+        Path(".env").write_text(text)
+        runbook.settings = {"ENV_FILE": ".env"}
         return ""
     settings = dict(word.split("=", 1) for word in words if "=" in word)
     python, script, *flags = words[len(settings) :]

@@ -64,7 +64,8 @@ def test_no_region(runbook: Runbook) -> None:
 
 def test_the_region_of_boto3_counts_where_aws_region_is_empty(runbook: Runbook) -> None:
     ran = runbook.run("describe_clusters.py", AWS_REGION="(unset)", AWS_DEFAULT_REGION="eu-west-1")
-    assert ran.err.splitlines()[0] == "account 123456789012  region eu-west-1  cluster gpu"
+    where = "account 123456789012  region eu-west-1  cluster gpu"
+    assert ran.err.splitlines()[0] == f"{where}  caller user/emulator  settings /dev/null"
 
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "DescribeVpcs", "CreateCluster", "DescribeFileSystems"])

@@ -19,6 +19,7 @@ MISTAKES = {
     "not a CIDR": ({"VPC_CIDR": "10.0.0.0"}, "VPC_CIDR: '10.0.0.0' is outside /16 to /28"),
     "not a CIDR at all": ({"VPC_CIDR": "here"}, "VPC_CIDR: 'here' is not a CIDR block"),
     "CIDR with host bits": ({"ALLOWED_CIDR": "10.0.0.5/16"}, "ALLOWED_CIDR: '10.0.0.5/16' is not a CIDR block"),
+    "CIDR of no host": ({"VPC_CIDR": "127.0.0.0/16"}, "VPC_CIDR: '127.0.0.0/16' holds addresses that no host can have"),
     "CIDR too large": ({"VPC_CIDR": "10.0.0.0/15"}, "is outside /16 to /28"),
     "subnet outside the VPC": (
         {"PUBLIC_SUBNET_CIDRS": "10.1.0.0/24"},
@@ -53,6 +54,73 @@ MISTAKES = {
     "maxIO with elastic": ({"EFS_PERFORMANCE_MODE": "maxIO"}, "elastic does not go with EFS_PERFORMANCE_MODE=maxIO"),
     "a misspelt setting": ({"INSTNACE_TYPE": "g5.xlarge"}, "INSTNACE_TYPE: is no setting; did you mean INSTANCE_TYPE?"),
     "a tag of AWS's own": ({"EXTRA_TAGS": "aws:x=1"}, "the tag 'aws:x' can't be set"),
+    "a tag that an access point has": ({"EXTRA_TAGS": "Volume=1"}, "the tag 'Volume' can't be set"),
+    "a tag with odd characters": ({"EXTRA_TAGS": "team=a&b"}, "the tag 'team' has more than letters, digits, spaces"),
+    "a tag with a long value": ({"EXTRA_TAGS": f"team={'x' * 257}"}, "a value that begins with aws:, or of more than"),
+    "a value of AWS's own": ({"EXTRA_TAGS": "team=AWS:x"}, "the tag 'team' has a value that begins with aws:"),
+    "tags that IAM takes for one": ({"EXTRA_TAGS": "team=a,Team=b"}, "EXTRA_TAGS: has team twice"),
+    "a tag twice": ({"EXTRA_TAGS": "team=a,team=b"}, "EXTRA_TAGS: 'team=a,team=b' has team twice"),
+    "too many tags": ({"EXTRA_TAGS": ",".join(f"t{n}=x" for n in range(41))}, "has 41 tags; 40 at most"),
+    "a comma in a value": (
+        {"CONTAINER_ENVIRONMENT": 'CONFIG={"url": "http://x/?a=1", "opts": "k=v"},MODE=fast'},
+        """is not NAME=value: '"opts": "k=v"}'; a comma inside a value is written \\,""",
+    ),
+    "a variable twice": ({"CONTAINER_ENVIRONMENT": "A=1,B=2,A=3"}, "'A=1,B=2,A=3' has A twice"),
+    "no name of a variable": ({"CONTAINER_ENVIRONMENT": "A-B=1"}, "is not NAME=value: 'A-B=1'"),
+    "a secret's name": ({"CONTAINER_SECRETS": "1=arn:aws:ssm:us-east-1:123456789012:parameter/x"}, "is not NAME=value"),
+    "a secret with a wildcard": (
+        {"CONTAINER_SECRETS": "T=arn:aws:secretsmanager:us-east-1:123456789012:secret:*"},
+        "secret:*' is not the ARN of a Secrets Manager secret",
+    ),
+    "no JSON": ({"COMMAND": "[echo a]"}, "COMMAND: '[echo a]' begins with [ and is not a JSON array of texts"),
+    "JSON of numbers": ({"ENTRY_POINT": "[1]"}, "ENTRY_POINT: '[1]' begins with [ and is not a JSON array of texts"),
+    "JSON with half a character": ({"COMMAND": r'["\ud800"]'}, "is not a JSON array of texts"),
+    "JSON without an end": ({"COMMAND": "[" * 100_000}, "is not a JSON array of texts"),
+    "an open quote": ({"COMMAND": "sh -c 'x"}, "can't be split into words (No closing quotation)"),
+    "not UTF-8": ({"COMMAND": "caf\udce9"}, "is not text in UTF-8"),
+    "an image of no kind": ({"IMAGE": "Nvidia CUDA:12"}, "IMAGE: 'Nvidia CUDA:12' is no image such as"),
+    "not a number of seconds": ({"POLL_SECONDS": "nan"}, "POLL_SECONDS: 'nan' is not a number of seconds"),
+    "no end of seconds": ({"WAIT_TIMEOUT_SECONDS": "inf"}, "WAIT_TIMEOUT_SECONDS: 'inf' is not a number of seconds"),
+    "seconds without a bound": ({"POLL_SECONDS": "99999"}, "POLL_SECONDS: '99999' is outside 0 to 3600 seconds"),
+    "a number without a bound": ({"MAX_INSTANCES": "9" * 5000}, "MAX_INSTANCES: '999"),
+    "Arabic digits": ({"CONTAINER_PORTS": "٨٠٨٠"}, "is not a list of ports such as"),
+    "a port twice": ({"CONTAINER_PORTS": "8080:80,8080:81", "ALLOWED_CIDR": "10.0.0.0/8"}, "has port 8080 twice"),
+    "a port twice in the task": ({"CONTAINER_PORTS": "80,80"}, "CONTAINER_PORTS: '80,80' has 80 twice"),
+    "a port that the host has taken": (
+        {"CONTAINER_PORTS": "51679", "NETWORK_MODE": "host", "ALLOWED_CIDR": "10.0.0.0/8"},
+        "takes host port 51679, which SSH, Docker or the ECS agent uses",
+    ),
+    "a volume at the root": ({"EFS_VOLUMES": "a:/"}, "has a volume at '/', which is no folder below /"),
+    "a volume above": ({"EFS_VOLUMES": "a:/data/../etc"}, "has a volume at '/data/../etc', which is no folder below /"),
+    "a certificate above": ({"CONTAINER_CERTIFICATE": "/data/../etc/x"}, "is not an absolute path without . and .."),
+    "codes that no load balancer takes": ({"HEALTH_CHECK_CODES": "200-599"}, "is not a list of codes from 200 to 499"),
+    "codes the wrong way round": ({"HEALTH_CHECK_CODES": "299-200"}, "is not a list of codes from 200 to 499"),
+    "a path with too many wildcards": (
+        {"LISTENER_PATH": "/*/*/*/*/*/*"},
+        "has 6 wildcards; a load balancer's rule takes 5",
+    ),
+    "a bucket that is an address": ({"TASK_S3_BUCKETS": "10.0.0.1"}, "is not a list of bucket names"),
+    "a folder above": ({"WEIGHTS_PREFIX": "a/../b"}, "is not a folder without a slash at its start"),
+    "a folder of no one": ({"WEIGHTS_FOLDER": "~no-one-of-this-name/x"}, "is no path here"),
+    "a folder that can't be": ({"WEIGHTS_FOLDER": "x" * 5000}, "can't be looked at: File name too long"),
+    "no region": ({"AWS_REGION": "us east"}, "AWS_REGION: 'us east' is not a region such as us-east-1"),
+    "a zone twice": ({"AVAILABILITY_ZONES": "us-east-1a,us-east-1a"}, "has us-east-1a twice"),
+    "a schedule of Arabic digits": ({"SYNC_SCHEDULE": "every ٣ minutes"}, "is no schedule"),
+    "a name of ours that is none": ({"GPU_ECS_IMAGES": "x"}, "GPU_ECS_IMAGES: is no setting; did you mean IMAGE"),
+    "a name of ours near nothing": ({"GPU_ECS_QQ": "x"}, "GPU_ECS_QQ: is no setting"),
+    "a file system's token": (
+        {"EFS_FILE_SYSTEMS": "per-volume", "EFS_VOLUMES": f"{'v' * 50}:/data"},
+        f"EFS_VOLUMES: a file system's token would have 66 characters, 64 at most: 'gpu-file-system-{'v' * 50}'",
+    ),
+    "a role in a long region": (
+        {"CLUSTER_NAME": "c" * 28, "AWS_REGION": "us-isobxxxxx-northeast-11"},
+        "CLUSTER_NAME: a role's name would have 69 characters, 64 at most: 'cccc",
+    ),
+    "more than a task definition holds": ({"COMMAND": "x" * 60_001}, "the task definition would have 60001 characters"),
+    "more than a policy holds": (
+        {"TASK_S3_BUCKETS": ",".join(f"bucket-{number}" for number in range(60))},
+        "TASK_S3_BUCKETS: the policy with TASK_DYNAMODB_TABLES and TASK_SQS_QUEUES would have",
+    ),
 }
 
 
@@ -123,12 +191,80 @@ def test_an_endpoints_file_wins_over_env_and_the_environment_over_both(folder: F
     assert (found.SERVICE_NAME, found.TASK_FAMILY) == ("ml-a", "ml-a")
 
 
+def test_a_name_with_gpu_ecs_before_it_wins_wherever_it_stands(folder: Folder) -> None:
+    made = folder(shared="GPU_ECS_MAX_TASKS=5\nIMAGES_KEPT=5\n", a="MAX_TASKS=8\nGPU_ECS_DESIRED_COUNT=3\n")
+    found = seen(made, ENDPOINT="a", MAX_TASKS="7", GPU_ECS_IMAGES_KEPT="6")
+    assert (found.MAX_TASKS, found.DESIRED_COUNT, found.IMAGES_KEPT) == (5, 3, 6)
+    assert seen(made, GPU_ECS_ENDPOINT="a", ENDPOINT="b").ENDPOINT == "a"
+    assert seen(made, GPU_ECS_ENDPOINT="a", GPU_ECS_MAX_TASKS="9").MAX_TASKS == 9
+    with found.of(ENDPOINT="a", MAX_TASKS="4"):
+        assert (found.ENDPOINT, found.MAX_TASKS) == ("a", 4)
+
+
+def test_every_setting_may_be_written_with_gpu_ecs_before_it(runbook: Runbook) -> None:
+    known = seen(runbook).KNOWN
+    assert len(known) > 100
+    told = runbook.run("list_tasks.py", **{f"GPU_ECS_{name}": "\x7f" for name in known}).err
+    assert "is no setting" not in told and "CLUSTER_NAME: '\\x7f' is not letters" in told
+
+
+def test_what_the_environment_says_in_place_of_a_file_is_told_by_name(folder: Folder) -> None:
+    made = folder(shared="COMMAND=ours\n")
+    made.settings = {name: text for name, text in made.settings.items() if name == "ENV_FILE"}
+    given = {"COMMAND": "of-a-shell", "IMAGES_KEPT": "7", "CLUSTER_NAME": "ml", "GPU_ECS_WAIT": "true"}
+    [_, second, *_] = made.run("describe_clusters.py", **given).err.splitlines()
+    assert second == "environment COMMAND (in place of the file's), IMAGES_KEPT, WAIT"
+    assert "\nenvironment" not in made.run("describe_clusters.py", GPU_ECS_COMMAND="ours").err
+
+
+@pytest.mark.parametrize("file", [".env", "endpoints/a.env"])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LOAD_BALANCER_SCHEME", ""),
+        ("LOAD_BALANCER_PROTECT", "; did you mean LOAD_BALANCER_PROTECTION?"),
+        ("INSTANCE_TYP", "; did you mean INSTANCE_TYPE?"),
+        ("image", "; did you mean IMAGE?"),
+        ("CLUSTER_NAMES", "; did you mean CLUSTER_NAME?"),
+        ("ENV_FILE", ""),
+        ("TIMEZONE", ""),
+        ("é", ""),
+    ],
+)
+def test_a_name_in_a_file_that_is_no_setting_is_told(folder: Folder, file: str, name: str, meant: str) -> None:
+    line = f"{name}=x\nAWS_PROFILE=\n"
+    ran = (folder(shared=line) if file == ".env" else folder(a=line)).run("list_tasks.py", ENDPOINT="a")
+    assert (ran.code, ran.err.splitlines()) == (2, [f"{name}: is no setting{meant}"])
+
+
+def test_what_shells_and_containers_set_is_no_misspelling(runbook: Runbook) -> None:
+    """Docker sets HOSTNAME, which is nearly HOST_NAME."""
+    others = (
+        "HOSTNAME",
+        "HOME",
+        "USER",
+        "LANG",
+        "SHELL",
+        "TERM",
+        "CI",
+        "HOST",
+        "SERVICE",
+        "PORT",
+        "IMAGE_NAME",
+        "JOB_NAME",
+    )
+    assert runbook.run("list_tasks.py", **dict.fromkeys(others, "x")).code == 1
+
+
+ACCOUNT, CALLER = "account 123456789012  region us-east-1", "caller user/emulator"
+
+
 def test_the_first_line_tells_account_region_cluster_and_endpoint(folder: Folder) -> None:
     made = folder()
     [first, *_] = made.run("list_tasks.py", ENDPOINT="a").err.splitlines()
-    assert first == "account 123456789012  region us-east-1  cluster ml  endpoint a"
+    assert first == f"{ACCOUNT}  cluster ml  endpoint a  {CALLER}  settings .env, endpoints/a.env"
     [first, *_] = made.run("describe_clusters.py").err.splitlines()
-    assert first == "account 123456789012  region us-east-1  cluster ml"
+    assert first == f"{ACCOUNT}  cluster ml  {CALLER}  settings .env"
 
 
 #: what is in .env beside the example, in endpoints/a.env, in the environment; and what is told

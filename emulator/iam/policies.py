@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from fnmatch import fnmatchcase
+import re
 from typing import Any
 
 from emulator.core.rules import Params
@@ -45,7 +45,21 @@ def allowed(role_name: str | None, action: str) -> bool:
 def _names(statement: Params, action: str) -> bool:
     actions = statement.get("Action") or []
     actions = [actions] if isinstance(actions, str) else actions
-    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in actions)
+    return any(_like(action.lower(), pattern.lower()) for pattern in actions)
+
+
+@functools.lru_cache(maxsize=4096)
+def _form(pattern: str) -> re.Pattern[str]:
+    """* and ? are wildcards; ${*}, ${?} and ${$} are these characters themselves."""
+    parts = [found[0] for found in re.finditer(r"\$\{[*?$]\}|.", pattern, re.DOTALL)]
+    forms = {"*": ".*", "?": "."}
+    return re.compile(
+        "".join(forms.get(each) or re.escape(each[2] if len(each) > 1 else each) for each in parts), re.DOTALL
+    )
+
+
+def _like(value: str, pattern: str) -> bool:
+    return bool(_form(pattern).fullmatch(value))
 
 
 def may(role_name: str, action: str, resource: str, context: dict[str, str] | None = None) -> bool:
@@ -67,7 +81,7 @@ def may(role_name: str, action: str, resource: str, context: dict[str, str] | No
 
 def _any(value: str, patterns: Any, lower: bool = False) -> bool:
     several = patterns if isinstance(patterns, list) else [patterns or ""]
-    return any(fnmatchcase(value, each.lower() if lower else each) for each in several)
+    return any(_like(value, each.lower() if lower else each) for each in several)
 
 
 def _met(condition: Params, context: dict[str, str]) -> bool:

@@ -13,7 +13,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import NEW, say
-from infrastructure.cluster import container_instances, roles
+from infrastructure.cluster import container_instances, launch_template, roles
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
@@ -35,7 +35,12 @@ def groups() -> list[Any]:
 
 @aws.look
 def standing() -> list[Any]:
-    """Our hosts and the bastion that are not terminated, and so still cost money or hold the network."""
+    """Our hosts and the bastion that are not terminated, and so still cost money or hold the network.
+
+    While a group stands it tells its hosts; what was in one that is going, or gone, EC2 tells.
+    """
+    if groups() and all(ours(each) and not each.get("Status") for each in groups()):
+        return [{**host, "Tags": each["Tags"]} for each in groups() for host in each["Instances"]]
     filters: Any = [*aws.tag_filters(), {"Name": "instance-state-name", "Values": COSTING}]
     pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
     return [host for reservation in every(pages, "Reservations") for host in reservation["Instances"]]
@@ -51,6 +56,18 @@ def find(each: str = "hosts") -> Any | None:
 def instances(each: str = "hosts") -> list[Any]:
     """Our hosts, or the bastion."""
     return [host for host in standing() if (part(host) == "bastion") == (each == "bastion")]
+
+
+def stands() -> bool:
+    """Whether there is already a group for as many hosts of the type that the settings ask for; on Fargate there is none."""
+    group, template = find(), launch_template.latest_version("hosts")()
+    spot = template.get("InstanceMarketOptions", {}).get("MarketType") == "spot"
+    return constants.LAUNCH_TYPE == "FARGATE" or bool(
+        group
+        and group["MaxSize"] >= constants.MAX_INSTANCES
+        and template.get("InstanceType") == constants.INSTANCE_TYPE
+        and spot == (constants.CAPACITY_TYPE == "spot")
+    )
 
 
 def in_words(each: str = "hosts") -> str:
@@ -101,8 +118,7 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     """EC2 does not know a new instance profile for some seconds, and says so in one particular text."""
     its_name, what = name(each), f"Auto Scaling group {name(each)}"
     fresh = f"{what} (a new instance profile takes some seconds)"
-    # a new launch template is not seen at once either
-    unknown = ("Invalid IAM Instance Profile", f"template name {its_name}, does not exist", "ServiceLinkedRoleFailure")
+    unknown = ("Invalid IAM Instance Profile", "ServiceLinkedRoleFailure")
     where: Any = {"ResourceType": "auto-scaling-group", "ResourceId": its_name, "PropagateAtLaunch": True}
     autoscaling, busy, limit = client("autoscaling"), (*unknown, "ResourceContention"), roles.PROPAGATION_SECONDS
     create = call(autoscaling.create_auto_scaling_group, fresh, there="AlreadyExists", busy=busy, seconds=limit)

@@ -7,13 +7,12 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager.htm
 from typing import Any
 
 import constants
-from aws import Resource, client, name, tags
+from aws import Resource, name, tags
 from console import say
-from infrastructure.cluster import auto_scaling_group, launch_template
+from infrastructure.cluster import auto_scaling_group, launch_template, parameters
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
-AMI_PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 LOOKS = (*launch_template.LOOKS, *auto_scaling_group.LOOKS)
 
 
@@ -23,7 +22,7 @@ def create(net: Network, groups: SecurityGroups) -> None:
         return
     kind, key = constants.BASTION_INSTANCE_TYPE, constants.BASTION_KEY_NAME
     present = launch_template.latest("bastion")
-    image_id = present.get("ImageId") or client("ssm").get_parameter(Name=AMI_PARAMETER)["Parameter"]["Value"]
+    image_id = present.get("ImageId") or parameters.values()[parameters.OF_BASTION]
     launch_template.put("bastion", present, launch_template.host(image_id, kind, key, groups.bastion_ids, "bastion"))
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")

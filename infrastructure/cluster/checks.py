@@ -13,10 +13,9 @@ import aws
 import constants
 from aws import Problem, call, client, code, message, region
 from console import say
-from infrastructure.cluster import certificate, cluster, file_system, network
+from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, network, parameters
 from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory
 
-AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html
 RETIRED_GPUS = ("p2", "g2")
@@ -36,15 +35,6 @@ class Facts:
 
 
 # ------------------------------------------------------------------------- looks: each of them reads what settings need
-
-
-@aws.look
-def recommended_ami() -> str:
-    """The current ECS-optimized AMI for what the task needs; "" where AWS publishes none, or AMI_ID names another."""
-    if constants.LAUNCH_TYPE == "FARGATE" or constants.AMI_ID or not described_type():
-        return ""
-    found = call(client("ssm").get_parameter, gone="ParameterNotFound")(Name=ami_parameter())
-    return found["Parameter"]["Value"] if found else ""
 
 
 @aws.look
@@ -98,25 +88,34 @@ def trunking() -> bool:
     return "enabled" in [each["value"] for each in answer["settings"]]
 
 
-LOOKS = (described_type, recommended_ami, key_pairs, offering_zones, vcpu_quota, network.named_subnets)
+LOOKS = (described_type, parameters.values, key_pairs, network.named_subnets)
+#: of what is needed only to make hosts
+OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.host_price)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
 
 
-def check() -> Facts:
-    """Look at everything that the settings name, before the first change."""
+def check(new_hosts: bool = True) -> Facts:
+    """Look at everything that the settings name, before the first change.
+
+    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, no offer and no price.
+    """
     facts = Facts()
     refuse_client_without_sharing()
-    aws.look_at(*LOOKS)
+    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()))
     if constants.LAUNCH_TYPE == "EC2":
         described = instance_type()
         facts.image_id = constants.AMI_ID or ami(described)
         key_pair("KEY_NAME", constants.KEY_NAME)
         key_pair("BASTION_KEY_NAME", constants.BASTION_KEY_NAME)
-        quota(described)
+        if new_hosts:
+            quota(described)
         enough_places(described)
-    facts.zones = adopted_network() if constants.VPC_ID else zones()
+    if constants.VPC_ID:
+        facts.zones = adopted_network()
+    else:
+        facts.zones = zones() if new_hosts else network.zones()
     listener_certificate()
     adopted_file_system()
     adopted_roles()
@@ -162,19 +161,12 @@ def refuse_client_without_sharing() -> None:
 def ami(described: Any) -> str:
     """The current ECS-optimized Amazon Linux 2023: with the NVIDIA driver where the task uses a GPU, else without."""
     kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE}"
-    if constants.GPU_COUNT and on_arm(described):
+    if constants.GPU_COUNT and parameters.on_arm(described):
         raise Problem(f"{kind}: AWS publishes no ECS GPU AMI for arm64; use g4dn, g5 or g6")
-    if not recommended_ami():
-        raise Problem(f"AWS publishes no AMI at the SSM parameter {ami_parameter()} in this region; set AMI_ID")
-    return recommended_ami()
-
-
-def ami_parameter() -> str:
-    return AMI_PARAMETER.format(kind="gpu/" if constants.GPU_COUNT else "arm64/" if on_arm(described_type()) else "")
-
-
-def on_arm(described: Any) -> bool:
-    return "arm64" in described["ProcessorInfo"]["SupportedArchitectures"]
+    its_name = parameters.of_hosts()
+    if its_name not in parameters.values():
+        raise Problem(f"AWS publishes no AMI at the SSM parameter {its_name} in this region; set AMI_ID")
+    return parameters.values()[its_name]
 
 
 def zones() -> list[str]:
@@ -230,6 +222,9 @@ def listener_certificate() -> None:
     if constants.LISTENER_PROTOCOL != "HTTPS":
         return
     its_arn, domains = certificate.arn(), ", ".join(constants.CERTIFICATE_DOMAINS)
+    borne = load_balancer.listeners().get(443, {}).get("Certificates", [])
+    if its_arn in [each["CertificateArn"] for each in borne]:
+        return
     if not its_arn:
         raise Problem(f"there is no certificate for CERTIFICATE_DOMAINS={domains} yet: run create_certificate.py first")
     its_region = its_arn.split(":")[3]
@@ -283,7 +278,7 @@ def adopted_network() -> list[str]:
     private_ids = constants.PRIVATE_SUBNET_IDS
     if not call(client("ec2").describe_vpcs, gone=network.NO_VPC)(VpcIds=[constants.VPC_ID]):
         raise Problem(f"{vpc}: there is no such VPC in this region")
-    for attribute in network.dns_off():
+    for attribute in network.dns_off(constants.VPC_ID):
         raise Problem(f"{vpc} has {attribute} off: EFS is found by its DNS name, so it must be on")
     setting = "PRIVATE_SUBNET_IDS" if private_ids else "SUBNET_IDS"
     zones = adopted_subnets(setting, constants.WORK_SUBNET_IDS, network.named_subnets())

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+import aws
 import constants
 from aws import code, partition, region, session
 from console import say
@@ -39,9 +40,10 @@ def standing() -> str:
     return ", ".join(balancers + gateways)
 
 
+@aws.look
 def host_price() -> float | None:
-    """USD per hour of INSTANCE_TYPE, Linux, on demand, in this region; None where it can't be learned."""
-    if partition() != "aws":
+    """USD per hour of INSTANCE_TYPE, Linux, on demand, in this region; None where it can't be learned, and on Fargate."""
+    if partition() != "aws" or constants.LAUNCH_TYPE == "FARGATE":
         return None
     where = {"instanceType": constants.INSTANCE_TYPE, "regionCode": region(), "operatingSystem": "Linux"}
     wanted = {**where, "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}

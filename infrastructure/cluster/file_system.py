@@ -25,6 +25,19 @@ def all_systems() -> list[Any]:
     return every(client("efs").get_paginator("describe_file_systems").paginate(), "FileSystems")
 
 
+@aws.look
+def policies() -> dict[str, tuple[list[Any], bool]]:
+    """Of each of our own file systems: how files move to cheaper storage, and whether AWS Backup keeps them."""
+    found = [each["FileSystemId"] for each in owned() if each["LifeCycleState"] not in LEAVING]
+    read = call(client("efs").describe_lifecycle_configuration, gone=GONE)
+    moves = aws.side_by_side(lambda each: read(FileSystemId=each), found)
+    kept = aws.side_by_side(is_backed_up, found)
+    return {
+        each: (move["LifecyclePolicies"] if move else [], backed_up)
+        for each, move, backed_up in zip(found, moves, kept, strict=True)
+    }
+
+
 LOOKS = (all_systems,)
 
 
@@ -125,8 +138,10 @@ def make(wanted: str) -> str:
     return str(found["FileSystemId"])
 
 
-def set_policies(file_system_ids: dict[str, str]) -> None:
+def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
     """Backups and the move to Infrequent Access, as the settings say; an adopted file system keeps its own.
+
+    A new one, which did not stand before, has neither.
 
     https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html
     """
@@ -134,14 +149,16 @@ def set_policies(file_system_ids: dict[str, str]) -> None:
     days = f"AFTER_{number}_DAY{'' if number == '1' else 'S'}"
     wanted: list[Any] = [{"TransitionToIA": days}] if number else []
     status: Any = backup.upper()
+    present = policies() if stood else {}
     for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
         wait_available(its_id)
         what, request = f"file system {its_id}", {"FileSystemId": its_id}
         system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
-        if efs.describe_lifecycle_configuration(**request)["LifecyclePolicies"] != wanted:
+        moves, backed_up = present.get(its_id, ([], False))
+        if moves != wanted:
             call(efs.put_lifecycle_configuration, of=system)(**request, LifecyclePolicies=wanted)
             say("updated", what, f"Infrequent Access: {days if wanted else 'never'}")
-        if (backup == "enabled") != is_backed_up(its_id):
+        if (backup == "enabled") != backed_up:
             call(efs.put_backup_policy, of=system)(**request, BackupPolicy={"Status": status})
             say("updated", what, f"daily backups {backup}")
 

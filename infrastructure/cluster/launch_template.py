@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/launch_container_ins
 """
 
 import base64
+import functools
 import re
 from typing import Any
 
@@ -25,7 +26,18 @@ def templates() -> list[Any]:
     return client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]
 
 
-LOOKS = (templates,)
+@functools.cache
+def latest_version(each: str) -> aws.look[Any]:
+    """The look at what a template of ours says now; {} where there is none."""
+    return aws.look(lambda: read_latest(name(each)) if find(each) else {})
+
+
+def read_latest(its_name: str) -> Any:
+    found = client("ec2").describe_launch_template_versions(LaunchTemplateName=its_name, Versions=["$Latest"])
+    return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+
+
+LOOKS = (templates, latest_version("hosts"), latest_version("bastion"))
 
 
 def find(each: str = "hosts") -> Any | None:
@@ -34,12 +46,8 @@ def find(each: str = "hosts") -> Any | None:
 
 def latest(each: str = "hosts") -> Any:
     """What its latest version says, or {}; another's is refused."""
-    template = find(each)
-    aws.refuse_foreign(f"launch template {name(each)}", template)
-    if not template:
-        return {}
-    found = client("ec2").describe_launch_template_versions(LaunchTemplateName=name(each), Versions=["$Latest"])
-    return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    aws.refuse_foreign(f"launch template {name(each)}", find(each))
+    return latest_version(each)()
 
 
 def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = False) -> None:
@@ -49,12 +57,20 @@ def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = Fa
     """
     if constants.LAUNCH_TYPE == "FARGATE":
         return
-    present, wanted = latest(), data(facts, groups, roles)
-    image_id = present.get("ImageId", facts.image_id)
-    if image_id != facts.image_id and not (constants.AMI_ID or newest) and same_kind(image_id, facts.image_id):
-        say("found", f"AMI {image_id}", f"kept; AWS has published {facts.image_id} since: update_cluster.py takes it")
-        wanted["ImageId"] = image_id
-    put("hosts", present, wanted)
+    present, image_id = latest(), facts.image_id
+    standing = present.get("ImageId", image_id)
+    if standing != image_id and not (constants.AMI_ID or newest) and same_kind(standing, image_id):
+        say("found", f"AMI {standing}", f"kept; AWS has published {image_id} since: update_cluster.py takes it")
+        image_id = standing
+    device = (
+        present["BlockDeviceMappings"][0]["DeviceName"] if standing == image_id and present else root_device(image_id)
+    )
+    put("hosts", present, data(image_id, device, groups, roles))
+
+
+def root_device(image_id: str) -> str:
+    images = client("ec2").describe_images(ImageIds=[image_id])["Images"]
+    return images[0]["RootDeviceName"] if images else "/dev/xvda"
 
 
 def put(each: str, present: Any, wanted: Any) -> None:
@@ -73,15 +89,14 @@ def put(each: str, present: Any, wanted: Any) -> None:
         say("found", what, detail)
 
 
-def data(facts: Facts, groups: SecurityGroups, roles: Roles) -> Any:
+def data(image_id: str, device: str, groups: SecurityGroups, roles: Roles) -> Any:
     """A root disk large enough for CUDA images, on the AMI's own root device, and what `host` says."""
-    [image] = client("ec2").describe_images(ImageIds=[facts.image_id])["Images"] or [{"RootDeviceName": "/dev/xvda"}]
     size = {"VolumeSize": constants.ROOT_VOLUME_GIB, "VolumeType": "gp3"}
     disk = {**size, "Encrypted": True, "DeleteOnTermination": True}
-    wanted = host(facts.image_id, constants.INSTANCE_TYPE, constants.KEY_NAME, groups.host_ids, "host")
+    wanted = host(image_id, constants.INSTANCE_TYPE, constants.KEY_NAME, groups.host_ids, "host")
     wanted["IamInstanceProfile"] = {"Name": roles.instance_profile_name}
     wanted["UserData"] = base64.b64encode(user_data().encode()).decode()
-    wanted["BlockDeviceMappings"] = [{"DeviceName": image["RootDeviceName"], "Ebs": disk}]
+    wanted["BlockDeviceMappings"] = [{"DeviceName": device, "Ebs": disk}]
     if constants.CAPACITY_TYPE == "spot":
         wanted["InstanceMarketOptions"] = {"MarketType": "spot"}
     return wanted
@@ -101,7 +116,7 @@ def host(image_id: str, instance_type: str, key_name: str, group_ids: list[str],
 
 
 def user_data() -> str:
-    """What a host runs at its first boot: it tells the ECS agent which cluster to join.
+    """What a host runs at its first boot: it tells the ECS agent which cluster to join. EC2 takes 16 KiB.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
     """

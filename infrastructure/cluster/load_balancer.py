@@ -19,6 +19,13 @@ from infrastructure.cluster.security_groups import SecurityGroups
 #: TLS 1.3, and 1.2 for older clients: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 NOT_FOUND = {"ContentType": "text/plain", "StatusCode": "404", "MessageBody": "nothing is here"}
+#: attributes of a new one: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
+DEFAULTS = {
+    "deletion_protection.enabled": "false",
+    "idle_timeout.timeout_seconds": "60",
+    "routing.http.drop_invalid_header_fields.enabled": "false",
+    "access_logs.s3.enabled": "false",
+}
 TO_HTTPS = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
 
 
@@ -27,42 +34,68 @@ def its_name() -> str:
 
 
 @aws.shared_look
-def named() -> Any | None:
-    """The load balancer of our name, which is given once, whoever's it is; with its tags."""
+def standing() -> Any | None:
+    """The load balancer of our name, which is given once, whoever's it is."""
+    return read()
+
+
+def read() -> Any | None:
     found = call(client("elbv2").describe_load_balancers, gone="LoadBalancerNotFound")(Names=[its_name()])
-    return next(iter(with_tags(found["LoadBalancers"], "LoadBalancerArn")), None) if found else None
+    return found["LoadBalancers"][0] if found else None
 
 
 @aws.shared_look
+def all_listeners() -> list[Any]:
+    balancer = standing()
+    if not balancer:
+        return []
+    paginator = client("elbv2").get_paginator("describe_listeners")
+    return aws.every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
+
+
+@aws.shared_look
+def tags_by_arn() -> dict[str, Any]:
+    """Of the balancer and its listeners: Elastic Load Balancing shows tags apart."""
+    balancer = standing()
+    arns = [balancer["LoadBalancerArn"], *(each["ListenerArn"] for each in all_listeners())] if balancer else []
+    return described_tags(arns)
+
+
+def described_tags(arns: list[str]) -> dict[str, Any]:
+    """Of 20 resources at a time."""
+    found: dict[str, Any] = {}
+    for number in range(0, len(arns), 20):
+        described = client("elbv2").describe_tags(ResourceArns=arns[number : number + 20])["TagDescriptions"]
+        found |= {each["ResourceArn"]: each["Tags"] for each in described}
+    return found
+
+
+def named() -> Any | None:
+    """The load balancer of our name with its tags, whoever's it is."""
+    balancer = standing()
+    return {**balancer, "Tags": tags_by_arn().get(balancer["LoadBalancerArn"], [])} if balancer else None
+
+
 def listeners() -> dict[int, Any]:
     """Our load balancer's, by port, whoever made them; with their tags."""
-    balancer = find()
-    if not balancer:
-        return {}
-    paginator = client("elbv2").get_paginator("describe_listeners")
-    found = aws.every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
-    return {listener["Port"]: listener for listener in with_tags(found, "ListenerArn")}
+    found = all_listeners() if find() else []
+    return {each["Port"]: {**each, "Tags": tags_by_arn().get(each["ListenerArn"], [])} for each in found}
 
 
-@aws.look
+@aws.shared_look
 def attributes() -> dict[str, str]:
-    balancer = find()
+    balancer = standing()
     if not balancer:
         return {}
     found = client("elbv2").describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])
     return {each["Key"]: each["Value"] for each in found["Attributes"]}
 
 
-LOOKS = (named, listeners, attributes)
+LOOKS = (standing, all_listeners, tags_by_arn, attributes)
 
 
 def with_tags(things: list[Any], key: str) -> list[Any]:
-    """Elastic Load Balancing shows tags apart, of 20 resources at a time."""
-    found: dict[str, Any] = {}
-    for number in range(0, len(things), 20):
-        arns = [thing[key] for thing in things[number : number + 20]]
-        described = client("elbv2").describe_tags(ResourceArns=arns)["TagDescriptions"]
-        found |= {each["ResourceArn"]: each["Tags"] for each in described}
+    found = described_tags([thing[key] for thing in things])
     return [{**thing, "Tags": found.get(thing[key], [])} for thing in things]
 
 
@@ -83,7 +116,7 @@ def service_listener_arn() -> str:
 
 def url() -> str:
     """Where the load balancer answers: HOST_NAME, or its own name, which no certificate is for."""
-    balancer = find() if constants.LISTENER_PROTOCOL else None
+    balancer = standing() if constants.LISTENER_PROTOCOL else None
     return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
 
 
@@ -95,29 +128,30 @@ def create(net: Network, groups: SecurityGroups) -> None:
     if protocol == "HTTP":
         say("warning", "LISTENER_PROTOCOL=HTTP:", "what passes the load balancer is not encrypted")
     refuse_foreign(what, balancer)
+    present, is_new = ({}, True) if not balancer else (listeners(), False)
     if balancer:
         say("found", what)
     else:
         balancer = make(net, groups)
-    set_attributes(balancer)
+    set_attributes(balancer, DEFAULTS if is_new else attributes())
     wanted = wanted_listeners()
     for port in wanted:
-        create_listener(balancer, port, wanted[port])
-    for each in [each for port, each in listeners().items() if port not in wanted and ours(each)]:
+        create_listener(balancer, port, present.get(port), wanted[port])
+    for each in [each for port, each in present.items() if port not in wanted and ours(each)]:
         call(client("elbv2").delete_listener, of=each)(ListenerArn=each["ListenerArn"])
         say("deleted", f"listener {each['Protocol']} {each['Port']}", f"LISTENER_PROTOCOL={protocol}")
 
 
 def make(net: Network, groups: SecurityGroups) -> Any:
-    what, unknown = f"load balancer {its_name()}", ("SubnetNotFound", "InvalidSecurityGroup")
+    what = f"load balancer {its_name()}"
     request: Any = {"Name": its_name(), "Scheme": "internet-facing", "Type": "application", "Tags": tags("alb")}
-    create = call(client("elbv2").create_load_balancer, what, busy=unknown)
+    create = call(client("elbv2").create_load_balancer, what)
     made = create(**request, Subnets=net.public_subnet_ids, SecurityGroups=groups.load_balancer_ids)
     say("created", what)
     return {"LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"], "Tags": tags("alb")}
 
 
-def set_attributes(balancer: Any) -> None:
+def set_attributes(balancer: Any, present: dict[str, str]) -> None:
     wanted = {
         "deletion_protection.enabled": str(constants.LOAD_BALANCER_PROTECTION == "on").lower(),
         "idle_timeout.timeout_seconds": str(constants.IDLE_TIMEOUT),
@@ -126,7 +160,7 @@ def set_attributes(balancer: Any) -> None:
     }
     if constants.ACCESS_LOGS_BUCKET:
         wanted["access_logs.s3.bucket"] = constants.ACCESS_LOGS_BUCKET
-    what, present = f"load balancer {its_name()}", attributes()
+    what = f"load balancer {its_name()}"
     changes: Any = [{"Key": key, "Value": value} for key, value in wanted.items() if present.get(key) != value]
     if changes:
         modify = call(client("elbv2").modify_load_balancer_attributes, what, of=balancer)
@@ -146,10 +180,9 @@ def wanted_listeners() -> dict[int, Any]:
     }
 
 
-def create_listener(balancer: Any, port: int, wanted: Any) -> None:
+def create_listener(balancer: Any, port: int, listener: Any, wanted: Any) -> None:
     """A port is given once; what was set otherwise is put right."""
     elb, what = client("elbv2"), f"listener {wanted['Protocol']} {port}"
-    listener = listeners().get(port)
     refuse_foreign(f"{what} of {its_name()}", listener)
     if not listener:
         create = call(elb.create_listener, what, there="DuplicateListener")
@@ -167,9 +200,9 @@ def wait_ready() -> None:
     """Its DNS name answers only when it is active."""
 
     def state() -> dict[str, str]:
-        return (find() or {}).get("State", {"Code": "absent"})  # type: ignore[no-any-return]
+        return (read() or {}).get("State", {"Code": "absent"})  # type: ignore[no-any-return]
 
-    if constants.LISTENER_PROTOCOL:
+    if constants.LISTENER_PROTOCOL and (standing() or {}).get("State", {}).get("Code") != "active":
         wait(f"load balancer {its_name()}", lambda: state()["Code"] == "active", lambda: " ".join(state().values()))
 
 

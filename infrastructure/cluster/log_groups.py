@@ -4,6 +4,7 @@ Where one is missing, its writer dies at its start, or makes it by itself, and t
 costs what is stored in it. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Working-with-log-groups-and-streams.html
 """
 
+import functools
 from typing import Any
 
 import aws
@@ -12,33 +13,38 @@ from aws import Resource, call, client, every, mine, refuse_foreign, resource, t
 from console import say
 
 #: with what AWS lets their names begin: those of containers and hosts, of builds, of a pipeline's commands
-KINDS = ("/ecs", "/aws/codebuild", "/aws/codepipeline")
+ALL = CONTAINERS, BUILDS, COMMANDS = "/ecs", "/aws/codebuild", "/aws/codepipeline"
 GONE, BUSY = "ResourceNotFoundException", "OperationAbortedException"
 
 
-@aws.look
-def groups() -> dict[str, Any]:
-    """Name -> group with its tags, of all whose names begin as ours do; AWS tells tags group by group."""
+@functools.cache
+def groups(kind: str) -> aws.look[dict[str, Any]]:
+    """The look at one kind: name -> group with its tags, of all whose names begin as ours do."""
+    return aws.look(lambda: read_groups(f"{kind}/{constants.PREFIX}"))
+
+
+def read_groups(prefix: str) -> dict[str, Any]:
+    """AWS tells tags group by group."""
     logs = client("logs")
-    pages = logs.get_paginator("describe_log_groups")
+    listed = every(logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix), "logGroups")
     list_tags = call(logs.list_tags_for_resource, gone=GONE)
-    found: dict[str, Any] = {}
-    for kind in KINDS:
-        for each in every(pages.paginate(logGroupNamePrefix=f"{kind}/{constants.PREFIX}"), "logGroups"):
-            told = list_tags(resourceArn=arn(each["logGroupName"]))
-            found[each["logGroupName"]] = {**each, "tags": told["tags"] if told else {}}
-    return found
+    told = aws.side_by_side(lambda each: list_tags(resourceArn=arn(each["logGroupName"])), listed)
+    return {
+        each["logGroupName"]: {**each, "tags": its_tags["tags"] if its_tags else {}}
+        for each, its_tags in zip(listed, told, strict=True)
+    }
 
 
 def find(name: str) -> Any | None:
-    return groups().get(name)
+    kind = next(kind for kind in ALL if name.startswith(f"{kind}/"))
+    return groups(kind)().get(name)
 
 
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
-    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, groups()
-    for name in names:
-        what, group = f"log group {name}", present.get(name)
+    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
+    for name, group in present.items():
+        what = f"log group {name}"
         refuse_foreign(what, group)
         if group:
             say("found", what)
@@ -60,10 +66,10 @@ def make_one(name: str) -> Any:
 
 def remove(*names: str) -> None:
     """With what they have kept. After all that writes to them: it would make them again."""
-    present = groups()
+    present = {name: find(name) for name in names}
 
     def remove_one(name: str) -> None:
-        what, group = f"log group {name}", present.get(name)
+        what, group = f"log group {name}", present[name]
         if not group:
             say("already gone", what)
         elif not aws.spare_foreign(what, group):
@@ -74,8 +80,8 @@ def remove(*names: str) -> None:
 
 
 def left_over(*names: str) -> list[Resource]:
-    found = {name: group for name, group in groups().items() if name in names and mine(group)}
-    return [resource(f"log group {name}", arn(name), group) for name, group in found.items()]
+    found = {name: find(name) for name in names}
+    return [resource(f"log group {name}", arn(name), group) for name, group in found.items() if mine(group)]
 
 
 def arn(name: str) -> str:

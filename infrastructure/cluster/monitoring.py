@@ -6,13 +6,14 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-
 """
 
 import json
+import shlex
 from typing import Any
 
 import aws
 import constants
 from aws import Resource, call, client, ours, refuse_foreign, resource, spare_foreign, tags
 from console import say
-from infrastructure.cluster import log_groups
+from infrastructure.cluster import log_groups, parameters
 
 #: file on the host -> log group, and the form of its times
 LOGS = {
@@ -23,11 +24,6 @@ LOGS = {
     "/var/log/ecs/ecs-agent.log": ("ecs-agent", "%Y-%m-%dT%H:%M:%SZ"),
     "/var/log/ecs/audit.log": ("audit", "%Y-%m-%dT%H:%M:%SZ"),
 }
-
-
-def parameter_name() -> str:
-    """The agent's own policy, CloudWatchAgentServerPolicy, lets a host read names that begin so."""
-    return f"AmazonCloudWatch-{constants.CLUSTER_NAME}"
 
 
 def group_name(suffix: str) -> str:
@@ -43,21 +39,23 @@ def install() -> str:
     return (
         "dnf install -y amazon-cloudwatch-agent rsyslog && systemctl enable --now rsyslog\n"
         "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl "
-        f"-a fetch-config -m ec2 -s -c ssm:{parameter_name()}\n"
+        f"-a fetch-config -m ec2 -s -c {shlex.quote(f'ssm:{parameters.agent()}')}\n"
     )
 
 
 @aws.look
 def parameter() -> Any | None:
     """With its tags, which AWS tells apart from it."""
-    ssm, name = client("ssm"), parameter_name()
-    found = call(ssm.get_parameter, gone="ParameterNotFound")(Name=name)
-    list_tags = call(ssm.list_tags_for_resource, gone="InvalidResourceId")
-    told = list_tags(ResourceType="Parameter", ResourceId=name) if found else None
-    return {**found["Parameter"], "TagList": told["TagList"]} if found and told else None
+    name = parameters.agent()
+    if name not in parameters.values():
+        return None
+    told = call(client("ssm").list_tags_for_resource, gone="InvalidResourceId")(
+        ResourceType="Parameter", ResourceId=name
+    )
+    return {"Name": name, "Value": parameters.values()[name], "TagList": told["TagList"]} if told else None
 
 
-LOOKS = (parameter, log_groups.groups)
+LOOKS = (parameter, log_groups.groups(log_groups.CONTAINERS))
 
 
 def create() -> None:
@@ -65,7 +63,7 @@ def create() -> None:
     if not wanted():
         return
     log_groups.make(*(group_name(suffix) for suffix, _ in LOGS.values()))
-    what, found = f"SSM parameter {parameter_name()}", parameter()
+    what, found = f"SSM parameter {parameters.agent()}", parameter()
     refuse_foreign(what, found)
     text = json.dumps(configuration(), sort_keys=True)
     if found and found["Value"] == text:
@@ -73,7 +71,7 @@ def create() -> None:
         return
     put = call(client("ssm").put_parameter, what, of=found or aws.NOTHING, there="ParameterAlreadyExists")
     request: Any = {"Overwrite": True} if found else {"Tags": tags("monitoring")}
-    made = put(Name=parameter_name(), Type="String", Value=text, **request)
+    made = put(Name=parameters.agent(), Type="String", Value=text, **request)
     if found:
         say("updated", what, "hosts read it at their next boot")
     else:
@@ -102,9 +100,9 @@ def configuration() -> dict[str, Any]:
 
 def delete() -> None:
     """Once the hosts are gone: one that still writes would make its log groups again."""
-    what, found = f"SSM parameter {parameter_name()}", parameter()
+    what, found = f"SSM parameter {parameters.agent()}", parameter()
     if found and not spare_foreign(what, found):
-        call(client("ssm").delete_parameter, what, of=found, gone="ParameterNotFound")(Name=parameter_name())
+        call(client("ssm").delete_parameter, what, of=found, gone="ParameterNotFound")(Name=parameters.agent())
         say("deleted", what)
     log_groups.remove(*host_groups())
 
@@ -115,6 +113,6 @@ def host_groups() -> list[str]:
 
 
 def left_over() -> list[Resource]:
-    found, arn = parameter(), aws.arn("ssm", f"parameter/{parameter_name()}")
-    left = [resource(f"SSM parameter {parameter_name()}", arn, found)] if found else []
+    found, arn = parameter(), aws.arn("ssm", f"parameter/{parameters.agent()}")
+    left = [resource(f"SSM parameter {parameters.agent()}", arn, found)] if found else []
     return [*log_groups.left_over(*host_groups()), *(each for each in left if ours(each.tags))]

@@ -4,6 +4,7 @@ Free. https://docs.aws.amazon.com/efs/latest/ug/accessing-fs.html
 """
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import aws
@@ -14,38 +15,49 @@ from infrastructure.cluster import file_system, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
-GONE = ("MountTargetNotFound", "IncorrectMountTargetState")
-TAKEN, UNKNOWN = "MountTargetConflict", ("SubnetNotFound", "SecurityGroupNotFound")
+TAKEN = "MountTargetConflict"
 
 
 @aws.look
+def all_targets() -> list[Any]:
+    """Of the file systems that are used, in whatever state."""
+    return read(file_system.ids())
+
+
+def read(file_system_ids: Iterable[str]) -> list[Any]:
+    paginator, listed = client("efs").get_paginator("describe_mount_targets"), call(every, gone=file_system.GONE)
+    pages = [paginator.paginate(FileSystemId=each) for each in file_system_ids]
+    return [target for each in pages for target in listed(each, "MountTargets") or []]
+
+
+@aws.look
+def groups_by_interface() -> dict[str, list[str]]:
+    """The security groups of their network interfaces; none of one that is being made, or unmade."""
+    ids = [target["NetworkInterfaceId"] for target in all_targets() if target.get("NetworkInterfaceId")]
+    filters: Any = [{"Name": "network-interface-id", "Values": ids}]
+    found = client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"] if ids else []
+    return {each["NetworkInterfaceId"]: [group["GroupId"] for group in each["Groups"]] for each in found}
+
+
+LOOKS = (*file_system.LOOKS, *security_groups.LOOKS, all_targets, groups_by_interface)
+
+
 def targets() -> list[Any]:
-    """All of the file systems that are used. A mount target bears no tags: it is ours as its file system is.
+    """With the tags of what they belong to, since they bear none: ours is what belongs to a file system of ours.
 
     In an adopted file system it is ours when it bears our security group.
     """
-    paginator = client("efs").get_paginator("describe_mount_targets")
-    read = call(every, gone=file_system.GONE)
-    systems = {each["FileSystemId"]: each for each in file_system.owned()}
+    owners = {each["FileSystemId"]: each for each in file_system.owned()}
     group = security_groups.find_group("file-system") if constants.FILE_SYSTEM_ID else None
-    found = []
-    for file_system_id in file_system.ids():
-        for target in read(paginator.paginate(FileSystemId=file_system_id), "MountTargets") or []:
-            owner = systems.get(file_system_id, {})
-            if constants.FILE_SYSTEM_ID:
-                owner = group if group and group["GroupId"] in groups_of(target) else {}
-            found.append({**target, "Tags": owner.get("Tags", [])})
-    return found
-
-
-LOOKS = (*file_system.LOOKS, *security_groups.LOOKS, targets)
+    if constants.FILE_SYSTEM_ID:
+        found = [(each, group if group and group["GroupId"] in groups_of(each) else {}) for each in all_targets()]
+    else:
+        found = [(each, owners.get(each["FileSystemId"], {})) for each in all_targets()]
+    return [{**target, "Tags": (owner or {}).get("Tags", [])} for target, owner in found]
 
 
 def groups_of(target: Any) -> list[str]:
-    """On its network interface; none while it is being made, or unmade."""
-    read = call(client("efs").describe_mount_target_security_groups, gone=GONE)
-    found = read(MountTargetId=target["MountTargetId"])
-    return found["SecurityGroups"] if found else []
+    return groups_by_interface().get(target.get("NetworkInterfaceId", ""), [])
 
 
 def of_file_systems(ids: list[str]) -> list[Any]:
@@ -74,7 +86,7 @@ def create_for(file_system_id: str, net: Network, groups: SecurityGroups) -> lis
     for subnet_id, zone in net.zones.items():
         target = present.get(subnet_id)
         if zone not in zones:
-            create = call(efs.create_mount_target, f"mount target in {subnet_id}", there=TAKEN, busy=UNKNOWN)
+            create = call(efs.create_mount_target, f"mount target in {subnet_id}", there=TAKEN)
             if create(FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids):
                 say("created", f"mount target in {zone}", f"{file_system_id} in {subnet_id}")
                 made.append(subnet_id)
@@ -103,10 +115,10 @@ def wait_available(file_system_ids: dict[str, str], made: list[str]) -> float:
     """
 
     def coming() -> list[Any]:
-        found = of_file_systems(list(file_system_ids.values()))
-        return [each for each in found if each["LifeCycleState"] != "available"]
+        return [each for each in read({*file_system_ids.values()}) if each["LifeCycleState"] != "available"]
 
-    wait("mount targets to be available", lambda: not coming(), lambda: in_words(coming()))
+    if made or any(each["LifeCycleState"] != "available" for each in of_file_systems([*file_system_ids.values()])):
+        wait("mount targets to be available", lambda: not coming(), lambda: in_words(coming()))
     return time.monotonic() + (constants.EFS_DNS_SECONDS if made else 0)
 
 

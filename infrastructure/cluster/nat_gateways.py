@@ -60,11 +60,11 @@ def create(net: Network) -> None:
     """Ask for the gateways, one in each zone or a single one; ready after about two minutes."""
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
-    wanted = gateway_subnets(net)
+    wanted, present = gateway_subnets(net), {each: find_gateway(each) for each in gateway_names()}
     # with the token of one that is dead AWS would answer that one, for as long as it lists it
     dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
     for each, subnet_id in wanted.items():
-        if found := find_gateway(each):
+        if found := present[each]:
             say("found", f"NAT gateway {found['NatGatewayId']}", found["State"])
             continue
         where = {"SubnetId": subnet_id, "AllocationId": net.made[each]["AllocationId"]}

@@ -36,6 +36,9 @@ NO_SUBNET = "InvalidSubnetID.NotFound"
 NO_GATEWAY = "InvalidInternetGatewayID.NotFound"
 ASSOCIATED = "Resource.AlreadyAssociated"
 NO_TABLE = "InvalidRouteTableID.NotFound"
+DNS = ("enableDnsSupport", "enableDnsHostnames")
+#: what was looked at so many seconds ago is looked at again before it is made
+LATELY = 1.5
 
 
 @dataclass
@@ -78,9 +81,6 @@ def internet_gateways() -> list[Any]:
 def named_subnets() -> list[Any]:
     """Those of WORK_SUBNET_IDS, in an adopted VPC."""
     return named(constants.WORK_SUBNET_IDS)
-
-
-LOOKS = (vpcs, subnets, route_tables, internet_gateways)  # and dns_off, below
 
 
 def named(subnet_ids: list[str]) -> list[Any]:
@@ -157,12 +157,12 @@ def create(zones: list[str], asked: "Asked") -> Network:
         say("found", f"VPC {constants.VPC_ID}", "adopted, left as it is")
         return adopted()
     vpc_id = made["vpc"]["VpcId"]
-    complete_vpc(made["vpc"])
+    complete_vpc(made["vpc"], asked.made.get("vpc", {}).get("VpcId") == vpc_id)
     attach(made["internet-gateway"], vpc_id)
-    by_part = {}
+    by_part, listed = {}, subnets()
     for blocks in blocks_by_part():
         for (each, block), zone in zip(blocks.items(), zones, strict=False):
-            by_part[each] = create_subnet(vpc_id, each, block, zone)
+            by_part[each] = create_subnet(vpc_id, each, block, zone, of_part(listed, each))
     ids = [subnet["SubnetId"] for subnet in by_part.values()]
     pending = [subnet["SubnetId"] for subnet in by_part.values() if subnet["State"] != "available"]
     if pending:
@@ -178,12 +178,27 @@ def create_routes(net: Network) -> None:
     if constants.VPC_ID:
         return
     public, private = blocks_by_part()
-    tables = {each: create_table(net.vpc_id, each) for each in ("public", *private)}
+    listed = route_tables()
+    taken = [one.get("SubnetId", "") for each in listed for one in each["Associations"]]
+    present = {each: table_of(listed, each) for each in ("public", *private)}
+    tables = {each: create_table(net.vpc_id, each, found) for each, found in present.items()}
     add_default_route(tables["public"], GatewayId=net.made["internet-gateway"]["InternetGatewayId"])
     for each, subnet in net.by_part.items():
-        associate(subnet, tables.get(each, tables["public"]))
+        associate(subnet, tables.get(each, tables["public"]), taken)
         if each in public:
             make_public(subnet)
+
+
+def stands() -> bool:
+    """Whether there is a subnet for each block of the settings already; adopted ones are looked at each time."""
+    wanted = {each for blocks in blocks_by_part() for each in blocks}
+    return not constants.VPC_ID and wanted <= {part(subnet) for subnet in subnets()}
+
+
+def zones() -> list[str]:
+    """Those of the subnets, in their order."""
+    in_zone = {part(subnet): subnet["AvailabilityZone"] for subnet in subnets()}
+    return [in_zone[each] for each in blocks_by_part()[0]]
 
 
 def blocks_by_part() -> tuple[dict[str, str], dict[str, str]]:
@@ -199,7 +214,7 @@ class Kind:
 
     what: str
     key: str  # of its id
-    all: Callable[[], list[Any]]
+    all: aws.look[list[Any]]
     make: Callable[[str], Any]
     remove: Callable[[Any], Any]
     usable: Callable[[list[Any]], list[Any]] = list
@@ -230,10 +245,11 @@ class Asked:
 def ask(*wanted: Wanted) -> Asked:
     """Make what of these parts is not listed. `settle` goes on."""
     parts = [(kind, each) for kind, names in wanted for each in names]
-    began, listed = time.monotonic(), {each: kind.of_part(each) for kind, each in parts}
-    if not all(listed.values()):
-        aws.forget()  # another run may have made it since this one looked
-        began, listed = time.monotonic(), {each: kind.of_part(each) for kind, each in parts}
+    listed = {each: kind.of_part(each) for kind, each in parts}
+    if not all(listed.values()):  # another run may have made it since this one looked
+        aws.forget(*{kind.all for kind, _ in parts if time.monotonic() - kind.all.began > LATELY})
+        listed = {each: kind.of_part(each) for kind, each in parts}
+    began = min([time.monotonic(), *(kind.all.began for kind, _ in parts)])
     made = {each: {**kind.make(each), "Tags": tags(each)} for kind, each in parts if not listed[each]}
     return Asked(parts, listed, made, began)
 
@@ -247,6 +263,7 @@ def settle(asked: Asked) -> dict[str, Any]:
     if asked.made and not console.dry_run:
         wait("EC2 to list what was made", lambda: not unlisted(asked), lambda: f"not yet: {', '.join(unlisted(asked))}")
         aws.pause(time.monotonic() - asked.began)
+        aws.forget(*(kind.all for kind, _ in asked.parts))
     answer: dict[str, Any] = {}
     for kind, each in asked.parts:
         if each not in asked.made:
@@ -255,17 +272,24 @@ def settle(asked: Asked) -> dict[str, Any]:
             continue
         made, listed = asked.made[each], [] if console.dry_run else kind.of_part(each)
         answer[each] = stays = (listed or [made])[0]
-        for other in [other for other in listed if other[kind.key] != stays[kind.key]]:
-            kind.remove(other)
+        for other in {other[kind.key]: other for other in [made, *listed]}.values():
+            if other[kind.key] != stays[kind.key]:
+                kind.remove(other)
         new = stays[kind.key] == made[kind.key]
         say("created" if new else "found", f"{kind.what} {stays[kind.key]}", kind.told(stays, each))
     return answer
 
 
 def unlisted(asked: Asked) -> list[str]:
-    """The ids of what was made and is not listed yet."""
-    made = [(kind, asked.made[each][kind.key]) for kind, each in asked.parts if each in asked.made]
-    return [its_id for kind, its_id in made if its_id not in [thing[kind.key] for thing in kind.all()]]
+    """The ids of what was made and is not listed yet. What another run has taken away is not waited for for ever."""
+    late = []
+    for kind, each in [(kind, each) for kind, each in asked.parts if each in asked.made]:
+        its_id, listed = asked.made[each][kind.key], kind.of_part(each)
+        lost = any(other[kind.key] < its_id or other.get("Attachments") for other in listed)
+        over = time.monotonic() - asked.began > 2 * constants.POLL_SECONDS
+        if its_id not in [thing[kind.key] for thing in kind.all()] and not (lost and over):
+            late.append(its_id)
+    return late
 
 
 def make_vpc(each: str) -> Any:
@@ -273,24 +297,36 @@ def make_vpc(each: str) -> Any:
     return client("ec2").create_vpc(CidrBlock=constants.VPC_CIDR, TagSpecifications=specification)["Vpc"]
 
 
-def complete_vpc(vpc: Any) -> None:
+def complete_vpc(vpc: Any, is_new: bool) -> None:
     """EFS is mounted by its DNS name, so the VPC's DNS must be on: both attributes, one call each."""
     vpc_id = vpc["VpcId"]
     wait(f"VPC {vpc_id}", lambda: are_available(vpcs(), "VpcId", [vpc_id]), lambda: "it is still pending")
-    for attribute in dns_off():
+    for attribute in [DNS[1]] if is_new else dns_off(vpc_id):  # one is on from the beginning
         request: Any = {"VpcId": vpc_id, f"E{attribute[1:]}": {"Value": True}}
         call(client("ec2").modify_vpc_attribute, of=vpc)(**request)
         say("updated", f"VPC {vpc_id}", f"{attribute} on")
 
 
+def dns_off(vpc_id: str) -> list[str]:
+    """Which of a VPC's two attributes of DNS are off."""
+    known = attributes_off()
+    return known[vpc_id] if vpc_id in known else read_attributes_off(vpc_id)
+
+
 @aws.look
-def dns_off() -> list[str]:
-    """Which of the VPC's two attributes of DNS are off; in an answer their names begin with a capital."""
-    vpc_id = constants.VPC_ID or (find_vpc() or {}).get("VpcId")
-    describe: Any = client("ec2").describe_vpc_attribute
-    names = ("enableDnsSupport", "enableDnsHostnames") if vpc_id else ()
-    answers = aws.side_by_side(lambda each: describe(VpcId=vpc_id, Attribute=each), names)
-    return [each for each, told in zip(names, answers, strict=True) if not told.get(f"E{each[1:]}", {}).get("Value")]
+def attributes_off() -> dict[str, list[str]]:
+    ids = [constants.VPC_ID] if constants.VPC_ID else [vpc["VpcId"] for vpc in vpcs()]
+    return {vpc_id: read_attributes_off(vpc_id) for vpc_id in ids}
+
+
+def read_attributes_off(vpc_id: str) -> list[str]:
+    """In an answer their names begin with a capital."""
+    describe: Any = call(client("ec2").describe_vpc_attribute, gone=NO_VPC)
+    answers = aws.side_by_side(lambda each: describe(VpcId=vpc_id, Attribute=each) or {}, DNS)
+    return [each for each, told in zip(DNS, answers, strict=True) if not told.get(f"E{each[1:]}", {}).get("Value")]
+
+
+LOOKS = (vpcs, subnets, route_tables, internet_gateways, attributes_off)
 
 
 def are_available(listed: list[Any], key: str, ids: list[str]) -> bool:
@@ -324,9 +360,13 @@ def attach(gateway: Any, vpc_id: str) -> None:
         say("updated", what, f"attached to {vpc_id}")
 
 
-def create_table(vpc_id: str, each: str) -> Any:
+def table_of(listed: list[Any], each: str) -> Any | None:
+    return only([table for table in listed if part(table) == each], f"route table {each}", "RouteTableId")
+
+
+def create_table(vpc_id: str, each: str, found: Any) -> Any:
     """A table of our own: the VPC's main table stays closed, for whatever is added later."""
-    if found := only([table for table in route_tables() if part(table) == each], f"route table {each}", "RouteTableId"):
+    if found:
         say("found", f"route table {found['RouteTableId']}", each)
         return found
     its_tags, its_token = tag_specification("route-table", each), token(vpc_id, each, this_hour())
@@ -350,27 +390,26 @@ def add_default_route(table: Any, **target: str) -> None:
     say("updated", what, f"0.0.0.0/0 to {', '.join(target.values())}")
 
 
-def create_subnet(vpc_id: str, each: str, block: str, zone: str) -> Any:
+def of_part(listed: list[Any], each: str) -> Any | None:
+    return only([subnet for subnet in listed if part(subnet) == each], f"subnet {each}", "SubnetId")
+
+
+def create_subnet(vpc_id: str, each: str, block: str, zone: str, found: Any) -> Any:
     """The subnet. A block is given once in a VPC: where another run has just made it, AWS says so, and lists it soon."""
-
-    def listed() -> Any:
-        return only([subnet for subnet in subnets() if part(subnet) == each], f"subnet {each}", "SubnetId")
-
-    if subnet := listed():
-        say("found", f"subnet {subnet['SubnetId']}", f"{each} {block} {subnet['AvailabilityZone']}")
-    else:
-        made = call(client("ec2").create_subnet, f"subnet {block}", there="InvalidSubnet.Conflict")(
-            VpcId=vpc_id, CidrBlock=block, AvailabilityZone=zone, TagSpecifications=tag_specification("subnet", each)
-        )
-        subnet = made["Subnet"] if made else aws.listed(f"subnet {block}", listed)
-        if made:
-            say("created", f"subnet {subnet['SubnetId']}", f"{each} {block} {zone}")
-    return subnet
+    if found:
+        say("found", f"subnet {found['SubnetId']}", f"{each} {block} {found['AvailabilityZone']}")
+        return found
+    made = call(client("ec2").create_subnet, f"subnet {block}", there="InvalidSubnet.Conflict")(
+        VpcId=vpc_id, CidrBlock=block, AvailabilityZone=zone, TagSpecifications=tag_specification("subnet", each)
+    )
+    if not made:
+        return aws.listed(f"subnet {block}", lambda: of_part(subnets(), each))
+    say("created", f"subnet {made['Subnet']['SubnetId']}", f"{each} {block} {zone}")
+    return made["Subnet"]
 
 
-def associate(subnet: Any, table: Any) -> None:
-    """The subnet uses this route table."""
-    taken = [one.get("SubnetId") for each in route_tables() for one in each["Associations"]]
+def associate(subnet: Any, table: Any, taken: list[str]) -> None:
+    """The subnet uses this route table; `taken` are those that use one already."""
     if subnet["SubnetId"] not in taken:
         use = call(client("ec2").associate_route_table, of=table, there=ASSOCIATED)
         use(RouteTableId=table["RouteTableId"], SubnetId=subnet["SubnetId"])

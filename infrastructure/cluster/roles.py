@@ -20,6 +20,8 @@ HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMM
 MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION_SECONDS = 120
+#: the roles that have policies of AWS
+WITH_MANAGED = ("host", "task-execution")
 INLINE_POLICY = "settings"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 GONE = "NoSuchEntity"
@@ -48,12 +50,31 @@ def names() -> list[str]:
     return [each["RoleName"] for each in every(pages, "Roles")]
 
 
+@functools.cache
+def policies(suffix: str) -> aws.look[tuple[list[str], Any]]:
+    """The look at what one role may: the ARNs of its managed policies, and our own policy, as both stand."""
+    return aws.look(lambda: read_policies(suffix) if role(suffix)() else ([], None))
+
+
+def looks(*suffixes: str) -> tuple[aws.look[Any], ...]:
+    return tuple(each(suffix) for suffix in suffixes for each in (role, policies))
+
+
 def read_role(role_id: str) -> Any | None:
     """Who has looked at all names is not asked about each."""
     if names.remembers() and role_id not in names():
         return None
     found = call(client("iam").get_role, gone=GONE)(RoleName=role_id)
     return found["Role"] if found else None
+
+
+def read_policies(suffix: str) -> tuple[list[str], Any]:
+    """The hosts' role has never one of our own, and only two have AWS's."""
+    role_id, own = role_name(suffix), None
+    if suffix != "host":
+        own = call(client("iam").get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
+    attached = attached_policies(role_id) if suffix in WITH_MANAGED else []
+    return attached, own["PolicyDocument"] if own else None
 
 
 @aws.look
@@ -63,7 +84,14 @@ def instance_profile() -> Any | None:
     return found["InstanceProfile"] if found else None
 
 
-LOOKS = (role("host"), instance_profile)
+@aws.look
+def service_linked() -> list[str]:
+    """The names of the roles with which AWS's own services act in the account."""
+    pages = client("iam").get_paginator("list_roles").paginate(PathPrefix="/aws-service-role/")
+    return [each["RoleName"] for each in aws.every(pages, "Roles")]
+
+
+LOOKS = (*looks("host"), instance_profile)
 
 
 def find() -> Roles:
@@ -90,19 +118,22 @@ def create() -> Roles:
     return find()
 
 
-def create_service_linked_roles() -> None:
+def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer: bool) -> None:
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
-    on_hosts = constants.LAUNCH_TYPE == "EC2"
+    on_hosts = constants.LAUNCH_TYPE == "EC2" and new_hosts
     services = {
-        "ecs": ("AWSServiceRoleForECS", True),
+        "ecs": ("AWSServiceRoleForECS", new_cluster),
         "autoscaling": ("AWSServiceRoleForAutoScaling", on_hosts),
         "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE == "spot"),
-        "elasticloadbalancing": ("AWSServiceRoleForElasticLoadBalancing", bool(constants.LISTENER_PROTOCOL)),
-        "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none"),
+        "elasticloadbalancing": (
+            "AWSServiceRoleForElasticLoadBalancing",
+            bool(constants.LISTENER_PROTOCOL) and new_balancer,
+        ),
+        "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none" and new_cluster),
     }
     create = call(client("iam").create_service_linked_role, there="InvalidInput")
     for service, (role_id, needed) in services.items():
-        if needed and not read_role(role_id) and create(AWSServiceName=f"{service}.amazonaws.com"):
+        if needed and role_id not in service_linked() and create(AWSServiceName=f"{service}.amazonaws.com"):
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
 
 
@@ -132,10 +163,12 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
     """
     iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
     what, text, its_tags = f"role {role_id}", json.dumps(trust), endpoint_tags(suffix)
+    is_new = False
     aws.refuse_foreign(what, found)
     if not found:
         create = call(iam.create_role, there=THERE)
         made = create(RoleName=role_id, AssumeRolePolicyDocument=text, Tags=its_tags)
+        is_new = bool(made)
         say("created" if made else "found", what)
         found = {"RoleName": role_id, "Tags": its_tags} if made else aws.listed(what, role(suffix), "IAM")
     elif found["AssumeRolePolicyDocument"] != trust:
@@ -143,15 +176,15 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
         say("updated", what, "trust policy")
     else:
         say("found", what)
-    if managed or not_now:
-        attach_policies(found, managed, not_now)
-    put_inline_policy(found, inline)
+    attached, present = ([], None) if is_new else policies(suffix)()
+    attach_policies(found, attached, managed, not_now)
+    put_inline_policy(found, present, inline)
     return role_arn(role_id)
 
 
-def attach_policies(its_role: Any, managed: Names, not_now: Names) -> None:
+def attach_policies(its_role: Any, attached: list[str], managed: Names, not_now: Names) -> None:
     attach, role_id = call(client("iam").attach_role_policy, of=its_role), its_role["RoleName"]
-    attached, aws_policy = attached_policies(role_id), f"arn:{partition()}:iam::aws:policy"
+    aws_policy = f"arn:{partition()}:iam::aws:policy"
     for policy in managed:
         if f"{aws_policy}/{policy}" not in attached:
             attach(RoleName=role_id, PolicyArn=f"{aws_policy}/{policy}")
@@ -167,14 +200,8 @@ def attached_policies(role_id: str) -> list[str]:
     return [each["PolicyArn"] for each in attached]
 
 
-def inline_policies(role_id: str) -> list[str]:
-    return client("iam").list_role_policies(RoleName=role_id)["PolicyNames"]
-
-
-def put_inline_policy(its_role: Any, wanted: Policy | None) -> None:
+def put_inline_policy(its_role: Any, present: Policy | None, wanted: Policy | None) -> None:
     iam, role_id = client("iam"), its_role["RoleName"]
-    found = call(iam.get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
-    present = found["PolicyDocument"] if found else None
     if wanted and present != wanted:
         put = call(iam.put_role_policy, of=its_role)
         put(RoleName=role_id, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(wanted))
@@ -197,7 +224,7 @@ def create_instance_profile() -> None:
         profile = {"Roles": [], "Tags": tags("host")} if made else aws.listed(what, instance_profile, "IAM")
     say("created" if made else "found", what)
     if not profile["Roles"]:
-        add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE), busy=GONE)
+        add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE))
         add(InstanceProfileName=its_name, RoleName=its_name)
         say("updated", what, "has its role")
 
@@ -216,18 +243,32 @@ def delete() -> None:
 
 
 def delete_role(suffix: str) -> None:
-    """Without what is in it, whoever put it there, as AWS demands."""
+    """Without what is in it, as AWS demands: first what we know to be there, then what else someone put there."""
     role_id, found = role_name(suffix), role(suffix)()
     if not found:
         say("already gone", f"role {role_id}")
         return
     if aws.spare_foreign(f"role {role_id}", found):
         return
-    iam = client("iam")
-    aws.side_by_side(lambda policy: detach_policy(found, policy), attached_policies(role_id))
-    aws.side_by_side(lambda policy: delete_policy(found, policy), inline_policies(role_id))
-    call(iam.delete_role, f"role {role_id} to be free", of=found, gone=GONE, busy="DeleteConflict")(RoleName=role_id)
+    attached, own = policies(suffix)()
+    empty_role(found, attached, [INLINE_POLICY] if own else [])
+    delete = call(delete_with_all, f"role {role_id} to be free", of=found, gone=GONE, busy="DeleteConflict")
+    delete(found)
     say("deleted", f"role {role_id}")
+
+
+def delete_with_all(its_role: Any) -> None:
+    iam, role_id = client("iam"), its_role["RoleName"]
+    delete = call(iam.delete_role, of=its_role, there="DeleteConflict")
+    if not delete(RoleName=role_id):
+        inline = iam.list_role_policies(RoleName=role_id)["PolicyNames"]
+        empty_role(its_role, attached_policies(role_id), inline)
+        call(iam.delete_role, of=its_role)(RoleName=role_id)
+
+
+def empty_role(its_role: Any, attached: list[str], inline: list[str]) -> None:
+    aws.side_by_side(lambda policy: detach_policy(its_role, policy), attached)
+    aws.side_by_side(lambda policy: delete_policy(its_role, policy), inline)
 
 
 def detach_policy(its_role: Any, arn: str) -> None:

@@ -11,11 +11,13 @@ import aws
 import constants
 from aws import Resource, call, client, endpoint_tags, mine, name, only, ours, part, resource, tag_filters
 from console import say
-from infrastructure.cluster.network import IN_USE, NO_VPC, Network, held_by
+from infrastructure.cluster.network import IN_USE, Network, held_by
 
 #: where Docker puts a container port that asks for no host port: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
 DYNAMIC_PORTS = (32768, 65535)
 NO_GROUP = "InvalidGroup.NotFound"
+#: what each group is to us
+SUFFIXES = ("load-balancer", "bastion", "hosts", "tasks", "file-system")
 
 
 @dataclass
@@ -49,18 +51,8 @@ LOOKS = (all_groups, all_rules)
 
 def find() -> SecurityGroups:
     """The groups that `create` made or adopted; the tasks' one is the endpoint's where there are endpoints."""
-
-    def ids(suffix: str) -> list[str]:
-        group = find_group(suffix)
-        return [group["GroupId"]] if group else []
-
-    return SecurityGroups(
-        host_ids=constants.SECURITY_GROUP_IDS or ids("hosts"),
-        task_ids=constants.SECURITY_GROUP_IDS or ids("tasks"),
-        file_system_ids=ids("file-system"),
-        load_balancer_ids=ids("load-balancer"),
-        bastion_ids=ids("bastion"),
-    )
+    found = {suffix: find_group(suffix) for suffix in SUFFIXES}
+    return in_use({suffix: group["GroupId"] for suffix, group in found.items() if group})
 
 
 def find_group(suffix: str) -> Any | None:
@@ -76,24 +68,31 @@ def its_name(suffix: str) -> str:
 
 def create(net: Network) -> SecurityGroups:
     """Make the groups that the settings need; bring their rules into line with ALLOWED_CIDR and SSH_ALLOWED_CIDR."""
-    groups = SecurityGroups()
-    if constants.LISTENER_PROTOCOL:
-        description = "Load balancer in front of the ECS cluster"
-        groups.load_balancer_ids = [create_group(net, "load-balancer", description, load_balancer_rules())]
-    if constants.BASTION_KEY_NAME:
-        rules = [rule(22, 22, constants.BASTION_ALLOWED_CIDR, "SSH")]
-        groups.bastion_ids = [create_group(net, "bastion", "Bastion for SSH to the hosts", rules)]
-    if constants.SECURITY_GROUP_IDS:
-        say("found", f"security groups {', '.join(constants.SECURITY_GROUP_IDS)}", "adopted, left as they are")
-        groups.host_ids = groups.task_ids = constants.SECURITY_GROUP_IDS
-    else:
-        if constants.LAUNCH_TYPE == "EC2":
-            groups.host_ids = [create_group(net, "hosts", "Hosts of the ECS cluster", host_rules(groups))]
-        if constants.NETWORK_MODE == "awsvpc" and not constants.CLUSTER_ONLY:
-            groups.task_ids = [create_group(net, "tasks", "Tasks with an address of their own", task_rules(groups))]
-    if constants.EFS_VOLUMES:
-        clients = sorted({*groups.host_ids, *groups.task_ids})
-        groups.file_system_ids = [create_group(net, "file-system", "EFS mount targets", nfs_rules(clients))]
+    adopted = constants.SECURITY_GROUP_IDS
+    wanted = {
+        "load-balancer": ("Load balancer in front of the ECS cluster", constants.LISTENER_PROTOCOL),
+        "bastion": ("Bastion for SSH to the hosts", constants.BASTION_KEY_NAME),
+        "hosts": ("Hosts of the ECS cluster", constants.LAUNCH_TYPE == "EC2" and not adopted),
+        "tasks": ("Tasks with an address of their own", tasks_have_addresses() and not adopted),
+        "file-system": ("EFS mount targets", constants.EFS_VOLUMES),
+    }
+    if adopted:
+        say("found", f"security groups {', '.join(adopted)}", "adopted, left as they are")
+    present = {suffix: find_group(suffix) for suffix in wanted}
+    of = {
+        suffix: create_group(net, suffix, present[suffix], told) for suffix, (told, needed) in wanted.items() if needed
+    }
+    groups = in_use({suffix: group["GroupId"] for suffix, group in of.items()})
+    rules = {
+        "load-balancer": load_balancer_rules(),
+        "bastion": [rule(22, 22, constants.BASTION_ALLOWED_CIDR, "SSH")],
+        "hosts": host_rules(groups),
+        "tasks": task_rules(groups),
+        "file-system": nfs_rules(sorted({*groups.host_ids, *groups.task_ids})),
+    }
+    listed = all_rules() if any(present.values()) else []
+    for suffix, group in of.items():
+        bring_into_line(group, listed, rules[suffix])
     return groups
 
 
@@ -140,15 +139,30 @@ def rule(low: int, high: int, source: str, description: str) -> dict[str, Any]:
     return {**ports, "UserIdGroupPairs": [{"GroupId": source, "Description": description}]}
 
 
-def create_group(net: Network, suffix: str, description: str, rules: list[Any]) -> str:
-    """A group and exactly these rules of ours; rules that someone added by hand are left alone."""
-    group = find_group(suffix)
+def in_use(ids: dict[str, str]) -> SecurityGroups:
+    """These groups by what each is to us, or those that the settings adopt."""
+    of = {suffix: [ids[suffix]] if suffix in ids else [] for suffix in SUFFIXES}
+    adopted = constants.SECURITY_GROUP_IDS
+    return SecurityGroups(
+        host_ids=adopted or of["hosts"],
+        task_ids=adopted or of["tasks"],
+        file_system_ids=of["file-system"],
+        load_balancer_ids=of["load-balancer"],
+        bastion_ids=of["bastion"],
+    )
+
+
+def tasks_have_addresses() -> bool:
+    """Their own, and so a group of their own; that of a shared cluster's tasks is each endpoint's."""
+    return constants.NETWORK_MODE == "awsvpc" and not constants.CLUSTER_ONLY
+
+
+def create_group(net: Network, suffix: str, group: Any, description: str) -> Any:
+    """The group: the one that was found, or a new one."""
     if group:
         say("found", f"security group {group['GroupId']}", its_name(suffix))
-    else:
-        group = make_group(net, suffix, description)
-    bring_into_line(group, rules)
-    return str(group["GroupId"])
+        return group
+    return make_group(net, suffix, description)
 
 
 def make_group(net: Network, suffix: str, description: str) -> Any:
@@ -156,7 +170,7 @@ def make_group(net: Network, suffix: str, description: str) -> Any:
     ec2, name_of_it, its_tags = client("ec2"), its_name(suffix), endpoint_tags(suffix)
     what, specification = f"security group {name_of_it}", [{"ResourceType": "security-group", "Tags": its_tags}]
     request: Any = {"GroupName": name_of_it, "Description": description, "TagSpecifications": specification}
-    create = call(ec2.create_security_group, what, there="InvalidGroup.Duplicate", busy=NO_VPC)
+    create = call(ec2.create_security_group, what, there="InvalidGroup.Duplicate")
     made = create(VpcId=net.vpc_id, **request)
     if made:
         say("created", f"security group {made['GroupId']}", name_of_it)
@@ -169,10 +183,13 @@ def make_group(net: Network, suffix: str, description: str) -> Any:
     return group
 
 
-def bring_into_line(group: Any, rules: list[Any]) -> None:
-    """Of the rules that we made, these and no others; each endpoint sees to its own, and leaves the others' alone."""
+def bring_into_line(group: Any, listed: list[Any], rules: list[Any]) -> None:
+    """Of the rules that we made, these and no others; each endpoint sees to its own, and leaves the others' alone.
+
+    `listed` are the rules that there are, of any group. Rules that someone added by hand stay.
+    """
     group_id, what = group["GroupId"], f"security group {group['GroupId']}"
-    present = [each for each in all_rules() if each["GroupId"] == group_id]
+    present = [each for each in listed if each["GroupId"] == group_id]
     wanted = {ends(each): each for each in rules}
     gone = "InvalidSecurityGroupRuleId.NotFound"
     for each in [each for each in present if mine(each) and ends(each) not in wanted]:
@@ -187,7 +204,7 @@ def bring_into_line(group: Any, rules: list[Any]) -> None:
 def allow(group: Any, wanted: Any) -> None:
     group_id, low, high = group["GroupId"], wanted["FromPort"], wanted["ToPort"]
     ec2, what, there = client("ec2"), f"security group {group_id}", "InvalidPermission.Duplicate"
-    authorize = call(ec2.authorize_security_group_ingress, what, of=group, there=there, busy=NO_GROUP)
+    authorize = call(ec2.authorize_security_group_ingress, what, of=group, there=there)
     specification: Any = [{"ResourceType": "security-group-rule", "Tags": endpoint_tags()}]
     authorize(GroupId=group_id, IpPermissions=[wanted], TagSpecifications=specification)
     ports = f"{low}" if low == high else f"{low}-{high}"

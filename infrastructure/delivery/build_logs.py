@@ -7,7 +7,7 @@ import constants
 from aws import Resource, endpoint_name
 from infrastructure.cluster import log_groups
 
-LOOKS = (log_groups.groups,)
+LOOKS = (log_groups.groups(log_groups.BUILDS), log_groups.groups(log_groups.COMMANDS))
 
 
 def of_builds() -> str:

@@ -40,7 +40,7 @@ def find() -> Any:
     return next(iter(found), None)  # a name is given once
 
 
-LOOKS = (find, roles.role(ROLE))
+LOOKS = (find, *roles.looks(ROLE))
 
 
 def logs_statement(group: str) -> dict[str, Any]:

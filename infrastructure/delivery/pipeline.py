@@ -6,12 +6,13 @@ A pipeline of type V2 costs $0.002 for each minute of an action's run, the first
 https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
 """
 
+import shlex
 from datetime import datetime
 from typing import Any
 
 import aws
 import constants
-from aws import call, client, endpoint_tags, holds, mine, ours, region
+from aws import Problem, call, client, endpoint_tags, holds, mine, ours, region
 from console import say
 from infrastructure.cluster import cluster, roles
 from infrastructure.cluster.regions import offered
@@ -23,6 +24,8 @@ DEPLOY = "Deploy"
 IMAGES = "imagedefinitions.json"
 #: why the way into Deploy is closed; AWS takes letters, digits and these few signs only
 CLOSED = "No service yet - the end of create-service.py opens this"
+#: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionDeclaration.html
+LONGEST_COMMAND = 1000
 NOT_ASSUMED = "CodePipeline is not authorized to perform AssumeRole on role"
 NOT_THERE, CHANGING = "PipelineNotFoundException", "ConcurrentModificationException"
 
@@ -41,7 +44,7 @@ def find() -> Any:
     return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}
 
 
-LOOKS = (find, roles.role(ROLE))
+LOOKS = (find, *roles.looks(ROLE))
 
 
 def create_role(connection_arn: str) -> str:
@@ -110,12 +113,19 @@ def action(
     }
 
 
+def refuse_long_command() -> None:
+    if (size := len(start_command())) > LONGEST_COMMAND:
+        names = f"a command of the pipeline names it, and would have {size} characters, {LONGEST_COMMAND} at most"
+        raise Problem(f"SERVICE_NAME: {names}: choose a shorter one")
+
+
 def start_command() -> str:
     """Where the service has no tasks: its count and its scaling, as the settings say. One line, as AWS demands.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Commands.html
     """
-    its_cluster, its_service = constants.CLUSTER_NAME, constants.SERVICE_NAME
+    its_cluster, its_service = shlex.quote(constants.CLUSTER_NAME), shlex.quote(constants.SERVICE_NAME)
+    target = shlex.quote(f"service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}")
     of = f"--region {region()} --cluster {its_cluster}"
     count = f"aws ecs describe-services {of} --services {its_service} --query 'services[0].desiredCount' --output text"
     start = f"aws ecs update-service {of} --service {its_service} --desired-count {constants.DESIRED_COUNT}"
@@ -123,7 +133,7 @@ def start_command() -> str:
     if constants.SCALING != "none":
         start += (
             f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
-            f"--resource-id service/{its_cluster}/{its_service} --scalable-dimension ecs:service:DesiredCount "
+            f"--resource-id {target} --scalable-dimension ecs:service:DesiredCount "
             f"--min-capacity {constants.MIN_TASKS} --max-capacity {constants.MAX_TASKS}"
         )
     return f'if [ "$({count})" = 0 ]; then {start}; fi'

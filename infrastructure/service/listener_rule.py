@@ -279,7 +279,7 @@ def rule_to_split() -> Any | None:
 def delete() -> None:
     """After the tasks, and before the target group to which it leads."""
     give_back()
-    for rule in own():
+    for rule in own() if target_group.left_over() else []:
         delete_rule(rule)
 
 
@@ -290,4 +290,6 @@ def delete_rule(rule: Any) -> None:
 
 
 def left_over() -> list[Resource]:
-    return [resource(f"listener rule {leads_from(rule)}", rule["RuleArn"], rule) for rule in rules() if mine(rule)]
+    """Where the target group is gone there is none: AWS deletes no group to which a rule leads."""
+    found = [rule for rule in rules() if mine(rule)] if target_group.left_over() else []
+    return [resource(f"listener rule {leads_from(rule)}", rule["RuleArn"], rule) for rule in found]

@@ -9,7 +9,7 @@ import constants
 from aws import Resource, call, client
 from infrastructure.cluster import log_groups
 
-LOOKS = (log_groups.groups,)
+LOOKS = (log_groups.groups(log_groups.CONTAINERS),)
 
 
 def create() -> str:

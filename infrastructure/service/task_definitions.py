@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definitions.htm
 """
 
 import posixpath
+import shlex
 from typing import Any
 
 import aws
@@ -16,6 +17,8 @@ from infrastructure.service import access_points
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
 MEMORY_RESERVATION = 256
+#: characters of a certificate's common name: https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
+COMMON_NAME = 64
 FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
 #: members that AWS fills in by itself, or that only say who registered the revision
 ADDED_BY_AWS = {
@@ -184,10 +187,11 @@ def certificate_container() -> list[dict[str, Any]]:
     path = constants.CONTAINER_CERTIFICATE
     if not path:
         return []
+    folder, crt, key = (shlex.quote(each) for each in (posixpath.dirname(path), f"{path}.crt", f"{path}.key"))
+    subject = shlex.quote(f"/CN={constants.SERVICE_NAME[:COMMON_NAME]}")
     script = (
-        f"mkdir -p {posixpath.dirname(path)} && openssl x509 -checkend 2592000 -noout -in {path}.crt || "
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN={constants.SERVICE_NAME} "
-        f"-keyout {path}.key -out {path}.crt"
+        f"mkdir -p {folder} && openssl x509 -checkend 2592000 -noout -in {crt} || "
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj {subject} -keyout {key} -out {crt}"
     )
     return [
         {

@@ -25,7 +25,7 @@ QUEUE_ACTIONS = [
     *("SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"),
     *("GetQueueAttributes", "GetQueueUrl"),
 ]
-LOOKS = tuple(roles.role(suffix) for suffix in SUFFIXES)
+LOOKS = roles.looks(*SUFFIXES)
 
 
 def create(file_system_ids: dict[str, str], access_point_ids: Iterable[str] = ()) -> None:

@@ -3,6 +3,8 @@
 Without endpoints the tasks' group is the cluster's: infrastructure/cluster/security_groups.py makes and deletes it.
 """
 
+from typing import Any
+
 import constants
 from aws import Resource, mine
 from console import say
@@ -17,25 +19,26 @@ def create(net: Network) -> list[str]:
     groups = security_groups.find()
     if not constants.ENDPOINT or constants.SECURITY_GROUP_IDS:
         return groups.task_ids
-    description, rules = f"Tasks of endpoint {constants.ENDPOINT}", security_groups.task_rules(groups)
-    group_id = security_groups.create_group(net, "tasks", description, rules)
-    let_in([group_id])
-    return [group_id]
+    description, listed = f"Tasks of endpoint {constants.ENDPOINT}", security_groups.all_rules()
+    shared, present = security_groups.find_group("file-system"), security_groups.find_group("tasks")
+    group = security_groups.create_group(net, "tasks", present, description)
+    security_groups.bring_into_line(group, listed, security_groups.task_rules(groups))
+    let_in(shared, listed, [group["GroupId"]])
+    return [str(group["GroupId"])]
 
 
-def let_in(group_ids: list[str]) -> None:
-    """NFS from these groups and no others of this endpoint's."""
-    shared = security_groups.find_group("file-system")
+def let_in(shared: Any, listed: list[Any], group_ids: list[str]) -> None:
+    """To the mount targets by NFS, from these groups and no others of this endpoint's."""
     if shared:
-        security_groups.bring_into_line(shared, security_groups.nfs_rules(group_ids))
+        security_groups.bring_into_line(shared, listed, security_groups.nfs_rules(group_ids))
 
 
 def delete() -> None:
     """The rule that names the group, then the group, once its tasks' network interfaces are gone."""
     if not constants.ENDPOINT:
         return
-    let_in([])
     group, its_name = security_groups.find_group("tasks"), security_groups.its_name("tasks")
+    let_in(security_groups.find_group("file-system"), security_groups.all_rules(), [])
     if not group:
         say("already gone", f"security group {its_name}")
         return

@@ -45,7 +45,7 @@ def find() -> Any:
     return found if found and found["Arn"] else None
 
 
-LOOKS = (find_group, roles.role(ROLE))
+LOOKS = (find_group, *roles.looks(ROLE))
 
 
 def create(task_definition_arn: str, where: Any) -> str:

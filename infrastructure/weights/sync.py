@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
 """
 
 import functools
+import re
 import shlex
 from datetime import datetime, timezone
 from typing import Any
@@ -50,7 +51,7 @@ def definitions() -> list[Any]:
     return task_definitions.of_ours("ACTIVE", family())
 
 
-LOOKS = (definitions, roles.role(ROLE))
+LOOKS = (definitions, *roles.looks(ROLE))
 
 
 def required_access_point() -> Any:
@@ -77,15 +78,23 @@ def create(point: Any) -> tuple[str, Any]:
 def policy(point: Any) -> dict[str, Any]:
     """Reading that folder of that bucket, and writing through that access point; nothing else."""
     lists: dict[str, Any] = {"Action": "s3:ListBucket", "Resource": source_bucket.arn()}
-    if source_bucket.prefix():
-        lists["Condition"] = {"StringLike": {"s3:prefix": f"{source_bucket.prefix()}*"}}
+    if prefix := literal(source_bucket.prefix()):
+        lists["Condition"] = {"StringLike": {"s3:prefix": f"{prefix}*"}}
     mounts = {
         "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
         "Resource": aws.arn("elasticfilesystem", f"file-system/{point['FileSystemId']}"),
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}},
     }
-    reads = {"Action": "s3:GetObject", "Resource": f"{source_bucket.arn()}/{source_bucket.prefix()}*"}
+    reads = {"Action": "s3:GetObject", "Resource": f"{source_bucket.arn()}/{prefix}*"}
     return roles.document(lists, reads, mounts)
+
+
+def literal(text: str) -> str:
+    """As a policy writes what is no wildcard and no variable.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
+    """
+    return re.sub(r"[*?$]", r"${\g<0>}", text)
 
 
 def command(*flags: str) -> str:

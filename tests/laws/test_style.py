@@ -14,9 +14,11 @@ import pytest
 from tests.conftest import ROOT
 
 FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.py"))]
-PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name != "rehearse.py"}
+#: for developers: no pages, and no part of what a user runs
+TOOLS = ("bench.py", "rehearse.py")
+PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("aws", "console", "constants", "dry_run")
+LOW = ("aws", "console", "constants", "dry_run", "fresh", "texts")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -109,7 +111,8 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 
 #: from below; a module imports what is below it, and in a folder its neighbours
 LAYERS = (
-    *("constants", "console", "dry_run", "aws", "infrastructure", "infrastructure.cluster", "infrastructure.service"),
+    *("texts", "constants", "console", "dry_run", "fresh", "aws"),
+    *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
 )
@@ -125,8 +128,8 @@ def layer(module: str) -> int:
 @pytest.mark.parametrize("name", PRODUCT)
 def test_arrows_go_down_only(name: str) -> None:
     found, module = imports(name), MODULES[name]
-    assert not found & {"emulator", "moto", "tests", "rehearse"}
-    if name == "constants.py":
+    assert not found & {"emulator", "moto", "tests", "rehearse", "bench", "benchmark"}
+    if name in ("constants.py", "texts.py"):
         assert not found & {"boto3", "botocore"}
     assert found & set(PAGES) == USERS_OF_PAGES.get(module, set())
     for other in found & set(MODULES.values()) - set(PAGES):
@@ -140,12 +143,12 @@ def test_no_two_modules_need_each_other() -> None:
 
 
 def test_whatever_is_imported_is_so_at_the_top_of_its_file() -> None:
-    """But for rich, which only a terminal needs."""
+    """But for rich, which only a terminal needs, and difflib, which only a mistake needs."""
     for name, tree in TREES.items():
         top = [*tree.body, *(each for node in tree.body if isinstance(node, ast.If) for each in node.body)]
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom) and node not in top:
-                assert ast.unparse(node).startswith("from rich."), f"{name}:{node.lineno}"
+                assert ast.unparse(node).startswith(("from rich.", "import difflib")), f"{name}:{node.lineno}"
 
 
 def test_only_the_rehearsal_of_the_scripts_imports_the_emulator() -> None:
@@ -160,7 +163,7 @@ def test_settings_are_read_in_constants_alone() -> None:
         assert name == "constants.py" or set(reads) <= {"NO_COLOR", "DEBUG"}, name
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "rehearse"])
+@pytest.mark.parametrize("page", [page for page in PAGES if f"{page}.py" not in TOOLS])
 def test_a_page_is_short_and_its_main_function_bears_its_name(page: str) -> None:
     text = (ROOT / f"{page}.py").read_text()
     tree = ast.parse(text)
@@ -175,7 +178,7 @@ def test_each_page_that_makes_something_says_what_undoes_it() -> None:
     undos = {
         f"{page}.py": str(keyword.value.value)
         for page in PAGES
-        if page != "rehearse"
+        if f"{page}.py" not in TOOLS
         for node in ast.walk(TREES[f"{page}.py"])
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "aws.page"
         for keyword in node.keywords
@@ -198,7 +201,7 @@ FORBIDDEN = {
     "print of an error": r"print\((e|err|error|exc)\)",
     "pprint": r"\bpprint\b",
     "latest": r"IMAGE\b.*:latest",
-    "a sleep outside the one way to wait": r"time\.sleep\((?!constants\.POLL_SECONDS\))",
+    "a sleep outside the one way to wait": r"time\.sleep\((?!(interval|seconds)\))",
     "os._exit": r"os\._exit",
     "a first match that is taken": r"(describe|list)_\w+\([^)]*\)\[\"\w+\"\]\[0\]",
     "open to the world": r"CidrIp[\"']: [\"']0\.0\.0\.0/0",

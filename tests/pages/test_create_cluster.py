@@ -58,7 +58,8 @@ def tags_of(runbook: Runbook, resource_id: str) -> dict[str, str]:
 
 def test_the_first_line_says_account_region_and_cluster(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py")
-    assert ran.err.splitlines()[0] == "account 123456789012  region us-east-1  cluster gpu"
+    where = "account 123456789012  region us-east-1  cluster gpu"
+    assert ran.err.splitlines()[0] == f"{where}  caller user/emulator  settings /dev/null"
     assert ran.result["clusterArn"] == "arn:aws:ecs:us-east-1:123456789012:cluster/gpu"
 
 
@@ -387,7 +388,7 @@ def test_another_validation_error_is_not_ridden_out(runbook: Runbook) -> None:
 def test_everything_is_asked_for_before_the_slow_things_are_waited_for(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py")
     lines = ran.err.splitlines()
-    waits = [number for number, line in enumerate(lines) if line.startswith("waiting for mount targets")]
+    waits = [number for number, line in enumerate(lines) if line.startswith("waiting for")]
     created = [number for number, line in enumerate(lines) if line.startswith("created")]
     assert waits[0] > created[-1]
     assert lines.index(next(line for line in lines if line.startswith("created file system"))) < lines.index(

@@ -80,6 +80,10 @@ def test_a_connection_is_made_once_and_waits_for_a_person(endpoints: Runbook) ->
             "is of region eu-west-1, not of us-east-1",
         ),
         ({"CLUSTER_NAME": "a-rather-long-name-of-it", "AWS_REGION": "ap-northeast-1"}, "characters, 63 at most"),
+        (
+            {"SERVICE_NAME": "s" * 255, "SCALING": "step"},
+            "SERVICE_NAME: a command of the pipeline names it, and would have",
+        ),
         ({"BUILDSPEC": "no such thing!"}, "BUILDSPEC: 'no such thing!' is not a path"),
     ],
 )

@@ -13,7 +13,7 @@ REGISTERED = ("create_cluster.py", "register_task_definition.py")
 
 def start(runbook: Runbook, seconds: float = 0) -> None:
     """Ask for a task and do not wait for it; then let this time pass."""
-    ran = runbook.run("run_task.py", WAIT_TIMEOUT_SECONDS="1")
+    ran = runbook.run("run_task.py", WAIT_TIMEOUT_SECONDS="5")
     assert "gave up waiting" in ran.err, ran.err
     if seconds:
         runbook.settle(seconds)
@@ -216,7 +216,7 @@ def test_no_free_gpu_is_told_with_the_limit(runbook: Runbook) -> None:
 def test_a_stopping_task_is_seen_as_still_holding_its_gpu(runbook: Runbook) -> None:
     arn = runbook.has_run(*REGISTERED).run("run_task.py").result["tasks"][0]["taskArn"]
     runbook.aws("ecs").stop_task(cluster="gpu", task=arn)
-    assert "gave up" in runbook.run("run_task.py", WAIT_TIMEOUT_SECONDS="1").err
+    assert "gave up" in runbook.run("run_task.py", WAIT_TIMEOUT_SECONDS="5").err
     assert "1 stopping tasks still hold theirs" in why(runbook)
     told = runbook.run("describe_task.py", "--task", arn).result["why"]
     assert "it is stopping" in told

@@ -1,0 +1,1 @@
+"""What bench.py measures: processes, calls and AWS's own times, on an emulated AWS."""

@@ -1,0 +1,63 @@
+"""No correctness hangs on a pause: with any network, and looking seldom or often, the account is the same."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from emulator.core.wire import Emulator
+from emulator.core.world import VirtualClock
+from tests.conftest import GPU, ROOT, Runbook, issued, new_account
+from tests.pictures import put_back
+
+#: seconds for a call, POLL_SECONDS
+PACES = {
+    "as usual": (0.0, "5"),
+    "looking often": (0.0, "0.2"),
+    "slow and seldom": (0.2, "15"),
+    "slow, often": (0.2, "0.2"),
+}
+CREATE = ("create_cluster.py", "register_task_definition.py")
+EXAMPLES = {
+    "gpu-cluster": (*CREATE, "run_task.py"),
+    "clara-train": (*CREATE, "create_service.py"),
+}
+UNDO = {"gpu-cluster": ("stop_task.py --all",), "clara-train": ("delete_service.py",)}
+
+
+def begun(example: str, clock: VirtualClock) -> Runbook:
+    emulator = Emulator(clock)
+    put_back(emulator, new_account())
+    runbook = Runbook(emulator, dict(GPU), remembers=False)
+    if example == "clara-train":
+        runbook.settings = {"ENV_FILE": str(ROOT / "examples/clara-train.env"), "EFS_DELETION_POLICY": "Delete"}
+        runbook.settings["CERTIFICATE_ARN"] = issued(runbook)
+    return runbook
+
+
+def walk(example: str, seconds: float, poll: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The account once all is made, and once all is taken away, with calls that take so long."""
+    clock = VirtualClock()
+    runbook = begun(example, clock)
+    runbook.watch = lambda when: clock.sleep(seconds) if when == "before" else None
+    told = []
+    for commands in (EXAMPLES[example], (*UNDO[example], "delete_cluster.py --yes")):
+        for command in commands:
+            ran = runbook.run(*command.split(), POLL_SECONDS=poll)
+            assert ran.code == 0, ran.err
+        runbook.settle()
+        told.append(runbook.look())
+    return told[0], told[1]
+
+
+usual = functools.cache(lambda example: walk(example, *PACES["as usual"]))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("pace", [pace for pace in PACES if pace != "as usual"])
+def test_the_same_account_at_any_pace(example: str, pace: str) -> None:
+    made, left = walk(example, *PACES[pace])
+    assert made == usual(example)[0]
+    assert left == usual(example)[1]
