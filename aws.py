@@ -147,10 +147,10 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
     service = model.service_model.service_name
     _last.operation = f"{service} {model.name}"
     for looking in getattr(_last, "looks", ()):
-        looking.calls.add((service, model.name))
+        looking.calls.add((service, model.name, names_in(params)))
     if not model.name.startswith(dry_run.READS):
         changes += 1
-        _forget_what(service, model.name)
+        _forget_what(service, model.name, dict(names_in(params)))
 
 
 # ------------------------------------------------------------------------------------------------------- names and tags
@@ -289,7 +289,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
 
     def __init__(self, read: Callable[[], T]) -> None:
         self.read = read
-        self.calls: set[tuple[str, str]] = set()  # service and operation
+        self.calls: set[tuple[str, str, Names]] = set()  # service, operation, and of what
         self.lock = threading.RLock()
         self.seen: list[T] = []
         self.settings: Any = None  # with which it was read
@@ -363,14 +363,31 @@ def forget_all() -> None:
     forget(*_looks)
 
 
-def _forget_what(service: str, operation: str) -> None:
-    """A change makes untrue what was read of the same kind: AttachInternetGateway what DescribeInternetGateways told."""
+def _forget_what(service: str, operation: str, of_what: dict[str, str]) -> None:
+    """A change makes untrue what was read of the same kind: AttachInternetGateway what DescribeInternetGateways told.
+
+    But not what was read of another one: the role, or all log groups, of another name.
+    """
     changed = noun(operation)
     for each in [*_looks]:
-        kinds = [noun(read) for of, read in each.calls if of == service]
+        kinds = [noun(read) for of, read, names in each.calls if of == service and not differ(names, of_what)]
         if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
             _outdated.add(each)
     from_one_look(_from_one_look)
+
+
+Names = tuple[tuple[str, str], ...]
+
+
+def names_in(params: dict[str, Any]) -> Names:
+    return tuple((key, text) for key, text in params.items() if isinstance(text, str))
+
+
+def differ(read: Names, changed: dict[str, str]) -> bool:
+    """Whether the two are of different things: RoleName a and b; logGroupNamePrefix /ecs and logGroupName /aws."""
+    same = any(changed.get(key, text) != text for key, text in read)
+    begins = [(changed.get(key.removesuffix("Prefix"), text), text) for key, text in read if key.endswith("Prefix")]
+    return same or any(not name.startswith(prefix) for name, prefix in begins)
 
 
 @functools.cache

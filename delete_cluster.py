@@ -102,8 +102,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         launch_template.delete()
         load_balancer.wait_deleted()
         nat_gateways.wait_deleted()
+        auto_scaling_group.wait_terminated()
         bastion.wait_deleted()
-        auto_scaling_group.wait_deleted()
 
         clean_up.look_again(seen)
         security_groups.delete()
@@ -113,6 +113,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         log_group.delete()
         roles.delete()
         file_system.wait_deleted()
+        auto_scaling_group.wait_deleted()
         if everything:
             certificate.delete()  # the load balancer used it
 

@@ -13,7 +13,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import cluster, launch_template, nat_gateways, network, roles, security_groups, tag_index
 from infrastructure.parts import BELONGING, Parts, kind
-from infrastructure.service import task_definitions
+from infrastructure.service import scaling, task_definitions
 
 #: how long AWS may list what is deleted; the tagging API is the slowest
 SWEEP_SECONDS = 300
@@ -34,6 +34,8 @@ IN_EC2: dict[aws.look[Any], str] = {
     nat_gateways.s3_endpoints: "vpc-endpoint",
     launch_template.templates: "launch-template",
 }
+#: what else is listed some seconds after it was made, where it does not go with the network
+LISTED_LATE = (cluster.describe, scaling.targets, security_groups.all_groups, security_groups.all_rules)
 
 
 class Seen(NamedTuple):
@@ -74,8 +76,8 @@ def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
 def rounds(of: Parts, page: str) -> Iterator[Seen]:
     """What is in the loop deletes, all of it from one look. Again, where the last look sees what the first did not.
 
-    AWS lists some seconds late what an interrupted run has just made: EC2 anything, ECS a cluster and a task. So the last
-    look is not sooner than that, and asks about them where nothing stood too. Of all else it asks what was changed.
+    Some services list late what an interrupted run has just made. So the last look comes some seconds after the first,
+    and asks them where nothing stood too. Of all else it asks what was changed.
     """
     seen = look(of)
     while True:
@@ -83,7 +85,7 @@ def rounds(of: Parts, page: str) -> Iterator[Seen]:
         yield seen
         aws.from_one_look(False)
         let_aws_list(seen)
-        aws.forget(cluster.describe)
+        aws.forget(*LISTED_LATE)
         left = wait_for_nothing(of, seen, page)
         if not left or console.dry_run:
             return

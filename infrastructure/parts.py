@@ -1,8 +1,9 @@
 """The one list of what is built, in the order of create: what must hold for every part is a loop over it.
 
 A part is a module. `create` makes it or brings it into line, `delete` takes it away, `left_over` lists what of it
-stands, and LOOKS are its reads. The pages call create and delete one by one, since order and waits are what their
-reader comes for; the inventory, the sweep, what refuses while something is left, and tags are loops.
+stands, `belonging` what goes with that and bears tags of its own, and LOOKS are its reads. The pages call create and
+delete one by one, since order and waits are what their reader comes for; the inventory, the sweep, what refuses while
+something is left, and tags are loops.
 """
 
 from collections import defaultdict
@@ -97,7 +98,8 @@ def retag(parts: Parts) -> None:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
     """
     alike: dict[Any, list[Resource]] = defaultdict(list)
-    for resource in left_over(parts):
+    belonging = [each for part in parts if hasattr(part, "belonging") for each in part.belonging()]
+    for resource in [*left_over(parts), *belonging]:
         if not ours(resource.tags) or kind(resource.arn) in ("instance", "task"):
             continue
         wanted = {**constants.TAGS, **({constants.PART_TAG: resource.part} if resource.part else {})}

@@ -260,16 +260,20 @@ def delete() -> None:
         )
 
 
-def wait_deleted() -> None:
-    """Until the last host is terminated, and the group is gone; then ECS's memory of its hosts goes too."""
-    wait_gone()
-    aws.forget(standing)  # its hosts end by themselves
-    wait("hosts to be terminated", lambda: not instances(), still_there)
+def wait_terminated() -> None:
+    """Until the last host, and the bastion, are gone; then ECS's memory of them goes too."""
+    if standing() or find() or find("bastion"):
+        aws.forget(standing)  # they end by themselves
+    wait("hosts to be terminated", lambda: not standing(), still_there)
     container_instances.deregister()
 
 
+def wait_deleted() -> None:
+    wait_gone()
+
+
 def still_there() -> str:
-    return f"{', '.join(host['InstanceId'] for host in instances())} still there"
+    return f"{', '.join(host['InstanceId'] for host in standing())} still there"
 
 
 def ask_for_end(each: str = "hosts") -> Any | None:

@@ -226,9 +226,12 @@ def wait_deleted() -> None:
 
 
 def left_over() -> list[Resource]:
-    """The load balancer and its listeners, but for those that someone added by hand, which go with it."""
     balancer = find()
-    left = [resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)] if balancer else []
-    for each in [each for each in listeners().values() if ours(each)]:
-        left.append(resource(f"listener {each['Protocol']} {each['Port']} of {its_name()}", each["ListenerArn"], each))
-    return left
+    return [resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)] if balancer else []
+
+
+def belonging() -> list[Resource]:
+    """Its listeners, but for those that someone added by hand."""
+    found = [each for each in listeners().values() if ours(each)]
+    what = f"of {its_name()}"
+    return [resource(f"listener {each['Protocol']} {each['Port']} {what}", each["ListenerArn"], each) for each in found]

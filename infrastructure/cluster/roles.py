@@ -14,6 +14,7 @@ import aws
 import constants
 from aws import Resource, account, call, client, endpoint_tags, every, ours, partition, region, resource, tags
 from console import say
+from infrastructure.cluster import tag_index
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
 #: what the hosts' role has with HOST_MONITORING=enabled alone
@@ -66,6 +67,16 @@ def read_role(role_id: str) -> Any | None:
         return None
     found = call(client("iam").get_role, gone=GONE)(RoleName=role_id)
     return found["Role"] if found else None
+
+
+def never_made(suffix: str, in_its_arn: str) -> bool:
+    """Of what is made after its role, and goes before it: whether AWS lists neither the role nor the thing's own tags.
+
+    For those who have looked at both lists; else it is asked itself.
+    """
+    if not (names.remembers() and tag_index.tagged.remembers()):
+        return False
+    return role_name(suffix) not in names() and not any(in_its_arn in each.arn for each in tag_index.tagged())
 
 
 def read_policies(suffix: str) -> tuple[list[str], Any]:

@@ -34,7 +34,7 @@ def its_name() -> str:
 @aws.look
 def find() -> Any:
     """The project, which shows its tags."""
-    if not offered("codebuild"):
+    if not offered("codebuild") or roles.never_made(ROLE, f":project/{its_name()}"):
         return None
     found = client("codebuild").batch_get_projects(names=[its_name()])["projects"]
     return next(iter(found), None)  # a name is given once

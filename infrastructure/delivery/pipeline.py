@@ -38,7 +38,9 @@ def its_name() -> str:
 def find() -> Any:
     """The pipeline's declaration and its metadata, with its tags."""
     codepipeline = client("codepipeline")
-    found = call(codepipeline.get_pipeline, gone=NOT_THERE)(name=its_name()) if offered("codepipeline") else None
+    if not offered("codepipeline") or roles.never_made(ROLE, aws.arn("codepipeline", its_name())):
+        return None
+    found = call(codepipeline.get_pipeline, gone=NOT_THERE)(name=its_name())
     if not found or not found["metadata"]["pipelineArn"]:  # a dry run's stand-in has none
         return None
     return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}

@@ -258,7 +258,8 @@ def delete(with_cluster: bool = False) -> None:
     would keep the cluster, and cost.
     """
     its_cluster: Any = cluster.of_ours() if with_cluster else "any"
-    names = {constants.SERVICE_NAME}  # one that an interrupted run has asked to end is waited for too
+    # one that an interrupted run has asked to end is waited for too; the cluster's own deletion waits for it anyway
+    names = set() if with_cluster else {constants.SERVICE_NAME}
     for service in services() if its_cluster else ():
         name, what = service["serviceName"], f"service {service['serviceName']}"
         if not with_cluster and not mine(service):
@@ -275,7 +276,7 @@ def delete(with_cluster: bool = False) -> None:
         going = [each for each in described_by_aws(sorted(names)[:10]) if each["status"] == "DRAINING"]
         return [f"{each['serviceName']}: {each['runningCount']} tasks still run" for each in going]
 
-    if its_cluster:
+    if names:
         wait(f"service {' and '.join(sorted(names))} to end", lambda: not draining(), lambda: "; ".join(draining()))
 
 

@@ -48,7 +48,7 @@ def mode() -> str:
 @aws.look
 def definitions() -> list[Any]:
     """Our revisions that can be run, with their tags."""
-    return task_definitions.of_ours("ACTIVE", family())
+    return [] if roles.never_made(ROLE, f"/{family()}:") else task_definitions.of_ours("ACTIVE", family())
 
 
 LOOKS = (definitions, *roles.looks(ROLE))
