@@ -407,21 +407,26 @@ def _threads(depth: int) -> futures.ThreadPoolExecutor:
 def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]:
     """What it answers of each of these, eight asked at the same time: the one place where calls are made side by side."""
     looks, waits, depth = getattr(_last, "looks", ()), getattr(_last, "waits", ()), getattr(_last, "depth", 0)
+    wanted = list(things)
+    told: list[list[console.Line]] = [[] for _ in wanted]
 
-    def safely(thing: Any) -> T:
+    def safely(number: int) -> T:
         _last.looks, _last.waits, _last.depth = looks, waits, depth + 1
         try:
-            return function(thing)
+            with console.held() as told[number]:
+                return function(wanted[number])
         except (BotoCoreError, ClientError) as error:
             error.operation = getattr(error, "operation", _last.operation)  # type: ignore[union-attr]
             raise
 
-    asked = [_threads(depth).submit(safely, each) for each in things]
+    asked = [_threads(depth).submit(safely, number) for number in range(len(wanted))]
     try:
         futures.wait(asked)  # also where one of them fails: none goes on behind the page's back
     finally:
         for each in asked:
             each.cancel()
+        for line in [line for lines in told for line in lines]:
+            say(*line)
     return [each.result() for each in asked]
 
 

@@ -19,30 +19,40 @@ GONE, BUSY = "ResourceNotFoundException", "OperationAbortedException"
 
 @functools.cache
 def groups(kind: str) -> aws.look[dict[str, Any]]:
-    """The look at one kind: name -> group with its tags, of all whose names begin as ours do."""
+    """The look at one kind: name -> group, of all whose names begin as ours do; those of a cluster's endpoints too."""
     return aws.look(lambda: read_groups(f"{kind}/{constants.PREFIX}"))
 
 
 def read_groups(prefix: str) -> dict[str, Any]:
+    pages = client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
+    return {each["logGroupName"]: each for each in every(pages, "logGroups")}
+
+
+@functools.cache
+def its_tags(name: str) -> aws.look[dict[str, str]]:
     """AWS tells tags group by group."""
-    logs = client("logs")
-    listed = every(logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix), "logGroups")
-    list_tags = call(logs.list_tags_for_resource, gone=GONE)
-    told = aws.side_by_side(lambda each: list_tags(resourceArn=arn(each["logGroupName"])), listed)
-    return {
-        each["logGroupName"]: {**each, "tags": its_tags["tags"] if its_tags else {}}
-        for each, its_tags in zip(listed, told, strict=True)
-    }
+    return aws.look(lambda: read_tags(name))
+
+
+def read_tags(name: str) -> dict[str, str]:
+    found = call(client("logs").list_tags_for_resource, gone=GONE)(resourceArn=arn(name))
+    return found["tags"] if found else {}
 
 
 def find(name: str) -> Any | None:
+    """The group with its tags."""
     kind = next(kind for kind in ALL if name.startswith(f"{kind}/"))
-    return groups(kind)().get(name)
+    group = groups(kind)().get(name)
+    return {**group, "tags": its_tags(name)()} if group else None
+
+
+def find_all(*names: str) -> dict[str, Any]:
+    return dict(zip(names, aws.side_by_side(find, names), strict=True))
 
 
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
-    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
+    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, find_all(*names)
     for name, group in present.items():
         what = f"log group {name}"
         refuse_foreign(what, group)
@@ -66,7 +76,7 @@ def make_one(name: str) -> Any:
 
 def remove(*names: str) -> None:
     """With what they have kept. After all that writes to them: it would make them again."""
-    present = {name: find(name) for name in names}
+    present = find_all(*names)
 
     def remove_one(name: str) -> None:
         what, group = f"log group {name}", present[name]
@@ -80,7 +90,7 @@ def remove(*names: str) -> None:
 
 
 def left_over(*names: str) -> list[Resource]:
-    found = {name: find(name) for name in names}
+    found = find_all(*names)
     return [resource(f"log group {name}", arn(name), group) for name, group in found.items() if mine(group)]
 
 

@@ -114,7 +114,8 @@ def delete() -> None:
 
 def host_groups() -> list[str]:
     """The names of those that stand."""
-    return [name for suffix, _ in LOGS.values() if log_groups.find(name := group_name(suffix))]
+    names = [group_name(suffix) for suffix, _ in LOGS.values()]
+    return [name for name, group in log_groups.find_all(*names).items() if group]
 
 
 def left_over() -> list[Resource]:

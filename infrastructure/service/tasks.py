@@ -39,11 +39,10 @@ def stopping(**filters: Any) -> list[Any]:
 
 def describe(arns: list[str]) -> list[Any]:
     """DescribeTasks takes 100 at a time, and leaves out a task that it does not know yet."""
-    found: list[Any] = []
-    for start in range(0, len(arns), 100):
-        request: Any = {"cluster": constants.CLUSTER_NAME, "tasks": arns[start : start + 100], "include": ["TAGS"]}
-        found += client("ecs").describe_tasks(**request)["tasks"]
-    return found
+    read: Any = client("ecs").describe_tasks
+    asked = {"cluster": constants.CLUSTER_NAME, "include": ["TAGS"]}
+    hundreds = [arns[start : start + 100] for start in range(0, len(arns), 100)]
+    return every(aws.side_by_side(lambda each: read(tasks=each, **asked), hundreds), "tasks")
 
 
 def task_id(arn: str) -> str:
