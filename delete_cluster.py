@@ -2,7 +2,7 @@
 
 Asks for the cluster's name; --yes for runs that no one watches. Touches only what bears this CLUSTER_NAME's tag. The
 file system goes only with EFS_DELETION_POLICY=Delete, a repository with images only with --everything; otherwise they
-are kept, and named. Works from any half-built state, and twice. Refuses while endpoints share the cluster. Takes 3 to 6
+are kept, and named. Works from any half-built state, and twice. Refuses while endpoints share the cluster. Takes 2 to 5
 minutes with hosts.
 
     python delete_cluster.py
