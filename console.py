@@ -14,11 +14,26 @@ from typing import Any
 dry_run = False
 #: the id of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks their length
 NEW = "(new-in-this-dry-run)"
+#: what is told before anything else, once
+_opening: list[Callable[[], None]] = []
+_lock = threading.RLock()
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
 Line = tuple[str, str, str]
 _thread = threading.local()
+
+
+def begin_with(opening: Callable[[], None]) -> None:
+    """Tell this before the first line that is told."""
+    _opening[:] = [opening]
+
+
+def first() -> None:
+    """What the page begins with, where it is not told yet."""
+    with _lock:  # threads tell too
+        if _opening:
+            _opening.pop()()
 
 
 def say(verb: str, what: str, detail: str = "") -> None:
@@ -27,6 +42,7 @@ def say(verb: str, what: str, detail: str = "") -> None:
     if lines is not None and verb != "waiting":
         lines.append((verb, what, detail))
         return
+    first()
     _clear()
     if dry_run and verb in _CHANGES:
         verb = "would have " + verb
@@ -51,6 +67,13 @@ def held() -> Iterator[list[Line]]:
         yield lines
     finally:
         _thread.lines = before
+
+
+def show(text: str, end: str = "\n") -> None:
+    """What is no step: a list, a record to copy, a question."""
+    first()
+    _clear()
+    print(text, end=end, file=sys.stderr, flush=True)
 
 
 def result(document: dict[str, Any]) -> None:

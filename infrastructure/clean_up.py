@@ -62,12 +62,12 @@ def look(of: Parts) -> Seen:
 def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
     """Show what will go and what stays; go on only when the name has been typed, or --yes was given."""
     for each in [each for each in listed if not each.kept or kind(each.arn) not in BELONGING]:
-        print(f"  {'kept: ' if each.kept else ''}{each.what}", file=sys.stderr)
+        console.show(f"  {'kept: ' if each.kept else ''}{each.what}")
     if yes or console.dry_run or all(each.kept for each in listed):
         return
     if not sys.stdin or not sys.stdin.isatty():
         raise Problem("there is no terminal to ask on: pass --yes to delete what is listed above")
-    print(f"Type the {what}'s name, {name}, to delete all this: ", end="", file=sys.stderr, flush=True)
+    console.show(f"Type the {what}'s name, {name}, to delete all this: ", end="")
     if sys.stdin.readline().strip() != name:
         raise Problem("that is not the name; nothing was deleted")
     aws.forget_all()  # a person takes his time
@@ -142,7 +142,7 @@ def ask_ec2_at_once() -> None:
     shown = {its_kind for its_kind, _ in tag_index.in_ec2()} if outdated else set()
     for each in outdated:
         if IN_EC2[each] not in shown:
-            each.sees([])
+            each.learn([])
 
 
 def tell_kept(seen: Seen) -> list[Resource]:

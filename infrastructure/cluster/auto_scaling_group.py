@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 import aws
+import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import NEW, say
@@ -236,13 +237,16 @@ def unprotect(group: Any) -> None:
 def wait_drained() -> None:
     """Until ECS has moved all tasks off the hosts that end, and lets them go: AWS holds them in Terminating:Wait so long.
 
-    After DRAINING_SECONDS without it: then the deletion of the group lets them go.
+    One that was still starting is protected when it comes into service. After DRAINING_SECONDS the deletion of the group
+    lets them go.
     """
     limit = time.monotonic() + DRAINING_SECONDS
 
     def held() -> list[str]:
         group = find()
         hosts = group["Instances"] if group and ours(group) and not group.get("Status") else []
+        if hosts and not console.dry_run:
+            unprotect(group)
         return [host["InstanceId"] for host in hosts if host["LifecycleState"] in HELD]
 
     def over() -> bool:

@@ -8,6 +8,7 @@ import functools
 from typing import Any
 
 import aws
+import console
 import constants
 from aws import Resource, call, client, every, mine, refuse_foreign, resource, tags_of
 from console import say
@@ -19,51 +20,58 @@ GONE, BUSY = "ResourceNotFoundException", "OperationAbortedException"
 
 @functools.cache
 def groups(kind: str) -> aws.look[dict[str, Any]]:
-    """The look at one kind: name -> group, of all whose names begin as ours do; those of a cluster's endpoints too."""
+    """The look at one kind: name -> group, of all whose names begin as ours do."""
     return aws.look(lambda: read_groups(f"{kind}/{constants.PREFIX}"))
 
 
 def read_groups(prefix: str) -> dict[str, Any]:
-    pages = client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
-    return {each["logGroupName"]: each for each in every(pages, "logGroups")}
+    listed = every(client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix), "logGroups")
+    return {each["logGroupName"]: each for each in listed}
 
 
 @functools.cache
-def its_tags(name: str) -> aws.look[dict[str, str]]:
-    """AWS tells tags group by group."""
-    return aws.look(lambda: read_tags(name))
+def group(name: str) -> aws.look[Any | None]:
+    """The look at one group with its tags: AWS tells these group by group."""
+    return aws.look(lambda: read_group(name))
 
 
-def read_tags(name: str) -> dict[str, str]:
-    found = call(client("logs").list_tags_for_resource, gone=GONE)(resourceArn=arn(name))
-    return found["tags"] if found else {}
+def read_group(name: str) -> Any | None:
+    found = groups(kind_of(name))().get(name)
+    told = call(client("logs").list_tags_for_resource, gone=GONE)(resourceArn=arn(name)) if found else None
+    return {**found, "tags": told["tags"] if told else {}} if found else None
+
+
+def kind_of(name: str) -> str:
+    return next(kind for kind in ALL if name.startswith(f"{kind}/"))
 
 
 def find(name: str) -> Any | None:
-    """The group with its tags."""
-    kind = next(kind for kind in ALL if name.startswith(f"{kind}/"))
-    group = groups(kind)().get(name)
-    return {**group, "tags": its_tags(name)()} if group else None
+    return group(name)()
 
 
 def find_all(*names: str) -> dict[str, Any]:
-    return dict(zip(names, aws.side_by_side(find, names), strict=True))
+    """Those of these names that there are."""
+    found = zip(names, aws.side_by_side(find, names), strict=True)
+    return {name: each for name, each in found if each}
 
 
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
-    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, find_all(*names)
-    for name, group in present.items():
+    logs, days, known = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
+    for name, found in known.items():
         what = f"log group {name}"
-        refuse_foreign(what, group)
-        if group:
+        refuse_foreign(what, found)
+        if found:
             say("found", what)
         else:
-            group = make_one(name)
-        if group.get("retentionInDays") != days:
-            put = call(logs.put_retention_policy, what, of=group, busy=(BUSY, GONE))
+            found = make_one(name)
+        if found.get("retentionInDays") != days:
+            put = call(logs.put_retention_policy, what, of=found, busy=(BUSY, GONE))
             put(logGroupName=name, retentionInDays=days)
             say("updated", what, f"keeps {days} days")
+        known[name] = {**found, "retentionInDays": days}
+    for name in names if not console.dry_run else ():
+        group(name).learn(known[name])
 
 
 def make_one(name: str) -> Any:
@@ -79,11 +87,11 @@ def remove(*names: str) -> None:
     present = find_all(*names)
 
     def remove_one(name: str) -> None:
-        what, group = f"log group {name}", present[name]
-        if not group:
+        what, found = f"log group {name}", present.get(name)
+        if not found:
             say("already gone", what)
-        elif not aws.spare_foreign(what, group):
-            call(client("logs").delete_log_group, what, of=group, gone=GONE, busy=BUSY)(logGroupName=name)
+        elif not aws.spare_foreign(what, found):
+            call(client("logs").delete_log_group, what, of=found, gone=GONE, busy=BUSY)(logGroupName=name)
             say("deleted", what)
 
     aws.side_by_side(remove_one, names)

@@ -60,7 +60,13 @@ def its_tags() -> Any | None:
     return {"TagList": found["TagList"]} if found else None
 
 
-LOOKS = (parameter, its_tags, log_groups.groups(log_groups.CONTAINERS))
+@aws.look
+def groups_of_hosts() -> dict[str, Any]:
+    """Those that stand, by name."""
+    return log_groups.find_all(*(group_name(suffix) for suffix, _ in LOGS.values()))
+
+
+LOOKS = (parameter, its_tags, groups_of_hosts)
 
 
 def create() -> None:
@@ -114,8 +120,7 @@ def delete() -> None:
 
 def host_groups() -> list[str]:
     """The names of those that stand."""
-    names = [group_name(suffix) for suffix, _ in LOGS.values()]
-    return [name for name, group in log_groups.find_all(*names).items() if group]
+    return [*groups_of_hosts()]
 
 
 def left_over() -> list[Resource]:

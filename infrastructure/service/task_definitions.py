@@ -20,6 +20,8 @@ MEMORY_RESERVATION = 256
 #: characters of a certificate's common name: https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
 COMMON_NAME = 64
 FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+#: so many revisions are asked about one by one
+FEW = 5
 #: members that AWS fills in by itself, or that only say who registered the revision
 ADDED_BY_AWS = {
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
@@ -56,15 +58,22 @@ def definition(arn_or_family: str) -> Any | None:
     return {**found["taskDefinition"], "tags": found.get("tags", [])} if found else None
 
 
+def known(arn: str) -> Any | None:
+    """A revision never changes: the newest is not read a second time."""
+    found = newest()
+    return found if found and found["taskDefinitionArn"] == arn else definition(arn)
+
+
 def of_ours(status: str, family: str = "") -> list[Any]:
     """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone.
 
     A family may have thousands. A revision never changes, nor is its ARN given again: whose it is AWS's index of tags
-    knows, a hundred in a call, but of those that are new or bear no tags. They are asked about one by one.
+    knows, a hundred in a call, but of those that are new or bear no tags. They are asked about one by one, and so are few.
     """
     arns = definitions(status, family)
-    indexed = {each.arn: {"taskDefinitionArn": each.arn, "tags": each.tags} for each in tag_index.tagged() if arns}
-    asked = aws.side_by_side(definition, [arn for arn in arns if arn not in indexed])
+    listed = tag_index.tagged() if len(arns) > FEW or tag_index.tagged.remembers() else []
+    indexed = {each.arn: {"taskDefinitionArn": each.arn, "tags": each.tags} for each in listed}
+    asked = aws.side_by_side(known, [arn for arn in arns if arn not in indexed])
     described = {**indexed, **{each["taskDefinitionArn"]: each for each in asked if each}}
     return [described[arn] for arn in arns if arn in described and is_ours(described[arn])]
 

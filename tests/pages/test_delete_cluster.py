@@ -383,6 +383,18 @@ def test_hosts_end_while_tasks_do_and_all_else_ends_meanwhile(clara: Runbook) ->
     assert clara.emulator.world.now() - begun < 1.1 * 176
 
 
+def test_a_host_that_comes_into_service_meanwhile_ends_with_the_others(runbook: Runbook) -> None:
+    """The group protects each new host from scale-in; ECS, whose provider still stands, lets it go like the others."""
+    runbook.has_run("create_cluster.py")
+    runbook.aws("autoscaling").set_desired_capacity(AutoScalingGroupName="gpu-hosts", DesiredCapacity=1)
+    runbook.settle(40)  # it runs, and is not in service yet
+    [group] = runbook.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert [each["LifecycleState"] for each in group["Instances"]] == ["Pending"]
+    begun = runbook.emulator.world.now()
+    assert runbook.run("delete_cluster.py", "--yes").code == 0
+    assert runbook.emulator.world.now() - begun < 160
+
+
 def groups_deleted(runbook: Runbook) -> list[str]:
     """Their names, in the order in which they went."""
     ran = runbook.run("delete_cluster.py", "--yes")
