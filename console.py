@@ -1,12 +1,13 @@
 """What a person sees: steps, waits and warnings on stderr, one line each; the result as one JSON document on stdout."""
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 #: --dry-run: a step is told as what it would be
@@ -18,6 +19,9 @@ _opening: list[Callable[[], None]] = []
 _lock = threading.RLock()
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
+
+Line = tuple[str, str, str]
+_thread = threading.local()
 
 
 def begin_with(opening: Callable[[], None]) -> None:
@@ -34,6 +38,10 @@ def first() -> None:
 
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    lines: list[Line] | None = getattr(_thread, "lines", None)
+    if lines is not None and verb != "waiting":
+        lines.append((verb, what, detail))
+        return
     first()
     _clear()
     if dry_run and verb in _CHANGES:
@@ -48,6 +56,17 @@ def say(verb: str, what: str, detail: str = "") -> None:
     text = Text(line)
     text.stylize(_COLOURS.get(verb, "dim" if verb in ("found", "already gone") else ""), 0, len(verb))
     Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[list[Line]]:
+    """What this thread says meanwhile: who does many things at the same time tells them in their order, afterwards."""
+    before, lines = getattr(_thread, "lines", None), list[Line]()
+    _thread.lines = lines
+    try:
+        yield lines
+    finally:
+        _thread.lines = before
 
 
 def show(text: str, end: str = "\n") -> None:

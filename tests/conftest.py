@@ -45,12 +45,12 @@ from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
-    "aws",
-    "console",
-    "fresh",
-    "infrastructure.cluster.network",
-    "infrastructure.cluster.mount_targets",
-    "infrastructure.cluster.capacity",
+    *("aws", "console", "fresh", "infrastructure.clean_up", "infrastructure.cluster.network"),
+    *(
+        "infrastructure.cluster.mount_targets",
+        "infrastructure.cluster.auto_scaling_group",
+        "infrastructure.cluster.capacity",
+    ),
 )
 READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 

@@ -21,7 +21,7 @@ DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_c
 KEPT = f"still billed (about $0.30 per GiB and month in us-east-1); {DELETE}"
 
 
-@aws.look
+@aws.shared_look
 def all_systems() -> list[Any]:
     """Every file system of the account in this region, in whatever state: EFS lists none by their tags."""
     return every(client("efs").get_paginator("describe_file_systems").paginate(), "FileSystems")
@@ -173,7 +173,10 @@ def is_backed_up(file_system_id: str) -> bool:
 
 
 def delete() -> None:
-    """With EFS_DELETION_POLICY=Delete the file systems and all their data; otherwise they are kept, and named."""
+    """Ask for their end, once their mount targets are gone.
+
+    With EFS_DELETION_POLICY=Delete the file systems and all their data; otherwise they are kept, and named.
+    """
     if constants.FILE_SYSTEM_ID:
         say("kept", f"file system {constants.FILE_SYSTEM_ID}", "adopted, not ours to delete")
         return
@@ -182,12 +185,16 @@ def delete() -> None:
     if constants.EFS_DELETION_POLICY == "Retain":
         return
     efs, busy = client("efs"), ("FileSystemInUse", "IncorrectFileSystemLifeCycleState")
-    for system in owned():
+    for system in [each for each in owned() if each["LifeCycleState"] not in LEAVING]:
         what, its_id = f"file system {system['FileSystemId']}", system["FileSystemId"]
         kept = "; its backups stay in AWS Backup, and cost" if is_backed_up(its_id) else ""
         call(efs.delete_file_system, f"{what} to be free", of=system, gone=GONE, busy=busy)(FileSystemId=its_id)
         say("deleted", what, f"with its data{kept}")
-    wait("the file systems to be gone", lambda: not owned(), lambda: "they are still being deleted")
+
+
+def wait_deleted() -> None:
+    if constants.EFS_DELETION_POLICY == "Delete" and not constants.FILE_SYSTEM_ID:
+        wait("the file systems to be gone", lambda: not owned(), lambda: "they are still being deleted")
 
 
 def left_over() -> list[Resource]:

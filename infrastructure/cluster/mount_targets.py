@@ -151,7 +151,12 @@ def delete() -> None:
 
 def wait_deleted() -> None:
     """Their network interfaces hold subnets and security groups until they are gone."""
-    wait("mount targets to be gone", lambda: not owned(), lambda: in_words(owned()))
+    own = {each["MountTargetId"]: each["FileSystemId"] for each in owned()}
+
+    def left() -> list[Any]:
+        return [each for each in read({*own.values()}) if each["MountTargetId"] in own]
+
+    wait("mount targets to be gone", lambda: not left(), lambda: in_words(left()))
 
 
 def in_words(found: list[Any]) -> str:

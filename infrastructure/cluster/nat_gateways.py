@@ -150,8 +150,7 @@ def wait_gone(ids: list[str]) -> None:
 def wait_deleted() -> None:
     """An Elastic IP can be released only when its gateway is gone; until then it costs money."""
     wait_gone([gateway["NatGatewayId"] for gateway in all_gateways()])
-    for address in addresses():
-        release(address)
+    aws.side_by_side(release, addresses())
 
 
 def release(address: Any) -> None:

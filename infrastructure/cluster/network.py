@@ -430,10 +430,8 @@ def delete() -> None:
     if constants.VPC_ID:
         say("kept", f"VPC {constants.VPC_ID}", "adopted, not ours to delete")
         return
-    for subnet in subnets():
-        delete_subnet(subnet)
-    for table in route_tables():
-        delete_route_table(table)
+    aws.side_by_side(delete_subnet, subnets())
+    aws.side_by_side(delete_route_table, route_tables())
     for gateway in internet_gateways():
         delete_internet_gateway(gateway)
     for vpc in vpcs():

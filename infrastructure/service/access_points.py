@@ -16,7 +16,7 @@ from infrastructure.cluster import file_system
 VOLUME_TAG = "volume"
 
 
-@aws.look
+@aws.shared_look
 def all_points() -> list[Any]:
     """Everyone's in the file systems that are used, in whatever state."""
     paginator, read = client("efs").get_paginator("describe_access_points"), call(every, gone=file_system.GONE)

@@ -7,7 +7,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, resource, spare_foreign
+from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, ours, resource, spare_foreign
 from console import say
 
 PART = "scaling"
@@ -38,7 +38,7 @@ def steps() -> dict[str, tuple[int, int, Any, int]]:
     }
 
 
-@aws.look
+@aws.shared_look
 def targets() -> list[Any]:
     """The scalable targets of the cluster's services, whoever's they are, with their tags."""
     scaling = client("application-autoscaling")
@@ -218,8 +218,11 @@ def delete() -> None:
 def delete_alarms() -> None:
     """Those of the steps; AWS takes away those of target tracking."""
     own = {name: alarm for name, alarm in alarms().items() if not spare_foreign(f"alarm {name}", alarm)}
-    for name, alarm in own.items():
-        call(client("cloudwatch").delete_alarms, f"alarm {name}", of=alarm, gone="ResourceNotFound")(AlarmNames=[name])
+    what, foreign_first = f"alarms {', '.join(own)}", min(own.values(), key=ours, default=None)
+    delete_them = call(client("cloudwatch").delete_alarms, what, of=foreign_first, gone="ResourceNotFound")
+    if own and not delete_them(AlarmNames=[*own]):  # where one of them is gone AWS deletes none
+        for name in own:
+            delete_them(AlarmNames=[name])
     if own:
         say("deleted", f"alarms {', '.join(own)}")
 

@@ -21,7 +21,7 @@ def its_name() -> str:
     return endpoint_name(PART)
 
 
-@aws.look
+@aws.shared_look
 def groups() -> list[Any]:
     """Those whose names begin as the cluster's do, whoever's they are, with their tags."""
     listed = every(client("elbv2").get_paginator("describe_target_groups").paginate(), "TargetGroups")
