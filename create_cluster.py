@@ -75,7 +75,6 @@ def create_cluster() -> dict[str, Any]:
     log_group_name = log_group.create()
     monitoring.create()
     launch_template.create(facts, groups, made_roles)
-    cluster.wait_active()
     nat_gateways.wait_ready(net)  # without a way out no host could join
     group_arn = auto_scaling_group.create(net)
     capacity.create(group_arn)

@@ -4,6 +4,7 @@ Its hosts cost; it does not. The bastion's group is made and deleted by the same
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/what-is-amazon-ec2-auto-scaling.html
 """
 
+import functools
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ import aws
 import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
-from console import NEW, say
+from console import say
 from infrastructure.cluster import container_instances, launch_template, roles
 from infrastructure.cluster.network import Network
 
@@ -82,7 +83,7 @@ def in_words(each: str = "hosts") -> str:
 def create(net: Network) -> str:
     """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
 
-    The group's ARN. On Fargate there are no hosts.
+    The group's ARN, or the name of a new one. On Fargate there are no hosts.
     """
     if constants.LAUNCH_TYPE == "FARGATE":
         return ""
@@ -92,7 +93,7 @@ def create(net: Network) -> str:
 
 
 def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
-    """Make it, or bring its sizes and subnets into line. Its ARN."""
+    """Make it, or bring its sizes and subnets into line. Its ARN; its name where it is new, which ECS takes as well."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
     aws.refuse_foreign(what, group)
     wanted = {**settings, "VPCZoneIdentifier": ",".join(subnet_ids)}
@@ -130,8 +131,10 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
         **{**wanted, "Tags": [{**where, **tag} for tag in its_tags]},
     )
     say("found" if made is None else "created", what, told)
-    found = wait(what, lambda: find(each), lambda: "AWS does not list it")
-    return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
+    if made is None:
+        found = aws.listed(what, functools.partial(find, each), "Auto Scaling") or {}
+        return str(found["AutoScalingGroupARN"])
+    return its_name
 
 
 def refresh() -> dict[str, Any]:
@@ -170,7 +173,7 @@ def refresh_in_words() -> str:
 def why_no_host(patience: float = 0) -> str:
     """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join.
 
-    With `patience` left, in seconds, a host's console is not asked for yet: a GPU host needs up to 5 minutes.
+    With `patience` left, in seconds, nobody is suspected yet: a GPU host needs up to 5 minutes.
     """
     group, its_name = find(), name("hosts")
     if not group:
@@ -181,6 +184,9 @@ def why_no_host(patience: float = 0) -> str:
         text = activities[0].get("StatusMessage", "")
         return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
+    if silent and patience > 0:
+        states = [f"host {host} is {state}" for host, state in silent.items()]
+        return f"{', '.join(states)}: its ECS agent is still to join the cluster"
     for host in container_instances.describe(status=""):
         if host["agentConnected"]:
             silent.pop(host["ec2InstanceId"], None)
@@ -190,8 +196,6 @@ def why_no_host(patience: float = 0) -> str:
     booting = [host for host, state in silent.items() if state.startswith("Pending")]
     if booting:
         return f"host {', '.join(booting)} is starting"
-    if patience > 0:
-        return f"host {', '.join(silent)} runs, and its ECS agent is still to join the cluster"
     written = client("ec2").get_console_output(InstanceId=min(silent)).get("Output") or ""  # AWS may not have it yet
     lines = [line for line in written.strip().splitlines() if line.strip()]
     return (

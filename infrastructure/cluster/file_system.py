@@ -154,8 +154,10 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
     present = policies() if stood else {}
     for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
         what, request = f"file system {its_id}", {"FileSystemId": its_id}
-        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         moves, backed_up = present.get(its_id, ([], False))
+        if moves == wanted and (backup == "enabled") == backed_up:
+            continue
+        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         if moves != wanted:
             put = call(efs.put_lifecycle_configuration, of=system, busy=UNREADY)
             put(**request, LifecyclePolicies=wanted)

@@ -242,7 +242,8 @@ def refuse_failure(service: Any, task_definition_arn: str) -> None:
 
 def why_not_stable(service: Any) -> str:
     """What AWS says: the stopped tasks' reasons and last log lines, the targets' health, the last event."""
-    stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME)
+    failed = any(each.get("failedTasks", 1) for each in service["deployments"])
+    stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME) if failed else []
     ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
     told = list(dict.fromkeys(map(diagnosis.why, ended)))
     killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]
