@@ -128,12 +128,19 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
 
 
-def refresh() -> dict[str, Any]:
+def has_former(each: str) -> bool:
+    """Whether a host of the group is not of the latest version of its launch template."""
+    group, template = find(each), launch_template.find(each)
+    versions = {host.get("LaunchTemplate", {}).get("Version") for host in group["Instances"]} if group else set()
+    return bool(template and versions - {str(template["LatestVersionNumber"])})
+
+
+def refresh(each: str = "hosts") -> dict[str, Any]:
     """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
 
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
     """
-    group, its_name = find(), name("hosts")
+    group, its_name = find(each), name(each)
     count = len(group["Instances"]) if group else 0
     if not count:
         say("found", f"Auto Scaling group {its_name}", "no host to replace")
@@ -143,21 +150,21 @@ def refresh() -> dict[str, Any]:
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
     start(AutoScalingGroupName=its_name, Preferences=preferences)
     say("started", what, f"{count} hosts, one at a time")
-    wait(what, lambda: last_refresh()["Status"] in ENDED_REFRESH, refresh_in_words)
-    last = last_refresh()
+    wait(what, lambda: last_refresh(each)["Status"] in ENDED_REFRESH, lambda: refresh_in_words(each))
+    last = last_refresh(each)
     if last["Status"] in ENDED_REFRESH - {"Successful"}:
-        raise Problem(f"the {what} ended as {refresh_in_words()}")
+        raise Problem(f"the {what} ended as {refresh_in_words(each)}")
     return {"refreshId": last.get("InstanceRefreshId"), "status": last["Status"]}
 
 
-def last_refresh() -> Any:
+def last_refresh(each: str = "hosts") -> Any:
     describe = client("autoscaling").describe_instance_refreshes
-    found: list[Any] = [*describe(AutoScalingGroupName=name("hosts"))["InstanceRefreshes"]]
+    found: list[Any] = [*describe(AutoScalingGroupName=name(each))["InstanceRefreshes"]]
     return found[0] if found else {"Status": "unknown"}
 
 
-def refresh_in_words() -> str:
-    seen = last_refresh()
+def refresh_in_words(each: str = "hosts") -> str:
+    seen = last_refresh(each)
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 

@@ -83,8 +83,9 @@ def put(each: str, present: Any, wanted: Any) -> None:
         made = create(**request, TagSpecifications=tag_specification("launch-template", each))
         say("created" if made else "found", what, detail)
     elif changed:
+        kept = "hosts that run keep what they have until update_cluster.py" if each == "hosts" else "it is replaced"
         call(ec2.create_launch_template_version, what, of=find(each))(**request)
-        say("updated", what, f"{', '.join(changed)}; hosts that run keep what they have")
+        say("updated", what, f"{', '.join(changed)}; {kept}")
     else:
         say("found", what, detail)
 

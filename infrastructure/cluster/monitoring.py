@@ -24,6 +24,8 @@ LOGS = {
     "/var/log/ecs/ecs-agent.log": ("ecs-agent", "%Y-%m-%dT%H:%M:%SZ"),
     "/var/log/ecs/audit.log": ("audit", "%Y-%m-%dT%H:%M:%SZ"),
 }
+#: how the logs go that are kept
+UNDO = "delete_cluster.py deletes them"
 
 
 def group_name(suffix: str) -> str:
@@ -59,8 +61,14 @@ LOOKS = (parameter, log_groups.groups(log_groups.CONTAINERS))
 
 
 def create() -> None:
-    """The parameter and the log groups, before the first host reads and writes them."""
+    """The parameter and the log groups, before the first host reads and writes them.
+
+    Not wanted any more the parameter goes; the log groups hold logs, and stay until delete_cluster.py.
+    """
     if not wanted():
+        delete_parameter()
+        for each in host_groups():
+            say("kept", f"log group {each}", f"its logs cost about $0.03 per GiB and month in us-east-1; {UNDO}")
         return
     log_groups.make(*(group_name(suffix) for suffix, _ in LOGS.values()))
     what, found = f"SSM parameter {parameters.agent()}", parameter()
@@ -100,11 +108,15 @@ def configuration() -> dict[str, Any]:
 
 def delete() -> None:
     """Once the hosts are gone: one that still writes would make its log groups again."""
+    delete_parameter()
+    log_groups.remove(*host_groups())
+
+
+def delete_parameter() -> None:
     what, found = f"SSM parameter {parameters.agent()}", parameter()
     if found and not spare_foreign(what, found):
         call(client("ssm").delete_parameter, what, of=found, gone="ParameterNotFound")(Name=parameters.agent())
         say("deleted", what)
-    log_groups.remove(*host_groups())
 
 
 def host_groups() -> list[str]:

@@ -74,8 +74,11 @@ def create(net: Network) -> None:
 
 
 def wait_ready(net: Network) -> None:
-    """Until each is available: only then may a route lead to it. Then the private subnets get their way out."""
-    if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS or constants.NAT_GATEWAYS == "none":
+    """Until each is available: only then may a route lead to it. Then the private subnets get their way out.
+
+    What NAT_GATEWAYS no longer asks for goes, once no route leads to it.
+    """
+    if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
     wanted = gateway_subnets(net)
     wait(
@@ -85,6 +88,9 @@ def wait_ready(net: Network) -> None:
     )
     tables = {part(table): table for table in network.route_tables()}
     for number in range(1, len(constants.PRIVATE_SUBNET_CIDRS) + 1):
+        if not wanted and f"private-{number}" in tables:
+            network.remove_default_route(tables[f"private-{number}"])
+            continue
         gateway = find_gateway(f"nat-{min(number, len(wanted))}") or {"NatGatewayId": NEW}
         if f"private-{number}" in tables:  # a dry run's is not listed
             add_default_route(tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
