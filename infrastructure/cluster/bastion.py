@@ -21,10 +21,11 @@ def create(net: Network, groups: SecurityGroups) -> None:
 
     Of another type or key it is a new host, and sessions through the former one end. One that is not wanted goes.
     """
-    if not constants.BASTION_KEY_NAME:
+    if "bastion" in groups.leaving:
         delete()
         wait_deleted()
         security_groups.remove("bastion")
+    if not constants.BASTION_KEY_NAME:
         return
     kind, key = constants.BASTION_INSTANCE_TYPE, constants.BASTION_KEY_NAME
     present = launch_template.latest("bastion")

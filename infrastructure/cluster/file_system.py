@@ -104,8 +104,9 @@ def create() -> dict[str, str]:
     adopted, volumes = constants.FILE_SYSTEM_ID, {each["name"]: suffix(each["name"]) for each in constants.EFS_VOLUMES}
     if adopted and volumes:
         say("found", f"file system {adopted}", "adopted")
+    stood = [] if adopted else owned()
     made = {wanted: adopted or create_file_system(wanted) for wanted in dict.fromkeys(volumes.values())}
-    for system in [each for each in owned() if each["FileSystemId"] not in made.values() and not adopted]:
+    for system in [each for each in stood if each["FileSystemId"] not in made.values()]:
         say("kept", f"file system {system['FileSystemId']}", f"none of EFS_VOLUMES is on it; {KEPT}")
     return {volume: made[wanted] for volume, wanted in volumes.items()}
 

@@ -304,16 +304,16 @@ def words(rule: Any) -> str:
     return ", ".join(value for each in rule["Conditions"] for value in each.get("Values", []))
 
 
-def wait_ready() -> None:
+def wait_ready(groups: SecurityGroups) -> None:
     """Its DNS name answers only when it is active; one that is not wanted any more is gone then, with its group."""
 
     def state() -> dict[str, str]:
         return (read() or {}).get("State", {"Code": "absent"})  # type: ignore[no-any-return]
 
-    if not constants.LISTENER_PROTOCOL:
+    if "load-balancer" in groups.leaving:
         wait_deleted()
         security_groups.remove("load-balancer")
-    elif (standing() or {}).get("State", {}).get("Code") != "active":
+    if constants.LISTENER_PROTOCOL and (standing() or {}).get("State", {}).get("Code") != "active":
         wait(f"load balancer {its_name()}", lambda: state()["Code"] == "active", lambda: " ".join(state().values()))
 
 

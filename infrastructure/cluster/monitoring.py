@@ -66,9 +66,9 @@ def create() -> None:
     Not wanted any more the parameter goes; the log groups hold logs, and stay until delete_cluster.py.
     """
     if not wanted():
-        delete_parameter()
-        for each in host_groups():
+        for each in host_groups() if parameter() else []:
             say("kept", f"log group {each}", f"its logs cost about $0.03 per GiB and month in us-east-1; {UNDO}")
+        delete_parameter()
         return
     log_groups.make(*(group_name(suffix) for suffix, _ in LOGS.values()))
     what, found = f"SSM parameter {parameters.agent()}", parameter()

@@ -94,7 +94,7 @@ def wait_ready(net: Network) -> None:
         gateway = find_gateway(f"nat-{min(number, len(wanted))}") or {"NatGatewayId": NEW}
         if f"private-{number}" in tables:  # a dry run's is not listed
             add_default_route(tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
-    delete_gateways([gateway for gateway in gateways() if part(gateway) not in wanted])
+    delete_surplus()
 
 
 def gateway_subnets(net: Network) -> dict[str, str]:
@@ -134,13 +134,14 @@ def delete() -> None:
         say("deleted", f"S3 endpoint {endpoint['VpcEndpointId']}")
 
 
-def delete_gateways(surplus: list[Any]) -> None:
+def delete_surplus() -> None:
     """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
-    for gateway in surplus:
+    wanted = gateway_names()
+    surplus = [gateway for gateway in gateways(*ALIVE, "deleting") if part(gateway) not in wanted]
+    for gateway in [each for each in surplus if each["State"] in ALIVE]:
         ask_for_end(gateway)
     wait_gone([gateway["NatGatewayId"] for gateway in surplus])
-    held = [each["AllocationId"] for gateway in surplus for each in gateway["NatGatewayAddresses"]]
-    for address in [each for each in addresses() if each["AllocationId"] in held]:
+    for address in [each for each in addresses() if part(each) not in wanted]:
         release(address)
 
 

@@ -18,6 +18,8 @@ DYNAMIC_PORTS = (32768, 65535)
 NO_GROUP = "InvalidGroup.NotFound"
 #: what each group is to us
 SUFFIXES = ("load-balancer", "bastion", "hosts", "tasks", "file-system")
+#: those that the part whose group it is takes along
+WITH_BEARERS = ("load-balancer", "bastion")
 
 
 @dataclass
@@ -27,6 +29,7 @@ class SecurityGroups:
     file_system_ids: list[str] = field(default_factory=list)  # on the mount targets
     load_balancer_ids: list[str] = field(default_factory=list)
     bastion_ids: list[str] = field(default_factory=list)
+    leaving: list[str] = field(default_factory=list)  # what stands and is not wanted: it goes with those that bear it
 
 
 @aws.look
@@ -83,8 +86,8 @@ def create(net: Network) -> SecurityGroups:
         suffix: create_group(net, suffix, present[suffix], told) for suffix, (told, needed) in wanted.items() if needed
     }
     groups = in_use({suffix: group["GroupId"] for suffix, group in of.items()})
-    leaving = [suffix for suffix in ("hosts", "tasks", "file-system") if present[suffix] and suffix not in of]
-    held = [group_id for suffix in leaving for group_id in leave(suffix)]
+    groups.leaving = [suffix for suffix in SUFFIXES if present[suffix] and suffix not in of]
+    held = [group_id for suffix in groups.leaving if suffix not in WITH_BEARERS for group_id in leave(suffix)]
     rules = {
         "load-balancer": load_balancer_rules(),
         "bastion": [rule(22, 22, constants.BASTION_ALLOWED_CIDR, "SSH")],

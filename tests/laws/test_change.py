@@ -11,6 +11,7 @@ A setting of another page has rows with a base whose pages are others.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections import defaultdict
@@ -21,7 +22,7 @@ import pytest
 
 import constants
 from tests.conftest import FARGATE, GPU, Runbook, issued, new_account
-from tests.pictures import put_back
+from tests.pictures import put_back, take
 from tests.zones import zone
 
 CLUSTER = ("create_cluster.py",)
@@ -392,12 +393,12 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def named(pair: Pair) -> str:
+    return f"{pair.before or 'empty'} to {pair.after or 'empty'}, {pair.base}, {pair.ends}"
+
+
 ROWS = [
-    pytest.param(
-        setting, pair, id=f"{setting} {pair.before or 'empty'} to {pair.after or 'empty'}, {pair.base}, {pair.ends}"
-    )
-    for setting, pairs in PAIRS.items()
-    for pair in pairs
+    pytest.param(setting, pair, id=f"{setting} {named(pair)}") for setting, pairs in PAIRS.items() for pair in pairs
 ]
 
 
@@ -427,6 +428,111 @@ def test_a_changed_setting_reaches_what_stands_or_is_refused(runbook: Runbook, s
     for page in pages:
         passed(runbook, page, after)
     assert runbook.changes(begun) == [], "it is as the settings say, and yet something is changed"
+    if pair.ends == "kept":
+        runbook.has_run("delete_cluster.py --yes", **after)
+        gone = stands(runbook)
+        put_back(runbook.emulator, new_account())
+        belongings(runbook)
+        assert gone == stands(runbook), "what was kept goes with the cluster"
+
+
+KILLED = [
+    (setting, pair)
+    for setting, pair in [
+        *(("LISTENER_PROTOCOL", each) for each in PAIRS["LISTENER_PROTOCOL"] if each.ends == "changed"),
+        *(("BASTION_KEY_NAME", each) for each in PAIRS["BASTION_KEY_NAME"]),
+        ("NAT_GATEWAYS", Pair("per-zone", "none", "private")),
+        ("SECURITY_GROUP_IDS", Pair("", "{group}", "adopted")),
+        ("PUBLIC_SUBNET_IDS", PAIRS["PUBLIC_SUBNET_IDS"][0]),
+    ]
+]
+
+
+@pytest.mark.parametrize(("setting", "pair"), KILLED, ids=lambda each: each if isinstance(each, str) else named(each))
+def test_a_change_that_is_killed_goes_on_where_it_stopped(runbook: Runbook, setting: str, pair: Pair) -> None:
+    base, pages = BASES[pair.base]
+    known = belongings(runbook)
+    runbook.settings = {name: text.format(**known) for name, text in base.items()}
+    before = {name: text.format(**known) for name, text in {**pair.with_before, setting: pair.before}.items()}
+    after = {name: text.format(**known) for name, text in {**pair.with_after, setting: pair.after}.items()}
+    runbook.has_run(*pages, **before)
+    picture = take(runbook.emulator)
+    begun = len(runbook.emulator.calls)
+    told = "".join(passed(runbook, page, after) for page in pages)
+    changes, wanted = len(runbook.changes(begun)), stands(runbook)
+    assert changes > 0, told
+    for number in range(1, changes + 1):
+        put_back(runbook.emulator, picture)
+        runbook.watch = functools.partial(kill, runbook, begun, number)
+        runbook.run(pages[0], **after)
+        runbook.watch = None
+        told = "".join(passed(runbook, page, after) for page in pages)
+        different = differences(stands(runbook), wanted)
+        assert not different, f"killed after change {number}: {told}\n{json.dumps(different, indent=1)}"
+
+
+def kill(runbook: Runbook, begun: int, number: int, when: str) -> None:
+    if when == "after" and len(runbook.changes(begun)) >= number:
+        runbook.watch = None
+        raise KeyboardInterrupt
+
+
+def answers(runbook: Runbook) -> dict[int, str]:
+    """Port of the load balancer -> what comes of a request there: the service's answer, a redirect, or nothing."""
+    elb = runbook.aws("elbv2")
+    [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    found = {}
+    for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
+        rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+        first = min(rules, key=lambda rule: int(rule["Priority"]) if rule["Priority"] != "default" else 99999)
+        found[listener["Port"]] = first["Actions"][0]["Type"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "end"),
+    [("HTTP", "HTTPS", {80: "redirect", 443: "forward"}), ("HTTPS", "HTTP", {80: "forward"})],
+)
+def test_a_service_answers_all_the_while_when_the_protocol_changes(
+    runbook: Runbook, before: str, after: str, end: dict[int, str]
+) -> None:
+    base, pages = BASES["service"]
+    known = belongings(runbook)
+    runbook.settings = {**base, "CERTIFICATE_ARN": known["certificate"]}
+    runbook.has_run(*pages, LISTENER_PROTOCOL=before)
+    seen = [answers(runbook)]
+
+    def watch(when: str) -> None:
+        runbook.watch = None
+        seen.append(answers(runbook))
+        runbook.watch = watch
+
+    runbook.watch = watch
+    ran = runbook.run("create_cluster.py", LISTENER_PROTOCOL=after)
+    runbook.watch = None
+    assert ran.code == 0, ran.err
+    assert [each for each in seen if "forward" not in each.values()] == []
+    assert {each.get(80) for each in seen} <= {"forward", "redirect"}, "neither is a request at port 80 ever lost"
+    assert answers(runbook) == end
+
+
+def test_rules_of_others_stay_where_they_are_and_are_named(runbook: Runbook) -> None:
+    base, pages = BASES["service"]
+    known = belongings(runbook)
+    runbook.settings = {**base, "CERTIFICATE_ARN": known["certificate"]}
+    runbook.has_run(*pages)
+    elb = runbook.aws("elbv2")
+    [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    [listener] = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "ContentType": "text/plain"}}
+    condition = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/theirs"]}}
+    request = {"ListenerArn": listener["ListenerArn"], "Priority": 7, "Conditions": [condition], "Actions": [action]}
+    theirs = elb.create_rule(**request)["Rules"][0]["RuleArn"]
+    ran = runbook.run("create_cluster.py", LISTENER_PROTOCOL="HTTPS")
+    assert ran.code == 0, ran.err
+    assert "kept listener rule /theirs beside port 443  not of this runbook" in ran.err
+    [stays] = elb.describe_rules(RuleArns=[theirs])["Rules"]
+    assert (stays["Priority"], stays["Actions"][0]["Type"]) == ("7", "fixed-response")
 
 
 def passed(runbook: Runbook, page: str, settings: dict[str, str]) -> str:
