@@ -82,7 +82,11 @@ def create(net: Network) -> str:
         return ""
     sizes = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
     told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}"
-    return put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+    stood = find()
+    its_arn = put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+    if stood and (former := former_hosts("hosts")):
+        say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
+    return its_arn
 
 
 def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
@@ -128,11 +132,11 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
 
 
-def has_former(each: str) -> bool:
-    """Whether a host of the group is not of the latest version of its launch template."""
+def former_hosts(each: str) -> list[Any]:
+    """Those that are not of the latest version of the launch template."""
     group, template = find(each), launch_template.find(each)
-    versions = {host.get("LaunchTemplate", {}).get("Version") for host in group["Instances"]} if group else set()
-    return bool(template and versions - {str(template["LatestVersionNumber"])})
+    hosts, latest = (group["Instances"], str(template["LatestVersionNumber"])) if group and template else ([], "")
+    return [host for host in hosts if host.get("LaunchTemplate", {}).get("Version") != latest]
 
 
 def refresh(each: str = "hosts") -> dict[str, Any]:

@@ -33,7 +33,7 @@ def create(net: Network, groups: SecurityGroups) -> None:
     launch_template.put("bastion", present, launch_template.host(image_id, kind, key, groups.bastion_ids, "bastion"))
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
-    if auto_scaling_group.has_former("bastion"):
+    if auto_scaling_group.former_hosts("bastion"):
         auto_scaling_group.refresh("bastion")
 
 

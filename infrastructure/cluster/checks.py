@@ -153,14 +153,10 @@ def refuse_sharing() -> None:
 
 def refuse_other_vpc() -> None:
     """Nothing that stands moves to another VPC."""
-    made = network.find_vpc() or {}
-    balancer = load_balancer.find() or {}
-    stands = [
-        *(each.get("VpcId") for each in (made, balancer)),
-        *(each["VpcId"] for each in security_groups.all_groups()),
-    ]
-    for vpc_id in filter(None, stands):
-        if vpc_id != (constants.VPC_ID or made.get("VpcId")):
+    made, groups = network.find_vpc(), [security_groups.find_group(each) for each in security_groups.SUFFIXES]
+    wanted = constants.VPC_ID or (made or {}).get("VpcId")
+    for vpc_id in [each["VpcId"] for each in (made, load_balancer.find(), *groups) if each]:
+        if vpc_id != wanted:
             aws.refuse_change(f"VPC_ID={constants.VPC_ID or '(empty)'}", f"the cluster is in {vpc_id}")
 
 

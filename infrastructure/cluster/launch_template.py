@@ -83,9 +83,8 @@ def put(each: str, present: Any, wanted: Any) -> None:
         made = create(**request, TagSpecifications=tag_specification("launch-template", each))
         say("created" if made else "found", what, detail)
     elif changed:
-        kept = "hosts that run keep what they have until update_cluster.py" if each == "hosts" else "it is replaced"
         call(ec2.create_launch_template_version, what, of=find(each))(**request)
-        say("updated", what, f"{', '.join(changed)}; {kept}")
+        say("updated", what, f"{', '.join(changed)}")
     else:
         say("found", what, detail)
 

@@ -55,6 +55,11 @@ BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
         {**BALANCER, "VPC_ID": "{vpc}", "SUBNET_IDS": "{public_a}", "PUBLIC_SUBNET_IDS": "{public_a},{public_b}"},
         CLUSTER,
     ),
+    "adopted service": (
+        {**BALANCER, "VPC_ID": "{vpc}", "SUBNET_IDS": "{public_a}", "PUBLIC_SUBNET_IDS": "{public_a},{public_b}"},
+        SERVICE,
+    ),
+    "a host": ({**GPU, **NO_DATA, "MIN_INSTANCES": "1"}, CLUSTER),
     "service": (BALANCER, SERVICE),
     "endpoints": ({**FARGATE, "CLUSTER_NAME": "gpu", "SHARED_CLUSTER": "true"}, CLUSTER),
 }
@@ -81,6 +86,7 @@ def there_and_back(before: str, after: str, base: str = "hosts", **more: Any) ->
 
 SSH = {"SSH_ALLOWED_CIDR": "203.0.113.7/32"}
 BACK = "set it back"
+UPDATE = "python update_cluster.py replaces them"
 PAIRS: dict[str, list[Pair]] = {
     "EXTRA_TAGS": there_and_back("", "team=ml,owner=ann", "balancer") + there_and_back("team=ml", "team=search"),
     "SHARED_CLUSTER": [
@@ -98,7 +104,10 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("FARGATE", "EC2", "fargate", "refused", says=(BACK,)),
     ],
     "CAPACITY_TYPE": there_and_back("on-demand", "spot", "no data") + there_and_back("on-demand", "spot", "fargate"),
-    "INSTANCE_TYPE": there_and_back("g4dn.xlarge", "g5.xlarge", "no data"),
+    "INSTANCE_TYPE": [
+        *there_and_back("g4dn.xlarge", "g5.xlarge", "no data"),
+        Pair("g4dn.xlarge", "g5.xlarge", "a host", "kept", ("instance", "network interface"), (UPDATE,)),
+    ],
     "CLUSTER_SIZE": there_and_back("", "2", "no data"),
     "MIN_INSTANCES": there_and_back("0", "1", "no data"),
     "MAX_INSTANCES": there_and_back("1", "3", "no data"),
@@ -142,9 +151,13 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "PRIVATE_SUBNET_IDS": there_and_back("", "{private_a},{private_b}", "adopted without data"),
     "PUBLIC_SUBNET_IDS": there_and_back("{public_a},{public_b}", "{public_b},{public_c}", "adopted balancer"),
-    "SECURITY_GROUP_IDS": there_and_back("", "{group}", "adopted")
-    + there_and_back("", "{group}", "adopted balancer")
-    + there_and_back("{group}", "{other_group}", "adopted"),
+    "SECURITY_GROUP_IDS": [
+        *there_and_back("", "{group}", "adopted"),
+        *there_and_back("", "{group}", "adopted balancer"),
+        *there_and_back("{group}", "{other_group}", "adopted"),
+        Pair("", "{group}", "adopted service", "kept", ("security group gpu-tasks",), ("held by",)),
+        Pair("{group}", "", "adopted service"),
+    ],
     "VPC_CIDR": [
         Pair(
             "10.0.0.0/16",
@@ -319,6 +332,9 @@ def bring(runbook: Runbook) -> dict[str, str]:
     for its_name in ("group", "other_group"):
         request = {"GroupName": f"their-{its_name}", "Description": "theirs", "VpcId": found["vpc"]}
         found[its_name] = ec2.create_security_group(**request)["GroupId"]
+        runbook.settle(60)
+        anything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "172.20.0.0/16"}]}
+        ec2.authorize_security_group_ingress(GroupId=found[its_name], IpPermissions=[anything])
     for its_name in ("file_system", "other_file_system"):
         tags = [{"Key": "Name", "Value": f"their-{its_name}"}]
         found[its_name] = runbook.aws("efs").create_file_system(CreationToken=its_name, Tags=tags)["FileSystemId"]
