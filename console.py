@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +13,28 @@ from typing import Any
 dry_run = False
 #: the id of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks their length
 NEW = "(new-in-this-dry-run)"
+#: what is told before anything else, once
+_opening: list[Callable[[], None]] = []
+_lock = threading.RLock()
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
 
+def begin_with(opening: Callable[[], None]) -> None:
+    """Tell this before the first line that is told."""
+    _opening[:] = [opening]
+
+
+def first() -> None:
+    """What the page begins with, where it is not told yet."""
+    with _lock:  # threads tell too
+        if _opening:
+            _opening.pop()()
+
+
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    first()
     _clear()
     if dry_run and verb in _CHANGES:
         verb = "would have " + verb
@@ -31,6 +48,13 @@ def say(verb: str, what: str, detail: str = "") -> None:
     text = Text(line)
     text.stylize(_COLOURS.get(verb, "dim" if verb in ("found", "already gone") else ""), 0, len(verb))
     Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+
+
+def show(text: str, end: str = "\n") -> None:
+    """What is no step: a list, a record to copy, a question."""
+    first()
+    _clear()
+    print(text, end=end, file=sys.stderr, flush=True)
 
 
 def result(document: dict[str, Any]) -> None:

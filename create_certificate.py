@@ -17,7 +17,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem
-from console import say
+from console import say, show
 from infrastructure import parts
 from infrastructure.cluster import certificate, hosted_zone
 
@@ -65,7 +65,7 @@ def tell(elsewhere: list[dict[str, Any]]) -> None:
     if elsewhere:
         say("warning", "no zone of these names is in Route 53:", "make these records where their DNS is")
     for record in elsewhere:
-        print(f"  {record['Name']} {record['TTL']} IN CNAME {hosted_zone.value(record)}", file=sys.stderr)
+        show(f"  {record['Name']} {record['TTL']} IN CNAME {hosted_zone.value(record)}")
 
 
 def shown(record: dict[str, Any]) -> dict[str, str]:

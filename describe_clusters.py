@@ -13,10 +13,10 @@ from infrastructure.cluster import auto_scaling_group, cluster, container_instan
 
 @aws.page(of="cluster")
 def describe_clusters() -> dict[str, Any]:
-    found = cluster.describe()
+    reads = (cluster.describe, hosts_in_any_state, *((auto_scaling_group.standing, costs.offer) if on_hosts() else ()))
+    found, hosts, *_ = aws.together(*reads)
     if not found or found["status"] == "INACTIVE":
         return {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
-    hosts = container_instances.describe(status="")
     container_instances.warn_of_missing_gpus(hosts)
     connected = [host for host in hosts if host["agentConnected"]]
     return {
@@ -31,6 +31,14 @@ def describe_clusters() -> dict[str, Any]:
         "activeServices": found["activeServicesCount"],
         "hostsUsdPerHour": hourly(),
     }
+
+
+def on_hosts() -> bool:
+    return constants.LAUNCH_TYPE == "EC2"
+
+
+def hosts_in_any_state() -> list[Any]:
+    return container_instances.describe(status="")
 
 
 def row(host: Any) -> dict[str, Any]:
@@ -55,7 +63,7 @@ def gpu_memory(gpu: Any) -> dict[str, Any]:
 
 def hourly() -> float | None:
     """USD: the hosts that are not terminated, at the on-demand price; None where the price is not known."""
-    count = len(auto_scaling_group.instances()) if constants.LAUNCH_TYPE == "EC2" else 0
+    count = len(auto_scaling_group.instances()) if on_hosts() else 0
     price = costs.host_price() if count else 0.0
     return None if price is None else round(count * price, 4)
 

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import aws
 import constants
-from aws import code, partition, region, session
+from aws import client, code, partition, region
 from console import say
 
 
@@ -41,24 +41,35 @@ def standing() -> str:
 
 
 @aws.look
-def host_price() -> float | None:
-    """USD per hour of INSTANCE_TYPE, Linux, on demand, in this region; None where it can't be learned, and on Fargate."""
+def offer() -> Any:
+    """INSTANCE_TYPE in AWS's price list, Linux, on demand, in this region; {} where it can't be learned, and on Fargate."""
     if partition() != "aws" or constants.LAUNCH_TYPE == "FARGATE":
-        return None
+        return {}
     where = {"instanceType": constants.INSTANCE_TYPE, "regionCode": region(), "operatingSystem": "Linux"}
     wanted = {**where, "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
     filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
     try:
-        pricing = session().client("pricing", region_name="us-east-1")
+        pricing = client("pricing", region_name="us-east-1")
         found = pricing.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=1)["PriceList"]
     except ClientError as error:
         if code(error) not in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException"):
             raise
-        return None
+        return {}
     except BotoCoreError:  # the price is a courtesy: a network that does not reach us-east-1 is no reason to stop
+        return {}
+    return json.loads(found[0]) if found else {}
+
+
+def host_price() -> float | None:
+    """USD per hour; None where it can't be learned."""
+    if not offer():
         return None
-    if not found:
-        return None
-    [term] = json.loads(found[0])["terms"]["OnDemand"].values()
+    [term] = offer()["terms"]["OnDemand"].values()
     [dimension] = term["priceDimensions"].values()
     return float(dimension["pricePerUnit"]["USD"])
+
+
+def gpus_of_host() -> int | None:
+    """How many GPUs the type has; None where the price list does not tell a number: a part of one, or nothing."""
+    told = offer().get("product", {}).get("attributes", {}).get("gpu", "")
+    return int(told) if told.isdigit() else None

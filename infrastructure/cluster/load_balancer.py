@@ -96,11 +96,13 @@ def attributes() -> dict[str, str]:
 def rules() -> list[Any]:
     """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
     pages, read = client("elbv2").get_paginator("describe_rules"), call(aws.every, gone="ListenerNotFound")
-    found: list[Any] = []
-    for arn in [listener["ListenerArn"] for listener in listeners().values()]:
+
+    def of_listener(arn: str) -> list[Any]:
         listed = read(pages.paginate(ListenerArn=arn), "Rules") or []
-        found += [{**rule, "ListenerArn": arn} for rule in listed if not rule["IsDefault"]]
-    return with_tags(found, "RuleArn")
+        return [{**rule, "ListenerArn": arn} for rule in listed if not rule["IsDefault"]]
+
+    found = aws.side_by_side(of_listener, [listener["ListenerArn"] for listener in all_listeners()])
+    return with_tags([rule for rules in found for rule in rules], "RuleArn")
 
 
 LOOKS = (standing, all_listeners, tags_by_arn, attributes)

@@ -224,7 +224,7 @@ def share_traffic() -> None:
             split(rule, 0)
     if not splitting or shares(splitting).get(group_arn()) == constants.TRAFFIC_WEIGHT:
         return
-    if target_group.healthy():
+    if any(each["state"] == "healthy" for each in target_group.health(group_arn())):
         split(splitting, constants.TRAFFIC_WEIGHT)
         return
     keeps = f"no task can answer yet, so {constants.TRAFFIC_FROM} keeps all"
