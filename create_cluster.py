@@ -87,7 +87,7 @@ def create_cluster() -> dict[str, Any]:
         if constants.ON_FAILURE == "delete" and is_new:
             undo(problem, keep_data=bool(stood))
         raise
-    load_balancer.wait_ready()
+    load_balancer.wait_ready(groups)
     mount_targets.wait_for_dns(names_ready)
     if aws.changes == before:
         say("nothing changed:", "all is as the settings say")

@@ -89,7 +89,11 @@ def create(net: Network) -> str:
         return ""
     sizes = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
     told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}"
-    return put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+    stood = find()
+    its_arn = put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+    if stood and (former := former_hosts("hosts")):
+        say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
+    return its_arn
 
 
 def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
@@ -137,12 +141,19 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     return its_name
 
 
-def refresh() -> dict[str, Any]:
+def former_hosts(each: str) -> list[Any]:
+    """Those that are not of the latest version of the launch template."""
+    group, template = find(each), launch_template.find(each)
+    hosts, latest = (group["Instances"], str(template["LatestVersionNumber"])) if group and template else ([], "")
+    return [host for host in hosts if host.get("LaunchTemplate", {}).get("Version") != latest]
+
+
+def refresh(each: str = "hosts") -> dict[str, Any]:
     """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
 
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
     """
-    group, its_name = find(), name("hosts")
+    group, its_name = find(each), name(each)
     count = len(group["Instances"]) if group else 0
     if not count:
         say("found", f"Auto Scaling group {its_name}", "no host to replace")
@@ -152,21 +163,21 @@ def refresh() -> dict[str, Any]:
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
     start(AutoScalingGroupName=its_name, Preferences=preferences)
     say("started", what, f"{count} hosts, one at a time")
-    wait(what, lambda: last_refresh()["Status"] in ENDED_REFRESH, refresh_in_words)
-    last = last_refresh()
+    wait(what, lambda: last_refresh(each)["Status"] in ENDED_REFRESH, lambda: refresh_in_words(each))
+    last = last_refresh(each)
     if last["Status"] in ENDED_REFRESH - {"Successful"}:
-        raise Problem(f"the {what} ended as {refresh_in_words()}")
+        raise Problem(f"the {what} ended as {refresh_in_words(each)}")
     return {"refreshId": last.get("InstanceRefreshId"), "status": last["Status"]}
 
 
-def last_refresh() -> Any:
+def last_refresh(each: str = "hosts") -> Any:
     describe = client("autoscaling").describe_instance_refreshes
-    found: list[Any] = [*describe(AutoScalingGroupName=name("hosts"))["InstanceRefreshes"]]
+    found: list[Any] = [*describe(AutoScalingGroupName=name(each))["InstanceRefreshes"]]
     return found[0] if found else {"Status": "unknown"}
 
 
-def refresh_in_words() -> str:
-    seen = last_refresh()
+def refresh_in_words(each: str = "hosts") -> str:
+    seen = last_refresh(each)
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 

@@ -105,9 +105,10 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
 
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
     """Make the service, or bring it to this revision and the settings. `group_ids`: the tasks' own security groups."""
+    where = task_security_group.placement(group_ids) if constants.NETWORK_MODE == "awsvpc" else None
     if service := find():
         refuse_foreign(service)
-        update(service, definition["taskDefinitionArn"])
+        update(service, definition["taskDefinitionArn"], where)
         return
     what = f"service {constants.SERVICE_NAME}"
     request: Any = {
@@ -127,16 +128,18 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         balanced = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}
         request["loadBalancers"] = [{"targetGroupArn": target_group_arn, **balanced}]
         request["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
-    if constants.NETWORK_MODE == "awsvpc":
-        request["networkConfiguration"] = task_security_group.placement(group_ids)
+    if where:
+        request["networkConfiguration"] = where
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     call(client("ecs").create_service, what, busy=(NO_BALANCER, *roles_unseen, "still Draining"))(**request)
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
 
 
-def update(service: Any, task_definition_arn: str) -> None:
-    """Roll out what differs: revision, count, grace period, ECS Exec; nothing where nothing does."""
+def update(service: Any, task_definition_arn: str, where: dict[str, Any] | None = None) -> None:
+    """Roll out what differs: revision, count, grace period, ECS Exec, where tasks are; nothing where nothing does."""
     what, changed = f"service {constants.SERVICE_NAME}", changes(service, task_definition_arn)
+    if where and not aws.holds(service.get("networkConfiguration"), where):
+        changed["networkConfiguration"] = where
     if not changed:
         say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
         return
