@@ -834,7 +834,8 @@ def check(**found: str) -> None:
     """End with exit code 2 and a sentence for each mistake, if there is one; `found` are those that a page has found."""
     mistakes = {name: [sentence] for name, sentence in found.items() if sentence} | PROBLEMS
     if mistakes:
-        print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
+        with contextlib.suppress(OSError):  # no one listens there any more
+            print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
         sys.exit(2)
 
 

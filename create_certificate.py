@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 import aws
+import console
 import constants
 from aws import Problem
 from console import say
@@ -51,7 +52,7 @@ def create_certificate() -> dict[str, Any]:
         try:
             certificate.wait_issued(arn, [zone for _, zone in here])
         except Problem as problem:
-            raise Problem(str(problem), result) from problem
+            raise Problem(str(problem), result, problem.exit_code) from problem
         result["status"] = (certificate.describe(arn) or {}).get("Status")
     if result["status"] == "ISSUED":
         certificate.delete_superseded(arn)
@@ -65,7 +66,7 @@ def tell(elsewhere: list[dict[str, Any]]) -> None:
     if elsewhere:
         say("warning", "no zone of these names is in Route 53:", "make these records where their DNS is")
     for record in elsewhere:
-        print(f"  {record['Name']} {record['TTL']} IN CNAME {hosted_zone.value(record)}", file=sys.stderr)
+        console.show(f"  {record['Name']} {record['TTL']} IN CNAME {hosted_zone.value(record)}")
 
 
 def shown(record: dict[str, Any]) -> dict[str, str]:

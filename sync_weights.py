@@ -91,7 +91,7 @@ def confirm(there: int, erase: bool) -> None:
         way = "pass --erase to erase the volume, or put the weights there first"
         raise Problem(f"there is no terminal to ask on: {way}")
     what = f"endpoint's name, {constants.ENDPOINT}" if constants.ENDPOINT else f"cluster's name, {constants.PREFIX}"
-    print(f"Type the {what}, to erase the volume: ", end="", file=sys.stderr, flush=True)
+    console.show(f"Type the {what}, to erase the volume: ", end="")
     if sys.stdin.readline().strip() != (constants.ENDPOINT or constants.PREFIX):
         raise Problem("that is not the name; nothing was changed")
 

@@ -32,12 +32,12 @@ def settled(of: Parts) -> list[Resource]:
 def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
     """Show what will go and what stays; go on only when the name has been typed, or --yes was given."""
     for each in [each for each in listed if not each.kept or kind(each.arn) not in BELONGING]:
-        print(f"  {'kept: ' if each.kept else ''}{each.what}", file=sys.stderr)
+        console.show(f"  {'kept: ' if each.kept else ''}{each.what}")
     if yes or console.dry_run or all(each.kept for each in listed):
         return
     if not sys.stdin or not sys.stdin.isatty():
         raise Problem("there is no terminal to ask on: pass --yes to delete what is listed above")
-    print(f"Type the {what}'s name, {name}, to delete all this: ", end="", file=sys.stderr, flush=True)
+    console.show(f"Type the {what}'s name, {name}, to delete all this: ", end="")
     if sys.stdin.readline().strip() != name:
         raise Problem("that is not the name; nothing was deleted")
     aws.forget_all()  # a person takes his time

@@ -4,14 +4,17 @@ https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price
 """
 
 import json
+import re
+from collections import Counter
 from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 import aws
 import constants
-from aws import code, partition, region, session
+from aws import partition, region
 from console import say
+
+#: what Fargate on Linux and x86 is counted in, as the price list names it: USE1-Fargate-GB-Hours
+VCPU_HOURS, GB_HOURS = "Fargate-vCPU-Hours:perCPU", "Fargate-GB-Hours"
 
 
 def tell_before() -> None:
@@ -42,23 +45,54 @@ def standing() -> str:
 
 @aws.look
 def host_price() -> float | None:
-    """USD per hour of INSTANCE_TYPE, Linux, on demand, in this region; None where it can't be learned, and on Fargate."""
-    if partition() != "aws" or constants.LAUNCH_TYPE == "FARGATE":
+    """USD per hour of INSTANCE_TYPE; None where it can't be learned, and on Fargate."""
+    return None if constants.LAUNCH_TYPE == "FARGATE" else instance_price(constants.INSTANCE_TYPE)
+
+
+def instance_price(kind: str) -> float | None:
+    """USD per hour of one of this type, Linux, on demand, in this region; None where it can't be learned."""
+    told = {"instanceType": kind, "operatingSystem": "Linux", "tenancy": "Shared", "capacitystatus": "Used"}
+    return next(iter(price_list("AmazonEC2", preInstalledSw="NA", **told).values()), None)
+
+
+def hourly(instances: list[Any]) -> float | None:
+    """USD of these instances, each at the price of its own type; None where one of them can't be learned."""
+    count = Counter(each["InstanceType"] for each in instances)
+    prices = aws.side_by_side(instance_price, count)
+    if None in prices:
         return None
-    where = {"instanceType": constants.INSTANCE_TYPE, "regionCode": region(), "operatingSystem": "Linux"}
-    wanted = {**where, "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
+    return round(sum(price * number for price, number in zip(prices, count.values(), strict=True) if price), 4)
+
+
+def hourly_on_fargate(tasks: list[Any]) -> float | None:
+    """USD of these tasks, by the vCPUs and the memory of each: https://aws.amazon.com/fargate/pricing/"""
+    if not tasks:
+        return 0.0
+    prices = {re.sub(r"^[A-Z0-9]+-(?=Fargate)", "", usage): usd for usage, usd in price_list("AmazonECS").items()}
+    if not {VCPU_HOURS, GB_HOURS} <= prices.keys():
+        return None
+    vcpus, gib = (sum(int(task[key]) for task in tasks) / 1024 for key in ("cpu", "memory"))
+    return round(vcpus * prices[VCPU_HOURS] + gib * prices[GB_HOURS], 4)
+
+
+def price_list(service_code: str, **attributes: str) -> dict[str, float]:
+    """What it is counted in -> USD, of the products of this region with these attributes.
+
+    A courtesy: nothing where AWS does not tell it soon, or in another way than it is known here.
+    """
+    if partition() != "aws":
+        return {}
+    wanted = {"regionCode": region(), **attributes}
     filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
-    try:
-        pricing = session().client("pricing", region_name="us-east-1")
-        found = pricing.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=1)["PriceList"]
-    except ClientError as error:
-        if code(error) not in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException"):
-            raise
-        return None
-    except BotoCoreError:  # the price is a courtesy: a network that does not reach us-east-1 is no reason to stop
-        return None
-    if not found:
-        return None
-    [term] = json.loads(found[0])["terms"]["OnDemand"].values()
+
+    def read() -> dict[str, float]:
+        products = aws.courtesy("pricing", "us-east-1").get_products(ServiceCode=service_code, Filters=filters)
+        return dict(price(json.loads(each)) for each in products["PriceList"])
+
+    return aws.at_best(read)[0] or {}
+
+
+def price(product: Any) -> tuple[str, float]:
+    [term] = product["terms"]["OnDemand"].values()
     [dimension] = term["priceDimensions"].values()
-    return float(dimension["pricePerUnit"]["USD"])
+    return product["product"]["attributes"]["usagetype"], float(dimension["pricePerUnit"]["USD"])
