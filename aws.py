@@ -163,11 +163,12 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
     global changes
     service = model.service_model.service_name
     _last.operation = f"{service} {model.name}"
+    about = frozenset((key, value) for key, value in params.items() if isinstance(value, str))
     for looking in getattr(_last, "looks", ()):
-        looking.calls.add((service, model.name))
+        looking.calls.add((service, model.name, about))
     if not model.name.startswith(dry_run.READS):
         changes += 1
-        _forget_what(service, model.name)
+        _forget_what(service, model.name, dict(about))
 
 
 # ------------------------------------------------------------------------------------------------------- names and tags
@@ -303,7 +304,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
 
     def __init__(self, read: Callable[[], T]) -> None:
         self.read = read
-        self.calls: set[tuple[str, str]] = set()  # service and operation
+        self.calls: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()  # service, operation, its plain parameters
         self.lock = threading.RLock()
         self.seen: list[T] = []
         self.settings: Any = None  # with which it was read
@@ -327,6 +328,11 @@ class look(Generic[T]):  # noqa: N801 - a decorator
                 each.calls |= self.calls
             return self.seen[0]
 
+    def learn(self, answer: T) -> None:
+        """What our own change has made of what was seen, in place of another read."""
+        self.seen[:], self.settings = [answer], constants.KNOWN
+        _looks.add(self)
+
     def remembers(self) -> bool:
         return bool(self.seen) and self.settings is constants.KNOWN
 
@@ -348,11 +354,15 @@ def forget_all() -> None:
     forget(*_looks)
 
 
-def _forget_what(service: str, operation: str) -> None:
-    """A change makes untrue what was read of the same kind: AttachInternetGateway what DescribeInternetGateways told."""
+def _forget_what(service: str, operation: str, about: dict[str, str]) -> None:
+    """A change makes untrue what was read of the same kind: AttachInternetGateway what DescribeInternetGateways told.
+
+    Not what was read of another one by its name: CreateRole of one RoleName leaves GetRole of another as it is.
+    """
     changed = noun(operation)
     for each in [*_looks]:
-        kinds = [noun(read) for of, read in each.calls if of == service]
+        reads = [(noun(read), its) for of, read, its in each.calls if of == service]
+        kinds = [kind for kind, its in reads if not any(about.get(key, value) != value for key, value in its)]
         if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
             forget(each)
 

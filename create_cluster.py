@@ -52,7 +52,7 @@ def create_cluster() -> dict[str, Any]:
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     facts = checks.check(new_hosts)
     access_points.refuse_changes()
-    is_new, stood = not cluster.find(), [each["FileSystemId"] for each in file_system.owned()]
+    is_new, stood = not cluster.find(), file_system.ids()
     if new_hosts:
         costs.tell_before()
     parts.retag(PARTS)
@@ -67,10 +67,10 @@ def create_cluster() -> dict[str, Any]:
     network.create_routes(net)
     groups = security_groups.create(net)
     load_balancer.create(net, groups)
-    new_targets = mount_targets.create(file_system_ids, net, groups)
+    new_targets = mount_targets.create(file_system_ids, net, groups, stood)
     nat_gateways.create_s3_endpoint(net)
     file_system.set_policies(file_system_ids, stood)
-    points = access_points.create(file_system_ids)
+    points = access_points.create(file_system_ids, new=not stood)
     task_roles.create(file_system_ids)
     log_group_name = log_group.create()
     monitoring.create()

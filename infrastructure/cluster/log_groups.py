@@ -8,6 +8,7 @@ import functools
 from typing import Any
 
 import aws
+import console
 import constants
 from aws import Resource, call, client, every, mine, refuse_foreign, resource, tags_of
 from console import say
@@ -35,16 +36,20 @@ def read_groups(prefix: str) -> dict[str, Any]:
     }
 
 
+def kind_of(name: str) -> str:
+    return next(kind for kind in (CONTAINERS, BUILDS, COMMANDS) if name.startswith(f"{kind}/"))
+
+
 def find(name: str) -> Any | None:
-    kind = next(kind for kind in (CONTAINERS, BUILDS, COMMANDS) if name.startswith(f"{kind}/"))
-    return groups(kind)().get(name)
+    return groups(kind_of(name))().get(name)
 
 
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
-    logs, days, present = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
-    for name, group in present.items():
-        what = f"log group {name}"
+    logs, days = client("logs"), constants.LOG_RETENTION_DAYS
+    for name in names:
+        what, known = f"log group {name}", groups(kind_of(name))()
+        group = known.get(name)
         refuse_foreign(what, group)
         if group:
             say("found", what)
@@ -54,6 +59,8 @@ def make(*names: str) -> None:
             put = call(logs.put_retention_policy, what, of=group, busy=(BUSY, GONE))
             put(logGroupName=name, retentionInDays=days)
             say("updated", what, f"keeps {days} days")
+        if not console.dry_run:
+            groups(kind_of(name)).learn({**known, name: {**group, "retentionInDays": days}})
 
 
 def make_one(name: str) -> Any:

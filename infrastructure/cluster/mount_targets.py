@@ -64,13 +64,16 @@ def of_file_systems(ids: list[str]) -> list[Any]:
     return [target for target in targets() if target["FileSystemId"] in ids]
 
 
-def create(file_system_ids: dict[str, str], net: Network, groups: SecurityGroups) -> list[str]:
-    """Ask for a mount target of each file system in each subnet; ready after one to two minutes. Answers what is new."""
-    systems = dict.fromkeys(file_system_ids.values())
-    return [subnet_id for system in systems for subnet_id in create_for(system, net, groups)]
+def create(file_system_ids: dict[str, str], net: Network, groups: SecurityGroups, stood: list[str]) -> list[str]:
+    """Ask for a mount target of each file system in each subnet; ready after one to two minutes. Answers what is new.
+
+    A file system that did not stand before has none yet.
+    """
+    systems = {each: of_file_systems([each]) if each in stood else [] for each in file_system_ids.values()}
+    return [subnet_id for system in systems for subnet_id in create_for(system, net, groups, systems[system])]
 
 
-def create_for(file_system_id: str, net: Network, groups: SecurityGroups) -> list[str]:
+def create_for(file_system_id: str, net: Network, groups: SecurityGroups, listed: list[Any]) -> list[str]:
     """One file system's. An adopted one may have its own."""
     efs = client("efs")
     file_system.wait_available(file_system_id)
@@ -79,8 +82,12 @@ def create_for(file_system_id: str, net: Network, groups: SecurityGroups) -> lis
         found = of_file_systems([file_system_id])
         return [each["MountTargetId"] for each in found if each["LifeCycleState"] in file_system.LEAVING]
 
-    wait("the former mount targets to be gone", lambda: not leaving(), lambda: f"{', '.join(leaving())} still there")
-    present = {target["SubnetId"]: target for target in of_file_systems([file_system_id])}
+    if any(each["LifeCycleState"] in file_system.LEAVING for each in listed):
+        wait(
+            "the former mount targets to be gone", lambda: not leaving(), lambda: f"{', '.join(leaving())} still there"
+        )
+        listed = of_file_systems([file_system_id])
+    present = {target["SubnetId"]: target for target in listed}
     zones = {target["AvailabilityZoneName"] for target in present.values()}
     made = []
     for subnet_id, zone in net.zones.items():

@@ -105,8 +105,7 @@ def create_s3_endpoint(net: Network) -> None:
     """Image layers come from S3: through this endpoint they cost nothing, and pass no NAT gateway."""
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
-    ec2 = client("ec2")
-    tables = [table["RouteTableId"] for table in network.route_tables()]
+    ec2, tables = client("ec2"), net.route_table_ids
     endpoint = only(s3_endpoints(), "the S3 endpoint", "VpcEndpointId")
     if not endpoint:
         service, its_tags = f"com.amazonaws.{region()}.s3", tag_specification("vpc-endpoint", "s3")

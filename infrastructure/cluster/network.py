@@ -47,6 +47,7 @@ class Network:
     zones: dict[str, str]  # subnet id -> Availability Zone, of the subnets for hosts, tasks and mount targets
     public_subnet_ids: list[str] = field(default_factory=list)  # for what faces the internet
     by_part: dict[str, Any] = field(default_factory=dict)  # public-1 and so on -> the subnet
+    route_table_ids: list[str] = field(default_factory=list)
     made: dict[str, Any] = field(default_factory=dict)  # what `create` found or made of what has no token, by its part
 
     @property
@@ -182,6 +183,7 @@ def create_routes(net: Network) -> None:
     taken = [one.get("SubnetId", "") for each in listed for one in each["Associations"]]
     present = {each: table_of(listed, each) for each in ("public", *private)}
     tables = {each: create_table(net.vpc_id, each, found) for each, found in present.items()}
+    net.route_table_ids = [table["RouteTableId"] for table in tables.values()]
     add_default_route(tables["public"], GatewayId=net.made["internet-gateway"]["InternetGatewayId"])
     for each, subnet in net.by_part.items():
         associate(subnet, tables.get(each, tables["public"]), taken)

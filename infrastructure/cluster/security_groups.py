@@ -197,18 +197,21 @@ def bring_into_line(group: Any, listed: list[Any], rules: list[Any]) -> None:
         revoke(GroupId=group_id, SecurityGroupRuleIds=[each["SecurityGroupRuleId"]])
         say("updated", what, f"no longer open to {source(each)}")
     there = [ends(each) for each in present]
-    for each in [each for its_ends, each in wanted.items() if its_ends not in there]:
-        allow(group, each)
+    if missing := [each for its_ends, each in wanted.items() if its_ends not in there]:
+        allow(group, missing)
 
 
-def allow(group: Any, wanted: Any) -> None:
-    group_id, low, high = group["GroupId"], wanted["FromPort"], wanted["ToPort"]
+def allow(group: Any, rules: list[Any]) -> None:
+    """All in one call; where another run has just made one of them, AWS takes none, and each is asked for alone."""
+    group_id, specification = group["GroupId"], [{"ResourceType": "security-group-rule", "Tags": endpoint_tags()}]
     ec2, what, there = client("ec2"), f"security group {group_id}", "InvalidPermission.Duplicate"
-    authorize = call(ec2.authorize_security_group_ingress, what, of=group, there=there)
-    specification: Any = [{"ResourceType": "security-group-rule", "Tags": endpoint_tags()}]
-    authorize(GroupId=group_id, IpPermissions=[wanted], TagSpecifications=specification)
-    ports = f"{low}" if low == high else f"{low}-{high}"
-    say("updated", what, f"TCP {ports} open to {source(wanted)}")
+    authorize: Any = call(ec2.authorize_security_group_ingress, what, of=group, there=there)
+    if not authorize(GroupId=group_id, IpPermissions=rules, TagSpecifications=specification) and len(rules) > 1:
+        for each in rules:
+            authorize(GroupId=group_id, IpPermissions=[each], TagSpecifications=specification)
+    for each in rules:
+        low, high = each["FromPort"], each["ToPort"]
+        say("updated", what, f"TCP {low if low == high else f'{low}-{high}'} open to {source(each)}")
 
 
 def ends(each: Any) -> tuple[Any, ...]:

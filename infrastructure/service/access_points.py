@@ -48,21 +48,22 @@ def refuse_changes() -> None:
             raise Problem(f"EFS_UID, EFS_GID: {differs}: set them back, or name the volume otherwise")
 
 
-def create(file_system_ids: dict[str, str]) -> dict[str, str]:
+def create(file_system_ids: dict[str, str], new: bool = False) -> dict[str, str]:
     """One for each volume, by its name; EFS makes the directory at the first mount, owned by EFS_UID and EFS_GID.
 
-    A cluster that endpoints share has none of its own. Answers volume -> id.
+    A cluster that endpoints share has none of its own, and `new` file systems have none yet. Answers volume -> id.
     """
     if constants.CLUSTER_ONLY:
         return {}
-    present = {volume: point["AccessPointId"] for volume, point in find().items()}
+    present = {} if new else {volume: point["AccessPointId"] for volume, point in find().items()}
     for volume, file_system_id in file_system_ids.items():
         if volume in present:
             say("found", f"access point {present[volume]}", volume)
             continue
         file_system.wait_available(file_system_id)
         former = "the former access points to be gone"
-        wait(former, lambda: not in_state(*file_system.LEAVING), lambda: "they are still being deleted")
+        if not new:
+            wait(former, lambda: not in_state(*file_system.LEAVING), lambda: "they are still being deleted")
         present[volume] = make(file_system_id, volume)
     return present
 
