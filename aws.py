@@ -94,6 +94,8 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Ses
     """boto3's own session: profiles, SSO, roles and AWS_ENDPOINT_URL are its business."""
     made = boto3.Session(region_name=region or None)
     made.events.register("provide-client-params.*.*", _note)
+    made.events.register("after-call.*.*", _note_refusal)
+    made.events.register("after-call-error.*.*", _note_failure)
     dry_run.attach(made)
     fresh.attach(made)
     return made
@@ -169,6 +171,16 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
     if not model.name.startswith(dry_run.READS):
         changes += 1
         _forget_what(service, model.name, dict(about))
+
+
+def _note_refusal(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    """Which call it was stands in the error itself: others may be made before it is told, and in other threads."""
+    if http_response.status_code >= 300:
+        parsed["operation"] = f"{model.service_model.service_name} {model.name}"
+
+
+def _note_failure(exception: Any, **_: Any) -> None:
+    exception.operation = _last.operation
 
 
 # ------------------------------------------------------------------------------------------------------- names and tags
@@ -715,6 +727,7 @@ def explain(error: BotoCoreError | ClientError) -> str:
     operation = str(getattr(error, "operation", "") or getattr(_last, "operation", ""))
     if not isinstance(error, ClientError):
         return _explain_botocore(error, operation)
+    operation = str(error.response.get("operation", operation))
     reason, text, about = code(error), message(error), getattr(error, "about", "")
     call = f"{operation} for {about}" if about else operation
     if is_expired(error):

@@ -326,7 +326,8 @@ BASTION_INSTANCE_TYPE = setting("BASTION_INSTANCE_TYPE", "t3.micro", TYPE, of="c
 BASTION_SECURITY_GROUP_ID = setting("BASTION_SECURITY_GROUP_ID", "", GROUP, of="cluster")
 # The CloudWatch agent on the hosts, for memory, disk, GPU use and the hosts' logs: enabled or disabled.
 HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disabled"), of="cluster")
-# What create_cluster.py does when hosts do not join: keep what there is for a look, or delete what this run made.
+# What create_cluster.py does when it fails while it makes a new cluster: keep what there is for a look, or delete what
+# this run made.
 ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster")
 
 # A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none.

@@ -579,11 +579,63 @@ def test_a_failed_create_is_undone_where_a_setting_says_so(runbook: Runbook) -> 
     before = runbook.account()
     runbook.emulator.world.settings.agents_register = False
     ran = runbook.run("create_cluster.py", **FAILING)
-    assert (ran.code, ran.out) == (1, ""), ran.err
-    assert "warning hosts did not join:  what this run made is deleted, since ON_FAILURE=delete" in ran.err
+    assert (ran.code, ran.out) == (3, ""), ran.err
+    assert "warning it failed:  what this run made is deleted, since ON_FAILURE=delete" in ran.err
     assert "its ECS agent has not joined the cluster" in ran.err, "and why"
     runbook.settle()
     assert runbook.account() == before
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        *(
+            "CreateFileSystem",
+            "CreateVpc",
+            "CreateCluster",
+            "CreateMountTarget",
+            "CreateAccessPoint",
+            "AttachRolePolicy",
+        ),
+        *("CreateAutoScalingGroup", "PutClusterCapacityProviders"),
+    ],
+)
+def test_whatever_fails_of_a_first_create_it_is_undone(runbook: Runbook, operation: str) -> None:
+    before = runbook.account()
+    runbook.emulator.faults.planned.append(Fault(operation, "denied"))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert (ran.code, ran.out) == (1, ""), ran.err
+    assert "access denied" in ran.err[ran.err.index("failed:") :]
+    assert f":{operation}\n" in ran.err[ran.err.index("failed:") :], "the call that failed, not one of its undoing"
+    runbook.settle()
+    assert runbook.account() == before
+
+
+def test_what_fails_before_the_first_change_deletes_nothing(runbook: Runbook) -> None:
+    runbook.emulator.faults.planned.append(Fault("DescribeVpcs", "denied", times=-1))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert ran.code == 1
+    assert "what this run made is deleted" not in ran.err
+    assert runbook.changes(0) == []
+
+
+def test_a_run_that_did_not_make_the_cluster_undoes_nothing(runbook: Runbook) -> None:
+    made = runbook.has_run("create_cluster.py").account()
+    runbook.emulator.faults.planned.append(Fault("UpdateAutoScalingGroup", "denied", times=-1))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert ran.code == 1
+    assert "what this run made is deleted" not in ran.err
+    assert runbook.account() == made
+
+
+def test_what_another_page_has_made_before_keeps_all(runbook: Runbook) -> None:
+    runbook.has_run("create_repository.py")
+    runbook.emulator.faults.planned.append(Fault("CreateMountTarget", "denied"))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert ran.code == 1
+    assert "and what this run made is not all deleted: it did not make repository" in ran.err
+    assert len(runbook.aws("ecr").describe_repositories()["repositories"]) == 1
+    assert runbook.aws("ecs").describe_clusters(clusters=["gpu"])["clusters"][0]["status"] == "ACTIVE"
 
 
 def test_what_could_not_be_undone_is_told_with_the_reason_of_the_failure(runbook: Runbook) -> None:
@@ -600,6 +652,6 @@ def test_data_that_was_there_before_a_failed_create_stays(runbook: Runbook) -> N
     runbook.has_run("create_cluster.py")
     runbook.has_run("delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
     runbook.emulator.world.settings.agents_register = False
-    assert runbook.run("create_cluster.py", **FAILING).code == 1
+    assert runbook.run("create_cluster.py", **FAILING).code == 3
     [kept] = runbook.aws("efs").describe_file_systems()["FileSystems"]
     assert kept["LifeCycleState"] == "available"
