@@ -76,6 +76,10 @@ class Problem(Exception):
         self.result, self.exit_code = result, exit_code
 
 
+#: what ends a page: `explain` tells any of them
+FAILURES = (Problem, BotoCoreError, ClientError)
+Failure = Problem | BotoCoreError | ClientError
+
 # ------------------------------------------------------------------------------------------------ session and clients
 
 _lock = threading.RLock()
@@ -722,8 +726,10 @@ def is_expired(error: BotoCoreError | ClientError) -> bool:
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 
 
-def explain(error: BotoCoreError | ClientError) -> str:
+def explain(error: Failure) -> str:
     """An AWS error in one or two lines: which call, on what, AWS's reason, and what to change."""
+    if isinstance(error, Problem):
+        return str(error)
     operation = str(getattr(error, "operation", "") or getattr(_last, "operation", ""))
     if not isinstance(error, ClientError):
         return _explain_botocore(error, operation)

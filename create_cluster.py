@@ -15,8 +15,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 import aws
 import console
 import constants
@@ -119,24 +117,23 @@ def undone_where_it_fails(is_new: bool, keep_data: bool) -> Iterator[None]:
     before = aws.changes
     try:
         yield
-    except (Problem, BotoCoreError, ClientError) as error:
+    except aws.FAILURES as error:
         undo(error, is_new and aws.changes > before and constants.ON_FAILURE == "delete", keep_data)
         raise
 
 
-def undo(failure: Problem | BotoCoreError | ClientError, wanted: bool, keep_data: bool) -> None:
+def undo(failure: aws.Failure, wanted: bool, keep_data: bool) -> None:
     """What this run made goes again. Data that was there before it stays; and all does where other pages made something."""
     if not wanted or console.dry_run:
         return
-    told = str(failure) if isinstance(failure, Problem) else aws.explain(failure)
     try:
         refuse_more_than_ours()
         say("warning", "it failed:", "what this run made is deleted, since ON_FAILURE=delete")
         with constants.of(EFS_DELETION_POLICY="Retain") if keep_data else contextlib.nullcontext():
             delete_cluster(yes=True)
-    except (Problem, BotoCoreError, ClientError) as left:
-        why = str(left) if isinstance(left, Problem) else aws.explain(left)
-        raise Problem(f"{told}\nand what this run made is not all deleted: {why}") from left
+    except aws.FAILURES as left:
+        why = f"and what this run made is not all deleted: {aws.explain(left)}"
+        raise Problem(f"{aws.explain(failure)}\n{why}") from left
 
 
 def refuse_more_than_ours() -> None:

@@ -394,7 +394,7 @@ def test_a_stuck_network_interface_is_named_with_its_owner(runbook: Runbook) -> 
         SubnetId=made["subnetIds"][0], Groups=made["securityGroupIds"], Description="someone's experiment"
     )["NetworkInterface"]
     ran = runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="120")
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (3, "")
     assert interface["NetworkInterfaceId"] in ran.err
     assert "someone's experiment" in ran.err
     assert "owner 123456789012" in ran.err
@@ -406,7 +406,7 @@ def test_a_delete_that_was_stuck_goes_on_when_it_is_free(runbook: Runbook) -> No
     ec2 = runbook.aws("ec2")
     request = {"SubnetId": made["subnetIds"][0], "Groups": made["securityGroupIds"]}
     interface = ec2.create_network_interface(**request)["NetworkInterface"]
-    assert runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="60").code == 1
+    assert runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="60").code == 3
     ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
     runbook.has_run("delete_cluster.py --yes")
     assert runbook.account() == empty
