@@ -25,6 +25,7 @@ import botocore.exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+import answers
 import console
 import constants
 import dry_run
@@ -100,6 +101,7 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Ses
     made.events.register("provide-client-params.*.*", _note)
     made.events.register("after-call.*.*", _note_refusal)
     made.events.register("after-call-error.*.*", _note_failure)
+    answers.attach(made)
     dry_run.attach(made)
     fresh.attach(made)
     return made
@@ -180,7 +182,7 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
 def _note_refusal(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
     """Which call it was stands in the error itself: others may be made before it is told, and in other threads."""
     if http_response.status_code >= 300:
-        parsed["operation"] = f"{model.service_model.service_name} {model.name}"
+        parsed["operation"], parsed["where"] = f"{model.service_model.service_name} {model.name}", answers.where()
 
 
 def _note_failure(exception: Any, **_: Any) -> None:
@@ -747,6 +749,8 @@ def explain(error: Failure) -> str:
         return f"AWS throttles {call} ({reason}), after {ATTEMPTS} attempts: run it again in some minutes"
     if "LimitExceeded" in reason or "QuotaExceeded" in reason or reason in ("AddressLimitExceeded", "VpcLimitExceeded"):
         return f"a quota of the account is used up ({reason} in {call}): {text}\nraise it in the Service Quotas console"
+    if reason.isdigit():  # no code of AWS's, but the HTTP status of whatever stands between
+        return f"{error.response.get('where')} does not answer {call} as AWS does: {text} ({reason})"
     return f"{call}: {text} ({reason})"
 
 
@@ -754,6 +758,8 @@ def _explain_botocore(error: BotoCoreError, operation: str) -> str:
     kinds = botocore.exceptions
     if isinstance(error, kinds.NoCredentialsError | kinds.PartialCredentialsError | kinds.CredentialRetrievalError):
         return f"no credentials: {error}. Set AWS_PROFILE, or sign in with aws configure or aws sso login"
+    if isinstance(error, answers.NotAws):
+        return str(error)
     if isinstance(error, kinds.NoRegionError):
         return "no region: set AWS_REGION, for example AWS_REGION=us-east-1"
     if isinstance(error, kinds.ProfileNotFound):

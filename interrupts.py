@@ -5,7 +5,9 @@ Imported before all else, since what boto3 imports takes a while: a Ctrl-C in it
 
 import signal
 import sys
+import threading
 from types import FrameType, TracebackType
+from typing import Any
 
 #: those that would end the process without a word
 LISTENED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -26,16 +28,18 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 def listen() -> None:
     """From now on each of them is an exception. One that is ignored, as under nohup, stays so."""
-    for number in LISTENED:
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _interrupt)
+    _replace(LISTENED, (signal.SIG_DFL,), _interrupt)
 
 
 def end() -> None:
     """The page has ended: what comes now, while its threads end, ends the process at once."""
-    for number in (signal.SIGINT, *LISTENED):
-        if signal.getsignal(number) in (_interrupt, signal.default_int_handler):
-            signal.signal(number, signal.SIG_DFL)
+    _replace([signal.SIGINT, *LISTENED], (_interrupt, signal.default_int_handler), signal.SIG_DFL)
+
+
+def _replace(numbers: list[int], these: tuple[Any, ...], handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():  # Python gives signals to no other
+        for number in [number for number in numbers if signal.getsignal(number) in these]:
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:

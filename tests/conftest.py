@@ -22,6 +22,7 @@ import pickle
 import runpy
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,8 +173,9 @@ class Runbook:
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         finally:
-            for number, handler in handlers:  # a script's process would end here
-                signal.signal(number, handler)
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers:  # a script's process would end here
+                    signal.signal(number, handler)
             if self.emulator.faults.planned:  # they leave traces in a client
                 _new_clients(aws)
         return 0

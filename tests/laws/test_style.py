@@ -18,7 +18,7 @@ FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.
 TOOLS = ("bench.py", "rehearse.py")
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("aws", "console", "constants", "dry_run", "fresh", "interrupts", "texts")
+LOW = ("answers", "aws", "console", "constants", "dry_run", "fresh", "interrupts", "texts")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -111,7 +111,7 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 
 #: from below; a module imports what is below it, and in a folder its neighbours
 LAYERS = (
-    *("interrupts", "texts", "constants", "console", "dry_run", "fresh", "aws"),
+    *("interrupts", "texts", "constants", "console", "dry_run", "fresh", "answers", "aws"),
     *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
