@@ -115,7 +115,9 @@ def ask(task: Any, command: str) -> Any:
 
 def reason(task_arn: str) -> str:
     """Why an agent is not there: the right that the task's role lacks, by IAM's own simulation, or the network."""
-    [task] = tasks.describe([task_arn])
+    task = next(iter(tasks.describe([task_arn])), None)
+    if not task:
+        return "AWS does not list the task any more"
     definition = task_definitions.definition(task["taskDefinitionArn"])
     role_arn = task.get("overrides", {}).get("taskRoleArn") or (definition or {}).get("taskRoleArn")
     if not role_arn:
