@@ -10,8 +10,8 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.hooks import BaseEventHooks
 from botocore.model import OperationModel, Shape
 
 JSON, XML = ("json", "rest-json"), ("ec2", "query", "rest-xml")
@@ -30,10 +30,10 @@ class NotAws(BotoCoreError):
     )
 
 
-def attach(session: boto3.Session) -> None:
-    session.events.register("before-call.*.*", _note)
-    session.events.register("before-parse.*.*", _refuse)
-    session.events.register("after-call-error.*.*", _refuse_unread)
+def attach(events: BaseEventHooks) -> None:
+    events.register("before-call.*.*", _note)
+    events.register("before-parse.*.*", _refuse)
+    events.register("after-call-error.*.*", _refuse_unread)
 
 
 def _note(params: dict[str, Any], **_: Any) -> None:

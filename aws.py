@@ -8,10 +8,11 @@ import interrupts
 
 # isort: split
 import argparse
+import atexit
 import functools
+import gc
 import hashlib
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,19 +21,21 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, ParamSpec, TypedDict, TypeVar, overload
 
-import boto3
 import botocore.exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 import answers
 import console
 import constants
 import dry_run
 import fresh
+import service_models
 from console import NEW, say
 
 if TYPE_CHECKING:
+    import boto3
     from typing_extensions import Unpack
 
 P = ParamSpec("P")
@@ -83,48 +86,60 @@ Failure = Problem | BotoCoreError | ClientError
 
 # ------------------------------------------------------------------------------------------------ session and clients
 
-_lock = threading.RLock()
+_lock, _asking, _choosing = threading.RLock(), threading.RLock(), threading.RLock()
 _clients: dict[str, Any] = {}
 _last = threading.local()  # the last call of this thread, for the sentence about its error
 #: how many changing calls this process has made
 changes = 0
 
 
+# AWS's descriptions of its services are some hundred thousand small things that all stay: to search them for garbage
+# while they are read, and once more when the process ends, takes a quarter of a page's time
+gc.set_threshold(100_000)
+atexit.register(gc.freeze)
 #: the settings for which it was made, and the session
 _last_session: list[Any] = [None, None]
 
 
 @functools.cache
-def _session(environment: tuple[tuple[str, str], ...], region: str) -> boto3.Session:
-    """boto3's own session: profiles, SSO, roles and AWS_ENDPOINT_URL are its business."""
-    made = boto3.Session(region_name=region or None)
-    made.events.register("provide-client-params.*.*", _note)
-    made.events.register("after-call.*.*", _note_refusal)
-    made.events.register("after-call-error.*.*", _note_failure)
-    answers.attach(made)
-    dry_run.attach(made)
-    fresh.attach(made)
+def _session(environment: tuple[tuple[str, str], ...], region: str) -> Session:
+    """Profiles, SSO, roles and AWS_ENDPOINT_URL are its business. It is botocore's, on which boto3 stands: its clients
+    are the same, and a page starts sooner without what boto3 has beside them."""
+    made = Session()
+    if region:
+        made.set_config_variable("region", region)
+    service_models.attach(made)
+    events = made.get_component("event_emitter")
+    events.register("provide-client-params.*.*", _note)
+    events.register("after-call.*.*", _note_refusal)
+    events.register("after-call-error.*.*", _note_failure)
+    answers.attach(events)
+    dry_run.attach(events)
+    fresh.attach(events)
     return made
 
 
-def session() -> boto3.Session:
+def session() -> Session:
     """The one of this environment: another profile or region in it makes another one. Settings are checked first."""
-    if _last_session[0] is not constants.KNOWN:
-        constants.check()
-        environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
-        _last_session[:] = [constants.KNOWN, _session(environment, constants.AWS_REGION)]
+    with _choosing:  # threads that come first at the same time have the same one
+        if _last_session[0] is not constants.KNOWN:
+            constants.check()
+            environment = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_")))
+            _last_session[:] = [constants.KNOWN, _session(environment, constants.AWS_REGION)]
     return _last_session[1]  # type: ignore[no-any-return]
 
 
 def made_once(service: str, region_name: str = "", config: Config = CONFIG) -> Any:
     """A boto3 client, made once for all who ask for it; of another Region where one is named."""
-    made_by, its_name = session(), f"{service} {region_name} {config.read_timeout}"  # type: ignore[attr-defined]
+    made_by, its_name = session(), f"{service} {region_name}{' brief' if config is BRIEF else ''}"
+    if _clients.get("session") is made_by and its_name in _clients:
+        return _clients[its_name]
     with _lock:
         if _clients.get("session") is not made_by:
             _clients.clear()
             _clients["session"] = made_by
         if its_name not in _clients:
-            make: Any = made_by.client
+            make: Any = made_by.create_client
             try:
                 _clients[its_name] = make(service, region_name=region_name or None, config=config)
             except ValueError as error:  # botocore's answer to an address without http://
@@ -154,11 +169,17 @@ def partition() -> str:
 
 
 def account() -> str:
-    return str(_caller(session())["Account"])
+    return str(caller()["Account"])
+
+
+def caller() -> Any:
+    """Who calls, as AWS knows it."""
+    with _asking:  # who is asked by two threads at once asks AWS once
+        return _caller(session())
 
 
 @functools.cache
-def _caller(of: boto3.Session) -> Any:
+def _caller(of: Session) -> Any:
     return client("sts").get_caller_identity()
 
 
@@ -377,20 +398,12 @@ def _forget_what(service: str, operation: str, about: dict[str, str]) -> None:
 
     Not what was read of another one by its name: CreateRole of one RoleName leaves GetRole of another as it is.
     """
-    changed = noun(operation)
+    changed = fresh.noun(operation)
     for each in [*_looks]:
-        reads = [(noun(read), its) for of, read, its in each.calls if of == service]
+        reads = [(fresh.noun(read), its) for of, read, its in each.calls if of == service]
         kinds = [kind for kind, its in reads if not any(about.get(key, value) != value for key, value in its)]
         if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
             forget(each)
-
-
-@functools.cache
-def noun(operation: str) -> str:
-    """DescribeRouteTables -> RouteTable; what bears another name than that which shows it: PutRetentionPolicy -> LogGroup"""
-    words = "".join(re.findall("[A-Z][a-z0-9]*", operation)[1:])
-    one = re.sub("ies$", "y", words).removesuffix("s").removesuffix("Ingress").removesuffix("Egress")
-    return {"RetentionPolicy": "LogGroup", "ImageScanningConfiguration": "Repository"}.get(one, one)
 
 
 @functools.cache
@@ -401,23 +414,38 @@ def _threads(depth: int) -> futures.ThreadPoolExecutor:
 
 def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]:
     """What it answers of each of these, eight asked at the same time: the one place where calls are made side by side."""
-    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
-
-    def safely(thing: Any) -> T:
-        _last.looks, _last.depth = looks, depth + 1
-        try:
-            return function(thing)
-        except (BotoCoreError, ClientError) as error:
-            error.operation = getattr(error, "operation", _last.operation)  # type: ignore[union-attr]
-            raise
-
-    asked = [_threads(depth).submit(safely, each) for each in things]
+    asked = [beside(function, each) for each in things]
     try:
         futures.wait(asked)  # also where one of them fails: none goes on behind the page's back
     finally:
         for each in asked:
             each.cancel()
     return [each.result() for each in asked]
+
+
+def together(*reads: Callable[[], Any]) -> list[Any]:
+    """What each of these answers, all asked at the same time."""
+    return side_by_side(lambda read: read(), reads)
+
+
+def beside(function: Callable[..., T], *things: Any) -> "futures.Future[T]":
+    """Begin this in a thread; its `result()` is what it answers."""
+    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
+
+    def safely() -> T:
+        _last.looks, _last.depth = looks, depth + 1
+        try:
+            return function(*things)
+        except (BotoCoreError, ClientError) as error:
+            of_call(error)
+            raise
+
+    return _threads(depth).submit(safely)
+
+
+def of_call(error: Any) -> None:
+    """Note at an error which call of this thread it is of: another one may come before it is told."""
+    error.operation = getattr(error, "operation", "") or getattr(_last, "operation", "")
 
 
 def look_at(*looks: look[Any]) -> None:
@@ -646,14 +674,16 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         console.dry_run = options.pop("dry_run", False)
         dry_run.begin()
         _begin(function.__name__, about)
-        _tell_where()
-        console.result(function(**options))
+        beside(caller)  # AWS tells it while the page asks already what else it needs
+        console.begin_with(_tell_where)
+        console.result(_run(function, options))
         return DONE
     except Problem as problem:
         if problem.result:
             console.result(problem.result)
         return _fail(str(problem), problem.exit_code)
     except KeyboardInterrupt as interrupt:
+        console.begin_with()  # not even that: AWS would be asked for it
         again = "run it again, it goes on where it stopped"
         return _fail(f"interrupted; {again}{_stays(about, before)}", interrupts.exit_code(interrupt))
     except (BotoCoreError, ClientError) as error:
@@ -673,14 +703,25 @@ def _stays(about: _Page, before: int) -> str:
     return f"; what it made so far stays, and may cost, until {command(about.undo)}" if made else ""
 
 
+def _run(function: Callable[..., dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        result = function(**options)
+    except (Problem, BotoCoreError, ClientError) as error:
+        of_call(error)
+        console.first()  # who can't tell the account is told that, and nothing else
+        raise
+    console.first()
+    return result
+
+
 def _tell_where() -> None:
     """The first lines: whose account, as whom, where, about what, with which settings; and what is odd about these."""
     endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
-    caller = str(_caller(session())["Arn"]).split(":", 5)[-1]
+    who = str(caller()["Arn"]).split(":", 5)[-1]
     urls = {text for name, text in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and text}
     urls |= {url for service in ("sts", "ecs") if "amazonaws" not in (url := client(service).meta.endpoint_url)}
     elsewhere = f"  at {', '.join(sorted(urls))}" if urls else ""
-    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {caller}{elsewhere}"
+    where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {who}{elsewhere}"
     say("account", account(), f"{where}  settings {constants.files()}")
     if instead := constants.from_environment():
         say("environment", instead)

@@ -52,7 +52,8 @@ def rows_of(ours: Life, twin: Life | None, scale: float) -> list[Row]:
     """Of two lives the same figures side by side. Terraform's look at one page's part is its plan, at all its apply."""
 
     def row(what: str, unit: str, goal: float, take: Callable[[Life], float], **how: Any) -> Row:
-        return Row(what, unit, take(ours), take(twin) if twin else None, goal, **how)
+        named = what if scale == 1 else f"{what} (scale {scale:g})"
+        return Row(named, unit, take(ours), take(twin) if twin else None, goal, **how)
 
     def seconds(what: str, take: Callable[[Life], float]) -> Row:
         own = critical_path.seconds(critical_path.longest(what))

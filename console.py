@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -15,18 +16,34 @@ from typing import Any
 dry_run = False
 #: the id of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks their length
 NEW = "(new-in-this-dry-run)"
+#: what is told before anything else, once
+_opening: list[Callable[[], None]] = []
+_lock = threading.RLock()
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
 
+def begin_with(*opening: Callable[[], None]) -> None:
+    """Tell this before the first line that is told."""
+    _opening[:] = opening
+
+
+def first() -> None:
+    """What the page begins with, where it is not told yet."""
+    with _lock:  # threads tell too
+        if _opening:
+            _opening.pop()()
+
+
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    first()
     _clear()
     if dry_run and verb in _CHANGES:
         verb = "would have " + verb
     line = (f"{verb} {what}" + (f"  {detail}" if detail else "")).replace(NEW, "(new)")
     if not _terminal() or os.environ.get("NO_COLOR"):
-        show(line)
+        _write(line)
         return
     from rich.console import Console
     from rich.text import Text
@@ -38,7 +55,14 @@ def say(verb: str, what: str, detail: str = "") -> None:
 
 
 def show(text: str, end: str = "\n") -> None:
-    """Write to stderr. Whoever listened there may have gone, as after `2>&1 | head -1`: the work goes on all the same."""
+    """What is no step: a list, a record to copy, a question."""
+    first()
+    _clear()
+    _write(text, end)
+
+
+def _write(text: str, end: str = "\n") -> None:
+    """Whoever read stderr may have gone, as after `2>&1 | head -1`: the work goes on all the same."""
     with contextlib.suppress(OSError):
         print(text, end=end, file=sys.stderr, flush=True)
 
@@ -89,9 +113,9 @@ class Progress:
         line = f"  {now - self.begun:4.0f} s  {self.news or self.what}"
         if _terminal():
             width = _columns()
-            show(f"\r{line[:width]:<{width}}", end="")
+            _write(f"\r{line[:width]:<{width}}", end="")
         elif due:
-            show(line)
+            _write(line)
 
 
 def _terminal() -> bool:
@@ -105,4 +129,4 @@ def _columns() -> int:
 
 def _clear() -> None:
     if _terminal():
-        show("\r" + " " * _columns() + "\r", end="")
+        _write("\r" + " " * _columns() + "\r", end="")

@@ -15,10 +15,9 @@ import sys
 from typing import Any
 
 import aws
-import console
 import constants
 from aws import Problem
-from console import say
+from console import say, show
 from infrastructure import parts
 from infrastructure.cluster import certificate, hosted_zone
 
@@ -66,7 +65,7 @@ def tell(elsewhere: list[dict[str, Any]]) -> None:
     if elsewhere:
         say("warning", "no zone of these names is in Route 53:", "make these records where their DNS is")
     for record in elsewhere:
-        console.show(f"  {record['Name']} {record['TTL']} IN CNAME {hosted_zone.value(record)}")
+        show(f"  {record['Name']} {record['TTL']} IN CNAME {hosted_zone.value(record)}")
 
 
 def shown(record: dict[str, Any]) -> dict[str, str]:

@@ -14,10 +14,9 @@ import sys
 from typing import Any
 
 import aws
-import console
 import constants
 from aws import Problem
-from console import say
+from console import say, show
 from infrastructure.cluster import certificate, hosted_zone, load_balancer
 from infrastructure.service import dns_record
 
@@ -36,7 +35,7 @@ def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
         dns_record.create(zone, balancer, overwrite)
     else:
         say("warning", f"no zone of {constants.HOST_NAME} is in Route 53:", "make this record where its DNS is")
-        console.show(f"  {constants.HOST_NAME}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.")
+        show(f"  {constants.HOST_NAME}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.")
     say("next", aws.command("check_service.py"), f"to undo: {aws.command('delete_dns_record.py')}")
     return {
         "hostName": constants.HOST_NAME,

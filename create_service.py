@@ -20,16 +20,28 @@ import console
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import certificate, cluster, network
+from infrastructure.cluster import certificate, cluster, file_system, load_balancer
 from infrastructure.delivery import container_image, pipeline
-from infrastructure.service import listener_rule, scaling, service, target_group, task_security_group, tasks
+from infrastructure.service import (
+    listener_rule,
+    scaling,
+    service,
+    target_group,
+    task_definitions,
+    task_security_group,
+)
 
 PARTS = (task_security_group, target_group, listener_rule, service, scaling)
+#: what else it compares with the settings, or tells
+LOOKS = (
+    *(task_definitions.newest, service.targets, target_group.attributes, scaling.policies),
+    *(load_balancer.tags_by_arn, pipeline.find),
+)
 
 
 @aws.page(changes=True, undo="delete_service.py")
 def create_service() -> dict[str, Any]:
-    parts.look((cluster, network, *PARTS))
+    parts.look((cluster, file_system, *PARTS), *LOOKS)
     cluster.required()
     definition = service.revision_to_run()
     container_image.refuse_missing(definition)
@@ -37,16 +49,15 @@ def create_service() -> dict[str, Any]:
     target_group.refuse_changes()
     listener_rule.refuse_taken()
     scaling.refuse_taken()
-    service.refuse_more_gpus_than_hosts()
+    service.refuse_more_gpus_than_hosts(definition)
+    parts.retag(PARTS)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()
-    net = network.required()
-    group_ids = task_security_group.create(net)
-    target_group_arn = target_group.create(net)
+    group_ids = task_security_group.create()
+    target_group_arn = target_group.create()
     listener_rule.create(target_group_arn)
-    service.create(definition, target_group_arn, tasks.network_configuration(net, group_ids))
+    service.create(definition, target_group_arn, group_ids)
     scaling.create()
-    parts.retag(PARTS)
     if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
     listener_rule.share_traffic()

@@ -15,11 +15,11 @@ from infrastructure.service import tasks
 
 @aws.page(of="cluster")
 def describe_clusters() -> dict[str, Any]:
-    found = cluster.describe()
+    reads = (cluster.describe, hosts_in_any_state, *((auto_scaling_group.standing, costs.offer) if on_hosts() else ()))
+    found, hosts, *_ = aws.together(*reads)
     if not found or found["status"] == "INACTIVE":
         status = {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
         raise Problem(cluster.missing(), status)
-    hosts = container_instances.describe(status="")
     container_instances.warn_of_missing_gpus(hosts)
     connected = [host for host in hosts if host["agentConnected"]]
     return {
@@ -34,6 +34,14 @@ def describe_clusters() -> dict[str, Any]:
         "activeServices": found["activeServicesCount"],
         **hourly(),
     }
+
+
+def on_hosts() -> bool:
+    return constants.LAUNCH_TYPE == "EC2"
+
+
+def hosts_in_any_state() -> list[Any]:
+    return container_instances.describe(status="")
 
 
 def row(host: Any) -> dict[str, Any]:
@@ -59,7 +67,7 @@ def gpu_memory(gpu: Any) -> dict[str, Any]:
 def hourly() -> dict[str, float | None]:
     """USD at the on-demand price, each of what it is; None where the price is not known. Hosts count until they are
     terminated, tasks until they are STOPPED."""
-    if constants.LAUNCH_TYPE == "FARGATE":
+    if not on_hosts():
         return {"tasksUsdPerHour": costs.hourly_on_fargate([*tasks.find(), *tasks.stopping()])}
     hosts, bastion = auto_scaling_group.instances(), auto_scaling_group.instances("bastion")
     return {"hostsUsdPerHour": costs.hourly(hosts), "bastionUsdPerHour": costs.hourly(bastion)}

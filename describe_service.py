@@ -8,13 +8,13 @@ import sys
 from typing import Any
 
 import aws
-from infrastructure.cluster import cluster
+from infrastructure.cluster import cluster, file_system, load_balancer
 from infrastructure.service import service
 
 
 @aws.page()
 def describe_service() -> dict[str, Any]:
-    cluster.required()
+    aws.together(cluster.required, service.targets, file_system.volume_ids, load_balancer.url)
     return service.described()
 
 

@@ -14,15 +14,15 @@ import aws
 import constants
 from aws import Problem, client
 from console import say
-from infrastructure.cluster import cluster
+from infrastructure.cluster import cluster, container_instances
 from infrastructure.service import diagnosis, tasks
 
 
 @aws.page(task=("ID", "the task's id or ARN"))
 def describe_task(task: str = "") -> dict[str, Any]:
-    cluster.required()
-    found = pick(task)
-    described = {
+    reads = (cluster.required, lambda: pick(task), *((hosts, our_instances) if behind_hosts() else ()))
+    _, found, *_ = aws.together(*reads)
+    told = {
         "taskArn": found["taskArn"],
         "lastStatus": found["lastStatus"],
         "desiredStatus": found["desiredStatus"],
@@ -32,9 +32,9 @@ def describe_task(task: str = "") -> dict[str, Any]:
         **addresses(found),
     }
     if why := diagnosis.why(found):
-        described["why"] = why
+        told["why"] = why
         say("warning", f"task {tasks.task_id(found['taskArn'])} is {found['lastStatus']}:", why)
-    return described
+    return told
 
 
 def pick(task: str) -> Any:
@@ -52,6 +52,16 @@ def pick(task: str) -> Any:
     raise Problem(f"run_task.py has started no task within the last hour: {aws.command('run_task.py')}")
 
 
+def behind_hosts() -> bool:
+    """Whether tasks have their host's address: all is asked for at once then, and EC2 with the rest."""
+    return constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE != "awsvpc"
+
+
+@aws.look
+def hosts() -> list[Any]:
+    return container_instances.describe(status="")
+
+
 def container(each: Any) -> dict[str, Any]:
     kept = ("name", "lastStatus", "exitCode", "reason", "image", "imageDigest", "gpuIds")
     return {key: each[key] for key in kept if key in each}
@@ -62,16 +72,19 @@ def addresses(task: Any) -> dict[str, Any]:
     interface = next((each for each in task.get("attachments", []) if each["type"] == "ElasticNetworkInterface"), None)
     if interface:
         details = {each["name"]: each["value"] for each in interface["details"]}
-        return interface_addresses(details.get("networkInterfaceId", ""), details.get("privateIPv4Address"))
+        return interface_addresses(task, details.get("networkInterfaceId", ""), details.get("privateIPv4Address"))
     if task.get("containerInstanceArn"):
         return host_addresses(task)
     return {"publicIp": None, "privateIp": None}
 
 
-def interface_addresses(interface_id: str, private_ip: str | None) -> dict[str, Any]:
-    """The public address is the interface's association; ECS itself does not tell it."""
+def interface_addresses(task: Any, interface_id: str, private_ip: str | None) -> dict[str, Any]:
+    """The public address is the interface's association; ECS itself does not tell it. On a host of ours it has none.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html
+    """
     public_ip = None
-    if interface_id:
+    if interface_id and not task.get("containerInstanceArn"):
         filters: Any = [{"Name": "network-interface-id", "Values": [interface_id]}]
         for found in client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
             public_ip = found.get("Association", {}).get("PublicIp")
@@ -81,20 +94,32 @@ def interface_addresses(interface_id: str, private_ip: str | None) -> dict[str, 
 
 def host_addresses(task: Any) -> dict[str, Any]:
     """The host's addresses, and for each container port the port of the host behind which it is."""
-    arns, describe = [task["containerInstanceArn"]], client("ecs").describe_container_instances
-    hosts = describe(cluster=constants.CLUSTER_NAME, containerInstances=arns)
     told: dict[str, Any] = {"publicIp": None, "privateIp": None, "ports": []}
-    for host in hosts["containerInstances"]:
-        filters: Any = [{"Name": "instance-id", "Values": [host["ec2InstanceId"]]}]
-        for reservation in client("ec2").describe_instances(Filters=filters)["Reservations"]:
-            for instance in reservation["Instances"]:
-                told["instanceId"] = instance["InstanceId"]
-                told["publicIp"] = instance.get("PublicIpAddress")
-                told["privateIp"] = instance.get("PrivateIpAddress")
+    ids = [each["ec2InstanceId"] for each in hosts() if each["containerInstanceArn"] == task["containerInstanceArn"]]
+    for instance in instances(ids):
+        told["instanceId"] = instance["InstanceId"]
+        told["publicIp"] = instance.get("PublicIpAddress")
+        told["privateIp"] = instance.get("PrivateIpAddress")
     for each in task["containers"]:
         for binding in each.get("networkBindings", []):
             told["ports"].append({"containerPort": binding["containerPort"], "hostPort": binding["hostPort"]})
     return told
+
+
+def instances(ids: list[str]) -> list[Any]:
+    """Of our hosts, or of another's who has let his join the cluster."""
+    found = [each for each in our_instances() if each["InstanceId"] in ids]
+    return found or (described({"Name": "instance-id", "Values": ids}) if ids else [])
+
+
+@aws.look
+def our_instances() -> list[Any]:
+    return described(*aws.tag_filters())
+
+
+def described(*filters: Any) -> list[Any]:
+    reservations = client("ec2").describe_instances(Filters=filters)["Reservations"]
+    return [each for reservation in reservations for each in reservation["Instances"]]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
+from botocore.hooks import BaseEventHooks
 from botocore.model import Shape
 
 import console
@@ -24,10 +24,10 @@ def begin() -> None:
     _made.clear()
 
 
-def attach(session: boto3.Session) -> None:
-    """Under --dry-run, answer every changing call of this session's clients with a stand-in."""
-    session.events.register("before-parameter-build.*.*", _note)
-    session.events.register("before-call.*.*", _answer)
+def attach(events: BaseEventHooks) -> None:
+    """Under --dry-run, answer every changing call of these clients with a stand-in."""
+    events.register("before-parameter-build.*.*", _note)
+    events.register("before-call.*.*", _answer)
 
 
 @contextlib.contextmanager

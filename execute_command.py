@@ -150,7 +150,7 @@ def run_plugin(plugin: str, session: Any, named: str) -> int:
     version = subprocess.run([plugin, "--version"], capture_output=True, text=True, check=False).stdout
     if tuple(map(int, re.findall(r"\d+", version))) > LAST_WITHOUT_VARIABLE:
         environment[VARIABLE], told = told, VARIABLE
-    profile = aws.session().profile_name
+    profile = aws.session().profile or "default"
     ecs = client("ecs").meta
     arguments = [told, ecs.region_name, "StartSession", "" if profile == "default" else profile]
     command = [plugin, *arguments, json.dumps({"Target": named}), ecs.endpoint_url]

@@ -6,12 +6,13 @@ to know which of its calls that can be.
 https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 """
 
+import functools
 import re
 import threading
 import time
 from typing import Any
 
-import boto3
+from botocore.hooks import BaseEventHooks
 
 import console
 
@@ -40,14 +41,14 @@ UNKNOWN_CODE = re.compile(r"NotFound|NoSuch|NotExist|Unknown")
 UNKNOWN_TEXT = re.compile(r"not (be )?found|(not|n't) exist", re.IGNORECASE)
 WORD = re.compile(r"[\w./:@+=-]*\w")
 
-_made: dict[str, float] = {}  # id, ARN or name -> when
+_made: dict[str, tuple[float, str]] = {}  # id, ARN or name -> when, and the kind of thing
 _call = threading.local()  # the parameters of this thread's call
 
 
-def attach(session: boto3.Session) -> None:
-    session.events.register("provide-client-params.*.*", _begin)
-    session.events.register("after-call.*.*", _end)
-    session.events.register("needs-retry.*.*", _again)  # type: ignore[arg-type]
+def attach(events: BaseEventHooks) -> None:
+    events.register("provide-client-params.*.*", _begin)
+    events.register("after-call.*.*", _end)
+    events.register("needs-retry.*.*", _again)  # type: ignore[arg-type]
 
 
 def forget() -> None:
@@ -64,7 +65,8 @@ def _end(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
         return
     if model.name.startswith(MAKES):
         answer = {key: value for key, value in parsed.items() if key != "ResponseMetadata"}
-        _made.update(dict.fromkeys(_named(answer) | _named(_call.params), time.monotonic()))
+        for each in _named(answer) | _named(_call.params):
+            _made.setdefault(each, (time.monotonic(), noun(model.name)))
     elif model.name.startswith(UNMAKES):
         for each in _named(_call.params):
             _made.pop(each, None)
@@ -87,16 +89,25 @@ def _again(response: Any, operation: Any, attempts: int, **_: Any) -> float | No
     text = str(error.get("Message", ""))
     if not UNKNOWN_CODE.search(str(error.get("Code", ""))) and not UNKNOWN_TEXT.search(text):
         return None
-    about, again = set(WORD.findall(text)), False
-    if not operation.name.startswith(READS):  # a read may ask whether there is such a thing
-        about |= _strings(_call.params)
-        again = now - _call.began < SECONDS_OF_OTHERS
-    if again or any(now - _made[each] < SECONDS for each in about & _made.keys()):
-        return DELAYS[min(attempts, len(DELAYS)) - 1]
-    return None
+    if operation.name.startswith(READS):  # they may ask whether there is such a thing: only of what is of that kind
+        kind = noun(operation.name)
+        told = [_made[each] for each in _made.keys() & set(WORD.findall(text))]
+        again = any(of in kind and now - made < SECONDS for made, of in told)
+    else:
+        named = _made.keys() & (set(WORD.findall(text)) | _strings(_call.params))
+        again = now - _call.began < SECONDS_OF_OTHERS or any(now - _made[each][0] < SECONDS for each in named)
+    return DELAYS[min(attempts, len(DELAYS)) - 1] if again else None
 
 
 def _strings(thing: Any) -> set[str]:
     if isinstance(thing, dict | list):
         return set().union(*(_strings(each) for each in (thing.values() if isinstance(thing, dict) else thing)))
     return {thing} if isinstance(thing, str) else set()
+
+
+@functools.cache
+def noun(operation: str) -> str:
+    """DescribeRouteTables -> RouteTable; what bears another name than that which shows it: PutRetentionPolicy -> LogGroup"""
+    words = "".join(re.findall("[A-Z][a-z0-9]*", operation)[1:])
+    one = re.sub("ies$", "y", words).removesuffix("s").removesuffix("Ingress").removesuffix("Egress")
+    return {"RetentionPolicy": "LogGroup", "ImageScanningConfiguration": "Repository"}.get(one, one)

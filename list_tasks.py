@@ -8,14 +8,14 @@ from typing import Any
 
 import aws
 from infrastructure.cluster import cluster
-from infrastructure.service import task_definitions, tasks
+from infrastructure.service import tasks
 
 
 @aws.page()
 def list_tasks() -> dict[str, Any]:
     """A task that was told to stop is listed until it is STOPPED: it still holds its GPU."""
-    cluster.required()
-    return {"tasks": [row(task) for task in [*tasks.find(), *tasks.stopping()]]}
+    _, running, stopping = aws.together(cluster.required, tasks.find, tasks.stopping)
+    return {"tasks": [row(task) for task in [*running, *stopping]]}
 
 
 def row(task: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def row(task: Any) -> dict[str, Any]:
         "since": task.get("startedAt") or task.get("createdAt"),
         "availabilityZone": task.get("availabilityZone"),
         "capacityProvider": task.get("capacityProviderName"),
-        "taskDefinition": task_definitions.revision(task["taskDefinitionArn"]),
+        "taskDefinition": tasks.task_id(task["taskDefinitionArn"]),
         "startedBy": task.get("startedBy"),
     }
 

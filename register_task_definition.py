@@ -26,19 +26,20 @@ PARTS = (task_roles, log_group, access_points, task_definitions)
 
 @aws.page(changes=True, undo="deregister_task_definition.py")
 def register_task_definition() -> dict[str, Any]:
-    parts.look((cluster, *PARTS))
+    made_here = PARTS if constants.ENDPOINT else PARTS[1:]  # elsewhere create_cluster.py makes the roles
+    parts.look((cluster, *made_here), task_definitions.newest)
     cluster.required()
     checks.refuse_client_without_sharing()
     task_definitions.refuse_other_endpoint()
     access_points.refuse_changes()
     image = container_image.wanted()
-    if constants.ENDPOINT:  # elsewhere create_cluster.py has made them
+    parts.retag(made_here)
+    if constants.ENDPOINT:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
         task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
-    parts.retag(PARTS)
     say("next", aws.command(following()))
     return {
         "taskDefinitionArn": found["taskDefinitionArn"],

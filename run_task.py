@@ -18,16 +18,15 @@ import aws
 import constants
 from aws import Problem, endpoint_tags, token, wait
 from console import say
-from infrastructure.cluster import capacity, cluster, container_instances, network, security_groups
-from infrastructure.service import diagnosis, task_definitions, tasks
+from infrastructure.cluster import capacity, cluster, container_instances
+from infrastructure.service import diagnosis, task_definitions, task_security_group, tasks
 
 
 @aws.page(changes=True, undo="stop_task.py --all")
 def run_task() -> dict[str, Any]:
-    cluster.required()
-    definition = task_definitions.required()
-    container_instances.refuse_without_sharing()
-    running = [task["taskArn"] for task in tasks.ours_now()]
+    reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.ours_now)
+    _, definition, _, found = aws.together(*reads)
+    running = [task["taskArn"] for task in found]
     for arn in running:
         say("found", f"task {tasks.task_id(arn)}", "it counts")
     missing = constants.TASK_COUNT - len(running)
@@ -44,7 +43,7 @@ def start(task_definition_arn: str, count: int) -> list[str]:
     The client token is the same for the same call at the same state of things, so that a call whose answer was lost
     and that is made again does not start a second task: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
     """
-    known = sorted(task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status))
+    known = sorted(arn for arns in aws.side_by_side(tasks.listed, ("RUNNING", "STOPPED")) for arn in arns)
     hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")  # AWS lists a stopped task for an hour only
     started: list[str] = []
     while len(started) < count:
@@ -62,8 +61,7 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             "clientToken": token(task_definition_arn, known, started, batch, hour),
         }
         if constants.NETWORK_MODE == "awsvpc":
-            net, group_ids = network.required(), security_groups.find().task_ids
-            request["networkConfiguration"] = tasks.network_configuration(net, group_ids)
+            request["networkConfiguration"] = task_security_group.placement([])
         answer = tasks.run(request)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:

@@ -16,13 +16,15 @@ import console
 import constants
 from aws import Problem
 from console import say
-from infrastructure.cluster import cluster
+from infrastructure.cluster import cluster, file_system
 from infrastructure.delivery import container_image
 from infrastructure.service import listener_rule, scaling, service, task_definitions
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
 def update_service(revision: str = "") -> dict[str, Any]:
+    looks = (*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS)
+    aws.look_at(cluster.describe, service.targets, task_definitions.newest, *looks)
     cluster.required()
     found = service.required()
     service.refuse_foreign(found)
@@ -32,7 +34,7 @@ def update_service(revision: str = "") -> dict[str, Any]:
         raise Problem(f"there is no revision {revision} of {constants.TASK_FAMILY}: list_task_definition.py lists them")
     container_image.refuse_missing(definition)
     scaling.refuse_taken()
-    service.refuse_more_gpus_than_hosts()
+    service.refuse_more_gpus_than_hosts(definition)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()
     service.update(found, definition["taskDefinitionArn"])

@@ -136,20 +136,30 @@ def speed() -> list[Row]:
 
 
 def rate(account: Measured, environment: dict[str, str]) -> float:
+    return replayed(noted(account, lambda: page("create_cluster.py", environment)))
+
+
+def noted(account: Measured, do: Callable[[], Any]) -> list[Any]:
+    """The requests that are made meanwhile, as they come over the wire."""
     requests: list[Any] = []
     handle = account.emulator.handle
 
-    def noted(method: str, url: str, headers: Any, body: bytes) -> Any:
+    def note(method: str, url: str, headers: Any, body: bytes) -> Any:
         requests.append((method, url, dict(headers), body))
         return handle(method, url, headers, body)
 
-    account.emulator.handle = noted  # type: ignore[method-assign]
-    page("create_cluster.py", environment)
+    account.emulator.handle = note  # type: ignore[method-assign]
+    do()
     account.emulator.handle = handle  # type: ignore[method-assign]
+    return requests
+
+
+def replayed(requests: list[Any], seconds: float = REPLAY_SECONDS) -> float:
+    """How many of them are answered in a second."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(pickle.dumps(requests))
         file.flush()
-        ran = run([sys.executable, str(REPLAY), file.name, str(REPLAY_SECONDS)], dict(os.environ))
-    if ran.code:
+        ran = run([sys.executable, str(REPLAY), file.name, str(seconds)], dict(os.environ))
+    if ran.code or ran.err:
         raise Failed(ran.err)
     return float(ran.out)

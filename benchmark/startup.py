@@ -50,7 +50,8 @@ def rows(times: int, aws: str, say: Callable[[str], None]) -> list[Row]:
                 if aws:
                     beside = f"whole process over `aws`, {latency * 1000:g} ms a call"
                     found.append(Row(each.file, beside, seconds["page"] / seconds["aws"], None, each.goal))
-                found.append(Row(f"{each.file}, peak memory", "MiB", peak["page"], None, MOST_MEBIBYTES))
+                if latency:  # it is the same without
+                    found.append(Row(f"{each.file}, peak memory", "MiB", peak["page"], None, MOST_MEBIBYTES))
     return found
 
 

@@ -78,7 +78,10 @@ def refuse_unnamed(named: list[Resource]) -> None:
         way = "are not of this runbook's parts: delete them by hand, or take the tag away"
         return f"left over: {', '.join(unnamed())}. They bear the tag {tag}, and {way}"
 
-    wait("AWS to list nothing with our tag any more", lambda: not unnamed(), why, SWEEP_SECONDS)
+    try:
+        wait("AWS to list nothing with our tag any more", lambda: not unnamed(), why, SWEEP_SECONDS)
+    except Problem as left:  # which no time will end
+        raise Problem(str(left)) from left
 
 
 def roles() -> list[str]:

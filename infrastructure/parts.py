@@ -68,9 +68,9 @@ BELONGING = (
 )
 
 
-def look(parts: Parts) -> None:
-    """Read what stands of these parts, all at the same time; from then on each part answers from memory."""
-    aws.look_at(*dict.fromkeys(each for part in parts for each in getattr(part, "LOOKS", ())))
+def look(parts: Parts, *more: aws.look[Any]) -> None:
+    """Read what stands of these parts, and `more`, all at the same time; from then on each part answers from memory."""
+    aws.look_at(*dict.fromkeys([*(each for part in parts for each in getattr(part, "LOOKS", ())), *more]))
 
 
 def left_over(parts: Parts) -> list[Resource]:

@@ -156,7 +156,7 @@ class Runbook:
         users = [importlib.import_module(name) for name in USERS_OF_TIME]
         aws, fresh = users[0], users[2]
         fresh.forget()
-        patch.setattr(aws, "boto3", SimpleNamespace(Session=_session))
+        patch.setattr(aws, "Session", _session)
         aws._caller.cache_clear()  # as in a new process
         owner = None if self.remembers else self
         if owner is not _owner_of_clients[0] or self.emulator.faults.planned:  # clients that no other test has
@@ -279,12 +279,12 @@ def _new_clients(aws: Any) -> None:
     aws._last_session[:] = [None, None]
 
 
-def _session(*args: Any, **kwargs: Any) -> boto3.Session:
+def _session() -> botocore.session.Session:
     """The product's, whose clients are made once for all tests that have the same environment."""
-    made: Any = boto3.Session(*args, **kwargs)
-    made._session.register_component("data_loader", _loader())  # service models are read once
-    attach(made, _current)
-    return made  # type: ignore[no-any-return]
+    made = botocore.session.Session()
+    events: Any = SimpleNamespace(events=made.get_component("event_emitter"))
+    attach(events, _current)
+    return made
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import pytest
 from dotenv import dotenv_values
 
 import bench
-from benchmark import clara, critical_path
+from benchmark import clara, critical_path, growth
 from benchmark.clara import Life
 from benchmark.measured import Asked, Figures, measured, polls
 from benchmark.processes import run
@@ -125,6 +125,15 @@ def test_aws_goes_on_while_no_one_asks() -> None:
         with account.emulator._lock:
             [made] = account.emulator.world.state["elbv2"]["us-east-1"].balancers.values()
     assert (made.shown["State"]["Code"], len(account.notes.asked)) == ("active", calls)
+
+
+def test_requests_are_sent_again_as_they_were() -> None:
+    with measured(0, 0) as account:
+        requests = growth.noted(account, account.client("ec2").describe_vpcs)
+        account.notes.asked.clear()
+        per_second = growth.replayed(requests, seconds=0.5)
+        assert {each.operation for each in account.notes.asked} == {"DescribeVpcs"}
+        assert len(account.notes.asked) >= per_second * 0.5 > 1
 
 
 # ----------------------------------------------------------------------------------------------------- AWS's own seconds

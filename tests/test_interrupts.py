@@ -84,7 +84,7 @@ def test_what_is_to_be_ignored_is_ignored(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("script", ["create_cluster.py", "list_tasks.py", "execute_command.py"])
-@pytest.mark.parametrize("module", ["boto3", "botocore", "dotenv"])
+@pytest.mark.parametrize("module", ["botocore", "dotenv"])
 def test_ctrl_c_while_python_imports_is_quiet(
     environment: dict[str, str], tmp_path: Path, script: str, module: str
 ) -> None:

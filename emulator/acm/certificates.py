@@ -43,7 +43,8 @@ class Certificate:
     token: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     seen_in_dns: bool = False
-    last_used: float = float("-inf")
+    used: bool = False  # by a load balancer, when last looked at
+    released: float = float("-inf")  # when the last load balancer let go of it
     body: str = ""
 
 
@@ -178,8 +179,10 @@ def _look_after_certificates(world: World) -> None:
     """See which certificates are proved by DNS by now, and which are in use."""
     for region, certificates in world.state["acm"].items():
         for arn, one in certificates.items():
-            if _users(world, region, arn):
-                one.last_used = world.now()
+            used = bool(_users(world, region, arn))
+            if one.used and not used:
+                one.released = world.now()
+            one.used = used
             if one.detail["Status"] == "PENDING_VALIDATION" and not one.seen_in_dns and _proved(one):
                 one.seen_in_dns = True
                 world.after(ISSUING, issue, world, region, arn)
@@ -237,7 +240,7 @@ def list_certificates(call: Call) -> Params:
 def delete_certificate(call: Call) -> Params:
     found, world = _certificate(call), call.world
     used = _users(world, call.region, call.params["CertificateArn"])
-    if used or world.now() < found.last_used + world.clock.delay(RELEASING):
+    if used or world.now() < found.released + world.clock.delay(RELEASING):
         message = f"Certificate {call.params['CertificateArn']} in account {call.account} is in use."
         raise AwsError("ResourceInUseException", message)
     del _certificates(world, call.region)[call.params["CertificateArn"]]

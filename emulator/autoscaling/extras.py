@@ -226,7 +226,7 @@ def start_instance_refresh(call: Call) -> Item:
     }
     refresh["total"] = refresh["InstancesToUpdate"] = len(refresh["left"])
     group.refreshes.insert(0, refresh)
-    group.due = call.world.now() + call.world.clock.delay(engine.REACTION_SECONDS)
+    engine.look_in(call.world, group, engine.REACTION_SECONDS)
     return {"InstanceRefreshId": refresh["InstanceRefreshId"]}
 
 

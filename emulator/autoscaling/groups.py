@@ -133,8 +133,14 @@ def wake(world: World, group: Group, cause: str = "", seconds: float = REACTION_
     """Let the group look at itself soon, for a reason that its activities will give."""
     if cause:
         group.cause = f"At {stamp(world)} {cause}"
-    group.due = world.now() + world.clock.delay(seconds)
+    look_in(world, group, seconds)
     group.failures, group.stuck = 0, False
+
+
+def look_in(world: World, group: Group, seconds: float) -> None:
+    """Nothing is launched or terminated before so many seconds are over."""
+    group.due = world.now() + world.clock.delay(seconds)
+    world.look_at(group.due)
 
 
 def stamp(world: World) -> str:
@@ -259,7 +265,9 @@ def launch_missing(world: World, group: Group) -> None:
         if not launch_one(world, group):
             pause = min(LONGEST_RETRY_SECONDS, RETRY_SECONDS * 2 ** (group.failures // max(1, len(group.subnet_ids))))
             group.failures += 1
-            group.due = world.now() + (world.clock.delay(pause) or 1.0)
+            look_in(world, group, pause)
+            if not world.clock.scale:
+                group.due += 1.0
             return
         group.failures = 0
         if group.capacity() == before:
@@ -507,7 +515,7 @@ def on_terminated(world: World, region: str, instance_id: str) -> None:
     if member.activity:
         close(world, member.activity, "Successful")
     if group.forced() and not group.instances:
-        group.due = world.now() + world.clock.delay(DELETE_SECONDS)
+        look_in(world, group, DELETE_SECONDS)
 
 
 # Lifecycle hooks.

@@ -184,13 +184,17 @@ def _followed(world: World) -> list[Deployment]:
 def tick(world: World) -> None:
     """Look at the deployments that are being followed; those that have ended end their action."""
     for each in list(_followed(world)):
-        if each.next_look > world.now():
-            continue
-        each.next_look = world.now() + world.clock.delay(BETWEEN_LOOKS)
-        outcome = _outcome(each)
-        if outcome != "going on":
-            _followed(world).remove(each)
-            each.end(None if isinstance(outcome, str) else outcome)
+        if each.next_look <= world.now():
+            each.next_look = world.now() + world.clock.delay(BETWEEN_LOOKS)
+            _follow(world, each)
+        world.look_at(each.next_look)
+
+
+def _follow(world: World, each: Deployment) -> None:
+    outcome = _outcome(each)
+    if outcome != "going on":
+        _followed(world).remove(each)
+        each.end(None if isinstance(outcome, str) else outcome)
 
 
 def start(world: World) -> None:

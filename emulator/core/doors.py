@@ -6,6 +6,7 @@ handlers do. All of it is reached under /_emulator/ (see server.py), after time 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
@@ -26,10 +27,16 @@ def door(method: str, path: str) -> Callable[[Door], Door]:
     def register(what: Door) -> Door:
         if (method, path) in DOORS:
             raise ValueError(f"{method} {path} is there already")
-        DOORS[method, path] = what
+        DOORS[method, path] = what if method == "GET" else functools.partial(_changing, what)
         return what
 
     return register
+
+
+def _changing(what: Door, emulator: Emulator, given: Json) -> Any:
+    answer = what(emulator, given)
+    emulator.world.changed()
+    return answer
 
 
 @door("GET", "/_emulator/calls")

@@ -21,6 +21,9 @@ Handler = Callable[["Call"], Params]
 #: as it came in params["request"], and answers with status, headers and body in "answer"
 ANY = "*"
 
+#: how operations are called that change nothing
+READS = ("Describe", "List", "Get", "BatchGet", "Head", "GET", "HEAD")
+
 HANDLERS: dict[tuple[str, str], list[Handler]] = defaultdict(list)
 HELD: dict[str, list[str]] = defaultdict(list)
 #: called once for each new World: a module plants its tickers and first state here
@@ -51,6 +54,11 @@ class Call:
     account: str
     moto: Callable[[str], Any]  # moto("ec2"): a plain boto3 client of bare moto, in this call's region
     _next: list[Handler] = field(default_factory=list)
+
+    @property
+    def reads(self) -> bool:
+        """Does it change nothing?"""
+        return self.operation.startswith(READS)
 
     def proceed(self, **changes: Any) -> Params:
         """Ask the next handler, in the end moto, with these parameters changed; None removes a parameter."""

@@ -33,20 +33,21 @@ from botocore.parsers import create_parser
 from botocore.session import Session as BotocoreSession
 from botocore.validate import ParamValidator
 from moto import backend_index, backends
-from moto.core import DEFAULT_ACCOUNT_ID, responses
+from moto.core import DEFAULT_ACCOUNT_ID, responses, serialize
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.errors import ErrorLookupFactory
 from moto.core.exceptions import HTTPException, ServiceException
 from moto.core.exceptions import _RESTError as MotoError
 from moto.core.parse import PROTOCOL_PARSERS
-from moto.core.request import Request, determine_request_protocol
+from moto.core.request import determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.serialize import SERIALIZERS, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 
-from emulator.core import carried, rules, services
+from emulator.core import carried, rules, services, unseen, xml
 from emulator.core.faults import ConnectionCut, Faults
+from emulator.core.request import Request
 from emulator.core.rules import AwsError, Call
 from emulator.core.world import ACCOUNT, Clock, World
 
@@ -65,6 +66,7 @@ STUBBER = BotocoreStubber()
 STUBBER.enabled = True
 #: moto looks through the methods of a service at every call
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+serialize.xmltodict = xml
 #: and makes a table of a service's errors at every error
 _errors: Any = ErrorLookupFactory
 _errors._create_error_lut = staticmethod(functools.cache(ErrorLookupFactory._create_error_lut))
@@ -91,7 +93,7 @@ class Emulator:
 
     def handle(self, method: str, url: str, headers: Any, body: bytes) -> Answer:
         """Answer one HTTP request. An error of ours is told as an InternalFailure, never as a dropped connection."""
-        request = Request.from_primitives(method, url, headers, body)
+        request = Request(method, url, headers, body)
         scope = _credential_scope(request.headers.get("Authorization", ""))
         service = SERVICES.get(scope[1], scope[1])
         if scope[0] not in _regions():
@@ -135,8 +137,12 @@ class Emulator:
             if not self._still:
                 self.world.advance()
             self.faults.before(call)
-            result = self._run(call) if decoded else {}
-            passed = None if decoded or not request else _undecoded(call, request)
+            try:
+                result = self._run(call) if decoded else {}
+                passed = None if decoded or not request else _undecoded(call, request)
+            finally:
+                if not call.reads:
+                    self.world.changed()
             self.faults.after(call)
             return result if request is None else passed or _encode(call.service, call.operation, protocol, result)
         except AwsError as error:
@@ -155,7 +161,7 @@ class Emulator:
     def _run(self, call: Call) -> dict[str, Any]:
         call._next = [*rules.HANDLERS[call.service, call.operation], _ask_moto]
         try:
-            return call.proceed()
+            return unseen.pass_on(call)
         except ClientError as error:  # from moto, through call.moto(...)
             told = error.response["Error"]
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
@@ -388,10 +394,7 @@ def _decode(service: str, request: Request) -> tuple[str, str, dict[str, Any]]:
         operation = cbor[1]
         return operation, "cbor", cbor2.loads(request.data) if request.data else {}
     protocol = determine_request_protocol(model, request.content_type)
-    try:
-        operation_model, uri_params = get_service_router(service).match(request)
-    except Exception as error:
-        raise LookupError(service) from error
+    operation_model, uri_params = _match(service, protocol, request)
     parser = PROTOCOL_PARSERS[protocol](operation_model)
     params = parser.parse(
         {
@@ -406,12 +409,40 @@ def _decode(service: str, request: Request) -> tuple[str, str, dict[str, Any]]:
     return operation_model.name, protocol, params or {}
 
 
+def _match(service: str, protocol: str, request: Request) -> tuple[Any, dict[str, Any]]:
+    """The operation that is asked for, and what the path says: most protocols have one path, and name the operation."""
+    named = request.values.get("Action") or request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    if request.path == "/" and protocol in ("ec2", "query", "json") and named in _operations(service):
+        return get_service_model(service).operation_model(named), {}
+    try:
+        matched: tuple[Any, dict[str, Any]] = get_service_router(service).match(request)  # type: ignore[arg-type]
+    except Exception as error:
+        raise LookupError(service) from error
+    return matched
+
+
+@functools.cache
+def _operations(service: str) -> frozenset[str]:
+    return frozenset(get_service_model(service).operation_names)
+
+
+@functools.cache
+def _serializer(service: str, protocol: str) -> Any:
+    """moto's, which need not search for the members of a dict."""
+    kind: Any = get_serializer_class(service, protocol)
+
+    def get_value(self: Any, value: Any, key: str, shape: Any) -> Any:
+        return value.get(key) if type(value) is dict else kind.get_value(self, value, key, shape)
+
+    return type(kind.__name__, (kind,), {"get_value": get_value})
+
+
 def _encode(service: str, operation: str, protocol: str, result: dict[str, Any]) -> Answer:
     result = {name: value for name, value in (result or {}).items() if name != "ResponseMetadata"}
     if protocol == "cbor":
         return 200, _cbor_headers(), cbor2.dumps(result, timezone=timezone.utc, datetime_as_timestamp=True)
     model = get_service_model(service)
-    serializer = get_serializer_class(service, protocol)
+    serializer = _serializer(service, protocol)
     answer = serializer(model.operation_model(operation), SerializationContext(str(uuid.uuid4()))).serialize(result)
     return _answer(answer)
 
@@ -422,7 +453,7 @@ def _encode_error(service: str, operation: str, protocol: str, error: AwsError) 
     if protocol == "moto's own":
         return _undecoded_error(service, error)
     model = get_service_model(service)
-    serializer = get_serializer_class(service, protocol)
+    serializer = _serializer(service, protocol)
     answer = serializer(model.operation_model(operation), SerializationContext(str(uuid.uuid4()))).serialize(error)
     if error.status != 400:
         answer["status_code"] = error.status
@@ -475,7 +506,8 @@ def _pass_through(service: str, region: str, request: Request) -> Answer:
     url = f"https://{service}.{region}.amazonaws.com{request.raw_path}"
     if request.query_string:
         url += "?" + request.query_string.decode()
-    passed = AWSPreparedRequest(request.method, url, request.headers, request.data, False)
+    headers: Any = request.headers
+    passed = AWSPreparedRequest(request.method, url, headers, request.data, False)
     answer = STUBBER.process_request(passed)
     if answer is None:
         raise AwsError(
@@ -591,7 +623,7 @@ def _answer_of_moto(respond: Callable[..., Any], asked: dict[str, Any], signed: 
     headers = {**asked["headers"], "Authorization": signed}
     if isinstance(body, str | bytes | bytearray):
         headers["Content-Length"] = str(len(body.encode() if isinstance(body, str) else body))
-    request = Request.from_primitives(asked["method"], asked["url"], headers, body)
+    request = Request(asked["method"], asked["url"], headers, body)
     _direct.append(True)
     try:
         status, told, content = respond(request, request.raw_url, request.headers)

@@ -1,7 +1,8 @@
 """The one world behind the emulator: its clock, what will happen next, and what moto does not remember.
 
 Nothing here runs by itself. Each request first lets time pass (`World.advance`), which runs every event that has
-become due, in order. So there are no threads, and two requests never see half of a change.
+become due, in order, each at the time at which it was due: who looks rarely sees the same AWS as who looks often.
+So there are no threads, and two requests never see half of a change.
 """
 
 from __future__ import annotations
@@ -74,10 +75,15 @@ class Settings:
     lingering_interfaces: float = 0.0
     #: how many tasks of one cluster may wait in PROVISIONING for managed scaling; one more is a ClientException
     provisioning_tasks: int = 500
+    #: for so many seconds whatever a create call has made is unknown to every other call, and in no list: core/unseen.py
+    unseen_seconds: float = 0.0
     #: paths that no container knows: asked for one of them through a load balancer, or by its health check, it answers 404
     unknown_paths: list[str] = field(default_factory=list)
     #: Regions in which AWS Backup is missing: EFS refuses a backup policy there
     regions_without_backup: list[str] = field(default_factory=list)
+
+
+Ticker = Callable[["World"], None]
 
 
 class World:
@@ -87,13 +93,18 @@ class World:
         self.clock = clock or Clock(0)
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._numbers = itertools.count()
-        #: run at every request, before the events: what is derived from the state and not from one call (schedulers)
-        self.tickers: list[Callable[[World], None]] = []
+        #: when the running event was due
+        self._moment: float | None = None
+        self._looks: set[float] = set()
+        #: what follows from the state and not from one call (schedulers): run after whatever may have changed it. One
+        #: that waits for a time says so with `look_at`.
+        self.tickers: list[Ticker] = []
         self.state: dict[str, Any] = defaultdict(dict)
         self.settings = Settings()
 
     def now(self) -> float:
-        return self.clock.now()
+        """The time; while an event runs, the time at which it was due."""
+        return self.clock.now() if self._moment is None else self._moment
 
     def timestamp(self) -> datetime:
         """The emulated time of day, as AWS stamps it on what it makes."""
@@ -101,15 +112,47 @@ class World:
 
     def after(self, seconds: float, event: Callable[..., None], *args: Any) -> None:
         """Let `event(*args)` happen that many AWS seconds from now, at the earliest at the next request."""
-        heapq.heappush(self._events, (self.now() + self.clock.delay(seconds), next(self._numbers), event, args))
+        self._at(self.now() + self.clock.delay(seconds), event, *args)
+
+    def _at(self, due: float, event: Callable[..., None], *args: Any) -> None:
+        heapq.heappush(self._events, (due, next(self._numbers), event, args))
+
+    def look_at(self, due: float) -> None:
+        """Let the tickers run at that time, though nothing may have changed until then."""
+        if self.clock.scale and due not in self._looks:
+            self._looks.add(due)
+            self._at(due, self._looks.discard, due)
 
     def advance(self) -> None:
         """Let happen what is due. An event that another one schedules in passing happens now too, if it is due."""
+        if not self.clock.scale:
+            self._advance_at_once()
+            return
+        until = self.clock.now()
+        try:
+            while self._events and self._events[0][0] <= until:
+                self._moment, _, event, args = heapq.heappop(self._events)
+                event(*args)
+                if not self._events or self._events[0][0] > self._moment:
+                    self.tick()
+        finally:
+            self._moment = None
+
+    def _advance_at_once(self) -> None:
+        """Without time all is due always, and what never comes to rest goes on a little at each request."""
         for _ in range(10_000):
-            if not self._events or self._events[0][0] > self.now():
+            if not self._events:
                 break
             _, _, event, args = heapq.heappop(self._events)
             event(*args)
+        self.tick()
+
+    def changed(self) -> None:
+        """A call or a hand has changed something: let the schedulers see it now and not when someone asks again."""
+        if self.clock.scale:
+            self.tick()
+
+    def tick(self) -> None:
         for ticker in self.tickers:
             ticker(self)
 

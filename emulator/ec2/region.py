@@ -18,6 +18,7 @@ from moto.core.utils import get_service_model
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
+from emulator.core import unseen as core_unseen
 from emulator.core.rules import SENTENCES, AwsError, Call, held, on
 from emulator.core.tags import Tags, bearer
 from emulator.core.world import ACCOUNT, World
@@ -371,6 +372,17 @@ def unseen(operation: str, identifier: str) -> AwsError:
         if identifier.startswith("igw-"):
             return AwsError("InvalidGatewayID.NotFound", f"The gateway ID '{identifier}' does not exist")
     return error
+
+
+def _worded(operation: str, noun: str, identifier: str) -> AwsError:
+    """For core.unseen: the error for what has been made a moment ago; a launch template may be named instead."""
+    if noun == "LaunchTemplate" and not identifier.startswith("lt-"):
+        message = f"At least one of the launch templates specified in the request does not exist: {identifier}"
+        return AwsError("InvalidLaunchTemplateName.NotFoundException", message)
+    return unseen(operation, identifier)
+
+
+core_unseen.WORDED["ec2"] = _worded
 
 
 @bearer

@@ -29,11 +29,8 @@ from emulator.ecs.state import (
     Region,
     Task,
     arn,
-    later,
     new_id,
-    now,
     region_of,
-    stamp,
 )
 from emulator.iam import roles as iam_roles
 from emulator.iam.policies import allowed
@@ -111,15 +108,14 @@ def running(world: World, region: str, ec2_id: str) -> None:
     """An EC2 instance has booted. If an agent is on it, it will try to register."""
     known = _registered(region_of(world, region), ec2_id)
     if known is not None:
-        later(world, REGISTER, _reconnect, world, region, known[1])
+        world.after(REGISTER, _reconnect, world, region, known[1])
         return
     machine = _machine(world, region, ec2_id)
     if machine is None or not ecs_image_kind(machine["ImageId"], region):
         return
     gpu = bool(_gpus(machine["InstanceType"], machine["ImageId"], region)[0])
     seconds = REGISTER_GPU if gpu else REGISTER
-    region_of(world, region).booting[ec2_id] = now(world) + world.clock.delay(seconds)
-    later(world, seconds, _try, world, region, ec2_id)
+    region_of(world, region).booting[ec2_id] = world.now() + world.clock.delay(seconds)
 
 
 def _reconnect(world: World, region: str, instance: Instance) -> None:
@@ -144,7 +140,7 @@ def _try(world: World, region_name: str, ec2_id: str) -> None:
     region = region_of(world, region_name)
     if ec2_id not in region.booting:
         return
-    region.booting[ec2_id] = now(world) + world.clock.delay(RETRY)
+    region.booting[ec2_id] = world.now() + world.clock.delay(RETRY)
     machine = _machine(world, region_name, ec2_id)
     if machine is None or machine["State"]["Name"] != "running":
         region.booting.pop(ec2_id, None)
@@ -228,7 +224,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
         gpu_name=gpu_name,
         interfaces=int(details.get("NetworkInfo", {}).get("MaximumNetworkInterfaces", 3)) - 1,
         attributes=attributes,
-        registered=stamp(world),
+        registered=world.timestamp(),
         tags=[],
     )
 
@@ -263,7 +259,7 @@ def terminated(world: World, region_name: str, ec2_id: str) -> None:
         if task.instance is instance:
             life.host_gone(world, task, ec2_id)
     if not instance.silent:
-        later(world, DEREGISTER, _gone, world, region_name, cluster, instance)
+        world.after(DEREGISTER, _gone, world, region_name, cluster, instance)
 
 
 def _gone(world: World, region: str, cluster: Cluster, instance: Instance) -> None:
@@ -288,7 +284,7 @@ def waits_at_hook(world: World, region_name: str, group: str, ec2_id: str) -> No
         return
     if found is not None and found[1].status == "ACTIVE":
         drain(world, found[0], found[1])
-    later(world, 5, _finish_draining, world, region_name, group, ec2_id)
+    world.after(5, _finish_draining, world, region_name, group, ec2_id)
 
 
 def _draining_provider(region: Region, group: str, cluster: Cluster | None) -> Provider | None:
@@ -340,17 +336,21 @@ def _task_changed(world: World, task: Task) -> None:
 
 
 def tick(world: World) -> None:
-    """At each request: agents that try again, stopped machines, and once a minute managed scaling."""
+    """Agents that try again, stopped machines, and once a minute managed scaling."""
     for name, region in world.state["ecs"].items():
         for ec2_id, due in list(region.booting.items()):
             if due <= world.now():
                 _try(world, name, ec2_id)
+        for due in region.booting.values():
+            world.look_at(due)
         _watch_machines(world, name, region)
         waiting = any(cluster.waiting for cluster in region.clusters.values())
         due = region.last_scaling + world.clock.delay(EVALUATE)
         if region.providers and (due <= world.now()):
             region.last_scaling = world.now()
             evaluate(world, region)
+        if region.providers:
+            world.look_at(region.last_scaling + EVALUATE)
         if waiting and not world.clock.scale:
             for cluster in region.clusters.values():
                 life.count_rounds(world, cluster)
@@ -484,7 +484,7 @@ def _example(world: World, region: str, group: Any) -> Item | None:
 def _scale_in(world: World, region: str, provider: Provider, group: Any, busy: int, empty: list[Instance]) -> None:
     """After 15 minutes with more instances than tasks need, the empty ones go."""
     target = math.ceil(busy * 100 / (provider.scaling.get("targetCapacity") or 100))
-    idle = [one for one in empty if world.now() - provider.empty_since[one.id] >= world.clock.delay(IDLE)]
+    idle = [one for one in empty if round(world.now() - provider.empty_since[one.id]) >= IDLE]
     surplus = min(len(idle), group.desired - max(target, group.min_size))
     if surplus <= 0:
         return

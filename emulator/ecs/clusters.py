@@ -22,9 +22,7 @@ from emulator.ecs.state import (
     find_cluster,
     here,
     invalid,
-    later,
     merged,
-    now,
     page,
     short,
 )
@@ -75,7 +73,7 @@ def create_cluster(call: Call) -> Params:
         name=name,
         arn=arn(call.region, "cluster", name),
         status="PROVISIONING",
-        visible_at=now(call.world) + call.world.clock.delay(MISSING_SECONDS),
+        visible_at=call.world.now() + call.world.clock.delay(MISSING_SECONDS),
         settings=_setting(params.get("settings")) or [{"name": "containerInsights", "value": default}],
         configuration=params.get("configuration") or {},
         tags=checked_tags(params.get("tags")),
@@ -86,7 +84,7 @@ def create_cluster(call: Call) -> Params:
             call, cluster, params.get("capacityProviders") or [], params.get("defaultCapacityProviderStrategy") or []
         )
     region.clusters[name] = cluster
-    later(call.world, PROVISIONING, _activate, cluster)
+    call.world.after(PROVISIONING, _activate, cluster)
     return {"cluster": cluster_view(cluster)}
 
 
@@ -103,7 +101,7 @@ def describe_clusters(call: Call) -> Params:
     clusters, failures = [], []
     for name in names:
         cluster = here(call).clusters.get(short(name))
-        if cluster is None or now(call.world) < cluster.visible_at:
+        if cluster is None or call.world.now() < cluster.visible_at:
             missing = name if name.startswith("arn:") else arn(call.region, "cluster", name)
             failures.append({"arn": missing, "reason": "MISSING"})
         else:
@@ -151,7 +149,7 @@ def delete_cluster(call: Call) -> Params:
         )
     if [name for name in cluster.providers if name not in FARGATE]:
         cluster.status = "DEPROVISIONING"
-        later(call.world, DETACHING, _deactivate, cluster)
+        call.world.after(DETACHING, _deactivate, cluster)
     else:
         _deactivate(cluster)
     return {"cluster": cluster_view(cluster)}

@@ -21,10 +21,8 @@ from emulator.ecs.state import (
     definition_name,
     here,
     invalid,
-    now,
     page,
     short,
-    stamp,
 )
 
 rules.SENTENCES.update(
@@ -432,7 +430,7 @@ def register_task_definition(call: Call) -> Params:
         "volumes": copy.deepcopy(params.get("volumes") or []),
         "status": "ACTIVE",
         "placementConstraints": copy.deepcopy(params.get("placementConstraints") or []),
-        "registeredAt": stamp(call.world),
+        "registeredAt": call.world.timestamp(),
         "registeredBy": f"arn:aws:iam::{ACCOUNT}:user/emulator",
     }
     for key in ("cpu", "memory"):
@@ -468,7 +466,7 @@ def runnable(call: Call, name: str) -> Item:
     if definition["status"] == "DELETE_IN_PROGRESS":
         raise client_error("TaskDefinition is inactive")
     if definition["status"] == "INACTIVE":
-        age = now(call.world) - definition["deregisteredAt"].timestamp()
+        age = call.world.now() - definition["deregisteredAt"].timestamp()
         if age >= call.world.clock.delay(STILL_ACCEPTED):
             raise client_error("TaskDefinition is inactive")
     return definition
@@ -527,7 +525,7 @@ def deregister_task_definition(call: Call) -> Params:
         raise client_error("The specified task definition does not exist.")
     if definition["status"] == "ACTIVE":
         definition["status"] = "INACTIVE"
-        definition["deregisteredAt"] = stamp(call.world)
+        definition["deregisteredAt"] = call.world.timestamp()
     return {"taskDefinition": definition}
 
 
@@ -555,7 +553,7 @@ def delete_task_definitions(call: Call) -> Params:
         else:
             if definition["status"] == "INACTIVE":
                 definition["status"] = "DELETE_IN_PROGRESS"
-                definition["deleteRequestedAt"] = stamp(call.world)
+                definition["deleteRequestedAt"] = call.world.timestamp()
             deleted.append(definition)
             continue
         failed = name if name.startswith("arn:") else arn(call.region, "task-definition", name)
@@ -573,14 +571,16 @@ def _used(region: Region, definition: Item) -> bool:
 
 
 def purge_deleted(world: World) -> None:
-    """At each request: let go of revisions deleted a minute ago that no task and no service uses any more."""
-    due = now(world) - world.clock.delay(DELETED_AFTER)
+    """Let go of revisions deleted a minute ago that no task and no service uses any more."""
     for region in world.state["ecs"].values():
         for revisions in region.definitions.values():
             for number, definition in list(revisions.items()):
-                if definition["status"] != "DELETE_IN_PROGRESS" or definition["deleteRequestedAt"].timestamp() > due:
+                if definition["status"] != "DELETE_IN_PROGRESS":
                     continue
-                if not _used(region, definition):
+                due = definition["deleteRequestedAt"].timestamp() + world.clock.delay(DELETED_AFTER)
+                if due > world.now():
+                    world.look_at(due)
+                elif not _used(region, definition):
                     del revisions[number]
 
 

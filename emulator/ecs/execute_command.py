@@ -9,7 +9,7 @@ from moto.core.utils import get_service_model
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import World
-from emulator.ecs.state import Item, find_cluster, find_task, invalid, new_id, short, stamp
+from emulator.ecs.state import Item, find_cluster, find_task, invalid, new_id, short
 from emulator.iam.policies import may
 from emulator.iam.roles import existing_role
 
@@ -108,10 +108,12 @@ def task_protection(call: Call) -> Params:
         if call.operation == "UpdateTaskProtection":
             minutes = params.get("expiresInMinutes") or 120
             task.protected_until = (
-                stamp(call.world) + timedelta(minutes=minutes) if params["protectionEnabled"] else None
+                call.world.timestamp() + timedelta(minutes=minutes) if params["protectionEnabled"] else None
             )
+            if task.protected_until:
+                call.world.look_at(task.protected_until.timestamp())
         until = task.protected_until
-        shown: Item = {"taskArn": task.arn, "protectionEnabled": bool(until and until > stamp(call.world))}
+        shown: Item = {"taskArn": task.arn, "protectionEnabled": bool(until and until > call.world.timestamp())}
         if shown["protectionEnabled"]:
             shown["expirationDate"] = until
         protected.append(shown)

@@ -7,7 +7,17 @@ from emulator.core.rules import AwsError, Call, Params, on
 from emulator.ecs import agent, life
 from emulator.ecs import tasks as ecs_tasks
 from emulator.ecs.placement import RESERVED_TCP, free_cpu, free_gpus, free_memory, matches, used_ports
-from emulator.ecs.state import Cluster, Instance, Item, arn, find_cluster, invalid, page, short, without_none
+from emulator.ecs.state import (
+    Cluster,
+    Instance,
+    Item,
+    arn,
+    find_cluster,
+    invalid,
+    page,
+    short,
+    without_none,
+)
 
 rules.SENTENCES.update(
     {

@@ -17,7 +17,7 @@ from emulator.ec2.region import find_subnet
 from emulator.ecs import problems
 from emulator.ecs.containers import PROGRAMS, Outcome, Place, outcome
 from emulator.ecs.placement import dynamic_port, overridden
-from emulator.ecs.state import Cluster, Item, Task, later, new_id, now, region_of, stamp
+from emulator.ecs.state import Cluster, Item, Task, new_id, region_of
 from emulator.elbv2 import state as elbv2
 from emulator.iam.policies import allowed
 from emulator.logs import log_groups
@@ -49,6 +49,8 @@ def cluster_of(world: World, task: Task) -> Cluster:
 def enter(world: World, task: Task, status: str) -> None:
     task.last = status
     task.version += 1
+    if status == "STOPPED" and task.service:
+        cluster_of(world, task).serving[task.service].pop(task.id, None)
     for listener in CHANGED:
         listener(world, task)
 
@@ -72,9 +74,9 @@ def begin(world: World, task: Task) -> None:
                 "details": [{"name": "subnetId", "value": _subnet(world, task)}],
             }
         ]
-        later(world, ATTACH[task.launch_type], _attach, world, task)
+        world.after(ATTACH[task.launch_type], _attach, world, task)
     else:
-        later(world, BEFORE_PULL, _prepare, world, task)
+        world.after(BEFORE_PULL, _prepare, world, task)
 
 
 def _subnet(world: World, task: Task) -> str:
@@ -123,25 +125,25 @@ def _attach(world: World, task: Task) -> None:
     for container in task.containers:
         container["networkInterfaces"] = [{"attachmentId": attachment["id"], "privateIpv4Address": address}]
     enter(world, task, "PENDING")
-    later(world, BEFORE_PULL, _prepare, world, task)
+    world.after(BEFORE_PULL, _prepare, world, task)
 
 
 def _prepare(world: World, task: Task) -> None:
     """Secrets, registry logins and the way to them come first; then the images are pulled."""
     if not _going(task):
         return
-    task.connected_at = stamp(world)
+    task.connected_at = world.timestamp()
     problem = problems.before_pull(world, task)
-    task.times["pullStartedAt"] = stamp(world)
+    task.times["pullStartedAt"] = world.timestamp()
     if problem:
-        later(world, problem[0], fail, world, task, problem[1])
+        world.after(problem[0], fail, world, task, problem[1])
         return
     images = {container["image"] for container in task.definition["containerDefinitions"]}
     known = task.instance.images if task.instance else set()
     seconds = PULL_AGAIN
     if images - known:
         seconds = PULL_GPU if any("gpuIds" in view for view in task.containers) else PULL[task.launch_type]
-    later(world, seconds, _pulled, world, task)
+    world.after(seconds, _pulled, world, task)
 
 
 def _pulled(world: World, task: Task) -> None:
@@ -153,12 +155,12 @@ def _pulled(world: World, task: Task) -> None:
             return
         if task.instance:
             task.instance.images.add(container["image"])
-    task.times["pullStoppedAt"] = stamp(world)
+    task.times["pullStoppedAt"] = world.timestamp()
     for view in task.containers:
         view["imageDigest"] = f"sha256:{hashlib.sha256(view['image'].encode()).hexdigest()}"
         view["runtimeId"] = f"{task.id}-{new_id()[:10]}" if task.launch_type == "FARGATE" else new_id() * 2
     volumes = [one for one in task.definition.get("volumes", []) if "efsVolumeConfiguration" in one]
-    later(world, MOUNT[task.launch_type] if volumes else START, _mounted, world, task)
+    world.after(MOUNT[task.launch_type] if volumes else START, _mounted, world, task)
 
 
 def _mounted(world: World, task: Task) -> None:
@@ -225,11 +227,11 @@ def _start(world: World, task: Task, container: Item, view: Item) -> None:
     result = outcome(container, place)
     view_log = problems.log_stream(task, container, view["runtimeId"])
     for at in sorted({at for at, _ in result.lines}):
-        later(world, at, _write, world, task, view_log, [line for when, line in result.lines if when == at])
+        world.after(at, _write, world, task, view_log, [line for when, line in result.lines if when == at])
     if result.code is None:
         _write(world, task, view_log, [f"{container['name']} ({container['image']}) is running (emulated)"])
     else:
-        later(world, max(result.seconds, 1), _exited, world, task, view, result.code, result.killed)
+        world.after(max(result.seconds, 1), _exited, world, task, view, result.code, result.killed)
     if container.get("healthCheck"):
         _watch_health(world, task, container, view)
 
@@ -266,10 +268,10 @@ def _watch_health(world: World, task: Task, container: Item, view: Item) -> None
     result: Outcome = outcome({"command": words}, Place({}, []))
     interval = check.get("interval") or 30
     if result.code is None or result.code == 0:
-        later(world, interval, _turn, world, task, view, "HEALTHY")
+        world.after(interval, _turn, world, task, view, "HEALTHY")
     else:
         wait = (check.get("startPeriod") or 0) + interval * (check.get("retries") or 3)
-        later(world, wait, _turn, world, task, view, "UNHEALTHY")
+        world.after(wait, _turn, world, task, view, "UNHEALTHY")
 
 
 def _turn(world: World, task: Task, view: Item, health: str) -> None:
@@ -291,13 +293,13 @@ def _running(world: World, task: Task) -> None:
     """All containers have started. A task behind a load balancer is ACTIVATING until it is registered there."""
     if task.balanced and task.last == "PENDING":
         enter(world, task, "ACTIVATING")
-        later(world, ACTIVATE, _running, world, task)
+        world.after(ACTIVATE, _running, world, task)
         return
     if not _going(task):
         return
-    task.times["startedAt"] = stamp(world)
+    task.times["startedAt"] = world.timestamp()
     if task.exec_enabled:
-        later(world, SSM_AGENT, _exec_agent, world, task)
+        world.after(SSM_AGENT, _exec_agent, world, task)
     enter(world, task, "RUNNING")
 
 
@@ -309,7 +311,7 @@ def _exec_agent(world: World, task: Task) -> None:
     for container, view in zip(task.definition["containerDefinitions"], task.containers, strict=True):
         good = works and not container.get("readonlyRootFilesystem") and view["lastStatus"] == "RUNNING"
         view["managedAgents"] = [
-            {"name": "ExecuteCommandAgent", "lastStatus": "RUNNING", "lastStartedAt": stamp(world)}
+            {"name": "ExecuteCommandAgent", "lastStatus": "RUNNING", "lastStartedAt": world.timestamp()}
             if good
             else {"name": "ExecuteCommandAgent", "lastStatus": "STOPPED", "reason": "TargetNotConnected"}
         ]
@@ -337,19 +339,19 @@ def stop(world: World, task: Task, code: str, reason: str) -> None:
         return
     task.desired = "STOPPED"
     task.stop_code, task.stopped_reason = code, reason
-    task.times["stoppingAt"] = stamp(world)
+    task.times["stoppingAt"] = world.timestamp()
     task.version += 1
     if not task.instance and task.launch_type != "FARGATE":  # it still waits for capacity
         task.containers = []
-        later(world, 1, _stopped, world, task)
+        world.after(1, _stopped, world, task)
         return
-    later(world, 1, _deactivate, world, task)
+    world.after(1, _deactivate, world, task)
 
 
 def _deactivate(world: World, task: Task) -> None:
     delay = _drain_targets(world, task)
     enter(world, task, "DEACTIVATING")
-    later(world, delay or 1, _stopping, world, task)
+    world.after(delay or 1, _stopping, world, task)
 
 
 def _drain_targets(world: World, task: Task) -> float:
@@ -373,7 +375,7 @@ def _stopping(world: World, task: Task) -> None:
         timeout = container.get("stopTimeout") or STOP_TIMEOUT
         seconds = max(seconds, timeout if deaf else min(timeout, END_SECONDS))
         view["exitCode"] = 137 if deaf else 143
-    later(world, seconds, _containers_stopped, world, task)
+    world.after(seconds, _containers_stopped, world, task)
 
 
 def _containers_stopped(world: World, task: Task) -> None:
@@ -383,7 +385,7 @@ def _containers_stopped(world: World, task: Task) -> None:
             view["healthStatus"] = "UNKNOWN"
         for agent in view.get("managedAgents", []):
             agent["lastStatus"] = "STOPPED"
-    task.times["executionStoppedAt"] = stamp(world)
+    task.times["executionStoppedAt"] = world.timestamp()
     _deprovision(world, task)
 
 
@@ -392,7 +394,7 @@ def _deprovision(world: World, task: Task) -> None:
         _stopped(world, task)
         return
     enter(world, task, "DEPROVISIONING")
-    later(world, DEPROVISION, _release_interface, world, task)
+    world.after(DEPROVISION, _release_interface, world, task)
 
 
 def _release_interface(world: World, task: Task) -> None:
@@ -400,7 +402,7 @@ def _release_interface(world: World, task: Task) -> None:
         identifier = task.interface["NetworkInterfaceId"]
         linger = world.settings.lingering_interfaces
         if linger:
-            later(world, linger, ec2_interfaces.delete_interface, world, task.region, identifier)
+            world.after(linger, ec2_interfaces.delete_interface, world, task.region, identifier)
         else:
             ec2_interfaces.delete_interface(world, task.region, identifier)
     for attachment in task.attachments:
@@ -412,13 +414,13 @@ def _stopped(world: World, task: Task) -> None:
     """The end: only now is what it held on its instance free."""
     if not task.active:
         return
-    task.times["stoppedAt"] = stamp(world)
+    task.times["stoppedAt"] = world.timestamp()
     if task.instance is not None and task.id in task.instance.held:
         del task.instance.held[task.id]
         task.instance.version += 1
     enter(world, task, "STOPPED")
     if world.clock.scale:
-        later(world, STOPPED_VISIBLE, _forget, world, task)
+        world.after(STOPPED_VISIBLE, _forget, world, task)
 
 
 def _forget(world: World, task: Task) -> None:
@@ -435,15 +437,15 @@ def fail(world: World, task: Task, reason: str, container: str = "", detail: str
     task.failed = True
     task.desired = "STOPPED"
     task.stop_code, task.stopped_reason = "TaskFailedToStart", reason
-    task.times["stoppingAt"] = stamp(world)
+    task.times["stoppingAt"] = world.timestamp()
     for view in task.containers:
         if view["lastStatus"] == "RUNNING":
             view["exitCode"] = 137
         view["lastStatus"] = "STOPPED"
         if view["name"] == container:
             view["reason"] = detail or reason
-    task.times["executionStoppedAt"] = stamp(world)
-    later(world, 2, _deprovision, world, task)
+    task.times["executionStoppedAt"] = world.timestamp()
+    world.after(2, _deprovision, world, task)
 
 
 def host_gone(world: World, task: Task, ec2_id: str) -> None:
@@ -453,8 +455,8 @@ def host_gone(world: World, task: Task, ec2_id: str) -> None:
     task.desired = "STOPPED"
     task.stop_code = task.stop_code or "TerminationNotice"
     task.stopped_reason = task.stopped_reason or f"Host EC2 (instance {ec2_id}) terminated."
-    task.times.setdefault("stoppingAt", stamp(world))
-    task.times.setdefault("executionStoppedAt", stamp(world))
+    task.times.setdefault("stoppingAt", world.timestamp())
+    task.times.setdefault("executionStoppedAt", world.timestamp())
     for view in task.containers:
         if view["lastStatus"] == "RUNNING":
             view["reason"] = task.stopped_reason
@@ -470,7 +472,7 @@ def orphan(world: World, task: Task) -> None:
     """Its instance has been deregistered by force: ECS forgets the task, whose containers run on unseen."""
     task.desired = "STOPPED"
     task.stop_code, task.stopped_reason = "TerminationNotice", "Container instance was deregistered by force."
-    task.times["stoppingAt"] = stamp(world)
+    task.times["stoppingAt"] = world.timestamp()
     if task.interface is not None:
         _release_interface(world, task)
     else:
@@ -481,7 +483,7 @@ def orphan(world: World, task: Task) -> None:
 
 
 def give_up_later(world: World, cluster: Cluster, task: Task) -> None:
-    later(world, CAPACITY_TIMEOUT, give_up, world, cluster, task)
+    world.after(CAPACITY_TIMEOUT, give_up, world, cluster, task)
 
 
 def give_up(world: World, cluster: Cluster, task: Task) -> None:
@@ -494,7 +496,7 @@ def give_up(world: World, cluster: Cluster, task: Task) -> None:
     task.containers = []
     task.stop_code = "TaskFailedToStart"
     task.stopped_reason = "Task failed to start: no capacity became available for the task in time."
-    task.times["stoppingAt"] = stamp(world)
+    task.times["stoppingAt"] = world.timestamp()
     _stopped(world, task)
 
 
@@ -507,9 +509,9 @@ def count_rounds(world: World, cluster: Cluster) -> None:
 
 
 def uptime(world: World, task: Task) -> float:
-    """Seconds since the task has been RUNNING."""
+    """Seconds since the task has been RUNNING. Times of day have no more than microseconds."""
     started = task.times.get("startedAt")
-    return now(world) - started.timestamp() if started else 0.0
+    return round(world.now() - started.timestamp(), 3) if started else 0.0
 
 
 def lived(task: Task) -> float:

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.ecs.state import Cluster, Held, Instance, Item, Task, definition_name, invalid
+from emulator.ecs.state import (
+    Cluster,
+    Held,
+    Instance,
+    Item,
+    Task,
+    definition_name,
+    invalid,
+)
 
 RESERVED_TCP = {22, 2375, 2376, 51678, 51679, 51680}
 FIRST_DYNAMIC_PORT = 32768

@@ -26,7 +26,6 @@ from emulator.ecs.state import (
     find_cluster,
     here,
     invalid,
-    later,
     page,
     region_of,
     short,
@@ -104,7 +103,7 @@ def attach(call: Call, cluster: Cluster, names: list[str], strategy: list[Item])
     if len(cluster.strategy) == 1 and "weight" not in strategy[0]:
         cluster.strategy[0]["weight"] = 1
     cluster.attachments_status = "UPDATE_IN_PROGRESS"
-    later(call.world, ATTACHING, _attached, cluster)
+    call.world.after(ATTACHING, _attached, cluster)
 
 
 def _attached(cluster: Cluster) -> None:
@@ -271,7 +270,7 @@ def _make_managed(call: Call, provider: Provider, given: Item) -> None:
     provider.cluster = cluster.name
     provider.managed = {"propagateTags": "NONE", **copy.deepcopy(given)}
     provider.status, provider.update_status = "PROVISIONING", "CREATE_IN_PROGRESS"
-    later(call.world, MANAGED_PROVIDER, _managed_ready, cluster, provider)
+    call.world.after(MANAGED_PROVIDER, _managed_ready, cluster, provider)
 
 
 def _managed_ready(cluster: Cluster, provider: Provider) -> None:
@@ -339,7 +338,7 @@ def update_capacity_provider(call: Call) -> Params:
                 call.world, call.region, group.name, "ecs-managed-draining-termination-hook", 3600
             )
     provider.update_status = "UPDATE_IN_PROGRESS"
-    later(call.world, 10, _updated, provider)
+    call.world.after(10, _updated, provider)
     return {"capacityProvider": provider_view(provider)}
 
 
@@ -367,7 +366,7 @@ def delete_capacity_provider(call: Call) -> Params:
         provider.update_status, provider.update_reason = "DELETE_IN_PROGRESS", None
         if provider.managed is not None:
             provider.status = "DEPROVISIONING"
-        later(call.world, DELETING_PROVIDER, _deleted, call.world, call.region, provider)
+        call.world.after(DELETING_PROVIDER, _deleted, call.world, call.region, provider)
     return {"capacityProvider": provider_view(provider)}
 
 

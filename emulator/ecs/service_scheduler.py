@@ -1,6 +1,6 @@
 """What keeps a service's tasks running: deployments, rolling replacement, backing off, the circuit breaker.
 
-The scheduler looks at a service when one of its tasks changes, and at each request.
+The scheduler looks at a service when one of its tasks changes, and when anything else may have.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 """
 
@@ -30,12 +30,9 @@ from emulator.ecs.state import (
     Tags,
     Task,
     definition_name,
-    later,
     merged,
-    now,
     region_of,
     short,
-    stamp,
 )
 from emulator.ecs.targets import forget_targets, illness, register
 from emulator.elbv2 import state as elbv2
@@ -137,7 +134,7 @@ class Service:
 def tasks_of(world: World, service: Service) -> list[Task]:
     """The tasks of a service that are not STOPPED."""
     cluster = region_of(world, service.region).clusters[service.cluster]
-    return [task for task in cluster.tasks.values() if task.service == service.name and task.active]
+    return list(cluster.serving.get(service.name, {}).values())
 
 
 def counts(tasks: list[Task], deployment: str | None = None) -> tuple[int, int]:
@@ -151,7 +148,7 @@ def tell(world: World, service: Service, message: str) -> None:
     """One more event, the newest first; at time scale 0 not the same one again and again."""
     if not world.clock.scale and service.events and service.events[0]["message"] == message:
         return
-    service.events.insert(0, {"id": str(uuid.uuid4()), "createdAt": stamp(world), "message": message})
+    service.events.insert(0, {"id": str(uuid.uuid4()), "createdAt": world.timestamp(), "message": message})
     del service.events[100:]
 
 
@@ -163,8 +160,8 @@ def deploy(world: World, service: Service, definition: Item, **how: Any) -> Depl
     made = Deployment(
         id=f"ecs-svc/{number}",
         definition=definition,
-        created=stamp(world),
-        updated=stamp(world),
+        created=world.timestamp(),
+        updated=world.timestamp(),
         revision=f"{base}:service-revision/{service.cluster}/{service.name}/{number}",
         arn=f"{base}:service-deployment/{service.cluster}/{service.name}/{uuid.uuid4().hex[:21]}",
         desired=service.desired,
@@ -175,7 +172,7 @@ def deploy(world: World, service: Service, definition: Item, **how: Any) -> Depl
     for other in service.deployments:
         other.status = "ACTIVE"
         if other.rollout == "IN_PROGRESS":
-            other.finished = stamp(world)
+            other.finished = world.timestamp()
     service.deployments.insert(0, made)
     service.history.insert(0, made)
     service.steady, service.tries, service.next_try, service.next_start, service.restarts = False, 0, 0.0, 0.0, 0
@@ -209,7 +206,7 @@ def drain(world: World, service: Service) -> None:
     tasks = tasks_of(world, service)
     _stop(world, service, [task for task in tasks if task.desired == "RUNNING"])
     leaving = all(task.last in ("STOPPING", "DEPROVISIONING") for task in tasks)
-    if leaving and now(world) >= service.drained_from:
+    if leaving and world.now() >= service.drained_from:
         service.status = "INACTIVE"
 
 
@@ -290,7 +287,7 @@ def _surplus(world: World, service: Service, fresh: list[Task], count: int) -> l
     """Too many tasks: those that do not run yet go first, then the newest; protected ones stay."""
     if count <= 0:
         return []
-    free = [task for task in fresh if not (task.protected_until and task.protected_until > stamp(world))]
+    free = [task for task in fresh if not (task.protected_until and task.protected_until > world.timestamp())]
     free.sort(key=lambda task: (task.last == "RUNNING", -task.created.timestamp()))
     return free[:count]
 
@@ -304,7 +301,7 @@ def _replace(world: World, service: Service, old: list[Task], alive: list[Task],
     )
     going = []
     for task in sorted(old, key=lambda task: healthy(world, service, task)):
-        if task.protected_until and task.protected_until > stamp(world):
+        if task.protected_until and task.protected_until > world.timestamp():
             continue
         if not healthy(world, service, task):
             going.append(task)
@@ -345,7 +342,7 @@ def _launch(world: World, service: Service, deployment: Deployment) -> ecs_tasks
 
 def _start(world: World, service: Service, count: int, ticking: bool) -> int:
     """Start up to so many tasks of the primary deployment; how many have been placed, or wait for managed scaling."""
-    if count <= 0 or now(world) < max(service.next_try, service.next_start):
+    if count <= 0 or world.now() < max(service.next_try, service.next_start):
         return 0
     if not world.clock.scale and service.restarts and not ticking:
         return 0  # without time, tasks that end at once are started again once a request, not for ever
@@ -411,8 +408,8 @@ def _back_off(world: World, service: Service) -> None:
     service.tries += 1
     pause = QUICK if service.tries <= QUICK_TRIES else SLOW
     if world.clock.scale:
-        service.next_try = now(world) + pause
-        later(world, pause, look, world, service)
+        service.next_try = world.now() + pause
+        world.after(pause, look, world, service)
 
 
 def _daemon(world: World, service: Service, ticking: bool) -> None:
@@ -464,7 +461,7 @@ def _settle(world: World, service: Service, ticking: bool) -> None:
         return
     if primary.rollout == "IN_PROGRESS":
         primary.rollout, primary.reason = "COMPLETED", f"ECS deployment {primary.id} completed."
-        primary.finished = primary.updated = stamp(world)
+        primary.finished = primary.updated = world.timestamp()
         tell(world, service, f"(service {service.name}) (deployment {primary.id}) deployment completed.")
     if not service.steady:
         service.steady = True
@@ -487,7 +484,8 @@ def _changed(world: World, task: Task) -> None:
         for target in task.targets:
             tell(world, service, f"(service {service.name}) registered 1 targets in (target-group {target['group']})")
     if task.last == "RUNNING":
-        later(world, SETTLED, look, world, service)
+        for seconds in {SETTLED, CRASH, service.settings.get("healthCheckGracePeriodSeconds") or 0}:
+            world.look_at(world.now() + seconds)
     if task.last == "STOPPED":
         forget_targets(world, task)
         _count_failure(world, service, task)
@@ -508,7 +506,7 @@ def _count_failure(world: World, service: Service, task: Task) -> None:
     if deployment.broken:
         return
     deployment.failed += 1
-    deployment.updated = stamp(world)
+    deployment.updated = world.timestamp()
     breaker = service.configuration["deploymentCircuitBreaker"]
     if breaker.get("enable") and deployment.failed >= threshold(service) and deployment.rollout == "IN_PROGRESS":
         _break(world, service, deployment, health="health checks" in (task.stopped_reason or ""))
@@ -517,8 +515,8 @@ def _count_failure(world: World, service: Service, task: Task) -> None:
         tell(world, service, f"(service {service.name}) is unable to consistently start tasks successfully. {SEE_ALSO}")
     pause = min(10 * 2 ** max(0, deployment.failed - 3), LONGEST_THROTTLE)
     if world.clock.scale:
-        service.next_start = now(world) + pause
-        later(world, pause, look, world, service)
+        service.next_start = world.now() + pause
+        world.after(pause, look, world, service)
 
 
 def threshold(service: Service) -> int:
@@ -540,14 +538,14 @@ def _break(world: World, service: Service, deployment: Deployment, health: bool)
     text = "tasks failed ELB health checks" if health else "tasks failed to start"
     deployment.rollout, deployment.broken = "FAILED", True
     deployment.reason = f"ECS deployment circuit breaker: {text}."
-    deployment.finished = deployment.updated = stamp(world)
+    deployment.finished = deployment.updated = world.timestamp()
     tell(world, service, f"(service {service.name}) (deployment {deployment.id}) deployment failed: {text}.")
     before = next((one for one in service.history if one.rollout == "COMPLETED"), None)
     if not service.configuration["deploymentCircuitBreaker"].get("rollback") or before is None:
         return
     tell(world, service, f"(service {service.name}) rolling back to deployment {before.id}.")
     deployment.status, before.status = "ACTIVE", "PRIMARY"
-    before.rollout, before.desired, before.updated = "IN_PROGRESS", service.desired, stamp(world)
+    before.rollout, before.desired, before.updated = "IN_PROGRESS", service.desired, world.timestamp()
     before.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {before.id}."
     before.failed = 0
     service.deployments = [before, *(one for one in service.deployments if one is not before)]
@@ -562,12 +560,22 @@ def _capacity_changed(world: World, region: str, cluster: Cluster) -> None:
 
 
 def tick(world: World) -> None:
-    """At each request."""
+    """A look at every service: what it has to do with (targets, hosts, settings) may have changed."""
     for region in world.state["ecs"].values():
         for cluster in region.clusters.values():
             for service in cluster.services.values():
-                if service.status != "INACTIVE":
+                if service.status != "INACTIVE" and not _rests(world, service):
                     look(world, service, ticking=True)
+
+
+def _rests(world: World, service: Service) -> bool:
+    """Has all that it wants, in good health: a look would find nothing to do."""
+    [primary, *others], tasks = service.deployments, tasks_of(world, service)
+    if others or not service.steady or service.daemon or service.status != "ACTIVE" or primary.failed:
+        return False
+    return len(tasks) == service.desired and all(
+        task.deployment == primary.id and not _leaving(task) and healthy(world, service, task) for task in tasks
+    )
 
 
 def start(world: World) -> None:

@@ -36,11 +36,8 @@ from emulator.ecs.state import (
     find_cluster,
     here,
     invalid,
-    later,
-    now,
     page,
     short,
-    stamp,
     without_none,
 )
 from emulator.elbv2 import state as elbv2
@@ -222,7 +219,7 @@ def create_service(call: Call) -> Params:
         arn=arn(call.region, "service", cluster.name, name),
         region=call.region,
         cluster=cluster.name,
-        created=stamp(world),
+        created=world.timestamp(),
         status="ACTIVE",
         desired=params.get("desiredCount") or 0,
         scheduling=scheduling,
@@ -248,7 +245,7 @@ def create_service(call: Call) -> Params:
         balancers=params.get("loadBalancers") or [],
     )
     cluster.services[name] = service
-    later(world, 2, look, world, service)
+    world.after(2, look, world, service)
     return {"service": view(world, service, with_tags=True)}
 
 
@@ -281,7 +278,7 @@ def update_service(call: Call) -> Params:
     service.settings.update({key: params[key] for key in KEPT if key in params})
     if params.get("desiredCount") is not None and not service.daemon:
         service.desired = primary.desired = params["desiredCount"]
-        primary.updated = stamp(world)
+        primary.updated = world.timestamp()
         service.steady = False
     how = {
         "launch_type": launch_type,
@@ -298,7 +295,7 @@ def update_service(call: Call) -> Params:
     else:
         primary.strategy, primary.launch_type = strategy, launch_type
     service.tries, service.next_try = 0, 0.0
-    later(world, 2, look, world, service)
+    world.after(2, look, world, service)
     return {"service": view(world, service, with_tags=True)}
 
 
@@ -325,9 +322,9 @@ def delete_service(call: Call) -> Params:
     if service.status == "ACTIVE":
         service.status = "DRAINING"
         service.desired = service.primary.desired = 0
-        service.drained_from = now(call.world) + call.world.clock.delay(SHORTEST_DRAIN)
+        service.drained_from = call.world.now() + call.world.clock.delay(SHORTEST_DRAIN)
         tell(call.world, service, f"(service {service.name}) has begun draining.")
-        later(call.world, SHORTEST_DRAIN, look, call.world, service)
+        call.world.after(SHORTEST_DRAIN, look, call.world, service)
         drain(call.world, service)
     return {"service": view(call.world, service, with_tags=True)}
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from emulator.core.rules import AwsError, Call
@@ -138,6 +138,7 @@ class Cluster:
     joining: set[str] = field(default_factory=set)  # providers that are only being attached
     instances: dict[str, Instance] = field(default_factory=dict)  # by id
     tasks: dict[str, Task] = field(default_factory=dict)  # by id
+    serving: dict[str, dict[str, Task]] = field(default_factory=dict)  # service -> its tasks that are not STOPPED
     waiting: list[Task] = field(default_factory=list)  # PROVISIONING until there is capacity
     services: dict[str, Any] = field(default_factory=dict)  # name -> service_scheduler.Service
     tokens: dict[str, tuple[Item, list[str]]] = field(default_factory=dict)
@@ -209,35 +210,6 @@ def client_error(message: str) -> AwsError:
     return AwsError("ClientException", message)
 
 
-# ------------------------------------------------------------------------------------------------ time
-
-
-def now(world: World) -> float:
-    """The moment at which the running event was due; between events the time of the request."""
-    moment: float | None = world.state["ecs_moment"].get("now")
-    return world.now() if moment is None else moment
-
-
-def stamp(world: World) -> datetime:
-    return datetime.fromtimestamp(now(world), timezone.utc)
-
-
-def later(world: World, seconds: float, event: Callable[..., None], *args: Any) -> None:
-    """Like `world.after`, but counted from when the running event was due: a chain keeps its times if nobody asks."""
-    due = now(world) + world.clock.delay(seconds)
-    world.after(max(0.0, due - world.now()), _at, world, due, event, args)
-
-
-def _at(world: World, due: float, event: Callable[..., None], args: tuple[Any, ...]) -> None:
-    moment = world.state["ecs_moment"]
-    before = moment.get("now")
-    moment["now"] = due
-    try:
-        event(*args)
-    finally:
-        moment["now"] = before
-
-
 # ------------------------------------------------------------------------------------------------ names
 
 
@@ -276,7 +248,7 @@ def find_task(cluster: Cluster, name: str, world: World) -> Task | None:
     if ":task/" in name and f"task/{cluster.name}/" not in name:
         return None
     task = cluster.tasks.get(short(name))
-    return task if task is not None and now(world) >= task.visible_at else None
+    return task if task is not None and world.now() >= task.visible_at else None
 
 
 def definition_name(definition: Item) -> str:

@@ -42,11 +42,9 @@ from emulator.ecs.state import (
     invalid,
     merged,
     new_id,
-    now,
     page,
     region_of,
     short,
-    stamp,
     without_none,
 )
 
@@ -108,8 +106,8 @@ def make(world: World, region: str, cluster: Cluster, launch: Launch, launch_typ
         definition=launch.definition,
         group=launch.group,
         launch_type=launch_type,
-        created=stamp(world),
-        visible_at=now(world) + world.clock.delay(MISSING_SECONDS),
+        created=world.timestamp(),
+        visible_at=world.now() + world.clock.delay(MISSING_SECONDS),
         provider=provider,
         started_by=launch.started_by,
         network=launch.network,
@@ -124,6 +122,8 @@ def make(world: World, region: str, cluster: Cluster, launch: Launch, launch_typ
         balanced=launch.balanced,
     )
     cluster.tasks[task.id] = task
+    if task.service:
+        cluster.serving.setdefault(task.service, {})[task.id] = task
     return task
 
 
@@ -543,7 +543,7 @@ def list_tasks(call: Call) -> Params:
         raise invalid(f"Invalid desiredStatus: {wanted}.")
     conditions: list[Callable[[Task], bool]] = [
         lambda task: task.desired == wanted,
-        lambda task: now(call.world) >= task.visible_at,
+        lambda task: call.world.now() >= task.visible_at,
     ]
     if name := params.get("serviceName"):
         service = cluster.services.get(short(name))

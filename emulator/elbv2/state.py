@@ -93,6 +93,7 @@ class Region:
     listeners: dict[str, Listener] = field(default_factory=dict)
     rules: dict[str, Params] = field(default_factory=dict)  # as shown; the default rules too
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    users: dict[str, set[str]] = field(default_factory=dict)  # target group -> the load balancers that forward to it
 
 
 def here(world: World, region: str) -> Region:
@@ -119,13 +120,7 @@ def named_groups(actions: list[Params]) -> set[str]:
 
 def balancers_of(region: Region, group_arn: str) -> list[str]:
     """The load balancers whose listeners or rules forward to a target group."""
-    return sorted(
-        {
-            region.listeners[rule["ListenerArn"]].shown["LoadBalancerArn"]
-            for rule in region.rules.values()
-            if group_arn in named_groups(rule["Actions"])
-        }
-    )
+    return sorted(region.users.get(group_arn, ()))
 
 
 def tell_certificates(world: World, region: str) -> None:
@@ -142,11 +137,15 @@ def settle_use(world: World, region: str) -> None:
     """After listeners or rules changed: which target groups came into use, and which are free now; certificates too."""
     tell_certificates(world, region)
     state = here(world, region)
-    in_use = {arn for rule in state.rules.values() for arn in named_groups(rule["Actions"])}
+    state.users = {}
+    for rule in state.rules.values():
+        balancer = state.listeners[rule["ListenerArn"]].shown["LoadBalancerArn"]
+        for arn in named_groups(rule["Actions"]):
+            state.users.setdefault(arn, set()).add(balancer)
     for arn, group in state.groups.items():
-        if group.used == (arn in in_use):
+        if group.used == (arn in state.users):
             continue
-        group.used = arn in in_use
+        group.used = arn in state.users
         if not group.used:
             group.released = world.now()
         for target in group.targets.values():
@@ -160,6 +159,8 @@ def observe(world: World, region: str, group: TargetGroup) -> None:
         if target.draining_until is not None:
             if now >= target.draining_until:
                 del group.targets[key]
+            else:
+                world.look_at(target.draining_until)
             continue
         if not group.used:
             continue
@@ -168,8 +169,11 @@ def observe(world: World, region: str, group: TargetGroup) -> None:
         if answers != target.answers:
             target.answers, target.since = answers, now
         threshold = "HealthyThresholdCount" if answers else "UnhealthyThresholdCount"
-        if now >= target.since + clock.delay(group.seconds(threshold)):
+        due = target.since + clock.delay(group.seconds(threshold))
+        if now >= due:
             target.verdict = "healthy" if answers else "unhealthy"
+        else:
+            world.look_at(due)
 
 
 def state_of(group: TargetGroup, target: Target | None) -> tuple[str, str, str]:
@@ -264,7 +268,8 @@ def health(world: World, region: str, target_group_arn: str, target_id: str, por
     group = here(world, region).groups.get(target_group_arn)
     if group is None:
         return "unused", "Target.NotRegistered"
-    observe(world, region, group)
+    if not world.clock.scale:  # no health check has been due between two requests
+        observe(world, region, group)
     return state_of(group, group.targets.get((target_id, port)))[:2]
 
 

@@ -373,6 +373,16 @@ def get_role(call: Call) -> dict[str, Any]:
     return answer
 
 
+@on("iam", "GetRolePolicy", "DeleteRolePolicy")
+def role_policy(call: Call) -> dict[str, Any]:
+    """What is missing is the policy, and the role is not named: https://github.com/aws/aws-cli/issues/6139"""
+    role = find_role(call.params["RoleName"])
+    if role is not None and call.params["PolicyName"] not in role.policies:
+        text = f"The role policy with name {call.params['PolicyName']} cannot be found."
+        raise AwsError("NoSuchEntity", text, 404)
+    return call.proceed()
+
+
 @on("iam", "ListAttachedRolePolicies", "ListRolePolicies", "ListInstanceProfilesForRole", "UpdateRole", "TagRole")
 def role_must_exist(call: Call) -> dict[str, Any]:
     existing_role(call.params["RoleName"])

@@ -56,7 +56,7 @@ class Indexes:
     shown: dict[str, Index] = field(default_factory=dict)
     looks: list[tuple[float, dict[str, Index]]] = field(default_factory=list)
     last_look: float = float("-inf")
-    last_request: float = float("-inf")
+    last_seen: dict[str, Index] = field(default_factory=dict)
     ever_tagged: set[str] = field(default_factory=set)
 
 
@@ -67,14 +67,17 @@ def _start(world: World) -> None:
 
 
 def _keep_index(world: World) -> None:
-    """Look at the account's tags once a minute. What this request finds was so since the one before."""
+    """Look at the account's tags, when something has changed, but not more than once a minute; what is new in them is
+    shown a minute later."""
     indexes: Indexes = world.state["tagging"]
-    now, between = world.now(), world.clock.delay(BETWEEN_LOOKS)
-    look = max(indexes.last_look + between, indexes.last_request)
-    if look <= now and indexes.last_request != float("-inf"):
-        indexes.looks.append((look + world.clock.delay(SHOWING), _look(world, indexes)))
-        indexes.last_look = max(look, now - between)
-    indexes.last_request = now
+    now, next_look = world.now(), indexes.last_look + world.clock.delay(BETWEEN_LOOKS)
+    if now < next_look:
+        world.look_at(next_look)
+    else:
+        indexes.last_look, before, indexes.last_seen = now, indexes.last_seen, _look(world, indexes)
+        if indexes.last_seen != before:
+            indexes.looks.append((now + world.clock.delay(SHOWING), indexes.last_seen))
+            world.look_at(now + world.clock.delay(SHOWING))
     while indexes.looks and indexes.looks[0][0] <= now:
         indexes.shown = indexes.looks.pop(0)[1]
 

@@ -89,7 +89,7 @@ def trunking() -> bool:
 
 LOOKS = (described_type, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
-OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.host_price)
+OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.offer)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks

@@ -9,7 +9,7 @@ import aws
 import constants
 from aws import Problem, call, client, every
 from console import say
-from infrastructure.cluster import cluster
+from infrastructure.cluster import cluster, costs
 
 #: a host bears this attribute where its AMI and its ECS agent can share a GPU between tasks
 SHARING = "ecs.capability.gpu-sharing-mps"
@@ -19,12 +19,18 @@ TRUNK = "ecs.awsvpc-trunk-id"
 
 def describe(status: str = "ACTIVE") -> list[Any]:
     """The hosts; AWS changes by itself what they have left."""
-    ecs, its_name, of_status = client("ecs"), constants.CLUSTER_NAME, {"status": status} if status else {}
-    pages: Any = ecs.get_paginator("list_container_instances")
-    arns = every(pages.paginate(cluster=its_name, **of_status), "containerInstanceArns")
+    ecs, its_name, arns = client("ecs"), constants.CLUSTER_NAME, listed(status)
     hundreds = [arns[start : start + 100] for start in range(0, len(arns), 100)]
     read = ecs.describe_container_instances
     return every([read(cluster=its_name, containerInstances=each) for each in hundreds], "containerInstances")
+
+
+def listed(status: str = "") -> list[str]:
+    """Their ARNs; of those in any state but the ones that ECS has forgotten where no status is asked for."""
+    pages: Any = client("ecs").get_paginator("list_container_instances")
+    of_status = {"status": status} if status else {}
+    found = call(every, gone="ClusterNotFoundException")
+    return found(pages.paginate(cluster=constants.CLUSTER_NAME, **of_status), "containerInstanceArns") or []
 
 
 @aws.look
@@ -95,11 +101,12 @@ def warn_of_missing_gpus(hosts: list[Any]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
     if not constants.GPU_COUNT or not hosts:
         return
-    expected = {constants.INSTANCE_TYPE: gpu_count(described_type())}
-    request: Any = {"InstanceTypes": sorted({type_of(host) for host in hosts} - {constants.INSTANCE_TYPE})}
-    if request["InstanceTypes"]:  # hosts from before INSTANCE_TYPE was changed
-        former = client("ec2").describe_instance_types(**request)["InstanceTypes"]
-        expected |= {each["InstanceType"]: gpu_count(each) for each in former}
+    known = gpu_count(described_type()) if described_type.remembers() else costs.gpus_of_host()
+    expected = {} if known is None else {constants.INSTANCE_TYPE: known}
+    request: Any = {"InstanceTypes": sorted({type_of(host) for host in hosts} - expected.keys())}
+    if request["InstanceTypes"]:  # hosts from before INSTANCE_TYPE was changed, or a price list that can't be read
+        described = client("ec2").describe_instance_types(**request)["InstanceTypes"]
+        expected |= {each["InstanceType"]: gpu_count(each) for each in described}
     for host in hosts:
         host_id, kind, count = host["ec2InstanceId"], type_of(host), len(gpus(host))
         there = expected[kind]

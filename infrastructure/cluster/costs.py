@@ -44,55 +44,73 @@ def standing() -> str:
 
 
 @aws.look
-def host_price() -> float | None:
-    """USD per hour of INSTANCE_TYPE; None where it can't be learned, and on Fargate."""
-    return None if constants.LAUNCH_TYPE == "FARGATE" else instance_price(constants.INSTANCE_TYPE)
+def offer() -> Any:
+    """INSTANCE_TYPE in AWS's price list; {} where it can't be learned, and on Fargate."""
+    return {} if constants.LAUNCH_TYPE == "FARGATE" else offer_of(constants.INSTANCE_TYPE)
 
 
-def instance_price(kind: str) -> float | None:
-    """USD per hour of one of this type, Linux, on demand, in this region; None where it can't be learned."""
+def offer_of(kind: str) -> Any:
+    """An instance type, Linux, on demand."""
     told = {"instanceType": kind, "operatingSystem": "Linux", "tenancy": "Shared", "capacitystatus": "Used"}
-    return next(iter(price_list("AmazonEC2", preInstalledSw="NA", **told).values()), None)
+    return next(iter(price_list("AmazonEC2", preInstalledSw="NA", **told)), {})
+
+
+def price_list(service_code: str, **attributes: str) -> list[Any]:
+    """The products of this region with these attributes. A courtesy: none where AWS does not tell them soon."""
+    if partition() != "aws":
+        return []
+    wanted = {"regionCode": region(), **attributes}
+    filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
+
+    def read() -> list[Any]:
+        answer = aws.courtesy("pricing", "us-east-1").get_products(ServiceCode=service_code, Filters=filters)
+        return [json.loads(each) for each in answer["PriceList"]]
+
+    return aws.at_best(read)[0] or []
+
+
+def price(product: Any) -> float | None:
+    """USD per hour, or for what else it is counted in; None where it is told in another way than it is known here."""
+
+    def read() -> float:
+        [term] = product["terms"]["OnDemand"].values()
+        [dimension] = term["priceDimensions"].values()
+        return float(dimension["pricePerUnit"]["USD"])
+
+    return aws.at_best(read)[0]
+
+
+def host_price() -> float | None:
+    """USD per hour; None where it can't be learned."""
+    return price(offer())
 
 
 def hourly(instances: list[Any]) -> float | None:
     """USD of these instances, each at the price of its own type; None where one of them can't be learned."""
     count = Counter(each["InstanceType"] for each in instances)
-    prices = aws.side_by_side(instance_price, count)
-    if None in prices:
+    others = [kind for kind in count if kind != constants.INSTANCE_TYPE]
+    offers = dict(zip(others, aws.side_by_side(offer_of, others), strict=True))
+    prices = {kind: price(offers[kind] if kind in offers else offer()) for kind in count}
+    if None in prices.values():
         return None
-    return round(sum(price * number for price, number in zip(prices, count.values(), strict=True) if price), 4)
+    return round(sum(usd * count[kind] for kind, usd in prices.items() if usd), 4)
 
 
 def hourly_on_fargate(tasks: list[Any]) -> float | None:
     """USD of these tasks, by the vCPUs and the memory of each: https://aws.amazon.com/fargate/pricing/"""
     if not tasks:
         return 0.0
-    prices = {re.sub(r"^[A-Z0-9]+-(?=Fargate)", "", usage): usd for usage, usd in price_list("AmazonECS").items()}
-    if not {VCPU_HOURS, GB_HOURS} <= prices.keys():
+    listed = {
+        each.get("product", {}).get("attributes", {}).get("usagetype", ""): each for each in price_list("AmazonECS")
+    }
+    per = {re.sub(r"^[A-Z0-9]+-(?=Fargate)", "", usage): price(each) for usage, each in listed.items()}
+    vcpu, gib = per.get(VCPU_HOURS), per.get(GB_HOURS)
+    if vcpu is None or gib is None:
         return None
-    vcpus, gib = (sum(int(task[key]) for task in tasks) / 1024 for key in ("cpu", "memory"))
-    return round(vcpus * prices[VCPU_HOURS] + gib * prices[GB_HOURS], 4)
+    return round(sum(int(each["cpu"]) * vcpu + int(each["memory"]) * gib for each in tasks) / 1024, 4)
 
 
-def price_list(service_code: str, **attributes: str) -> dict[str, float]:
-    """What it is counted in -> USD, of the products of this region with these attributes.
-
-    A courtesy: nothing where AWS does not tell it soon, or in another way than it is known here.
-    """
-    if partition() != "aws":
-        return {}
-    wanted = {"regionCode": region(), **attributes}
-    filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
-
-    def read() -> dict[str, float]:
-        products = aws.courtesy("pricing", "us-east-1").get_products(ServiceCode=service_code, Filters=filters)
-        return dict(price(json.loads(each)) for each in products["PriceList"])
-
-    return aws.at_best(read)[0] or {}
-
-
-def price(product: Any) -> tuple[str, float]:
-    [term] = product["terms"]["OnDemand"].values()
-    [dimension] = term["priceDimensions"].values()
-    return product["product"]["attributes"]["usagetype"], float(dimension["pricePerUnit"]["USD"])
+def gpus_of_host() -> int | None:
+    """How many GPUs the type has; None where the price list does not tell a number: a part of one, or nothing."""
+    told = offer().get("product", {}).get("attributes", {}).get("gpu", "")
+    return int(told) if told.isdigit() else None

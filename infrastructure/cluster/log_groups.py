@@ -20,20 +20,25 @@ GONE, BUSY = "ResourceNotFoundException", "OperationAbortedException"
 
 @functools.cache
 def groups(kind: str) -> aws.look[dict[str, Any]]:
-    """The look at one kind: name -> group with its tags, of all whose names begin as ours do."""
+    """The look at one kind: name -> group, of all whose names begin as ours do."""
     return aws.look(lambda: read_groups(f"{kind}/{constants.PREFIX}"))
 
 
 def read_groups(prefix: str) -> dict[str, Any]:
-    """AWS tells tags group by group."""
-    logs = client("logs")
-    listed = every(logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix), "logGroups")
-    list_tags = call(logs.list_tags_for_resource, gone=GONE)
-    told = aws.side_by_side(lambda each: list_tags(resourceArn=arn(each["logGroupName"])), listed)
-    return {
-        each["logGroupName"]: {**each, "tags": its_tags["tags"] if its_tags else {}}
-        for each, its_tags in zip(listed, told, strict=True)
-    }
+    listed = every(client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix), "logGroups")
+    return {each["logGroupName"]: each for each in listed}
+
+
+@functools.cache
+def group(name: str) -> aws.look[Any | None]:
+    """The look at one group with its tags: AWS tells these group by group."""
+    return aws.look(lambda: read_group(name))
+
+
+def read_group(name: str) -> Any | None:
+    found = groups(kind_of(name))().get(name)
+    told = call(client("logs").list_tags_for_resource, gone=GONE)(resourceArn=arn(name)) if found else None
+    return {**found, "tags": told["tags"] if told else {}} if found else None
 
 
 def kind_of(name: str) -> str:
@@ -41,26 +46,32 @@ def kind_of(name: str) -> str:
 
 
 def find(name: str) -> Any | None:
-    return groups(kind_of(name))().get(name)
+    return group(name)()
+
+
+def find_all(*names: str) -> dict[str, Any]:
+    """Those of these names that there are."""
+    found = zip(names, aws.side_by_side(find, names), strict=True)
+    return {name: each for name, each in found if each}
 
 
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
-    logs, days = client("logs"), constants.LOG_RETENTION_DAYS
-    for name in names:
-        what, known = f"log group {name}", groups(kind_of(name))()
-        group = known.get(name)
-        refuse_foreign(what, group)
-        if group:
+    logs, days, known = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
+    for name, found in known.items():
+        what = f"log group {name}"
+        refuse_foreign(what, found)
+        if found:
             say("found", what)
         else:
-            group = make_one(name)
-        if group.get("retentionInDays") != days:
-            put = call(logs.put_retention_policy, what, of=group, busy=(BUSY, GONE))
+            found = make_one(name)
+        if found.get("retentionInDays") != days:
+            put = call(logs.put_retention_policy, what, of=found, busy=(BUSY, GONE))
             put(logGroupName=name, retentionInDays=days)
             say("updated", what, f"keeps {days} days")
-        if not console.dry_run:
-            groups(kind_of(name)).learn({**known, name: {**group, "retentionInDays": days}})
+        known[name] = {**found, "retentionInDays": days}
+    for name in names if not console.dry_run else ():
+        group(name).learn(known[name])
 
 
 def make_one(name: str) -> Any:

@@ -55,7 +55,13 @@ def parameter() -> Any | None:
     return {"Name": name, "Value": parameters.values()[name], "TagList": told["TagList"]} if told else None
 
 
-LOOKS = (parameter, log_groups.groups(log_groups.CONTAINERS))
+@aws.look
+def groups_of_hosts() -> dict[str, Any]:
+    """Those that stand, by name."""
+    return log_groups.find_all(*(group_name(suffix) for suffix, _ in LOGS.values()))
+
+
+LOOKS = (parameter, groups_of_hosts)
 
 
 def create() -> None:
@@ -109,7 +115,7 @@ def delete() -> None:
 
 def host_groups() -> list[str]:
     """The names of those that stand."""
-    return [name for suffix, _ in LOGS.values() if log_groups.find(name := group_name(suffix))]
+    return [*groups_of_hosts()]
 
 
 def left_over() -> list[Resource]:

@@ -3,11 +3,12 @@
 https://docs.aws.amazon.com/codebuild/latest/userguide/create-project.html#create-project-console-logs
 """
 
+from typing import Any
+
+import aws
 import constants
 from aws import Resource, endpoint_name
 from infrastructure.cluster import log_groups
-
-LOOKS = (log_groups.groups(log_groups.BUILDS), log_groups.groups(log_groups.COMMANDS))
 
 
 def of_builds() -> str:
@@ -19,6 +20,14 @@ def of_commands() -> str:
     return f"/aws/codepipeline/{constants.PREFIX}"
 
 
+@aws.look
+def standing() -> dict[str, Any]:
+    return log_groups.find_all(of_builds(), of_commands())
+
+
+LOOKS = (standing,)
+
+
 def create() -> None:
     """Before anything writes."""
     log_groups.make(of_builds(), of_commands())
@@ -26,7 +35,7 @@ def create() -> None:
 
 def delete() -> None:
     """After the roles: with them gone, nothing can make the groups again."""
-    log_groups.remove(*filter(log_groups.find, (of_builds(), of_commands())))
+    log_groups.remove(*standing())
 
 
 def left_over() -> list[Resource]:

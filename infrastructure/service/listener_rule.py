@@ -23,11 +23,13 @@ HOST, PATH = ("host-header", "HostHeaderConfig"), ("path-pattern", "PathPatternC
 def rules() -> list[Any]:
     """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
     pages, read = client("elbv2").get_paginator("describe_rules"), call(every, gone="ListenerNotFound")
-    found: list[Any] = []
-    for arn in [listener["ListenerArn"] for listener in load_balancer.listeners().values()]:
+
+    def of_listener(arn: str) -> list[Any]:
         listed = read(pages.paginate(ListenerArn=arn), "Rules") or []
-        found += [{**rule, "ListenerArn": arn} for rule in listed if not rule["IsDefault"]]
-    return load_balancer.with_tags(found, "RuleArn")
+        return [{**rule, "ListenerArn": arn} for rule in listed if not rule["IsDefault"]]
+
+    found = aws.side_by_side(of_listener, [listener["ListenerArn"] for listener in load_balancer.all_listeners()])
+    return load_balancer.with_tags([rule for rules in found for rule in rules], "RuleArn")
 
 
 LOOKS = (rules, *target_group.LOOKS)
@@ -235,7 +237,7 @@ def share_traffic() -> None:
             split(rule, 0)
     if not splitting or shares(splitting).get(group_arn()) == constants.TRAFFIC_WEIGHT:
         return
-    if target_group.healthy():
+    if any(each["state"] == "healthy" for each in target_group.health(group_arn())):
         split(splitting, constants.TRAFFIC_WEIGHT)
         return
     keeps = f"no task can answer yet, so {constants.TRAFFIC_FROM} keeps all"

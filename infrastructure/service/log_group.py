@@ -5,11 +5,18 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
 
 from typing import Any
 
+import aws
 import constants
 from aws import Resource, call, client
 from infrastructure.cluster import log_groups
 
-LOOKS = (log_groups.groups(log_groups.CONTAINERS),)
+
+@aws.look
+def find() -> Any | None:
+    return log_groups.find(constants.LOG_GROUP)
+
+
+LOOKS = (find,)
 
 
 def create() -> str:
@@ -23,10 +30,6 @@ def create() -> str:
 def delete() -> None:
     """Last but for the roles: a container that still writes would make it again."""
     log_groups.remove(constants.LOG_GROUP)
-
-
-def find() -> Any | None:
-    return log_groups.find(constants.LOG_GROUP)
 
 
 def tail(group: str, stream: str) -> list[str]:

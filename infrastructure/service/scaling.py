@@ -69,8 +69,8 @@ LOOKS = (targets, alarms)
 
 def with_tags(things: list[Any], key: str, read: Any) -> list[Any]:
     """These services show tags apart, resource by resource. What is gone meanwhile is left out."""
-    answers = [(each, call(read, gone=NO_RESOURCE)(ResourceARN=each[key])) for each in things]
-    return [{**each, "Tags": answer["Tags"]} for each, answer in answers if answer]
+    answers = aws.side_by_side(lambda each: call(read, gone=NO_RESOURCE)(ResourceARN=each[key]), things)
+    return [{**each, "Tags": answer["Tags"]} for each, answer in zip(things, answers, strict=True) if answer]
 
 
 def find() -> Any | None:

@@ -11,7 +11,7 @@ from aws import Problem, Resource, call, client, endpoint_tags, every, mine, our
 from console import say
 from infrastructure.cluster import capacity, cluster, container_instances, file_system, load_balancer
 from infrastructure.cluster.checks import enough_places, places
-from infrastructure.service import diagnosis, target_group, task_definitions, tasks
+from infrastructure.service import diagnosis, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
@@ -20,11 +20,33 @@ ENDED = ("ServiceNotFoundException", "ServiceNotActiveException")
 
 
 @aws.look
+def find() -> Any | None:
+    """The service of SERVICE_NAME, while it is ACTIVE, whoever's it is."""
+    found = described_by_aws([constants.SERVICE_NAME])
+    return next((service for service in found if service["status"] == "ACTIVE"), None)
+
+
+@aws.look
 def services() -> list[Any]:
-    """The cluster's ACTIVE ones, whoever's they are, with their tags. How they are doing `find` reads each time."""
-    pages = client("ecs").get_paginator("list_services").paginate(cluster=constants.CLUSTER_NAME)
-    arns = call(every, gone=NO_CLUSTER)(pages, "serviceArns") or []
-    return [each for start in range(0, len(arns), 10) for each in described_by_aws(arns[start : start + 10])]
+    """The cluster's ACTIVE ones, whoever's they are, with their tags."""
+    own, arns = aws.together(find, listed)
+    others = [each for each in arns if tasks.task_id(each) != constants.SERVICE_NAME]
+    tens = [others[start : start + 10] for start in range(0, len(others), 10)]
+    return [*([own] if own else []), *(each for ten in aws.side_by_side(described_by_aws, tens) for each in ten)]
+
+
+def listed() -> list[str]:
+    paginator, size = client("ecs").get_paginator("list_services"), {"PageSize": 100}
+    pages = paginator.paginate(cluster=constants.CLUSTER_NAME, PaginationConfig=size)  # type: ignore[arg-type]
+    return call(every, gone=NO_CLUSTER)(pages, "serviceArns") or []
+
+
+@aws.look
+def targets() -> list[Any]:
+    """Where the load balancer reaches its tasks, each with its state and AWS's reason."""
+    balanced = find() if constants.LISTENER_PROTOCOL else None
+    arns = [each["targetGroupArn"] for each in balanced["loadBalancers"]] if balanced else []
+    return [each for arn in arns for each in target_group.health(arn)]
 
 
 LOOKS = (services,)
@@ -35,12 +57,6 @@ def described_by_aws(names: list[str]) -> list[Any]:
     describe_services = call(client("ecs").describe_services, gone=NO_CLUSTER)
     answer = describe_services(cluster=constants.CLUSTER_NAME, services=names, include=["TAGS"])
     return answer["services"] if answer else []
-
-
-def find() -> Any | None:
-    """The service of SERVICE_NAME as it is now, while it is ACTIVE, whoever's it is."""
-    found = described_by_aws([constants.SERVICE_NAME])
-    return next((service for service in found if service["status"] == "ACTIVE"), None)
 
 
 def required() -> Any:
@@ -56,13 +72,19 @@ def revision_to_run() -> Any:
     The pipeline registers revisions too, and deploys them itself: one that it could not keep is not brought back. Where
     no service runs, the newest is the newest.
     """
-    running = (find() or {}).get("taskDefinition")
-    for arn in task_definitions.definitions():
+    running, newest = (find() or {}).get("taskDefinition"), task_definitions.newest()
+    if newest and is_to_run(newest, running):
+        return newest
+    for arn in task_definitions.definitions() if newest else ():
         definition = task_definitions.definition(arn)
-        if definition and (not running or arn == running or not task_definitions.is_pipelines(definition)):
+        if definition and is_to_run(definition, running):
             return definition
         say("found", f"task definition {tasks.task_id(arn)}", "of the pipeline, which does not run: left alone")
     raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
+
+
+def is_to_run(definition: Any, running: str | None) -> bool:
+    return not running or definition["taskDefinitionArn"] == running or not task_definitions.is_pipelines(definition)
 
 
 def refuse_foreign(service: Any) -> None:
@@ -73,14 +95,16 @@ def refuse_foreign(service: Any) -> None:
         raise Problem(f"{there}: choose another SERVICE_NAME")
 
 
-def refuse_more_gpus_than_hosts() -> None:
-    """Before anything is made: a service that can never become stable."""
+def refuse_more_gpus_than_hosts(definition: Any) -> None:
+    """Before anything is made: a service that can never become stable. One that stands so has what it needs."""
+    if (service := find()) and not changes(service, definition["taskDefinitionArn"]):
+        return
     if constants.LAUNCH_TYPE == "EC2" and (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
         enough_places(container_instances.described_type(), container_instances.refuse_without_sharing())
 
 
-def create(definition: dict[str, Any], target_group_arn: str, network_configuration: dict[str, Any]) -> None:
-    """Make the service, or bring it to this revision and the settings."""
+def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
+    """Make the service, or bring it to this revision and the settings. `group_ids`: the tasks' own security groups."""
     if service := find():
         refuse_foreign(service)
         update(service, definition["taskDefinitionArn"])
@@ -104,7 +128,7 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
         request["loadBalancers"] = [{"targetGroupArn": target_group_arn, **balanced}]
         request["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
     if constants.NETWORK_MODE == "awsvpc":
-        request["networkConfiguration"] = network_configuration
+        request["networkConfiguration"] = task_security_group.placement(group_ids)
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     call(client("ecs").create_service, what, busy=(NO_BALANCER, *roles_unseen, "still Draining"))(**request)
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
@@ -112,20 +136,24 @@ def create(definition: dict[str, Any], target_group_arn: str, network_configurat
 
 def update(service: Any, task_definition_arn: str) -> None:
     """Roll out what differs: revision, count, grace period, ECS Exec; nothing where nothing does."""
-    what = f"service {constants.SERVICE_NAME}"
+    what, changed = f"service {constants.SERVICE_NAME}", changes(service, task_definition_arn)
+    if not changed:
+        say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
+        return
+    request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changed}
+    if "taskDefinition" in changed:
+        request["deploymentConfiguration"] = deployment_configuration(service["runningCount"])
+    call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
+    say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
+
+
+def changes(service: Any, task_definition_arn: str) -> dict[str, Any]:
+    """What of the service is not as the settings say."""
     wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": wanted_count(service)}
     if constants.LISTENER_PROTOCOL:
         wanted["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
     wanted["enableExecuteCommand"] = constants.ENABLE_EXECUTE_COMMAND
-    changes = {key: value for key, value in wanted.items() if service.get(key) != value}
-    if not changes:
-        say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
-        return
-    request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changes}
-    if "taskDefinition" in changes:
-        request["deploymentConfiguration"] = deployment_configuration(service["runningCount"])
-    call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
-    say("updated", what, ", ".join(f"{key} {value}" for key, value in changes.items()))
+    return {key: value for key, value in wanted.items() if service.get(key) != value}
 
 
 def wanted_count(service: Any) -> int:
@@ -190,8 +218,13 @@ def is_stable(service: Any, task_definition_arn: str) -> bool:
     return (
         deployed == [(task_definition_arn, "COMPLETED")]
         and service["runningCount"] == service["desiredCount"]
-        and (not constants.LISTENER_PROTOCOL or target_group.healthy() >= service["desiredCount"])
+        and (not constants.LISTENER_PROTOCOL or healthy() >= service["desiredCount"])
     )
+
+
+def healthy() -> int:
+    """How many of its targets can answer now."""
+    return sum(each["state"] == "healthy" for each in targets())
 
 
 def refuse_failure(service: Any, task_definition_arn: str) -> None:
@@ -218,7 +251,7 @@ def why_not_stable(service: Any) -> str:
         grace = f"HEALTH_CHECK_GRACE_SECONDS={constants.HEALTH_CHECK_GRACE_SECONDS}"
         killer = f"the health check of {constants.HEALTH_CHECK_PATH} killed {len(killed)} tasks, {ages} old"
         told.append(f"{killer}: raise {grace} if the container needs longer to start")
-    sick = [each for each in target_group.health() if each["reason"]]
+    sick = [each for each in targets() if each["reason"]]
     told += [f"target {each['target']} is {each['state']}: {each['reason']}" for each in sick]
     told += [event["message"] for event in service.get("events", [])[:1]]
     log = [f"log: {line}" for task in ended[:1] for line in diagnosis.log_tail(task, constants.LOG_GROUP)]
@@ -245,7 +278,7 @@ def described() -> dict[str, Any]:
         "fileSystemDnsNames": names,
         **{key: service[key] for key in kept},
         "deployments": [{key: each[key] for key in of_each if key in each} for each in service["deployments"]],
-        "targets": target_group.health(),
+        "targets": targets(),
         "events": [event["message"] for event in service.get("events", [])[:5]],
     }
 

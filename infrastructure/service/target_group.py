@@ -9,10 +9,12 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, every, mine, part, resource
 from console import say
+from infrastructure.cluster import network
 from infrastructure.cluster.load_balancer import with_tags
-from infrastructure.cluster.network import Network
 
 PART = "tg"
+#: of a new one: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
+DEFAULTS: list[Any] = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
 
 
 def its_name() -> str:
@@ -39,12 +41,17 @@ def named() -> Any | None:
     return next((group for group in groups() if group["TargetGroupName"] == its_name()), None)
 
 
-def health() -> list[dict[str, Any]]:
-    """Each target with its state now, and AWS's reason where it is not healthy."""
-    group = find() if constants.LISTENER_PROTOCOL else None
-    if not group:
-        return []
-    found: Any = client("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupArn"])
+@aws.look
+def attributes() -> list[Any]:
+    """The endpoint's group's; none where there is no group."""
+    group = named()
+    describe = client("elbv2").describe_target_group_attributes
+    return [*describe(TargetGroupArn=group["TargetGroupArn"])["Attributes"]] if group else []
+
+
+def health(arn: str) -> list[dict[str, Any]]:
+    """Each target of a group with its state now, and AWS's reason where it is not healthy."""
+    found: Any = client("elbv2").describe_target_health(TargetGroupArn=arn)
     return [
         {
             "target": f"{each['Target']['Id']}:{each['Target']['Port']}",
@@ -53,11 +60,6 @@ def health() -> list[dict[str, Any]]:
         }
         for each in found["TargetHealthDescriptions"]
     ]
-
-
-def healthy() -> int:
-    """How many of them can answer now."""
-    return sum(target["state"] == "healthy" for target in health())
 
 
 def fixed() -> dict[str, tuple[str, Any]]:
@@ -83,12 +85,15 @@ def refuse_changes() -> None:
             raise Problem(f"{setting}: {wrong}, which can't be changed: {undo}")
 
 
-def create(net: Network) -> str:
+def create() -> str:
     """Make the group, or bring its health check and its delay to the settings. Its ARN; none without a load balancer."""
     if not constants.LISTENER_PROTOCOL:
         return ""
-    what, group, elb = f"target group {its_name()}", named(), client("elbv2")
+    what, group, elb, present = f"target group {its_name()}", named(), client("elbv2"), DEFAULTS
+    if group:
+        present = attributes()
     if not group:
+        net = network.required()
         request: Any = {**dict(fixed().values()), **health_check(), "VpcId": net.vpc_id}
         [made] = elb.create_target_group(Name=its_name(), Tags=endpoint_tags(PART), **request)["TargetGroups"]
         group = {**made, "Tags": endpoint_tags(PART)}
@@ -99,8 +104,8 @@ def create(net: Network) -> str:
     else:
         say("found", what)
     arn = str(group["TargetGroupArn"])  # AWS's own 300 seconds, for targets that leave, make every deploy slow
-    delay: Any = {"Key": "deregistration_delay.timeout_seconds", "Value": str(constants.DEREGISTRATION_DELAY)}
-    if delay not in elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]:
+    delay: Any = {**DEFAULTS[0], "Value": str(constants.DEREGISTRATION_DELAY)}
+    if delay not in present:
         call(elb.modify_target_group_attributes, what, of=group)(TargetGroupArn=arn, Attributes=[delay])
         say("updated", what, f"deregistration delay {constants.DEREGISTRATION_DELAY} s")
     return arn

@@ -56,9 +56,15 @@ def definition(arn_or_family: str) -> Any | None:
     return {**found["taskDefinition"], "tags": found.get("tags", [])} if found else None
 
 
+def known(arn: str) -> Any | None:
+    """A revision never changes: the newest is not read a second time."""
+    found = newest()
+    return found if found and found["taskDefinitionArn"] == arn else definition(arn)
+
+
 def of_ours(status: str, family: str = "") -> list[Any]:
     """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone."""
-    described = [definition(arn) for arn in definitions(status, family)]
+    described = aws.side_by_side(known, definitions(status, family))
     return [each for each in described if each and is_ours(each)]
 
 

@@ -5,26 +5,50 @@ Without endpoints the tasks' group is the cluster's: infrastructure/cluster/secu
 
 from typing import Any
 
+import aws
 import constants
 from aws import Resource, mine
 from console import say
-from infrastructure.cluster import security_groups
+from infrastructure.cluster import network, security_groups
 from infrastructure.cluster.network import Network
 
-LOOKS = security_groups.LOOKS
+
+@aws.look
+def standing() -> tuple[list[Any], list[Any]]:
+    """The groups and their rules; without endpoints they are the cluster's, and nothing of this module's stands."""
+    return (security_groups.all_groups(), security_groups.all_rules()) if constants.ENDPOINT else ([], [])
 
 
-def create(net: Network) -> list[str]:
-    """The load balancer reaches the tasks' port, and they reach the mount targets. The ids of the tasks' groups."""
-    groups = security_groups.find()
+LOOKS = (standing,)
+
+
+def create() -> list[str]:
+    """The load balancer reaches the tasks' port, and they the mount targets. Its id; none where the cluster's serves."""
     if not constants.ENDPOINT or constants.SECURITY_GROUP_IDS:
-        return groups.task_ids
-    description, listed = f"Tasks of endpoint {constants.ENDPOINT}", security_groups.all_rules()
-    shared, present = security_groups.find_group("file-system"), security_groups.find_group("tasks")
-    group = security_groups.create_group(net, "tasks", present, description)
+        return []
+    groups, (_, listed) = security_groups.find(), standing()
+    shared, group = security_groups.find_group("file-system"), security_groups.find_group("tasks")
+    if group:
+        say("found", f"security group {group['GroupId']}", security_groups.its_name("tasks"))
+    else:
+        group = security_groups.make_group(network.required(), "tasks", f"Tasks of endpoint {constants.ENDPOINT}")
     security_groups.bring_into_line(group, listed, security_groups.task_rules(groups))
     let_in(shared, listed, [group["GroupId"]])
     return [str(group["GroupId"])]
+
+
+def placement(group_ids: list[str]) -> dict[str, Any]:
+    """Where tasks with an address of their own are: in these groups, or the cluster's for tasks."""
+    return network_configuration(network.required(), group_ids or security_groups.find().task_ids)
+
+
+def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
+    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none."""
+    configuration: dict[str, Any] = {"subnets": net.subnet_ids, "securityGroups": group_ids}
+    if constants.LAUNCH_TYPE == "FARGATE":
+        public = set(net.subnet_ids) <= set(net.public_subnet_ids) or not net.public_subnet_ids
+        configuration["assignPublicIp"] = "ENABLED" if public else "DISABLED"
+    return {"awsvpcConfiguration": configuration}
 
 
 def let_in(shared: Any, listed: list[Any], group_ids: list[str]) -> None:

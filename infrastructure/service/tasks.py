@@ -6,10 +6,10 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 from typing import Any
 
 import constants
-from aws import Resource, call, client, every, resource, wait
+from aws import Resource, call, client, every, resource, side_by_side, wait
 from console import say
-from infrastructure.cluster import cluster, roles
-from infrastructure.cluster.network import Network
+from fresh import SECONDS
+from infrastructure.cluster import cluster
 
 #: how RunTask refuses while a role or a host is too new for it
 UNREADY = (
@@ -20,9 +20,13 @@ UNREADY = (
 
 def find(desired_status: Any = "RUNNING", **filters: Any) -> list[Any]:
     """The cluster's tasks; `desired_status` STOPPED lists those that are stopping, or stopped within the last hour."""
-    pages = client("ecs").get_paginator("list_tasks")
+    return describe(listed(desired_status, **filters))
+
+
+def listed(desired_status: Any = "RUNNING", **filters: Any) -> list[str]:
+    """Their ARNs."""
     request: Any = {"cluster": constants.CLUSTER_NAME, "desiredStatus": desired_status, **filters}
-    return describe(every(pages.paginate(**request), "taskArns"))
+    return every(client("ecs").get_paginator("list_tasks").paginate(**request), "taskArns")
 
 
 def ours_now() -> list[Any]:
@@ -37,11 +41,9 @@ def stopping(**filters: Any) -> list[Any]:
 
 def describe(arns: list[str]) -> list[Any]:
     """DescribeTasks takes 100 at a time, and leaves out a task that it does not know yet."""
-    found: list[Any] = []
-    for start in range(0, len(arns), 100):
-        request: Any = {"cluster": constants.CLUSTER_NAME, "tasks": arns[start : start + 100], "include": ["TAGS"]}
-        found += client("ecs").describe_tasks(**request)["tasks"]
-    return found
+    request: Any = {"cluster": constants.CLUSTER_NAME, "include": ["TAGS"]}
+    hundreds = [arns[start : start + 100] for start in range(0, len(arns), 100)]
+    return every(side_by_side(lambda each: client("ecs").describe_tasks(tasks=each, **request), hundreds), "tasks")
 
 
 def task_id(arn: str) -> str:
@@ -50,17 +52,8 @@ def task_id(arn: str) -> str:
 
 def run(request: Any) -> Any:
     """RunTask, again while AWS does not see a new role or a new host yet. It may answer with `failures` all the same."""
-    what, seconds = "AWS to accept the task (it sees a new role after some seconds)", roles.PROPAGATION_SECONDS
-    return call(client("ecs").run_task, what, busy=UNREADY, seconds=seconds)(**request)
-
-
-def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
-    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none."""
-    configuration: dict[str, Any] = {"subnets": net.subnet_ids, "securityGroups": group_ids}
-    if constants.LAUNCH_TYPE == "FARGATE":
-        public = set(net.subnet_ids) <= set(net.public_subnet_ids) or not net.public_subnet_ids
-        configuration["assignPublicIp"] = "ENABLED" if public else "DISABLED"
-    return {"awsvpcConfiguration": configuration}
+    what = "AWS to accept the task (it sees a new role after some seconds)"
+    return call(client("ecs").run_task, what, busy=UNREADY, seconds=SECONDS)(**request)
 
 
 def stop(arns: list[str], reason: str) -> list[Any]:

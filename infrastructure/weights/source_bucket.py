@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from boto3.exceptions import S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 import console
@@ -141,11 +139,15 @@ def upload(wanted: dict[str, Path]) -> int:
 
 def upload_file(path: Path, key: str, advance: Callable[[int], None]) -> None:
     """A large one in parts: of a run that was killed they stay, and cost, until a lifecycle rule of the bucket ends them."""
+    from boto3.exceptions import S3UploadFailedError
+    from boto3.s3.transfer import S3Transfer, TransferConfig
+
     large, bucket = path.stat().st_size >= PART, constants.WEIGHTS_BUCKET
-    config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=large)
+    config: Any = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=large)
     extra = {"Metadata": {MD5: md5(path)}}
     try:
-        client("s3").upload_file(str(path), bucket, key, ExtraArgs=extra, Callback=advance, Config=config)
+        with S3Transfer(client("s3"), config) as transfer:
+            transfer.upload_file(str(path), bucket, key, advance, extra)
     except S3UploadFailedError as error:
         denied = "AccessDenied" in str(error)
         right = f"your credentials need s3:PutObject on {arn()}/{prefix()}*" if denied else "run it again"

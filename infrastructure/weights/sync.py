@@ -20,7 +20,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_name, wait
 from console import say
-from infrastructure.cluster import capacity, network, roles, security_groups
+from infrastructure.cluster import capacity, roles, security_groups
 from infrastructure.service import access_points, diagnosis, log_group, task_definitions, task_security_group, tasks
 from infrastructure.weights import source_bucket
 
@@ -72,7 +72,7 @@ def create(point: Any) -> tuple[str, Any]:
     """
     role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(point))
     found = task_definitions.register(task_definition(point, role_arn), ROLE)
-    return str(found["taskDefinitionArn"]), placement(task_security_group.create(network.required()))
+    return str(found["taskDefinitionArn"]), placement(task_security_group.create())
 
 
 def policy(point: Any) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> st
 
 def placement(group_ids: list[str]) -> Any:
     """Subnets and groups, where a task has an address of its own: those of the service's tasks."""
-    return tasks.network_configuration(network.required(), group_ids) if mode() == "awsvpc" else {}
+    return task_security_group.placement(group_ids) if mode() == "awsvpc" else {}
 
 
 def ended(task_arn: str) -> Any | None:

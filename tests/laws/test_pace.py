@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from emulator.core.wire import Emulator
 from emulator.core.world import VirtualClock
-from tests.conftest import GPU, ROOT, Runbook, issued, new_account
+from tests.conftest import GPU, READS, ROOT, Runbook, issued, new_account
 from tests.pictures import put_back
 
 #: seconds for a call, POLL_SECONDS
@@ -61,3 +62,20 @@ def test_the_same_account_at_any_pace(example: str, pace: str) -> None:
     made, left = walk(example, *PACES[pace])
     assert made == usual(example)[0]
     assert left == usual(example)[1]
+
+
+OF_ENDPOINT = ("create_repository.py", "register_task_definition.py", "create_service.py", "delete_service.py")
+
+
+def test_no_page_asks_again_and_again_for_what_is_not_there(endpoints: Runbook) -> None:
+    """A read that finds nothing is an answer, though something else of that name has just been made."""
+    in_vain: dict[str, list[str]] = {}
+    for page in ("create_cluster.py", *OF_ENDPOINT):
+        more = {"ENDPOINT": "a", "DESIRED_COUNT": "0"} if page in OF_ENDPOINT else {}
+        before = len(endpoints.emulator.calls)
+        ran = endpoints.run(page, **more)
+        assert ran.code == 0, ran.err
+        refused = [operation for _, operation, outcome in endpoints.emulator.calls[before:] if outcome]
+        reads = Counter(operation for operation in refused if operation.startswith(READS))
+        in_vain[page] = [operation for operation, count in reads.items() if count > 6]
+    assert not any(in_vain.values()), in_vain

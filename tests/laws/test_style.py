@@ -18,7 +18,7 @@ FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.
 TOOLS = ("bench.py", "rehearse.py")
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("answers", "aws", "console", "constants", "dry_run", "fresh", "interrupts", "texts")
+LOW = ("answers", "aws", "console", "constants", "dry_run", "fresh", "interrupts", "service_models", "texts")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -111,7 +111,7 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 
 #: from below; a module imports what is below it, and in a folder its neighbours
 LAYERS = (
-    *("interrupts", "texts", "constants", "console", "dry_run", "fresh", "answers", "aws"),
+    *("interrupts", "texts", "constants", "console", "dry_run", "fresh", "service_models", "answers", "aws"),
     *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
@@ -152,12 +152,13 @@ def test_no_two_modules_need_each_other() -> None:
 
 
 def test_whatever_is_imported_is_so_at_the_top_of_its_file() -> None:
-    """But for rich, which only a terminal needs, and difflib, which only a mistake needs."""
+    """But for what takes long to import, and few runs need: on a terminal, for a mistake in the settings, for an upload."""
+    later = ("from rich.", "import difflib", "from boto3.")
     for name, tree in TREES.items():
         top = [*tree.body, *(each for node in tree.body if isinstance(node, ast.If) for each in node.body)]
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom) and node not in top:
-                assert ast.unparse(node).startswith(("from rich.", "import difflib")), f"{name}:{node.lineno}"
+                assert ast.unparse(node).startswith(later), f"{name}:{node.lineno}"
 
 
 def test_only_the_rehearsal_of_the_scripts_imports_the_emulator() -> None:
@@ -291,9 +292,13 @@ def test_every_constant_is_read() -> None:
 # ---------------------------------------------------------------------------------------------------------- start-up
 
 
-@pytest.mark.parametrize("module", ["list_tasks", "create_cluster", "run_task"])
-def test_start_up_imports_neither_rich_nor_moto(module: str) -> None:
-    code = f"import {module}, sys; print(sorted({{'rich', 'moto', 'emulator', 'requests'}} & set(sys.modules)))"
+#: what no page needs to begin
+HEAVY = {"rich", "moto", "emulator", "requests", "difflib", "boto3", "s3transfer"}
+
+
+@pytest.mark.parametrize("module", ["list_tasks", "describe_clusters", "describe_task", "create_cluster", "run_task"])
+def test_start_up_imports_nothing_heavy(module: str) -> None:
+    code = f"import {module}, sys; print(sorted({HEAVY} & set(sys.modules)))"
     environment = {"CLUSTER_NAME": "gpu", "ENV_FILE": "/dev/null", "PYTHONPATH": str(ROOT)}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (ran.stdout.strip(), ran.returncode) == ("[]", 0), ran.stderr
