@@ -57,3 +57,19 @@ def test_nor_is_it_of_any_other_page(runbook: Runbook) -> None:
     prepared(runbook, LIGHT)
     for command in (*PAGES, *DELETES):
         loses_every_answer_once(runbook, command)
+
+
+def test_a_capacity_provider_that_is_gone_when_its_deletion_is_asked_for_again_is_no_failure(runbook: Runbook) -> None:
+    """AWS has done it before it is asked again, and says that there is none of that name."""
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.faults.planned.append(Fault("DeleteCapacityProvider", "cut", when="after"))
+
+    def half_a_minute_later(when: str) -> None:
+        if when == "before" and runbook.emulator.calls[-1] == ("ecs", "DeleteCapacityProvider", "cut"):
+            runbook.settle(30)
+
+    runbook.watch = half_a_minute_later
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert ran.code == 0, ran.err
+    refused = [code for _, operation, code in runbook.emulator.calls if operation == "DeleteCapacityProvider"]
+    assert refused == ["cut", "ClientException"]
