@@ -341,6 +341,9 @@ class look(Generic[T]):  # noqa: N801 - a decorator
     by a plain function each time. A `wait` forgets before each look what its looks have seen.
     """
 
+    #: the same whatever endpoint the settings are those of
+    shared = False
+
     def __init__(self, read: Callable[[], T]) -> None:
         self.read = read
         self.calls: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()  # service, operation, its plain parameters
@@ -351,9 +354,12 @@ class look(Generic[T]):  # noqa: N801 - a decorator
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
-        for touched in _waits:
+        waits: tuple[set[look[Any]], ...] = getattr(_last, "waits", ())
+        for touched in waits:
             touched.add(self)
         with self.lock:
+            if waits and self in _outdated:
+                forget(self)
             if not self.remembers():
                 self.calls.clear()
                 self.began = time.monotonic()
@@ -368,18 +374,26 @@ class look(Generic[T]):  # noqa: N801 - a decorator
             return self.seen[0]
 
     def learn(self, answer: T) -> None:
-        """What our own change has made of what was seen, in place of another read."""
+        """What our own change has made of what was seen, or what another call has told, in place of another read."""
+        forget(self)
         self.seen[:], self.settings = [answer], constants.KNOWN
         _looks.add(self)
 
     def remembers(self) -> bool:
-        return bool(self.seen) and self.settings is constants.KNOWN
+        return bool(self.seen) and (self.shared or self.settings is constants.KNOWN)
+
+
+class shared_look(look[T]):  # noqa: N801 - a decorator
+    """The same for what the settings of an endpoint do not change: all security groups of the cluster."""
+
+    shared = True
 
 
 #: those that have seen something
 _looks: set[look[Any]] = set()
-#: those that each wait that goes on has asked
-_waits: list[set[look[Any]]] = []
+#: those of which a change has made untrue what they have seen, while `from_one_look` lets them remember it
+_outdated: set[look[Any]] = set()
+_from_one_look = False
 
 
 def forget(*these: look[Any]) -> None:
@@ -387,6 +401,18 @@ def forget(*these: look[Any]) -> None:
     for each in these:
         each.seen.clear()
         _looks.discard(each)
+        _outdated.discard(each)
+
+
+def from_one_look(yes: bool) -> None:
+    """Whether what goes is taken from what was seen before the first of it went: many deletions, one look.
+
+    Until this is over a change makes nothing be read again but by a `wait`; then all that was changed is.
+    """
+    global _from_one_look
+    _from_one_look = yes
+    for each in [] if yes else [*_outdated]:
+        forget(each)
 
 
 def forget_all() -> None:
@@ -400,10 +426,17 @@ def _forget_what(service: str, operation: str, about: dict[str, str]) -> None:
     """
     changed = fresh.noun(operation)
     for each in [*_looks]:
-        reads = [(fresh.noun(read), its) for of, read, its in each.calls if of == service]
-        kinds = [kind for kind, its in reads if not any(about.get(key, value) != value for key, value in its)]
+        kinds = [fresh.noun(read) for of, read, its in each.calls if of == service and not differ(its, about)]
         if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
-            forget(each)
+            _outdated.add(each)
+    from_one_look(_from_one_look)
+
+
+def differ(read: frozenset[tuple[str, str]], changed: dict[str, str]) -> bool:
+    """Whether the two are of different things: RoleName a and b; logGroupNamePrefix /ecs and logGroupName /aws."""
+    begins = [(changed.get(key.removesuffix("Prefix"), text), text) for key, text in read if key.endswith("Prefix")]
+    other = any(changed.get(key, text) != text for key, text in read)
+    return other or any(not name.startswith(prefix) for name, prefix in begins)
 
 
 @functools.cache
@@ -414,12 +447,21 @@ def _threads(depth: int) -> futures.ThreadPoolExecutor:
 
 def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]:
     """What it answers of each of these, eight asked at the same time: the one place where calls are made side by side."""
-    asked = [beside(function, each) for each in things]
+    wanted = list(things)
+    told: list[list[console.Line]] = [[] for _ in wanted]
+
+    def telling(number: int) -> T:
+        with console.held() as told[number]:
+            return function(wanted[number])
+
+    asked = [beside(telling, number) for number in range(len(wanted))]
     try:
         futures.wait(asked)  # also where one of them fails: none goes on behind the page's back
     finally:
         for each in asked:
             each.cancel()
+        for line in [line for lines in told for line in lines]:
+            say(*line)
     return [each.result() for each in asked]
 
 
@@ -430,10 +472,10 @@ def together(*reads: Callable[[], Any]) -> list[Any]:
 
 def beside(function: Callable[..., T], *things: Any) -> "futures.Future[T]":
     """Begin this in a thread; its `result()` is what it answers."""
-    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
+    looks, waits, depth = getattr(_last, "looks", ()), getattr(_last, "waits", ()), getattr(_last, "depth", 0)
 
     def safely() -> T:
-        _last.looks, _last.depth = looks, depth + 1
+        _last.looks, _last.waits, _last.depth = looks, waits, depth + 1
         try:
             return function(*things)
         except (BotoCoreError, ClientError) as error:
@@ -549,8 +591,8 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
     """
     limit = seconds or constants.WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
-    looks, seen = 0, set[look[Any]]()
-    _waits.append(seen)
+    looks, seen, outer = 0, set[look[Any]](), getattr(_last, "waits", ())
+    _last.waits = (*outer, seen)
     try:
         while not (answer := attempt()) and not console.dry_run:
             if time.monotonic() >= deadline:
@@ -565,7 +607,7 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
             forget(*seen)
         return answer
     finally:
-        _waits[:] = [each for each in _waits if each is not seen]
+        _last.waits = outer
 
 
 def pause(seconds: float) -> None:
@@ -639,6 +681,7 @@ def page(
             try:
                 return function(*args, **kwargs)
             finally:
+                from_one_look(False)
                 forget_all()
 
         return begun

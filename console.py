@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ _opening: list[Callable[[], None]] = []
 _lock = threading.RLock()
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
+
+Line = tuple[str, str, str]
+_thread = threading.local()
 
 
 def begin_with(*opening: Callable[[], None]) -> None:
@@ -37,6 +40,10 @@ def first() -> None:
 
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    lines: list[Line] | None = getattr(_thread, "lines", None)
+    if lines is not None and verb != "waiting":
+        lines.append((verb, what, detail))
+        return
     first()
     _clear()
     if dry_run and verb in _CHANGES:
@@ -52,6 +59,17 @@ def say(verb: str, what: str, detail: str = "") -> None:
     text.stylize(_COLOURS.get(verb, "dim" if verb in ("found", "already gone") else ""), 0, len(verb))
     with contextlib.suppress(OSError):
         Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[list[Line]]:
+    """What this thread says meanwhile: who does many things at the same time tells them in their order, afterwards."""
+    before, lines = getattr(_thread, "lines", None), list[Line]()
+    _thread.lines = lines
+    try:
+        yield lines
+    finally:
+        _thread.lines = before
 
 
 def show(text: str, end: str = "\n") -> None:

@@ -46,7 +46,14 @@ from emulator.core.world import VirtualClock
 from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
-USERS_OF_TIME = ("aws", "console", "fresh", "infrastructure.cluster.network", "infrastructure.cluster.mount_targets")
+USERS_OF_TIME = (
+    *("aws", "console", "fresh", "infrastructure.clean_up", "infrastructure.cluster.network"),
+    *(
+        "infrastructure.cluster.mount_targets",
+        "infrastructure.cluster.auto_scaling_group",
+        "infrastructure.cluster.capacity",
+    ),
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 

@@ -14,7 +14,7 @@ from console import say
 BUSY = ("UpdateInProgressException", "Cluster was not ACTIVE")
 
 
-@aws.look
+@aws.shared_look
 def describe() -> Any | None:
     """The cluster in whatever state; a deleted one stays described as INACTIVE for a while."""
     include: list[Any] = ["TAGS", "SETTINGS", "ATTACHMENTS"]

@@ -68,7 +68,11 @@ def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = Fa
 
 
 def root_device(image_id: str) -> str:
-    images = client("ec2").describe_images(ImageIds=[image_id])["Images"]
+    """That of Amazon Linux, unless AMI_ID names another image.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html
+    """
+    images = client("ec2").describe_images(ImageIds=[image_id])["Images"] if constants.AMI_ID else []
     return images[0]["RootDeviceName"] if images else "/dev/xvda"
 
 

@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 import aws
 import constants
-from aws import Problem, Resource, call, client, name, ours, refuse_foreign, resource, tags, wait
+from aws import Problem, Resource, call, client, code, name, ours, refuse_foreign, resource, tags, wait
 from console import say
 from infrastructure.cluster import certificate
 from infrastructure.cluster.network import Network
@@ -31,7 +33,7 @@ def its_name() -> str:
     return name("alb")
 
 
-@aws.look
+@aws.shared_look
 def standing() -> Any | None:
     """The load balancer of our name, which is given once, whoever's it is."""
     return read()
@@ -42,7 +44,7 @@ def read() -> Any | None:
     return next(iter(found["LoadBalancers"]), None) if found else None
 
 
-@aws.look
+@aws.shared_look
 def all_listeners() -> list[Any]:
     balancer = standing()
     if not balancer:
@@ -51,7 +53,7 @@ def all_listeners() -> list[Any]:
     return aws.every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
 
 
-@aws.look
+@aws.shared_look
 def tags_by_arn() -> dict[str, Any]:
     """Of the balancer and its listeners: Elastic Load Balancing shows tags apart."""
     balancer = standing()
@@ -80,7 +82,7 @@ def listeners() -> dict[int, Any]:
     return {each["Port"]: {**each, "Tags": tags_by_arn().get(each["ListenerArn"], [])} for each in found}
 
 
-@aws.look
+@aws.shared_look
 def attributes() -> dict[str, str]:
     balancer = standing()
     if not balancer:
@@ -101,6 +103,12 @@ def find() -> Any | None:
     """Ours, with its tags."""
     balancer = named()
     return balancer if balancer and ours(balancer) else None
+
+
+def required() -> Any:
+    if balancer := find():
+        return balancer
+    raise Problem(f"there is no load balancer {its_name()}: run create_cluster.py first")
 
 
 def service_listener_arn() -> str:
@@ -209,10 +217,13 @@ def delete() -> None:
     balancer = named()
     if not balancer or aws.spare_foreign(f"load balancer {its_name()}", balancer):
         return
-    if attributes().get("deletion_protection.enabled") == "true":
+    try:
+        call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
+    except ClientError as error:
+        if code(error) != "OperationNotPermitted":
+            raise
         way = "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
-        raise Problem(f"the load balancer {its_name()} is protected from deletion: {way}")
-    call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
+        raise Problem(f"the load balancer {its_name()} is protected from deletion: {way}") from error
     say("deleted", f"load balancer {its_name()}", "asked for")
 
 
@@ -221,9 +232,12 @@ def wait_deleted() -> None:
 
 
 def left_over() -> list[Resource]:
-    """The load balancer and its listeners, but for those that someone added by hand, which go with it."""
     balancer = find()
-    left = [resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)] if balancer else []
-    for each in [each for each in listeners().values() if ours(each)]:
-        left.append(resource(f"listener {each['Protocol']} {each['Port']} of {its_name()}", each["ListenerArn"], each))
-    return left
+    return [resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)] if balancer else []
+
+
+def belonging() -> list[Resource]:
+    """Its listeners, but for those that someone added by hand."""
+    found = [each for each in listeners().values() if ours(each)]
+    what = f"of {its_name()}"
+    return [resource(f"listener {each['Protocol']} {each['Port']} {what}", each["ListenerArn"], each) for each in found]

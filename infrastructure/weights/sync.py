@@ -48,7 +48,7 @@ def mode() -> str:
 @aws.look
 def definitions() -> list[Any]:
     """Our revisions that can be run, with their tags."""
-    return task_definitions.of_ours("ACTIVE", family())
+    return [] if roles.never_made(ROLE, f"/{family()}:") else task_definitions.of_ours("ACTIVE", family())
 
 
 LOOKS = (definitions, *roles.looks(ROLE))
@@ -250,13 +250,15 @@ def follow(task_arn: str) -> dict[str, Any]:
 
 
 def delete() -> None:
-    """Stop what runs, then the task definition and the role. What is on the volume and in the bucket stays."""
+    """Stop what runs, then the task definition, and last the role. What is on the volume and in the bucket stays."""
+    if not roles.role(ROLE)() and not definitions():
+        return
     tasks.end("the sync is being deleted", family=family())
-    task_definitions.delete(family())
+    task_definitions.delete(family(), definitions())
     if roles.role(ROLE)():
-        roles.delete_role(roles.role_name(ROLE))
+        roles.delete_role(ROLE)
 
 
 def left_over() -> list[Resource]:
-    under_way, registered = tasks.left(family=family()), task_definitions.as_resources(definitions())
-    return [*under_way, *registered, *roles.roles_left(ROLE)]
+    registered = [*task_definitions.as_resources(definitions()), *roles.roles_left(ROLE)]
+    return [*(tasks.left(family=family()) if registered else []), *registered]

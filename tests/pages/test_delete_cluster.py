@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -331,7 +332,6 @@ PAIRS = [
     ("efs:DeleteMountTarget", "ec2:DeleteSecurityGroup"),
     ("efs:DeleteMountTarget", "ec2:DeleteSubnet"),
     ("autoscaling:DeleteAutoScalingGroup", "ec2:DeleteSecurityGroup"),
-    ("ec2:RevokeSecurityGroupIngress", "ec2:DeleteSecurityGroup"),
     ("ec2:DeleteSecurityGroup", "ec2:DeleteVpc"),
     ("ec2:DeleteSubnet", "ec2:DeleteRouteTable"),
     ("ec2:DeleteSubnet", "ec2:DeleteVpc"),
@@ -372,6 +372,56 @@ def test_deletes_come_in_the_order_of_aws(order: list[str], earlier: str, later:
 
     role_by_role = later == "iam:DeleteRole"  # the hosts' own is the last
     assert last(earlier) < (last(later) if role_by_role else order.index(later))
+
+
+def test_hosts_end_while_tasks_do_and_all_else_ends_meanwhile(clara: Runbook) -> None:
+    """AWS alone needs 176 seconds: for the service 72, then for tasks, draining, hosts and their group one after another."""
+    clara.has_run("create_cluster.py", "register_task_definition.py", "create_service.py")
+    begun = clara.emulator.world.now()
+    for script in ("delete_service.py", "delete_cluster.py --yes"):
+        assert clara.run(*script.split()).code == 0
+    assert clara.emulator.world.now() - begun < 1.1 * 176
+
+
+def test_a_host_that_comes_into_service_meanwhile_ends_with_the_others(runbook: Runbook) -> None:
+    """The group protects each new host from scale-in; ECS, whose provider still stands, lets it go like the others."""
+    runbook.has_run("create_cluster.py")
+    runbook.aws("autoscaling").set_desired_capacity(AutoScalingGroupName="gpu-hosts", DesiredCapacity=1)
+    runbook.settle(40)  # it runs, and is not in service yet
+    [group] = runbook.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert [each["LifecycleState"] for each in group["Instances"]] == ["Pending"]
+    begun = runbook.emulator.world.now()
+    assert runbook.run("delete_cluster.py", "--yes").code == 0
+    assert runbook.emulator.world.now() - begun < 160
+
+
+def groups_deleted(runbook: Runbook) -> list[str]:
+    """Their names, in the order in which they went."""
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert ran.code == 0, ran.err
+    return re.findall(r"^deleted security group sg-\w+ \((.*)\)", ran.err, re.MULTILINE)
+
+
+def test_a_security_group_goes_after_those_whose_rules_name_it(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    begun = len(clara.emulator.calls)
+    assert groups_deleted(clara) == [f"clara-train-{each}" for each in ("file-system", "hosts", "load-balancer")]
+    assert "ec2:RevokeSecurityGroupIngress" not in clara.changes(begun)
+
+
+def test_groups_that_name_each_other_go_too(runbook: Runbook) -> None:
+    empty = runbook.account()
+    runbook.has_run("create_cluster.py")
+    ec2 = runbook.aws("ec2")
+    ids = {each["GroupName"]: each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]}
+    back = {"IpProtocol": "tcp", "FromPort": 9, "ToPort": 9, "UserIdGroupPairs": [{"GroupId": ids["gpu-file-system"]}]}
+    ec2.authorize_security_group_ingress(GroupId=ids["gpu-hosts"], IpPermissions=[back])
+    itself = {**back, "UserIdGroupPairs": [{"GroupId": ids["gpu-hosts"]}]}
+    ec2.authorize_security_group_ingress(GroupId=ids["gpu-hosts"], IpPermissions=[itself])
+    runbook.settle()
+    assert sorted(groups_deleted(runbook)) == ["gpu-file-system", "gpu-hosts"]
+    runbook.settle()
+    assert runbook.account() == empty
 
 
 def test_none_is_refused_for_coming_too_early(asked: list[tuple[str, str, str]]) -> None:
