@@ -164,6 +164,7 @@ def delete_provider(found: Any | None) -> None:
         try:
             delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
         except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
+            aws.forget(provider)
             if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
                 raise
     say("deleted", what(), "asked for")

@@ -597,7 +597,7 @@ def test_repositories_that_outlive_their_endpoints_are_named_with_their_cost_and
         assert "next 0 resources left but the kept repositories" in ran.err
     endpoints.has_run("delete_repository.py --images", ENDPOINT="b")
     ran = endpoints.run("delete_cluster.py", "--yes")
-    assert (ran.result["kept"], "next nothing: 0 resources left" in ran.err) == ([], True)
+    assert (ran.result["kept"], "found nothing of a cluster" in ran.err) == ([], True)
     assert endpoints.account() == empty
 
 
@@ -620,6 +620,27 @@ def test_everything_goes_at_once(endpoints: Runbook) -> None:
     assert "endpoint a  delete_endpoint.py --images" in ran.err
     endpoints.settle()
     assert endpoints.account() == before
+
+
+def test_a_name_of_which_nothing_exists_is_no_clean_up(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py").settle()
+    ran = runbook.run("delete_cluster.py", "--yes", CLUSTER_NAME="gpuu")
+    assert (ran.code, ran.result["deleted"]) == (0, []), ran.err
+    assert "found nothing of a cluster gpuu in account 123456789012, region us-east-1:  there is gpu\n" in ran.err
+    assert "0 resources left" not in ran.err
+    elsewhere = runbook.run("delete_cluster.py", "--yes", AWS_REGION="eu-west-1")
+    assert elsewhere.code == 0, elsewhere.err
+    assert "nothing of a cluster gpu in account 123456789012, region eu-west-1:  there is no other" in elsewhere.err
+
+
+def test_a_second_time_says_that_nothing_is_there_any_more(runbook: Runbook) -> None:
+    ran = runbook.has_run("create_cluster.py", "delete_cluster.py --yes").run("delete_cluster.py", "--yes")
+    assert (ran.code, "0 resources left" in ran.err) == (0, False)
+    assert "found nothing of a cluster gpu in" in ran.err
+    runbook.has_run("create_cluster.py")
+    ran = runbook.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
+    ran = runbook.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
+    assert "next 0 resources left but the kept file systems" in ran.err
 
 
 FAILING = {"MIN_INSTANCES": "1", "ON_FAILURE": "delete", "POLL_SECONDS": "30"}
