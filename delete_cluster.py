@@ -36,6 +36,7 @@ from infrastructure.cluster import (
     network,
     roles,
     security_groups,
+    tag_index,
 )
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
 from infrastructure.service import (
@@ -63,6 +64,7 @@ KEPT = {
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, and all images")
 def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any]:
     """What starts tasks goes first; then the slow deletions are asked for; each step waits only for what it needs."""
+    before = aws.changes
     kept_of_endpoints = delete_endpoints(yes) if everything else endpoints.refuse_left()
     listed = clean_up.look(parts.ALL).resources
     clean_up.confirm("cluster", constants.CLUSTER_NAME, [*listed, *kept_of_endpoints], yes)
@@ -119,7 +121,10 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
 
     kept = [*clean_up.tell_kept(seen), *kept_of_endpoints]
     clean_up.refuse_unnamed([*listed, *kept])
-    tell(kept, kept_of_endpoints)
+    if not listed and not kept_of_endpoints and aws.changes == before:
+        tell_nothing()
+    else:
+        tell(kept, kept_of_endpoints)
     return {
         "clusterName": constants.CLUSTER_NAME,
         "deleted": [each.what for each in listed if not each.kept],
@@ -135,6 +140,13 @@ def delete_endpoints(yes: bool) -> list[Resource]:
         with constants.of(ENDPOINT=endpoint):
             delete_endpoint(yes=yes, images=True)
     return []
+
+
+def tell_nothing() -> None:
+    """A name or a region that was mistyped is not to look like a clean-up."""
+    others = ", ".join(tag_index.other_clusters())
+    where = f"in account {aws.account()}, region {aws.region()}"
+    say("found", f"nothing of a cluster {constants.CLUSTER_NAME} {where}:", f"there is {others or 'no other either'}")
 
 
 def tell(kept: list[Resource], of_endpoints: list[Resource]) -> None:

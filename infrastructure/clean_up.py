@@ -169,7 +169,10 @@ def refuse_unnamed(named: list[Resource]) -> None:
         return f"left over: {', '.join(unnamed())}. They bear the tag {tag}, and {way}"
 
     aws.forget(tag_index.tagged)
-    wait("AWS to list nothing with our tag any more", lambda: not unnamed(), why, SWEEP_SECONDS)
+    try:
+        wait("AWS to list nothing with our tag any more", lambda: not unnamed(), why, SWEEP_SECONDS)
+    except Problem as left:  # which no time will end
+        raise Problem(str(left)) from left
 
 
 def our_roles() -> list[str]:

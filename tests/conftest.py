@@ -20,7 +20,9 @@ import json
 import os
 import pickle
 import runpy
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +54,7 @@ USERS_OF_TIME = (
         "infrastructure.cluster.capacity",
     ),
 )
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 
 
@@ -171,11 +174,15 @@ class Runbook:
             patch.setattr(module, "time", fake)
         for door in ("handle", "ask"):
             patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))
+        handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers:  # a script's process would end here
+                    signal.signal(number, handler)
             if self.emulator.faults.planned:  # they leave traces in a client
                 _new_clients(aws)
         return 0

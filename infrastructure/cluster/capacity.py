@@ -161,7 +161,12 @@ def delete_provider(found: Any | None) -> None:
     if found.get("updateStatus") != "DELETE_IN_PROGRESS":
         gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
         delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
-        delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
+        try:
+            delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
+        except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
+            aws.forget(provider)
+            if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
+                raise
     say("deleted", what(), "asked for")
 
 

@@ -42,8 +42,12 @@ def required() -> Any:
     """The cluster, for pages that need one."""
     cluster = find()
     if not cluster:
-        raise Problem(f"there is no cluster {constants.CLUSTER_NAME} in this region: run create_cluster.py first")
+        raise Problem(missing())
     return cluster
+
+
+def missing() -> str:
+    return f"there is no cluster {constants.CLUSTER_NAME} in this region: run create_cluster.py first"
 
 
 def refuse_changes() -> None:

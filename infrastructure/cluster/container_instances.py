@@ -40,7 +40,7 @@ def described_type() -> Any:
         return {}
     request: Any = {"InstanceTypes": [constants.INSTANCE_TYPE]}
     found = call(client("ec2").describe_instance_types, gone="InvalidInstanceType")(**request)
-    return found["InstanceTypes"][0] if found else {}
+    return next(iter(found["InstanceTypes"]), {}) if found else {}
 
 
 def gpu_count(described: Any) -> int:

@@ -44,7 +44,7 @@ def standing() -> Any | None:
 
 def read() -> Any | None:
     found = call(client("elbv2").describe_load_balancers, gone="LoadBalancerNotFound")(Names=[its_name()])
-    return found["LoadBalancers"][0] if found else None
+    return next(iter(found["LoadBalancers"]), None) if found else None
 
 
 @aws.shared_look

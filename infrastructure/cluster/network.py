@@ -472,7 +472,7 @@ def delete_route_table(table: Any) -> None:
 def delete_internet_gateway(gateway: Any) -> None:
     """AWS keeps a gateway attached while a public address is in use in the VPC, of a host or a task that is ending."""
     ec2, its_id, vpc_ids = client("ec2"), gateway["InternetGatewayId"], [at["VpcId"] for at in gateway["Attachments"]]
-    what, why = f"internet gateway {its_id} to be free", lambda: held_by("vpc-id", vpc_ids[0])
+    what, why = f"internet gateway {its_id} to be free", lambda: held_by("vpc-id", next(iter(vpc_ids), ""))
     gone = ("Gateway.NotAttached", NO_GATEWAY)
     for vpc_id in vpc_ids:
         detach = call(ec2.detach_internet_gateway, what, of=gateway, gone=gone, busy=IN_USE, why=why)

@@ -23,6 +23,20 @@ def tagged() -> list[Resource]:
     return [Resource(arn, arn, tags_of(each)) for each in listed for arn in [each["ResourceARN"]]]
 
 
+def other_clusters() -> list[str]:
+    """The other names of clusters in this region of which there may be something."""
+    pages = (
+        client("resourcegroupstaggingapi")
+        .get_paginator("get_resources")
+        .paginate(
+            TagFilters=[{"Key": constants.CLUSTER_TAG}],
+            PaginationConfig={"PageSize": 100},
+        )
+    )
+    names = {tags_of(each)[constants.CLUSTER_TAG] for each in every(pages, "ResourceTagMappingList")}
+    return sorted(names - {constants.CLUSTER_NAME})
+
+
 def in_ec2() -> set[tuple[str, str]]:
     """Kind and id of everything in EC2, some seconds late, as EC2 is with all that is new; what has ended stays for an hour.
 

@@ -128,8 +128,24 @@ def register(wanted: dict[str, Any], its_part: str) -> Any:
         return found
     its_tags = aws.endpoint_tags(its_part, "key", "value")
     made = client("ecs").register_task_definition(**wanted, tags=its_tags)["taskDefinition"]
+    if twin := made_before(made, wanted, after=found["revision"] if found else 0):
+        arn = made["taskDefinitionArn"]
+        call(client("ecs").deregister_task_definition, of={"tags": its_tags})(taskDefinition=arn)
+        say("found", f"task definition {revision(twin['taskDefinitionArn'])}", "made at the same moment")
+        return twin
     say("registered", f"task definition {revision(made['taskDefinitionArn'])}")
     return made
+
+
+def made_before(made: Any, wanted: dict[str, Any], after: int) -> Any | None:
+    """One like it that another run, or a call whose answer was lost, made a moment sooner: RegisterTaskDefinition takes
+    no token, and makes one each time."""
+    if made["revision"] <= after + 1:
+        return None
+    numbers = {int(arn.rpartition(":")[2]): arn for arn in definitions(family=wanted["family"])}
+    between = [arn for number, arn in sorted(numbers.items()) if after < number < made["revision"]]
+    described = (definition(arn) for arn in between)
+    return next((each for each in described if each and is_ours(each) and agree(each, wanted)), None)
 
 
 def agree(present: Any, wanted: Any) -> bool:

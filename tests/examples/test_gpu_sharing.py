@@ -105,7 +105,7 @@ def test_two_tasks_share_a_gpu_and_the_third_waits_saying_why(lone: Runbook) -> 
     lone.has_run("run_task.py", TASK_COUNT="2")
     assert [gpu["containerCount"] for gpu in devices(lone)] == [2]
     ran = lone.run("run_task.py", TASK_COUNT="3", WAIT_TIMEOUT_SECONDS="120")
-    assert ran.code == 1
+    assert ran.code == 3
     assert "no GPU has enough memory left: 1360 MiB, the task needs GPU_MEMORY_MIB=7000" in ran.err
 
 
