@@ -588,6 +588,20 @@ def test_rules_of_others_stay_where_they_are_and_are_named(runbook: Runbook) -> 
     assert (stays["Priority"], stays["Actions"][0]["Type"]) == ("7", "fixed-response")
 
 
+def test_a_file_system_that_was_kept_when_its_cluster_went_hinders_no_other_one(runbook: Runbook) -> None:
+    base, _ = BASES["adopted"]
+    known = belongings(runbook)
+    runbook.settings = {name: text.format(**known) for name, text in base.items()}
+    runbook.has_run("create_cluster.py", "delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
+    systems = runbook.aws("efs").describe_file_systems()["FileSystems"]
+    [kept] = [each["FileSystemId"] for each in systems if each["CreationToken"].startswith("gpu-")]
+    ran = runbook.run("create_cluster.py", FILE_SYSTEM_ID=known["file_system"])
+    assert ran.code == 0, ran.err
+    points = runbook.aws("efs").describe_access_points()["AccessPoints"]
+    assert {each["FileSystemId"] for each in points} == {kept, known["file_system"]}
+    assert "nothing changed" in runbook.run("create_cluster.py", FILE_SYSTEM_ID=known["file_system"]).err
+
+
 def passed(runbook: Runbook, page: str, settings: dict[str, str]) -> str:
     ran = runbook.run(page, **settings)
     assert ran.code == 0, ran.err
