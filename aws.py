@@ -1,10 +1,12 @@
 """The little that every script needs beside boto3: pages, clients, whose a resource is, one look, one way to call and to wait.
 
 A page is a function with `@page(...)`, which says what it is about, and a last line that runs it as a command:
-settings are checked first, an AWS error becomes one or two lines, and the exit code is 0 done, 1 AWS said no, 2 a
-setting is wrong.
+settings are checked first, an AWS error becomes one or two lines, and the exit code says which of a few ends it was.
 """
 
+import interrupts
+
+# isort: split
 import argparse
 import atexit
 import functools
@@ -24,6 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+import answers
 import console
 import constants
 import dry_run
@@ -47,6 +50,8 @@ CONFIG = Config(
     read_timeout=60,
     max_pool_connections=2 * THREADS,
 )
+#: for what a page can do without: asked once, and waited for no longer than a person does
+BRIEF = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=1, read_timeout=3)
 #: boto3's own name of a service -> how its actions begin in a policy, where the two differ
 ACTION_PREFIXES = {
     "efs": "elasticfilesystem",
@@ -56,16 +61,28 @@ ACTION_PREFIXES = {
 }
 
 
+#: how a page ends; beside these 128 and the number of the signal that interrupted it
+DONE, FAILED, WRONG_SETTING, NOT_READY, TASK_FAILED = range(5)
+EXIT_CODES = (
+    "exit: 0 done, 1 AWS said no or something failed, 2 a setting is wrong, 3 not ready in time,\n"
+    "      4 the task ended with another code than 0, which the result tells; 129, 130 and 143 interrupted"
+)
+
+
 class Problem(Exception):
     """Something that the reader can put right, told in one sentence: what, where, what to do.
 
     `result` goes to stdout all the same: a task that failed has its exit code.
     """
 
-    def __init__(self, sentence: str, result: dict[str, Any] | None = None) -> None:
+    def __init__(self, sentence: str, result: dict[str, Any] | None = None, exit_code: int = FAILED) -> None:
         super().__init__(sentence)
-        self.result = result
+        self.result, self.exit_code = result, exit_code
 
+
+#: what ends a page: `explain` tells any of them
+FAILURES = (Problem, BotoCoreError, ClientError)
+Failure = Problem | BotoCoreError | ClientError
 
 # ------------------------------------------------------------------------------------------------ session and clients
 
@@ -94,6 +111,9 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> Session:
     service_models.attach(made)
     events = made.get_component("event_emitter")
     events.register("provide-client-params.*.*", _note)
+    events.register("after-call.*.*", _note_refusal)
+    events.register("after-call-error.*.*", _note_failure)
+    answers.attach(events)
     dry_run.attach(events)
     fresh.attach(events)
     return made
@@ -109,9 +129,9 @@ def session() -> Session:
     return _last_session[1]  # type: ignore[no-any-return]
 
 
-def made_once(service: str, region_name: str = "") -> Any:
+def made_once(service: str, region_name: str = "", config: Config = CONFIG) -> Any:
     """A boto3 client, made once for all who ask for it; of another Region where one is named."""
-    made_by, its_name = session(), f"{service} {region_name}"
+    made_by, its_name = session(), f"{service} {region_name}{' brief' if config is BRIEF else ''}"
     if _clients.get("session") is made_by and its_name in _clients:
         return _clients[its_name]
     with _lock:
@@ -121,11 +141,16 @@ def made_once(service: str, region_name: str = "") -> Any:
         if its_name not in _clients:
             make: Any = made_by.create_client
             try:
-                _clients[its_name] = make(service, region_name=region_name or None, config=CONFIG)
+                _clients[its_name] = make(service, region_name=region_name or None, config=config)
             except ValueError as error:  # botocore's answer to an address without http://
                 sentence = f"{error}: AWS_ENDPOINT_URL must be a URL, for example http://127.0.0.1:5000"
                 raise Problem(sentence) from error
         return _clients[its_name]
+
+
+def courtesy(service: str, region_name: str = "") -> Any:
+    """The same for what a page can do without, a price, a quota: it does not wait for that. See `at_best`."""
+    return made_once(service, region_name, BRIEF)
 
 
 if TYPE_CHECKING:
@@ -173,6 +198,16 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
     if not model.name.startswith(dry_run.READS):
         changes += 1
         _forget_what(service, model.name, dict(about))
+
+
+def _note_refusal(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    """Which call it was stands in the error itself: others may be made before it is told, and in other threads."""
+    if http_response.status_code >= 300:
+        parsed["operation"], parsed["where"] = f"{model.service_model.service_name} {model.name}", answers.where()
+
+
+def _note_failure(exception: Any, **_: Any) -> None:
+    exception.operation = _last.operation
 
 
 # ------------------------------------------------------------------------------------------------------- names and tags
@@ -306,6 +341,9 @@ class look(Generic[T]):  # noqa: N801 - a decorator
     by a plain function each time. A `wait` forgets before each look what its looks have seen.
     """
 
+    #: the same whatever endpoint the settings are those of
+    shared = False
+
     def __init__(self, read: Callable[[], T]) -> None:
         self.read = read
         self.calls: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()  # service, operation, its plain parameters
@@ -316,9 +354,12 @@ class look(Generic[T]):  # noqa: N801 - a decorator
 
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(_last, "looks", ())
-        for touched in _waits:
+        waits: tuple[set[look[Any]], ...] = getattr(_last, "waits", ())
+        for touched in waits:
             touched.add(self)
         with self.lock:
+            if waits and self in _outdated:
+                forget(self)
             if not self.remembers():
                 self.calls.clear()
                 self.began = time.monotonic()
@@ -333,18 +374,26 @@ class look(Generic[T]):  # noqa: N801 - a decorator
             return self.seen[0]
 
     def learn(self, answer: T) -> None:
-        """What our own change has made of what was seen, in place of another read."""
+        """What our own change has made of what was seen, or what another call has told, in place of another read."""
+        forget(self)
         self.seen[:], self.settings = [answer], constants.KNOWN
         _looks.add(self)
 
     def remembers(self) -> bool:
-        return bool(self.seen) and self.settings is constants.KNOWN
+        return bool(self.seen) and (self.shared or self.settings is constants.KNOWN)
+
+
+class shared_look(look[T]):  # noqa: N801 - a decorator
+    """The same for what the settings of an endpoint do not change: all security groups of the cluster."""
+
+    shared = True
 
 
 #: those that have seen something
 _looks: set[look[Any]] = set()
-#: those that each wait that goes on has asked
-_waits: list[set[look[Any]]] = []
+#: those of which a change has made untrue what they have seen, while `from_one_look` lets them remember it
+_outdated: set[look[Any]] = set()
+_from_one_look = False
 
 
 def forget(*these: look[Any]) -> None:
@@ -352,6 +401,18 @@ def forget(*these: look[Any]) -> None:
     for each in these:
         each.seen.clear()
         _looks.discard(each)
+        _outdated.discard(each)
+
+
+def from_one_look(yes: bool) -> None:
+    """Whether what goes is taken from what was seen before the first of it went: many deletions, one look.
+
+    Until this is over a change makes nothing be read again but by a `wait`; then all that was changed is.
+    """
+    global _from_one_look
+    _from_one_look = yes
+    for each in [] if yes else [*_outdated]:
+        forget(each)
 
 
 def forget_all() -> None:
@@ -365,10 +426,17 @@ def _forget_what(service: str, operation: str, about: dict[str, str]) -> None:
     """
     changed = fresh.noun(operation)
     for each in [*_looks]:
-        reads = [(fresh.noun(read), its) for of, read, its in each.calls if of == service]
-        kinds = [kind for kind, its in reads if not any(about.get(key, value) != value for key, value in its)]
+        kinds = [fresh.noun(read) for of, read, its in each.calls if of == service and not differ(its, about)]
         if any("Tag" in changed or changed in kind or kind in changed for kind in kinds):
-            forget(each)
+            _outdated.add(each)
+    from_one_look(_from_one_look)
+
+
+def differ(read: frozenset[tuple[str, str]], changed: dict[str, str]) -> bool:
+    """Whether the two are of different things: RoleName a and b; logGroupNamePrefix /ecs and logGroupName /aws."""
+    begins = [(changed.get(key.removesuffix("Prefix"), text), text) for key, text in read if key.endswith("Prefix")]
+    other = any(changed.get(key, text) != text for key, text in read)
+    return other or any(not name.startswith(prefix) for name, prefix in begins)
 
 
 @functools.cache
@@ -379,12 +447,21 @@ def _threads(depth: int) -> futures.ThreadPoolExecutor:
 
 def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]:
     """What it answers of each of these, eight asked at the same time: the one place where calls are made side by side."""
-    asked = [beside(function, each) for each in things]
+    wanted = list(things)
+    told: list[list[console.Line]] = [[] for _ in wanted]
+
+    def telling(number: int) -> T:
+        with console.held() as told[number]:
+            return function(wanted[number])
+
+    asked = [beside(telling, number) for number in range(len(wanted))]
     try:
         futures.wait(asked)  # also where one of them fails: none goes on behind the page's back
     finally:
         for each in asked:
             each.cancel()
+        for line in [line for lines in told for line in lines]:
+            say(*line)
     return [each.result() for each in asked]
 
 
@@ -395,10 +472,10 @@ def together(*reads: Callable[[], Any]) -> list[Any]:
 
 def beside(function: Callable[..., T], *things: Any) -> "futures.Future[T]":
     """Begin this in a thread; its `result()` is what it answers."""
-    looks, depth = getattr(_last, "looks", ()), getattr(_last, "depth", 0)
+    looks, waits, depth = getattr(_last, "looks", ()), getattr(_last, "waits", ()), getattr(_last, "depth", 0)
 
     def safely() -> T:
-        _last.looks, _last.depth = looks, depth + 1
+        _last.looks, _last.waits, _last.depth = looks, waits, depth + 1
         try:
             return function(*things)
         except (BotoCoreError, ClientError) as error:
@@ -492,6 +569,16 @@ def call(
     return made
 
 
+def at_best(read: Callable[[], T]) -> tuple[T | None, str]:
+    """What `read` answers; or None, and why, in words: AWS did not tell it, or told what can't be read."""
+    try:
+        return read(), ""
+    except (BotoCoreError, ClientError) as error:
+        return None, explain(error)
+    except (LookupError, TypeError, ValueError) as error:
+        return None, repr(error)
+
+
 def as_tuple(codes: Codes) -> tuple[str, ...]:
     return (codes,) if isinstance(codes, str) else codes
 
@@ -504,12 +591,12 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
     """
     limit = seconds or constants.WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
-    looks, seen = 0, set[look[Any]]()
-    _waits.append(seen)
+    looks, seen, outer = 0, set[look[Any]](), getattr(_last, "waits", ())
+    _last.waits = (*outer, seen)
     try:
         while not (answer := attempt()) and not console.dry_run:
             if time.monotonic() >= deadline:
-                raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}")
+                raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}", exit_code=NOT_READY)
             looks += 1
             if looks == 3:  # most things are there at the third look
                 progress = console.Progress(what, limit)
@@ -520,7 +607,7 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
             forget(*seen)
         return answer
     finally:
-        _waits[:] = [each for each in _waits if each is not seen]
+        _last.waits = outer
 
 
 def pause(seconds: float) -> None:
@@ -594,6 +681,7 @@ def page(
             try:
                 return function(*args, **kwargs)
             finally:
+                from_one_look(False)
                 forget_all()
 
         return begun
@@ -621,30 +709,41 @@ def _wrong_scope(name: str, about: _Page) -> str:
 
 def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     """Run one page as a command: flags, settings, banner, the page, its result; errors end here, as sentences."""
-    about = _pages[function.__name__]
-    options = vars(_parser(manual or "", about).parse_args())
-    console.dry_run = options.pop("dry_run", False)
-    dry_run.begin()
-    _begin(function.__name__, about)
-    before = changes
+    interrupts.listen()
+    console.open_streams()
+    about, before = _pages[function.__name__], changes
     try:
+        options = vars(_parser(manual or "", about).parse_args())
+        console.dry_run = options.pop("dry_run", False)
+        dry_run.begin()
+        _begin(function.__name__, about)
         beside(caller)  # AWS tells it while the page asks already what else it needs
         console.begin_with(_tell_where)
         console.result(_run(function, options))
-        return 0
+        return DONE
     except Problem as problem:
         if problem.result:
             console.result(problem.result)
-        return _fail(str(problem))
-    except KeyboardInterrupt:
-        made = changes > before and about.undo
-        stays = f"; what it made so far stays, and may cost, until {command(about.undo)}" if made else ""
-        _fail(f"interrupted; run it again, it goes on where it stopped{stays}")
-        return 130
+        return _fail(str(problem), problem.exit_code)
+    except KeyboardInterrupt as interrupt:
+        console.begin_with()  # not even that: AWS would be asked for it
+        again = "run it again, it goes on where it stopped"
+        return _fail(f"interrupted; {again}{_stays(about, before)}", interrupts.exit_code(interrupt))
     except (BotoCoreError, ClientError) as error:
         if os.environ.get("DEBUG"):
             raise
-        return _fail(explain(error))
+        return _fail(explain(error) + (_stays(about, before) if is_expired(error) else ""))
+    except OSError as error:  # this machine's: no space is left for the result
+        return _fail(str(error))
+    finally:
+        console.flush_streams()
+        interrupts.end()
+
+
+def _stays(about: _Page, before: int) -> str:
+    """The end of a sentence about a page that was cut short: what it has made costs on, until it is undone."""
+    made = changes > before and about.undo and not console.dry_run
+    return f"; what it made so far stays, and may cost, until {command(about.undo)}" if made else ""
 
 
 def _run(function: Callable[..., dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
@@ -687,14 +786,14 @@ CLUSTER_PAGES = (
 )
 
 
-def _fail(sentence: str) -> int:
+def _fail(sentence: str, exit_code: int = FAILED) -> int:
     say("failed:", sentence)
-    return 1
+    return exit_code
 
 
 def _parser(manual: str, about: _Page) -> argparse.ArgumentParser:
-    end, as_written = "exit: 0 done, 1 AWS said no, 2 a setting is wrong", argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=manual, formatter_class=as_written, epilog=end)
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=manual, formatter_class=as_written, epilog=EXIT_CODES)
     if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
     for flag, meaning in about.flags.items():
@@ -705,15 +804,26 @@ def _parser(manual: str, about: _Page) -> argparse.ArgumentParser:
     return parser
 
 
-def explain(error: BotoCoreError | ClientError) -> str:
+def is_expired(error: BotoCoreError | ClientError) -> bool:
+    return isinstance(error, ClientError) and code(error) in EXPIRED
+
+
+#: how services say that the credentials were good until a while ago
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+
+
+def explain(error: Failure) -> str:
     """An AWS error in one or two lines: which call, on what, AWS's reason, and what to change."""
+    if isinstance(error, Problem):
+        return str(error)
     operation = str(getattr(error, "operation", "") or getattr(_last, "operation", ""))
     if not isinstance(error, ClientError):
         return _explain_botocore(error, operation)
+    operation = str(error.response.get("operation", operation))
     reason, text, about = code(error), message(error), getattr(error, "about", "")
     call = f"{operation} for {about}" if about else operation
-    if reason in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):
-        return f"the credentials have expired ({call}): sign in again, for example with aws sso login"
+    if is_expired(error):
+        return f"the credentials have expired ({call}): sign in again, for example with aws sso login, and run it again"
     if reason in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch"):
         return f"AWS does not accept these credentials ({reason} in {call}): look at aws sts get-caller-identity"
     if reason in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
@@ -723,6 +833,8 @@ def explain(error: BotoCoreError | ClientError) -> str:
         return f"AWS throttles {call} ({reason}), after {ATTEMPTS} attempts: run it again in some minutes"
     if "LimitExceeded" in reason or "QuotaExceeded" in reason or reason in ("AddressLimitExceeded", "VpcLimitExceeded"):
         return f"a quota of the account is used up ({reason} in {call}): {text}\nraise it in the Service Quotas console"
+    if reason.isdigit():  # no code of AWS's, but the HTTP status of whatever stands between
+        return f"{error.response.get('where')} does not answer {call} as AWS does: {text} ({reason})"
     return f"{call}: {text} ({reason})"
 
 
@@ -730,6 +842,8 @@ def _explain_botocore(error: BotoCoreError, operation: str) -> str:
     kinds = botocore.exceptions
     if isinstance(error, kinds.NoCredentialsError | kinds.PartialCredentialsError | kinds.CredentialRetrievalError):
         return f"no credentials: {error}. Set AWS_PROFILE, or sign in with aws configure or aws sso login"
+    if isinstance(error, answers.NotAws):
+        return str(error)
     if isinstance(error, kinds.NoRegionError):
         return "no region: set AWS_REGION, for example AWS_REGION=us-east-1"
     if isinstance(error, kinds.ProfileNotFound):

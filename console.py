@@ -1,12 +1,15 @@
 """What a person sees: steps, waits and warnings on stderr, one line each; the result as one JSON document on stdout."""
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 #: --dry-run: a step is told as what it would be
@@ -19,10 +22,13 @@ _lock = threading.RLock()
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
+Line = tuple[str, str, str]
+_thread = threading.local()
 
-def begin_with(opening: Callable[[], None]) -> None:
+
+def begin_with(*opening: Callable[[], None]) -> None:
     """Tell this before the first line that is told."""
-    _opening[:] = [opening]
+    _opening[:] = opening
 
 
 def first() -> None:
@@ -34,33 +40,77 @@ def first() -> None:
 
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    lines: list[Line] | None = getattr(_thread, "lines", None)
+    if lines is not None and verb != "waiting":
+        lines.append((verb, what, detail))
+        return
     first()
     _clear()
     if dry_run and verb in _CHANGES:
         verb = "would have " + verb
     line = (f"{verb} {what}" + (f"  {detail}" if detail else "")).replace(NEW, "(new)")
     if not _terminal() or os.environ.get("NO_COLOR"):
-        print(line, file=sys.stderr, flush=True)
+        _write(line)
         return
     from rich.console import Console
     from rich.text import Text
 
     text = Text(line)
     text.stylize(_COLOURS.get(verb, "dim" if verb in ("found", "already gone") else ""), 0, len(verb))
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+    with contextlib.suppress(OSError):
+        Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[list[Line]]:
+    """What this thread says meanwhile: who does many things at the same time tells them in their order, afterwards."""
+    before, lines = getattr(_thread, "lines", None), list[Line]()
+    _thread.lines = lines
+    try:
+        yield lines
+    finally:
+        _thread.lines = before
 
 
 def show(text: str, end: str = "\n") -> None:
     """What is no step: a list, a record to copy, a question."""
     first()
     _clear()
-    print(text, end=end, file=sys.stderr, flush=True)
+    _write(text, end)
+
+
+def _write(text: str, end: str = "\n") -> None:
+    """Whoever read stderr may have gone, as after `2>&1 | head -1`: the work goes on all the same."""
+    with contextlib.suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def result(document: dict[str, Any]) -> None:
-    """Print the result; the only thing that ever goes to stdout."""
+    """Print the result; the only thing that ever goes to stdout. Times are ISO 8601, in UTC: 2026-11-26T14:09:09Z"""
     _clear()
-    print(json.dumps(document, indent=2, default=str).replace(NEW, "(new)"))
+    with contextlib.suppress(BrokenPipeError):  # `| head -1` has read what it wanted
+        print(json.dumps(document, indent=2, default=_plain).replace(NEW, "(new)"), flush=True)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(value)
+
+
+def open_streams() -> None:
+    """One that is closed (`2>&-`) is there, and leads nowhere."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+
+
+def flush_streams() -> None:
+    """At the end. What no one reads any more is let go: Python would try once more to write it, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Progress:
@@ -81,9 +131,9 @@ class Progress:
         line = f"  {now - self.begun:4.0f} s  {self.news or self.what}"
         if _terminal():
             width = _columns()
-            print(f"\r{line[:width]:<{width}}", end="", file=sys.stderr, flush=True)
+            _write(f"\r{line[:width]:<{width}}", end="")
         elif due:
-            print(line, file=sys.stderr, flush=True)
+            _write(line)
 
 
 def _terminal() -> bool:
@@ -97,4 +147,4 @@ def _columns() -> int:
 
 def _clear() -> None:
     if _terminal():
-        print("\r" + " " * _columns() + "\r", end="", file=sys.stderr, flush=True)
+        _write("\r" + " " * _columns() + "\r", end="")

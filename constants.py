@@ -330,7 +330,8 @@ BASTION_SECURITY_GROUP_ID = setting("BASTION_SECURITY_GROUP_ID", "", GROUP, of="
 # The CloudWatch agent on the hosts, for memory, disk, GPU use and the hosts' logs: enabled or disabled.
 # Disabled later: what was logged stays, and costs, until delete_cluster.py; hosts that run log until update_cluster.py.
 HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disabled"), of="cluster")
-# What create_cluster.py does when hosts do not join: keep what there is for a look, or delete what this run made.
+# What create_cluster.py does when it fails while it makes a new cluster: keep what there is for a look, or delete what
+# this run made.
 ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster")
 
 # A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none. Changed later: services' rules move
@@ -841,7 +842,8 @@ def check(**found: str) -> None:
     """End with exit code 2 and a sentence for each mistake, if there is one; `found` are those that a page has found."""
     mistakes = {name: [sentence] for name, sentence in found.items() if sentence} | PROBLEMS
     if mistakes:
-        print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
+        with contextlib.suppress(OSError):  # no one listens there any more
+            print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
         sys.exit(2)
 
 

@@ -51,7 +51,7 @@ def create_certificate() -> dict[str, Any]:
         try:
             certificate.wait_issued(arn, [zone for _, zone in here])
         except Problem as problem:
-            raise Problem(str(problem), result) from problem
+            raise Problem(str(problem), result, problem.exit_code) from problem
         result["status"] = (certificate.describe(arn) or {}).get("Status")
     if result["status"] == "ISSUED":
         certificate.delete_superseded(arn)

@@ -12,9 +12,11 @@ much. To undo: python delete_cluster.py
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import aws
+import console
 import constants
 from aws import Problem, region
 from console import say
@@ -55,41 +57,36 @@ def create_cluster() -> dict[str, Any]:
     is_new, stood = not cluster.find(), file_system.ids()
     if new_hosts:
         costs.tell_before()
-    parts.retag(PARTS)
-    roles.create_service_linked_roles(is_new, new_hosts, not load_balancer.find())
+    with undone_where_it_fails(is_new, keep_data=bool(stood)):
+        parts.retag(PARTS)
+        roles.create_service_linked_roles(is_new, new_hosts, not load_balancer.find())
 
-    asked = network.begin(nat_gateways.addresses_needed())
-    file_system_ids = file_system.create()
-    cluster_arn = cluster.create()
-    made_roles = roles.create()
-    net = network.create(facts.zones, asked)
-    nat_gateways.create(net)
-    network.create_routes(net)
-    groups = security_groups.create(net)
-    load_balancer.create(net, groups)
-    new_targets = mount_targets.create(file_system_ids, net, groups, stood)
-    nat_gateways.create_s3_endpoint(net)
-    file_system.set_policies(file_system_ids, stood)
-    points = access_points.create(file_system_ids, new=not stood)
-    task_roles.create(file_system_ids)
-    log_group_name = log_group.create()
-    monitoring.create()
-    launch_template.create(facts, groups, made_roles)
-    cluster.wait_active()
-    nat_gateways.wait_ready(net)  # without a way out no host could join
-    group_arn = auto_scaling_group.create(net)
-    capacity.create(group_arn)
-    bastion.create(net, groups)
+        asked = network.begin(nat_gateways.addresses_needed())
+        file_system_ids = file_system.create()
+        cluster_arn = cluster.create()
+        made_roles = roles.create()
+        net = network.create(facts.zones, asked)
+        nat_gateways.create(net)
+        network.create_routes(net)
+        groups = security_groups.create(net)
+        load_balancer.create(net, groups)
+        new_targets = mount_targets.create(file_system_ids, net, groups, stood)
+        nat_gateways.create_s3_endpoint(net)
+        file_system.set_policies(file_system_ids, stood)
+        points = access_points.create(file_system_ids, new=not stood)
+        task_roles.create(file_system_ids)
+        log_group_name = log_group.create()
+        monitoring.create()
+        launch_template.create(facts, groups, made_roles)
+        nat_gateways.wait_ready(net)  # without a way out no host could join
+        group_arn = auto_scaling_group.create(net)
+        capacity.create(group_arn)
+        bastion.create(net, groups)
 
-    names_ready = mount_targets.wait_available(file_system_ids, new_targets)
-    try:
+        names_ready = mount_targets.wait_available(file_system_ids, new_targets)
         capacity.wait_ready()
-    except Problem as problem:
-        if constants.ON_FAILURE == "delete" and is_new:
-            undo(problem, keep_data=bool(stood))
-        raise
-    load_balancer.wait_ready(groups)
-    mount_targets.wait_for_dns(names_ready)
+        load_balancer.wait_ready(groups)
+        mount_targets.wait_for_dns(names_ready)
     if aws.changes == before:
         say("nothing changed:", "all is as the settings say")
     endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""
@@ -113,14 +110,36 @@ def create_cluster() -> dict[str, Any]:
     }
 
 
-def undo(problem: Problem, keep_data: bool) -> None:
-    """What this run made goes again; data that was there before it stays."""
-    say("warning", "hosts did not join:", "what this run made is deleted, since ON_FAILURE=delete")
+@contextlib.contextmanager
+def undone_where_it_fails(is_new: bool, keep_data: bool) -> Iterator[None]:
+    """With ON_FAILURE=delete, for a run that makes the cluster new: whatever fails after its first change."""
+    before = aws.changes
     try:
+        yield
+    except aws.FAILURES as error:
+        undo(error, is_new and aws.changes > before and constants.ON_FAILURE == "delete", keep_data)
+        raise
+
+
+def undo(failure: aws.Failure, wanted: bool, keep_data: bool) -> None:
+    """What this run made goes again. Data that was there before it stays; and all does where other pages made something."""
+    if not wanted or console.dry_run:
+        return
+    try:
+        refuse_more_than_ours()
+        say("warning", "it failed:", "what this run made is deleted, since ON_FAILURE=delete")
         with constants.of(EFS_DELETION_POLICY="Retain") if keep_data else contextlib.nullcontext():
             delete_cluster(yes=True)
-    except Problem as left:
-        raise Problem(f"{problem}\nand what this run made is not all deleted: {left}") from left
+    except aws.FAILURES as left:
+        why = f"and what this run made is not all deleted: {aws.explain(left)}"
+        raise Problem(f"{aws.explain(failure)}\n{why}") from left
+
+
+def refuse_more_than_ours() -> None:
+    aws.forget_all()
+    others = tuple(part for part in parts.ALL if part not in (*PARTS, certificate))
+    if left := [each.what for each in parts.left_over(others)]:
+        raise Problem(f"it did not make {', '.join(left)}; to delete all: python delete_cluster.py")
 
 
 if __name__ == "__main__":

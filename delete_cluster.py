@@ -2,7 +2,7 @@
 
 Asks for the cluster's name; --yes for runs that no one watches. Touches only what bears this CLUSTER_NAME's tag. The
 file system goes only with EFS_DELETION_POLICY=Delete, a repository with images only with --everything; otherwise they
-are kept, and named. Works from any half-built state, and twice. Refuses while endpoints share the cluster. Takes 3 to 6
+are kept, and named. Works from any half-built state, and twice. Refuses while endpoints share the cluster. Takes 2 to 5
 minutes with hosts.
 
     python delete_cluster.py
@@ -36,6 +36,7 @@ from infrastructure.cluster import (
     network,
     roles,
     security_groups,
+    tag_index,
 )
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
 from infrastructure.service import (
@@ -63,53 +64,67 @@ KEPT = {
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, and all images")
 def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any]:
     """What starts tasks goes first; then the slow deletions are asked for; each step waits only for what it needs."""
+    before = aws.changes
     kept_of_endpoints = delete_endpoints(yes) if everything else endpoints.refuse_left()
-    listed = clean_up.settled(parts.ALL)
+    listed = clean_up.look(parts.ALL).resources
     clean_up.confirm("cluster", constants.CLUSTER_NAME, [*listed, *kept_of_endpoints], yes)
 
-    dns_record.delete_all()
-    schedule.delete()
-    sync.delete()
-    pipeline.delete()
-    build_project.delete()
-    artifact_bucket.delete()
-    build_logs.delete()
-    repository.delete(images=everything)
-    connection.delete()
-    scaling.delete()
-    service.delete(with_cluster=True)
-    tasks.delete()
-    task_definitions.delete()
-    listener_rule.delete()
-    target_group.delete()
+    for seen in clean_up.rounds(parts.ALL, "delete_cluster.py"):
+        dns_record.delete_all()
+        schedule.delete()
+        pipeline.delete()
+        build_project.delete()
+        artifact_bucket.delete()
+        build_logs.delete()
+        repository.delete(images=everything)
+        connection.delete()
+        scaling.delete()
+        service.delete(with_cluster=True)
 
-    bastion.delete()
-    capacity.delete()
-    mount_targets.delete()
-    load_balancer.delete()
-    nat_gateways.delete()
-    bastion.wait_deleted()
-    capacity.wait_deleted()
-    auto_scaling_group.delete()
-    launch_template.delete()
-    access_points.delete()
-    mount_targets.wait_deleted()
-    load_balancer.wait_deleted()
-    nat_gateways.wait_deleted()
-    security_groups.delete()
-    network.delete()
-    monitoring.delete()  # hosts write to its log groups until they have ended
-    cluster.delete()
-    log_group.delete()
-    task_roles.delete()
-    roles.delete()
-    file_system.delete()
-    if everything:
-        certificate.delete()  # the load balancer used it
+        listener_rule.delete()
+        target_group.delete()
+        load_balancer.delete()
+        bastion.delete()
+        auto_scaling_group.empty()  # hosts and tasks end at the same time
+        tasks.delete()
+        clean_up.let_aws_list(seen)  # a task that was just started too
+        tasks.wait_deleted()
+        sync.delete()
+        task_definitions.delete()
+        mount_targets.delete()  # what runs writes through them
+        capacity.delete()
+        nat_gateways.delete()  # a host that still drains tells ECS so through them
 
-    kept = [*clean_up.sweep(parts.ALL, "delete_cluster.py"), *kept_of_endpoints]
+        access_points.delete()
+        task_roles.delete()
+        mount_targets.wait_deleted()
+        file_system.delete()
+        capacity.wait_deleted()
+        auto_scaling_group.delete()
+        launch_template.delete()
+        load_balancer.wait_deleted()
+        nat_gateways.wait_deleted()
+        auto_scaling_group.wait_terminated()
+        bastion.wait_deleted()
+
+        clean_up.look_again(seen)
+        security_groups.delete()
+        network.delete()
+        monitoring.delete()  # hosts write to its log groups until they have ended
+        cluster.delete()
+        log_group.delete()
+        roles.delete()
+        file_system.wait_deleted()
+        auto_scaling_group.wait_deleted()
+        if everything:
+            certificate.delete()  # the load balancer used it
+
+    kept = [*clean_up.tell_kept(seen), *kept_of_endpoints]
     clean_up.refuse_unnamed([*listed, *kept])
-    tell(kept, kept_of_endpoints)
+    if not listed and not kept_of_endpoints and aws.changes == before:
+        tell_nothing()
+    else:
+        tell(kept, kept_of_endpoints)
     return {
         "clusterName": constants.CLUSTER_NAME,
         "deleted": [each.what for each in listed if not each.kept],
@@ -125,6 +140,13 @@ def delete_endpoints(yes: bool) -> list[Resource]:
         with constants.of(ENDPOINT=endpoint):
             delete_endpoint(yes=yes, images=True)
     return []
+
+
+def tell_nothing() -> None:
+    """A name or a region that was mistyped is not to look like a clean-up."""
+    others = ", ".join(tag_index.other_clusters())
+    where = f"in account {aws.account()}, region {aws.region()}"
+    say("found", f"nothing of a cluster {constants.CLUSTER_NAME} {where}:", f"there is {others or 'no other either'}")
 
 
 def tell(kept: list[Resource], of_endpoints: list[Resource]) -> None:

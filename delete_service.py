@@ -24,19 +24,20 @@ PARTS = (task_security_group, target_group, listener_rule, service, scaling)
 @aws.page(changes=True)
 def delete_service() -> dict[str, Any]:
     """Other endpoints get their requests back first; then scaling, which would bring back what is being taken down."""
-    clean_up.settled(PARTS)
-    listener_rule.give_back()
-    scaling.delete()
-    service.delete()
-    listener_rule.delete()
-    target_group.delete()
-    task_security_group.delete()
+    for _ in clean_up.rounds(made(), "delete_service.py"):
+        listener_rule.give_back()
+        scaling.delete()
+        service.delete()
+        listener_rule.delete()
+        target_group.delete()
+        task_security_group.delete()
     say("next", aws.command("delete_endpoint.py") if constants.ENDPOINT else "python delete_cluster.py")
-    return {"serviceName": constants.SERVICE_NAME, "left": left_over()}
+    return {"serviceName": constants.SERVICE_NAME, "left": [each.what for each in parts.left_over(made())]}
 
 
-def left_over() -> list[str]:
-    return [each.what for each in parts.left_over(PARTS)]
+def made() -> parts.Parts:
+    """Without endpoints the tasks' security group is the cluster's."""
+    return PARTS if constants.ENDPOINT else PARTS[1:]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Describe the cluster: status, hosts, GPUs in all and free, tasks, services, and what an hour costs at the moment.
+"""Describe the cluster: status, hosts, GPUs in all and free, tasks, services, and what an hour of them costs at the moment.
 
 python describe_clusters.py
 """
@@ -8,7 +8,9 @@ from typing import Any
 
 import aws
 import constants
+from aws import Problem
 from infrastructure.cluster import auto_scaling_group, cluster, container_instances, costs
+from infrastructure.service import tasks
 
 
 @aws.page(of="cluster")
@@ -16,7 +18,8 @@ def describe_clusters() -> dict[str, Any]:
     reads = (cluster.describe, hosts_in_any_state, *((auto_scaling_group.standing, costs.offer) if on_hosts() else ()))
     found, hosts, *_ = aws.together(*reads)
     if not found or found["status"] == "INACTIVE":
-        return {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
+        status = {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
+        raise Problem(cluster.missing(), status)
     container_instances.warn_of_missing_gpus(hosts)
     connected = [host for host in hosts if host["agentConnected"]]
     return {
@@ -29,7 +32,7 @@ def describe_clusters() -> dict[str, Any]:
         "runningTasks": found["runningTasksCount"],
         "pendingTasks": found["pendingTasksCount"],
         "activeServices": found["activeServicesCount"],
-        "hostsUsdPerHour": hourly(),
+        **hourly(),
     }
 
 
@@ -61,11 +64,13 @@ def gpu_memory(gpu: Any) -> dict[str, Any]:
     return {key: gpu[key] for key in kept if key in gpu}
 
 
-def hourly() -> float | None:
-    """USD: the hosts that are not terminated, at the on-demand price; None where the price is not known."""
-    count = len(auto_scaling_group.instances()) if on_hosts() else 0
-    price = costs.host_price() if count else 0.0
-    return None if price is None else round(count * price, 4)
+def hourly() -> dict[str, float | None]:
+    """USD at the on-demand price, each of what it is; None where the price is not known. Hosts count until they are
+    terminated, tasks until they are STOPPED."""
+    if not on_hosts():
+        return {"tasksUsdPerHour": costs.hourly_on_fargate([*tasks.find(), *tasks.stopping()])}
+    hosts, bastion = auto_scaling_group.instances(), auto_scaling_group.instances("bastion")
+    return {"hostsUsdPerHour": costs.hourly(hosts), "bastionUsdPerHour": costs.hourly(bastion)}
 
 
 if __name__ == "__main__":

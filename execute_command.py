@@ -22,11 +22,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 import aws
 import constants
-from aws import Problem, client, code, message, wait
+from aws import Problem, client, message, wait
 from console import say
 from infrastructure.cluster import cluster
 from infrastructure.service import diagnosis, task_definitions, task_roles, tasks
@@ -105,20 +103,21 @@ def wait_for_agent(task_arn: str) -> None:
 
 def ask(task: Any, command: str) -> Any:
     """ExecuteCommand: the session that the plugin then joins."""
-    execute, request = client("ecs").execute_command, {"task": task["taskArn"], "command": command, "interactive": True}
+    ecs, named = client("ecs"), {"task": task["taskArn"], "container": constants.CONTAINER_NAME}
+    request: Any = {"cluster": constants.CLUSTER_NAME, **named, "command": command, "interactive": True}
     try:
-        return execute(cluster=constants.CLUSTER_NAME, container=constants.CONTAINER_NAME, **request)["session"]
-    except ClientError as error:
-        if code(error) == "TargetNotConnectedException":
-            raise Problem(f"the container can't be reached: {reason(task['taskArn'])}") from error
-        if code(error) == "InvalidParameterException":
-            raise Problem(f"AWS refuses the session: {message(error)}") from error
-        raise
+        return ecs.execute_command(**request)["session"]
+    except ecs.exceptions.TargetNotConnectedException as error:
+        raise Problem(f"the container can't be reached: {reason(task['taskArn'])}") from error
+    except ecs.exceptions.InvalidParameterException as error:
+        raise Problem(f"AWS refuses the session: {message(error)}") from error
 
 
 def reason(task_arn: str) -> str:
     """Why an agent is not there: the right that the task's role lacks, by IAM's own simulation, or the network."""
-    [task] = tasks.describe([task_arn])
+    task = next(iter(tasks.describe([task_arn])), None)
+    if not task:
+        return "AWS does not list the task any more"
     definition = task_definitions.definition(task["taskDefinitionArn"])
     role_arn = task.get("overrides", {}).get("taskRoleArn") or (definition or {}).get("taskRoleArn")
     if not role_arn:

@@ -41,6 +41,13 @@ UNKNOWN_CODE = re.compile(r"NotFound|NoSuch|NotExist|Unknown")
 UNKNOWN_TEXT = re.compile(r"not (be )?found|(not|n't) exist", re.IGNORECASE)
 WORD = re.compile(r"[\w./:@+=-]*\w")
 
+#: a policy and a configuration are shown with what has them; an endpoint in a VPC is no part of it
+OTHER_NAMES = {
+    "RetentionPolicy": "LogGroup",
+    "ImageScanningConfiguration": "Repository",
+    "VpcEndpoint": "GatewayEndpoint",
+}
+
 _made: dict[str, tuple[float, str]] = {}  # id, ARN or name -> when, and the kind of thing
 _call = threading.local()  # the parameters of this thread's call
 
@@ -110,4 +117,4 @@ def noun(operation: str) -> str:
     """DescribeRouteTables -> RouteTable; what bears another name than that which shows it: PutRetentionPolicy -> LogGroup"""
     words = "".join(re.findall("[A-Z][a-z0-9]*", operation)[1:])
     one = re.sub("ies$", "y", words).removesuffix("s").removesuffix("Ingress").removesuffix("Egress")
-    return {"RetentionPolicy": "LogGroup", "ImageScanningConfiguration": "Repository"}.get(one, one)
+    return OTHER_NAMES.get(one, one)

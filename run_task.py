@@ -1,8 +1,8 @@
 """Start tasks, and wait until they run; or, with RUN_UNTIL=STOPPED, until they have done their work.
 
 Needs register_task_definition.py. TASK_COUNT tasks are wanted: those that run already are counted, so that running it
-again starts only what is missing. Prints each task's state; with RUN_UNTIL=STOPPED its exit codes too, and ends with
-exit code 1 if one of them is not 0. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
+again starts only what is missing. Prints each task's state, and the exit codes of one that has ended; if one of them is
+not 0 it ends with exit code 4. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
 
     python run_task.py             next: python describe_task.py
     python run_task.py --dry-run   what would be started
@@ -80,8 +80,10 @@ def wait_for_tasks(arns: list[str]) -> list[Any]:
         found[:] = tasks.describe(arns)
         failed = [task for task in found if task["lastStatus"] == "STOPPED" and not succeeded(task)]
         if failed:
-            result = {"tasks": [outcome(task) for task in found]} if constants.RUN_UNTIL == "STOPPED" else None
-            raise Problem("\n".join(failure(task) for task in failed), result)
+            ended = any(code for task in failed for code in exit_codes(task).values())
+            result = {"tasks": [outcome(task) for task in found]} if ended or constants.RUN_UNTIL == "STOPPED" else None
+            told = "\n".join(failure(task) for task in failed)
+            raise Problem(told, result, aws.TASK_FAILED if ended else aws.FAILED)
         settled = all(task["lastStatus"] in (constants.RUN_UNTIL, "STOPPED") for task in found)
         return found if settled and len(found) == len(arns) else []
 
@@ -105,8 +107,13 @@ def failure(task: Any) -> str:
     return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task)}{log}"
 
 
+def exit_codes(task: Any) -> dict[str, int]:
+    """Of its containers that have ended. One that never ran has none."""
+    return {each["name"]: each["exitCode"] for each in task.get("containers", []) if "exitCode" in each}
+
+
 def outcome(task: Any) -> dict[str, Any]:
-    codes = {each["name"]: each["exitCode"] for each in task["containers"] if "exitCode" in each}
+    codes = exit_codes(task)
     return {"taskArn": task["taskArn"], "lastStatus": task["lastStatus"], **({"exitCodes": codes} if codes else {})}
 
 

@@ -1,6 +1,6 @@
 """AWS's descriptions of its services, as botocore has them in its files, read in half of the time: a page's start is little else.
 
-https://docs.aws.amazon.com/boto3/latest/guide/loaders.html
+https://botocore.amazonaws.com/v1/documentation/api/latest/reference/loaders.html
 """
 
 import functools
@@ -42,7 +42,7 @@ class Models(Loader):
 
 @functools.cache
 def read_once(paths: tuple[str, ...]) -> Models:
-    return Models(extra_search_paths=[*paths], include_default_search_paths=False)
+    return Models([*paths], include_default_search_paths=False)
 
 
 def attach(session: Session) -> None:

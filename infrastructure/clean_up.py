@@ -1,14 +1,19 @@
-"""How a deletion of many things begins and ends: what will go is shown and asked about; what AWS still lists is told."""
+"""How a deletion of many things begins, goes on and ends: what will go is shown and asked about, what is left is told."""
 
 import sys
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import aws
 import console
 import constants
-from aws import Problem, Resource, client, every, ours, wait
+from aws import Problem, Resource, ours, wait
 from console import say
-from infrastructure import endpoints, parts
+from infrastructure import parts
+from infrastructure.cluster import cluster, launch_template, nat_gateways, network, roles, security_groups, tag_index
 from infrastructure.parts import BELONGING, Parts, kind
+from infrastructure.service import scaling, task_definitions
 
 #: how long AWS may list what is deleted; the tagging API is the slowest
 SWEEP_SECONDS = 300
@@ -17,16 +22,41 @@ LISTED = (
     *("vpc", "subnet", "internet-gateway", "route-table", "security-group", "natgateway", "elastic-ip", "vpc-endpoint"),
     *("file-system", "cluster", "capacity-provider", "service", "task-definition"),
 )
+#: looks at EC2 -> the kind of what they see, in EC2's own list of tags
+IN_EC2: dict[aws.look[Any], str] = {
+    network.vpcs: "vpc",
+    network.subnets: "subnet",
+    network.route_tables: "route-table",
+    network.internet_gateways: "internet-gateway",
+    security_groups.all_groups: "security-group",
+    nat_gateways.all_gateways: "natgateway",
+    nat_gateways.addresses: "elastic-ip",
+    nat_gateways.s3_endpoints: "vpc-endpoint",
+    launch_template.templates: "launch-template",
+}
+#: what else is listed some seconds after it was made, where it does not go with the network
+LISTED_LATE = (cluster.describe, scaling.targets, security_groups.all_groups, security_groups.all_rules)
 
 
-def settled(of: Parts) -> list[Resource]:
-    """What stands of these parts, once two looks agree: AWS does not list at once what an interrupted run has just made."""
-    found, before = parts.left_over(of), None
-    while found != before and not console.dry_run:
-        aws.pause(constants.POLL_SECONDS)
-        aws.forget_all()
-        found, before = parts.left_over(of), found
-    return found
+class Seen(NamedTuple):
+    """What stood at the first look, when that began, by the monotonic clock, and what of it the last look saw kept."""
+
+    resources: list[Resource]
+    at: float
+    kept: list[Resource]
+
+    def new(self, now: list[Resource]) -> list[Resource]:
+        """What is listed now, and was not then."""
+        known = {each.arn or each.what for each in self.resources}
+        return [each for each in now if (each.arn or each.what) not in known]
+
+
+def look(of: Parts) -> Seen:
+    """What stands of these parts. Two lists come first: they save asking about each role, each task definition."""
+    began = time.monotonic()
+    if task_definitions in of:
+        aws.look_at(roles.names, tag_index.tagged)
+    return Seen(parts.left_over(of), began, [])
 
 
 def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
@@ -43,23 +73,83 @@ def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
     aws.forget_all()  # a person takes his time
 
 
-def sweep(of: Parts, page: str) -> list[Resource]:
-    """Ask AWS again what there is: it lists for a while what is gone, but what stays listed is left over. What is kept."""
+def rounds(of: Parts, page: str) -> Iterator[Seen]:
+    """What is in the loop deletes, all of it from one look. Again, where the last look sees what the first did not.
 
-    def left() -> list[str]:
-        return [each.what for each in parts.left_over(of) if not each.kept]
+    Some services list late what an interrupted run has just made. So the last look comes some seconds after the first,
+    and asks them where nothing stood too. Of all else it asks what was changed.
+    """
+    seen = look(of)
+    while True:
+        aws.from_one_look(True)
+        yield seen
+        aws.from_one_look(False)
+        let_aws_list(seen)
+        aws.forget(*LISTED_LATE)
+        left = wait_for_nothing(of, seen, page)
+        if not left or console.dry_run:
+            return
+        say("found", f"{len(left)} more", ", ".join(each.what for each in left))
+        aws.forget_all()
+        again = look(of)
+        seen = Seen([*seen.resources, *again.resources], again.at, [])
 
-    aws.forget_all()
-    wait(
-        "AWS to list nothing any more",
-        lambda: not left(),
-        lambda: f"left over: {', '.join(left())}. Run {page} again",
-        seconds=SWEEP_SECONDS,
-    )
-    kept = [each for each in parts.left_over(of) if each.kept and kind(each.arn) not in BELONGING]
-    for each in kept:
+
+def let_aws_list(seen: Seen) -> None:
+    """Until some seconds after the first look: what an interrupted run has just made is listed then."""
+    if not console.dry_run and (rest := seen.at + constants.POLL_SECONDS - time.monotonic()) > 0:
+        aws.pause(rest)
+
+
+def look_again(seen: Seen) -> None:
+    """Before the network goes: what EC2 lists only now would hold it. One list of tags tells whether there is more."""
+    let_aws_list(seen)
+    known = {(kind(each.arn), each.arn.rpartition("/")[2]) for each in seen.resources if each.arn}
+    if {each for each in tag_index.in_ec2() if each[0] in IN_EC2.values()} - known:
+        aws.forget(*IN_EC2)
+
+
+def wait_for_nothing(of: Parts, seen: Seen, page: str) -> list[Resource]:
+    """Until AWS lists nothing any more of what was deleted: it does for a while. Answers what it lists for the first time."""
+    asked = [*of]
+
+    def left() -> list[Resource]:
+        if task_definitions in asked:
+            aws.look_at(roles.names)
+        if network in of:
+            ask_ec2_at_once()
+        found = parts.left_over_by_part(tuple(asked))
+        listed = [each for of_part in found.values() for each in of_part]
+        if len(asked) == len(of):
+            seen.kept[:] = [each for each in listed if each.kept and kind(each.arn) not in BELONGING]
+        asked[:] = [part for part in asked if not all(each.kept for each in found[part])]
+        return [each for each in listed if not each.kept]
+
+    def over() -> list[list[Resource]]:
+        now = left()
+        return [seen.new(now)] if not now or seen.new(now) else []
+
+    def why() -> str:
+        return f"left over: {', '.join(each.what for each in left())}. Run {page} again"
+
+    answers = wait("AWS to list nothing any more", over, why, seconds=SWEEP_SECONDS)
+    return [each for new in answers for each in new]
+
+
+def ask_ec2_at_once() -> None:
+    """Of what kinds is something left in EC2? One list of tags tells; where it shows one, that kind is looked at itself."""
+    outdated = [each for each in IN_EC2 if not each.remembers()]
+    shown = {its_kind for its_kind, _ in tag_index.in_ec2()} if outdated else set()
+    for each in outdated:
+        if IN_EC2[each] not in shown:
+            each.learn([])
+
+
+def tell_kept(seen: Seen) -> list[Resource]:
+    """What a deletion has left, and why."""
+    for each in seen.kept:
         say("kept", each.what, each.kept)
-    return kept
+    return seen.kept
 
 
 def refuse_unnamed(named: list[Resource]) -> None:
@@ -67,25 +157,26 @@ def refuse_unnamed(named: list[Resource]) -> None:
 
     def unnamed() -> list[str]:
         known = {each.arn for each in named}
-        other = [each.arn for each in endpoints.tagged() if kind(each.arn) not in (*BELONGING, *LISTED)]
+        other = [each.arn for each in tag_index.tagged() if kind(each.arn) not in (*BELONGING, *LISTED)]
         found = [
             arn for arn in other if arn not in known and ":backup:" not in arn
         ]  # backups are named where they stay
-        return found or [arn for arn in roles() if arn not in known]
+        return found or [arn for arn in our_roles() if arn not in known]
 
     def why() -> str:
         tag = f"{constants.CLUSTER_TAG}={constants.CLUSTER_NAME}"
         way = "are not of this runbook's parts: delete them by hand, or take the tag away"
         return f"left over: {', '.join(unnamed())}. They bear the tag {tag}, and {way}"
 
-    wait("AWS to list nothing with our tag any more", lambda: not unnamed(), why, SWEEP_SECONDS)
+    aws.forget(tag_index.tagged)
+    try:
+        wait("AWS to list nothing with our tag any more", lambda: not unnamed(), why, SWEEP_SECONDS)
+    except Problem as left:  # which no time will end
+        raise Problem(str(left)) from left
 
 
-def roles() -> list[str]:
-    """Roles and instance profiles of ours: the tagging API does not list them."""
-    iam = client("iam")
+def our_roles() -> list[str]:
+    """The tagging API does not list them."""
     prefix, end = f"{constants.CLUSTER_NAME}-", f"-{aws.region()}"
-    listed = {each["RoleName"]: each["Arn"] for each in every(iam.get_paginator("list_roles").paginate(), "Roles")}
-    found = [arn for name, arn in listed.items() if name.startswith(prefix) and name.endswith(end)]
-    tagged = [aws.call(iam.get_role, gone="NoSuchEntity")(RoleName=arn.rpartition("/")[2]) for arn in found]
-    return [role["Role"]["Arn"] for role in tagged if role and ours(role["Role"])]
+    named = [each for each in roles.names() if each.startswith(prefix) and each.endswith(end)]
+    return [role["Arn"] for role in aws.side_by_side(roles.read_role, named) if role and ours(role)]

@@ -1,8 +1,9 @@
 """The one list of what is built, in the order of create: what must hold for every part is a loop over it.
 
 A part is a module. `create` makes it or brings it into line, `delete` takes it away, `left_over` lists what of it
-stands, and LOOKS are its reads. The pages call create and delete one by one, since order and waits are what their
-reader comes for; the inventory, the sweep, what refuses while something is left, and tags are loops.
+stands, `belonging` what goes with that and bears tags of its own, and LOOKS are its reads. The pages call create and
+delete one by one, since order and waits are what their reader comes for; the inventory, the sweep, what refuses while
+something is left, and tags are loops.
 """
 
 from collections import defaultdict
@@ -75,9 +76,14 @@ def look(parts: Parts, *more: aws.look[Any]) -> None:
 
 def left_over(parts: Parts) -> list[Resource]:
     """What stands of these parts, as each service's own Describe shows it, in the order in which it goes."""
-    look(parts)
-    found = [each for part in reversed(parts) for each in part.left_over()]
-    return list({each.arn: each for each in reversed(found)}.values())[::-1]
+    found = [each for left in left_over_by_part(parts).values() for each in left]
+    return list({each.arn or each.what: each for each in reversed(found)}.values())[::-1]
+
+
+def left_over_by_part(parts: Parts) -> dict[ModuleType, list[Resource]]:
+    """All are asked at the same time, and each reads no more than it needs for that."""
+    backwards = parts[::-1]
+    return dict(zip(backwards, aws.side_by_side(lambda part: part.left_over(), backwards), strict=True))
 
 
 def kind(arn: str) -> str:
@@ -92,7 +98,8 @@ def retag(parts: Parts) -> None:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
     """
     alike: dict[Any, list[Resource]] = defaultdict(list)
-    for resource in left_over(parts):
+    belonging = [each for part in parts if hasattr(part, "belonging") for each in part.belonging()]
+    for resource in [*left_over(parts), *belonging]:
         if not ours(resource.tags) or kind(resource.arn) in ("instance", "task"):
             continue
         wanted = {**constants.TAGS, **({constants.PART_TAG: resource.part} if resource.part else {})}

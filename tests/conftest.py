@@ -20,7 +20,9 @@ import json
 import os
 import pickle
 import runpy
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +46,15 @@ from emulator.core.world import VirtualClock
 from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
-USERS_OF_TIME = ("aws", "console", "fresh", "infrastructure.cluster.network", "infrastructure.cluster.mount_targets")
+USERS_OF_TIME = (
+    *("aws", "console", "fresh", "infrastructure.clean_up", "infrastructure.cluster.network"),
+    *(
+        "infrastructure.cluster.mount_targets",
+        "infrastructure.cluster.auto_scaling_group",
+        "infrastructure.cluster.capacity",
+    ),
+)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
 
 
@@ -164,11 +174,15 @@ class Runbook:
             patch.setattr(module, "time", fake)
         for door in ("handle", "ask"):
             patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))
+        handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers:  # a script's process would end here
+                    signal.signal(number, handler)
             if self.emulator.faults.planned:  # they leave traces in a client
                 _new_clients(aws)
         return 0

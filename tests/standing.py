@@ -18,7 +18,8 @@ import aws
 @aws.page(of={of!r}, unlisted=True)
 def standing():
     parts = [importlib.import_module("infrastructure." + each) for each in {modules!r}]
-    return {{"left": [each._asdict() for part in parts for each in part.left_over()]}}
+    return {{"left": [each._asdict() for part in parts
+        for each in [*part.left_over(), *getattr(part, "belonging", list)()]]}}
 
 
 if __name__ == "__main__":

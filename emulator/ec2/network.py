@@ -668,6 +668,8 @@ def describe_tags(call: Call) -> Item:
     names = {"key": "Key", "value": "Value", "resource-id": "ResourceId", "resource-type": "ResourceType"}
     items = []
     for identifier, tags in list(backend_of(call.region).tags.items()):
+        if not exists(call.world, call.region, identifier):
+            continue
         kind = KINDS.get(identifier.split("-")[0], "")
         for key, value in tags.items():
             row = {"ResourceId": identifier, "ResourceType": kind, "Key": key, "Value": value}

@@ -1,4 +1,4 @@
-"""The price list of EC2, as far as a GPU cluster needs it: a fixed, dated table, which moto lacks altogether.
+"""The price list of EC2 and Fargate, as far as a GPU cluster needs it: a fixed, dated table, which moto lacks altogether.
 
 On-demand USD per hour for Linux in us-east-1; other Regions by a rounded factor, so they are near, not exact.
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
@@ -65,6 +65,16 @@ TYPES: dict[str, tuple[float, int, str, int, str]] = {
     "p4d.24xlarge": (21.957642, 96, "1152 GiB", 8, "40 GB HBM2"),
     "p5.48xlarge": (55.04, 192, "2048 GiB", 8, "80 GB HBM3"),
 }
+#: what Fargate is counted in -> USD per hour: https://aws.amazon.com/fargate/pricing/
+FARGATE = {
+    "Fargate-vCPU-Hours:perCPU": 0.04048,
+    "Fargate-GB-Hours": 0.004445,
+    "Fargate-ARM-vCPU-Hours:perCPU": 0.03238,
+    "Fargate-ARM-GB-Hours": 0.00356,
+    "Fargate-EphemeralStorage-GB-Hours": 0.000111,
+}
+#: Region -> how what is counted there begins
+PREFIXES = {"us-east-1": "USE1", "us-east-2": "USE2", "us-west-2": "USW2", "eu-west-1": "EU", "eu-central-1": "EUC1"}
 #: Region -> its name in the price list, and its factor
 REGIONS: dict[str, tuple[str, float]] = {
     "us-east-1": ("US East (N. Virginia)", 1.0),
@@ -98,6 +108,31 @@ def _products() -> list[tuple[dict[str, str], float]]:
     ]
 
 
+@functools.cache
+def _fargate() -> list[tuple[dict[str, str], float]]:
+    return [
+        (
+            {
+                "servicecode": "AmazonECS",
+                "servicename": "Amazon EC2 Container Service",
+                "location": REGIONS[region][0],
+                "locationType": "AWS Region",
+                "regionCode": region,
+                "tenancy": "Shared",
+                "operation": "",
+                "usagetype": f"{PREFIXES.get(region, region)}-{usage}",
+            },
+            price * REGIONS[region][1],
+        )
+        for usage, price in FARGATE.items()
+        for region in REGIONS
+    ]
+
+
+#: service code -> what it offers
+OFFERS = {"AmazonEC2": _products, "AmazonECS": _fargate}
+
+
 def _attributes(name: str, region: str, variant: tuple[str, str, str, float]) -> dict[str, str]:
     _, vcpus, memory, gpus, gpu_memory = TYPES[name]
     system, tenancy, capacity, _ = variant
@@ -129,12 +164,16 @@ def _attributes(name: str, region: str, variant: tuple[str, str, str, float]) ->
 
 def _price_list(attributes: dict[str, str], price: float) -> str:
     """One product as the price list writes it: JSON in a string."""
-    key = "/".join(attributes[name] for name in ("usagetype", "operatingSystem", "tenancy", "capacitystatus"))
+    kinds = ("usagetype", "operatingSystem", "tenancy", "capacitystatus")
+    key = "/".join(attributes[name] for name in kinds if name in attributes)
     sku = hashlib.sha256(key.encode()).hexdigest()[:16].upper()
     term, rate = f"{sku}.JRTCKXETXF", f"{sku}.JRTCKXETXF.6YS6EN2CT7"
-    words = f"{attributes['operatingSystem']} {attributes['instanceType']} Instance Hour"
+    unit, family, words = "hours", "Compute", attributes["usagetype"]
+    if "instanceType" in attributes:
+        unit, family = "Hrs", "Compute Instance"
+        words = f"{attributes['operatingSystem']} {attributes['instanceType']} Instance Hour"
     dimension = {
-        "unit": "Hrs",
+        "unit": unit,
         "beginRange": "0",
         "endRange": "Inf",
         "description": f"${price:.10g} per On Demand {words}",
@@ -151,8 +190,8 @@ def _price_list(attributes: dict[str, str], price: float) -> str:
     }
     return json.dumps(
         {
-            "product": {"productFamily": "Compute Instance", "attributes": attributes, "sku": sku},
-            "serviceCode": "AmazonEC2",
+            "product": {"productFamily": family, "attributes": attributes, "sku": sku},
+            "serviceCode": attributes["servicecode"],
             "terms": {"OnDemand": {term: offer}},
             "version": DATE.replace("-", ""),
             "publicationDate": f"{DATE}T00:00:00Z",
@@ -163,12 +202,13 @@ def _price_list(attributes: dict[str, str], price: float) -> str:
 def _service(call: Call) -> None:
     if call.region not in ENDPOINTS:
         raise AwsError("UnknownEndpoint", f"The price list has no endpoint in {call.region}: use us-east-1", 404)
-    if call.params.get("ServiceCode") not in (None, "AmazonEC2"):
+    if call.params.get("ServiceCode") not in (None, *OFFERS):
         raise AwsError("NotFoundException", f"Service {call.params['ServiceCode']} not found")
 
 
 def _passes(attributes: dict[str, str], wanted: Params) -> bool:
-    value = attributes.get(wanted["Field"], "" if wanted["Field"] != "productFamily" else "Compute Instance")
+    family = "Compute Instance" if "instanceType" in attributes else "Compute"
+    value = attributes.get(wanted["Field"], "" if wanted["Field"] != "productFamily" else family)
     kind, text = str(wanted["Type"]), str(wanted["Value"])
     if kind in ("TERM_MATCH", "EQUALS"):
         return value.lower() == text.lower()
@@ -184,7 +224,8 @@ def get_products(call: Call) -> Params:
     """Several products for one type, unless the filters name system, tenancy and capacity status too."""
     _service(call)
     filters = call.params.get("Filters") or []
-    found = [one for one in _products() if all(_passes(one[0], wanted) for wanted in filters)]
+    products = OFFERS[call.params["ServiceCode"]]()
+    found = [one for one in products if all(_passes(one[0], wanted) for wanted in filters)]
     start = int(call.params.get("NextToken") or 0)
     end = start + (call.params.get("MaxResults") or 100)
     more = {"NextToken": str(end)} if end < len(found) else {}
@@ -194,12 +235,14 @@ def get_products(call: Call) -> Params:
 @on("pricing", "DescribeServices")
 def describe_services(call: Call) -> Params:
     _service(call)
-    names = sorted(_products()[0][0])
-    return {"Services": [{"ServiceCode": "AmazonEC2", "AttributeNames": names}], "FormatVersion": "aws_v1"}
+    wanted = call.params.get("ServiceCode")
+    told = [{"ServiceCode": of, "AttributeNames": sorted(offer()[0][0])} for of, offer in OFFERS.items()]
+    return {"Services": [each for each in told if wanted in (None, each["ServiceCode"])], "FormatVersion": "aws_v1"}
 
 
 @on("pricing", "GetAttributeValues")
 def get_attribute_values(call: Call) -> Params:
     _service(call)
-    values = sorted({one[0].get(call.params["AttributeName"], "") for one in _products()} - {""})
+    products = OFFERS[call.params["ServiceCode"]]()
+    values = sorted({one[0].get(call.params["AttributeName"], "") for one in products} - {""})
     return {"AttributeValues": [{"Value": value} for value in values]}

@@ -4,19 +4,26 @@ Its hosts cost; it does not. The bastion's group is made and deleted by the same
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/what-is-amazon-ec2-auto-scaling.html
 """
 
+import functools
+import time
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 import aws
+import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
-from console import NEW, say
+from console import say
 from infrastructure.cluster import container_instances, launch_template, roles
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
 COSTING: Any = ["pending", "running", "shutting-down", "stopping", "stopped"]
+#: how a host is called that is to end and does not yet
+HELD = ("Pending", "InService", "Terminating:Wait")
+#: for how long ECS may take to let go a host on which nothing runs any more
+DRAINING_SECONDS = 120
 #: AWS's refusals while it starts or ends a host of the group
 BUSY = ("ResourceContention", "ScalingActivityInProgress")
 
@@ -76,7 +83,7 @@ def in_words(each: str = "hosts") -> str:
 def create(net: Network) -> str:
     """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
 
-    The group's ARN. On Fargate there are no hosts.
+    The group's ARN, or the name of a new one. On Fargate there are no hosts.
     """
     if constants.LAUNCH_TYPE == "FARGATE":
         return ""
@@ -90,7 +97,7 @@ def create(net: Network) -> str:
 
 
 def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
-    """Make it, or bring its sizes and subnets into line. Its ARN."""
+    """Make it, or bring its sizes and subnets into line. Its ARN; its name where it is new, which ECS takes as well."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
     aws.refuse_foreign(what, group)
     wanted = {**settings, "VPCZoneIdentifier": ",".join(subnet_ids)}
@@ -128,8 +135,10 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
         **{**wanted, "Tags": [{**where, **tag} for tag in its_tags]},
     )
     say("found" if made is None else "created", what, told)
-    found = wait(what, lambda: find(each), lambda: "AWS does not list it")
-    return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
+    if made is None:
+        found = aws.listed(what, functools.partial(find, each), "Auto Scaling") or {}
+        return str(found["AutoScalingGroupARN"])
+    return its_name
 
 
 def former_hosts(each: str) -> list[Any]:
@@ -172,8 +181,11 @@ def refresh_in_words(each: str = "hosts") -> str:
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
-def why_no_host() -> str:
-    """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join."""
+def why_no_host(patience: float = 0) -> str:
+    """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join.
+
+    With `patience` left, in seconds, nobody is suspected yet: a GPU host needs up to 5 minutes.
+    """
     group, its_name = find(), name("hosts")
     if not group:
         return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
@@ -183,6 +195,9 @@ def why_no_host() -> str:
         text = activities[0].get("StatusMessage", "")
         return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
+    if silent and patience > 0:
+        states = [f"host {host} is {state}" for host, state in silent.items()]
+        return f"{', '.join(states)}: its ECS agent is still to join the cluster"
     for host in container_instances.describe(status=""):
         if host["agentConnected"]:
             silent.pop(host["ec2InstanceId"], None)
@@ -211,23 +226,22 @@ def advice(text: str) -> str:
 
 
 def empty() -> None:
-    """Ask for the end of all hosts: sizes to 0, and no host protected from scale-in."""
+    """Ask for the end of all hosts: no host protected from scale-in, and sizes to 0."""
     what, group = f"Auto Scaling group {name('hosts')}", find()
     if not group or not ours(group) or group.get("Status"):
         return
+    unprotect(group)
     update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
     update(AutoScalingGroupName=name("hosts"), MinSize=0, MaxSize=0, DesiredCapacity=0)
     say("updated", what, "0 hosts wanted")
-    unprotect()
 
 
-def unprotect() -> None:
+def unprotect(group: Any) -> None:
     """ECS protects its hosts from scale-in and never takes that back; a protected host would stay, and cost, for ever.
 
     AWS refuses this for a host that is starting or leaving; ForceDelete ends that one too.
     """
-    group = find()
-    settled = [host for host in group["Instances"] if host["LifecycleState"] == "InService"] if group else []
+    settled = [host for host in group["Instances"] if host["LifecycleState"] == "InService"]
     protected = [host["InstanceId"] for host in settled if host["ProtectedFromScaleIn"]]
     set_instance_protection = call(client("autoscaling").set_instance_protection, of=group)
     for start in range(0, len(protected), 50):
@@ -240,23 +254,50 @@ def unprotect() -> None:
                 raise
 
 
-def delete() -> None:
-    """Once its capacity provider is gone, which AWS can't delete after it: the group, and ECS's memory of its hosts.
+def wait_drained() -> None:
+    """Until ECS has moved all tasks off the hosts that end, and lets them go: AWS holds them in Terminating:Wait so long.
 
-    Until the last of them is terminated.
+    One that was still starting is protected when it comes into service. After DRAINING_SECONDS the deletion of the group
+    lets them go.
     """
-    group = ask_for_end()
-    wait_gone()
-    if group:
+    limit = time.monotonic() + DRAINING_SECONDS
+
+    def held() -> list[str]:
+        group = find()
+        hosts = group["Instances"] if group and ours(group) and not group.get("Status") else []
+        if hosts and not console.dry_run:
+            unprotect(group)
+        return [host["InstanceId"] for host in hosts if host["LifecycleState"] in HELD]
+
+    def over() -> bool:
+        return not held() or time.monotonic() >= limit
+
+    wait("ECS to let the hosts go", over, lambda: in_words())
+
+
+def delete() -> None:
+    """Ask for the group's end, with its hosts, once its capacity provider is gone: AWS can't delete that after it."""
+    if group := ask_for_end():
         hosts = len(group["Instances"])
-        say("deleted", f"Auto Scaling group {name('hosts')}", f"with {hosts} hosts" if hosts else "")
-    aws.forget(standing)  # its hosts end by themselves
-    wait("hosts to be terminated", lambda: not instances(), still_there)
+        say(
+            "deleted", f"Auto Scaling group {name('hosts')}", f"asked for, with {hosts} hosts" if hosts else "asked for"
+        )
+
+
+def wait_terminated() -> None:
+    """Until the last host, and the bastion, are gone; then ECS's memory of them goes too."""
+    if standing() or find() or find("bastion"):
+        aws.forget(standing)  # they end by themselves
+    wait("hosts to be terminated", lambda: not standing(), still_there)
     container_instances.deregister()
 
 
+def wait_deleted() -> None:
+    wait_gone()
+
+
 def still_there() -> str:
-    return f"{', '.join(host['InstanceId'] for host in instances())} still there"
+    return f"{', '.join(host['InstanceId'] for host in standing())} still there"
 
 
 def ask_for_end(each: str = "hosts") -> Any | None:

@@ -4,6 +4,7 @@ On Fargate there are no hosts; the cluster then only names AWS's own providers.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/asg-capacity-providers.html
 """
 
+import time
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -16,6 +17,8 @@ from infrastructure.cluster import auto_scaling_group, cluster, container_instan
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
 TAKEN = "to take its capacity providers"
+#: within which a GPU host's agent joins
+BOOT_SECONDS = 300
 
 
 @aws.look
@@ -61,7 +64,7 @@ def create_provider(group_arn: str) -> None:
     if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
         say("found", what(), "of an Auto Scaling group that is gone")
         put_providers([], [])
-        delete_provider()
+        delete_provider(found)
         found = find_provider()
     if found and found.get("updateStatus") == "DELETE_IN_PROGRESS":
         wait(f"the former {what()} to be gone", lambda: not find_provider(), provider_in_words)
@@ -96,12 +99,13 @@ def provider_settings() -> Any:
 
 def put_providers(providers: list[str], strategy: list[Any]) -> None:
     """Say which providers the cluster has. The whole list is replaced, a while after the call."""
-    found, its_name = cluster.find(), f"cluster {constants.CLUSTER_NAME}"
+    found, its_name = cluster.standing(), f"cluster {constants.CLUSTER_NAME}"
     named, default = "capacityProviders", "defaultCapacityProviderStrategy"
     if found and set(found.get(named, [])) == set(providers) and found.get(default, []) == strategy:
         return
     busy = ("ResourceInUseException", "not in an ACTIVE state", *cluster.BUSY)
-    put = call(client("ecs").put_cluster_capacity_providers, f"{its_name} {TAKEN}", of=found, busy=busy)
+    gone = "ClusterNotFoundException" if not providers else ()
+    put = call(client("ecs").put_cluster_capacity_providers, f"{its_name} {TAKEN}", of=found, gone=gone, busy=busy)
     request: Any = {named: providers, default: strategy}
     put(cluster=constants.CLUSTER_NAME, **request)
     say("updated", its_name, f"capacity providers {', '.join(providers) or 'none'}")
@@ -124,24 +128,31 @@ def wait_ready() -> None:
     )
     if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
         return
-    hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
+    patient_until = time.monotonic() + BOOT_SECONDS
+    hosts = wait(
+        f"{constants.MIN_INSTANCES} hosts to join the cluster",
+        joined,
+        lambda: auto_scaling_group.why_no_host(patient_until - time.monotonic()),
+    )
     container_instances.warn_of_missing_gpus(hosts)
 
 
 def delete() -> None:
-    """Ask for the end of the hosts: sizes to 0, protection off; then take the provider out of the cluster and delete it.
+    """Take the provider out of the cluster and ask for its end: once ECS has let the hosts go, and before their group goes.
 
-    The provider goes before the group, since AWS can't delete one whose group is gone.
+    ECS lets go a host that ends only while its cluster names the provider; AWS can't delete one whose group is gone.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-instance-draining.html
     """
-    auto_scaling_group.empty()
+    found, named = find_provider(), (cluster.of_ours() or {}).get("capacityProviders", [])
+    if constants.CAPACITY_PROVIDER in named and ours(found):
+        auto_scaling_group.wait_drained()
     if cluster.of_ours():
         put_providers([], [])
-    delete_provider()
+    delete_provider(found)
 
 
-def delete_provider() -> None:
+def delete_provider(found: Any | None) -> None:
     """Takes about half a minute; AWS refuses while the cluster names it."""
-    found = find_provider()
     if not found:
         say("already gone", what())
         return
@@ -150,7 +161,12 @@ def delete_provider() -> None:
     if found.get("updateStatus") != "DELETE_IN_PROGRESS":
         gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
         delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
-        delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
+        try:
+            delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
+        except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
+            aws.forget(provider)
+            if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
+                raise
     say("deleted", what(), "asked for")
 
 

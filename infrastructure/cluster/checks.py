@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import botocore
-from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import Problem, call, client, code, message, ours, region, tags_of
+from aws import Problem, call, client, ours, region, tags_of
 from console import say
 from infrastructure.cluster import (
     certificate,
@@ -72,20 +71,20 @@ def offering_zones() -> list[str]:
 
 @aws.look
 def vcpu_quota() -> float | str | None:
-    """The quota that applies, or AWS's default where the account's own was never set; AWS's words where it may not be read."""
+    """The quota that applies, or AWS's default where the account's own was never set; why it could not be read, in words."""
     if constants.LAUNCH_TYPE == "FARGATE":
         return None
-    quotas = client("service-quotas")
+    quotas = aws.courtesy("service-quotas")
     request: Any = {"ServiceCode": "ec2", "QuotaCode": quota_code()}
-    try:
+
+    def read() -> float | None:
         applied = call(quotas.get_service_quota, gone=NO_QUOTA)(**request)
         default = None if applied else call(quotas.get_aws_default_service_quota, gone=NO_QUOTA)(**request)
-    except ClientError as error:
-        if code(error) not in ("AccessDeniedException", "AccessDenied"):
-            raise
-        return message(error)
-    found: Any = applied or default
-    return float(found["Quota"]["Value"]) if found else None
+        found: Any = applied or default
+        return float(found["Quota"]["Value"]) if found else None
+
+    value, why = aws.at_best(read)
+    return why or value
 
 
 @aws.look

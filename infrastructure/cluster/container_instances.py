@@ -40,7 +40,7 @@ def described_type() -> Any:
         return {}
     request: Any = {"InstanceTypes": [constants.INSTANCE_TYPE]}
     found = call(client("ec2").describe_instance_types, gone="InvalidInstanceType")(**request)
-    return found["InstanceTypes"][0] if found else {}
+    return next(iter(found["InstanceTypes"]), {}) if found else {}
 
 
 def gpu_count(described: Any) -> int:
@@ -123,5 +123,5 @@ def deregister() -> None:
     """ECS forgets a terminated host after some minutes; the cluster can't go before that, so tell it now."""
     found = cluster.of_ours()
     forget_it = call(client("ecs").deregister_container_instance, of=found, gone="InvalidParameterException")
-    for host in describe(status="") if found else []:
-        forget_it(cluster=constants.CLUSTER_NAME, containerInstance=host["containerInstanceArn"], force=True)
+    for arn in listed() if found else []:
+        forget_it(cluster=constants.CLUSTER_NAME, containerInstance=arn, force=True)

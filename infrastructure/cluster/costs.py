@@ -4,14 +4,17 @@ https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price
 """
 
 import json
+import re
+from collections import Counter
 from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 import aws
 import constants
-from aws import client, code, partition, region
+from aws import partition, region
 from console import say
+
+#: what Fargate on Linux and x86 is counted in, as the price list names it: USE1-Fargate-GB-Hours
+VCPU_HOURS, GB_HOURS = "Fargate-vCPU-Hours:perCPU", "Fargate-GB-Hours"
 
 
 def tell_before() -> None:
@@ -42,31 +45,69 @@ def standing() -> str:
 
 @aws.look
 def offer() -> Any:
-    """INSTANCE_TYPE in AWS's price list, Linux, on demand, in this region; {} where it can't be learned, and on Fargate."""
-    if partition() != "aws" or constants.LAUNCH_TYPE == "FARGATE":
-        return {}
-    where = {"instanceType": constants.INSTANCE_TYPE, "regionCode": region(), "operatingSystem": "Linux"}
-    wanted = {**where, "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
+    """INSTANCE_TYPE in AWS's price list; {} where it can't be learned, and on Fargate."""
+    return {} if constants.LAUNCH_TYPE == "FARGATE" else offer_of(constants.INSTANCE_TYPE)
+
+
+def offer_of(kind: str) -> Any:
+    """An instance type, Linux, on demand."""
+    told = {"instanceType": kind, "operatingSystem": "Linux", "tenancy": "Shared", "capacitystatus": "Used"}
+    return next(iter(price_list("AmazonEC2", preInstalledSw="NA", **told)), {})
+
+
+def price_list(service_code: str, **attributes: str) -> list[Any]:
+    """The products of this region with these attributes. A courtesy: none where AWS does not tell them soon."""
+    if partition() != "aws":
+        return []
+    wanted = {"regionCode": region(), **attributes}
     filters: Any = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
-    try:
-        pricing = client("pricing", region_name="us-east-1")
-        found = pricing.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=1)["PriceList"]
-    except ClientError as error:
-        if code(error) not in ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException"):
-            raise
-        return {}
-    except BotoCoreError:  # the price is a courtesy: a network that does not reach us-east-1 is no reason to stop
-        return {}
-    return json.loads(found[0]) if found else {}
+
+    def read() -> list[Any]:
+        answer = aws.courtesy("pricing", "us-east-1").get_products(ServiceCode=service_code, Filters=filters)
+        return [json.loads(each) for each in answer["PriceList"]]
+
+    return aws.at_best(read)[0] or []
+
+
+def price(product: Any) -> float | None:
+    """USD per hour, or for what else it is counted in; None where it is told in another way than it is known here."""
+
+    def read() -> float:
+        [term] = product["terms"]["OnDemand"].values()
+        [dimension] = term["priceDimensions"].values()
+        return float(dimension["pricePerUnit"]["USD"])
+
+    return aws.at_best(read)[0]
 
 
 def host_price() -> float | None:
     """USD per hour; None where it can't be learned."""
-    if not offer():
+    return price(offer())
+
+
+def hourly(instances: list[Any]) -> float | None:
+    """USD of these instances, each at the price of its own type; None where one of them can't be learned."""
+    count = Counter(each["InstanceType"] for each in instances)
+    others = [kind for kind in count if kind != constants.INSTANCE_TYPE]
+    offers = dict(zip(others, aws.side_by_side(offer_of, others), strict=True))
+    prices = {kind: price(offers[kind] if kind in offers else offer()) for kind in count}
+    if None in prices.values():
         return None
-    [term] = offer()["terms"]["OnDemand"].values()
-    [dimension] = term["priceDimensions"].values()
-    return float(dimension["pricePerUnit"]["USD"])
+    return round(sum(usd * count[kind] for kind, usd in prices.items() if usd), 4)
+
+
+def hourly_on_fargate(tasks: list[Any]) -> float | None:
+    """USD of these tasks, by the vCPUs and the memory of each: https://aws.amazon.com/fargate/pricing/"""
+    if not tasks:
+        return 0.0
+    listed = {
+        each.get("product", {}).get("attributes", {}).get("usagetype", ""): each for each in price_list("AmazonECS")
+    }
+    per = {re.sub(r"^[A-Z0-9]+-(?=Fargate)", "", usage): price(each) for usage, each in listed.items()}
+    vcpu, gib = per.get(VCPU_HOURS), per.get(GB_HOURS)
+    if vcpu is None or gib is None:
+        return None
+    return round(sum(int(each["cpu"]) * vcpu + int(each["memory"]) * gib for each in tasks) / 1024, 4)
 
 
 def gpus_of_host() -> int | None:

@@ -15,11 +15,13 @@ from console import say
 LEAVING = ("deleting", "deleted")
 MOVE = "set it back, or move the data and run delete_cluster.py first"
 GONE = "FileSystemNotFound"
+#: EFS's refusal while a file system is being made: for some seconds
+UNREADY = "IncorrectFileSystemLifeCycleState"
 DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
 KEPT = f"still billed (about $0.30 per GiB and month in us-east-1); {DELETE}"
 
 
-@aws.look
+@aws.shared_look
 def all_systems() -> list[Any]:
     """Every file system of the account in this region, in whatever state: EFS lists none by their tags."""
     return every(client("efs").get_paginator("describe_file_systems").paginate(), "FileSystems")
@@ -158,15 +160,18 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
     status: Any = backup.upper()
     present = policies() if stood else {}
     for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
-        wait_available(its_id)
         what, request = f"file system {its_id}", {"FileSystemId": its_id}
-        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         moves, backed_up = present.get(its_id, ([], False))
+        if moves == wanted and (backup == "enabled") == backed_up:
+            continue
+        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         if moves != wanted:
-            call(efs.put_lifecycle_configuration, of=system)(**request, LifecyclePolicies=wanted)
+            put = call(efs.put_lifecycle_configuration, of=system, busy=UNREADY)
+            put(**request, LifecyclePolicies=wanted)
             say("updated", what, f"Infrequent Access: {days if wanted else 'never'}")
         if (backup == "enabled") != backed_up:
-            call(efs.put_backup_policy, of=system)(**request, BackupPolicy={"Status": status})
+            put_backup_policy = call(efs.put_backup_policy, of=system, busy=UNREADY)
+            put_backup_policy(**request, BackupPolicy={"Status": status})
             say("updated", what, f"daily backups {backup}")
 
 
@@ -176,18 +181,11 @@ def is_backed_up(file_system_id: str) -> bool:
     return bool(found and found["BackupPolicy"].get("Status") in ("ENABLED", "ENABLING"))
 
 
-def wait_available(file_system_id: str) -> None:
-    """EFS refuses mount targets and access points until then."""
-
-    def state() -> str:
-        found = [each["LifeCycleState"] for each in all_systems() if each["FileSystemId"] == file_system_id]
-        return str(found[0]) if found else "not listed"
-
-    wait(f"file system {file_system_id}", lambda: state() == "available", lambda: f"its state is {state()}")
-
-
 def delete() -> None:
-    """With EFS_DELETION_POLICY=Delete the file systems and all their data; otherwise they are kept, and named."""
+    """Ask for their end, once their mount targets are gone.
+
+    With EFS_DELETION_POLICY=Delete the file systems and all their data; otherwise they are kept, and named.
+    """
     if constants.FILE_SYSTEM_ID:
         say("kept", f"file system {constants.FILE_SYSTEM_ID}", "adopted, not ours to delete")
         return
@@ -196,12 +194,16 @@ def delete() -> None:
     if constants.EFS_DELETION_POLICY == "Retain":
         return
     efs, busy = client("efs"), ("FileSystemInUse", "IncorrectFileSystemLifeCycleState")
-    for system in owned():
+    for system in [each for each in owned() if each["LifeCycleState"] not in LEAVING]:
         what, its_id = f"file system {system['FileSystemId']}", system["FileSystemId"]
         kept = "; its backups stay in AWS Backup, and cost" if is_backed_up(its_id) else ""
         call(efs.delete_file_system, f"{what} to be free", of=system, gone=GONE, busy=busy)(FileSystemId=its_id)
         say("deleted", what, f"with its data{kept}")
-    wait("the file systems to be gone", lambda: not owned(), lambda: "they are still being deleted")
+
+
+def wait_deleted() -> None:
+    if constants.EFS_DELETION_POLICY == "Delete" and not constants.FILE_SYSTEM_ID:
+        wait("the file systems to be gone", lambda: not owned(), lambda: "they are still being deleted")
 
 
 def left_over() -> list[Resource]:

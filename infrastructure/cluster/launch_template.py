@@ -34,7 +34,7 @@ def latest_version(each: str) -> aws.look[Any]:
 
 def read_latest(its_name: str) -> Any:
     found = client("ec2").describe_launch_template_versions(LaunchTemplateName=its_name, Versions=["$Latest"])
-    return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    return next((each["LaunchTemplateData"] for each in found["LaunchTemplateVersions"]), {})
 
 
 LOOKS = (templates, latest_version("hosts"), latest_version("bastion"))
@@ -62,14 +62,17 @@ def create(facts: Facts, groups: SecurityGroups, roles: Roles, newest: bool = Fa
     if standing != image_id and not (constants.AMI_ID or newest) and same_kind(standing, image_id):
         say("found", f"AMI {standing}", f"kept; AWS has published {image_id} since: update_cluster.py takes it")
         image_id = standing
-    device = (
-        present["BlockDeviceMappings"][0]["DeviceName"] if standing == image_id and present else root_device(image_id)
-    )
+    devices = [each["DeviceName"] for each in present.get("BlockDeviceMappings", []) if standing == image_id]
+    device = next(iter(devices), "") or root_device(image_id)
     put("hosts", present, data(image_id, device, groups, roles))
 
 
 def root_device(image_id: str) -> str:
-    images = client("ec2").describe_images(ImageIds=[image_id])["Images"]
+    """That of Amazon Linux, unless AMI_ID names another image.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html
+    """
+    images = client("ec2").describe_images(ImageIds=[image_id])["Images"] if constants.AMI_ID else []
     return images[0]["RootDeviceName"] if images else "/dev/xvda"
 
 

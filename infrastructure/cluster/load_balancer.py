@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 import aws
 import constants
-from aws import Problem, Resource, call, client, name, ours, refuse_foreign, resource, tags, tags_of, wait
+from aws import Problem, Resource, call, client, code, name, ours, refuse_foreign, resource, tags, tags_of, wait
 from console import say
 from infrastructure.cluster import certificate, security_groups
 from infrastructure.cluster.network import Network
@@ -34,7 +36,7 @@ def its_name() -> str:
     return name("alb")
 
 
-@aws.look
+@aws.shared_look
 def standing() -> Any | None:
     """The load balancer of our name, which is given once, whoever's it is."""
     return read()
@@ -42,10 +44,10 @@ def standing() -> Any | None:
 
 def read() -> Any | None:
     found = call(client("elbv2").describe_load_balancers, gone="LoadBalancerNotFound")(Names=[its_name()])
-    return found["LoadBalancers"][0] if found else None
+    return next(iter(found["LoadBalancers"]), None) if found else None
 
 
-@aws.look
+@aws.shared_look
 def all_listeners() -> list[Any]:
     balancer = standing()
     if not balancer:
@@ -54,7 +56,7 @@ def all_listeners() -> list[Any]:
     return aws.every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
 
 
-@aws.look
+@aws.shared_look
 def tags_by_arn() -> dict[str, Any]:
     """Of the balancer and its listeners: Elastic Load Balancing shows tags apart."""
     balancer = standing()
@@ -83,7 +85,7 @@ def listeners() -> dict[int, Any]:
     return {each["Port"]: {**each, "Tags": tags_by_arn().get(each["ListenerArn"], [])} for each in found}
 
 
-@aws.look
+@aws.shared_look
 def attributes() -> dict[str, str]:
     balancer = standing()
     if not balancer:
@@ -92,7 +94,7 @@ def attributes() -> dict[str, str]:
     return {each["Key"]: each["Value"] for each in found["Attributes"]}
 
 
-@aws.look
+@aws.shared_look
 def rules() -> list[Any]:
     """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
     pages, read = client("elbv2").get_paginator("describe_rules"), call(aws.every, gone="ListenerNotFound")
@@ -117,6 +119,12 @@ def find() -> Any | None:
     """Ours, with its tags."""
     balancer = named()
     return balancer if balancer and ours(balancer) else None
+
+
+def required() -> Any:
+    if balancer := find():
+        return balancer
+    raise Problem(f"there is no load balancer {its_name()}: run create_cluster.py first")
 
 
 def service_port() -> int:
@@ -324,10 +332,13 @@ def delete() -> None:
     balancer = named()
     if not balancer or aws.spare_foreign(f"load balancer {its_name()}", balancer):
         return
-    if attributes().get("deletion_protection.enabled") == "true":
+    try:
+        call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
+    except ClientError as error:
+        if code(error) != "OperationNotPermitted":
+            raise
         way = "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
-        raise Problem(f"the load balancer {its_name()} is protected from deletion: {way}")
-    call(client("elbv2").delete_load_balancer, of=balancer)(LoadBalancerArn=balancer["LoadBalancerArn"])
+        raise Problem(f"the load balancer {its_name()} is protected from deletion: {way}") from error
     say("deleted", f"load balancer {its_name()}", "asked for")
 
 
@@ -336,9 +347,12 @@ def wait_deleted() -> None:
 
 
 def left_over() -> list[Resource]:
-    """The load balancer and its listeners, but for those that someone added by hand, which go with it."""
     balancer = find()
-    left = [resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)] if balancer else []
-    for each in [each for each in listeners().values() if ours(each)]:
-        left.append(resource(f"listener {each['Protocol']} {each['Port']} of {its_name()}", each["ListenerArn"], each))
-    return left
+    return [resource(f"load balancer {its_name()}", balancer["LoadBalancerArn"], balancer)] if balancer else []
+
+
+def belonging() -> list[Resource]:
+    """Its listeners, but for those that someone added by hand."""
+    found = [each for each in listeners().values() if ours(each)]
+    what = f"of {its_name()}"
+    return [resource(f"listener {each['Protocol']} {each['Port']} {what}", each["ListenerArn"], each) for each in found]

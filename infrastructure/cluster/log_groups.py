@@ -14,7 +14,7 @@ from aws import Resource, call, client, every, mine, refuse_foreign, resource, t
 from console import say
 
 #: with what AWS lets their names begin: those of containers and hosts, of builds, of a pipeline's commands
-CONTAINERS, BUILDS, COMMANDS = "/ecs", "/aws/codebuild", "/aws/codepipeline"
+ALL = CONTAINERS, BUILDS, COMMANDS = "/ecs", "/aws/codebuild", "/aws/codepipeline"
 GONE, BUSY = "ResourceNotFoundException", "OperationAbortedException"
 
 
@@ -42,7 +42,7 @@ def read_group(name: str) -> Any | None:
 
 
 def kind_of(name: str) -> str:
-    return next(kind for kind in (CONTAINERS, BUILDS, COMMANDS) if name.startswith(f"{kind}/"))
+    return next(kind for kind in ALL if name.startswith(f"{kind}/"))
 
 
 def find(name: str) -> Any | None:
@@ -58,6 +58,7 @@ def find_all(*names: str) -> dict[str, Any]:
 def make(*names: str) -> None:
     """Make them, and set for how many days they keep what they get."""
     logs, days, known = client("logs"), constants.LOG_RETENTION_DAYS, {name: find(name) for name in names}
+    listed = {kind: groups(kind)() for kind in map(kind_of, names)}
     for name, found in known.items():
         what = f"log group {name}"
         refuse_foreign(what, found)
@@ -71,6 +72,8 @@ def make(*names: str) -> None:
             say("updated", what, f"keeps {days} days")
         known[name] = {**found, "retentionInDays": days}
     for name in names if not console.dry_run else ():
+        listed[kind_of(name)][name] = known[name]
+        groups(kind_of(name)).learn(listed[kind_of(name)])
         group(name).learn(known[name])
 
 
@@ -84,17 +87,21 @@ def make_one(name: str) -> Any:
 
 def remove(*names: str) -> None:
     """With what they have kept. After all that writes to them: it would make them again."""
-    for name, group in {name: find(name) for name in names}.items():
-        what = f"log group {name}"
-        if not group:
+    present = find_all(*names)
+
+    def remove_one(name: str) -> None:
+        what, found = f"log group {name}", present.get(name)
+        if not found:
             say("already gone", what)
-        elif not aws.spare_foreign(what, group):
-            call(client("logs").delete_log_group, what, of=group, gone=GONE, busy=BUSY)(logGroupName=name)
+        elif not aws.spare_foreign(what, found):
+            call(client("logs").delete_log_group, what, of=found, gone=GONE, busy=BUSY)(logGroupName=name)
             say("deleted", what)
+
+    aws.side_by_side(remove_one, names)
 
 
 def left_over(*names: str) -> list[Resource]:
-    found = {name: find(name) for name in names}
+    found = find_all(*names)
     return [resource(f"log group {name}", arn(name), group) for name, group in found.items() if mine(group)]
 
 

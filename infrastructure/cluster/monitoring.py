@@ -48,13 +48,18 @@ def install() -> str:
 @aws.look
 def parameter() -> Any | None:
     """With its tags, which AWS tells apart from it."""
-    name = parameters.agent()
-    if name not in parameters.values():
+    name, found = parameters.agent(), its_tags()
+    if not found or name not in parameters.values():
         return None
-    told = call(client("ssm").list_tags_for_resource, gone="InvalidResourceId")(
-        ResourceType="Parameter", ResourceId=name
-    )
-    return {"Name": name, "Value": parameters.values()[name], "TagList": told["TagList"]} if told else None
+    return {"Name": name, "Value": parameters.values()[name], **found}
+
+
+@aws.look
+def its_tags() -> Any | None:
+    """None where there is no such parameter."""
+    list_tags = call(client("ssm").list_tags_for_resource, gone="InvalidResourceId")
+    found = list_tags(ResourceType="Parameter", ResourceId=parameters.agent())
+    return {"TagList": found["TagList"]} if found else None
 
 
 @aws.look
@@ -63,7 +68,7 @@ def groups_of_hosts() -> dict[str, Any]:
     return log_groups.find_all(*(group_name(suffix) for suffix, _ in LOGS.values()))
 
 
-LOOKS = (parameter, groups_of_hosts)
+LOOKS = (parameter, its_tags, groups_of_hosts)
 
 
 def create() -> None:
@@ -119,7 +124,7 @@ def delete() -> None:
 
 
 def delete_parameter() -> None:
-    what, found = f"SSM parameter {parameters.agent()}", parameter()
+    what, found = f"SSM parameter {parameters.agent()}", its_tags()
     if found and not spare_foreign(what, found):
         call(client("ssm").delete_parameter, what, of=found, gone="ParameterNotFound")(Name=parameters.agent())
         say("deleted", what)
@@ -131,6 +136,6 @@ def host_groups() -> list[str]:
 
 
 def left_over() -> list[Resource]:
-    found, arn = parameter(), aws.arn("ssm", f"parameter/{parameters.agent()}")
+    found, arn = its_tags(), aws.arn("ssm", f"parameter/{parameters.agent()}")
     left = [resource(f"SSM parameter {parameters.agent()}", arn, found)] if found else []
     return [*log_groups.left_over(*host_groups()), *(each for each in left if ours(each.tags))]

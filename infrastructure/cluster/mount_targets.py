@@ -75,8 +75,7 @@ def create(file_system_ids: dict[str, str], net: Network, groups: SecurityGroups
 
 def create_for(file_system_id: str, net: Network, groups: SecurityGroups, listed: list[Any]) -> list[str]:
     """One file system's. An adopted one may have its own."""
-    efs = client("efs")
-    file_system.wait_available(file_system_id)
+    efs, busy = client("efs"), file_system.UNREADY
 
     def leaving() -> list[str]:
         found = of_file_systems([file_system_id])
@@ -96,7 +95,7 @@ def create_for(file_system_id: str, net: Network, groups: SecurityGroups, listed
     for subnet_id, zone in net.zones.items():
         target = present.get(subnet_id)
         if zone not in zones:
-            create = call(efs.create_mount_target, f"mount target in {subnet_id}", there=TAKEN)
+            create = call(efs.create_mount_target, f"mount target in {subnet_id}", there=TAKEN, busy=busy)
             if create(FileSystemId=file_system_id, SubnetId=subnet_id, SecurityGroups=groups.file_system_ids):
                 say("created", f"mount target in {zone}", f"{file_system_id} in {subnet_id}")
                 made.append(subnet_id)
@@ -155,7 +154,12 @@ def delete() -> None:
 
 def wait_deleted() -> None:
     """Their network interfaces hold subnets and security groups until they are gone."""
-    wait("mount targets to be gone", lambda: not owned(), lambda: in_words(owned()))
+    own = {each["MountTargetId"]: each["FileSystemId"] for each in owned()}
+
+    def left() -> list[Any]:
+        return [each for each in read({*own.values()}) if each["MountTargetId"] in own]
+
+    wait("mount targets to be gone", lambda: not left(), lambda: in_words(left()))
 
 
 def in_words(found: list[Any]) -> str:

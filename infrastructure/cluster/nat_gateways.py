@@ -10,8 +10,7 @@ import aws
 import constants
 from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, token, wait
 from console import NEW, say
-from infrastructure.cluster import network
-from infrastructure.cluster.network import Kind, Network, Wanted, add_default_route, as_resources
+from infrastructure.cluster.network import Kind, Network, Wanted, add_default_route, as_resources, remove_default_route
 
 ALIVE = ("pending", "available")
 
@@ -86,14 +85,12 @@ def wait_ready(net: Network) -> None:
         lambda: sum(gateway["State"] == "available" for gateway in gateways()) >= len(wanted),
         lambda: "; ".join(f"{g['NatGatewayId']} is {g['State']} {g.get('FailureMessage', '')}" for g in all_gateways()),
     )
-    tables = {part(table): table for table in network.route_tables()}
     for number in range(1, len(constants.PRIVATE_SUBNET_CIDRS) + 1):
-        if not wanted and f"private-{number}" in tables:
-            network.remove_default_route(tables[f"private-{number}"])
+        if not wanted:
+            remove_default_route(net.tables[f"private-{number}"])
             continue
         gateway = find_gateway(f"nat-{min(number, len(wanted))}") or {"NatGatewayId": NEW}
-        if f"private-{number}" in tables:  # a dry run's is not listed
-            add_default_route(tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
+        add_default_route(net.tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
     delete_surplus()
 
 
@@ -111,7 +108,7 @@ def create_s3_endpoint(net: Network) -> None:
     """Image layers come from S3: through this endpoint they cost nothing, and pass no NAT gateway."""
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
-    ec2, tables = client("ec2"), net.route_table_ids
+    ec2, tables = client("ec2"), [table["RouteTableId"] for table in net.tables.values()]
     endpoint = only(s3_endpoints(), "the S3 endpoint", "VpcEndpointId")
     if not endpoint:
         service, its_tags = f"com.amazonaws.{region()}.s3", tag_specification("vpc-endpoint", "s3")
@@ -160,8 +157,7 @@ def wait_gone(ids: list[str]) -> None:
 def wait_deleted() -> None:
     """An Elastic IP can be released only when its gateway is gone; until then it costs money."""
     wait_gone([gateway["NatGatewayId"] for gateway in all_gateways()])
-    for address in addresses():
-        release(address)
+    aws.side_by_side(release, addresses())
 
 
 def release(address: Any) -> None:

@@ -47,7 +47,7 @@ class Network:
     zones: dict[str, str]  # subnet id -> Availability Zone, of the subnets for hosts, tasks and mount targets
     public_subnet_ids: list[str] = field(default_factory=list)  # for what faces the internet
     by_part: dict[str, Any] = field(default_factory=dict)  # public-1 and so on -> the subnet
-    route_table_ids: list[str] = field(default_factory=list)
+    tables: dict[str, Any] = field(default_factory=dict)  # public, private-1 and so on -> the route table
     made: dict[str, Any] = field(default_factory=dict)  # what `create` found or made of what has no token, by its part
 
     @property
@@ -190,8 +190,7 @@ def create_routes(net: Network) -> None:
     listed = route_tables()
     taken = [one.get("SubnetId", "") for each in listed for one in each["Associations"]]
     present = {each: table_of(listed, each) for each in ("public", *private)}
-    tables = {each: create_table(net.vpc_id, each, found) for each, found in present.items()}
-    net.route_table_ids = [table["RouteTableId"] for table in tables.values()]
+    net.tables = tables = {each: create_table(net.vpc_id, each, found) for each, found in present.items()}
     add_default_route(tables["public"], GatewayId=net.made["internet-gateway"]["InternetGatewayId"])
     for each, subnet in net.by_part.items():
         associate(subnet, tables.get(each, tables["public"]), taken)
@@ -448,10 +447,8 @@ def delete() -> None:
     if constants.VPC_ID:
         say("kept", f"VPC {constants.VPC_ID}", "adopted, not ours to delete")
         return
-    for subnet in subnets():
-        delete_subnet(subnet)
-    for table in route_tables():
-        delete_route_table(table)
+    aws.side_by_side(delete_subnet, subnets())
+    aws.side_by_side(delete_route_table, route_tables())
     for gateway in internet_gateways():
         delete_internet_gateway(gateway)
     for vpc in vpcs():
@@ -475,7 +472,7 @@ def delete_route_table(table: Any) -> None:
 def delete_internet_gateway(gateway: Any) -> None:
     """AWS keeps a gateway attached while a public address is in use in the VPC, of a host or a task that is ending."""
     ec2, its_id, vpc_ids = client("ec2"), gateway["InternetGatewayId"], [at["VpcId"] for at in gateway["Attachments"]]
-    what, why = f"internet gateway {its_id} to be free", lambda: held_by("vpc-id", vpc_ids[0])
+    what, why = f"internet gateway {its_id} to be free", lambda: held_by("vpc-id", next(iter(vpc_ids), ""))
     gone = ("Gateway.NotAttached", NO_GATEWAY)
     for vpc_id in vpc_ids:
         detach = call(ec2.detach_internet_gateway, what, of=gateway, gone=gone, busy=IN_USE, why=why)

@@ -12,8 +12,9 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, account, call, client, endpoint_tags, ours, partition, region, resource, tags
+from aws import Resource, account, call, client, endpoint_tags, every, ours, partition, region, resource, tags
 from console import say
+from infrastructure.cluster import tag_index
 
 HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
 #: what the hosts' role has with HOST_MONITORING=enabled alone
@@ -43,6 +44,13 @@ def role(suffix: str) -> aws.look[Any | None]:
     return aws.look(lambda: read_role(role_name(suffix)))
 
 
+@aws.shared_look
+def names() -> list[str]:
+    """Those of all roles of the account, a thousand in a call."""
+    pages = client("iam").get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 1000})
+    return [each["RoleName"] for each in every(pages, "Roles")]
+
+
 @functools.cache
 def policies(suffix: str) -> aws.look[tuple[list[str], Any]]:
     """The look at what one role may: the ARNs of its managed policies, and our own policy, as both stand."""
@@ -54,8 +62,21 @@ def looks(*suffixes: str) -> tuple[aws.look[Any], ...]:
 
 
 def read_role(role_id: str) -> Any | None:
+    """Who has looked at all names is not asked about each."""
+    if names.remembers() and role_id not in names():
+        return None
     found = call(client("iam").get_role, gone=GONE)(RoleName=role_id)
     return found["Role"] if found else None
+
+
+def never_made(suffix: str, in_its_arn: str) -> bool:
+    """Of what is made after its role, and goes before it: whether AWS lists neither the role nor the thing's own tags.
+
+    For those who have looked at both lists; else it is asked itself.
+    """
+    if not (names.remembers() and tag_index.tagged.remembers()):
+        return False
+    return role_name(suffix) not in names() and not any(in_its_arn in each.arn for each in tag_index.tagged())
 
 
 def read_policies(suffix: str) -> tuple[list[str], Any]:
@@ -229,23 +250,36 @@ def delete() -> None:
             remove_role(InstanceProfileName=its_name, RoleName=each["RoleName"])
         call(iam.delete_instance_profile, of=profile, gone=GONE)(InstanceProfileName=its_name)
         say("deleted", f"instance profile {its_name}")
-    delete_role(its_name)
+    delete_role("host")
 
 
-def delete_role(role_id: str) -> None:
-    found = read_role(role_id)
+def delete_role(suffix: str) -> None:
+    """Without what is in it, as AWS demands: first what we know to be there, then what else someone put there."""
+    role_id, found = role_name(suffix), role(suffix)()
     if not found:
         say("already gone", f"role {role_id}")
         return
     if aws.spare_foreign(f"role {role_id}", found):
         return
-    iam = client("iam")
-    for policy in attached_policies(role_id):
-        detach_policy(found, policy)
-    for policy in iam.list_role_policies(RoleName=role_id)["PolicyNames"]:
-        delete_policy(found, policy)
-    call(iam.delete_role, f"role {role_id} to be free", of=found, gone=GONE, busy="DeleteConflict")(RoleName=role_id)
+    attached, own = policies(suffix)()
+    empty_role(found, attached, [INLINE_POLICY] if own else [])
+    delete = call(delete_with_all, f"role {role_id} to be free", of=found, gone=GONE, busy="DeleteConflict")
+    delete(found)
     say("deleted", f"role {role_id}")
+
+
+def delete_with_all(its_role: Any) -> None:
+    iam, role_id = client("iam"), its_role["RoleName"]
+    delete = call(iam.delete_role, of=its_role, there="DeleteConflict")
+    if not delete(RoleName=role_id):
+        inline = iam.list_role_policies(RoleName=role_id)["PolicyNames"]
+        empty_role(its_role, attached_policies(role_id), inline)
+        call(iam.delete_role, of=its_role)(RoleName=role_id)
+
+
+def empty_role(its_role: Any, attached: list[str], inline: list[str]) -> None:
+    aws.side_by_side(lambda policy: detach_policy(its_role, policy), attached)
+    aws.side_by_side(lambda policy: delete_policy(its_role, policy), inline)
 
 
 def detach_policy(its_role: Any, arn: str) -> None:

@@ -32,13 +32,13 @@ class SecurityGroups:
     leaving: list[str] = field(default_factory=list)  # what stands and is not wanted: it goes with those that bear it
 
 
-@aws.look
+@aws.shared_look
 def all_groups() -> list[Any]:
     """The cluster's, and those of its endpoints."""
     return client("ec2").describe_security_groups(Filters=tag_filters())["SecurityGroups"]
 
 
-@aws.look
+@aws.shared_look
 def all_rules() -> list[Any]:
     """What lets something in to these groups, whoever made it."""
     ids = [group["GroupId"] for group in all_groups()]
@@ -258,14 +258,31 @@ def source(each: Any) -> str:
 
 
 def delete() -> None:
-    """First all rules, since a group that another's rule names can't go; then the groups, once their hosts are gone."""
-    groups, gone = all_groups(), ("InvalidPermission.NotFound", NO_GROUP)
-    for group in [each for each in groups if each["IpPermissions"]]:
-        revoke = call(client("ec2").revoke_security_group_ingress, of=group, gone=gone)
-        revoke(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
-    for group in groups:
-        delete_group(group)
-        say("deleted", f"security group {group['GroupId']} ({group['GroupName']})")
+    """Once their hosts are gone. A group that another's rule names goes after that one; in a circle its rules go first."""
+    left = [*all_groups()]
+    while left:
+        free = [
+            each for each in left if not any(each["GroupId"] in named(other) for other in left if other is not each)
+        ]
+        group = (free or left)[0]
+        if not free:
+            revoke_all(group)
+        else:
+            delete_group(group)
+            say("deleted", f"security group {group['GroupId']} ({group['GroupName']})")
+            left.remove(group)
+
+
+def named(group: Any) -> set[str]:
+    """The groups that its rules let in."""
+    return {pair["GroupId"] for rule in group["IpPermissions"] for pair in rule.get("UserIdGroupPairs", [])}
+
+
+def revoke_all(group: Any) -> None:
+    gone = ("InvalidPermission.NotFound", NO_GROUP)
+    revoke = call(client("ec2").revoke_security_group_ingress, of=group, gone=gone)
+    revoke(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    group["IpPermissions"] = []
 
 
 def delete_group(group: Any) -> None:
@@ -276,8 +293,12 @@ def delete_group(group: Any) -> None:
 
 
 def left_over() -> list[Resource]:
-    """The groups, and of their rules those that we made."""
-    return as_resources(all_groups(), [rule for rule in all_rules() if ours(rule)])
+    return as_resources(all_groups(), [])
+
+
+def belonging() -> list[Resource]:
+    """Of their rules those that we made."""
+    return as_resources([], [rule for rule in all_rules() if ours(rule)])
 
 
 def as_resources(groups: list[Any], rules: list[Any]) -> list[Resource]:

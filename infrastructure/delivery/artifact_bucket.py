@@ -102,9 +102,17 @@ def protect(bucket: Any) -> None:
         put_bucket_ownership_controls(Bucket=name, OwnershipControls=OWNERSHIP)
         say("updated", what, "its objects are its owner's")
     found = call(s3.get_bucket_policy, gone=("NoSuchBucketPolicy", NOT_THERE))(Bucket=name)
-    if not found or json.loads(found["Policy"]) != policy():  # a text, which AWS may write with other spaces
+    if not found or not is_policy(found["Policy"]):
         call(s3.put_bucket_policy, what, of=bucket, busy=BUSY)(Bucket=name, Policy=json.dumps(policy()))
         say("updated", what, "TLS only")
+
+
+def is_policy(text: str) -> bool:
+    """AWS may write it with other spaces."""
+    try:
+        return bool(json.loads(text) == policy())
+    except ValueError:
+        return False
 
 
 def policy() -> dict[str, Any]:

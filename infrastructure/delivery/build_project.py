@@ -34,7 +34,7 @@ def its_name() -> str:
 @aws.look
 def find() -> Any:
     """The project, which shows its tags."""
-    if not offered("codebuild"):
+    if not offered("codebuild") or roles.never_made(ROLE, f":project/{its_name()}"):
         return None
     found = client("codebuild").batch_get_projects(names=[its_name()])["projects"]
     return next(iter(found), None)  # a name is given once
@@ -139,7 +139,7 @@ def delete() -> None:
         call(client("codebuild").delete_project, what, of=project)(name=its_name())
         say("deleted", what)
     if roles.role(ROLE)():
-        roles.delete_role(roles.role_name(ROLE))
+        roles.delete_role(ROLE)
 
 
 def left_over() -> list[Resource]:

@@ -38,7 +38,9 @@ def its_name() -> str:
 def find() -> Any:
     """The pipeline's declaration and its metadata, with its tags."""
     codepipeline = client("codepipeline")
-    found = call(codepipeline.get_pipeline, gone=NOT_THERE)(name=its_name()) if offered("codepipeline") else None
+    if not offered("codepipeline") or roles.never_made(ROLE, aws.arn("codepipeline", its_name())):
+        return None
+    found = call(codepipeline.get_pipeline, gone=NOT_THERE)(name=its_name())
     if not found or not found["metadata"]["pipelineArn"]:  # a dry run's stand-in has none
         return None
     return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}
@@ -190,7 +192,7 @@ def delete() -> None:
         call(client("codepipeline").delete_pipeline, what, of=present, busy=CHANGING)(name=its_name())
         say("deleted", what)
     if roles.role(ROLE)():
-        roles.delete_role(roles.role_name(ROLE))
+        roles.delete_role(ROLE)
 
 
 def left_over() -> list[aws.Resource]:

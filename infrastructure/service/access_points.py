@@ -16,7 +16,7 @@ from infrastructure.cluster import file_system
 VOLUME_TAG = "volume"
 
 
-@aws.look
+@aws.shared_look
 def all_points() -> list[Any]:
     """Everyone's in this account and region, in whatever state."""
     return every(client("efs").get_paginator("describe_access_points").paginate(), "AccessPoints")
@@ -75,7 +75,6 @@ def create(file_system_ids: dict[str, str], new: bool = False) -> dict[str, str]
         if volume in present:
             say("found", f"access point {present[volume]}", volume)
             continue
-        file_system.wait_available(file_system_id)
         former = "the former access points to be gone"
         if not new:
             wait(former, lambda: not in_state(*file_system.LEAVING), lambda: "they are still being deleted")
@@ -87,7 +86,8 @@ def make(file_system_id: str, volume: str) -> str:
     """Its token is the same for the same volume: where another run has just made it, EFS says so, and lists it soon."""
     uid, gid = constants.EFS_UID, constants.EFS_GID
     path = f"/{constants.ENDPOINT}/{volume}" if constants.ENDPOINT else f"/{volume}"
-    made = call(client("efs").create_access_point, f"volume {volume}", there="AccessPointAlreadyExists")(
+    there, busy = "AccessPointAlreadyExists", file_system.UNREADY
+    made = call(client("efs").create_access_point, f"volume {volume}", there=there, busy=busy)(
         ClientToken=aws.token(file_system_id, constants.PREFIX, volume),
         FileSystemId=file_system_id,
         PosixUser={"Uid": uid, "Gid": gid},

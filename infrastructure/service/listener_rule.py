@@ -216,7 +216,7 @@ def share_traffic() -> None:
 
     A load balancer sends a group its part even when nobody there is healthy: that part would get 503.
     """
-    if not constants.LISTENER_PROTOCOL or not group_arn():
+    if not constants.ENDPOINT or not constants.LISTENER_PROTOCOL or not group_arn():
         return
     splitting = rule_to_split()
     for rule in rules():
@@ -268,7 +268,7 @@ def rule_to_split() -> Any | None:
 def delete() -> None:
     """After the tasks, and before the target group to which it leads."""
     give_back()
-    for rule in own():
+    for rule in own() if target_group.left_over() else []:
         delete_rule(rule)
 
 
@@ -279,4 +279,6 @@ def delete_rule(rule: Any) -> None:
 
 
 def left_over() -> list[Resource]:
-    return [resource(f"listener rule {leads_from(rule)}", rule["RuleArn"], rule) for rule in rules() if mine(rule)]
+    """Where the target group is gone there is none: AWS deletes no group to which a rule leads."""
+    found = [rule for rule in rules() if mine(rule)] if target_group.left_over() else []
+    return [resource(f"listener rule {leads_from(rule)}", rule["RuleArn"], rule) for rule in found]

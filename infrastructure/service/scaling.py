@@ -7,7 +7,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, resource, spare_foreign
+from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, ours, resource, spare_foreign
 from console import say
 
 PART = "scaling"
@@ -38,7 +38,7 @@ def steps() -> dict[str, tuple[int, int, Any, int]]:
     }
 
 
-@aws.look
+@aws.shared_look
 def targets() -> list[Any]:
     """The scalable targets of the cluster's services, whoever's they are, with their tags."""
     scaling = client("application-autoscaling")
@@ -101,8 +101,9 @@ def create() -> None:
     if constants.SCALING != "step":
         delete_alarms()
     arns = {name: put_policy(target, each, present.get(name)) for name, each in wanted.items()}
+    stood = alarms() if constants.SCALING == "step" else {}
     for each in steps() if constants.SCALING == "step" else ():
-        put_alarm(each, arns[endpoint_name(each)])
+        put_alarm(each, arns[endpoint_name(each)], stood.get(endpoint_name(each)))
 
 
 def register() -> Any:
@@ -178,7 +179,7 @@ def tracking() -> dict[str, dict[str, Any]]:
     }
 
 
-def put_alarm(step: str, policy_arn: str) -> None:
+def put_alarm(step: str, policy_arn: str, present: Any) -> None:
     """PutMetricAlarm replaces what has the same name; an alarm is checked on every run."""
     name, (_, threshold, comparison, minutes) = endpoint_name(step), steps()[step]
     of_service = {"ClusterName": constants.CLUSTER_NAME, "ServiceName": constants.SERVICE_NAME}
@@ -194,7 +195,6 @@ def put_alarm(step: str, policy_arn: str) -> None:
         "ComparisonOperator": comparison,
         "AlarmActions": [policy_arn],
     }
-    present = alarms().get(name)
     if not present or not holds(present, wanted):
         put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present or aws.NOTHING)
         put_metric_alarm(**wanted, Tags=endpoint_tags(step))
@@ -218,8 +218,11 @@ def delete() -> None:
 def delete_alarms() -> None:
     """Those of the steps; AWS takes away those of target tracking."""
     own = {name: alarm for name, alarm in alarms().items() if not spare_foreign(f"alarm {name}", alarm)}
-    for name, alarm in own.items():
-        call(client("cloudwatch").delete_alarms, f"alarm {name}", of=alarm, gone="ResourceNotFound")(AlarmNames=[name])
+    what, foreign_first = f"alarms {', '.join(own)}", min(own.values(), key=ours, default=None)
+    delete_them = call(client("cloudwatch").delete_alarms, what, of=foreign_first, gone="ResourceNotFound")
+    if own and not delete_them(AlarmNames=[*own]):  # where one of them is gone AWS deletes none
+        for name in own:
+            delete_them(AlarmNames=[name])
     if own:
         say("deleted", f"alarms {', '.join(own)}")
 

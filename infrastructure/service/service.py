@@ -26,7 +26,7 @@ def find() -> Any | None:
     return next((service for service in found if service["status"] == "ACTIVE"), None)
 
 
-@aws.look
+@aws.shared_look
 def services() -> list[Any]:
     """The cluster's ACTIVE ones, whoever's they are, with their tags."""
     own, arns = aws.together(find, listed)
@@ -245,7 +245,8 @@ def refuse_failure(service: Any, task_definition_arn: str) -> None:
 
 def why_not_stable(service: Any) -> str:
     """What AWS says: the stopped tasks' reasons and last log lines, the targets' health, the last event."""
-    stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME)
+    failed = any(each.get("failedTasks", 1) for each in service["deployments"])
+    stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME) if failed else []
     ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
     told = list(dict.fromkeys(map(diagnosis.why, ended)))
     killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]
@@ -292,15 +293,16 @@ def delete(with_cluster: bool = False) -> None:
     The endpoint's, that of a former SERVICE_NAME too. `with_cluster`: every one that is in it, whoever made it, since each
     would keep the cluster, and cost.
     """
-    found = cluster.of_ours()
-    names = {constants.SERVICE_NAME}  # one that an interrupted run has asked to end is waited for too
-    for service in services() if found else ():
+    its_cluster: Any = cluster.of_ours() if with_cluster else "any"
+    # one that an interrupted run has asked to end is waited for too; the cluster's own deletion waits for it anyway
+    names = set() if with_cluster else {constants.SERVICE_NAME}
+    for service in services() if its_cluster else ():
         name, what = service["serviceName"], f"service {service['serviceName']}"
         if not with_cluster and not mine(service):
             if name == constants.SERVICE_NAME:
                 say("kept", what, "not of this runbook, or of another endpoint")
             continue
-        owner = found if with_cluster else service
+        owner = its_cluster if with_cluster else service
         end = call(client("ecs").delete_service, what, of=owner, gone=ENDED, busy="deployments are active")
         end(cluster=constants.CLUSTER_NAME, service=name, force=True)
         say("deleted", what, "asked for")
@@ -310,7 +312,7 @@ def delete(with_cluster: bool = False) -> None:
         going = [each for each in described_by_aws(sorted(names)[:10]) if each["status"] == "DRAINING"]
         return [f"{each['serviceName']}: {each['runningCount']} tasks still run" for each in going]
 
-    if found:
+    if names:
         wait(f"service {' and '.join(sorted(names))} to end", lambda: not draining(), lambda: "; ".join(draining()))
 
 

@@ -9,7 +9,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_name, endpoint_tags, every, mine, part, resource
 from console import say
-from infrastructure.cluster import network
+from infrastructure.cluster import load_balancer
 from infrastructure.cluster.load_balancer import with_tags
 
 PART = "tg"
@@ -21,7 +21,7 @@ def its_name() -> str:
     return endpoint_name(PART)
 
 
-@aws.look
+@aws.shared_look
 def groups() -> list[Any]:
     """Those whose names begin as the cluster's do, whoever's they are, with their tags."""
     listed = every(client("elbv2").get_paginator("describe_target_groups").paginate(), "TargetGroups")
@@ -93,8 +93,7 @@ def create() -> str:
     if group:
         present = attributes()
     if not group:
-        net = network.required()
-        request: Any = {**dict(fixed().values()), **health_check(), "VpcId": net.vpc_id}
+        request: Any = {**dict(fixed().values()), **health_check(), "VpcId": load_balancer.required()["VpcId"]}
         [made] = elb.create_target_group(Name=its_name(), Tags=endpoint_tags(PART), **request)["TargetGroups"]
         group = {**made, "Tags": endpoint_tags(PART)}
         say("created", what)

@@ -12,7 +12,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, every, mine, ours, resource, tags_of
 from console import say
-from infrastructure.cluster import roles
+from infrastructure.cluster import roles, tag_index
 from infrastructure.service import access_points
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
@@ -20,6 +20,8 @@ MEMORY_RESERVATION = 256
 #: characters of a certificate's common name: https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
 COMMON_NAME = 64
 FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+#: so many revisions are asked about one by one
+FEW = 5
 #: members that AWS fills in by itself, or that only say who registered the revision
 ADDED_BY_AWS = {
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
@@ -63,9 +65,19 @@ def known(arn: str) -> Any | None:
 
 
 def of_ours(status: str, family: str = "") -> list[Any]:
-    """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone."""
-    described = aws.side_by_side(known, definitions(status, family))
-    return [each for each in described if each and is_ours(each)]
+    """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone.
+
+    A family may have thousands. A revision never changes, nor is its ARN given again: whose it is AWS's index of tags
+    knows, a hundred in a call, but of those that are new or bear no tags. They are asked about one by one, and so are few.
+    """
+    if status == "ACTIVE" and not family and not newest():
+        return []
+    arns = definitions(status, family)
+    listed = tag_index.tagged() if len(arns) > FEW or tag_index.tagged.remembers() else []
+    indexed = {each.arn: {"taskDefinitionArn": each.arn, "tags": each.tags} for each in listed}
+    asked = aws.side_by_side(known, [arn for arn in arns if arn not in indexed])
+    described = {**indexed, **{each["taskDefinitionArn"]: each for each in asked if each}}
+    return [described[arn] for arn in arns if arn in described and is_ours(described[arn])]
 
 
 def required() -> Any:
@@ -116,8 +128,24 @@ def register(wanted: dict[str, Any], its_part: str) -> Any:
         return found
     its_tags = aws.endpoint_tags(its_part, "key", "value")
     made = client("ecs").register_task_definition(**wanted, tags=its_tags)["taskDefinition"]
+    if twin := made_before(made, wanted, after=found["revision"] if found else 0):
+        arn = made["taskDefinitionArn"]
+        call(client("ecs").deregister_task_definition, of={"tags": its_tags})(taskDefinition=arn)
+        say("found", f"task definition {revision(twin['taskDefinitionArn'])}", "made at the same moment")
+        return twin
     say("registered", f"task definition {revision(made['taskDefinitionArn'])}")
     return made
+
+
+def made_before(made: Any, wanted: dict[str, Any], after: int) -> Any | None:
+    """One like it that another run, or a call whose answer was lost, made a moment sooner: RegisterTaskDefinition takes
+    no token, and makes one each time."""
+    if made["revision"] <= after + 1:
+        return None
+    numbers = {int(arn.rpartition(":")[2]): arn for arn in definitions(family=wanted["family"])}
+    between = [arn for number, arn in sorted(numbers.items()) if after < number < made["revision"]]
+    described = (definition(arn) for arn in between)
+    return next((each for each in described if each and is_ours(each) and agree(each, wanted)), None)
 
 
 def agree(present: Any, wanted: Any) -> bool:
@@ -246,21 +274,25 @@ def logs_to(prefix: str) -> dict[str, Any]:
     return {"logDriver": "awslogs", "options": options}
 
 
-def delete(family: str = "") -> None:
+def delete(family: str = "", present: list[Any] | None = None) -> None:
     """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
-    ecs = client("ecs")
-    present, going = of_ours("ACTIVE", family), of_ours("INACTIVE", family)
-    for each in present:
-        arn = each["taskDefinitionArn"]
-        call(ecs.deregister_task_definition, of=owner(each))(taskDefinition=arn)
-        say("deregistered", f"task definition {revision(arn)}")
-    found = [*present, *going]
-    for start in range(0, len(found), 10):
-        ten = found[start : start + 10]
-        foreign_first, arns = min(map(owner, ten), key=ours), [each["taskDefinitionArn"] for each in ten]
-        call(ecs.delete_task_definitions, of=foreign_first)(taskDefinitions=arns)
+    present = active() if present is None else present
+    found = [*present, *of_ours("INACTIVE", family)]
+    aws.side_by_side(deregister, present)
+    aws.side_by_side(delete_ten, [found[start : start + 10] for start in range(0, len(found), 10)])
     if found:
         say("deleted", f"{len(found)} task definitions of {family or constants.TASK_FAMILY}")
+
+
+def deregister(found: Any) -> None:
+    arn = found["taskDefinitionArn"]
+    call(client("ecs").deregister_task_definition, of=owner(found))(taskDefinition=arn)
+    say("deregistered", f"task definition {revision(arn)}")
+
+
+def delete_ten(found: list[Any]) -> None:
+    foreign_first, arns = min(map(owner, found), key=ours), [each["taskDefinitionArn"] for each in found]
+    call(client("ecs").delete_task_definitions, of=foreign_first)(taskDefinitions=arns)
 
 
 def left_over() -> list[Resource]:

@@ -106,7 +106,7 @@ def mounts(file_system_ids: dict[str, str], access_point_ids: Iterable[str]) -> 
 
 def delete() -> None:
     for suffix in SUFFIXES:
-        roles.delete_role(roles.role_name(suffix))
+        roles.delete_role(suffix)
 
 
 def left_over() -> list[Resource]:

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 
 from typing import Any
 
+import console
 import constants
 from aws import Resource, call, client, every, resource, side_by_side, wait
 from console import say
@@ -58,29 +59,63 @@ def run(request: Any) -> Any:
 
 def stop(arns: list[str], reason: str) -> list[Any]:
     """Ask each to stop, and wait for all: until it is STOPPED a task holds its GPU."""
-    what = f"a task of cluster {constants.CLUSTER_NAME}"
-    stop_task = call(client("ecs").stop_task, what, of=cluster.required(), gone="InvalidParameterException")
-    for arn in arns:
-        stop_task(cluster=constants.CLUSTER_NAME, task=arn, reason=reason)
-        say("stopped", f"task {task_id(arn)}", "asked for")
+    ask_to_stop(arns, reason)
 
     def running() -> list[str]:
-        going = [task for task in describe(arns) if task["lastStatus"] != "STOPPED"]
-        return [f"{task_id(task['taskArn'])} is {task['lastStatus']}" for task in going]
+        return [in_words(task) for task in describe(arns) if task["lastStatus"] != "STOPPED"]
 
     wait(f"{len(arns)} tasks to stop", lambda: not running(), lambda: ", ".join(running()))
     return describe(arns)
 
 
+def ask_to_stop(arns: list[str], reason: str) -> None:
+    """Side by side; what AWS refuses for coming too fast boto3 asks again, more slowly.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html
+    """
+    what = f"a task of cluster {constants.CLUSTER_NAME}"
+    stop_task = call(client("ecs").stop_task, what, of=cluster.required(), gone="InvalidParameterException")
+
+    def ask(arn: str) -> None:
+        stop_task(cluster=constants.CLUSTER_NAME, task=arn, reason=reason)
+        say("stopped", f"task {task_id(arn)}", "asked for")
+
+    side_by_side(ask, arns)
+
+
 def delete() -> None:
-    """Of an endpoint, what run_task.py started; of the cluster every task."""
-    end("what they belong to is being deleted" if constants.ENDPOINT else "delete_cluster.py", **whose())
+    """Ask them to stop: of an endpoint, what run_task.py started; of the cluster every task."""
+    if cluster.of_ours():
+        ask_for_end(**whose())
+
+
+def wait_deleted() -> None:
+    """Until all have stopped. One that was started a moment before is listed some seconds late: it is asked then."""
+    if cluster.of_ours():
+        wait("tasks to stop", lambda: not ask_for_end(**whose()), lambda: "; ".join(map(in_words, going(**whose()))))
 
 
 def end(reason: str, **filters: Any) -> None:
-    found = [*find(**filters), *stopping(**filters)] if cluster.of_ours() else []
-    if found:
+    if cluster.of_ours() and (found := going(**filters)):
         stop([task["taskArn"] for task in found], reason)
+
+
+def going(**filters: Any) -> list[Any]:
+    """Those that run, and those that were told to stop and have not yet."""
+    return [*find(**filters), *stopping(**filters)]
+
+
+def ask_for_end(**filters: Any) -> list[Any]:
+    """Tell those that run to stop. All that have not stopped yet."""
+    found = going(**filters)
+    reason = "what they belong to is being deleted" if constants.ENDPOINT else "delete_cluster.py"
+    if running := [task["taskArn"] for task in found if task["desiredStatus"] != "STOPPED"]:
+        ask_to_stop(running, reason)
+    return [] if console.dry_run else found
+
+
+def in_words(task: Any) -> str:
+    return f"{task_id(task['taskArn'])} is {task['lastStatus']}"
 
 
 def whose() -> dict[str, str]:

@@ -158,7 +158,7 @@ def delete() -> None:
         wait_gone(what)
         say("deleted", what)
     if roles.role(ROLE)():
-        roles.delete_role(roles.role_name(ROLE))
+        roles.delete_role(ROLE)
 
 
 def left_over() -> list[aws.Resource]:

@@ -48,7 +48,7 @@ def mode() -> str:
 @aws.look
 def definitions() -> list[Any]:
     """Our revisions that can be run, with their tags."""
-    return task_definitions.of_ours("ACTIVE", family())
+    return [] if roles.never_made(ROLE, f"/{family()}:") else task_definitions.of_ours("ACTIVE", family())
 
 
 LOOKS = (definitions, *roles.looks(ROLE))
@@ -244,18 +244,21 @@ def follow(task_arn: str) -> dict[str, Any]:
     result = {"taskArn": task_arn, "exitCode": exit_code, **counts}
     if exit_code != 0:
         told = "".join(f"\n  log: {line}" for line in log.lines[-LINES:])
-        raise Problem(f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task)}{told}", result)
+        sentence = f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task)}{told}"
+        raise Problem(sentence, result, aws.FAILED if exit_code is None else aws.TASK_FAILED)
     return result
 
 
 def delete() -> None:
-    """Stop what runs, then the task definition and the role. What is on the volume and in the bucket stays."""
+    """Stop what runs, then the task definition, and last the role. What is on the volume and in the bucket stays."""
+    if not roles.role(ROLE)() and not definitions():
+        return
     tasks.end("the sync is being deleted", family=family())
-    task_definitions.delete(family())
+    task_definitions.delete(family(), definitions())
     if roles.role(ROLE)():
-        roles.delete_role(roles.role_name(ROLE))
+        roles.delete_role(ROLE)
 
 
 def left_over() -> list[Resource]:
-    under_way, registered = tasks.left(family=family()), task_definitions.as_resources(definitions())
-    return [*under_way, *registered, *roles.roles_left(ROLE)]
+    registered = [*task_definitions.as_resources(definitions()), *roles.roles_left(ROLE)]
+    return [*(tasks.left(family=family()) if registered else []), *registered]

@@ -27,3 +27,13 @@ def test_the_price_of_a_gpu_instance(client: Client) -> None:
     assert products({**exact, "instanceType": "g9.huge"}) == []
     by_place = {key: value for key, value in exact.items() if key != "regionCode"} | {"location": "EU (Ireland)"}
     assert len(products(by_place)) == 1
+
+
+def test_the_price_of_a_task_on_fargate(client: Client) -> None:
+    terms: Any = [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": "us-east-1"}]
+    found = client("pricing").get_products(ServiceCode="AmazonECS", Filters=terms)["PriceList"]
+    products = {each["product"]["attributes"]["usagetype"]: each for each in map(json.loads, found)}
+    [term] = products["USE1-Fargate-vCPU-Hours:perCPU"]["terms"]["OnDemand"].values()
+    [dimension] = term["priceDimensions"].values()
+    assert (float(dimension["pricePerUnit"]["USD"]), dimension["unit"]) == (0.04048, "hours")
+    assert "USE1-Fargate-GB-Hours" in products

@@ -215,7 +215,7 @@ def test_whatever_differs_from_the_quick_start_has_a_reason() -> None:
 def test_hosts_that_do_not_join_are_told_and_kept_for_a_look(clara: Runbook) -> None:
     clara.emulator.world.settings.agents_register = False
     ran = clara.run("create_cluster.py", WAIT_TIMEOUT_SECONDS="600")
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (3, "")
     assert "its ECS agent has not joined the cluster" in ran.err
     assert "its console ends with: " in ran.err
     assert clara.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import botocore.loaders
 import pytest
 
+import service_models
 from emulator.ecs import agent as ecs_agent
 from tests import conftest
 from tests.conftest import Runbook
@@ -105,7 +105,7 @@ def test_two_tasks_share_a_gpu_and_the_third_waits_saying_why(lone: Runbook) -> 
     lone.has_run("run_task.py", TASK_COUNT="2")
     assert [gpu["containerCount"] for gpu in devices(lone)] == [2]
     ran = lone.run("run_task.py", TASK_COUNT="3", WAIT_TIMEOUT_SECONDS="120")
-    assert ran.code == 1
+    assert ran.code == 3
     assert "no GPU has enough memory left: 1360 MiB, the task needs GPU_MEMORY_MIB=7000" in ran.err
 
 
@@ -169,7 +169,7 @@ def test_more_tasks_than_fit_are_refused_by_memory_and_by_network_interfaces(sha
 def test_a_client_that_does_not_know_sharing_is_refused_with_what_to_install(
     lone: Runbook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Older(botocore.loaders.Loader):
+    class Older(service_models.Models):
         def load_service_model(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
             model = super().load_service_model(service_name, *args, **kwargs)
             if service_name == "ecs" and "shapes" in model:
@@ -179,7 +179,7 @@ def test_a_client_that_does_not_know_sharing_is_refused_with_what_to_install(
 
     lone.has_run("create_cluster.py", GPU_SHARING="", GPU_MEMORY_MIB="")
     calls = len(lone.emulator.calls)
-    monkeypatch.setattr(conftest, "_loader", Older)
+    monkeypatch.setattr(service_models, "read_once", lambda paths: Older([*paths], include_default_search_paths=False))
     monkeypatch.setattr(conftest, "_owner_of_clients", [None])  # what is made from now on knows nothing of it
     for script in ("create_cluster.py", "register_task_definition.py"):
         ran = lone.run(script)

@@ -131,7 +131,8 @@ def test_a_template_of_another_owner_with_its_name_is_refused_and_stays(keyed: R
     assert keyed.account() == before
 
 
-def test_the_price_of_hosts_does_not_count_the_bastion(keyed: Runbook) -> None:
+def test_the_bastion_costs_what_its_own_type_does_and_hosts_without_it(keyed: Runbook) -> None:
     keyed.has_run("create_cluster.py", **BASTION, CLUSTER_SIZE="")
     assert len(bastions(keyed)) == 1
-    assert keyed.run("describe_clusters.py", **BASTION, CLUSTER_SIZE="").result["hostsUsdPerHour"] == 0.0
+    told = keyed.run("describe_clusters.py", **BASTION, CLUSTER_SIZE="").result
+    assert (told["hostsUsdPerHour"], told["bastionUsdPerHour"]) == (0.0, 0.0104)

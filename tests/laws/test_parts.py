@@ -256,9 +256,9 @@ NEVER_REMEMBERED = {"infrastructure.service.tasks"}
 #: pages over many parts, which are to look at them all before they go through them one by one
 LOOKING_FIRST = {
     "create_cluster": ("parts.look",),
-    "delete_cluster": ("clean_up.settled", "endpoints.refuse_left", "delete_endpoints"),
-    "delete_endpoint": ("clean_up.settled",),
-    "delete_service": ("clean_up.settled",),
+    "delete_cluster": ("clean_up.look", "endpoints.refuse_left", "delete_endpoints"),
+    "delete_endpoint": ("clean_up.look",),
+    "delete_service": ("clean_up.rounds",),
     "delete_pipeline": ("parts.look",),
     "delete_sync": ("parts.look",),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -331,7 +332,6 @@ PAIRS = [
     ("efs:DeleteMountTarget", "ec2:DeleteSecurityGroup"),
     ("efs:DeleteMountTarget", "ec2:DeleteSubnet"),
     ("autoscaling:DeleteAutoScalingGroup", "ec2:DeleteSecurityGroup"),
-    ("ec2:RevokeSecurityGroupIngress", "ec2:DeleteSecurityGroup"),
     ("ec2:DeleteSecurityGroup", "ec2:DeleteVpc"),
     ("ec2:DeleteSubnet", "ec2:DeleteRouteTable"),
     ("ec2:DeleteSubnet", "ec2:DeleteVpc"),
@@ -374,6 +374,56 @@ def test_deletes_come_in_the_order_of_aws(order: list[str], earlier: str, later:
     assert last(earlier) < (last(later) if role_by_role else order.index(later))
 
 
+def test_hosts_end_while_tasks_do_and_all_else_ends_meanwhile(clara: Runbook) -> None:
+    """AWS alone needs 176 seconds: for the service 72, then for tasks, draining, hosts and their group one after another."""
+    clara.has_run("create_cluster.py", "register_task_definition.py", "create_service.py")
+    begun = clara.emulator.world.now()
+    for script in ("delete_service.py", "delete_cluster.py --yes"):
+        assert clara.run(*script.split()).code == 0
+    assert clara.emulator.world.now() - begun < 1.1 * 176
+
+
+def test_a_host_that_comes_into_service_meanwhile_ends_with_the_others(runbook: Runbook) -> None:
+    """The group protects each new host from scale-in; ECS, whose provider still stands, lets it go like the others."""
+    runbook.has_run("create_cluster.py")
+    runbook.aws("autoscaling").set_desired_capacity(AutoScalingGroupName="gpu-hosts", DesiredCapacity=1)
+    runbook.settle(40)  # it runs, and is not in service yet
+    [group] = runbook.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert [each["LifecycleState"] for each in group["Instances"]] == ["Pending"]
+    begun = runbook.emulator.world.now()
+    assert runbook.run("delete_cluster.py", "--yes").code == 0
+    assert runbook.emulator.world.now() - begun < 160
+
+
+def groups_deleted(runbook: Runbook) -> list[str]:
+    """Their names, in the order in which they went."""
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert ran.code == 0, ran.err
+    return re.findall(r"^deleted security group sg-\w+ \((.*)\)", ran.err, re.MULTILINE)
+
+
+def test_a_security_group_goes_after_those_whose_rules_name_it(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    begun = len(clara.emulator.calls)
+    assert groups_deleted(clara) == [f"clara-train-{each}" for each in ("file-system", "hosts", "load-balancer")]
+    assert "ec2:RevokeSecurityGroupIngress" not in clara.changes(begun)
+
+
+def test_groups_that_name_each_other_go_too(runbook: Runbook) -> None:
+    empty = runbook.account()
+    runbook.has_run("create_cluster.py")
+    ec2 = runbook.aws("ec2")
+    ids = {each["GroupName"]: each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]}
+    back = {"IpProtocol": "tcp", "FromPort": 9, "ToPort": 9, "UserIdGroupPairs": [{"GroupId": ids["gpu-file-system"]}]}
+    ec2.authorize_security_group_ingress(GroupId=ids["gpu-hosts"], IpPermissions=[back])
+    itself = {**back, "UserIdGroupPairs": [{"GroupId": ids["gpu-hosts"]}]}
+    ec2.authorize_security_group_ingress(GroupId=ids["gpu-hosts"], IpPermissions=[itself])
+    runbook.settle()
+    assert sorted(groups_deleted(runbook)) == ["gpu-file-system", "gpu-hosts"]
+    runbook.settle()
+    assert runbook.account() == empty
+
+
 def test_none_is_refused_for_coming_too_early(asked: list[tuple[str, str, str]]) -> None:
     assert [call for call in asked if call[2] and not call[1].startswith(READS)] == []
 
@@ -394,7 +444,7 @@ def test_a_stuck_network_interface_is_named_with_its_owner(runbook: Runbook) -> 
         SubnetId=made["subnetIds"][0], Groups=made["securityGroupIds"], Description="someone's experiment"
     )["NetworkInterface"]
     ran = runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="120")
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (3, "")
     assert interface["NetworkInterfaceId"] in ran.err
     assert "someone's experiment" in ran.err
     assert "owner 123456789012" in ran.err
@@ -406,7 +456,7 @@ def test_a_delete_that_was_stuck_goes_on_when_it_is_free(runbook: Runbook) -> No
     ec2 = runbook.aws("ec2")
     request = {"SubnetId": made["subnetIds"][0], "Groups": made["securityGroupIds"]}
     interface = ec2.create_network_interface(**request)["NetworkInterface"]
-    assert runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="60").code == 1
+    assert runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="60").code == 3
     ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
     runbook.has_run("delete_cluster.py --yes")
     assert runbook.account() == empty
@@ -547,7 +597,7 @@ def test_repositories_that_outlive_their_endpoints_are_named_with_their_cost_and
         assert "next 0 resources left but the kept repositories" in ran.err
     endpoints.has_run("delete_repository.py --images", ENDPOINT="b")
     ran = endpoints.run("delete_cluster.py", "--yes")
-    assert (ran.result["kept"], "next nothing: 0 resources left" in ran.err) == ([], True)
+    assert (ran.result["kept"], "found nothing of a cluster" in ran.err) == ([], True)
     assert endpoints.account() == empty
 
 
@@ -572,6 +622,27 @@ def test_everything_goes_at_once(endpoints: Runbook) -> None:
     assert endpoints.account() == before
 
 
+def test_a_name_of_which_nothing_exists_is_no_clean_up(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py").settle()
+    ran = runbook.run("delete_cluster.py", "--yes", CLUSTER_NAME="gpuu")
+    assert (ran.code, ran.result["deleted"]) == (0, []), ran.err
+    assert "found nothing of a cluster gpuu in account 123456789012, region us-east-1:  there is gpu\n" in ran.err
+    assert "0 resources left" not in ran.err
+    elsewhere = runbook.run("delete_cluster.py", "--yes", AWS_REGION="eu-west-1")
+    assert elsewhere.code == 0, elsewhere.err
+    assert "nothing of a cluster gpu in account 123456789012, region eu-west-1:  there is no other" in elsewhere.err
+
+
+def test_a_second_time_says_that_nothing_is_there_any_more(runbook: Runbook) -> None:
+    ran = runbook.has_run("create_cluster.py", "delete_cluster.py --yes").run("delete_cluster.py", "--yes")
+    assert (ran.code, "0 resources left" in ran.err) == (0, False)
+    assert "found nothing of a cluster gpu in" in ran.err
+    runbook.has_run("create_cluster.py")
+    ran = runbook.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
+    ran = runbook.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
+    assert "next 0 resources left but the kept file systems" in ran.err
+
+
 FAILING = {"MIN_INSTANCES": "1", "ON_FAILURE": "delete", "POLL_SECONDS": "30"}
 
 
@@ -579,11 +650,63 @@ def test_a_failed_create_is_undone_where_a_setting_says_so(runbook: Runbook) -> 
     before = runbook.account()
     runbook.emulator.world.settings.agents_register = False
     ran = runbook.run("create_cluster.py", **FAILING)
-    assert (ran.code, ran.out) == (1, ""), ran.err
-    assert "warning hosts did not join:  what this run made is deleted, since ON_FAILURE=delete" in ran.err
+    assert (ran.code, ran.out) == (3, ""), ran.err
+    assert "warning it failed:  what this run made is deleted, since ON_FAILURE=delete" in ran.err
     assert "its ECS agent has not joined the cluster" in ran.err, "and why"
     runbook.settle()
     assert runbook.account() == before
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        *(
+            "CreateFileSystem",
+            "CreateVpc",
+            "CreateCluster",
+            "CreateMountTarget",
+            "CreateAccessPoint",
+            "AttachRolePolicy",
+        ),
+        *("CreateAutoScalingGroup", "PutClusterCapacityProviders"),
+    ],
+)
+def test_whatever_fails_of_a_first_create_it_is_undone(runbook: Runbook, operation: str) -> None:
+    before = runbook.account()
+    runbook.emulator.faults.planned.append(Fault(operation, "denied"))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert (ran.code, ran.out) == (1, ""), ran.err
+    assert "access denied" in ran.err[ran.err.index("failed:") :]
+    assert f":{operation}\n" in ran.err[ran.err.index("failed:") :], "the call that failed, not one of its undoing"
+    runbook.settle()
+    assert runbook.account() == before
+
+
+def test_what_fails_before_the_first_change_deletes_nothing(runbook: Runbook) -> None:
+    runbook.emulator.faults.planned.append(Fault("DescribeVpcs", "denied", times=-1))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert ran.code == 1
+    assert "what this run made is deleted" not in ran.err
+    assert runbook.changes(0) == []
+
+
+def test_a_run_that_did_not_make_the_cluster_undoes_nothing(runbook: Runbook) -> None:
+    made = runbook.has_run("create_cluster.py").account()
+    runbook.emulator.faults.planned.append(Fault("UpdateAutoScalingGroup", "denied", times=-1))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert ran.code == 1
+    assert "what this run made is deleted" not in ran.err
+    assert runbook.account() == made
+
+
+def test_what_another_page_has_made_before_keeps_all(runbook: Runbook) -> None:
+    runbook.has_run("create_repository.py")
+    runbook.emulator.faults.planned.append(Fault("CreateMountTarget", "denied"))
+    ran = runbook.run("create_cluster.py", **FAILING)
+    assert ran.code == 1
+    assert "and what this run made is not all deleted: it did not make repository" in ran.err
+    assert len(runbook.aws("ecr").describe_repositories()["repositories"]) == 1
+    assert runbook.aws("ecs").describe_clusters(clusters=["gpu"])["clusters"][0]["status"] == "ACTIVE"
 
 
 def test_what_could_not_be_undone_is_told_with_the_reason_of_the_failure(runbook: Runbook) -> None:
@@ -600,6 +723,6 @@ def test_data_that_was_there_before_a_failed_create_stays(runbook: Runbook) -> N
     runbook.has_run("create_cluster.py")
     runbook.has_run("delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
     runbook.emulator.world.settings.agents_register = False
-    assert runbook.run("create_cluster.py", **FAILING).code == 1
+    assert runbook.run("create_cluster.py", **FAILING).code == 3
     [kept] = runbook.aws("efs").describe_file_systems()["FileSystems"]
     assert kept["LifeCycleState"] == "available"

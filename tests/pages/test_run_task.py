@@ -240,6 +240,7 @@ def test_a_container_that_ends_at_once_fails_with_its_exit_code_and_its_log(farg
         ran = fargate.run("describe_task.py")
         assert "exit code 3" in ran.err
     else:
+        assert (ran.code, ran.result["tasks"][0]["exitCodes"]) == (4, {"main": 3})
         assert "exit code 3" in ran.err
         assert "log: no weights" in ran.err
 
@@ -248,7 +249,7 @@ def test_no_capacity_for_the_host_ends_with_the_words_of_the_activity(runbook: R
     runbook.has_run(*REGISTERED)
     runbook.emulator.world.settings.without_capacity = [f"us-east-1{zone}" for zone in "abcdef"]
     ran = runbook.run("run_task.py", WAIT_TIMEOUT_SECONDS="600")
-    assert ran.code == 1
+    assert ran.code == 3
     assert "sufficient g4dn.xlarge capacity" in ran.err
     assert "Name other AVAILABILITY_ZONES, or another INSTANCE_TYPE" in ran.err
 
@@ -256,7 +257,7 @@ def test_no_capacity_for_the_host_ends_with_the_words_of_the_activity(runbook: R
 def test_a_wait_that_is_over_says_what_holds_the_task(runbook: Runbook) -> None:
     runbook.emulator.world.settings.agents_register = False
     ran = runbook.has_run(*REGISTERED).run("run_task.py", WAIT_TIMEOUT_SECONDS="600")
-    assert ran.code == 1
+    assert ran.code == 3
     assert "gave up waiting for 1 tasks to run after 600 s" in ran.err
     assert "its ECS agent has not joined the cluster" in ran.err
 
@@ -273,10 +274,10 @@ def test_a_task_that_does_its_work_ends_with_its_exit_code(fargate: Runbook) -> 
     assert tasks(fargate, "STOPPED")[0]["containers"][0]["exitCode"] == 0
 
 
-def test_a_task_that_fails_ends_with_exit_1_and_tells_its_code_and_its_log(fargate: Runbook) -> None:
+def test_a_task_that_fails_ends_with_exit_4_and_tells_its_code_and_its_log(fargate: Runbook) -> None:
     fargate.settings.update(RUN_UNTIL="STOPPED", COMMAND="sh -c 'echo out of luck; sleep 30; exit 42'")
     ran = fargate.has_run(*REGISTERED).run("run_task.py")
-    assert (ran.code, ran.result["tasks"][0]["exitCodes"]) == (1, {"main": 42})
+    assert (ran.code, ran.result["tasks"][0]["exitCodes"]) == (4, {"main": 42})
     assert "exit code 42" in ran.err
     assert "log: out of luck" in ran.err
 
@@ -298,6 +299,6 @@ def test_the_gpu_task_says_what_it_saw(runbook: Runbook) -> None:
 def test_an_out_of_memory_task_is_told_what_to_raise(fargate: Runbook) -> None:
     fargate.settings.update(RUN_UNTIL="STOPPED", COMMAND="out-of-memory")
     ran = fargate.has_run(*REGISTERED).run("run_task.py")
-    assert ran.code == 1
+    assert (ran.code, ran.result["tasks"][0]["exitCodes"]) == (4, {"main": 137})
     assert "OutOfMemoryError" in ran.err
     assert "Raise TASK_MEMORY" in ran.err

@@ -117,7 +117,7 @@ def test_a_sync_that_fails_says_why(ready: Runbook) -> None:
     iam = ready.aws("iam")
     iam.attach_role_policy(RoleName="ml-a-sync-us-east-1", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
     ran = ready.run("sync_weights.py")
-    assert (ran.code, ran.result["exitCode"]) == (1, 1)
+    assert (ran.code, ran.result["exitCode"]) == (4, 1)
     assert "the sync failed" in ran.err and "An error occurred (AccessDenied)" in ran.err
     assert "s3:ListBucket" in ran.err and "Traceback" not in ran.err
 
