@@ -18,8 +18,9 @@ VOLUME_TAG = "volume"
 
 @aws.shared_look
 def all_points() -> list[Any]:
-    """Everyone's in this account and region, in whatever state."""
-    return every(client("efs").get_paginator("describe_access_points").paginate(), "AccessPoints")
+    """Everyone's in this account and region, in whatever state; none where there is no file system."""
+    pages = client("efs").get_paginator("describe_access_points").paginate()
+    return every(pages, "AccessPoints") if file_system.all_systems() else []
 
 
 LOOKS = (*file_system.LOOKS, all_points)
