@@ -57,7 +57,7 @@ def leave(suffix: str) -> None:
         revisions = ", ".join(task_definitions.revision(each["taskDefinitionArn"]) for each in named)
         say("kept", f"role {own['RoleName']}", f"free; {revisions} can be run with it; delete_cluster.py deletes it")
     else:
-        roles.delete_role(own["RoleName"])
+        roles.delete_role(suffix)
 
 
 def secrets_policy() -> dict[str, Any] | None:
