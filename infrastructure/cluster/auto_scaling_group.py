@@ -189,15 +189,15 @@ def why_no_host(patience: float = 0) -> str:
     group, its_name = find(), name("hosts")
     if not group:
         return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
+    silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
+    if silent and patience > 0:
+        states = [f"host {host} is {state}" for host, state in silent.items()]
+        return f"{', '.join(states)}: its ECS agent is still to join the cluster"
     describe = client("autoscaling").describe_scaling_activities
     activities = describe(AutoScalingGroupName=its_name, MaxRecords=5)["Activities"]
     if activities and activities[0]["StatusCode"] == "Failed":
         text = activities[0].get("StatusMessage", "")
         return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
-    silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
-    if silent and patience > 0:
-        states = [f"host {host} is {state}" for host, state in silent.items()]
-        return f"{', '.join(states)}: its ECS agent is still to join the cluster"
     for host in container_instances.describe(status=""):
         if host["agentConnected"]:
             silent.pop(host["ec2InstanceId"], None)

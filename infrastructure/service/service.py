@@ -29,7 +29,8 @@ def find() -> Any | None:
 @aws.shared_look
 def services() -> list[Any]:
     """The cluster's ACTIVE ones, whoever's they are, with their tags."""
-    own, arns = aws.together(find, listed)
+    arns = listed()
+    own = find() if constants.SERVICE_NAME in map(tasks.task_id, arns) else None
     others = [each for each in arns if tasks.task_id(each) != constants.SERVICE_NAME]
     tens = [others[start : start + 10] for start in range(0, len(others), 10)]
     return [*([own] if own else []), *(each for ten in aws.side_by_side(described_by_aws, tens) for each in ten)]
@@ -205,7 +206,9 @@ def wait_stable(task_definition_arn: str) -> None:
     told: set[str] = set()
 
     def look() -> bool:
-        service = required()
+        service = find()
+        if not service:  # ECS does not show it yet
+            return False
         news = [event for event in service.get("events", []) if event["id"] not in told]
         for event in reversed(news if told else []):  # what the first look finds is history
             say("event", event["message"])
