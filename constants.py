@@ -260,15 +260,16 @@ AWS_REGION = setting("AWS_REGION", "", REGION, of="cluster")
 EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs(r"[^=]+"), of="cluster")
 
 # Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
+# It can be changed only before the cluster has a log group for tasks of its own, or its first endpoint.
 SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of="cluster") == "true"
 # The endpoint that a script is about: endpoints/$ENDPOINT.env is read between .env and the environment.
 ENDPOINT = setting("ENDPOINT", "", ENDPOINT_FORM, of="cluster")
 
-# Where containers run: EC2 (the only one with GPUs) or FARGATE.
+# Where containers run: EC2 (the only one with GPUs) or FARGATE. It can't be changed later.
 LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"), of="cluster")
 # on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
 CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"), of="cluster")
-# Instance type of the hosts (EC2).
+# Instance type of the hosts (EC2). Hosts that run keep their type, disk, AMI and key until update_cluster.py.
 INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster")
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
@@ -295,21 +296,23 @@ CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", 
 
 # Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
 ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
-# An existing VPC to use; empty: one is made. With it, SUBNET_IDS too.
+# An existing VPC to use; empty: one is made. With it, SUBNET_IDS too. It can't be changed later.
 VPC_ID = setting("VPC_ID", "", VPC, of="cluster")
-# Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone.
+# Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone. Changed later: mount targets stay.
 SUBNET_IDS = setting("SUBNET_IDS", "", SUBNETS, of="cluster")
 # Existing private subnets of VPC_ID, in place of SUBNET_IDS, where hosts and tasks are to be behind a load balancer.
 PRIVATE_SUBNET_IDS = setting("PRIVATE_SUBNET_IDS", "", SUBNETS, of="cluster")
 # Existing public subnets of VPC_ID, for the load balancer and the bastion.
 PUBLIC_SUBNET_IDS = setting("PUBLIC_SUBNET_IDS", "", SUBNETS, of="cluster")
 # Existing security groups for hosts and tasks, at most 5; empty: one is made. Their rules are left as they are.
+# Set later: the one that was made goes once no host and no task bears it, with the next create_cluster.py.
 SECURITY_GROUP_IDS = setting("SECURITY_GROUP_IDS", "", GROUPS, of="cluster")
-# Address block of the VPC that is made, /16 to /28.
+# Address block of the VPC that is made, /16 to /28. It can't be changed later.
 VPC_CIDR = setting("VPC_CIDR", "10.0.0.0/16", vpc_cidr, of="cluster")
-# Address blocks of its public subnets, one in each zone.
+# Address blocks of its public subnets, one in each zone. Later more can be added, and none changed or removed.
 PUBLIC_SUBNET_CIDRS = setting("PUBLIC_SUBNET_CIDRS", "10.0.0.0/24", words(vpc_cidr), of="cluster")
 # Address blocks of private subnets, one in each zone, for hosts, tasks and mount targets; empty: all is in the public.
+# Later more can be added, and none changed or removed; mount targets that there are stay in the public ones.
 PRIVATE_SUBNET_CIDRS = setting("PRIVATE_SUBNET_CIDRS", "", words(vpc_cidr), of="cluster")
 # NAT gateways for the private subnets, about $0.05 an hour each: per-zone, single (cheaper) or none (no way out).
 NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", "none"), of="cluster")
@@ -320,17 +323,19 @@ AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", ZONES, of="cluster")
 BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the bastion: one CIDR block. The hosts then accept SSH from the bastion alone.
 BASTION_ALLOWED_CIDR = setting("BASTION_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
-# Instance type of the bastion.
+# Instance type of the bastion. Another type, or another key, makes a new host, and ends sessions.
 BASTION_INSTANCE_TYPE = setting("BASTION_INSTANCE_TYPE", "t3.micro", TYPE, of="cluster")
 # Security group of a bastion that is there already; the hosts accept SSH from it.
 BASTION_SECURITY_GROUP_ID = setting("BASTION_SECURITY_GROUP_ID", "", GROUP, of="cluster")
 # The CloudWatch agent on the hosts, for memory, disk, GPU use and the hosts' logs: enabled or disabled.
+# Disabled later: what was logged stays, and costs, until delete_cluster.py; hosts that run log until update_cluster.py.
 HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disabled"), of="cluster")
 # What create_cluster.py does when it fails while it makes a new cluster: keep what there is for a look, or delete what
 # this run made.
 ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster")
 
-# A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none.
+# A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none. Changed later: services' rules move
+# from one port to the other without an outage; nothing is refused while a service is behind it.
 LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP"), of="cluster")
 # ACM certificate of the HTTPS listener: issued, and in this region.
 CERTIFICATE_ARN = setting("CERTIFICATE_ARN", "", ACM_ARN, of="cluster")
@@ -348,14 +353,15 @@ LOAD_BALANCER_PROTECTION = setting("LOAD_BALANCER_PROTECTION", "off", one_of("on
 IDLE_TIMEOUT = setting("IDLE_TIMEOUT", "60", whole(1, 4000), of="cluster")
 
 # EFS volumes of the container: name:/path, :ro for read-only, several with commas. Empty: no file system.
+# The data of one that is no longer named stays, and costs.
 EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume), of="cluster")
-# one file system for all volumes, or one for each of EFS_VOLUMES: one or per-volume.
+# one file system for all volumes, or one for each of EFS_VOLUMES: one or per-volume. It can't be changed later.
 EFS_FILE_SYSTEMS = setting("EFS_FILE_SYSTEMS", "one", one_of("one", "per-volume"), of="cluster")
-# An existing file system to use; empty: one is made.
+# An existing file system to use; empty: one is made. It can't be changed later, while volumes are on another one.
 FILE_SYSTEM_ID = setting("FILE_SYSTEM_ID", "", FILE_SYSTEM, of="cluster")
-# User id that owns the files on EFS, whatever user the container runs as.
+# User id that owns the files on EFS, whatever user the container runs as. It can't be changed later.
 EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295), of="cluster")
-# Group id that owns them.
+# Group id that owns them. It can't be changed later.
 EFS_GID = setting("EFS_GID", "0", whole(0, 4294967295), of="cluster")
 # generalPurpose, or maxIO (previous generation, not with elastic). It can't be changed later.
 EFS_PERFORMANCE_MODE = setting("EFS_PERFORMANCE_MODE", "generalPurpose", EFS_MODE, of="cluster")
@@ -404,8 +410,9 @@ SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=
     0 if LAUNCH_TYPE == "FARGATE" else TASK_MEMORY // 4 or (1024 if GPU_COUNT else 0)
 )
 # An existing role with which ECS starts the task (pulls the image, writes logs); empty: one is made.
+# Set later: that one stays while a registered revision names it.
 TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN)
-# An existing role for the container itself; empty: one is made.
+# An existing role for the container itself; empty: one is made. Set later: that one stays likewise.
 TASK_ROLE_ARN = setting("TASK_ROLE_ARN", "", ROLE_ARN)
 # S3 buckets that the container may read and write, by name.
 TASK_S3_BUCKETS = setting("TASK_S3_BUCKETS", "", words(pattern(BUCKET_NAME, "a list of bucket names")))

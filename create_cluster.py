@@ -78,7 +78,6 @@ def create_cluster() -> dict[str, Any]:
         log_group_name = log_group.create()
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
-        cluster.wait_active()
         nat_gateways.wait_ready(net)  # without a way out no host could join
         group_arn = auto_scaling_group.create(net)
         capacity.create(group_arn)
@@ -86,7 +85,7 @@ def create_cluster() -> dict[str, Any]:
 
         names_ready = mount_targets.wait_available(file_system_ids, new_targets)
         capacity.wait_ready()
-        load_balancer.wait_ready()
+        load_balancer.wait_ready(groups)
         mount_targets.wait_for_dns(names_ready)
     if aws.changes == before:
         say("nothing changed:", "all is as the settings say")

@@ -21,8 +21,8 @@ CHOSEN = re.compile(
     r"-[0-9a-f]{8,}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{16}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
 VOLATILE = re.compile(
-    r"time|date|address|publicip$|dns|uniqueid|roleid|profileid|createdby|registeredby|number|latest|default|revision|versionnumber"
-    r"|size|creationtoken|requestid|ipaddress|statistics|state$|lifecycle|attachmentsstatus|associationid|storedbytes",
+    r"time|date|address|publicip$|dns|uniqueid|roleid|profileid|createdby|registeredby|number|latest|defaultversion|revision"
+    r"|sizeinbytes|creationtoken|requestid|ipaddress|statistics|state$|lifecycle|attachmentsstatus|associationid|storedbytes",
     re.IGNORECASE,
 )
 
@@ -102,7 +102,7 @@ def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str,
     for reservation in ec2.describe_instances()["Reservations"]:
         for instance in reservation["Instances"]:
             if instance["State"]["Name"] != "terminated":
-                yield "instance", _named(instance), _kept(instance, "InstanceType SubnetId Tags SecurityGroups")
+                yield "instance", _named(instance), _kept(instance, "InstanceType KeyName SubnetId Tags SecurityGroups")
     for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
         kept = (
             "MinSize",
@@ -138,7 +138,9 @@ def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def _file_systems(efs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for system in efs.describe_file_systems()["FileSystems"]:
         system_id = system["FileSystemId"]
-        yield "file system", _named(system), {"_id": system_id, **system}
+        moves = efs.describe_lifecycle_configuration(FileSystemId=system_id)["LifecyclePolicies"]
+        backups = _or_nothing(efs.describe_backup_policy, FileSystemId=system_id)
+        yield "file system", _named(system), {"_id": system_id, "moves": moves, "backups": backups, **system}
         for target in efs.describe_mount_targets(FileSystemId=system_id)["MountTargets"]:
             groups = efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"])["SecurityGroups"]
             yield "mount target", target["AvailabilityZoneName"], {"groups": groups, "subnet": target["SubnetId"]}
@@ -177,6 +179,7 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for service in ecs.list_services(cluster=arn)["serviceArns"]:
             [described] = ecs.describe_services(cluster=arn, services=[service], include=["TAGS"])["services"]
             kept = "desiredCount loadBalancers deploymentConfiguration healthCheckGracePeriodSeconds tags"
+            kept += " networkConfiguration enableExecuteCommand capacityProviderStrategy"
             yield "service", described["serviceName"], _kept(described, kept)
     for provider in ecs.describe_capacity_providers(include=["TAGS"])["capacityProviders"]:
         if provider["name"] not in ("FARGATE", "FARGATE_SPOT") and provider["status"] != "INACTIVE":
@@ -211,13 +214,15 @@ def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         name, arn = balancer["LoadBalancerName"], balancer["LoadBalancerArn"]
         attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
         kept = _kept(balancer, "Scheme VpcId SecurityGroups")
-        yield "load balancer", name, {**kept, "attributes": attributes, "tags": tags(arn)}
+        subnets = [zone["SubnetId"] for zone in balancer["AvailabilityZones"]]
+        yield "load balancer", name, {**kept, "subnets": subnets, "attributes": attributes, "tags": tags(arn)}
         for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
             port, arn = f"{name}:{listener['Port']}", listener["ListenerArn"]
             yield "listener", port, {**_kept(listener, "Protocol SslPolicy Certificates"), "tags": tags(arn)}
             for rule in elb.describe_rules(ListenerArn=arn)["Rules"]:
                 paths = [value for each in rule["Conditions"] for value in each.get("Values", [])]
                 kept = {"priority": rule["Priority"], "tags": [] if rule["IsDefault"] else tags(rule["RuleArn"])}
+                kept |= _kept(rule, "Actions Conditions")
                 yield "listener rule", f"{port} {','.join(paths) or 'default'}", kept
 
 

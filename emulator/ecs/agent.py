@@ -482,16 +482,20 @@ def _example(world: World, region: str, group: Any) -> Item | None:
 
 
 def _scale_in(world: World, region: str, provider: Provider, group: Any, busy: int, empty: list[Instance]) -> None:
-    """After 15 minutes with more instances than tasks need, the empty ones go."""
+    """After 15 minutes with more instances than tasks need, the empty ones go: it counts those that there are.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-termination-protection.html
+    """
     target = math.ceil(busy * 100 / (provider.scaling.get("targetCapacity") or 100))
     idle = [one for one in empty if round(world.now() - provider.empty_since[one.id]) >= IDLE]
-    surplus = min(len(idle), group.desired - max(target, group.min_size))
+    present = max(group.desired, len(group.staying()))  # more than are desired where protection held them
+    surplus = min(len(idle), present - max(target, group.min_size))
     if surplus <= 0:
         return
     leaving = [one.ec2_id for one in idle[:surplus] if one.ec2_id in group.instances]
     if provider.protection == "ENABLED" and leaving:
         autoscaling_groups.set_protection(world, region, group.name, leaving, False)
-    autoscaling_groups.set_desired(world, region, group.name, group.desired - surplus)
+    autoscaling_groups.set_desired(world, region, group.name, min(group.desired, present - surplus))
 
 
 def start(world: World) -> None:

@@ -4,6 +4,7 @@ Its hosts cost; it does not. The bastion's group is made and deleted by the same
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/what-is-amazon-ec2-auto-scaling.html
 """
 
+import functools
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ import aws
 import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
-from console import NEW, say
+from console import say
 from infrastructure.cluster import container_instances, launch_template, roles
 from infrastructure.cluster.network import Network
 
@@ -82,17 +83,21 @@ def in_words(each: str = "hosts") -> str:
 def create(net: Network) -> str:
     """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
 
-    The group's ARN. On Fargate there are no hosts.
+    The group's ARN, or the name of a new one. On Fargate there are no hosts.
     """
     if constants.LAUNCH_TYPE == "FARGATE":
         return ""
     sizes = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
     told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}"
-    return put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+    stood = find()
+    its_arn = put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+    if stood and (former := former_hosts("hosts")):
+        say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
+    return its_arn
 
 
 def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
-    """Make it, or bring its sizes and subnets into line. Its ARN."""
+    """Make it, or bring its sizes and subnets into line. Its ARN; its name where it is new, which ECS takes as well."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
     aws.refuse_foreign(what, group)
     wanted = {**settings, "VPCZoneIdentifier": ",".join(subnet_ids)}
@@ -130,16 +135,25 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
         **{**wanted, "Tags": [{**where, **tag} for tag in its_tags]},
     )
     say("found" if made is None else "created", what, told)
-    found = wait(what, lambda: find(each), lambda: "AWS does not list it")
-    return str(found["AutoScalingGroupARN"]) if found else NEW  # a dry run's is not listed
+    if made is None:
+        found = aws.listed(what, functools.partial(find, each), "Auto Scaling") or {}
+        return str(found["AutoScalingGroupARN"])
+    return its_name
 
 
-def refresh() -> dict[str, Any]:
+def former_hosts(each: str) -> list[Any]:
+    """Those that are not of the latest version of the launch template."""
+    group, template = find(each), launch_template.find(each)
+    hosts, latest = (group["Instances"], str(template["LatestVersionNumber"])) if group and template else ([], "")
+    return [host for host in hosts if host.get("LaunchTemplate", {}).get("Version") != latest]
+
+
+def refresh(each: str = "hosts") -> dict[str, Any]:
     """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
 
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
     """
-    group, its_name = find(), name("hosts")
+    group, its_name = find(each), name(each)
     count = len(group["Instances"]) if group else 0
     if not count:
         say("found", f"Auto Scaling group {its_name}", "no host to replace")
@@ -149,38 +163,41 @@ def refresh() -> dict[str, Any]:
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
     start(AutoScalingGroupName=its_name, Preferences=preferences)
     say("started", what, f"{count} hosts, one at a time")
-    wait(what, lambda: last_refresh()["Status"] in ENDED_REFRESH, refresh_in_words)
-    last = last_refresh()
+    wait(what, lambda: last_refresh(each)["Status"] in ENDED_REFRESH, lambda: refresh_in_words(each))
+    last = last_refresh(each)
     if last["Status"] in ENDED_REFRESH - {"Successful"}:
-        raise Problem(f"the {what} ended as {refresh_in_words()}")
+        raise Problem(f"the {what} ended as {refresh_in_words(each)}")
     return {"refreshId": last.get("InstanceRefreshId"), "status": last["Status"]}
 
 
-def last_refresh() -> Any:
+def last_refresh(each: str = "hosts") -> Any:
     describe = client("autoscaling").describe_instance_refreshes
-    found: list[Any] = [*describe(AutoScalingGroupName=name("hosts"))["InstanceRefreshes"]]
+    found: list[Any] = [*describe(AutoScalingGroupName=name(each))["InstanceRefreshes"]]
     return found[0] if found else {"Status": "unknown"}
 
 
-def refresh_in_words() -> str:
-    seen = last_refresh()
+def refresh_in_words(each: str = "hosts") -> str:
+    seen = last_refresh(each)
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
 def why_no_host(patience: float = 0) -> str:
     """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join.
 
-    With `patience` left, in seconds, a host's console is not asked for yet: a GPU host needs up to 5 minutes.
+    With `patience` left, in seconds, nobody is suspected yet: a GPU host needs up to 5 minutes.
     """
     group, its_name = find(), name("hosts")
     if not group:
         return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
+    silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
+    if silent and patience > 0:
+        states = [f"host {host} is {state}" for host, state in silent.items()]
+        return f"{', '.join(states)}: its ECS agent is still to join the cluster"
     describe = client("autoscaling").describe_scaling_activities
     activities = describe(AutoScalingGroupName=its_name, MaxRecords=5)["Activities"]
     if activities and activities[0]["StatusCode"] == "Failed":
         text = activities[0].get("StatusMessage", "")
         return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
-    silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
     for host in container_instances.describe(status=""):
         if host["agentConnected"]:
             silent.pop(host["ec2InstanceId"], None)
@@ -190,8 +207,6 @@ def why_no_host(patience: float = 0) -> str:
     booting = [host for host, state in silent.items() if state.startswith("Pending")]
     if booting:
         return f"host {', '.join(booting)} is starting"
-    if patience > 0:
-        return f"host {', '.join(silent)} runs, and its ECS agent is still to join the cluster"
     written = client("ec2").get_console_output(InstanceId=min(silent)).get("Output") or ""  # AWS may not have it yet
     lines = [line for line in written.strip().splitlines() if line.strip()]
     return (

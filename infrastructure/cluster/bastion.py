@@ -9,7 +9,7 @@ from typing import Any
 import constants
 from aws import Resource, name, tags
 from console import say
-from infrastructure.cluster import auto_scaling_group, launch_template, parameters
+from infrastructure.cluster import auto_scaling_group, launch_template, parameters, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
@@ -17,7 +17,14 @@ LOOKS = (*launch_template.LOOKS, *auto_scaling_group.LOOKS)
 
 
 def create(net: Network, groups: SecurityGroups) -> None:
-    """A launch template and an Auto Scaling group of one over the public subnets; it costs what a small host costs."""
+    """A launch template and an Auto Scaling group of one over the public subnets; it costs what a small host costs.
+
+    Of another type or key it is a new host, and sessions through the former one end. One that is not wanted goes.
+    """
+    if "bastion" in groups.leaving:
+        delete()
+        wait_deleted()
+        security_groups.remove("bastion")
     if not constants.BASTION_KEY_NAME:
         return
     kind, key = constants.BASTION_INSTANCE_TYPE, constants.BASTION_KEY_NAME
@@ -26,6 +33,8 @@ def create(net: Network, groups: SecurityGroups) -> None:
     launch_template.put("bastion", present, launch_template.host(image_id, kind, key, groups.bastion_ids, "bastion"))
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
+    if auto_scaling_group.former_hosts("bastion"):
+        auto_scaling_group.refresh("bastion")
 
 
 def delete() -> None:

@@ -99,7 +99,7 @@ def provider_settings() -> Any:
 
 def put_providers(providers: list[str], strategy: list[Any]) -> None:
     """Say which providers the cluster has. The whole list is replaced, a while after the call."""
-    found, its_name = cluster.find(), f"cluster {constants.CLUSTER_NAME}"
+    found, its_name = cluster.standing(), f"cluster {constants.CLUSTER_NAME}"
     named, default = "capacityProviders", "defaultCapacityProviderStrategy"
     if found and set(found.get(named, [])) == set(providers) and found.get(default, []) == strategy:
         return

@@ -10,9 +10,19 @@ import botocore
 
 import aws
 import constants
-from aws import Problem, call, client, region
+from aws import Problem, call, client, ours, region, tags_of
 from console import say
-from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, network, parameters
+from infrastructure.cluster import (
+    certificate,
+    cluster,
+    costs,
+    file_system,
+    load_balancer,
+    log_groups,
+    network,
+    parameters,
+    security_groups,
+)
 from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory
 
 #: GPU generations that the driver of the current ECS GPU AMI no longer serves:
@@ -119,9 +129,34 @@ def check(new_hosts: bool = True) -> Facts:
     adopted_file_system()
     adopted_roles()
     cluster.refuse_changes()
+    refuse_sharing()
+    refuse_other_vpc()
     network.refuse_changes()
+    load_balancer.refuse_changes()
     file_system.refuse_changes()
     return facts
+
+
+def refuse_sharing() -> None:
+    """Tasks of the cluster's own and those of endpoints do not go together: what each has made says which there are."""
+    its_own, groups = log_groups.find(constants.LOG_GROUP), log_groups.groups(log_groups.CONTAINERS)()
+    endpoints = sorted({tags_of(each).get(constants.ENDPOINT_TAG, "") for each in groups.values() if ours(each)} - {""})
+    if constants.CLUSTER_ONLY and its_own and ours(its_own):
+        aws.refuse_change(
+            "SHARED_CLUSTER=true", f"the cluster is for tasks of its own, which log to {constants.LOG_GROUP}"
+        )
+    if endpoints and not constants.SHARED_CLUSTER:
+        undo = f"run ENDPOINT={endpoints[0]} python delete_endpoint.py first"
+        aws.refuse_change("SHARED_CLUSTER=false", f"it is shared by {', '.join(endpoints)}", undo)
+
+
+def refuse_other_vpc() -> None:
+    """Nothing that stands moves to another VPC."""
+    made, groups = network.find_vpc(), [security_groups.find_group(each) for each in security_groups.SUFFIXES]
+    wanted = constants.VPC_ID or (made or {}).get("VpcId")
+    for vpc_id in [each["VpcId"] for each in (made, load_balancer.find(), *groups) if each]:
+        if vpc_id != wanted:
+            aws.refuse_change(f"VPC_ID={constants.VPC_ID or '(empty)'}", f"the cluster is in {vpc_id}")
 
 
 def instance_type() -> Any:

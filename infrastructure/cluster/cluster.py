@@ -6,8 +6,9 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html
 from typing import Any
 
 import aws
+import console
 import constants
-from aws import Problem, Resource, call, client, ours, refuse_foreign, resource, spare_foreign, tags, wait
+from aws import Problem, Resource, call, client, ours, refuse_foreign, resource, spare_foreign, tags
 from console import say
 
 #: what AWS says while an earlier change of the cluster is going on
@@ -69,22 +70,14 @@ def create() -> str:
         make = call(ecs.create_cluster, what, busy="Unable to assume the service linked role")
         made = make(clusterName=its_name, settings=settings, tags=tags("", "key", "value"))["cluster"]
         say("created", what)
+        if not console.dry_run:
+            describe.learn(made)
         return made["clusterArn"]
     say("found", what)
     if cluster.get("settings") != settings:
         call(ecs.update_cluster_settings, what, of=cluster, busy=BUSY)(cluster=its_name, settings=settings)
         say("updated", what, f"Container Insights {constants.CONTAINER_INSIGHTS}")
     return str(cluster["clusterArn"])
-
-
-def wait_active() -> None:
-    """Capacity providers need it, and hosts can join only then."""
-    wait(f"cluster {constants.CLUSTER_NAME} to be ACTIVE", find, status_in_words)
-
-
-def status_in_words() -> str:
-    cluster = describe()
-    return f"its status is {cluster['status']}" if cluster else "AWS does not list it"
 
 
 def delete() -> None:

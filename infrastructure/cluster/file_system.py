@@ -80,7 +80,11 @@ def of_name(its_name: str) -> Any | None:
 
 def refuse_changes() -> None:
     """What AWS can't change any more, and what is not ours, is told before anything is changed."""
-    if constants.FILE_SYSTEM_ID or not constants.EFS_VOLUMES:
+    adopted = constants.FILE_SYSTEM_ID
+    for system in [each for each in owned() if adopted and each["FileSystemId"] != adopted]:
+        if system["NumberOfMountTargets"]:  # one without them was kept when its cluster went
+            raise Problem(f"FILE_SYSTEM_ID={adopted}, but the volumes are on {system['FileSystemId']}: {MOVE}")
+    if adopted or not constants.EFS_VOLUMES:
         return
     volumes = [volume["name"] for volume in constants.EFS_VOLUMES]
     names = {name(suffix(volume)) for volume in volumes}
@@ -102,7 +106,10 @@ def create() -> dict[str, str]:
     adopted, volumes = constants.FILE_SYSTEM_ID, {each["name"]: suffix(each["name"]) for each in constants.EFS_VOLUMES}
     if adopted and volumes:
         say("found", f"file system {adopted}", "adopted")
+    stood = [] if adopted else owned()
     made = {wanted: adopted or create_file_system(wanted) for wanted in dict.fromkeys(volumes.values())}
+    for system in [each for each in stood if each["FileSystemId"] not in made.values()]:
+        say("kept", f"file system {system['FileSystemId']}", f"none of EFS_VOLUMES is on it; {KEPT}")
     return {volume: made[wanted] for volume, wanted in volumes.items()}
 
 
@@ -154,8 +161,10 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
     present = policies() if stood else {}
     for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
         what, request = f"file system {its_id}", {"FileSystemId": its_id}
-        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         moves, backed_up = present.get(its_id, ([], False))
+        if moves == wanted and (backup == "enabled") == backed_up:
+            continue
+        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         if moves != wanted:
             put = call(efs.put_lifecycle_configuration, of=system, busy=UNREADY)
             put(**request, LifecyclePolicies=wanted)

@@ -87,7 +87,7 @@ def put(each: str, present: Any, wanted: Any) -> None:
         say("created" if made else "found", what, detail)
     elif changed:
         call(ec2.create_launch_template_version, what, of=find(each))(**request)
-        say("updated", what, f"{', '.join(changed)}; hosts that run keep what they have")
+        say("updated", what, f"{', '.join(changed)}")
     else:
         say("found", what, detail)
 

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, code, name, ours, refuse_foreign, resource, tags, wait
+from aws import Problem, Resource, call, client, code, name, ours, refuse_foreign, resource, tags, tags_of, wait
 from console import say
-from infrastructure.cluster import certificate
+from infrastructure.cluster import certificate, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
@@ -26,7 +26,10 @@ DEFAULTS = {
     "routing.http.drop_invalid_header_fields.enabled": "false",
     "access_logs.s3.enabled": "false",
 }
-TO_HTTPS = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
+REDIRECT: Any = {
+    "Type": "redirect",
+    "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"},
+}
 
 
 def its_name() -> str:
@@ -91,6 +94,19 @@ def attributes() -> dict[str, str]:
     return {each["Key"]: each["Value"] for each in found["Attributes"]}
 
 
+@aws.shared_look
+def rules() -> list[Any]:
+    """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
+    pages, read = client("elbv2").get_paginator("describe_rules"), call(aws.every, gone="ListenerNotFound")
+
+    def of_listener(arn: str) -> list[Any]:
+        listed = read(pages.paginate(ListenerArn=arn), "Rules") or []
+        return [{**rule, "ListenerArn": arn} for rule in listed if not rule["IsDefault"]]
+
+    found = aws.side_by_side(of_listener, [listener["ListenerArn"] for listener in all_listeners()])
+    return with_tags([rule for rules in found for rule in rules], "RuleArn")
+
+
 LOOKS = (standing, all_listeners, tags_by_arn, attributes)
 
 
@@ -111,9 +127,14 @@ def required() -> Any:
     raise Problem(f"there is no load balancer {its_name()}: run create_cluster.py first")
 
 
+def service_port() -> int:
+    """Where services are asked for; with HTTPS 80 only redirects."""
+    return 443 if constants.LISTENER_PROTOCOL == "HTTPS" else 80
+
+
 def service_listener_arn() -> str:
     """The listener to which services add their rules."""
-    port = 443 if constants.LISTENER_PROTOCOL == "HTTPS" else 80
+    port = service_port()
     listener, what = listeners().get(port), f"load balancer {its_name()} with a listener on port {port}"
     if not listener:
         raise Problem(f"there is no {what}: run create_cluster.py first")
@@ -126,10 +147,28 @@ def url() -> str:
     return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
 
 
+def refuse_changes() -> None:
+    """What a load balancer serves is not taken away with it; nor one that is protected."""
+    balancer = None if constants.LISTENER_PROTOCOL else find()
+    if not balancer:
+        return
+    none, what = "LISTENER_PROTOCOL is not set", f"the load balancer {its_name()}"
+    if attributes().get("deletion_protection.enabled") == "true":
+        raise Problem(f"{none}, but {what} is protected: set it back and run this with LOAD_BALANCER_PROTECTION=off")
+    served = sorted({tags_of(rule).get(constants.ENDPOINT_TAG, "") for rule in rules() if ours(rule)})
+    if served:
+        pages = ", ".join(f"{f'ENDPOINT={each} ' if each else ''}python delete_service.py" for each in served)
+        raise Problem(f"{none}, but services are asked for at {what}: set it back, or run {pages} first")
+
+
 def create(net: Network, groups: SecurityGroups) -> None:
-    """Ask for the balancer; active after two to three minutes. It costs about $0.03 an hour, used or not."""
+    """Ask for the balancer; active after two to three minutes. It costs about $0.03 an hour, used or not.
+
+    Without LISTENER_PROTOCOL one that stands goes; `wait_ready` waits for that too.
+    """
     protocol, what, balancer = constants.LISTENER_PROTOCOL, f"load balancer {its_name()}", named()
     if not protocol:
+        delete()
         return
     if protocol == "HTTP":
         say("warning", "LISTENER_PROTOCOL=HTTP:", "what passes the load balancer is not encrypted")
@@ -137,15 +176,33 @@ def create(net: Network, groups: SecurityGroups) -> None:
     present, is_new = ({}, True) if not balancer else (listeners(), False)
     if balancer:
         say("found", what)
+        set_subnets(balancer, net)
     else:
         balancer = make(net, groups)
     set_attributes(balancer, DEFAULTS if is_new else attributes())
-    wanted = wanted_listeners()
-    for port in wanted:
-        create_listener(balancer, port, present.get(port), wanted[port])
+    set_listeners(balancer, present)
+
+
+def set_listeners(balancer: Any, present: dict[int, Any]) -> None:
+    """As the settings say. What is served is so all the while, also where it moves from one port to the other.
+
+    First the rules of services come to where they are to be; then port 80 redirects, or 443 goes; then the former go.
+    """
+    wanted, serving = wanted_listeners(), service_port()
+    changed = [port for port in present if port not in wanted or different(present[port], wanted[port])]
+    for port in [port for port in wanted if port not in present]:
+        make_listener(balancer, port, wanted[port])
+    if changed:
+        copy_rules(serving)
+    for port in [port for port in wanted if port in present]:
+        update_listener(port, present[port], wanted[port])
     for each in [each for port, each in present.items() if port not in wanted and ours(each)]:
         call(client("elbv2").delete_listener, of=each)(ListenerArn=each["ListenerArn"])
-        say("deleted", f"listener {each['Protocol']} {each['Port']}", f"LISTENER_PROTOCOL={protocol}")
+        say(
+            "deleted", f"listener {each['Protocol']} {each['Port']}", f"LISTENER_PROTOCOL={constants.LISTENER_PROTOCOL}"
+        )
+    if changed:
+        delete_former_rules(serving)
 
 
 def make(net: Network, groups: SecurityGroups) -> Any:
@@ -155,6 +212,15 @@ def make(net: Network, groups: SecurityGroups) -> Any:
     made = create(**request, Subnets=net.public_subnet_ids, SecurityGroups=groups.load_balancer_ids)
     say("created", what)
     return {"LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"], "Tags": tags("alb")}
+
+
+def set_subnets(balancer: Any, net: Network) -> None:
+    """In a zone that stays it answers all the while: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-subnets.html"""
+    present, what = {zone["SubnetId"] for zone in balancer["AvailabilityZones"]}, f"load balancer {its_name()}"
+    if net.public_subnet_ids and present != {*net.public_subnet_ids}:
+        set_them = call(client("elbv2").set_subnets, what, of=balancer)
+        set_them(LoadBalancerArn=balancer["LoadBalancerArn"], Subnets=net.public_subnet_ids)
+        say("updated", what, f"in {', '.join(net.public_subnet_ids)}")
 
 
 def set_attributes(balancer: Any, present: dict[str, str]) -> None:
@@ -181,33 +247,82 @@ def wanted_listeners() -> dict[int, Any]:
         return {80: {"Protocol": "HTTP", "DefaultActions": not_found}}
     secure = {"Certificates": [{"CertificateArn": certificate.arn()}], "SslPolicy": TLS_POLICY}
     return {
-        80: {"Protocol": "HTTP", "DefaultActions": [{"Type": "redirect", "RedirectConfig": TO_HTTPS}]},
+        80: {"Protocol": "HTTP", "DefaultActions": [REDIRECT]},
         443: {"Protocol": "HTTPS", "DefaultActions": not_found, **secure},
     }
 
 
-def create_listener(balancer: Any, port: int, listener: Any, wanted: Any) -> None:
-    """A port is given once; what was set otherwise is put right."""
-    elb, what = client("elbv2"), f"listener {wanted['Protocol']} {port}"
+def make_listener(balancer: Any, port: int, wanted: Any) -> None:
+    """A port is given once: where another run was first, AWS says so."""
+    what, request = f"listener {wanted['Protocol']} {port}", {"LoadBalancerArn": balancer["LoadBalancerArn"], **wanted}
+    create = call(client("elbv2").create_listener, what, there="DuplicateListener")
+    say("created" if create(**request, Port=port, Tags=tags(f"listener-{port}")) else "found", what)
+
+
+def different(listener: Any, wanted: Any) -> list[str]:
+    """What of it is not as wanted."""
+    return [key for key in wanted if not aws.holds(listener.get(key), wanted[key])]
+
+
+def update_listener(port: int, listener: Any, wanted: Any) -> None:
+    what, changes = f"listener {wanted['Protocol']} {port}", different(listener, wanted)
     refuse_foreign(f"{what} of {its_name()}", listener)
-    if not listener:
-        create = call(elb.create_listener, what, there="DuplicateListener")
-        request: Any = {"LoadBalancerArn": balancer["LoadBalancerArn"], "Port": port, **wanted}
-        made = create(**request, Tags=tags(f"listener-{port}"))
-        say("created" if made else "found", what)
-        return
-    different = [key for key in wanted if not aws.holds(listener.get(key), wanted[key])]
-    if different:
-        call(elb.modify_listener, what, of=listener)(ListenerArn=listener["ListenerArn"], Port=port, **wanted)
-    say("updated" if different else "found", what, ", ".join(different))
+    if changes:
+        modify = call(client("elbv2").modify_listener, what, of=listener)
+        modify(ListenerArn=listener["ListenerArn"], Port=port, **wanted)
+    say("updated" if changes else "found", what, ", ".join(changes))
 
 
-def wait_ready() -> None:
-    """Its DNS name answers only when it is active."""
+def copy_rules(port: int) -> None:
+    """Our services' rules at another port come to this one too; there they only redirect from now on, with HTTPS."""
+    elb, to = client("elbv2"), listeners().get(port)
+    former = [rule for rule in rules() if ours(rule) and to and rule["ListenerArn"] != to["ListenerArn"]]
+    beside = [rule for rule in rules() if to and rule["ListenerArn"] == to["ListenerArn"]]
+    taken = {int(rule["Priority"]) for rule in beside}
+    for rule in former:
+        asked = [condition(each) for each in rule["Conditions"]]
+        what = f"listener rule {words(rule)} at port {port}"
+        if to and not any(ours(each) and aws.holds(list(map(condition, each["Conditions"])), asked) for each in beside):
+            free = next(n for n in (int(rule["Priority"]), *range(1, 50001)) if n not in taken)
+            taken.add(free)
+            actions = [{key: value for key, value in each.items() if key != "Order"} for each in rule["Actions"]]
+            request: Any = {"Conditions": asked, "Actions": actions, "Tags": rule["Tags"]}
+            call(elb.create_rule, what)(ListenerArn=to["ListenerArn"], Priority=free, **request)
+            say("created", what)
+        if port == 443:
+            modify = call(elb.modify_rule, what, of=rule)
+            modify(RuleArn=rule["RuleArn"], Actions=[REDIRECT])
+
+
+def delete_former_rules(port: int) -> None:
+    """Those that led to services from another port than this; others' rules stay, and are named."""
+    to = listeners().get(port)
+    for rule in [rule for rule in rules() if to and rule["ListenerArn"] != to["ListenerArn"]]:
+        what = f"listener rule {words(rule)} beside port {port}"
+        if not aws.spare_foreign(what, rule):
+            call(client("elbv2").delete_rule, what, of=rule, gone="RuleNotFound")(RuleArn=rule["RuleArn"])
+            say("deleted", what)
+
+
+def condition(each: Any) -> Any:
+    """As it is asked for: AWS tells the values of a condition twice."""
+    return {key: value for key, value in each.items() if key != "Values" or len(each) == 2}
+
+
+def words(rule: Any) -> str:
+    """Host names and paths."""
+    return ", ".join(value for each in rule["Conditions"] for value in each.get("Values", []))
+
+
+def wait_ready(groups: SecurityGroups) -> None:
+    """Its DNS name answers only when it is active; one that is not wanted any more is gone then, with its group."""
 
     def state() -> dict[str, str]:
         return (read() or {}).get("State", {"Code": "absent"})  # type: ignore[no-any-return]
 
+    if "load-balancer" in groups.leaving:
+        wait_deleted()
+        security_groups.remove("load-balancer")
     if constants.LISTENER_PROTOCOL and (standing() or {}).get("State", {}).get("Code") != "active":
         wait(f"load balancer {its_name()}", lambda: state()["Code"] == "active", lambda: " ".join(state().values()))
 

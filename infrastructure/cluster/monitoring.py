@@ -24,6 +24,8 @@ LOGS = {
     "/var/log/ecs/ecs-agent.log": ("ecs-agent", "%Y-%m-%dT%H:%M:%SZ"),
     "/var/log/ecs/audit.log": ("audit", "%Y-%m-%dT%H:%M:%SZ"),
 }
+#: how the logs go that are kept
+UNDO = "delete_cluster.py deletes them"
 
 
 def group_name(suffix: str) -> str:
@@ -70,8 +72,14 @@ LOOKS = (parameter, its_tags, groups_of_hosts)
 
 
 def create() -> None:
-    """The parameter and the log groups, before the first host reads and writes them."""
+    """The parameter and the log groups, before the first host reads and writes them.
+
+    Not wanted any more the parameter goes; the log groups hold logs, and stay until delete_cluster.py.
+    """
     if not wanted():
+        for each in host_groups() if parameter() else []:
+            say("kept", f"log group {each}", f"its logs cost about $0.03 per GiB and month in us-east-1; {UNDO}")
+        delete_parameter()
         return
     log_groups.make(*(group_name(suffix) for suffix, _ in LOGS.values()))
     what, found = f"SSM parameter {parameters.agent()}", parameter()
@@ -111,11 +119,15 @@ def configuration() -> dict[str, Any]:
 
 def delete() -> None:
     """Once the hosts are gone: one that still writes would make its log groups again."""
+    delete_parameter()
+    log_groups.remove(*host_groups())
+
+
+def delete_parameter() -> None:
     what, found = f"SSM parameter {parameters.agent()}", its_tags()
     if found and not spare_foreign(what, found):
         call(client("ssm").delete_parameter, what, of=found, gone="ParameterNotFound")(Name=parameters.agent())
         say("deleted", what)
-    log_groups.remove(*host_groups())
 
 
 def host_groups() -> list[str]:

@@ -89,6 +89,9 @@ def create_for(file_system_id: str, net: Network, groups: SecurityGroups, listed
     present = {target["SubnetId"]: target for target in listed}
     zones = {target["AvailabilityZoneName"] for target in present.values()}
     made = []
+    for target in [each for each in present.values() if each["SubnetId"] not in net.zones and ours(each)]:
+        where = f"in {target['SubnetId']}, where it can't be moved from; free, and reached from all subnets"
+        say("kept", f"mount target {target['MountTargetId']}", where)
     for subnet_id, zone in net.zones.items():
         target = present.get(subnet_id)
         if zone not in zones:

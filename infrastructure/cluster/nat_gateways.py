@@ -10,7 +10,7 @@ import aws
 import constants
 from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, token, wait
 from console import NEW, say
-from infrastructure.cluster.network import Kind, Network, Wanted, add_default_route, as_resources
+from infrastructure.cluster.network import Kind, Network, Wanted, add_default_route, as_resources, remove_default_route
 
 ALIVE = ("pending", "available")
 
@@ -73,8 +73,11 @@ def create(net: Network) -> None:
 
 
 def wait_ready(net: Network) -> None:
-    """Until each is available: only then may a route lead to it. Then the private subnets get their way out."""
-    if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS or constants.NAT_GATEWAYS == "none":
+    """Until each is available: only then may a route lead to it. Then the private subnets get their way out.
+
+    What NAT_GATEWAYS no longer asks for goes, once no route leads to it.
+    """
+    if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
     wanted = gateway_subnets(net)
     wait(
@@ -83,9 +86,12 @@ def wait_ready(net: Network) -> None:
         lambda: "; ".join(f"{g['NatGatewayId']} is {g['State']} {g.get('FailureMessage', '')}" for g in all_gateways()),
     )
     for number in range(1, len(constants.PRIVATE_SUBNET_CIDRS) + 1):
+        if not wanted:
+            remove_default_route(net.tables[f"private-{number}"])
+            continue
         gateway = find_gateway(f"nat-{min(number, len(wanted))}") or {"NatGatewayId": NEW}
         add_default_route(net.tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
-    delete_gateways([gateway for gateway in gateways() if part(gateway) not in wanted])
+    delete_surplus()
 
 
 def gateway_subnets(net: Network) -> dict[str, str]:
@@ -124,13 +130,14 @@ def delete() -> None:
         say("deleted", f"S3 endpoint {endpoint['VpcEndpointId']}")
 
 
-def delete_gateways(surplus: list[Any]) -> None:
+def delete_surplus() -> None:
     """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
-    for gateway in surplus:
+    wanted = gateway_names()
+    surplus = [gateway for gateway in gateways(*ALIVE, "deleting") if part(gateway) not in wanted]
+    for gateway in [each for each in surplus if each["State"] in ALIVE]:
         ask_for_end(gateway)
     wait_gone([gateway["NatGatewayId"] for gateway in surplus])
-    held = [each["AllocationId"] for gateway in surplus for each in gateway["NatGatewayAddresses"]]
-    for address in [each for each in addresses() if each["AllocationId"] in held]:
+    for address in [each for each in addresses() if part(each) not in wanted]:
         release(address)
 
 

@@ -144,6 +144,14 @@ def refuse_changes() -> None:
                 differs = f"{asked}, but {found['SubnetId']} is in {found['AvailabilityZone']}, which can't be changed"
                 more = f"add a zone with one more block in {setting}; or run delete_cluster.py first"
                 raise Problem(f"{differs}: set it back, and {more}")
+        for found in [present[each] for each in present if each.startswith(kind) and not number_in(each, blocks)]:
+            there = f"{found['SubnetId']} of {found['CidrBlock']} stands, where hosts, tasks and mount targets are"
+            aws.refuse_change(f"{setting} has {len(blocks)} subnets", there)
+
+
+def number_in(its_part: str, blocks: list[str]) -> bool:
+    """Whether there is still a block for public-2."""
+    return int(its_part.rpartition("-")[2]) <= len(blocks)
 
 
 def begin(*more: "Wanted") -> "Asked":
@@ -391,6 +399,15 @@ def add_default_route(table: Any, **target: str) -> None:
     say("updated", what, f"0.0.0.0/0 to {', '.join(target.values())}")
 
 
+def remove_default_route(table: Any) -> None:
+    """One to a NAT gateway; what it led to is to go."""
+    what = f"route table {table['RouteTableId']}"
+    if any(each.get("NatGatewayId") for each in table["Routes"]):
+        delete_route = call(client("ec2").delete_route, what, of=table, gone="InvalidRoute.NotFound")
+        delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
+        say("updated", what, "no way out any more")
+
+
 def of_part(listed: list[Any], each: str) -> Any | None:
     return only([subnet for subnet in listed if part(subnet) == each], f"subnet {each}", "SubnetId")
 
@@ -477,7 +494,7 @@ GATEWAY = Kind(
 )
 
 
-def held_by(key: str, identifier: str) -> str:
+def holders(key: str, identifier: str) -> list[str]:
     """The network interfaces that hold something, each with the words of its owner."""
     filters: Any = [{"Name": key, "Values": [identifier]}]
     names = []
@@ -485,6 +502,11 @@ def held_by(key: str, identifier: str) -> str:
         owner = each.get("RequesterId") or each.get("Attachment", {}).get("InstanceOwnerId") or each.get("OwnerId", "")
         words = f"{each.get('Description') or each.get('InterfaceType', '')}, owner {owner}"
         names.append(f"{each['NetworkInterfaceId']} ({words})")
+    return names
+
+
+def held_by(key: str, identifier: str) -> str:
+    names = holders(key, identifier)
     return "held by network interface " + ", ".join(names) if names else "no network interface holds it any more"
 
 

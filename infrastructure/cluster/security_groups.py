@@ -11,13 +11,15 @@ import aws
 import constants
 from aws import Resource, call, client, endpoint_tags, mine, name, only, ours, part, resource, tag_filters
 from console import say
-from infrastructure.cluster.network import IN_USE, Network, held_by
+from infrastructure.cluster.network import IN_USE, Network, held_by, holders
 
 #: where Docker puts a container port that asks for no host port: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
 DYNAMIC_PORTS = (32768, 65535)
 NO_GROUP = "InvalidGroup.NotFound"
 #: what each group is to us
 SUFFIXES = ("load-balancer", "bastion", "hosts", "tasks", "file-system")
+#: those that the part whose group it is takes along
+WITH_BEARERS = ("load-balancer", "bastion")
 
 
 @dataclass
@@ -27,6 +29,7 @@ class SecurityGroups:
     file_system_ids: list[str] = field(default_factory=list)  # on the mount targets
     load_balancer_ids: list[str] = field(default_factory=list)
     bastion_ids: list[str] = field(default_factory=list)
+    leaving: list[str] = field(default_factory=list)  # what stands and is not wanted: it goes with those that bear it
 
 
 @aws.shared_look
@@ -83,17 +86,48 @@ def create(net: Network) -> SecurityGroups:
         suffix: create_group(net, suffix, present[suffix], told) for suffix, (told, needed) in wanted.items() if needed
     }
     groups = in_use({suffix: group["GroupId"] for suffix, group in of.items()})
+    groups.leaving = [suffix for suffix in SUFFIXES if present[suffix] and suffix not in of]
+    held = [group_id for suffix in groups.leaving if suffix not in WITH_BEARERS for group_id in leave(suffix)]
     rules = {
         "load-balancer": load_balancer_rules(),
         "bastion": [rule(22, 22, constants.BASTION_ALLOWED_CIDR, "SSH")],
         "hosts": host_rules(groups),
         "tasks": task_rules(groups),
-        "file-system": nfs_rules(sorted({*groups.host_ids, *groups.task_ids})),
+        "file-system": nfs_rules(sorted({*groups.host_ids, *groups.task_ids, *held})),
     }
     listed = all_rules() if any(present.values()) else []
     for suffix, group in of.items():
         bring_into_line(group, listed, rules[suffix])
     return groups
+
+
+def leave(suffix: str) -> list[str]:
+    """A group that is not wanted any more goes. While something bears it, it stays, and may what it could. Its id then."""
+    group = find_group(suffix)
+    if not group:
+        return []
+    if held := holders("group-id", group["GroupId"]):
+        later = "it goes with the next create_cluster.py after that"
+        say(
+            "kept",
+            f"security group {group['GroupId']}",
+            f"{its_name(suffix)}, free, held by {', '.join(held)}: {later}",
+        )
+        return [group["GroupId"]]
+    remove(suffix)
+    return []
+
+
+def remove(suffix: str) -> None:
+    """Once nothing bears it; first of all our rules that name it, since AWS refuses a group that a rule names."""
+    group, gone = find_group(suffix), "InvalidSecurityGroupRuleId.NotFound"
+    if not group:
+        return
+    for each in [each for each in all_rules() if ours(each) and source(each) == group["GroupId"]]:
+        revoke = call(client("ec2").revoke_security_group_ingress, of=each, gone=gone)
+        revoke(GroupId=each["GroupId"], SecurityGroupRuleIds=[each["SecurityGroupRuleId"]])
+    delete_group(group)
+    say("deleted", f"security group {group['GroupId']}", its_name(suffix))
 
 
 def load_balancer_rules() -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, every, mine, tags_of, wait
+from aws import Problem, Resource, call, client, every, mine, ours, tags_of, wait
 from console import say
 from infrastructure.cluster import file_system
 
@@ -18,10 +18,8 @@ VOLUME_TAG = "volume"
 
 @aws.shared_look
 def all_points() -> list[Any]:
-    """Everyone's in the file systems that are used, in whatever state."""
-    paginator, read = client("efs").get_paginator("describe_access_points"), call(every, gone=file_system.GONE)
-    pages = [paginator.paginate(FileSystemId=each) for each in file_system.ids()]
-    return [point for each in pages for point in read(each, "AccessPoints") or []]
+    """Everyone's in this account and region, in whatever state."""
+    return every(client("efs").get_paginator("describe_access_points").paginate(), "AccessPoints")
 
 
 LOOKS = (*file_system.LOOKS, all_points)
@@ -38,7 +36,16 @@ def find() -> dict[str, Any]:
 
 
 def refuse_changes() -> None:
-    """An access point's owner can't be changed: told before anything is."""
+    """Where the volumes' data is, and whose, can't be changed: told before anything is."""
+    adopted, here = constants.FILE_SYSTEM_ID, file_system.ids()
+    volumes = [volume["name"] for volume in constants.EFS_VOLUMES]
+    for point in [each for each in all_points() if ours(each) and tags_of(each).get(VOLUME_TAG) in volumes]:
+        its_id, system = point["AccessPointId"], point["FileSystemId"]
+        if point["LifeCycleState"] not in file_system.LEAVING and (
+            system != adopted if adopted else system not in here
+        ):
+            elsewhere = f"the volume {tags_of(point)[VOLUME_TAG]} is on {system}, by access point {its_id}"
+            raise Problem(f"FILE_SYSTEM_ID={adopted or '(empty)'}, but {elsewhere}: {file_system.MOVE}")
     wanted, points = f"{constants.EFS_UID}:{constants.EFS_GID}", find() if constants.EFS_VOLUMES else {}
     for volume in [volume["name"] for volume in constants.EFS_VOLUMES if volume["name"] in points]:
         point, user = points[volume]["AccessPointId"], points[volume]["PosixUser"]
@@ -56,6 +63,8 @@ def create(file_system_ids: dict[str, str], new: bool = False) -> dict[str, str]
     if constants.CLUSTER_ONLY:
         return {}
     present = {} if new else {volume: point["AccessPointId"] for volume, point in find().items()}
+    for volume in present.keys() - file_system_ids.keys():
+        say("kept", f"access point {present[volume]}", f"{volume} is none of EFS_VOLUMES; free, and its data stays")
     for volume, file_system_id in file_system_ids.items():
         if volume in present:
             say("found", f"access point {present[volume]}", volume)

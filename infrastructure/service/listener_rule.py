@@ -7,29 +7,16 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rul
 
 from typing import Any
 
-import aws
 import constants
-from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, part, resource, tags_of
+from aws import Problem, Resource, call, client, endpoint_tags, mine, ours, part, resource, tags_of
 from console import say
 from infrastructure.cluster import load_balancer
+from infrastructure.cluster.load_balancer import rules
 from infrastructure.service import target_group
 
 PART = "rule"
 #: what a rule asks of a request here: the field, and the member that bears its values
 HOST, PATH = ("host-header", "HostHeaderConfig"), ("path-pattern", "PathPatternConfig")
-
-
-@aws.shared_look
-def rules() -> list[Any]:
-    """Those of our load balancer but the default ones, whoever's they are: each with its tags and its listener."""
-    pages, read = client("elbv2").get_paginator("describe_rules"), call(every, gone="ListenerNotFound")
-
-    def of_listener(arn: str) -> list[Any]:
-        listed = read(pages.paginate(ListenerArn=arn), "Rules") or []
-        return [{**rule, "ListenerArn": arn} for rule in listed if not rule["IsDefault"]]
-
-    found = aws.side_by_side(of_listener, [listener["ListenerArn"] for listener in load_balancer.all_listeners()])
-    return load_balancer.with_tags([rule for rules in found for rule in rules], "RuleArn")
 
 
 LOOKS = (rules, *target_group.LOOKS)

@@ -29,7 +29,8 @@ def find() -> Any | None:
 @aws.shared_look
 def services() -> list[Any]:
     """The cluster's ACTIVE ones, whoever's they are, with their tags."""
-    own, arns = aws.together(find, listed)
+    arns = listed()
+    own = find() if constants.SERVICE_NAME in map(tasks.task_id, arns) else None
     others = [each for each in arns if tasks.task_id(each) != constants.SERVICE_NAME]
     tens = [others[start : start + 10] for start in range(0, len(others), 10)]
     return [*([own] if own else []), *(each for ten in aws.side_by_side(described_by_aws, tens) for each in ten)]
@@ -105,9 +106,10 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
 
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
     """Make the service, or bring it to this revision and the settings. `group_ids`: the tasks' own security groups."""
+    where = task_security_group.placement(group_ids) if constants.NETWORK_MODE == "awsvpc" else None
     if service := find():
         refuse_foreign(service)
-        update(service, definition["taskDefinitionArn"])
+        update(service, definition["taskDefinitionArn"], where)
         return
     what = f"service {constants.SERVICE_NAME}"
     request: Any = {
@@ -127,17 +129,19 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         balanced = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}
         request["loadBalancers"] = [{"targetGroupArn": target_group_arn, **balanced}]
         request["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
-    if constants.NETWORK_MODE == "awsvpc":
-        request["networkConfiguration"] = task_security_group.placement(group_ids)
+    if where:
+        request["networkConfiguration"] = where
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     call(client("ecs").create_service, what, busy=(NO_BALANCER, *roles_unseen, "still Draining"))(**request)
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
     wait(what, find, lambda: "AWS does not list it")
 
 
-def update(service: Any, task_definition_arn: str) -> None:
-    """Roll out what differs: revision, count, grace period, ECS Exec; nothing where nothing does."""
+def update(service: Any, task_definition_arn: str, where: dict[str, Any] | None = None) -> None:
+    """Roll out what differs: revision, count, grace period, ECS Exec, where tasks are; nothing where nothing does."""
     what, changed = f"service {constants.SERVICE_NAME}", changes(service, task_definition_arn)
+    if where and not aws.holds(service.get("networkConfiguration"), where):
+        changed["networkConfiguration"] = where
     if not changed:
         say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
         return
@@ -203,7 +207,9 @@ def wait_stable(task_definition_arn: str) -> None:
     told: set[str] = set()
 
     def look() -> bool:
-        service = required()
+        service = find()
+        if not service:  # ECS does not show it yet
+            return False
         news = [event for event in service.get("events", []) if event["id"] not in told]
         for event in reversed(news if told else []):  # what the first look finds is history
             say("event", event["message"])
@@ -243,7 +249,8 @@ def refuse_failure(service: Any, task_definition_arn: str) -> None:
 
 def why_not_stable(service: Any) -> str:
     """What AWS says: the stopped tasks' reasons and last log lines, the targets' health, the last event."""
-    stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME)
+    failed = any(each.get("failedTasks", 1) for each in service["deployments"])
+    stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME) if failed else []
     ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
     told = list(dict.fromkeys(map(diagnosis.why, ended)))
     killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]

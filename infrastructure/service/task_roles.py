@@ -9,8 +9,10 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, partition
+from aws import Resource, mine, partition
+from console import say
 from infrastructure.cluster import roles
+from infrastructure.service import task_definitions
 
 SUFFIXES = ("task-execution", "task")
 EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
@@ -32,10 +34,30 @@ def create(file_system_ids: dict[str, str], access_point_ids: Iterable[str] = ()
     """Make or complete both. A cluster that endpoints share has none of its own."""
     if constants.CLUSTER_ONLY:
         return
-    if not constants.TASK_EXECUTION_ROLE_ARN:
+    if constants.TASK_EXECUTION_ROLE_ARN:
+        leave("task-execution")
+    else:
         roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
-    if not constants.TASK_ROLE_ARN:
+    if constants.TASK_ROLE_ARN:
+        leave("task")
+    else:
         roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, access_point_ids))
+
+
+def leave(suffix: str) -> None:
+    """Our own role, in whose place the user's has come. It stays while it is named by a revision that can be run."""
+    own = roles.role(suffix)()
+    if not own or not mine(own):
+        return
+    its_arn = roles.role_arn(own["RoleName"])
+    named = [
+        each for each in task_definitions.active() if its_arn in (each.get("executionRoleArn"), each.get("taskRoleArn"))
+    ]
+    if named:
+        revisions = ", ".join(task_definitions.revision(each["taskDefinitionArn"]) for each in named)
+        say("kept", f"role {own['RoleName']}", f"free; {revisions} can be run with it; delete_cluster.py deletes it")
+    else:
+        roles.delete_role(own["RoleName"])
 
 
 def secrets_policy() -> dict[str, Any] | None:

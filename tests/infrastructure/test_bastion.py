@@ -105,13 +105,15 @@ def test_session_manager_reaches_the_hosts_in_any_case(clara: Runbook) -> None:
     assert "AmazonSSMManagedInstanceCore" in {policy["PolicyName"] for policy in attached}
 
 
-def test_a_changed_type_is_a_new_version_of_its_template(keyed: Runbook) -> None:
+def test_a_changed_type_is_a_new_version_of_its_template_and_a_new_host(keyed: Runbook) -> None:
     keyed.has_run("create_cluster.py", **BASTION)
     ran = keyed.run("create_cluster.py", **BASTION, BASTION_INSTANCE_TYPE="t3.small")
-    assert "updated launch template clara-train-bastion  InstanceType; hosts that run keep what they have" in ran.err
+    assert "updated launch template clara-train-bastion  InstanceType" in ran.err
+    assert "started instance refresh of clara-train-bastion" in ran.err
     request = {"LaunchTemplateName": "clara-train-bastion", "Versions": ["$Latest"]}
     [latest] = keyed.aws("ec2").describe_launch_template_versions(**request)["LaunchTemplateVersions"]
     assert latest["LaunchTemplateData"]["InstanceType"] == "t3.small"
+    assert [host["InstanceType"] for host in bastions(keyed)] == ["t3.small"]
 
 
 def test_a_template_of_another_owner_with_its_name_is_refused_and_stays(keyed: Runbook) -> None:

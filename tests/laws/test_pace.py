@@ -38,10 +38,11 @@ def begun(example: str, clock: VirtualClock) -> Runbook:
     return runbook
 
 
-def walk(example: str, seconds: float, poll: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def walk(example: str, seconds: float, poll: str, unseen: float = 0) -> tuple[dict[str, Any], dict[str, Any]]:
     """The account once all is made, and once all is taken away, with calls that take so long."""
     clock = VirtualClock()
     runbook = begun(example, clock)
+    runbook.emulator.world.settings.unseen_seconds = unseen
     runbook.watch = lambda when: clock.sleep(seconds) if when == "before" else None
     told = []
     for commands in (EXAMPLES[example], (*UNDO[example], "delete_cluster.py --yes")):
@@ -60,6 +61,14 @@ usual = functools.cache(lambda example: walk(example, *PACES["as usual"]))
 @pytest.mark.parametrize("pace", [pace for pace in PACES if pace != "as usual"])
 def test_the_same_account_at_any_pace(example: str, pace: str) -> None:
     made, left = walk(example, *PACES[pace])
+    assert made == usual(example)[0]
+    assert left == usual(example)[1]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("unseen", [20])
+def test_the_same_account_however_late_aws_knows_what_it_has_just_made(example: str, unseen: float) -> None:
+    made, left = walk(example, 0.1, "0.2", unseen)
     assert made == usual(example)[0]
     assert left == usual(example)[1]
 

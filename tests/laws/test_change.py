@@ -1,0 +1,581 @@
+"""The law of change: create with settings A, then with B. The account is as after B alone, or B is refused.
+
+One table, PAIRS: for every setting pairs of texts, A and B, and what is expected.
+
+- "changed": the account after A and then B, each with all pages of its base, is the one after B alone, tags included
+- "refused": B ends with 1 or 2 before any changing call, and its sentence names the setting and what to do
+- "kept": what of A holds data or logs, or something that still runs, stays and is named; all else is as after B alone
+
+A setting of another page has rows with a base whose pages are others.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import constants
+from tests.conftest import FARGATE, GPU, Runbook, issued, new_account
+from tests.pictures import put_back, take
+from tests.zones import zone
+
+CLUSTER = ("create_cluster.py",)
+SERVICE = ("create_cluster.py", "register_task_definition.py", "create_service.py")
+NO_DATA = {"EFS_VOLUMES": ""}
+TWO_ZONES = {"PUBLIC_SUBNET_CIDRS": "10.0.0.0/24,10.0.1.0/24"}
+PRIVATE = {**TWO_ZONES, "PRIVATE_SUBNET_CIDRS": "10.0.2.0/24,10.0.3.0/24"}
+BALANCER = {
+    **FARGATE,
+    **NO_DATA,
+    **TWO_ZONES,
+    "CLUSTER_NAME": "gpu",
+    "LISTENER_PROTOCOL": "HTTP",
+    "COMMAND": "sleep infinity",
+}
+HTTPS = {"LISTENER_PROTOCOL": "HTTPS", "CERTIFICATE_ARN": "{certificate}"}
+ADOPTED = {**GPU, "VPC_ID": "{vpc}", "SUBNET_IDS": "{public_a},{public_b}"}
+BASTION = {"BASTION_KEY_NAME": "ours", "BASTION_ALLOWED_CIDR": "203.0.113.7/32"}
+#: what a setting means something in: the settings that are the same before and after, and the pages, in their order
+BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "hosts": (GPU, CLUSTER),
+    "no data": ({**GPU, **NO_DATA}, CLUSTER),
+    "private": ({**GPU, **NO_DATA, **PRIVATE}, CLUSTER),
+    "bastion": ({**GPU, **NO_DATA, **BASTION}, CLUSTER),
+    "adopted": (ADOPTED, CLUSTER),
+    "adopted without data": ({**ADOPTED, **NO_DATA}, CLUSTER),
+    "fargate": ({**FARGATE, "CLUSTER_NAME": "gpu"}, CLUSTER),
+    "balancer": (BALANCER, CLUSTER),
+    "adopted balancer": (
+        {**BALANCER, "VPC_ID": "{vpc}", "SUBNET_IDS": "{public_a}", "PUBLIC_SUBNET_IDS": "{public_a},{public_b}"},
+        CLUSTER,
+    ),
+    "adopted service": (
+        {**BALANCER, "VPC_ID": "{vpc}", "SUBNET_IDS": "{public_a}", "PUBLIC_SUBNET_IDS": "{public_a},{public_b}"},
+        SERVICE,
+    ),
+    "a host": ({**GPU, **NO_DATA, "MIN_INSTANCES": "1"}, CLUSTER),
+    "service": (BALANCER, SERVICE),
+    "endpoints": ({**FARGATE, "CLUSTER_NAME": "gpu", "SHARED_CLUSTER": "true"}, CLUSTER),
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    before: str
+    after: str
+    base: str = "hosts"
+    ends: str = "changed"
+    #: for "kept": how the names of what stays begin
+    stays: tuple[str, ...] = ()
+    #: what else is told
+    says: tuple[str, ...] = ()
+    #: what the same pages do once more, when what held it back is gone
+    later: tuple[str, ...] = ()
+    #: other settings that go with A alone, and with B alone
+    with_before: dict[str, str] = field(default_factory=dict)
+    with_after: dict[str, str] = field(default_factory=dict)
+
+
+def there_and_back(before: str, after: str, base: str = "hosts", **more: Any) -> list[Pair]:
+    return [Pair(before, after, base, **more), Pair(after, before, base, **more)]
+
+
+SSH = {"SSH_ALLOWED_CIDR": "203.0.113.7/32"}
+BACK = "set it back"
+UPDATE = "python update_cluster.py replaces them"
+PAIRS: dict[str, list[Pair]] = {
+    "EXTRA_TAGS": there_and_back("", "team=ml,owner=ann", "balancer") + there_and_back("team=ml", "team=search"),
+    "SHARED_CLUSTER": [
+        Pair("false", "true", "fargate", "refused", says=(BACK,)),
+        Pair("true", "false", "fargate"),
+    ],
+    "LAUNCH_TYPE": [
+        Pair(
+            "EC2",
+            "FARGATE",
+            ends="refused",
+            says=(BACK,),
+            with_after={"GPU_COUNT": "0", "TASK_CPU": "256", "TASK_MEMORY": "512"},
+        ),
+        Pair("FARGATE", "EC2", "fargate", "refused", says=(BACK,)),
+    ],
+    "CAPACITY_TYPE": there_and_back("on-demand", "spot", "no data") + there_and_back("on-demand", "spot", "fargate"),
+    "INSTANCE_TYPE": [
+        *there_and_back("g4dn.xlarge", "g5.xlarge", "no data"),
+        Pair("g4dn.xlarge", "g5.xlarge", "a host", "kept", ("instance", "network interface"), (UPDATE,)),
+    ],
+    "CLUSTER_SIZE": there_and_back("", "2", "no data"),
+    "MIN_INSTANCES": there_and_back("0", "1", "no data"),
+    "MAX_INSTANCES": there_and_back("1", "3", "no data"),
+    "ROOT_VOLUME_GIB": there_and_back("100", "200", "no data"),
+    "AMI_ID": there_and_back("", "{plain_ami}", "no data"),
+    "KEY_NAME": [
+        *there_and_back("ours", "theirs", "no data", with_before=SSH, with_after=SSH),
+        Pair("ours", "", "no data", with_before=SSH),
+        Pair("", "ours", "no data", with_after=SSH),
+    ],
+    "SSH_ALLOWED_CIDR": there_and_back(
+        "203.0.113.7/32",
+        "198.51.100.0/24",
+        "no data",
+        with_before={"KEY_NAME": "ours"},
+        with_after={"KEY_NAME": "ours"},
+    ),
+    "CONTAINER_INSIGHTS": [
+        *there_and_back("enabled", "disabled", "no data"),
+        Pair("enabled", "enhanced", "no data"),
+    ],
+    "ALLOWED_CIDR": there_and_back("203.0.113.7/32", "198.51.100.0/24", "balancer")
+    + there_and_back("203.0.113.7/32", "198.51.100.0/24", "fargate"),
+    "VPC_ID": [
+        Pair("", "{vpc}", ends="refused", says=(BACK,), with_after={"SUBNET_IDS": "{public_a}"}),
+        Pair("{vpc}", "", ends="refused", says=(BACK,), with_before={"SUBNET_IDS": "{public_a}"}),
+        Pair(
+            "{vpc}",
+            "{other_vpc}",
+            ends="refused",
+            says=(BACK,),
+            with_before={"SUBNET_IDS": "{public_a}"},
+            with_after={"SUBNET_IDS": "{other_subnet}"},
+        ),
+    ],
+    "SUBNET_IDS": [
+        *there_and_back("{public_a}", "{public_b}", "adopted without data"),
+        Pair("{public_a}", "{public_b}", "adopted service"),
+        Pair("{public_a}", "{public_a},{public_b}", "adopted"),
+        Pair("{public_a},{public_b}", "{public_a}", "adopted", "kept", ("mount target", "network interface EFS")),
+        Pair("{public_a}", "{private_a}", "adopted", "kept", ("mount target", "network interface EFS")),
+    ],
+    "PRIVATE_SUBNET_IDS": there_and_back("", "{private_a},{private_b}", "adopted without data"),
+    "PUBLIC_SUBNET_IDS": there_and_back("{public_a},{public_b}", "{public_b},{public_c}", "adopted balancer"),
+    "SECURITY_GROUP_IDS": [
+        *there_and_back("", "{group}", "adopted"),
+        *there_and_back("", "{group}", "adopted balancer"),
+        *there_and_back("{group}", "{other_group}", "adopted"),
+        Pair(
+            "",
+            "{group}",
+            "adopted service",
+            "kept",
+            ("security group gpu-tasks",),
+            ("held by",),
+            ("ec2:DeleteSecurityGroup",),
+        ),
+        Pair("{group}", "", "adopted service"),
+    ],
+    "VPC_CIDR": [
+        Pair(
+            "10.0.0.0/16",
+            "10.1.0.0/16",
+            ends="refused",
+            says=(BACK,),
+            with_before={"PUBLIC_SUBNET_CIDRS": "10.0.0.0/24"},
+            with_after={"PUBLIC_SUBNET_CIDRS": "10.1.0.0/24"},
+        )
+    ],
+    "PUBLIC_SUBNET_CIDRS": [
+        Pair("10.0.0.0/24", "10.0.0.0/24,10.0.1.0/24"),
+        Pair("10.0.0.0/24,10.0.1.0/24", "10.0.0.0/24,10.0.1.0/24,10.0.4.0/24", "balancer"),
+        Pair("10.0.0.0/24,10.0.1.0/24", "10.0.0.0/24", ends="refused", says=(BACK,)),
+        Pair("10.0.0.0/24", "10.0.9.0/24", ends="refused", says=(BACK,)),
+    ],
+    "PRIVATE_SUBNET_CIDRS": [
+        Pair("", PRIVATE["PRIVATE_SUBNET_CIDRS"], "no data", with_before=TWO_ZONES, with_after=TWO_ZONES),
+        Pair(
+            "",
+            PRIVATE["PRIVATE_SUBNET_CIDRS"],
+            "hosts",
+            "kept",
+            ("mount target", "network interface EFS"),
+            with_before=TWO_ZONES,
+            with_after=TWO_ZONES,
+        ),
+        Pair("", PRIVATE["PRIVATE_SUBNET_CIDRS"], "service"),
+        Pair(PRIVATE["PRIVATE_SUBNET_CIDRS"], "", "private", "refused", says=(BACK,)),
+        Pair(PRIVATE["PRIVATE_SUBNET_CIDRS"], "10.0.2.0/24,10.0.9.0/24", "private", "refused", says=(BACK,)),
+    ],
+    "NAT_GATEWAYS": there_and_back("per-zone", "single", "private")
+    + there_and_back("single", "none", "private")
+    + there_and_back("none", "per-zone", "private"),
+    "AVAILABILITY_ZONES": [
+        Pair("", "us-east-1a", "no data"),
+        Pair("us-east-1a", "us-east-1b", "no data", "refused", says=(BACK,)),
+    ],
+    "BASTION_KEY_NAME": [
+        *there_and_back("ours", "theirs", "bastion"),
+        Pair("ours", "", "bastion", with_after={"BASTION_ALLOWED_CIDR": ""}),
+        Pair("", "ours", "bastion", with_before={"BASTION_ALLOWED_CIDR": ""}),
+    ],
+    "BASTION_ALLOWED_CIDR": there_and_back("203.0.113.7/32", "198.51.100.0/24", "bastion"),
+    "BASTION_INSTANCE_TYPE": there_and_back("t3.micro", "t3.small", "bastion"),
+    "BASTION_SECURITY_GROUP_ID": there_and_back("", "{group}", "adopted without data"),
+    "HOST_MONITORING": [
+        Pair("disabled", "enabled", "no data"),
+        Pair("enabled", "disabled", "no data", "kept", ("log group /ecs/gpu/hosts/",), ("cost",)),
+    ],
+    "LISTENER_PROTOCOL": [
+        *there_and_back("HTTP", "HTTPS", "balancer", with_before=HTTPS, with_after=HTTPS),
+        *there_and_back("HTTP", "HTTPS", "service", with_before=HTTPS, with_after=HTTPS),
+        *there_and_back("HTTP", "", "balancer"),
+        Pair("HTTP", "", "service", "refused", says=(BACK, "delete_service.py")),
+        Pair("HTTPS", "", "balancer", with_before=HTTPS),
+        Pair(
+            "HTTP",
+            "",
+            "balancer",
+            "refused",
+            says=("LOAD_BALANCER_PROTECTION=off",),
+            with_before={"LOAD_BALANCER_PROTECTION": "on"},
+        ),
+    ],
+    "CERTIFICATE_ARN": there_and_back(
+        "{certificate}", "{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS
+    ),
+    "ACCESS_LOGS_BUCKET": there_and_back("", "their-logs", "balancer")
+    + there_and_back("their-logs", "their-other-logs", "balancer"),
+    "LOAD_BALANCER_PROTECTION": there_and_back("off", "on", "balancer"),
+    "IDLE_TIMEOUT": there_and_back("60", "300", "balancer"),
+    "EFS_VOLUMES": [
+        Pair("data:/data", "data:/data,more:/more"),
+        Pair("data:/data", "data:/elsewhere"),
+        Pair("data:/data,more:/more", "data:/data", "hosts", "kept", ("access point gpu-volume-more",)),
+        Pair(
+            "data:/data",
+            "",
+            "hosts",
+            "kept",
+            ("file system", "access point", "mount target", "network interface EFS", "security group gpu-file-system"),
+            ("GiB",),
+        ),
+        Pair("", "data:/data"),
+        Pair(
+            "data:/data,more:/more",
+            "data:/data",
+            "hosts",
+            "kept",
+            (
+                "file system gpu-file-system-more",
+                "access point gpu-volume-more",
+                "mount target",
+                "network interface EFS",
+            ),
+            ("GiB",),
+            with_before={"EFS_FILE_SYSTEMS": "per-volume"},
+            with_after={"EFS_FILE_SYSTEMS": "per-volume"},
+        ),
+    ],
+    "EFS_FILE_SYSTEMS": there_and_back("one", "per-volume", ends="refused", says=(BACK,)),
+    "FILE_SYSTEM_ID": [
+        Pair("", "{file_system}", "adopted", "refused", says=(BACK,)),
+        Pair("{file_system}", "", "adopted", "refused", says=(BACK,)),
+        Pair("{file_system}", "{other_file_system}", "adopted", "refused", says=(BACK,)),
+    ],
+    "EFS_UID": [Pair("0", "1000", ends="refused", says=("set them back",))],
+    "EFS_GID": [Pair("0", "1000", ends="refused", says=("set them back",))],
+    "EFS_PERFORMANCE_MODE": there_and_back(
+        "generalPurpose",
+        "maxIO",
+        ends="refused",
+        says=(BACK,),
+        with_before={"EFS_THROUGHPUT_MODE": "bursting"},
+        with_after={"EFS_THROUGHPUT_MODE": "bursting"},
+    ),
+    "EFS_THROUGHPUT_MODE": there_and_back("elastic", "bursting"),
+    "EFS_BACKUP": there_and_back("disabled", "enabled"),
+    "EFS_INFREQUENT_ACCESS_DAYS": [*there_and_back("", "30"), Pair("7", "1")],
+    "TASK_EXECUTION_ROLE_ARN": [
+        *there_and_back("", "{role}", "fargate"),
+        Pair("", "{role}", "service", "kept", ("role gpu-task-execution",), ("free",)),
+        Pair("{role}", "", "service"),
+    ],
+    "TASK_ROLE_ARN": [
+        *there_and_back("", "{role}", "fargate"),
+        Pair("", "{role}", "service", "kept", ("role gpu-task-us",), ("free",)),
+        Pair("{role}", "", "service"),
+    ],
+}
+#: settings that make nothing in the account: why no pair of texts could tell
+MAKE_NOTHING = {
+    "CLUSTER_NAME": "another name is another cluster: the first one stays, and describe_clusters.py shows it",
+    "AWS_REGION": "in another region is another cluster: the first one stays",
+    "ENDPOINT": "says about which endpoint a page is; create_cluster.py takes none",
+    "ON_FAILURE": "what a run does that fails",
+    "EFS_DELETION_POLICY": "what delete_cluster.py does",
+    "POLL_SECONDS": "how often it is looked",
+    "EFS_DNS_SECONDS": "how long is waited",
+    "WAIT_TIMEOUT_SECONDS": "how long is waited",
+    "WAIT": "how long is waited",
+}
+
+
+#: settings of services, endpoints, delivery and weights: their pairs are still to be written
+OF_OTHER_PAGES = {"TARGET_PROTOCOL", "CERTIFICATE_DOMAINS", "HOSTED_ZONE_ID"} | (
+    constants.KNOWN.keys() - constants.OF_CLUSTER
+)
+
+
+def belongings(runbook: Runbook) -> dict[str, str]:
+    """What a user has already, and settings name: keys, a VPC, groups, file systems, roles, certificates, buckets."""
+    certificates = {
+        "certificate": issued(runbook, "gpu.example.com"),
+        "other_certificate": issued(runbook, "new.example.com"),
+    }
+    return {**certificates, **runbook.once(("belongings",), lambda: bring(runbook))}
+
+
+def bring(runbook: Runbook) -> dict[str, str]:
+    ec2 = runbook.aws("ec2")
+    found: dict[str, str] = {}
+    for key in ("ours", "theirs"):
+        ec2.create_key_pair(KeyName=key)
+    zone(runbook, "example.com")
+    for bucket in ("their-logs", "their-other-logs"):
+        runbook.aws("s3").create_bucket(Bucket=bucket)
+    found |= vpc(
+        runbook, "vpc", {"public_a": "a", "public_b": "b", "public_c": "c", "private_a": "a", "private_b": "b"}
+    )
+    found |= vpc(runbook, "other_vpc", {"other_subnet": "a"})
+    for its_name in ("group", "other_group"):
+        request = {"GroupName": f"their-{its_name}", "Description": "theirs", "VpcId": found["vpc"]}
+        found[its_name] = ec2.create_security_group(**request)["GroupId"]
+        runbook.settle(60)
+        anything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "172.20.0.0/16"}]}
+        ec2.authorize_security_group_ingress(GroupId=found[its_name], IpPermissions=[anything])
+    for its_name in ("file_system", "other_file_system"):
+        tags = [{"Key": "Name", "Value": f"their-{its_name}"}]
+        found[its_name] = runbook.aws("efs").create_file_system(CreationToken=its_name, Tags=tags)["FileSystemId"]
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = runbook.aws("iam").create_role(RoleName="their-role", AssumeRolePolicyDocument=document)["Role"]
+    policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+    runbook.aws("iam").attach_role_policy(RoleName="their-role", PolicyArn=policy)
+    plain = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+    ami = runbook.aws("ssm").get_parameter(Name=plain)["Parameter"]["Value"]
+    runbook.settle(60)
+    return {**found, "role": role["Arn"], "plain_ami": ami}
+
+
+def vpc(runbook: Runbook, its_name: str, subnets: dict[str, str]) -> dict[str, str]:
+    """Another's, with a way out of all its subnets; what its addresses are does not matter."""
+    ec2 = runbook.aws("ec2")
+
+    def named(kind: str, each: str) -> list[Any]:
+        return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": f"their-{each}"}]}]
+
+    vpc_id = ec2.create_vpc(CidrBlock="172.20.0.0/16", TagSpecifications=named("vpc", its_name))["Vpc"]["VpcId"]
+    gateway_id = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    runbook.settle(60)
+    found = {its_name: vpc_id}
+    for number, (each, letter) in enumerate(subnets.items()):
+        where = {"VpcId": vpc_id, "CidrBlock": f"172.20.{number}.0/24", "AvailabilityZone": f"us-east-1{letter}"}
+        found[each] = ec2.create_subnet(**where, TagSpecifications=named("subnet", each))["Subnet"]["SubnetId"]
+    [table] = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["RouteTables"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id)
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway_id)
+    ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
+    runbook.settle(60)
+    for each in [each for each in subnets if each.startswith("public")]:
+        ec2.modify_subnet_attribute(SubnetId=found[each], MapPublicIpOnLaunch={"Value": True})
+    runbook.settle(60)
+    return found
+
+
+def stands(runbook: Runbook) -> dict[str, list[Any]]:
+    """The account when AWS has finished, comparable: what has one name as a list, and no numbers of revisions."""
+    runbook.settle(3600)
+    account = json.loads(json.dumps(runbook.account(), default=str))
+    newest: dict[str, int] = {}
+    for family, number in re.findall(r"^task definition (.*):(\d+)$", "\n".join(account), re.MULTILINE):
+        newest[family] = max(newest.get(family, 0), int(number))
+    found: dict[str, list[Any]] = defaultdict(list)
+    for name, about in account.items():
+        kind, _, its_name = re.sub(r"( \(again\))+$", "", name).rpartition(" ")
+        family, _, number = its_name.rpartition(":")
+        if kind in ("task", "task definition"):
+            its_name = family
+        if kind != "task definition" or int(number) == newest[family]:
+            found[f"{kind} {its_name}"].append(comparable(kind, its_name, about))
+    return {name: sorted(each, key=json.dumps) for name, each in found.items()}
+
+
+def comparable(kind: str, its_name: str, about: Any) -> Any:
+    """Without what the settings leave open: ECS chooses a task's subnet, and logs that are off have a former bucket."""
+    if kind == "network interface" and "ecs" in its_name:
+        return {**about, "subnet": "one of them"}
+    if kind == "load balancer" and {"Key": "access_logs.s3.enabled", "Value": "false"} in about["attributes"]:
+        return {**about, "attributes": [each for each in about["attributes"] if "access_logs.s3" not in each["Key"]]}
+    if kind == "instance":
+        return {**about, "Tags": [each for each in about["Tags"] if each["Key"] != "aws:ec2launchtemplate:version"]}
+    return about
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: (one.get(name), other.get(name)) for name in one.keys() | other.keys() if one.get(name) != other.get(name)
+    }
+
+
+def named(pair: Pair) -> str:
+    return f"{pair.before or 'empty'} to {pair.after or 'empty'}, {pair.base}, {pair.ends}"
+
+
+ROWS = [
+    pytest.param(setting, pair, id=f"{setting} {named(pair)}") for setting, pairs in PAIRS.items() for pair in pairs
+]
+
+
+@pytest.mark.parametrize(("setting", "pair"), ROWS)
+def test_a_changed_setting_reaches_what_stands_or_is_refused(runbook: Runbook, setting: str, pair: Pair) -> None:
+    base, pages = BASES[pair.base]
+    known = belongings(runbook)
+    runbook.settings = {name: text.format(**known) for name, text in base.items()}
+    before = {name: text.format(**known) for name, text in {**pair.with_before, setting: pair.before}.items()}
+    after = {name: text.format(**known) for name, text in {**pair.with_after, setting: pair.after}.items()}
+    if pair.ends == "refused":
+        runbook.has_run(*pages, **before)
+        refused(runbook, pages[0], setting, pair, after)
+        return
+    wanted = stands(runbook.has_run(*pages, **after))
+    put_back(runbook.emulator, new_account())
+    belongings(runbook)
+    runbook.has_run(*pages, **before)
+    told = "".join(passed(runbook, page, after) for page in pages)
+    different = differences(stands(runbook), wanted)
+    stays = {name for name in different if name.startswith(pair.stays or "-")}
+    left = {name: different[name] for name in different.keys() - stays}
+    assert not left, f"{told}\n{json.dumps(left, indent=1)}"
+    assert bool(stays) == ("kept " in told) == (pair.ends == "kept"), told
+    assert [text for text in pair.says if text not in told] == [], told
+    begun = len(runbook.emulator.calls)
+    for page in pages:
+        passed(runbook, page, after)
+    assert runbook.changes(begun) == list(pair.later), "it is as the settings say, and yet something is changed"
+    if pair.ends == "kept":
+        runbook.has_run("delete_cluster.py --yes", **after)
+        gone = stands(runbook)
+        put_back(runbook.emulator, new_account())
+        belongings(runbook)
+        assert gone == stands(runbook), "what was kept goes with the cluster"
+
+
+KILLED = [
+    (setting, pair)
+    for setting, pair in [
+        *(("LISTENER_PROTOCOL", each) for each in PAIRS["LISTENER_PROTOCOL"] if each.ends == "changed"),
+        *(("BASTION_KEY_NAME", each) for each in PAIRS["BASTION_KEY_NAME"]),
+        ("NAT_GATEWAYS", Pair("per-zone", "none", "private")),
+        ("SECURITY_GROUP_IDS", Pair("", "{group}", "adopted")),
+        ("PUBLIC_SUBNET_IDS", PAIRS["PUBLIC_SUBNET_IDS"][0]),
+    ]
+]
+
+
+@pytest.mark.parametrize(("setting", "pair"), KILLED, ids=lambda each: each if isinstance(each, str) else named(each))
+def test_a_change_that_is_killed_goes_on_where_it_stopped(runbook: Runbook, setting: str, pair: Pair) -> None:
+    base, pages = BASES[pair.base]
+    known = belongings(runbook)
+    runbook.settings = {name: text.format(**known) for name, text in base.items()}
+    before = {name: text.format(**known) for name, text in {**pair.with_before, setting: pair.before}.items()}
+    after = {name: text.format(**known) for name, text in {**pair.with_after, setting: pair.after}.items()}
+    runbook.has_run(*pages, **before)
+    picture = take(runbook.emulator)
+    begun = len(runbook.emulator.calls)
+    told = "".join(passed(runbook, page, after) for page in pages)
+    changes, wanted = len(runbook.changes(begun)), stands(runbook)
+    assert changes > 0, told
+    for number in range(1, changes + 1):
+        put_back(runbook.emulator, picture)
+        runbook.watch = functools.partial(kill, runbook, begun, number)
+        runbook.run(pages[0], **after)
+        runbook.watch = None
+        told = "".join(passed(runbook, page, after) for page in pages)
+        different = differences(stands(runbook), wanted)
+        assert not different, f"killed after change {number}: {told}\n{json.dumps(different, indent=1)}"
+
+
+def kill(runbook: Runbook, begun: int, number: int, when: str) -> None:
+    if when == "after" and len(runbook.changes(begun)) >= number:
+        runbook.watch = None
+        raise KeyboardInterrupt
+
+
+def answers(runbook: Runbook) -> dict[int, str]:
+    """Port of the load balancer -> what comes of a request there: the service's answer, a redirect, or nothing."""
+    elb = runbook.aws("elbv2")
+    [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    found = {}
+    for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
+        rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+        first = min(rules, key=lambda rule: int(rule["Priority"]) if rule["Priority"] != "default" else 99999)
+        found[listener["Port"]] = first["Actions"][0]["Type"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "end"),
+    [("HTTP", "HTTPS", {80: "redirect", 443: "forward"}), ("HTTPS", "HTTP", {80: "forward"})],
+)
+def test_a_service_answers_all_the_while_when_the_protocol_changes(
+    runbook: Runbook, before: str, after: str, end: dict[int, str]
+) -> None:
+    base, pages = BASES["service"]
+    known = belongings(runbook)
+    runbook.settings = {**base, "CERTIFICATE_ARN": known["certificate"]}
+    runbook.has_run(*pages, LISTENER_PROTOCOL=before)
+    seen = [answers(runbook)]
+
+    def watch(when: str) -> None:
+        runbook.watch = None
+        seen.append(answers(runbook))
+        runbook.watch = watch
+
+    runbook.watch = watch
+    ran = runbook.run("create_cluster.py", LISTENER_PROTOCOL=after)
+    runbook.watch = None
+    assert ran.code == 0, ran.err
+    assert [each for each in seen if "forward" not in each.values()] == []
+    assert {each.get(80) for each in seen} <= {"forward", "redirect"}, "neither is a request at port 80 ever lost"
+    assert answers(runbook) == end
+
+
+def test_rules_of_others_stay_where_they_are_and_are_named(runbook: Runbook) -> None:
+    base, pages = BASES["service"]
+    known = belongings(runbook)
+    runbook.settings = {**base, "CERTIFICATE_ARN": known["certificate"]}
+    runbook.has_run(*pages)
+    elb = runbook.aws("elbv2")
+    [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    [listener] = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "ContentType": "text/plain"}}
+    condition = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/theirs"]}}
+    request = {"ListenerArn": listener["ListenerArn"], "Priority": 7, "Conditions": [condition], "Actions": [action]}
+    theirs = elb.create_rule(**request)["Rules"][0]["RuleArn"]
+    ran = runbook.run("create_cluster.py", LISTENER_PROTOCOL="HTTPS")
+    assert ran.code == 0, ran.err
+    assert "kept listener rule /theirs beside port 443  not of this runbook" in ran.err
+    [stays] = elb.describe_rules(RuleArns=[theirs])["Rules"]
+    assert (stays["Priority"], stays["Actions"][0]["Type"]) == ("7", "fixed-response")
+
+
+def passed(runbook: Runbook, page: str, settings: dict[str, str]) -> str:
+    ran = runbook.run(page, **settings)
+    assert ran.code == 0, ran.err
+    return ran.err
+
+
+def refused(runbook: Runbook, page: str, setting: str, pair: Pair, after: dict[str, str]) -> None:
+    begun = len(runbook.emulator.calls)
+    ran = runbook.run(page, **after)
+    assert (ran.code in (1, 2), ran.out, runbook.changes(begun)) == (True, "", []), ran.err
+    assert [text for text in (setting, *pair.says) if text not in ran.err] == [], ran.err
+
+
+@pytest.mark.parametrize("setting", sorted(constants.KNOWN))
+def test_every_setting_has_a_pair(setting: str) -> None:
+    assert setting in {**PAIRS, **MAKE_NOTHING} or setting in OF_OTHER_PAGES
