@@ -20,8 +20,8 @@ DELETED = (*SERVED, "delete_service.py", "delete_cluster.py --yes")
 COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("clara", SERVED[:1], SERVED[1]): 8,
     ("clara", SERVED[:2], SERVED[1]): 8,
-    ("runbook", (), SERVED[0]): 64,
-    ("clara", (), SERVED[0]): 109,
+    ("runbook", (), SERVED[0]): 63,
+    ("clara", (), SERVED[0]): 108,
     ("clara", SERVED[:1], SERVED[0]): 48,
     ("clara", SERVED[:2], SERVED[2]): 32,
     ("clara", SERVED, SERVED[2]): 23,
@@ -34,8 +34,8 @@ COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("runbook", STARTED, "describe_clusters.py"): 6,
     ("runbook", STARTED, "list_tasks.py"): 5,
     ("clara", SERVED, "delete_service.py"): 25,
-    ("clara", DELETED[:-1], DELETED[-1]): 125,
-    ("clara", DELETED, DELETED[-1]): 38,
+    ("clara", DELETED[:-1], DELETED[-1]): 124,
+    ("clara", DELETED, DELETED[-1]): 37,
 }
 
 
