@@ -134,6 +134,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     call(client("ecs").create_service, what, busy=(NO_BALANCER, *roles_unseen, "still Draining"))(**request)
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
+    wait(what, find, lambda: "AWS does not list it")
 
 
 def update(service: Any, task_definition_arn: str, where: dict[str, Any] | None = None) -> None:

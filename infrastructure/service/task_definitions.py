@@ -70,7 +70,7 @@ def of_ours(status: str, family: str = "") -> list[Any]:
     A family may have thousands. A revision never changes, nor is its ARN given again: whose it is AWS's index of tags
     knows, a hundred in a call, but of those that are new or bear no tags. They are asked about one by one, and so are few.
     """
-    if status == "ACTIVE" and not family and not newest():
+    if status == "ACTIVE" and not family and not tag_index.tagged.remembers() and not newest():
         return []
     arns = definitions(status, family)
     listed = tag_index.tagged() if len(arns) > FEW or tag_index.tagged.remembers() else []

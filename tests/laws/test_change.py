@@ -61,6 +61,10 @@ BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     ),
     "a host": ({**GPU, **NO_DATA, "MIN_INSTANCES": "1"}, CLUSTER),
     "service": (BALANCER, SERVICE),
+    "certificate": (
+        {**BALANCER, "LISTENER_PROTOCOL": "HTTPS", "CERTIFICATE_DOMAINS": "a.example.com"},
+        ("create_certificate.py", *CLUSTER),
+    ),
     "endpoints": ({**FARGATE, "CLUSTER_NAME": "gpu", "SHARED_CLUSTER": "true"}, CLUSTER),
 }
 
@@ -237,6 +241,27 @@ PAIRS: dict[str, list[Pair]] = {
     "CERTIFICATE_ARN": there_and_back(
         "{certificate}", "{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS
     ),
+    "CERTIFICATE_DOMAINS": [
+        Pair(
+            "a.example.com",
+            "a.example.com,b.example.com",
+            "certificate",
+            "kept",
+            ("certificate a.example.com",),
+            ("create_cluster.py puts the new one there",),
+            ("acm:DeleteCertificate",),
+        ),
+        Pair(
+            "a.example.com",
+            "b.example.com",
+            "certificate",
+            "kept",
+            ("certificate a.example.com", "DNS record"),
+            ("create_cluster.py puts the new one there",),
+            ("route53:ChangeResourceRecordSets", "acm:DeleteCertificate"),
+        ),
+    ],
+    "HOSTED_ZONE_ID": there_and_back("", "{zone}", "certificate"),
     "ACCESS_LOGS_BUCKET": there_and_back("", "their-logs", "balancer")
     + there_and_back("their-logs", "their-other-logs", "balancer"),
     "LOAD_BALANCER_PROTECTION": there_and_back("off", "on", "balancer"),
@@ -315,9 +340,7 @@ MAKE_NOTHING = {
 
 
 #: settings of services, endpoints, delivery and weights: their pairs are still to be written
-OF_OTHER_PAGES = {"TARGET_PROTOCOL", "CERTIFICATE_DOMAINS", "HOSTED_ZONE_ID"} | (
-    constants.KNOWN.keys() - constants.OF_CLUSTER
-)
+OF_OTHER_PAGES = {"TARGET_PROTOCOL"} | (constants.KNOWN.keys() - constants.OF_CLUSTER)
 
 
 def belongings(runbook: Runbook) -> dict[str, str]:
@@ -334,7 +357,7 @@ def bring(runbook: Runbook) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in ("ours", "theirs"):
         ec2.create_key_pair(KeyName=key)
-    zone(runbook, "example.com")
+    zone_id = zone(runbook, "example.com")
     for bucket in ("their-logs", "their-other-logs"):
         runbook.aws("s3").create_bucket(Bucket=bucket)
     found |= vpc(
@@ -358,7 +381,7 @@ def bring(runbook: Runbook) -> dict[str, str]:
     plain = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
     ami = runbook.aws("ssm").get_parameter(Name=plain)["Parameter"]["Value"]
     runbook.settle(60)
-    return {**found, "role": role["Arn"], "plain_ami": ami}
+    return {**found, "zone": zone_id, "role": role["Arn"], "plain_ami": ami}
 
 
 def vpc(runbook: Runbook, its_name: str, subnets: dict[str, str]) -> dict[str, str]:
@@ -458,6 +481,8 @@ def test_a_changed_setting_reaches_what_stands_or_is_refused(runbook: Runbook, s
     assert runbook.changes(begun) == list(pair.later), "it is as the settings say, and yet something is changed"
     if pair.ends == "kept":
         runbook.has_run("delete_cluster.py --yes", **after)
+        if "create_certificate.py" in pages:
+            runbook.has_run("delete_certificate.py", **after)
         gone = stands(runbook)
         put_back(runbook.emulator, new_account())
         belongings(runbook)
@@ -561,6 +586,20 @@ def test_rules_of_others_stay_where_they_are_and_are_named(runbook: Runbook) -> 
     assert "kept listener rule /theirs beside port 443  not of this runbook" in ran.err
     [stays] = elb.describe_rules(RuleArns=[theirs])["Rules"]
     assert (stays["Priority"], stays["Actions"][0]["Type"]) == ("7", "fixed-response")
+
+
+def test_a_file_system_that_was_kept_when_its_cluster_went_hinders_no_other_one(runbook: Runbook) -> None:
+    base, _ = BASES["adopted"]
+    known = belongings(runbook)
+    runbook.settings = {name: text.format(**known) for name, text in base.items()}
+    runbook.has_run("create_cluster.py", "delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
+    systems = runbook.aws("efs").describe_file_systems()["FileSystems"]
+    [kept] = [each["FileSystemId"] for each in systems if each["CreationToken"].startswith("gpu-")]
+    ran = runbook.run("create_cluster.py", FILE_SYSTEM_ID=known["file_system"])
+    assert ran.code == 0, ran.err
+    points = runbook.aws("efs").describe_access_points()["AccessPoints"]
+    assert {each["FileSystemId"] for each in points} == {kept, known["file_system"]}
+    assert "nothing changed" in runbook.run("create_cluster.py", FILE_SYSTEM_ID=known["file_system"]).err
 
 
 def passed(runbook: Runbook, page: str, settings: dict[str, str]) -> str:
