@@ -151,7 +151,10 @@ def refuse_sharing() -> None:
 
 def refuse_other_vpc() -> None:
     """Nothing that stands moves to another VPC."""
-    made, groups = network.find_vpc(), [security_groups.find_group(each) for each in security_groups.SUFFIXES]
+    groups = [security_groups.find_group(each) for each in security_groups.SUFFIXES]
+    if any(groups) and not constants.VPC_ID and not network.find_vpc():
+        aws.forget(network.vpcs)  # another run has made it since it was looked for
+    made = network.find_vpc()
     wanted = constants.VPC_ID or (made or {}).get("VpcId")
     for vpc_id in [each["VpcId"] for each in (made, load_balancer.find(), *groups) if each]:
         if vpc_id != wanted:
