@@ -99,6 +99,24 @@ def free_places(host: Any, described: Any) -> dict[str, int]:
     return found
 
 
+def is_usable(host: Any) -> bool:
+    """Whether its agent is connected, and it has registered all the GPUs of its type, where tasks want any."""
+    return bool(host["agentConnected"]) and not lacks_gpus(host)
+
+
+def lacks_gpus(host: Any) -> bool:
+    known = type_of(host) == constants.INSTANCE_TYPE
+    return bool(constants.GPU_COUNT) and known and len(gpus(host)) < gpu_count(described_type())
+
+
+def why_unusable(host_ids: list[str]) -> str:
+    """Of those of these hosts that have joined, and yet lack what they should have."""
+    found = [host for host in describe("") if host["ec2InstanceId"] in host_ids and host["agentConnected"]]
+    wanted = f"of {gpu_count(described_type())} GPUs of a {constants.INSTANCE_TYPE}"
+    told = [f"host {host['ec2InstanceId']} registered {len(gpus(host))} {wanted}" for host in found if lacks_gpus(host)]
+    return "; ".join(told)
+
+
 def warn_of_missing_gpus(hosts: list[Any]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
     if not constants.GPU_COUNT or not hosts:

@@ -38,6 +38,12 @@ def read_latest(its_name: str) -> Any:
     return next((each["LaunchTemplateData"] for each in found["LaunchTemplateVersions"]), {})
 
 
+def image_of(version: str) -> str:
+    """The AMI of one version of the hosts' template."""
+    found = client("ec2").describe_launch_template_versions(LaunchTemplateName=name("hosts"), Versions=[version])
+    return next((each["LaunchTemplateData"]["ImageId"] for each in found["LaunchTemplateVersions"]), "")
+
+
 LOOKS = (templates, latest_version("hosts"), latest_version("bastion"))
 
 
