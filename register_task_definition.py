@@ -19,7 +19,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import checks, cluster, file_system
 from infrastructure.delivery import container_image
-from infrastructure.service import access_points, log_group, task_definitions, task_roles
+from infrastructure.service import access_points, log_group, service, task_definitions, task_roles
 
 PARTS = (task_roles, log_group, access_points, task_definitions)
 
@@ -31,6 +31,8 @@ def register_task_definition() -> dict[str, Any]:
     cluster.required()
     checks.refuse_client_without_sharing()
     task_definitions.refuse_other_endpoint()
+    if task_definitions.changes_network_mode():
+        service.refuse_network_mode()
     access_points.refuse_changes()
     image = container_image.wanted()
     parts.retag(made_here)
@@ -39,6 +41,7 @@ def register_task_definition() -> dict[str, Any]:
         points = access_points.create(file_system_ids)
         task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
     log_group.create()  # a task whose log group is missing dies at its start
+    task_definitions.tell_former()
     found = task_definitions.create(image)
     say("next", aws.command(following()))
     return {

@@ -13,7 +13,7 @@ https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
 import functools
 import re
 import shlex
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import aws
@@ -170,7 +170,6 @@ def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> st
     The same call at the same state of things starts no second one, as in run_task.py.
     """
     known = [task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=marked)]
-    hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
     request: Any = {
         "cluster": constants.CLUSTER_NAME,
         "taskDefinition": definition_arn,
@@ -179,7 +178,7 @@ def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> st
         "startedBy": marked,
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "clientToken": aws.token(definition_arn, sorted(known), marked, instead, hour),
+        "clientToken": aws.token(definition_arn, sorted(known), marked, instead, aws.this_hour()),
     }
     if where:
         request["networkConfiguration"] = where
