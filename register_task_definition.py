@@ -31,8 +31,9 @@ def register_task_definition() -> dict[str, Any]:
     cluster.required()
     checks.refuse_client_without_sharing()
     task_definitions.refuse_other_endpoint()
-    if task_definitions.changes_network_mode():
+    if task_definitions.changes_network():
         service.refuse_network_mode()
+        service.refuse_closed_port()
     access_points.refuse_changes()
     image = container_image.wanted()
     parts.retag(made_here)

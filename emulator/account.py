@@ -301,8 +301,8 @@ def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str
         kept = _kept(target, "MinCapacity MaxCapacity")
         yield "scalable target", target["ResourceId"], {**kept, "tags": _tags(tags)}
     for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]:
-        kept = "PolicyType ResourceId StepScalingPolicyConfiguration TargetTrackingScalingPolicyConfiguration"
-        yield "scaling policy", policy["PolicyName"], _kept(policy, kept)
+        keys = "PolicyType ResourceId StepScalingPolicyConfiguration TargetTrackingScalingPolicyConfiguration"
+        yield "scaling policy", policy["PolicyName"], _kept(policy, keys)
     for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
         tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
         kept = _kept(alarm, "Threshold EvaluationPeriods Dimensions")

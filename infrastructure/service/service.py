@@ -106,10 +106,12 @@ def refuse_foreign(service: Any) -> None:
 
 
 def refuse_closed_port() -> None:
-    """Before a security group is changed: the port to which the load balancer leads, until the service has moved.
+    """Before a group closes the port to which the load balancer leads; behind a host's port it may change at once.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/update-service-parameters.html
     """
+    if constants.NETWORK_MODE == "bridge":
+        return
     inside, found = [port for _, port in constants.CONTAINER_PORTS], find()
     for led_to in [each["containerPort"] for each in (found or {}).get("loadBalancers", []) if mine(found)]:
         if led_to not in inside:

@@ -45,13 +45,10 @@ def active() -> list[Any]:
 def former_families() -> list[str]:
     """What TASK_FAMILY may have named before, by AWS's index of tags, which lists for a while what is gone too."""
     listed = tag_index.tagged() if tag_index.tagged.remembers() else []
-    kind = aws.arn("ecs", "task-definition/") if listed else ""
     own = [
-        each.arn.removeprefix(kind)
-        for each in listed
-        if each.arn.startswith(kind) and mine(each) and part(each) == PART
+        each.arn for each in listed if ":task-definition/" in each.arn and mine(each.tags) and part(each.tags) == PART
     ]
-    return sorted({each.rpartition(":")[0] for each in own} - {constants.TASK_FAMILY})
+    return sorted({revision(arn).rpartition(":")[0] for arn in own} - {constants.TASK_FAMILY})
 
 
 def tell_former() -> None:
@@ -131,10 +128,16 @@ def is_pipelines(found: Any) -> bool:
     return f":assumed-role/{roles.role_name('pipeline')}/" in found.get("registeredBy", "")
 
 
-def changes_network_mode() -> bool:
-    """Whether the next revision has another one than the newest."""
+def changes_network() -> bool:
+    """Whether the next revision's containers are reached in another way, or at fewer ports, than the newest one's."""
     found = newest()
-    return bool(found and found.get("networkMode", "bridge") != constants.NETWORK_MODE)
+    if not found:
+        return False
+    mapped = [
+        each["containerPort"] for container in found["containerDefinitions"] for each in container["portMappings"]
+    ]
+    fewer = {*mapped} - {port for _, port in constants.CONTAINER_PORTS}
+    return bool(fewer) or found.get("networkMode", "bridge") != constants.NETWORK_MODE
 
 
 def refuse_other_endpoint() -> None:
@@ -307,7 +310,7 @@ def delete(family: str = "", present: list[Any] | None = None) -> None:
     """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
     present = active() if present is None else present
     families = [family] if family else [constants.TASK_FAMILY, *former_families()]
-    found = [*present, *(each for each_family in families for each in of_ours("INACTIVE", each_family))]
+    found = [*present, *(each for name in families for each in of_ours("INACTIVE", name))]
     aws.side_by_side(deregister, present)
     aws.side_by_side(delete_ten, [found[start : start + 10] for start in range(0, len(found), 10)])
     if found:
