@@ -15,6 +15,7 @@ from botocore.hooks import BaseEventHooks
 from botocore.model import OperationModel, Shape
 
 JSON, XML = ("json", "rest-json"), ("ec2", "query", "rest-xml")
+READS = ("BatchGet", "Describe", "Get", "List")
 HTML = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
 ELEMENT = re.compile(rb"<(\w[\w:.-]*)")
 #: how much of it is shown
@@ -78,7 +79,7 @@ def _is_aws(model: OperationModel, status: int, body: bytes) -> bool:
     if status < 300 and _payload(model.output_shape).type_name in ("blob", "string"):
         return True
     if protocol in JSON:
-        return _is_json(body, expected if status < 300 else set())
+        return _is_json(body, expected if status < 300 else set(), model.name.startswith(READS))
     return protocol not in XML or _is_xml(body, expected if status < 300 else set(), protocol)
 
 
@@ -99,12 +100,14 @@ def _in_body(output: Shape | None) -> set[str]:
     }
 
 
-def _is_json(body: bytes, expected: set[str]) -> bool:
+def _is_json(body: bytes, expected: set[str], tells: bool) -> bool:
+    """Whoever changes something may be told nothing; who asks is told at least that there is none."""
     try:
         found = json.loads(body)
     except ValueError:
         return False
-    return isinstance(found, dict) and (not found or not expected or bool(found.keys() & expected))
+    nothing = not found and not tells
+    return isinstance(found, dict) and (nothing or not expected or bool(found.keys() & expected))
 
 
 def _is_xml(body: bytes, expected: set[str], protocol: str) -> bool:

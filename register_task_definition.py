@@ -42,7 +42,6 @@ def register_task_definition() -> dict[str, Any]:
         points = access_points.create(file_system_ids)
         task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
     log_group.create()  # a task whose log group is missing dies at its start
-    task_definitions.tell_former()
     found = task_definitions.create(image)
     say("next", aws.command(following()))
     return {

@@ -95,9 +95,13 @@ def rounds(of: Parts, page: str) -> Iterator[Seen]:
         seen = Seen([*seen.resources, *again.resources], again.at, [])
 
 
+#: after which AWS lists what was made: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+LISTED_SECONDS = 5
+
+
 def let_aws_list(seen: Seen) -> None:
     """Until some seconds after the first look: what an interrupted run has just made is listed then."""
-    if not console.dry_run and (rest := seen.at + constants.POLL_SECONDS - time.monotonic()) > 0:
+    if not console.dry_run and (rest := seen.at + LISTED_SECONDS - time.monotonic()) > 0:
         aws.pause(rest)
 
 

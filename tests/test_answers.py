@@ -21,6 +21,7 @@ ODD = {
     "other XML": b"<?xml version='1.0'?><feed><title>News</title></feed>",
     "other JSON": b'{"error": {"code": 407}}',
     "a list": b"[]",
+    "an empty answer": b"{}",
     "bytes": b"\x00\xff\xfe\x80",
     "half of it": None,
 }

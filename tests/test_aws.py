@@ -12,6 +12,7 @@ import pytest
 from emulator.core.faults import Fault
 from emulator.server import serve
 from tests.conftest import GPU, ROOT, Runbook
+from tests.pictures import put_back, take
 
 PRODUCT = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
 
@@ -74,6 +75,20 @@ def test_an_expired_token(runbook: Runbook, operation: str) -> None:
     told = failed(runbook)
     assert "the credentials have expired" in told
     assert "aws sso login" in told
+
+
+def test_a_token_that_expires_on_the_way_says_what_stays_and_its_undo(runbook: Runbook) -> None:
+    runbook.emulator.faults.planned.append(Fault("CreateLaunchTemplate", "expired", times=-1))
+    stays = "and run it again; what it made so far stays, and may cost, until python delete_cluster.py"
+    assert stays in failed(runbook)
+    runbook.emulator.faults.planned[:] = [Fault("DescribeVpcs", "expired", times=-1)]
+    assert "what it made so far stays" not in failed(runbook), "this run has made nothing"
+
+
+def test_a_wait_for_a_task_that_a_token_ends_says_what_runs_and_its_undo(fargate: Runbook) -> None:
+    fargate.has_run("create_cluster.py", "register_task_definition.py")
+    fargate.emulator.faults.planned.append(Fault("DescribeTasks", "expired", times=-1))
+    assert "what it made so far stays, and may cost, until python stop_task.py --all" in failed(fargate, "run_task.py")
 
 
 def test_credentials_that_aws_does_not_accept(runbook: Runbook) -> None:
@@ -175,6 +190,43 @@ def test_ctrl_c_is_no_traceback(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py")
     assert ran.code == 130
     assert "interrupted; run it again, it goes on where it stopped" in ran.err
+
+
+# --------------------------------------------------------------------------------------------- which call it was
+
+
+COURTESIES = ("GetProducts", "GetServiceQuota")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(
+            "create_cluster.py",
+            "register_task_definition.py",
+            "run_task.py",
+            "describe_clusters.py",
+            "describe_task.py",
+        ),
+        *("list_tasks.py", "stop_task.py --all", "delete_cluster.py --yes"),
+    ],
+)
+def test_whichever_call_is_refused_it_is_named(fargate: Runbook, command: str) -> None:
+    """Those of threads too, where others are made at the same time."""
+    if command != "create_cluster.py":
+        before = CHANGING[: CHANGING.index(command)] if command in CHANGING else CHANGING[:3]
+        fargate.has_run(*before)
+    picture, start = take(fargate.emulator), len(fargate.emulator.calls)
+    script, *flags = command.split()
+    assert fargate.run(script, *flags).code == 0
+    calls = dict.fromkeys((s, o) for s, o, refusal in fargate.emulator.calls[start:] if not refusal and s != "s3")
+    for service, operation in calls:
+        if operation in COURTESIES:
+            continue
+        put_back(fargate.emulator, picture)
+        fargate.emulator.faults.planned[:] = [Fault(f"{service}:{operation}", "OddRefusal", "it is odd", times=-1)]
+        told = failed(fargate, command)
+        assert f"{service} {operation}" in told and "it is odd (OddRefusal)" in told, f"{service} {operation}: {told}"
 
 
 # ------------------------------------------------------------------------------------------ the answer that got lost

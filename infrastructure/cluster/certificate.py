@@ -16,6 +16,8 @@ USABLE = ("ISSUED", "PENDING_VALIDATION")
 GONE = "ResourceNotFoundException"
 #: ACM lists only RSA_1024 and RSA_2048 where no one asks for the others
 KEY_TYPES: Any = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
+#: why delete_cluster.py leaves it
+KEPT = "free; to delete it: python delete_certificate.py"
 
 
 def arn() -> str:
@@ -244,4 +246,5 @@ def delete_record(record: Any) -> None:
 
 
 def left_over() -> list[Resource]:
-    return [resource(f"certificate for {names(each)}", each["CertificateArn"], each) for each in all_of_ours()]
+    """It outlives its cluster, whose successor may have it."""
+    return [resource(f"certificate for {names(each)}", each["CertificateArn"], each, KEPT) for each in all_of_ours()]

@@ -142,9 +142,8 @@ def refuse_sharing() -> None:
     its_own, groups = log_groups.find(constants.LOG_GROUP), log_groups.groups(log_groups.CONTAINERS)()
     endpoints = sorted({tags_of(each).get(constants.ENDPOINT_TAG, "") for each in groups.values() if ours(each)} - {""})
     if constants.CLUSTER_ONLY and its_own and ours(its_own):
-        aws.refuse_change(
-            "SHARED_CLUSTER=true", f"the cluster is for tasks of its own, which log to {constants.LOG_GROUP}"
-        )
+        made = f"the cluster is for tasks of its own, which log to {constants.LOG_GROUP}"
+        aws.refuse_change("SHARED_CLUSTER=true", made)
     if endpoints and not constants.SHARED_CLUSTER:
         undo = f"run ENDPOINT={endpoints[0]} python delete_endpoint.py first"
         aws.refuse_change("SHARED_CLUSTER=false", f"it is shared by {', '.join(endpoints)}", undo)

@@ -189,6 +189,8 @@ def set_listeners(balancer: Any, present: dict[int, Any]) -> None:
     First the rules of services come to where they are to be; then port 80 redirects, or 443 goes; then the former go.
     """
     wanted, serving = wanted_listeners(), service_port()
+    for port in wanted:
+        refuse_foreign(f"listener {wanted[port]['Protocol']} {port} of {its_name()}", present.get(port))
     changed = [port for port in present if port not in wanted or different(present[port], wanted[port])]
     for port in [port for port in wanted if port not in present]:
         make_listener(balancer, port, wanted[port])
@@ -197,10 +199,9 @@ def set_listeners(balancer: Any, present: dict[int, Any]) -> None:
     for port in [port for port in wanted if port in present]:
         update_listener(port, present[port], wanted[port])
     for each in [each for port, each in present.items() if port not in wanted and ours(each)]:
-        call(client("elbv2").delete_listener, of=each)(ListenerArn=each["ListenerArn"])
-        say(
-            "deleted", f"listener {each['Protocol']} {each['Port']}", f"LISTENER_PROTOCOL={constants.LISTENER_PROTOCOL}"
-        )
+        what = f"listener {each['Protocol']} {each['Port']}"
+        call(client("elbv2").delete_listener, what, of=each, gone="ListenerNotFound")(ListenerArn=each["ListenerArn"])
+        say("deleted", what, f"LISTENER_PROTOCOL={constants.LISTENER_PROTOCOL}")
     if changed:
         delete_former_rules(serving)
 
@@ -266,7 +267,6 @@ def different(listener: Any, wanted: Any) -> list[str]:
 
 def update_listener(port: int, listener: Any, wanted: Any) -> None:
     what, changes = f"listener {wanted['Protocol']} {port}", different(listener, wanted)
-    refuse_foreign(f"{what} of {its_name()}", listener)
     if changes:
         modify = call(client("elbv2").modify_listener, what, of=listener)
         modify(ListenerArn=listener["ListenerArn"], Port=port, **wanted)
@@ -287,10 +287,10 @@ def copy_rules(port: int) -> None:
             taken.add(free)
             actions = [{key: value for key, value in each.items() if key != "Order"} for each in rule["Actions"]]
             request: Any = {"Conditions": asked, "Actions": actions, "Tags": rule["Tags"]}
-            call(elb.create_rule, what)(ListenerArn=to["ListenerArn"], Priority=free, **request)
-            say("created", what)
+            create_it = call(elb.create_rule, what, there="PriorityInUse")
+            say("created" if create_it(ListenerArn=to["ListenerArn"], Priority=free, **request) else "found", what)
         if port == 443:
-            modify = call(elb.modify_rule, what, of=rule)
+            modify = call(elb.modify_rule, what, of=rule, gone="RuleNotFound")
             modify(RuleArn=rule["RuleArn"], Actions=[REDIRECT])
 
 

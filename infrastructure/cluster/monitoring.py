@@ -48,8 +48,9 @@ def install() -> str:
 @aws.look
 def parameter() -> Any | None:
     """With its tags, which AWS tells apart from it."""
-    name, found = parameters.agent(), its_tags()
-    if not found or name not in parameters.values():
+    name = parameters.agent()
+    found = its_tags() if name in parameters.values() else None
+    if not found:
         return None
     return {"Name": name, "Value": parameters.values()[name], **found}
 
@@ -57,6 +58,8 @@ def parameter() -> Any | None:
 @aws.look
 def its_tags() -> Any | None:
     """None where there is no such parameter."""
+    if parameters.values.remembers() and parameters.agent() not in parameters.values():
+        return None
     list_tags = call(client("ssm").list_tags_for_resource, gone="InvalidResourceId")
     found = list_tags(ResourceType="Parameter", ResourceId=parameters.agent())
     return {"TagList": found["TagList"]} if found else None
@@ -68,7 +71,7 @@ def groups_of_hosts() -> dict[str, Any]:
     return log_groups.find_all(*(group_name(suffix) for suffix, _ in LOGS.values()))
 
 
-LOOKS = (parameter, its_tags, groups_of_hosts)
+LOOKS = (groups_of_hosts,)
 
 
 def create() -> None:

@@ -109,12 +109,10 @@ def leave(suffix: str) -> list[str]:
     if not group:
         return []
     if held := holders("group-id", group["GroupId"]):
-        later = "it goes with the next create_cluster.py after that"
-        say(
-            "kept",
-            f"security group {group['GroupId']}",
-            f"{its_name(suffix)}, free, held by {', '.join(held)}: {later}",
+        why = (
+            f"{its_name(suffix)}, free, held by {', '.join(held)}: once none is, the next create_cluster.py deletes it"
         )
+        say("kept", f"security group {group['GroupId']}", why)
         return [group["GroupId"]]
     remove(suffix)
     return []

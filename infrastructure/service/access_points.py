@@ -18,8 +18,9 @@ VOLUME_TAG = "volume"
 
 @aws.shared_look
 def all_points() -> list[Any]:
-    """Everyone's in this account and region, in whatever state."""
-    return every(client("efs").get_paginator("describe_access_points").paginate(), "AccessPoints")
+    """Everyone's in this account and region, in whatever state; none where there is no file system."""
+    pages = client("efs").get_paginator("describe_access_points").paginate()
+    return every(pages, "AccessPoints") if file_system.all_systems() else []
 
 
 LOOKS = (*file_system.LOOKS, all_points)
@@ -27,25 +28,31 @@ LOOKS = (*file_system.LOOKS, all_points)
 
 def in_state(*states: str) -> dict[str, Any]:
     """Those of this endpoint by the name of their volume; without endpoints the cluster's."""
+    used = file_system.ids()
     found = [each for each in all_points() if mine(each) and each["LifeCycleState"] in states]
-    return {tags_of(each)[VOLUME_TAG]: each for each in found if VOLUME_TAG in tags_of(each)}
+    return {tags_of(p)[VOLUME_TAG]: p for p in found if VOLUME_TAG in tags_of(p) and p["FileSystemId"] in used}
 
 
 def find() -> dict[str, Any]:
     return in_state("creating", "available")
 
 
+def refuse_move() -> None:
+    """The data of a volume is where it was. A file system without mount targets was kept when its cluster went."""
+    kept = [each["FileSystemId"] for each in file_system.owned() if not each["NumberOfMountTargets"]]
+    elsewhere = [p for p in all_points() if ours(p) and p["FileSystemId"] not in (*file_system.ids(), *kept)]
+    volumes = [volume["name"] for volume in constants.EFS_VOLUMES]
+    for point in [each for each in elsewhere if each["LifeCycleState"] not in file_system.LEAVING]:
+        volume, system = tags_of(point).get(VOLUME_TAG), point["FileSystemId"]
+        if volume in volumes:
+            asked = f"FILE_SYSTEM_ID={constants.FILE_SYSTEM_ID or '(empty)'}"
+            at = f"the volume {volume} is on {system}, by access point {point['AccessPointId']}"
+            raise Problem(f"{asked}, but {at}: {file_system.MOVE}")
+
+
 def refuse_changes() -> None:
     """Where the volumes' data is, and whose, can't be changed: told before anything is."""
-    adopted, here = constants.FILE_SYSTEM_ID, file_system.ids()
-    volumes = [volume["name"] for volume in constants.EFS_VOLUMES]
-    for point in [each for each in all_points() if ours(each) and tags_of(each).get(VOLUME_TAG) in volumes]:
-        its_id, system = point["AccessPointId"], point["FileSystemId"]
-        if point["LifeCycleState"] not in file_system.LEAVING and (
-            system != adopted if adopted else system not in here
-        ):
-            elsewhere = f"the volume {tags_of(point)[VOLUME_TAG]} is on {system}, by access point {its_id}"
-            raise Problem(f"FILE_SYSTEM_ID={adopted or '(empty)'}, but {elsewhere}: {file_system.MOVE}")
+    refuse_move()
     wanted, points = f"{constants.EFS_UID}:{constants.EFS_GID}", find() if constants.EFS_VOLUMES else {}
     for volume in [volume["name"] for volume in constants.EFS_VOLUMES if volume["name"] in points]:
         point, user = points[volume]["AccessPointId"], points[volume]["PosixUser"]

@@ -142,6 +142,13 @@ def refuse_unfit(definition: Any) -> None:
         raise Problem(f"NETWORK_MODE={constants.NETWORK_MODE}, but {what} has {mode}: set it back, or {register}")
 
 
+def tell_former_families() -> None:
+    """What a service of the endpoint has run until now, where TASK_FAMILY is another one."""
+    ran = [tasks.task_id(each["taskDefinition"]).rpartition(":")[0] for each in services() if mine(each)]
+    for family in sorted({*ran} - {constants.TASK_FAMILY}):
+        say("kept", f"task definitions of {family}", "free; they go with all the others of the endpoint")
+
+
 def former() -> list[Any]:
     """The endpoint's under another SERVICE_NAME."""
     return [each for each in services() if mine(each) and each["serviceName"] != constants.SERVICE_NAME]
@@ -149,7 +156,7 @@ def former() -> list[Any]:
 
 def refuse_no_place_beside_former() -> None:
     """A service of a new name starts before the former one ends, so that requests are answered all the while."""
-    if former() and not find() and (short := short_of(constants.DESIRED_COUNT - 1)):
+    if not find() and former() and (short := short_of(constants.DESIRED_COUNT - 1)):
         runs = ", ".join(each["serviceName"] for each in former())
         full = f"{runs} of this endpoint runs, and no {short} is free for another service beside it"
         raise Problem(f"SERVICE_NAME={constants.SERVICE_NAME}: {full}: set it back, or run {undo()} first")
@@ -180,6 +187,7 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
     """Make the service, or bring it to this revision and the settings. `group_ids`: the tasks' own security groups."""
     where = task_security_group.placement(group_ids) if constants.NETWORK_MODE == "awsvpc" else None
+    tell_former_families()
     if service := find():
         refuse_foreign(service)
         update(service, definition["taskDefinitionArn"], where, target_group_arn)
@@ -206,6 +214,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     call(client("ecs").create_service, what, busy=(NO_BALANCER, *roles_unseen, "still Draining"))(**request)
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
+    wait(what, find, lambda: "AWS does not list it")
 
 
 def balanced(target_group_arn: str) -> list[Any]:

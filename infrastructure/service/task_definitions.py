@@ -51,16 +51,6 @@ def former_families() -> list[str]:
     return sorted({revision(arn).rpartition(":")[0] for arn in own} - {constants.TASK_FAMILY})
 
 
-def tell_former() -> None:
-    """Where TASK_FAMILY is new: what another one has left here."""
-    if newest():
-        return
-    tag_index.tagged()
-    for family in former_families():
-        if of_ours("ACTIVE", family):
-            say("kept", f"task definitions of {family}", "free; delete_cluster.py deletes them")
-
-
 LOOKS = (active,)
 
 
@@ -90,7 +80,8 @@ def of_ours(status: str, family: str) -> list[Any]:
     A family may have thousands. A revision never changes, nor is its ARN given again: whose it is AWS's index of tags
     knows, a hundred in a call, but of those that are new or bear no tags. They are asked about one by one, and so are few.
     """
-    if status == "ACTIVE" and family == constants.TASK_FAMILY and not newest():
+    of_newest = family == constants.TASK_FAMILY and not tag_index.tagged.remembers()
+    if status == "ACTIVE" and of_newest and not newest():
         return []
     arns = definitions(status, family)
     listed = tag_index.tagged() if len(arns) > FEW or tag_index.tagged.remembers() else []

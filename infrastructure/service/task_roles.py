@@ -53,14 +53,13 @@ def leave(suffix: str) -> None:
     if not own or not mine(own):
         return
     its_arn = roles.role_arn(own["RoleName"])
-    named = [
-        each for each in task_definitions.active() if its_arn in (each.get("executionRoleArn"), each.get("taskRoleArn"))
-    ]
+    active = task_definitions.active()
+    named = [each for each in active if its_arn in (each.get("executionRoleArn"), each.get("taskRoleArn"))]
     if named:
         revisions = ", ".join(task_definitions.revision(each["taskDefinitionArn"]) for each in named)
         say("kept", f"role {own['RoleName']}", f"free; {revisions} can be run with it; delete_cluster.py deletes it")
     else:
-        roles.delete_role(own["RoleName"])
+        roles.delete_role(suffix)
 
 
 def secrets_policy() -> dict[str, Any] | None:

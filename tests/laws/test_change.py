@@ -92,6 +92,10 @@ BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     ),
     "a host": ({**GPU, **NO_DATA, "MIN_INSTANCES": "1"}, CLUSTER),
     "service": (BALANCER, SERVICE),
+    "certificate": (
+        {**BALANCER, "LISTENER_PROTOCOL": "HTTPS", "CERTIFICATE_DOMAINS": "a.example.com"},
+        ("create_certificate.py", *CLUSTER),
+    ),
     "endpoints": ({**FARGATE, "CLUSTER_NAME": "gpu", "SHARED_CLUSTER": "true"}, CLUSTER),
     "served": (BALANCER, ("create_service.py",)),
     "registered": (BALANCER, ("register_task_definition.py", "create_service.py")),
@@ -105,10 +109,6 @@ BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "record": ({**BALANCER, "HOST_NAME": "a.twice.example"}, ("create_dns_record.py",)),
     "endpoint": (ENDPOINT, OF_ENDPOINT),
     "beside another": ({**ENDPOINT, "ENDPOINT": "b", "HOST_NAME": "b.example.com"}, OF_ENDPOINT),
-    "certificate": (
-        {**BALANCER, "LISTENER_PROTOCOL": "HTTPS", "CERTIFICATE_DOMAINS": "a.example.com"},
-        ("create_certificate.py", "create_cluster.py"),
-    ),
     "repository": (DELIVERED, ("create_repository.py",)),
     "pipeline": (DELIVERED, ("create_pipeline.py",)),
     "own connection": ({**DELIVERED, "CONNECTION_ARN": ""}, ("create_pipeline.py",)),
@@ -328,6 +328,30 @@ PAIRS: dict[str, list[Pair]] = {
     "CERTIFICATE_ARN": there_and_back(
         "{certificate}", "{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS
     ),
+    "CERTIFICATE_DOMAINS": [
+        Pair(
+            "a.example.com",
+            "a.example.com,b.example.com",
+            "certificate",
+            "kept",
+            ("certificate a.example.com",),
+            ("create_cluster.py puts the new one there",),
+            ("acm:DeleteCertificate",),
+        ),
+        Pair(
+            "a.example.com",
+            "b.example.com",
+            "certificate",
+            "kept",
+            ("certificate a.example.com", "DNS record"),
+            ("create_cluster.py puts the new one there",),
+            ("route53:ChangeResourceRecordSets", "acm:DeleteCertificate"),
+        ),
+    ],
+    "HOSTED_ZONE_ID": [
+        *there_and_back("", "{zone}", "certificate"),
+        *there_and_back("{zone_a}", "{zone_b}", "record"),
+    ],
     "ACCESS_LOGS_BUCKET": there_and_back("", "their-logs", "balancer")
     + there_and_back("their-logs", "their-other-logs", "balancer"),
     "LOAD_BALANCER_PROTECTION": there_and_back("off", "on", "balancer"),
@@ -390,27 +414,6 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("", "{role}", "service", "kept", ("role gpu-task-us",), ("free",)),
         Pair("{role}", "", "service"),
     ],
-    "CERTIFICATE_DOMAINS": [
-        Pair(
-            "a.example.com",
-            "a.example.com,b.example.com",
-            "certificate",
-            "kept",
-            ("certificate a.example.com",),
-            ("free",),
-            ("acm:DeleteCertificate",),
-        ),
-        Pair(
-            "a.example.com,b.example.com",
-            "a.example.com",
-            "certificate",
-            "kept",
-            ("certificate a.example.com,b.example.com", "DNS record _"),
-            ("free",),
-            ("route53:ChangeResourceRecordSets", "acm:DeleteCertificate"),
-        ),
-    ],
-    "HOSTED_ZONE_ID": there_and_back("{zone_a}", "{zone_b}", "record"),
     "TARGET_PROTOCOL": there_and_back(
         "HTTP",
         "HTTPS",
@@ -429,7 +432,6 @@ PAIRS: dict[str, list[Pair]] = {
     ),
     "GPU_COUNT": there_and_back("1", "0", "gpu task"),
     "TASK_FAMILY": [
-        Pair("", "other", "roles", "kept", ("task definition gpu",), ("free",)),
         Pair("", "other", "service", "kept", ("task definition gpu",), ("free",)),
         Pair("", "other", "endpoint", "kept", ("task definition gpu-a",), ("free",)),
     ],
@@ -525,7 +527,6 @@ PAIRS: dict[str, list[Pair]] = {
     "SOURCE_BRANCH": there_and_back("main", "develop", "pipeline"),
     "CONNECTION_ARN": [
         *there_and_back("{connection}", "{other_connection}", "pipeline"),
-        Pair("", "{connection}", "own connection", "kept", ("connection gpu-git",), ("free",)),
     ],
     "CONNECTION_PROVIDER": [Pair("GitHub", "GitLab", "own connection", "refused", says=(BACK,))],
     "BUILDSPEC": there_and_back("buildspec/a.yml", "buildspec/b.yml", "pipeline"),
@@ -577,8 +578,7 @@ def bring(runbook: Runbook) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in ("ours", "theirs"):
         ec2.create_key_pair(KeyName=key)
-    for each in ("example.com", "example.org"):
-        zone(runbook, each)
+    found |= {"zone": zone(runbook, "example.com"), "other_zone": zone(runbook, "example.org")}
     found |= {"zone_a": zone(runbook, "twice.example"), "zone_b": zone(runbook, "twice.example")}
     for bucket in ("their-logs", "their-other-logs", "their-weights", "their-other-weights"):
         runbook.aws("s3").create_bucket(Bucket=bucket)
@@ -828,6 +828,37 @@ def test_rules_of_others_stay_where_they_are_and_are_named(runbook: Runbook) -> 
     assert "kept listener rule /theirs beside port 443  not of this runbook" in ran.err
     [stays] = elb.describe_rules(RuleArns=[theirs])["Rules"]
     assert (stays["Priority"], stays["Actions"][0]["Type"]) == ("7", "fixed-response")
+
+
+def test_a_file_system_that_was_kept_when_its_cluster_went_hinders_no_other_one(runbook: Runbook) -> None:
+    base, _ = BASES["adopted"]
+    known = belongings(runbook)
+    runbook.settings = {name: text.format(**known) for name, text in base.items()}
+    runbook.has_run("create_cluster.py", "delete_cluster.py --yes", EFS_DELETION_POLICY="Retain")
+    systems = runbook.aws("efs").describe_file_systems()["FileSystems"]
+    [kept] = [each["FileSystemId"] for each in systems if each["CreationToken"].startswith("gpu-")]
+    ran = runbook.run("create_cluster.py", FILE_SYSTEM_ID=known["file_system"])
+    assert ran.code == 0, ran.err
+    points = runbook.aws("efs").describe_access_points()["AccessPoints"]
+    assert {each["FileSystemId"] for each in points} == {kept, known["file_system"]}
+    assert "nothing changed" in runbook.run("create_cluster.py", FILE_SYSTEM_ID=known["file_system"]).err
+
+
+def test_a_connection_that_the_settings_replace_stays_with_its_handshake_and_is_named(runbook: Runbook) -> None:
+    _, known = prepared(runbook, "own connection")
+    told = passed(runbook, "create_pipeline.py", {"CONNECTION_ARN": known["connection"]})
+    assert "kept connection gpu-git  free, endpoints share it; delete_cluster.py deletes it" in told
+    assert "connection gpu-git" in stands(runbook)
+    runbook.has_run("delete_cluster.py --yes")
+    assert "connection gpu-git" not in stands(runbook)
+
+
+def test_revisions_of_families_that_no_setting_names_any_more_go_with_the_cluster(runbook: Runbook) -> None:
+    _, known = prepared(runbook, "gpu task")
+    for family in ("", "other", "another"):
+        runbook.has_run("register_task_definition.py", TASK_FAMILY=family)
+    runbook.has_run("delete_cluster.py --yes")
+    assert [name for name in stands(runbook) if name.startswith("task definition")] == []
 
 
 def passed(runbook: Runbook, page: str, settings: dict[str, str]) -> str:
