@@ -854,7 +854,7 @@ def test_a_connection_that_the_settings_replace_stays_with_its_handshake_and_is_
 
 
 def test_revisions_of_families_that_no_setting_names_any_more_go_with_the_cluster(runbook: Runbook) -> None:
-    _, known = prepared(runbook, "gpu task")
+    prepared(runbook, "gpu task")
     for family in ("", "other", "another"):
         runbook.has_run("register_task_definition.py", TASK_FAMILY=family)
     runbook.has_run("delete_cluster.py --yes")
