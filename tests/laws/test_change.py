@@ -179,7 +179,11 @@ BACK = "set it back"
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:theirs-AbCdEf"
 UPDATE = "python update_cluster.py replaces them"
 PAIRS: dict[str, list[Pair]] = {
-    "EXTRA_TAGS": there_and_back("", "team=ml,owner=ann", "balancer") + there_and_back("team=ml", "team=search"),
+    "EXTRA_TAGS": [
+        *there_and_back("", "team=ml,owner=ann", "balancer"),
+        *there_and_back("team=ml", "team=search"),
+        Pair("", "team=ml", "pipeline"),
+    ],
     "SHARED_CLUSTER": [
         Pair("false", "true", "fargate", "refused", says=(BACK,)),
         Pair("true", "false", "fargate"),
@@ -314,6 +318,7 @@ PAIRS: dict[str, list[Pair]] = {
         *there_and_back("HTTP", "HTTPS", "balancer", with_before=HTTPS, with_after=HTTPS),
         *there_and_back("HTTP", "HTTPS", "service", with_before=HTTPS, with_after=HTTPS),
         *there_and_back("HTTP", "", "balancer"),
+        Pair("", "HTTP", "service"),
         Pair("HTTP", "", "service", "refused", says=(BACK, "delete_service.py")),
         Pair("HTTPS", "", "balancer", with_before=HTTPS),
         Pair(
@@ -412,6 +417,7 @@ PAIRS: dict[str, list[Pair]] = {
     "TASK_ROLE_ARN": [
         *there_and_back("", "{role}", "fargate"),
         Pair("", "{role}", "service", "kept", ("role gpu-task-us",), ("free",)),
+        Pair("", "{role}", "endpoint", "kept", ("role gpu-a-task-us",), ("free",)),
         Pair("{role}", "", "service"),
     ],
     "TARGET_PROTOCOL": there_and_back(
@@ -427,9 +433,9 @@ PAIRS: dict[str, list[Pair]] = {
         *there_and_back("", "mps", "gpu task", with_after={"GPU_MEMORY_MIB": "7000"})[:1],
         Pair("mps", "", "gpu task", with_before={"GPU_MEMORY_MIB": "7000"}),
     ],
-    "GPU_MEMORY_MIB": there_and_back(
-        "7000", "8000", "gpu task", with_before={"GPU_SHARING": "mps"}, with_after={"GPU_SHARING": "mps"}
-    ),
+    "GPU_MEMORY_MIB": [
+        Pair("7000", "8000", "gpu task", with_before={"GPU_SHARING": "mps"}, with_after={"GPU_SHARING": "mps"})
+    ],
     "GPU_COUNT": there_and_back("1", "0", "gpu task"),
     "TASK_FAMILY": [
         Pair("", "other", "service", "kept", ("task definition gpu",), ("free",)),
@@ -437,10 +443,10 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "IMAGE": there_and_back("nginx:1.27", "nginx:1.28", "registered"),
     "IMAGE_TAG": there_and_back("v1", "v2", "tagged") + there_and_back("", "v1", "tagged"),
-    "IMAGES_KEPT": there_and_back("20", "5", "repository"),
-    "ENTRY_POINT": there_and_back("", "sh -c", "task"),
+    "IMAGES_KEPT": [Pair("20", "5", "repository")],
+    "ENTRY_POINT": [Pair("", "sh -c", "task")],
     "COMMAND": there_and_back("", "sleep 900", "task"),
-    "CONTAINER_ENVIRONMENT_FILE": there_and_back("", "{variables}", "task"),
+    "CONTAINER_ENVIRONMENT_FILE": [Pair("", "{variables}", "task")],
     "CONTAINER_ENVIRONMENT": there_and_back("", "MODE=fast", "task") + there_and_back("MODE=fast", "MODE=slow", "task"),
     "CONTAINER_SECRETS": [
         *there_and_back("", f"KEY={SECRET}", "roles"),
@@ -460,24 +466,29 @@ PAIRS: dict[str, list[Pair]] = {
         *there_and_back("bridge", "host", "on hosts"),
         *there_and_back("bridge", "awsvpc", "gpu task"),
     ],
-    "TASK_CPU": there_and_back(
-        "256", "512", "registered", with_before={"TASK_MEMORY": "1024"}, with_after={"TASK_MEMORY": "1024"}
-    ),
-    "TASK_MEMORY": there_and_back("512", "1024", "task"),
-    "SHARED_MEMORY_MIB": there_and_back("", "2048", "gpu task"),
+    "TASK_CPU": [
+        Pair("256", "512", "registered", with_before={"TASK_MEMORY": "1024"}, with_after={"TASK_MEMORY": "1024"})
+    ],
+    "TASK_MEMORY": [Pair("512", "1024", "task")],
+    "SHARED_MEMORY_MIB": [Pair("", "2048", "gpu task")],
     "TASK_S3_BUCKETS": there_and_back("", "their-logs", "roles") + there_and_back("their-logs", "their-other", "roles"),
     "TASK_DYNAMODB_TABLES": there_and_back("", "theirs", "roles"),
     "TASK_SQS_QUEUES": there_and_back("", "theirs", "roles"),
     "LOG_RETENTION_DAYS": there_and_back("30", "7", "roles") + there_and_back("30", "7", "pipeline"),
     "TASK_COUNT": [Pair("1", "2", "run")],
     "SERVICE_NAME": [
+        Pair("", "other", "pipeline"),
         *there_and_back("", "other", "service"),
         Pair("", "other", "service", with_before=STEPS, with_after=STEPS),
         Pair("", "other", "service", with_before=TRACKING, with_after=TRACKING),
         Pair("", "other", "endpoint"),
         Pair("", "other", "on hosts", "refused", says=(BACK, "delete_service.py")),
     ],
-    "DESIRED_COUNT": there_and_back("1", "2", "served") + there_and_back("1", "0", "served"),
+    "DESIRED_COUNT": [
+        *there_and_back("1", "2", "served"),
+        *there_and_back("1", "0", "served"),
+        *there_and_back("1", "0", "pipeline"),
+    ],
     "HOST_NAME": [
         *there_and_back("a.example.com", "b.example.com", "host name"),
         Pair("a.example.com", "", "served"),
@@ -493,57 +504,57 @@ PAIRS: dict[str, list[Pair]] = {
         "0", "20", "beside another", with_before={"TRAFFIC_FROM": "a"}, with_after={"TRAFFIC_FROM": "a"}
     ),
     "LISTENER_PATH": there_and_back("/*", "/api/*", "served") + there_and_back("/*", "/api/*", "host name"),
-    "HEALTH_CHECK_PATH": there_and_back("/", "/ping", "served"),
-    "HEALTH_CHECK_CODES": there_and_back("200-299", "200", "served"),
-    "HEALTH_CHECK_INTERVAL": there_and_back("30", "20", "served"),
-    "HEALTH_CHECK_TIMEOUT": there_and_back("5", "7", "served"),
-    "HEALTHY_THRESHOLD": there_and_back("2", "3", "served"),
-    "UNHEALTHY_THRESHOLD": there_and_back("2", "3", "served"),
-    "HEALTH_CHECK_GRACE_SECONDS": there_and_back("300", "600", "served"),
-    "DEREGISTRATION_DELAY": there_and_back("60", "300", "served"),
+    "HEALTH_CHECK_PATH": [Pair("/", "/ping", "served")],
+    "HEALTH_CHECK_CODES": [Pair("200-299", "200", "served")],
+    "HEALTH_CHECK_INTERVAL": [Pair("30", "20", "served")],
+    "HEALTH_CHECK_TIMEOUT": [Pair("5", "7", "served")],
+    "HEALTHY_THRESHOLD": [Pair("2", "3", "served")],
+    "UNHEALTHY_THRESHOLD": [Pair("2", "3", "served")],
+    "HEALTH_CHECK_GRACE_SECONDS": [Pair("300", "600", "served")],
+    "DEREGISTRATION_DELAY": [Pair("60", "300", "served")],
     "ENABLE_EXECUTE_COMMAND": there_and_back("false", "true", "service") + there_and_back("false", "true", "endpoint"),
     "SCALING": there_and_back("none", "step", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
     + there_and_back("none", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
     + there_and_back("step", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
     + there_and_back("none", "step", "endpoint", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"}),
-    "MIN_TASKS": there_and_back(
-        "1", "2", "served", with_before={**STEPS, "DESIRED_COUNT": "2"}, with_after={**STEPS, "DESIRED_COUNT": "2"}
-    ),
-    "MAX_TASKS": there_and_back("3", "4", "served", with_before={"SCALING": "step"}, with_after={"SCALING": "step"}),
+    "MIN_TASKS": [
+        Pair(
+            "1", "2", "served", with_before={**STEPS, "DESIRED_COUNT": "2"}, with_after={**STEPS, "DESIRED_COUNT": "2"}
+        )
+    ],
+    "MAX_TASKS": [Pair("3", "4", "served", with_before={"SCALING": "step"}, with_after={"SCALING": "step"})],
     "SCALE_OUT_CPU": there_and_back("90", "80", "served", with_before=STEPS, with_after=STEPS)
     + there_and_back("90", "80", "served", with_before=TRACKING, with_after=TRACKING),
-    "SCALE_IN_CPU": there_and_back("70", "60", "served", with_before=STEPS, with_after=STEPS),
+    "SCALE_IN_CPU": [Pair("70", "60", "served", with_before=STEPS, with_after=STEPS)],
     "SCALE_OUT_MEMORY": there_and_back("", "80", "served", with_before=TRACKING, with_after=TRACKING),
-    "SCALE_OUT_COOLDOWN": there_and_back("1800", "60", "served", with_before=STEPS, with_after=STEPS),
-    "SCALE_IN_COOLDOWN": there_and_back("1800", "60", "served", with_before=TRACKING, with_after=TRACKING),
+    "SCALE_OUT_COOLDOWN": [Pair("1800", "60", "served", with_before=STEPS, with_after=STEPS)],
+    "SCALE_IN_COOLDOWN": [Pair("1800", "60", "served", with_before=TRACKING, with_after=TRACKING)],
     "CONTAINER_CERTIFICATE": there_and_back("", "/var/data/ours", "task"),
-    "CERTIFICATE_IMAGE": there_and_back(
-        "alpine/openssl:3.3.3", "alpine/openssl:3.3.4", "task", with_before=VOLUME, with_after=VOLUME
-    ),
+    "CERTIFICATE_IMAGE": [
+        Pair("alpine/openssl:3.3.3", "alpine/openssl:3.3.4", "task", with_before=VOLUME, with_after=VOLUME)
+    ],
     "SOURCE_REPOSITORY": [
         *there_and_back("team/ours", "team/other", "pipeline"),
         Pair("team/ours", "", "pipeline", "refused", says=("delete_pipeline.py",)),
     ],
-    "SOURCE_BRANCH": there_and_back("main", "develop", "pipeline"),
+    "SOURCE_BRANCH": [Pair("main", "develop", "pipeline")],
     "CONNECTION_ARN": [
         *there_and_back("{connection}", "{other_connection}", "pipeline"),
     ],
     "CONNECTION_PROVIDER": [Pair("GitHub", "GitLab", "own connection", "refused", says=(BACK,))],
-    "BUILDSPEC": there_and_back("buildspec/a.yml", "buildspec/b.yml", "pipeline"),
-    "BUILD_IMAGE": there_and_back("aws/codebuild/standard:7.0", "aws/codebuild/standard:6.0", "pipeline"),
-    "BUILD_COMPUTE_TYPE": there_and_back("BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE", "pipeline"),
-    "ARTIFACT_DAYS": there_and_back("30", "7", "pipeline"),
+    "BUILDSPEC": [Pair("buildspec/a.yml", "buildspec/b.yml", "pipeline")],
+    "BUILD_IMAGE": [Pair("aws/codebuild/standard:7.0", "aws/codebuild/standard:6.0", "pipeline")],
+    "BUILD_COMPUTE_TYPE": [Pair("BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE", "pipeline")],
+    "ARTIFACT_DAYS": [Pair("30", "7", "pipeline")],
     "WEIGHTS_BUCKET": [
         *there_and_back("their-weights", "their-other-weights", "sync"),
         Pair("their-weights", "", "sync", "refused", says=("delete_sync.py",)),
     ],
     "WEIGHTS_PREFIX": there_and_back("", "a", "sync") + there_and_back("a", "b", "sync"),
-    "WEIGHTS_VOLUME": there_and_back("weights", "more", "sync"),
+    "WEIGHTS_VOLUME": [Pair("weights", "more", "sync")],
     "SYNC_SCHEDULE": there_and_back("every 3 hours", "", "sync")
     + there_and_back("every 3 hours", "every 5 hours", "sync"),
-    "SYNC_IMAGE": there_and_back(
-        "public.ecr.aws/aws-cli/aws-cli:2.31.0", "public.ecr.aws/aws-cli/aws-cli:2.32.0", "sync"
-    ),
+    "SYNC_IMAGE": [Pair("public.ecr.aws/aws-cli/aws-cli:2.31.0", "public.ecr.aws/aws-cli/aws-cli:2.32.0", "sync")],
 }
 #: settings that make nothing in the account: why no pair of texts could tell
 MAKE_NOTHING = {
@@ -739,15 +750,19 @@ KILLED = [
         ("NAT_GATEWAYS", Pair("per-zone", "none", "private")),
         ("SECURITY_GROUP_IDS", Pair("", "{group}", "adopted")),
         ("PUBLIC_SUBNET_IDS", PAIRS["PUBLIC_SUBNET_IDS"][0]),
+        ("SERVICE_NAME", Pair("", "other", "served", with_before=STEPS, with_after=STEPS)),
+        ("HOST_NAME", Pair("a.example.com", "b.example.com", "host name")),
+        (
+            "SCALING",
+            Pair("step", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"}),
+        ),
     ]
 ]
 
 
 @pytest.mark.parametrize(("setting", "pair"), KILLED, ids=lambda each: each if isinstance(each, str) else named(each))
 def test_a_change_that_is_killed_goes_on_where_it_stopped(runbook: Runbook, setting: str, pair: Pair) -> None:
-    base, pages = BASES[pair.base]
-    known = belongings(runbook)
-    runbook.settings = {name: text.format(**known) for name, text in base.items()}
+    pages, known = prepared(runbook, pair.base)
     before = {name: text.format(**known) for name, text in {**pair.with_before, setting: pair.before}.items()}
     after = {name: text.format(**known) for name, text in {**pair.with_after, setting: pair.after}.items()}
     runbook.has_run(*pages, **before)
@@ -811,6 +826,46 @@ def test_a_service_answers_all_the_while_when_the_protocol_changes(
     assert answers(runbook) == end
 
 
+@pytest.mark.parametrize(
+    ("pages", "change"),
+    [
+        (OF_ENDPOINT, {"CONTAINER_PORTS": "8000,9090"}),
+        (OF_ENDPOINT, {"SERVICE_NAME": "other"}),
+        (OF_ENDPOINT, {"TASK_FAMILY": "other"}),
+        (SERVICE, {"CAPACITY_TYPE": "spot"}),
+    ],
+)
+def test_some_task_answers_all_the_while_that_a_service_moves(
+    runbook: Runbook, pages: tuple[str, ...], change: dict[str, str]
+) -> None:
+    runbook.settings = {**BASES["service"][0], "CONTAINER_PORTS": "9090"}
+    runbook.has_run(*SERVICE)
+    runbook.settle()
+    runbook.has_run("create_cluster.py", **change)
+    seen: list[set[tuple[int, str]]] = []
+
+    def watch(when: str) -> None:
+        runbook.watch = None
+        seen.append(targets(runbook))
+        runbook.watch = watch
+
+    runbook.watch = watch
+    for page in pages:
+        passed(runbook, page, change)
+    runbook.watch = None
+    assert [each for each in seen if "healthy" not in {state for _, state in each}] == []
+    assert len({port for each in seen for port, _ in each}) == 1 + ("CONTAINER_PORTS" in change)
+    runbook.settle()
+    assert len(targets(runbook)) == 1
+
+
+def targets(runbook: Runbook) -> set[tuple[int, str]]:
+    """Port and state of each target."""
+    [group] = runbook.aws("elbv2").describe_target_groups()["TargetGroups"]
+    found = runbook.aws("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupArn"])
+    return {(each["Target"]["Port"], each["TargetHealth"]["State"]) for each in found["TargetHealthDescriptions"]}
+
+
 def test_rules_of_others_stay_where_they_are_and_are_named(runbook: Runbook) -> None:
     base, pages = BASES["service"]
     known = belongings(runbook)
@@ -857,6 +912,7 @@ def test_revisions_of_families_that_no_setting_names_any_more_go_with_the_cluste
     prepared(runbook, "gpu task")
     for family in ("", "other", "another"):
         runbook.has_run("register_task_definition.py", TASK_FAMILY=family)
+    runbook.settle(120)  # so late are AWS's lists of tags
     runbook.has_run("delete_cluster.py --yes")
     assert [name for name in stands(runbook) if name.startswith("task definition")] == []
 
