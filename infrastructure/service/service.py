@@ -106,19 +106,23 @@ def refuse_foreign(service: Any) -> None:
 
 
 def refuse_closed_port() -> None:
-    """Before a group closes the port to which the load balancer leads; behind a host's port it may change at once.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/update-service-parameters.html
-    """
-    if constants.NETWORK_MODE == "bridge":
-        return
-    inside, found = [port for _, port in constants.CONTAINER_PORTS], find()
+    """Before a security group closes the port at which running tasks get the load balancer's requests."""
+    found = find()
     for led_to in [each["containerPort"] for each in (found or {}).get("loadBalancers", []) if mine(found)]:
-        if led_to not in inside:
+        if reached_at(found, led_to) not in security_groups.container_ports():
             there = f"the load balancer's requests still lead to port {led_to} of the service {constants.SERVICE_NAME}"
-            both = ",".join(map(str, [*inside, led_to]))
-            way = f"set CONTAINER_PORTS={both} until register_task_definition.py and create_service.py have moved them"
-            raise Problem(f"CONTAINER_PORTS: {there}: {way}")
+            both = ",".join(map(str, [*(port for _, port in constants.CONTAINER_PORTS), led_to]))
+            moved = "until register_task_definition.py and create_service.py have moved them"
+            way = f"set CONTAINER_PORTS={both} {moved}, or run {undo()} first"
+            raise Problem(f"CONTAINER_PORTS, NETWORK_MODE: {there}, which would be closed: {way}")
+
+
+def reached_at(found: Any, port: int) -> tuple[int, int]:
+    """From, to: where the tasks' hosts, or the tasks themselves, are reached for this port of their container."""
+    definition = task_definitions.known(found["taskDefinition"]) or {"containerDefinitions": []}
+    mapped = [each for container in definition["containerDefinitions"] for each in container.get("portMappings", [])]
+    hosts_port = next((each.get("hostPort", 0) for each in mapped if each["containerPort"] == port), port)
+    return (hosts_port, hosts_port) if hosts_port else security_groups.DYNAMIC_PORTS
 
 
 def refuse_network_mode() -> None:

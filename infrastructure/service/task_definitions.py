@@ -125,7 +125,9 @@ def changes_network() -> bool:
     if not found:
         return False
     mapped = [
-        each["containerPort"] for container in found["containerDefinitions"] for each in container["portMappings"]
+        each["containerPort"]
+        for container in found["containerDefinitions"]
+        for each in container.get("portMappings", [])
     ]
     fewer = {*mapped} - {port for _, port in constants.CONTAINER_PORTS}
     return bool(fewer) or found.get("networkMode", "bridge") != constants.NETWORK_MODE

@@ -455,6 +455,7 @@ PAIRS: dict[str, list[Pair]] = {
     "CONTAINER_PORTS": [
         *there_and_back("9090", "8000", "service", ends="refused", says=("still lead", "create_service.py")),
         *there_and_back("9090", "8000", "on hosts"),
+        *there_and_back("80:9090", "81:9090", "on hosts", ends="refused", says=("still lead", "delete_service.py")),
         Pair("9090", "8000,9090", "service"),
         Pair("8000,9090", "8000", "service"),
         *there_and_back("9090", "8000", "endpoint", ends="refused", says=("still lead", "create_service.py")),
@@ -463,7 +464,8 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "NETWORK_MODE": [
         *there_and_back("bridge", "awsvpc", "on hosts", ends="refused", says=(BACK, "delete_service.py")),
-        *there_and_back("bridge", "host", "on hosts"),
+        *there_and_back("bridge", "host", "on hosts", ends="refused", says=("still lead", "delete_service.py")),
+        *there_and_back("bridge", "host", "gpu task"),
         *there_and_back("bridge", "awsvpc", "gpu task"),
     ],
     "TASK_CPU": [
