@@ -1,6 +1,7 @@
 """Describe one task: where it is, how to reach it, and if it does not run, why.
 
-Without --task: the newest one that run_task.py started, running or not.
+Without --task: the newest one that run_task.py started for this cluster, or for this ENDPOINT, of any family and revision;
+one that runs before one that has stopped. Prints its revision, and who started it.
 
     python describe_task.py                        next: python stop_task.py --all
     python describe_task.py --task ID
@@ -24,6 +25,8 @@ def describe_task(task: str = "") -> dict[str, Any]:
     _, found, *_ = aws.together(*reads)
     told = {
         "taskArn": found["taskArn"],
+        "taskDefinition": tasks.revision(found),
+        "startedBy": found.get("startedBy"),
         "lastStatus": found["lastStatus"],
         "desiredStatus": found["desiredStatus"],
         "healthStatus": found.get("healthStatus", "UNKNOWN"),
@@ -48,8 +51,12 @@ def pick(task: str) -> Any:
     for status in ("RUNNING", "STOPPED"):
         found = tasks.find(status, startedBy=constants.STARTED_BY)
         if found:
-            return max(found, key=lambda each: each["createdAt"])
-    raise Problem(f"run_task.py has started no task within the last hour: {aws.command('run_task.py')}")
+            newest = max(found, key=lambda each: each["createdAt"])
+            whose = f"of {tasks.revision(newest)}, the newest of {len(found)} that run_task.py started for {tasks.of_whom()}"
+            say("found", f"task {tasks.task_id(newest['taskArn'])}", whose)
+            return newest
+    started = f"run_task.py has started no task for {tasks.of_whom()} within the last hour"
+    raise Problem(f"{started}: {aws.command('run_task.py')}")
 
 
 def behind_hosts() -> bool:

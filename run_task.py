@@ -1,50 +1,78 @@
 """Start tasks, and wait until they run; or, with RUN_UNTIL=STOPPED, until they have done their work.
 
-Needs register_task_definition.py. TASK_COUNT tasks are wanted: those that run already are counted, so that running it
-again starts only what is missing. Prints each task's state, and the exit codes of one that has ended; if one of them is
-not 0 it ends with exit code 4. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
+Needs register_task_definition.py. TASK_COUNT tasks of its newest revision are wanted: those of this revision that run
+already are counted, so that running it again starts only what is missing. Tasks of another family or revision run on
+beside them; with --replace those of other revisions are stopped first, since they may hold the GPU. Prints of each task
+its revision, image digests and state, and the exit codes of one that has ended; if one of them is not 0 it ends with
+exit code 4. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
 
     python run_task.py             next: python describe_task.py
+    python run_task.py --replace   in place of the tasks of this family's other revisions
     python run_task.py --dry-run   what would be started
 
 Running tasks cost money until: python stop_task.py --all
 """
 
 import sys
-from datetime import datetime, timezone
 from typing import Any
 
 import aws
 import constants
-from aws import Problem, endpoint_tags, token, wait
+from aws import Problem, endpoint_tags, this_hour, token, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, container_instances
 from infrastructure.service import diagnosis, task_definitions, task_security_group, tasks
 
 
-@aws.page(changes=True, undo="stop_task.py --all")
-def run_task() -> dict[str, Any]:
-    reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.ours_now)
-    _, definition, _, found = aws.together(*reads)
-    running = [task["taskArn"] for task in found]
+@aws.page(changes=True, undo="stop_task.py --all", replace="first stop the tasks of this family's other revisions")
+def run_task(replace: bool = False) -> dict[str, Any]:
+    if replace and constants.RUN_UNTIL == "STOPPED":
+        way = "python stop_task.py --task ID stops one"
+        raise Problem(
+            f"--replace, but RUN_UNTIL=STOPPED: a job is no copy of another job; {way}", None, aws.WRONG_SETTING
+        )
+    reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
+    _, definition, _, seen = aws.together(*reads)
+    make_room([task for task in seen if tasks.goes_on(task)], definition, replace)
+    same = [task for task in seen if task["taskDefinitionArn"] == definition["taskDefinitionArn"]]
+    running = [task["taskArn"] for task in same if tasks.goes_on(task)]
     for arn in running:
-        say("found", f"task {tasks.task_id(arn)}", "it counts")
+        say(
+            "found",
+            f"task {tasks.task_id(arn)}",
+            f"of {task_definitions.revision(definition['taskDefinitionArn'])}: it counts",
+        )
     missing = constants.TASK_COUNT - len(running)
-    arns = running + (start(definition["taskDefinitionArn"], missing) if missing > 0 else [])
+    known = [task["taskArn"] for task in same]
+    arns = running + (start(definition["taskDefinitionArn"], missing, known) if missing > 0 else [])
     done = wait_for_tasks(arns)
     to_stop = f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else ""
     say("next", aws.command("describe_task.py"), to_stop)
-    return {"taskDefinitionArn": definition["taskDefinitionArn"], "tasks": [outcome(task) for task in done]}
+    its_revision = next((task["taskDefinitionArn"] for task in done), None)
+    return {"taskDefinitionArn": its_revision, "tasks": [outcome(task) for task in done]}
 
 
-def start(task_definition_arn: str, count: int) -> list[str]:
+def make_room(running: list[Any], definition: Any, replace: bool) -> None:
+    """What else run_task.py has started, and runs: it is told; with `replace` other revisions of the family are stopped."""
+    others = [task for task in running if task["taskDefinitionArn"] != definition["taskDefinitionArn"]]
+    family = [task for task in others if tasks.revision(task).rpartition(":")[0] == definition["family"]]
+    for task in others:
+        beside, in_place = "it runs on beside the new ones", "it is stopped first: --replace"
+        may = "; --replace would stop it first" if task in family and constants.RUN_UNTIL == "RUNNING" else ""
+        told = in_place if replace and task in family else f"{beside}{may}"
+        say("found", f"task {tasks.task_id(task['taskArn'])}", f"of {tasks.revision(task)}, not counted: {told}")
+    if replace and family:
+        tasks.stop([task["taskArn"] for task in family], "run_task.py --replace")
+
+
+def start(task_definition_arn: str, count: int, known: list[str]) -> list[str]:
     """RunTask takes 10 at a time. It answers 200 even where it starts nothing: what counts is `failures`.
 
-    The client token is the same for the same call at the same state of things, so that a call whose answer was lost
-    and that is made again does not start a second task: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+    The client token is made of what was seen when it was decided how many are missing: `known` tasks of this revision,
+    also stopped ones. So a call whose answer was lost, and a run that saw the same at the same moment, start no second
+    task: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
     """
-    known = sorted(arn for arns in aws.side_by_side(tasks.listed, ("RUNNING", "STOPPED")) for arn in arns)
-    hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")  # AWS lists a stopped task for an hour only
+    hour = this_hour()  # AWS lists a stopped task for an hour only
     started: list[str] = []
     while len(started) < count:
         batch = min(10, count - len(started))
@@ -58,14 +86,18 @@ def start(task_definition_arn: str, count: int) -> list[str]:
             "propagateTags": "TASK_DEFINITION",
             "enableECSManagedTags": True,
             "tags": endpoint_tags("task", "key", "value"),
-            "clientToken": token(task_definition_arn, known, started, batch, hour),
+            "clientToken": token(task_definition_arn, sorted(known), started, batch, hour),
         }
         if constants.NETWORK_MODE == "awsvpc":
             request["networkConfiguration"] = task_security_group.placement([])
         answer = tasks.run(request)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:
-            say("started", f"task {tasks.task_id(task['taskArn'])}")
+            say(
+                "started",
+                f"task {tasks.task_id(task['taskArn'])}",
+                f"of {task_definitions.revision(task_definition_arn)}",
+            )
         if answer["failures"] or not answer["tasks"]:
             why = diagnosis.why_not_started(answer["failures"])
             raise Problem(f"{count - len(started)} of {count} tasks were not started: {why}")
@@ -113,8 +145,15 @@ def exit_codes(task: Any) -> dict[str, int]:
 
 
 def outcome(task: Any) -> dict[str, Any]:
-    codes = exit_codes(task)
-    return {"taskArn": task["taskArn"], "lastStatus": task["lastStatus"], **({"exitCodes": codes} if codes else {})}
+    """What a task is and how it ended, as AWS tells it of this very task."""
+    digests = {each["name"]: each["imageDigest"] for each in task.get("containers", []) if "imageDigest" in each}
+    told = {"imageDigests": digests, "exitCodes": exit_codes(task)}
+    what = {
+        "taskArn": task["taskArn"],
+        "taskDefinitionArn": task["taskDefinitionArn"],
+        "lastStatus": task["lastStatus"],
+    }
+    return {**what, **{key: value for key, value in told.items() if value}}
 
 
 if __name__ == "__main__":

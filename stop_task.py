@@ -1,6 +1,8 @@
 """Stop one task (--task ID), or all that run_task.py started (--all), and wait until they have stopped.
 
-Until it is STOPPED a task holds its GPU. Prints the reason and the exit codes of each.
+--all means those of every family and revision that run_task.py started for this cluster, or for this ENDPOINT: no task
+of a service, of sync_weights.py, of another endpoint or of another person. Until it is STOPPED a task holds its GPU.
+Prints of each its revision, who started it, why it stopped, and its exit codes.
 
     python stop_task.py --all             next: python delete_cluster.py
     python stop_task.py --task ID
@@ -21,14 +23,18 @@ from infrastructure.cluster import cluster
 from infrastructure.service import tasks
 
 
-@aws.page(changes=True, task=("ID", "the task's id or ARN"), all="every task that run_task.py started")
+@aws.page(changes=True, task=("ID", "the task's id or ARN"), all="every task that run_task.py started, of any revision")
 def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if bool(task) == all:
         raise Problem("say which: --task ID for one, or --all for all that run_task.py started")
     cluster.required()
-    arns = [found["taskArn"] for found in chosen(task)]
+    found = chosen(task)
+    arns, whose = [each["taskArn"] for each in found], f"that run_task.py started for {tasks.of_whom()}"
+    for each in found:
+        started_by = each.get("startedBy") or "another"
+        say("found", f"task {tasks.task_id(each['taskArn'])}", f"of {tasks.revision(each)}, started by {started_by}")
     if not arns:
-        say("already gone", "tasks", "none is running")
+        say("already gone", f"tasks {whose}", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
     say("next", aws.command("delete_cluster.py"), idle_hosts())
     return {"stopped": [row(found) for found in stopped]}
@@ -56,6 +62,8 @@ def chosen(task: str) -> list[Any]:
 def row(found: Any) -> dict[str, Any]:
     return {
         "taskArn": found["taskArn"],
+        "taskDefinition": tasks.revision(found),
+        "startedBy": found.get("startedBy"),
         "stopCode": found.get("stopCode"),
         "stoppedReason": found.get("stoppedReason"),
         "exitCodes": {each["name"]: each["exitCode"] for each in found["containers"] if "exitCode" in each},

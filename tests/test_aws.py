@@ -280,8 +280,10 @@ def another_run(runbook: Runbook, command: str) -> tuple[int, str]:
     first = {name: module for name, module in sys.modules.items() if name.split(".")[0] in PRODUCT}
     for name in first:
         del sys.modules[name]
-    script, *flags = command.split()
-    ran = Runbook(runbook.emulator, runbook.settings).run(script, *flags)
+    words = command.split()
+    settings = dict(word.split("=", 1) for word in words if "=" in word)
+    script, *flags = words[len(settings) :]
+    ran = Runbook(runbook.emulator, runbook.settings).run(script, *flags, **settings)
     for name in [name for name in sys.modules if name.split(".")[0] in PRODUCT]:
         del sys.modules[name]
     sys.modules.update(first)

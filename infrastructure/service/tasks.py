@@ -35,6 +35,30 @@ def ours_now() -> list[Any]:
     return find(startedBy=constants.STARTED_BY)
 
 
+def of_run_task() -> list[Any]:
+    """What run_task.py started, and AWS still lists: what runs, what is stopping, and what has stopped within the hour.
+
+    In this order: a task goes from the first list to the second and never back, so that none is missed.
+    """
+    arns = [arn for status in ("RUNNING", "STOPPED") for arn in listed(status, startedBy=constants.STARTED_BY)]
+    return describe(list(dict.fromkeys(arns)))
+
+
+def goes_on(task: Any) -> bool:
+    """Whether nobody has told it to stop."""
+    return bool(task["desiredStatus"] != "STOPPED")
+
+
+def revision(task: Any) -> str:
+    """Of its task definition, as a person is told: gpu:3."""
+    return task_id(task["taskDefinitionArn"])
+
+
+def of_whom() -> str:
+    """Whose the tasks are that run_task.py starts."""
+    return f"endpoint {constants.ENDPOINT}" if constants.ENDPOINT else f"cluster {constants.CLUSTER_NAME}"
+
+
 def stopping(**filters: Any) -> list[Any]:
     """Those that were told to stop and have not yet: they still hold their GPUs."""
     return [task for task in find("STOPPED", **filters) if task["lastStatus"] != "STOPPED"]

@@ -166,6 +166,62 @@ def test_one_that_lost_all_its_answers_can_be_run_again(fargate: Runbook) -> Non
     assert len(tasks(fargate)) == 2
 
 
+# ------------------------------------------------------------------------------------------------- of which revision
+
+JOB_A = {"RUN_UNTIL": "RUNNING", "COMMAND": "sh -c 'echo job-A; sleep 900'"}
+JOB_B = {"RUN_UNTIL": "STOPPED", "COMMAND": "sh -c 'echo job-B; exit 3'"}
+REGISTERED_ANEW = "register_task_definition.py"
+
+
+def revisions(runbook: Runbook) -> list[str]:
+    return sorted(task["taskDefinitionArn"].rsplit("/", 1)[-1] for task in tasks(runbook))
+
+
+def test_a_job_is_started_beside_another_job_and_told_with_its_own_exit_code(fargate: Runbook) -> None:
+    fargate.has_run(*REGISTERED, "run_task.py", **JOB_A)
+    ran = fargate.has_run(REGISTERED_ANEW, **JOB_B).run("run_task.py", **JOB_B)
+    [told] = ran.result["tasks"]
+    assert (ran.code, told["exitCodes"], told["lastStatus"]) == (4, {"main": 3}, "STOPPED")
+    assert told["taskDefinitionArn"].endswith("/api:2")
+    assert told["imageDigests"]["main"].startswith("sha256:")
+    assert "log: job-B" in ran.err
+    assert revisions(fargate) == ["api:1"]  # job A goes on
+
+
+def test_a_task_of_another_revision_does_not_count_and_is_told(fargate: Runbook) -> None:
+    fargate.has_run(*REGISTERED, "run_task.py")
+    ran = fargate.has_run(REGISTERED_ANEW, TASK_MEMORY="1024").run("run_task.py", TASK_MEMORY="1024")
+    assert (ran.code, ran.result["taskDefinitionArn"].rsplit("/", 1)[-1]) == (0, "api:2")
+    assert "of api:1, not counted: it runs on beside the new ones; --replace would stop it first" in ran.err
+    assert revisions(fargate) == ["api:1", "api:2"]
+
+
+def test_replace_stops_the_old_revision_before_the_new_one_starts(runbook: Runbook) -> None:
+    """There is one GPU: beside the old one the new one would find no place."""
+    runbook.settings["TASK_FAMILY"] = "work"
+    runbook.has_run(*REGISTERED, "run_task.py")
+    ran = runbook.has_run(REGISTERED_ANEW, TASK_CPU="1024").run("run_task.py", "--replace", TASK_CPU="1024")
+    assert (ran.code, ran.result["tasks"][0]["lastStatus"]) == (0, "RUNNING"), ran.err
+    assert revisions(runbook) == ["work:2"]
+    [stopped] = tasks(runbook, "STOPPED")
+    assert stopped["stoppedReason"] == "run_task.py --replace"
+    assert runbook.run("run_task.py", "--replace", TASK_CPU="1024").result == ran.result
+
+
+def test_a_task_of_another_family_runs_on_even_where_others_are_replaced(fargate: Runbook) -> None:
+    fargate.has_run(*REGISTERED, "run_task.py", TASK_FAMILY="first")
+    fargate.has_run(REGISTERED_ANEW, TASK_FAMILY="second")
+    ran = fargate.run("run_task.py", "--replace", TASK_FAMILY="second")
+    assert "of first:1, not counted: it runs on beside the new ones\n" in ran.err
+    assert revisions(fargate) == ["first:1", "second:1"]
+
+
+def test_a_job_replaces_none(fargate: Runbook) -> None:
+    ran = fargate.has_run(*REGISTERED).run("run_task.py", "--replace", **JOB_B)
+    assert (ran.code, ran.out) == (2, "")
+    assert "a job is no copy of another job" in ran.err
+
+
 # ------------------------------------------------------------------------------------------------ failures are failures
 
 

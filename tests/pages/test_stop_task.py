@@ -78,3 +78,13 @@ def test_a_task_that_is_not_there_is_a_sentence(fargate: Runbook) -> None:
     ran = fargate.has_run("create_cluster.py").run("stop_task.py", "--task", "0123456789abcdef0123456789abcdef")
     assert ran.code == 1
     assert "there is no task 0123456789abcdef0123456789abcdef in cluster api" in ran.err
+
+
+def test_it_says_whose_tasks_it_stops(fargate: Runbook) -> None:
+    fargate.has_run(*RUNNING)
+    fargate.has_run("register_task_definition.py", "run_task.py", TASK_MEMORY="1024")
+    ran = fargate.run("stop_task.py", "--all")
+    told = [(each["taskDefinition"], each["startedBy"]) for each in ran.result["stopped"]]
+    assert sorted(told) == [("api:1", "api/run_task"), ("api:2", "api/run_task")]
+    assert "of api:1, started by api/run_task" in ran.err
+    assert "tasks that run_task.py started for cluster api" in fargate.run("stop_task.py", "--all").err

@@ -1,0 +1,88 @@
+"""Two runs of the same page at the same moment end with one of each, and both end well.
+
+The second one runs, from its beginning to its end, between two calls of the first: after each of them in turn with
+EVERY_CALL=1, after some of them without. What is there afterwards is what one run alone leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from tests.conftest import Runbook
+from tests.everything import LIGHT, prepared
+from tests.interruptions.test_interruptions import SERVED, differences, has_run, now, run
+from tests.pictures import put_back, take
+from tests.test_aws import another_run
+
+REGISTERED = ("create_cluster.py", "register_task_definition.py")
+STARTED = (*REGISTERED, "run_task.py")
+#: settings, what has run before, and the page
+PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("fargate", REGISTERED, "run_task.py"),
+    ("runbook", REGISTERED, "run_task.py"),
+    ("job", REGISTERED, "run_task.py"),
+    ("fargate", STARTED, "TASK_COUNT=2 run_task.py"),
+    ("fargate", (*STARTED, "TASK_MEMORY=1024 register_task_definition.py"), "run_task.py --replace"),
+    ("fargate", STARTED, "stop_task.py --all"),
+    ("fargate", REGISTERED[:1], "register_task_definition.py"),
+    ("fargate", REGISTERED, "TASK_MEMORY=1024 register_task_definition.py"),
+    ("clara", REGISTERED, "create_service.py"),
+    ("clara", SERVED, "delete_service.py"),
+    ("fargate", STARTED, "delete_cluster.py --yes"),
+    ("clara", SERVED, "delete_cluster.py --yes"),
+    ("clara", REGISTERED[:1], "ROOT_VOLUME_GIB=200 update_cluster.py"),
+    ("everything", REGISTERED, "sync_weights.py"),
+    ("fargate", (), "create_cluster.py"),
+)
+#: so many points of each page, where not all of them are tried
+SOME = 3
+
+
+def account_of(request: pytest.FixtureRequest, settings: str) -> Runbook:
+    if settings == "everything":
+        return prepared(request.getfixturevalue("runbook"), LIGHT)
+    runbook: Runbook = request.getfixturevalue("fargate" if settings == "job" else settings)
+    if settings == "job":
+        runbook.settings |= {"RUN_UNTIL": "STOPPED", "COMMAND": "sh -c 'sleep 30'"}
+    runbook.settings["POLL_SECONDS"] = "30"
+    return runbook
+
+
+def both(runbook: Runbook, command: str, after: int) -> tuple[list[tuple[int, str]], Any]:
+    """How the two end, the first and the one that is run after so many calls of it; and the account then."""
+    start, second = len(runbook.emulator.calls), list[tuple[int, str]]()
+
+    def watch(when: str) -> None:
+        if when == "after" and not second and len(runbook.emulator.calls) - start >= after:
+            second.append((-1, ""))
+            second[0] = another_run(runbook, command)
+
+    runbook.watch = watch
+    ran = run(runbook, command)
+    runbook.watch = None
+    return [(ran.code, ran.err), *second], now(runbook)
+
+
+@pytest.mark.parametrize(
+    ("settings", "before", "command"), PAGES, ids=[f"{s}-{c.replace(' ', '-')}-{len(b)}" for s, b, c in PAGES]
+)
+def test_two_at_once_end_with_one_of_each(
+    request: pytest.FixtureRequest, settings: str, before: tuple[str, ...], command: str
+) -> None:
+    runbook = account_of(request, settings)
+    has_run(runbook, before)
+    picture, start = take(runbook.emulator), len(runbook.emulator.calls)
+    assert (ran := run(runbook, command)).code == 0, ran.err
+    count, expected = len(runbook.emulator.calls) - start, now(runbook)
+    points = range(1, count + 1) if os.environ.get("EVERY_CALL") else sorted({count * n // SOME for n in range(SOME)} | {1})
+    wrong = {}
+    for point in points:
+        put_back(runbook.emulator, picture)
+        ends, found = both(runbook, command, point)
+        if bad := [f"ended with {code}: {err[-600:]}" for code, err in ends if code] or differences(expected, found):
+            wrong[f"after call {point} of {count} {runbook.emulator.calls[start + point - 1]}"] = bad
+    assert not wrong, json.dumps(wrong, indent=1)[:6000]
