@@ -536,10 +536,10 @@ def call(
     """One call that AWS may refuse: call(ec2.delete_subnet, of=subnet, gone="InvalidSubnetID.NotFound")(SubnetId=...).
 
     `what` it is about, for a person. `of`: the resource that it changes, with its tags: one that is not ours is never
-    changed. `gone`: the error codes with which AWS says that there is no such thing (any more); `there`: those with
-    which it says that it is made already, by another run. The answer is then None. `busy`: codes, or a part of the
-    error's text, with which it refuses for a while (fresh roles, new ids, network interfaces that linger after their
-    owner): the call is made again, until `seconds` or WAIT_TIMEOUT_SECONDS are over, and `why` says what holds it.
+    changed. Each of these is codes of errors, or parts of their text: `gone`, with which AWS says that there is no such
+    thing (any more); `there`, with which it says that it is made already, by another run: the answer is then None; and
+    `busy`, with which it refuses for a while (fresh roles, new ids, network interfaces that linger after their owner):
+    the call is made again, until `seconds` or WAIT_TIMEOUT_SECONDS are over, and `why` says what holds it.
     """
 
     def made(*args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -554,10 +554,10 @@ def call(
             try:
                 return [method(*args, **kwargs)]
             except ClientError as error:
-                if code(error) in as_tuple(gone) + as_tuple(there):
+                if is_any(error, as_tuple(gone) + as_tuple(there)):
                     return [None]
                 refusal = f"{code(error)}: {message(error)}"
-                if not any(text == code(error) or (" " in text and text in message(error)) for text in as_tuple(busy)):
+                if not is_any(error, as_tuple(busy)):
                     error.about = what  # type: ignore[attr-defined]
                     raise
                 return []
@@ -577,6 +577,11 @@ def at_best(read: Callable[[], T]) -> tuple[T | None, str]:
         return None, explain(error)
     except (LookupError, TypeError, ValueError) as error:
         return None, repr(error)
+
+
+def is_any(error: ClientError, codes: tuple[str, ...]) -> bool:
+    """Whether it is of one of these codes, or has one of these words in its text."""
+    return any(text == code(error) or (" " in text and text in message(error)) for text in codes)
 
 
 def as_tuple(codes: Codes) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import aws
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import checks, cluster, file_system
+from infrastructure.cluster import checks, cluster, file_system, ways_out
 from infrastructure.delivery import container_image
 from infrastructure.service import access_points, log_group, service, task_definitions, task_roles
 
@@ -30,6 +30,7 @@ def register_task_definition() -> dict[str, Any]:
     parts.look((cluster, *made_here), task_definitions.newest)
     cluster.required()
     checks.refuse_client_without_sharing()
+    ways_out.warn_of_tasks()
     task_definitions.refuse_other_endpoint()
     if task_definitions.changes_network():
         service.refuse_network_mode()

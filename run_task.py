@@ -20,7 +20,7 @@ import aws
 import constants
 from aws import Problem, endpoint_tags, this_hour, token, wait
 from console import say
-from infrastructure.cluster import capacity, cluster, container_instances
+from infrastructure.cluster import capacity, cluster, container_instances, ways_out
 from infrastructure.service import diagnosis, task_definitions, task_security_group, tasks
 
 
@@ -33,6 +33,7 @@ def run_task(replace: bool = False) -> dict[str, Any]:
         )
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
+    ways_out.warn_of_tasks()
     make_room([task for task in seen if tasks.goes_on(task)], definition, replace)
     same = [task for task in seen if task["taskDefinitionArn"] == definition["taskDefinitionArn"]]
     running = [task["taskArn"] for task in same if tasks.goes_on(task)]

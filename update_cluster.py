@@ -1,6 +1,8 @@
 """Bring the hosts to the newest AMI and the settings, one at a time: an instance refresh of the Auto Scaling group.
 
-Each host is drained first, so service tasks move; a task of run_task.py on it is waited for. 5 to 10 minutes a host.
+Each host is drained first, so service tasks move; a task of run_task.py on it is waited for. 10 to 15 minutes a host: the
+next one goes only when the new one has joined the cluster with all its GPUs. Where one does not join, it stops, says why,
+and names the AMI to go back to.
 
     python update_cluster.py             next: python describe_clusters.py
     python update_cluster.py --dry-run   what would be changed

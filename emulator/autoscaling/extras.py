@@ -223,6 +223,7 @@ def start_instance_refresh(call: Call) -> Item:
         "Strategy": call.params.get("Strategy") or "Rolling",
         **({"DesiredConfiguration": desired} if desired else {}),
         "left": to_replace(call, group, preferences),
+        "began": call.world.now(),
     }
     refresh["total"] = refresh["InstancesToUpdate"] = len(refresh["left"])
     group.refreshes.insert(0, refresh)
@@ -260,7 +261,7 @@ def describe_instance_refreshes(call: Call) -> Item:
     group = find(call, call.params["AutoScalingGroupName"])
     wanted = call.params.get("InstanceRefreshIds")
     found = [one for one in group.refreshes if not wanted or one["InstanceRefreshId"] in wanted]
-    items = [{key: value for key, value in one.items() if key not in ("left", "total")} for one in found]
+    items = [{key: value for key, value in one.items() if key not in ("left", "total", "began")} for one in found]
     return paged(call, "InstanceRefreshes", items, 50, 100)
 
 

@@ -65,6 +65,7 @@ class Member:
     weight: int = 1
     spot: bool = False
     since: float = 0.0
+    in_service_at: float = 0.0
     #: hook name -> the token of the action that waits for it
     waiting: dict[str, str] = field(default_factory=dict)
     activity: Item | None = None
@@ -386,7 +387,7 @@ def on_running(world: World, region: str, instance_id: str) -> None:
 def enter_service(world: World, group: Group, member: Member) -> None:
     if not member.lifecycle_state.startswith("Pending"):
         return
-    member.lifecycle_state = "InService"
+    member.lifecycle_state, member.in_service_at = "InService", world.now()
     balance(world, group, member, group.settings.get("TargetGroupARNs") or [], joining=True)
     if member.activity:
         close(world, member.activity, "Successful")
@@ -577,6 +578,12 @@ def carry_on_refresh(world: World, group: Group) -> None:
     refresh["PercentageComplete"] = 100 * (total - len(left)) // total
     settled = len(group.staying()) >= group.desired and all(m.lifecycle_state == "InService" for m in group.staying())
     if not settled or any(member.leaving for member in group.instances.values()):
+        return
+    # a new instance is ready InstanceWarmup seconds after it came into service: only then it goes on, or is successful
+    warmup = float(refresh["Preferences"].get("InstanceWarmup") or 0)
+    new = [member.in_service_at for member in group.staying() if member.in_service_at >= refresh["began"]]
+    if new and (rest := max(new) + warmup - world.now()) > 0:
+        look_in(world, group, rest)
         return
     if not left:
         refresh.update(Status="Successful", EndTime=world.timestamp(), PercentageComplete=100)

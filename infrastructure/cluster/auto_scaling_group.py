@@ -22,6 +22,8 @@ ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "Rol
 COSTING: Any = ["pending", "running", "shutting-down", "stopping", "stopped"]
 #: how a host is called that is to end and does not yet
 HELD = ("Pending", "InService", "Terminating:Wait")
+#: within which a GPU host's agent joins, once it is in service
+BOOT_SECONDS = 300
 #: for how long ECS may take to let go a host on which nothing runs any more
 DRAINING_SECONDS = 120
 #: AWS's refusals while it starts or ends a host of the group
@@ -151,23 +153,81 @@ def former_hosts(each: str) -> list[Any]:
 def refresh(each: str = "hosts") -> dict[str, Any]:
     """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
 
+    AWS calls it successful when instances run; a host of ours is to have joined the cluster with all its GPUs. AWS waits
+    longer than that takes before it goes on to the next host, and where one does not join it is stopped meanwhile.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
     """
     group, its_name = find(each), name(each)
-    count = len(group["Instances"]) if group else 0
+    former = [host["InstanceId"] for host in group["Instances"]] if group else []
+    count = len(former)
     if not count:
         say("found", f"Auto Scaling group {its_name}", "no host to replace")
         return {"refreshId": None, "status": None}
     healthy, what = 100 * (count - 1) // count, f"instance refresh of {its_name}"
     preferences: Any = {"SkipMatching": True, "ScaleInProtectedInstances": "Refresh", "MinHealthyPercentage": healthy}
+    if each == "hosts":
+        preferences["InstanceWarmup"] = BOOT_SECONDS + 2 * int(constants.POLL_SECONDS)
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
     start(AutoScalingGroupName=its_name, Preferences=preferences)
     say("started", what, f"{count} hosts, one at a time")
-    wait(what, lambda: last_refresh(each)["Status"] in ENDED_REFRESH, lambda: refresh_in_words(each))
+    watch = Watch(group, former)
+
+    def over() -> bool:
+        if each == "hosts":
+            watch.refuse_silent()
+        return last_refresh(each)["Status"] in ENDED_REFRESH and not watch.silent
+
+    wait(what, over, lambda: refresh_in_words(each), seconds=count * constants.WAIT_TIMEOUT_SECONDS)
     last = last_refresh(each)
     if last["Status"] in ENDED_REFRESH - {"Successful"}:
-        raise Problem(f"the {what} ended as {refresh_in_words(each)}")
+        raise Problem(f"the {what} ended as {refresh_in_words(each)}{watch.way_back()}")
     return {"refreshId": last.get("InstanceRefreshId"), "status": last["Status"]}
+
+
+class Watch:
+    """The new hosts of a refresh, until each has joined the cluster."""
+
+    def __init__(self, group: Any, former: list[str]) -> None:
+        self.group, self.former = group, former
+        self.silent: dict[str, float] = {}  # in service, and not joined: since when, as far as it was seen
+
+    def refuse_silent(self) -> None:
+        """Stop the refresh where a host has not joined within BOOT_SECONDS: the next one would not either."""
+        group, now = described(), time.monotonic()
+        new = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
+        joined = {
+            host["ec2InstanceId"] for host in container_instances.describe() if container_instances.is_usable(host)
+        }
+        silent = [host for host in new if host not in joined and host not in self.former]
+        self.silent = {host: self.silent.get(host, now) for host in silent}
+        late = [host for host, since in self.silent.items() if now - since >= BOOT_SECONDS]
+        if not late or console.dry_run:
+            return
+        what = f"the instance refresh of {name('hosts')}"
+        stop = call(
+            client("autoscaling").cancel_instance_refresh, what, of=self.group, gone="ActiveInstanceRefreshNotFound"
+        )
+        stop(AutoScalingGroupName=name("hosts"))
+        aws.forget(groups)
+        left = sum(host in self.former for host in (each["InstanceId"] for each in described()["Instances"]))
+        told = (
+            f"{what} is stopped, {left} of {len(self.former)} hosts are as before: host {', '.join(late)} is in service"
+        )
+        raise Problem(
+            f"{told}, but not usable: {container_instances.why_unusable(late) or why_no_host()}{self.way_back()}"
+        )
+
+    def way_back(self) -> str:
+        """The AMI of the hosts as they were."""
+        versions = {host.get("LaunchTemplate", {}).get("Version") for host in self.group["Instances"]} - {None}
+        amis = [launch_template.image_of(version) for version in sorted(versions, key=int)[:1]]
+        return "".join(f"; to go back: AMI_ID={ami} python update_cluster.py, and the settings of then" for ami in amis)
+
+
+def described() -> Any:
+    """The group of the hosts as it is now: AWS changes it."""
+    aws.forget(groups)
+    return find() or {"Instances": []}
 
 
 def last_refresh(each: str = "hosts") -> Any:

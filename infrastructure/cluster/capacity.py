@@ -14,11 +14,10 @@ import constants
 from aws import Resource, call, client, code, holds, ours, refuse_foreign, resource, spare_foreign, tags, wait
 from console import say
 from infrastructure.cluster import auto_scaling_group, cluster, container_instances
+from infrastructure.cluster.auto_scaling_group import BOOT_SECONDS
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
 TAKEN = "to take its capacity providers"
-#: within which a GPU host's agent joins
-BOOT_SECONDS = 300
 
 
 @aws.look

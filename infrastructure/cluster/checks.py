@@ -22,6 +22,7 @@ from infrastructure.cluster import (
     network,
     parameters,
     security_groups,
+    ways_out,
 )
 from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory
 
@@ -125,6 +126,7 @@ def check(new_hosts: bool = True) -> Facts:
         facts.zones = adopted_network()
     else:
         facts.zones = zones() if new_hosts else network.zones()
+    ways_out.check()
     listener_certificate()
     adopted_file_system()
     adopted_roles()
@@ -151,7 +153,10 @@ def refuse_sharing() -> None:
 
 def refuse_other_vpc() -> None:
     """Nothing that stands moves to another VPC."""
-    made, groups = network.find_vpc(), [security_groups.find_group(each) for each in security_groups.SUFFIXES]
+    groups = [security_groups.find_group(each) for each in security_groups.SUFFIXES]
+    if any(groups) and not constants.VPC_ID and not network.find_vpc():
+        aws.forget(network.vpcs)  # another run has made it since it was looked for
+    made = network.find_vpc()
     wanted = constants.VPC_ID or (made or {}).get("VpcId")
     for vpc_id in [each["VpcId"] for each in (made, load_balancer.find(), *groups) if each]:
         if vpc_id != wanted:
@@ -315,8 +320,6 @@ def adopted_network() -> list[str]:
         raise Problem(f"{vpc} has {attribute} off: EFS is found by its DNS name, so it must be on")
     setting = "PRIVATE_SUBNET_IDS" if private_ids else "SUBNET_IDS"
     zones = adopted_subnets(setting, constants.WORK_SUBNET_IDS, network.named_subnets())
-    if private_ids:
-        ways_out()
     shared = public_ids == constants.WORK_SUBNET_IDS
     public = network.named_subnets() if shared else network.named(public_ids)
     public_zones = adopted_subnets("PUBLIC_SUBNET_IDS", public_ids, public)
@@ -354,23 +357,6 @@ def belong(setting: str, asked: list[str], found: dict[str, str]) -> None:
             raise Problem(f"{setting}: {identifier} does not exist in this region")
         if found[identifier] != constants.VPC_ID:
             raise Problem(f"{setting}: {identifier} belongs to {found[identifier]}, not to VPC_ID={constants.VPC_ID}")
-
-
-def ways_out() -> None:
-    """A host without a way to ECS never joins the cluster: it needs a default route, or ECS's own endpoint in the VPC."""
-    ec2 = client("ec2")
-    filters: Any = [{"Name": "vpc-id", "Values": [constants.VPC_ID]}]
-    tables: list[Any] = [*ec2.describe_route_tables(Filters=filters)["RouteTables"]]
-    endpoints: list[Any] = [*ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]]
-    if any(each["ServiceName"].endswith(".ecs-agent") for each in endpoints):
-        return
-    main = [each for each in tables if any(one.get("Main") for one in each["Associations"])]
-    for subnet_id in constants.PRIVATE_SUBNET_IDS:
-        own = [each for each in tables if any(one.get("SubnetId") == subnet_id for one in each["Associations"])]
-        routes = [route for table in own or main for route in table["Routes"]]
-        if not any(r.get("DestinationCidrBlock") == "0.0.0.0/0" and r.get("State") == "active" for r in routes):
-            lacking = "has no way out: it needs a route to a NAT gateway, or endpoints for ECS"
-            raise Problem(f"PRIVATE_SUBNET_IDS: {subnet_id} {lacking}")
 
 
 def adopted_file_system() -> None:

@@ -11,6 +11,7 @@ from aws import Problem, call, client, every
 from console import say
 from infrastructure.cluster import cluster, costs
 
+NO_CLUSTER = "ClusterNotFoundException"
 #: a host bears this attribute where its AMI and its ECS agent can share a GPU between tasks
 SHARING = "ecs.capability.gpu-sharing-mps"
 #: and this one where it carries many interfaces on one trunk
@@ -21,15 +22,16 @@ def describe(status: str = "ACTIVE") -> list[Any]:
     """The hosts; AWS changes by itself what they have left."""
     ecs, its_name, arns = client("ecs"), constants.CLUSTER_NAME, listed(status)
     hundreds = [arns[start : start + 100] for start in range(0, len(arns), 100)]
-    read = ecs.describe_container_instances
-    return every([read(cluster=its_name, containerInstances=each) for each in hundreds], "containerInstances")
+    read = call(ecs.describe_container_instances, gone=NO_CLUSTER)
+    answers = [read(cluster=its_name, containerInstances=each) for each in hundreds]
+    return every([answer for answer in answers if answer], "containerInstances")
 
 
 def listed(status: str = "") -> list[str]:
     """Their ARNs; of those in any state but the ones that ECS has forgotten where no status is asked for."""
     pages: Any = client("ecs").get_paginator("list_container_instances")
     of_status = {"status": status} if status else {}
-    found = call(every, gone="ClusterNotFoundException")
+    found = call(every, gone=NO_CLUSTER)
     return found(pages.paginate(cluster=constants.CLUSTER_NAME, **of_status), "containerInstanceArns") or []
 
 
@@ -97,6 +99,24 @@ def free_places(host: Any, described: Any) -> dict[str, int]:
     return found
 
 
+def is_usable(host: Any) -> bool:
+    """Whether its agent is connected, and it has registered all the GPUs of its type, where tasks want any."""
+    return bool(host["agentConnected"]) and not lacks_gpus(host)
+
+
+def lacks_gpus(host: Any) -> bool:
+    known = type_of(host) == constants.INSTANCE_TYPE
+    return bool(constants.GPU_COUNT) and known and len(gpus(host)) < gpu_count(described_type())
+
+
+def why_unusable(host_ids: list[str]) -> str:
+    """Of those of these hosts that have joined, and yet lack what they should have."""
+    found = [host for host in describe("") if host["ec2InstanceId"] in host_ids and host["agentConnected"]]
+    wanted = f"of {gpu_count(described_type())} GPUs of a {constants.INSTANCE_TYPE}"
+    told = [f"host {host['ec2InstanceId']} registered {len(gpus(host))} {wanted}" for host in found if lacks_gpus(host)]
+    return "; ".join(told)
+
+
 def warn_of_missing_gpus(hosts: list[Any]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
     if not constants.GPU_COUNT or not hosts:
@@ -122,6 +142,8 @@ def type_of(host: Any) -> str:
 def deregister() -> None:
     """ECS forgets a terminated host after some minutes; the cluster can't go before that, so tell it now."""
     found = cluster.of_ours()
-    forget_it = call(client("ecs").deregister_container_instance, of=found, gone="InvalidParameterException")
+    forget_it = call(
+        client("ecs").deregister_container_instance, of=found, gone=("InvalidParameterException", NO_CLUSTER)
+    )
     for arn in listed() if found else []:
         forget_it(cluster=constants.CLUSTER_NAME, containerInstance=arn, force=True)

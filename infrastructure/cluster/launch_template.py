@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/launch_container_ins
 
 import base64
 import functools
+import json
 import re
 from typing import Any
 
@@ -35,6 +36,12 @@ def latest_version(each: str) -> aws.look[Any]:
 def read_latest(its_name: str) -> Any:
     found = client("ec2").describe_launch_template_versions(LaunchTemplateName=its_name, Versions=["$Latest"])
     return next((each["LaunchTemplateData"] for each in found["LaunchTemplateVersions"]), {})
+
+
+def image_of(version: str) -> str:
+    """The AMI of one version of the hosts' template."""
+    found = client("ec2").describe_launch_template_versions(LaunchTemplateName=name("hosts"), Versions=[version])
+    return next((each["LaunchTemplateData"]["ImageId"] for each in found["LaunchTemplateVersions"]), "")
 
 
 LOOKS = (templates, latest_version("hosts"), latest_version("bastion"))
@@ -86,7 +93,10 @@ def put(each: str, present: Any, wanted: Any) -> None:
         made = create(**request, TagSpecifications=tag_specification("launch-template", each))
         say("created" if made else "found", what, detail)
     elif changed:
-        call(ec2.create_launch_template_version, what, of=find(each))(**request)
+        template: Any = find(each)  # the same change of the same version, by another run, makes no second one
+        seen = (template["LaunchTemplateId"], template["LatestVersionNumber"], json.dumps(wanted, sort_keys=True))
+        add = call(ec2.create_launch_template_version, what, of=template)
+        add(**request, ClientToken=aws.token(*seen))
         say("updated", what, f"{', '.join(changed)}")
     else:
         say("found", what, detail)

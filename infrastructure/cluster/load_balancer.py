@@ -18,6 +18,8 @@ from infrastructure.cluster.security_groups import SecurityGroups
 
 #: TLS 1.3, and 1.2 for older clients: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+#: of what another run has deleted meanwhile
+GONE = ("RuleNotFound", "ListenerNotFound", "LoadBalancerNotFound", "TargetGroupNotFound")
 NOT_FOUND = {"ContentType": "text/plain", "StatusCode": "404", "MessageBody": "nothing is here"}
 #: attributes of a new one: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
 DEFAULTS = {
@@ -64,12 +66,16 @@ def tags_by_arn() -> dict[str, Any]:
     return described_tags(arns)
 
 
-def described_tags(arns: list[str]) -> dict[str, Any]:
-    """Of 20 resources at a time."""
+def described_tags(arns: list[str], at_once: int = 20) -> dict[str, Any]:
+    """Of 20 resources at a time; one by one where another run has deleted one of them meanwhile, which has none."""
     found: dict[str, Any] = {}
-    for number in range(0, len(arns), 20):
-        described = client("elbv2").describe_tags(ResourceArns=arns[number : number + 20])["TagDescriptions"]
-        found |= {each["ResourceArn"]: each["Tags"] for each in described}
+    read = call(client("elbv2").describe_tags, gone=GONE)
+    for number in range(0, len(arns), at_once):
+        some = arns[number : number + at_once]
+        if described := read(ResourceArns=some):
+            found |= {each["ResourceArn"]: each["Tags"] for each in described["TagDescriptions"]}
+        elif len(some) > 1:
+            found |= described_tags(some, at_once=1)
     return found
 
 

@@ -207,8 +207,8 @@ def attach_policies(its_role: Any, attached: list[str], managed: Names, not_now:
 
 
 def attached_policies(role_id: str) -> list[str]:
-    attached = client("iam").list_attached_role_policies(RoleName=role_id)["AttachedPolicies"]
-    return [each["PolicyArn"] for each in attached]
+    attached = call(client("iam").list_attached_role_policies, gone=GONE)(RoleName=role_id)
+    return [each["PolicyArn"] for each in attached["AttachedPolicies"]] if attached else []
 
 
 def put_inline_policy(its_role: Any, present: Policy | None, wanted: Policy | None) -> None:
@@ -272,8 +272,8 @@ def delete_with_all(its_role: Any) -> None:
     iam, role_id = client("iam"), its_role["RoleName"]
     delete = call(iam.delete_role, of=its_role, there="DeleteConflict")
     if not delete(RoleName=role_id):
-        inline = iam.list_role_policies(RoleName=role_id)["PolicyNames"]
-        empty_role(its_role, attached_policies(role_id), inline)
+        inline = call(iam.list_role_policies, gone=GONE)(RoleName=role_id)
+        empty_role(its_role, attached_policies(role_id), inline["PolicyNames"] if inline else [])
         call(iam.delete_role, of=its_role)(RoleName=role_id)
 
 

@@ -22,6 +22,8 @@ from infrastructure.service import diagnosis, target_group, task_definitions, ta
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
+#: there is one of this name, or the client token was used with other parameters
+NOT_IDEMPOTENT = "Creation of service was not idempotent"
 NO_CLUSTER = "ClusterNotFoundException"
 #: changes after which all tasks are new ones
 NEW_TASKS = {"taskDefinition", "loadBalancers", "capacityProviderStrategy", "networkConfiguration"}
@@ -216,7 +218,13 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
     if where:
         request["networkConfiguration"] = where
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
-    call(client("ecs").create_service, what, busy=(NO_BALANCER, *roles_unseen, "still Draining"))(**request)
+    busy = (NO_BALANCER, *roles_unseen, "still Draining")
+    make = call(client("ecs").create_service, what, there=NOT_IDEMPOTENT, busy=busy)
+    if not make(**request):  # another run's, of another revision or other settings
+        found = aws.listed(what, find, "ECS")
+        refuse_foreign(found)
+        update(found, definition["taskDefinitionArn"], where)
+        return
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
     wait(what, find, lambda: "AWS does not list it")
 
@@ -417,7 +425,9 @@ def delete(with_cluster: bool = False) -> None:
                 say("kept", what, "not of this runbook, or of another endpoint")
             continue
         owner = its_cluster if with_cluster else service
-        end = call(client("ecs").delete_service, what, of=owner, gone=ENDED, busy="deployments are active")
+        end = call(
+            client("ecs").delete_service, what, of=owner, gone=(*ENDED, NO_CLUSTER), busy="deployments are active"
+        )
         end(cluster=constants.CLUSTER_NAME, service=name, force=True)
         say("deleted", what, "asked for")
         names.add(name)

@@ -23,6 +23,8 @@ COMMON_NAME = 64
 FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
 #: so many revisions are asked about one by one
 FEW = 5
+#: how AWS says that another run has deleted it
+GONE = "task definition does not exist"
 #: members that AWS fills in by itself, or that only say who registered the revision
 ADDED_BY_AWS = {
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "placementConstraints"),
@@ -312,7 +314,7 @@ def delete(family: str = "", present: list[Any] | None = None) -> None:
 
 def deregister(found: Any) -> None:
     arn = found["taskDefinitionArn"]
-    call(client("ecs").deregister_task_definition, of=owner(found))(taskDefinition=arn)
+    call(client("ecs").deregister_task_definition, of=owner(found), gone=GONE)(taskDefinition=arn)
     say("deregistered", f"task definition {revision(arn)}")
 
 

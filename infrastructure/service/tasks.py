@@ -12,6 +12,7 @@ from console import say
 from fresh import SECONDS
 from infrastructure.cluster import cluster
 
+NO_CLUSTER = "ClusterNotFoundException"
 #: how RunTask refuses while a role or a host is too new for it
 UNREADY = (
     *("unable to assume", "Unable to assume"),
@@ -27,7 +28,8 @@ def find(desired_status: Any = "RUNNING", **filters: Any) -> list[Any]:
 def listed(desired_status: Any = "RUNNING", **filters: Any) -> list[str]:
     """Their ARNs."""
     request: Any = {"cluster": constants.CLUSTER_NAME, "desiredStatus": desired_status, **filters}
-    return every(client("ecs").get_paginator("list_tasks").paginate(**request), "taskArns")
+    pages = client("ecs").get_paginator("list_tasks").paginate(**request)
+    return call(every, gone=NO_CLUSTER)(pages, "taskArns") or []
 
 
 def ours_now() -> list[Any]:
@@ -36,11 +38,16 @@ def ours_now() -> list[Any]:
 
 
 def of_run_task() -> list[Any]:
-    """What run_task.py started, and AWS still lists: what runs, what is stopping, and what has stopped within the hour.
+    """What run_task.py started, and AWS still lists."""
+    return all_of(startedBy=constants.STARTED_BY)
+
+
+def all_of(**filters: Any) -> list[Any]:
+    """What runs, what is stopping, and what has stopped within the hour.
 
     In this order: a task goes from the first list to the second and never back, so that none is missed.
     """
-    arns = [arn for status in ("RUNNING", "STOPPED") for arn in listed(status, startedBy=constants.STARTED_BY)]
+    arns = [arn for status in ("RUNNING", "STOPPED") for arn in listed(status, **filters)]
     return describe(list(dict.fromkeys(arns)))
 
 
@@ -66,9 +73,11 @@ def stopping(**filters: Any) -> list[Any]:
 
 def describe(arns: list[str]) -> list[Any]:
     """DescribeTasks takes 100 at a time, and leaves out a task that it does not know yet."""
+    read = call(client("ecs").describe_tasks, gone=NO_CLUSTER)
     request: Any = {"cluster": constants.CLUSTER_NAME, "include": ["TAGS"]}
     hundreds = [arns[start : start + 100] for start in range(0, len(arns), 100)]
-    return every(side_by_side(lambda each: client("ecs").describe_tasks(tasks=each, **request), hundreds), "tasks")
+    answers = side_by_side(lambda each: read(tasks=each, **request), hundreds)
+    return every([answer for answer in answers if answer], "tasks")
 
 
 def task_id(arn: str) -> str:
@@ -98,7 +107,9 @@ def ask_to_stop(arns: list[str], reason: str) -> None:
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html
     """
     what = f"a task of cluster {constants.CLUSTER_NAME}"
-    stop_task = call(client("ecs").stop_task, what, of=cluster.required(), gone="InvalidParameterException")
+    stop_task = call(
+        client("ecs").stop_task, what, of=cluster.required(), gone=("InvalidParameterException", NO_CLUSTER)
+    )
 
     def ask(arn: str) -> None:
         stop_task(cluster=constants.CLUSTER_NAME, task=arn, reason=reason)

@@ -143,16 +143,22 @@ def run(definition_arn: str, where: Any, newest: datetime | None, erase: bool) -
     It is taken for this one if it is the same, and has missed nothing. `newest`: when the bucket was changed last; None
     when this run has done so just now.
     """
-    under_way = [task for task in tasks.find(family=family()) if task.get("startedBy") != started_by(dry_run=True)]
-    for task in under_way:
-        task_id = tasks.task_id(task["taskArn"])
-        same = task.get("startedBy") == started_by() and task["taskDefinitionArn"] == definition_arn
-        if same and newest and newest < task["createdAt"]:
-            say("found", f"task {task_id}", "a sync that runs already")
-            return follow(task["taskArn"])
-        say("found", f"task {task_id}", "a sync that began earlier; it must end first")
-        wait(f"task {task_id} to end", functools.partial(ended, task["taskArn"]), lambda: "it still runs")
-    return follow(start(definition_arn, where, started_by(), command() if erase else ""))
+    while under_way := syncs(seen := tasks.all_of(family=family())):
+        for task in under_way:
+            task_id = tasks.task_id(task["taskArn"])
+            same = task.get("startedBy") == started_by() and task["taskDefinitionArn"] == definition_arn
+            if same and newest and newest < task["createdAt"]:
+                say("found", f"task {task_id}", "a sync that runs already")
+                return follow(task["taskArn"])
+            say("found", f"task {task_id}", "a sync that began earlier; it must end first")
+            wait(f"task {task_id} to end", functools.partial(ended, task["taskArn"]), lambda: "it still runs")
+    return follow(start(definition_arn, where, started_by(), seen, command() if erase else ""))
+
+
+def syncs(seen: list[Any]) -> list[Any]:
+    """Those of these tasks that change the volume, and go on."""
+    dry = started_by(dry_run=True)
+    return [task for task in seen if tasks.goes_on(task) and task.get("startedBy") != dry]
 
 
 def preview() -> dict[str, Any] | None:
@@ -161,15 +167,16 @@ def preview() -> dict[str, Any] | None:
     if not found or (mode() == "awsvpc" and not groups):
         return None
     say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
-    return follow(start(found["taskDefinitionArn"], placement(groups), started_by(dry_run=True), command("--dryrun")))
+    where, seen = placement(groups), tasks.all_of(family=family())
+    return follow(start(found["taskDefinitionArn"], where, started_by(dry_run=True), seen, command("--dryrun")))
 
 
-def start(definition_arn: str, where: Any, marked: str, instead: str = "") -> str:
-    """Start the task, with a command `instead` of its own.
+def start(definition_arn: str, where: Any, marked: str, seen: list[Any], instead: str = "") -> str:
+    """Start the task, with a command `instead` of its own. `seen`: the tasks at the look that found none under way.
 
-    The same call at the same state of things starts no second one, as in run_task.py.
+    The same call after the same look starts no second one, as in run_task.py.
     """
-    known = [task["taskArn"] for status in ("RUNNING", "STOPPED") for task in tasks.find(status, startedBy=marked)]
+    known = [task["taskArn"] for task in seen if task.get("startedBy") == marked]
     request: Any = {
         "cluster": constants.CLUSTER_NAME,
         "taskDefinition": definition_arn,

@@ -65,3 +65,28 @@ def test_a_dry_run_replaces_nothing(clara: Runbook) -> None:
     ran = clara.run("update_cluster.py", "--dry-run", ROOT_VOLUME_GIB="200")
     assert (ran.code, clara.changes(calls)) == (0, []), ran.err
     assert {host["InstanceId"] for host in hosts(clara)} == before
+
+
+def test_a_host_that_does_not_join_stops_the_refresh_and_the_others_stay(clara: Runbook) -> None:
+    """AWS itself calls a refresh successful whose instances run."""
+    clara.has_run("create_cluster.py")
+    before = {host["InstanceId"]: host["ImageId"] for host in hosts(clara)}
+    clara.emulator.world.settings.agents_register = False
+    ran = clara.run("update_cluster.py", ROOT_VOLUME_GIB="200")
+    assert (ran.code, ran.out) == (1, "")
+    assert "is stopped, 1 of 2 hosts are as before" in ran.err
+    assert "its ECS agent has not joined the cluster" in ran.err
+    assert f"to go back: AMI_ID={min(before.values())} python update_cluster.py" in ran.err
+    clara.settle(3600)
+    found = clara.aws("autoscaling").describe_instance_refreshes(AutoScalingGroupName="clara-train-hosts")
+    assert [each["Status"] for each in found["InstanceRefreshes"]] == ["Cancelled"]
+    assert len(before.keys() & {host["InstanceId"] for host in hosts(clara)}) == 1
+
+
+def test_a_single_host_that_does_not_join_is_no_success(clara: Runbook) -> None:
+    clara.settings |= {"CLUSTER_SIZE": "1", "DESIRED_COUNT": "1"}
+    clara.has_run("create_cluster.py")
+    clara.emulator.world.settings.agents_register = False
+    ran = clara.run("update_cluster.py", ROOT_VOLUME_GIB="200")
+    assert (ran.code, ran.out) == (1, "")
+    assert "its ECS agent has not joined the cluster" in ran.err
