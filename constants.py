@@ -344,6 +344,7 @@ CERTIFICATE_DOMAINS = setting("CERTIFICATE_DOMAINS", "", HOSTS, of="cluster")
 # Route 53 zone of the host names; empty: the public one whose name they end with.
 HOSTED_ZONE_ID = setting("HOSTED_ZONE_ID", "", ZONE_ID, of="cluster")
 # What the load balancer speaks with the container: HTTP, or HTTPS with a certificate of the container's own.
+# It can't be changed while a service is behind it: AWS fixes it in the target group.
 TARGET_PROTOCOL = setting("TARGET_PROTOCOL", "HTTP", one_of("HTTP", "HTTPS"), of="cluster")
 # S3 bucket for the load balancer's access logs; empty: none.
 ACCESS_LOGS_BUCKET = setting("ACCESS_LOGS_BUCKET", "", BUCKET, of="cluster")
@@ -378,6 +379,7 @@ EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", 
 PREFIX = f"{CLUSTER_NAME}-{ENDPOINT}" if ENDPOINT else CLUSTER_NAME
 
 # Family of the task definition; empty: CLUSTER_NAME, with an endpoint CLUSTER_NAME-ENDPOINT.
+# Changed later: revisions of the former one stay, free, until delete_cluster.py or delete_endpoint.py.
 TASK_FAMILY = setting("TASK_FAMILY", "", pattern(r"[\w-]{1,255}", "a family name", or_empty=True)) or PREFIX
 # Container image, with its tag or digest.
 IMAGE = setting("IMAGE", "nvidia/cuda:12.8.1-base-ubuntu24.04", image)
@@ -396,8 +398,10 @@ CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", variables) | CONTAI
 # Secrets of the container: NAME=ARN of a Secrets Manager secret or SSM parameter.
 CONTAINER_SECRETS = setting("CONTAINER_SECRETS", "", pairs(VARIABLE))
 # Ports of the container: 9090, or HOST:CONTAINER. In bridge mode a port without HOST gets a dynamic one.
+# The load balancer leads to the first. Changed later: the former is named too, until create_service.py has moved to the new.
 CONTAINER_PORTS = setting("CONTAINER_PORTS", "", words(port))
 # bridge or host (EC2), awsvpc (Fargate; on EC2 the task then has no public address). Empty: bridge, on Fargate awsvpc.
+# It can't be changed while a service is behind a load balancer: AWS fixes the kind of targets, and ports would be closed.
 NETWORK_MODE = setting("NETWORK_MODE", "", one_of("", "bridge", "host", "awsvpc")) or (
     "awsvpc" if LAUNCH_TYPE == "FARGATE" else "bridge"
 )
@@ -428,13 +432,14 @@ TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
 # What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
 RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
 
-# Name of the service; empty: TASK_FAMILY.
+# Name of the service; empty: TASK_FAMILY. Changed later: a new one starts, then the former one ends, where there is room for
+# both; a pipeline needs create_pipeline.py again.
 SERVICE_NAME = setting("SERVICE_NAME", "", pattern(r"[\w-]{1,255}", "a service name", or_empty=True)) or TASK_FAMILY
 # Tasks that the service keeps running.
 DESIRED_COUNT = setting("DESIRED_COUNT", "1", whole(0, 1000))
 # Host name that leads to the service, at the load balancer; empty: any.
 HOST_NAME = setting("HOST_NAME", "", pattern(HOST, "a host name such as a.example.com", or_empty=True))
-# Priority of its listener rule; empty: the next free one.
+# Priority of its listener rule; empty: the next free one. Emptied later: it keeps the number that it has.
 RULE_PRIORITY = setting("RULE_PRIORITY", "", whole(1, 50000, or_empty=True))
 # Another endpoint, of whose requests this one takes TRAFFIC_WEIGHT percent; empty: none.
 TRAFFIC_FROM = setting("TRAFFIC_FROM", "", ENDPOINT_FORM)
@@ -487,13 +492,14 @@ CONTAINER_CERTIFICATE = setting("CONTAINER_CERTIFICATE", "", CERTIFICATE_PATH)
 # Image with sh and openssl that makes it.
 CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
 
-# Git repository that the pipeline builds: OWNER/NAME.
+# Git repository that the pipeline builds: OWNER/NAME. Emptied later: delete_pipeline.py ends it.
 SOURCE_REPOSITORY = setting("SOURCE_REPOSITORY", "", GIT)
 # Branch of it; each push to it is built and deployed.
 SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(BRANCH, "a branch"))
 # Connection to the Git host; empty: one is made, and a person finishes its handshake in the console.
+# Set later: that one stays, free, since endpoints share it, until delete_cluster.py.
 CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN", or_empty=True))
-# Where the repository is, for a connection that is made.
+# Where the repository is, for a connection that is made. It can't be changed then: AWS fixes it in the connection.
 CONNECTION_PROVIDER = setting("CONNECTION_PROVIDER", "GitHub", one_of("GitHub", "GitLab", "Bitbucket", "AzureDevOps"))
 # Path of the buildspec in that repository.
 BUILDSPEC = setting("BUILDSPEC", "buildspec.yml", pattern(r"[\w./-]+", "a path"))
@@ -504,13 +510,13 @@ BUILD_COMPUTE_TYPE = setting("BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", BUIL
 # Days for which the pipeline's artifacts are kept.
 ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
 
-# S3 bucket of the weights, in this region.
+# S3 bucket of the weights, in this region. Emptied later: delete_sync.py ends the sync.
 WEIGHTS_BUCKET = setting("WEIGHTS_BUCKET", "", BUCKET)
 # Folder in it; empty: the whole bucket.
 WEIGHTS_PREFIX = setting("WEIGHTS_PREFIX", "", S3_FOLDER)
 # Folder on this machine that sync_weights.py uploads to the bucket first; empty: none.
 WEIGHTS_FOLDER = setting("WEIGHTS_FOLDER", "", folder)
-# Volume of EFS_VOLUMES that takes them.
+# Volume of EFS_VOLUMES that takes them. Changed later: what is on the former one stays, and costs.
 WEIGHTS_VOLUME = setting("WEIGHTS_VOLUME", "weights", VOLUME)
 # How often the bucket is synced to the volume, such as every 3 minutes; empty: only when sync_weights.py runs.
 SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)

@@ -40,7 +40,7 @@ from infrastructure.cluster import (
     roles,
     security_groups,
 )
-from infrastructure.service import access_points, log_group, task_roles
+from infrastructure.service import access_points, log_group, service, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -54,6 +54,9 @@ def create_cluster() -> dict[str, Any]:
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     facts = checks.check(new_hosts)
     access_points.refuse_changes()
+    if security_groups.closes_ports():
+        service.refuse_network_mode()
+        service.refuse_closed_port()
     is_new, stood = not cluster.find(), file_system.ids()
     if new_hosts:
         costs.tell_before()

@@ -33,6 +33,7 @@ def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
     zone = hosted_zone.find(constants.HOST_NAME)
     if zone:
         dns_record.create(zone, balancer, overwrite)
+        dns_record.delete_elsewhere(zone)
     else:
         say("warning", f"no zone of {constants.HOST_NAME} is in Route 53:", "make this record where its DNS is")
         show(f"  {constants.HOST_NAME}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.")

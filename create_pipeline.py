@@ -36,7 +36,8 @@ PARTS = (connection, build_logs, artifact_bucket, build_project, pipeline)
 @aws.page(changes=True, undo="delete_pipeline.py")
 def create_pipeline() -> dict[str, Any]:
     if not constants.SOURCE_REPOSITORY:
-        constants.check(SOURCE_REPOSITORY="is not set: say what to build, for example team/endpoint-a")
+        way = f"for example team/endpoint-a; to end what is built: {aws.command('delete_pipeline.py')}"
+        constants.check(SOURCE_REPOSITORY=f"is not set: say what to build, {way}")
     parts.look((repository, *PARTS))
     if not repository.find():
         raise Problem(f"there is no repository {repository.its_name()} for the images: run create_repository.py first")

@@ -23,6 +23,7 @@ from infrastructure import parts
 from infrastructure.cluster import certificate, cluster, file_system, load_balancer
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
+    dns_record,
     listener_rule,
     scaling,
     service,
@@ -49,17 +50,20 @@ def create_service() -> dict[str, Any]:
     target_group.refuse_changes()
     listener_rule.refuse_taken()
     scaling.refuse_taken()
-    service.refuse_more_gpus_than_hosts(definition)
+    service.refuse_changes(definition)
+    former = service.former()
     parts.retag(PARTS)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()
     group_ids = task_security_group.create()
     target_group_arn = target_group.create()
+    dns_record.delete_former()
     listener_rule.create(target_group_arn)
     service.create(definition, target_group_arn, group_ids)
     scaling.create()
     if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
+    service.delete_former(former)
     listener_rule.share_traffic()
     pipeline.open_deploy()
     if console.dry_run:

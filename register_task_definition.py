@@ -19,7 +19,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import checks, cluster, file_system, ways_out
 from infrastructure.delivery import container_image
-from infrastructure.service import access_points, log_group, task_definitions, task_roles
+from infrastructure.service import access_points, log_group, service, task_definitions, task_roles
 
 PARTS = (task_roles, log_group, access_points, task_definitions)
 
@@ -32,6 +32,9 @@ def register_task_definition() -> dict[str, Any]:
     checks.refuse_client_without_sharing()
     ways_out.warn_of_tasks()
     task_definitions.refuse_other_endpoint()
+    if task_definitions.changes_network():
+        service.refuse_network_mode()
+        service.refuse_closed_port()
     access_points.refuse_changes()
     image = container_image.wanted()
     parts.retag(made_here)

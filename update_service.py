@@ -18,7 +18,7 @@ from aws import Problem
 from console import say
 from infrastructure.cluster import cluster, file_system
 from infrastructure.delivery import container_image
-from infrastructure.service import listener_rule, scaling, service, task_definitions
+from infrastructure.service import listener_rule, scaling, service, target_group, task_definitions
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
@@ -34,10 +34,11 @@ def update_service(revision: str = "") -> dict[str, Any]:
         raise Problem(f"there is no revision {revision} of {constants.TASK_FAMILY}: list_task_definition.py lists them")
     container_image.refuse_missing(definition)
     scaling.refuse_taken()
-    service.refuse_more_gpus_than_hosts(definition)
+    target_group.refuse_changes()
+    service.refuse_changes(definition)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()
-    service.update(found, definition["taskDefinitionArn"])
+    service.update(found, definition["taskDefinitionArn"], target_group_arn=listener_rule.group_arn())
     scaling.create()
     if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])

@@ -97,16 +97,16 @@ def endpoints(say: Say) -> list[Row]:
 
 
 @contextmanager
-def shared_cluster() -> Iterator[tuple[Measured, dict[str, str], Callable[[range], None]]]:
+def shared_cluster(scale: float = 0) -> Iterator[tuple[Measured, dict[str, str], Callable[[range], None]]]:
     """The ml-endpoints example without its pipelines and weights: the environment, and what makes endpoints by number."""
-    with measured(0, 0) as account, tempfile.TemporaryDirectory() as name:
+    with measured(scale, 0) as account, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "endpoints").mkdir()
         (folder / ".env").write_text(example_file("ml-endpoints").read_text())
         asked = {"DomainName": "*.ml.example.com", "ValidationMethod": "DNS"}
         arn = account.client("acm").request_certificate(**asked)["CertificateArn"]
         certificates.issue(account.emulator.world, REGION, arn)
-        environment = environment_for("ml-endpoints", account.url, 0) | OTHERWISE
+        environment = environment_for("ml-endpoints", account.url, scale) | OTHERWISE
         environment |= {"ENV_FILE": str(folder / ".env"), "CERTIFICATE_ARN": arn}
 
         def make(numbers: range) -> None:
@@ -126,7 +126,7 @@ def speed() -> list[Row]:
     with measured(0, 0) as account:
         environment = with_a_task(account.url)
         alone = rate(account, environment)
-    with shared_cluster() as (account, environment, make):
+    with shared_cluster(0.02) as (account, environment, make):
         make(range(MANY - 1))
         beside = rate(account, environment)
     return [

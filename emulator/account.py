@@ -186,8 +186,10 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield "capacity provider", provider["name"], _kept(provider, "autoScalingGroupProvider tags")
     for arn in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]:
         described = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-        containers, tags = described["taskDefinition"]["containerDefinitions"], described.get("tags", [])
-        yield "task definition", arn.rsplit("/", 1)[-1], {"containers": containers, "tags": tags}
+        definition, tags = described["taskDefinition"], described.get("tags", [])
+        about = _kept(definition, "networkMode cpu memory volumes executionRoleArn taskRoleArn requiresCompatibilities")
+        containers = definition["containerDefinitions"]
+        yield "task definition", arn.rsplit("/", 1)[-1], {**about, "containers": containers, "tags": tags}
 
 
 def _schedules(scheduler: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -208,7 +210,8 @@ def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for group in elb.describe_target_groups()["TargetGroups"]:
         arn = group["TargetGroupArn"]
         attributes = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
-        kept = _kept(group, "Protocol Port VpcId HealthCheckPath HealthCheckProtocol TargetType")
+        kept = _kept(group, "Protocol VpcId HealthCheckPath HealthCheckProtocol TargetType Matcher")
+        kept |= {"checks": [f"{key}: {value}" for key, value in group.items() if key.endswith(("Seconds", "Count"))]}
         yield "target group", group["TargetGroupName"], {**kept, "attributes": attributes, "tags": tags(arn)}
     for balancer in elb.describe_load_balancers()["LoadBalancers"]:
         name, arn = balancer["LoadBalancerName"], balancer["LoadBalancerArn"]
@@ -298,7 +301,8 @@ def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str
         kept = _kept(target, "MinCapacity MaxCapacity")
         yield "scalable target", target["ResourceId"], {**kept, "tags": _tags(tags)}
     for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]:
-        yield "scaling policy", policy["PolicyName"], _kept(policy, "PolicyType ResourceId")
+        keys = "PolicyType ResourceId StepScalingPolicyConfiguration TargetTrackingScalingPolicyConfiguration"
+        yield "scaling policy", policy["PolicyName"], _kept(policy, keys)
     for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
         tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
         kept = _kept(alarm, "Threshold EvaluationPeriods Dimensions")

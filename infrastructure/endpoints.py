@@ -64,6 +64,8 @@ def of_a_name_that_is_listed() -> tuple[ModuleType, ...]:
         for part in parts
         if any(own in each or family == each for each in listed)
     }
+    if task_definitions.former_families():
+        found.add(task_definitions)
     return tuple(part for part in parts.OF_ENDPOINT if part in found and part is not dns_record)
 
 

@@ -161,7 +161,8 @@ def delete_superseded(certificate_arn: str) -> None:
     for detail in [each for each in all_of_ours() if each["CertificateArn"] != certificate_arn]:
         what, used_by = f"certificate for {names(detail)}", users(detail)
         if used_by:
-            say("kept", what, f"{', '.join(used_by)} uses it: create_cluster.py puts the new one there")
+            later = "create_cluster.py puts the new one there, and create_certificate.py then deletes it"
+            say("kept", what, f"free; {', '.join(used_by)} uses it: {later}")
         elif detail["InUseBy"]:
             say("kept", what, "ACM says for some minutes more that it is in use: run this again to delete it")
         else:

@@ -15,6 +15,8 @@ from infrastructure.cluster.network import IN_USE, Network, held_by, holders
 
 #: where Docker puts a container port that asks for no host port: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
 DYNAMIC_PORTS = (32768, 65535)
+#: how the rules for the containers' ports are described
+CONTAINER_PORT = "container port"
 NO_GROUP = "InvalidGroup.NotFound"
 #: what each group is to us
 SUFFIXES = ("load-balancer", "bastion", "hosts", "tasks", "file-system")
@@ -142,10 +144,27 @@ def callers(groups: SecurityGroups) -> list[str]:
 def task_rules(groups: SecurityGroups) -> list[Any]:
     """The container's ports."""
     return [
-        rule(container, container, source, "container port")
+        rule(container, container, source, CONTAINER_PORT)
         for _, container in constants.CONTAINER_PORTS
         for source in callers(groups)
     ]
+
+
+def container_ports() -> list[tuple[int, int]]:
+    """From, to: where the containers' ports are reached, each at its task's address, or at its host's."""
+    if constants.NETWORK_MODE == "awsvpc":
+        return [(container, container) for _, container in constants.CONTAINER_PORTS]
+    dynamic = constants.NETWORK_MODE == "bridge"
+    return [
+        DYNAMIC_PORTS if dynamic and not host else (host or container, host or container)
+        for host, container in constants.CONTAINER_PORTS
+    ]
+
+
+def closes_ports() -> bool:
+    """Whether a port of a container that is open now will not be any more."""
+    open_now = [each for each in all_rules() if mine(each) and each.get("Description") == CONTAINER_PORT]
+    return not {(each["FromPort"], each["ToPort"]) for each in open_now} <= {*container_ports()}
 
 
 def nfs_rules(sources: list[str]) -> list[Any]:
@@ -156,10 +175,8 @@ def host_rules(groups: SecurityGroups) -> list[Any]:
     """SSH, from the bastion alone where there is one; and the host ports behind which the containers' ports are."""
     sources = groups.bastion_ids or [constants.BASTION_SECURITY_GROUP_ID or constants.SSH_ALLOWED_CIDR]
     rules = [rule(22, 22, source, "SSH") for source in sources if source]
-    for host, container in constants.CONTAINER_PORTS if constants.NETWORK_MODE != "awsvpc" else []:
-        dynamic = constants.NETWORK_MODE == "bridge" and not host
-        low, high = DYNAMIC_PORTS if dynamic else (host or container, host or container)
-        rules += [rule(low, high, source, "container port") for source in callers(groups)]
+    for low, high in container_ports() if constants.NETWORK_MODE != "awsvpc" else []:
+        rules += [rule(low, high, source, CONTAINER_PORT) for source in callers(groups)]
     return [each for number, each in enumerate(rules) if each not in rules[:number]]
 
 

@@ -48,6 +48,8 @@ def find() -> Any | None:
 def create() -> str:
     """The ARN of a connection that can be used; one that waits for its handshake ends the page with a sentence."""
     if constants.CONNECTION_ARN:
+        if (own := find()) and own["ConnectionArn"] != constants.CONNECTION_ARN:
+            say("kept", f"connection {its_name()}", "free, endpoints share it; delete_cluster.py deletes it")
         return required(constants.CONNECTION_ARN)
     present, what = find(), f"connection {its_name()}"
     if not present:

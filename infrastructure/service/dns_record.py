@@ -104,6 +104,23 @@ def create(zone: Any, balancer: Any, overwrite: bool = False) -> None:
     hosted_zone.wait_insync(change_id)
 
 
+def delete_former() -> None:
+    """Those of a former HOST_NAME, to which the rule leads until now: before the rule leads there no more."""
+    if {host for rule in listener_rule.own() for host in listener_rule.hosts(rule)} - {constants.HOST_NAME}:
+        for zone, record in of_endpoint():
+            if hosted_zone.plain(record["Name"]) != constants.HOST_NAME:
+                remove(zone, record)
+
+
+def delete_elsewhere(zone: Any) -> None:
+    """Those of HOST_NAME in the other zones that it is in, where a former HOSTED_ZONE_ID made them."""
+    host = constants.HOST_NAME
+    others = [each for each in hosted_zone.public_zones() if hosted_zone.is_in(host, each) and each["Id"] != zone["Id"]]
+    for other in others:
+        for record in filter(is_ours, hosted_zone.records(other, host)):
+            remove(other, record)
+
+
 def delete() -> None:
     """Only what leads to our load balancer, which may be gone by now, and is not another endpoint's."""
     found = of_endpoint()

@@ -88,10 +88,12 @@ def refuse_taken() -> None:
 
 
 def create() -> None:
-    """The scalable target, its policies and their alarms; what another SCALING made is taken away."""
+    """The scalable target, its policies and their alarms; what another SCALING or SERVICE_NAME made is taken away."""
     if constants.SCALING == "none":
         delete()
         return
+    for each in [each for each in targets() if mine(each) and service_of(each) != constants.SERVICE_NAME]:
+        deregister(each)
     target, scaling = register(), client("application-autoscaling")
     wanted, present = wanted_policies(), policies()
     for name in sorted(present.keys() - wanted.keys()):
@@ -203,16 +205,20 @@ def put_alarm(step: str, policy_arn: str, present: Any) -> None:
 
 def delete() -> None:
     """Before the service is scaled to 0: a scalable target would bring it back to MIN_TASKS. Policies go with it."""
-    scaling = client("application-autoscaling")
     for target in targets():
-        what = f"scaling of {service_of(target)}"
         if mine(target):
-            deregister = call(scaling.deregister_scalable_target, what, of=target, gone=NO_OBJECT, busy=BUSY)
-            deregister(**{key: target[key] for key in its_target()})
-            say("deleted", what)
+            deregister(target)
         elif service_of(target) == constants.SERVICE_NAME:
-            spare_foreign(what, target)
+            spare_foreign(f"scaling of {service_of(target)}", target)
     delete_alarms()
+
+
+def deregister(target: Any) -> None:
+    what = f"scaling of {service_of(target)}"
+    scaling = client("application-autoscaling")
+    end = call(scaling.deregister_scalable_target, what, of=target, gone=NO_OBJECT, busy=BUSY)
+    end(**{key: target[key] for key in its_target()})
+    say("deleted", what)
 
 
 def delete_alarms() -> None:

@@ -9,7 +9,14 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, resource, wait
 from console import say
-from infrastructure.cluster import capacity, cluster, container_instances, file_system, load_balancer
+from infrastructure.cluster import (
+    capacity,
+    cluster,
+    container_instances,
+    file_system,
+    load_balancer,
+    security_groups,
+)
 from infrastructure.cluster.checks import enough_places, places
 from infrastructure.service import diagnosis, target_group, task_definitions, task_security_group, tasks
 
@@ -18,6 +25,8 @@ NO_BALANCER = "does not have an associated load balancer"
 #: there is one of this name, or the client token was used with other parameters
 NOT_IDEMPOTENT = "Creation of service was not idempotent"
 NO_CLUSTER = "ClusterNotFoundException"
+#: changes after which all tasks are new ones
+NEW_TASKS = {"taskDefinition", "loadBalancers", "capacityProviderStrategy", "networkConfiguration"}
 ENDED = ("ServiceNotFoundException", "ServiceNotActiveException")
 
 
@@ -98,6 +107,81 @@ def refuse_foreign(service: Any) -> None:
         raise Problem(f"{there}: choose another SERVICE_NAME")
 
 
+def refuse_closed_port() -> None:
+    """Before a security group closes the port at which running tasks get the load balancer's requests."""
+    found = find()
+    for led_to in [each["containerPort"] for each in (found or {}).get("loadBalancers", []) if mine(found)]:
+        if reached_at(found, led_to) not in security_groups.container_ports():
+            there = f"the load balancer's requests still lead to port {led_to} of the service {constants.SERVICE_NAME}"
+            both = ",".join(map(str, [*(port for _, port in constants.CONTAINER_PORTS), led_to]))
+            moved = "until register_task_definition.py and create_service.py have moved them"
+            way = f"set CONTAINER_PORTS={both} {moved}, or run {undo()} first"
+            raise Problem(f"CONTAINER_PORTS, NETWORK_MODE: {there}, which would be closed: {way}")
+
+
+def reached_at(found: Any, port: int) -> tuple[int, int]:
+    """From, to: where the tasks' hosts, or the tasks themselves, are reached for this port of their container."""
+    definition = task_definitions.known(found["taskDefinition"]) or {"containerDefinitions": []}
+    mapped = [each for container in definition["containerDefinitions"] for each in container.get("portMappings", [])]
+    hosts_port = next((each.get("hostPort", 0) for each in mapped if each["containerPort"] == port), port)
+    return (hosts_port, hosts_port) if hosts_port else security_groups.DYNAMIC_PORTS
+
+
+def refuse_network_mode() -> None:
+    """What UpdateService can't change: the kind of the targets, and whether tasks have addresses of their own."""
+    found, wanted = find(), constants.NETWORK_MODE == "awsvpc"
+    if found and mine(found) and bool(found.get("networkConfiguration")) != wanted:
+        runs = (
+            f"the service {constants.SERVICE_NAME} runs {'without' if wanted else 'with'} addresses of its tasks' own"
+        )
+        aws.refuse_change(f"NETWORK_MODE={constants.NETWORK_MODE}", runs, f"run {undo()} first")
+
+
+def refuse_unfit(definition: Any) -> None:
+    """A revision that is not as the settings of the service say: ECS would refuse it after other changes."""
+    what, register = tasks.task_id(definition["taskDefinitionArn"]), "run register_task_definition.py first"
+    main = [each for each in definition["containerDefinitions"] if each["name"] == constants.CONTAINER_NAME]
+    inside = [each["containerPort"] for container in main for each in container.get("portMappings", [])]
+    if constants.LISTENER_PROTOCOL and (port := constants.CONTAINER_PORTS[0][1]) not in inside:
+        raise Problem(f"CONTAINER_PORTS: {what} has no port {port}: set it back, or {register}")
+    if (mode := definition.get("networkMode", "bridge")) != constants.NETWORK_MODE:
+        raise Problem(f"NETWORK_MODE={constants.NETWORK_MODE}, but {what} has {mode}: set it back, or {register}")
+
+
+def tell_former_families() -> None:
+    """What a service of the endpoint has run until now, where TASK_FAMILY is another one."""
+    ran = [tasks.task_id(each["taskDefinition"]).rpartition(":")[0] for each in services() if mine(each)]
+    for family in sorted({*ran} - {constants.TASK_FAMILY}):
+        say("kept", f"task definitions of {family}", "free; they go with all the others of the endpoint")
+
+
+def former() -> list[Any]:
+    """The endpoint's under another SERVICE_NAME."""
+    return [each for each in services() if mine(each) and each["serviceName"] != constants.SERVICE_NAME]
+
+
+def refuse_no_place_beside_former() -> None:
+    """A service of a new name starts before the former one ends, so that requests are answered all the while."""
+    if not find() and former() and (short := short_of(constants.DESIRED_COUNT - 1)):
+        runs = ", ".join(each["serviceName"] for each in former())
+        full = f"{runs} of this endpoint runs, and no {short} is free for another service beside it"
+        raise Problem(f"SERVICE_NAME={constants.SERVICE_NAME}: {full}: set it back, or run {undo()} first")
+
+
+def refuse_changes(definition: Any) -> None:
+    """Before the first change: what ECS, or a reader of its tasks' port, could not follow."""
+    refuse_network_mode()
+    refuse_unfit(definition)
+    if constants.ENDPOINT and security_groups.closes_ports():
+        refuse_closed_port()
+    refuse_no_place_beside_former()
+    refuse_more_gpus_than_hosts(definition)
+
+
+def undo() -> str:
+    return aws.command("delete_service.py")
+
+
 def refuse_more_gpus_than_hosts(definition: Any) -> None:
     """Before anything is made: a service that can never become stable. One that stands so has what it needs."""
     if (service := find()) and not changes(service, definition["taskDefinitionArn"]):
@@ -109,9 +193,10 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
     """Make the service, or bring it to this revision and the settings. `group_ids`: the tasks' own security groups."""
     where = task_security_group.placement(group_ids) if constants.NETWORK_MODE == "awsvpc" else None
+    tell_former_families()
     if service := find():
         refuse_foreign(service)
-        update(service, definition["taskDefinitionArn"], where)
+        update(service, definition["taskDefinitionArn"], where, target_group_arn)
         return
     what = f"service {constants.SERVICE_NAME}"
     request: Any = {
@@ -128,8 +213,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         "clientToken": aws.token(constants.CLUSTER_NAME, constants.SERVICE_NAME, aws.this_hour()),
     }
     if target_group_arn:
-        balanced = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}
-        request["loadBalancers"] = [{"targetGroupArn": target_group_arn, **balanced}]
+        request["loadBalancers"] = balanced(target_group_arn)
         request["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
     if where:
         request["networkConfiguration"] = where
@@ -145,28 +229,43 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
     wait(what, find, lambda: "AWS does not list it")
 
 
-def update(service: Any, task_definition_arn: str, where: dict[str, Any] | None = None) -> None:
-    """Roll out what differs: revision, count, grace period, ECS Exec, where tasks are; nothing where nothing does."""
-    what, changed = f"service {constants.SERVICE_NAME}", changes(service, task_definition_arn)
+def balanced(target_group_arn: str) -> list[Any]:
+    """To which port of which container the load balancer leads: the first of CONTAINER_PORTS."""
+    container = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}
+    return [{"targetGroupArn": target_group_arn, **container}]
+
+
+def update(
+    service: Any, task_definition_arn: str, where: dict[str, Any] | None = None, target_group_arn: str = ""
+) -> None:
+    """Roll out what differs: revision, count, ports, capacity, where tasks are; nothing where nothing does."""
+    what, changed = f"service {constants.SERVICE_NAME}", changes(service, task_definition_arn, target_group_arn)
     if where and not aws.holds(service.get("networkConfiguration"), where):
         changed["networkConfiguration"] = where
     if not changed:
         say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
         return
     request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changed}
-    if "taskDefinition" in changed:
+    if "capacityProviderStrategy" in changed:
+        request["forceNewDeployment"] = True  # else running tasks stay where they are
+    if changed.keys() & NEW_TASKS:
         request["deploymentConfiguration"] = deployment_configuration(service["runningCount"])
     call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
     say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
 
 
-def changes(service: Any, task_definition_arn: str) -> dict[str, Any]:
+def changes(service: Any, task_definition_arn: str, target_group_arn: str = "") -> dict[str, Any]:
     """What of the service is not as the settings say."""
     wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": wanted_count(service)}
     if constants.LISTENER_PROTOCOL:
         wanted["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
+        led_to = (
+            [target_group_arn] if target_group_arn else [each["targetGroupArn"] for each in service["loadBalancers"]]
+        )
+        wanted["loadBalancers"] = [each for arn in led_to for each in balanced(arn)]
     wanted["enableExecuteCommand"] = constants.ENABLE_EXECUTE_COMMAND
-    return {key: value for key, value in wanted.items() if service.get(key) != value}
+    wanted["capacityProviderStrategy"] = capacity.default_strategy()
+    return {key: value for key, value in wanted.items() if not aws.holds(service.get(key), value)}
 
 
 def wanted_count(service: Any) -> int:
@@ -181,7 +280,7 @@ def deployment_configuration(running: int) -> dict[str, Any]:
 
     With every GPU busy, 100 and 200 percent would wait for ever for a place.
     """
-    short = short_of(running)
+    short = short_of(0 if running else constants.DESIRED_COUNT)
     if short and not constants.ALLOW_DOWNTIME:
         beside = f"for a new task beside {running or constants.DESIRED_COUNT} running ones, and ALLOW_DOWNTIME=false"
         raise Problem(f"no {short} would be free {beside}: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it")
@@ -191,8 +290,8 @@ def deployment_configuration(running: int) -> dict[str, Any]:
     return {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
 
-def short_of(running: int) -> str:
-    """What one task more than those that run, or are to run, would lack, with all the hosts that may come; "" for nothing."""
+def short_of(beside: int) -> str:
+    """What one task more, beside so many that are still to start, would lack with all the hosts that may come; "" for nothing."""
     if constants.LAUNCH_TYPE == "FARGATE" or not (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
         return ""
     described = container_instances.described_type()
@@ -200,7 +299,6 @@ def short_of(running: int) -> str:
     free = [container_instances.free_places(host, described) for host in hosts]
     new = places(described, container_instances.refuse_without_sharing())
     free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
-    beside = 0 if running else constants.DESIRED_COUNT
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""
     limiting = [what for what in ("GPU", "network interface") if any(what in each for each in free)]
@@ -297,6 +395,18 @@ def described() -> dict[str, Any]:
         "targets": targets(),
         "events": [event["message"] for event in service.get("events", [])[:5]],
     }
+
+
+def delete_former(found: list[Any]) -> None:
+    """Those of another SERVICE_NAME, once the new one answers; a deletion of the cluster waits for their end."""
+    for service in found:
+        name, what = service["serviceName"], f"service {service['serviceName']}"
+        if not constants.WAIT:
+            say("kept", what, "its tasks run, and cost; create_service.py with WAIT=true deletes it")
+            continue
+        end = call(client("ecs").delete_service, what, of=service, gone=ENDED)
+        end(cluster=constants.CLUSTER_NAME, service=name, force=True)
+        say("deleted", what, f"{constants.SERVICE_NAME} is in its place")
 
 
 def delete(with_cluster: bool = False) -> None:

@@ -13,6 +13,8 @@ from infrastructure.cluster import load_balancer
 from infrastructure.cluster.load_balancer import with_tags
 
 PART = "tg"
+#: that of targets that come without one; ECS registers each task with its own
+PORT = 80
 #: of a new one: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
 DEFAULTS: list[Any] = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
 
@@ -66,7 +68,6 @@ def fixed() -> dict[str, tuple[str, Any]]:
     """Setting -> what follows from it, and can't be changed any more."""
     return {
         "TARGET_PROTOCOL": ("Protocol", constants.TARGET_PROTOCOL),
-        "CONTAINER_PORTS": ("Port", constants.CONTAINER_PORTS[0][1]),
         "NETWORK_MODE": ("TargetType", "ip" if constants.NETWORK_MODE == "awsvpc" else "instance"),
     }
 
@@ -93,7 +94,8 @@ def create() -> str:
     if group:
         present = attributes()
     if not group:
-        request: Any = {**dict(fixed().values()), **health_check(), "VpcId": load_balancer.required()["VpcId"]}
+        where = {"Port": PORT, "VpcId": load_balancer.required()["VpcId"]}
+        request: Any = {**dict(fixed().values()), **health_check(), **where}
         [made] = elb.create_target_group(Name=its_name(), Tags=endpoint_tags(PART), **request)["TargetGroups"]
         group = {**made, "Tags": endpoint_tags(PART)}
         say("created", what)

@@ -10,11 +10,12 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, Resource, call, client, every, mine, ours, resource, tags_of
+from aws import Problem, Resource, call, client, every, mine, ours, part, resource, tags_of
 from console import say
 from infrastructure.cluster import roles, tag_index
 from infrastructure.service import access_points
 
+PART = "task"
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
 MEMORY_RESERVATION = 256
 #: characters of a certificate's common name: https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
@@ -39,8 +40,17 @@ def newest() -> Any | None:
 
 @aws.look
 def active() -> list[Any]:
-    """Our revisions of TASK_FAMILY that can be run."""
-    return of_ours("ACTIVE")
+    """Our revisions that can be run: of TASK_FAMILY, and for who has looked at all tags of what it named before."""
+    return [each for family in (constants.TASK_FAMILY, *former_families()) for each in of_ours("ACTIVE", family)]
+
+
+def former_families() -> list[str]:
+    """What TASK_FAMILY may have named before, by AWS's index of tags, which lists for a while what is gone too."""
+    listed = tag_index.tagged() if tag_index.tagged.remembers() else []
+    own = [
+        each.arn for each in listed if ":task-definition/" in each.arn and mine(each.tags) and part(each.tags) == PART
+    ]
+    return sorted({revision(arn).rpartition(":")[0] for arn in own} - {constants.TASK_FAMILY})
 
 
 LOOKS = (active,)
@@ -66,13 +76,14 @@ def known(arn: str) -> Any | None:
     return found if found and found["taskDefinitionArn"] == arn else definition(arn)
 
 
-def of_ours(status: str, family: str = "") -> list[Any]:
+def of_ours(status: str, family: str) -> list[Any]:
     """Those revisions of the family that this runbook, or its pipeline, registered: another's are left alone.
 
     A family may have thousands. A revision never changes, nor is its ARN given again: whose it is AWS's index of tags
     knows, a hundred in a call, but of those that are new or bear no tags. They are asked about one by one, and so are few.
     """
-    if status == "ACTIVE" and not family and not tag_index.tagged.remembers() and not newest():
+    of_newest = family == constants.TASK_FAMILY and not tag_index.tagged.remembers()
+    if status == "ACTIVE" and of_newest and not newest():
         return []
     arns = definitions(status, family)
     listed = tag_index.tagged() if len(arns) > FEW or tag_index.tagged.remembers() else []
@@ -114,6 +125,20 @@ def is_pipelines(found: Any) -> bool:
     return f":assumed-role/{roles.role_name('pipeline')}/" in found.get("registeredBy", "")
 
 
+def changes_network() -> bool:
+    """Whether the next revision's containers are reached in another way, or at fewer ports, than the newest one's."""
+    found = newest()
+    if not found:
+        return False
+    mapped = [
+        each["containerPort"]
+        for container in found["containerDefinitions"]
+        for each in container.get("portMappings", [])
+    ]
+    fewer = {*mapped} - {port for _, port in constants.CONTAINER_PORTS}
+    return bool(fewer) or found.get("networkMode", "bridge") != constants.NETWORK_MODE
+
+
 def refuse_other_endpoint() -> None:
     """A revision in another endpoint's family would be deployed there."""
     found = newest()
@@ -123,7 +148,7 @@ def refuse_other_endpoint() -> None:
 
 def create(image: str) -> Any:
     """The revision with this image that is as the settings say: the newest, or a new one."""
-    return register(task_definition(image), "task")
+    return register(task_definition(image), PART)
 
 
 def register(wanted: dict[str, Any], its_part: str) -> Any:
@@ -283,11 +308,12 @@ def logs_to(prefix: str) -> dict[str, Any]:
 def delete(family: str = "", present: list[Any] | None = None) -> None:
     """Deregister our revisions, then delete them: ten in a call, and only what is deregistered."""
     present = active() if present is None else present
-    found = [*present, *of_ours("INACTIVE", family)]
+    families = [family] if family else [constants.TASK_FAMILY, *former_families()]
+    found = [*present, *(each for name in families for each in of_ours("INACTIVE", name))]
     aws.side_by_side(deregister, present)
     aws.side_by_side(delete_ten, [found[start : start + 10] for start in range(0, len(found), 10)])
     if found:
-        say("deleted", f"{len(found)} task definitions of {family or constants.TASK_FAMILY}")
+        say("deleted", f"{len(found)} task definitions of {', '.join(families)}")
 
 
 def deregister(found: Any) -> None:

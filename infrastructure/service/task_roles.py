@@ -18,6 +18,9 @@ SUFFIXES = ("task-execution", "task")
 EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
 #: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 EXEC_ACTIONS = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
+#: of a secret; a JSON key, a version stage and a version id may follow, which IAM does not know
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+ARN_PARTS = 7
 OBJECT_ACTIONS = ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"]
 TABLE_ACTIONS = [
     *("GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem"),
@@ -63,7 +66,8 @@ def secrets_policy() -> dict[str, Any] | None:
     """Reading the secrets that CONTAINER_SECRETS names, and nothing else."""
     statements = []
     for service, action in (("secretsmanager", "secretsmanager:GetSecretValue"), ("ssm", "ssm:GetParameters")):
-        arns = sorted(arn for arn in constants.CONTAINER_SECRETS.values() if arn.split(":")[2] == service)
+        named = [arn.split(":") for arn in constants.CONTAINER_SECRETS.values()]
+        arns = sorted({":".join(words[:ARN_PARTS]) for words in named if words[2] == service})
         if arns:
             statements.append({"Action": action, "Resource": arns})
     return roles.document(*statements) if statements else None

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 import console
 import constants
-from aws import Problem, call, client, code, partition, region
+from aws import Problem, call, client, code, command, partition, region
 from console import say
 
 #: files from this size on go up in parts of this size, ten at a time: boto3's own figures, and the AWS CLI's
@@ -46,7 +46,9 @@ def check_settings() -> None:
     volumes = [volume["name"] for volume in constants.EFS_VOLUMES]
     wrong = {}
     if not constants.WEIGHTS_BUCKET:
-        wrong["WEIGHTS_BUCKET"] = "is not set: name the S3 bucket of the weights"
+        wrong["WEIGHTS_BUCKET"] = (
+            f"is not set: name the S3 bucket of the weights; to end the sync: {command('delete_sync.py')}"
+        )
     if constants.WEIGHTS_VOLUME not in volumes:
         wrong["WEIGHTS_VOLUME"] = f"{constants.WEIGHTS_VOLUME} is none of EFS_VOLUMES: {', '.join(volumes) or 'none'}"
     if constants.WEIGHTS_FOLDER and not folder().is_dir():

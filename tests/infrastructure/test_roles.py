@@ -32,6 +32,15 @@ def test_each_role_has_just_its_own_policies(runbook: Runbook) -> None:
     assert attached(runbook, "gpu-task-us-east-1") == set()
 
 
+def test_a_secrets_json_key_stage_and_version_are_no_part_of_what_iam_is_asked_about(fargate: Runbook) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html"""
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:theirs-AbCdEf"
+    named = f"USER={secret}:user::,PASSWORD={secret}:password:AWSCURRENT:,OLD={secret}::AWSPREVIOUS:"
+    fargate.has_run("create_cluster.py", CONTAINER_SECRETS=named)
+    [statement] = inline(fargate, "api-task-execution-us-east-1")
+    assert (statement["Action"], statement["Resource"]) == ("secretsmanager:GetSecretValue", [secret])
+
+
 def test_the_task_may_mount_and_write_its_own_file_system_and_no_other(runbook: Runbook) -> None:
     system_id = runbook.has_run("create_cluster.py").run("create_cluster.py").result["fileSystemId"]
     [statement] = inline(runbook, "gpu-task-us-east-1")

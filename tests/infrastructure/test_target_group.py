@@ -27,7 +27,8 @@ def test_the_health_check_is_as_the_settings_say(clara: Runbook) -> None:
 def test_the_load_balancer_speaks_https_with_the_container(clara: Runbook) -> None:
     clara.has_run(*SERVED)
     found = target_group(clara)
-    assert (found["Protocol"], found["Port"], found["TargetType"]) == ("HTTPS", 443, "instance")
+    assert (found["Protocol"], found["TargetType"]) == ("HTTPS", "instance")
+    assert found["HealthCheckPort"] == "traffic-port", "the one with which ECS registers each task"
 
 
 def test_a_health_check_that_was_changed_is_brought_into_line(clara: Runbook) -> None:
@@ -60,7 +61,6 @@ def test_a_target_group_of_somebody_else_is_left_alone(clara: Runbook) -> None:
     ("setting", "value", "told"),
     [
         ("TARGET_PROTOCOL", "HTTP", "is to have Protocol HTTP, but has HTTPS"),
-        ("CONTAINER_PORTS", "8443", "is to have Port 8443, but has 443"),
         ("NETWORK_MODE", "awsvpc", "is to have TargetType ip, but has instance"),
     ],
 )
@@ -72,3 +72,16 @@ def test_what_can_not_be_changed_is_refused_before_anything_is(
     ran = clara.run("create_service.py", **{setting: value})
     assert (ran.code, clara.changes(begun)) == (1, [])
     assert f"{setting}: the target group clara-train-tg {told}, which can't be changed" in ran.err
+
+
+def test_a_revision_that_is_not_as_the_service_is_to_be_is_refused_before_anything_is_changed(clara: Runbook) -> None:
+    clara.has_run(*SERVED)
+    begun = len(clara.emulator.calls)
+    for page in ("create_service.py", "update_service.py"):
+        ran = clara.run(page, CONTAINER_PORTS="8443", HEALTH_CHECK_PATH="/other")
+        assert (ran.code, clara.changes(begun)) == (1, [])
+        assert "CONTAINER_PORTS: clara:1 has no port 8443: set it back, or run register_task_definition.py" in ran.err
+    for page in ("create_service.py", "update_service.py"):
+        ran = clara.run(page, NETWORK_MODE="host", HEALTH_CHECK_PATH="/other")
+        assert (ran.code, clara.changes(begun)) == (1, [])
+        assert "NETWORK_MODE=host, but clara:1 has bridge: set it back, or run register_task_definition.py" in ran.err
