@@ -126,7 +126,9 @@ def check(new_hosts: bool = True) -> Facts:
         facts.zones = adopted_network()
     else:
         facts.zones = zones() if new_hosts else network.zones()
-    ways_out.check()
+    ways_out.warn_of_tasks()
+    if not cluster.find():
+        ways_out.check()
     listener_certificate()
     adopted_file_system()
     adopted_roles()

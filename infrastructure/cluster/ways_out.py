@@ -22,8 +22,7 @@ def tables() -> list[Any]:
 
 
 def check() -> None:
-    """At create: an adopted subnet without a way out is refused; private ones of ours without a NAT gateway are told."""
-    warn_of_tasks()
+    """Before hosts come: an adopted subnet without a way out is refused; private ones of ours without a NAT gateway are told."""
     if not constants.VPC_ID:
         if constants.PRIVATE_SUBNET_CIDRS and constants.NAT_GATEWAYS == "none":
             way = "hosts and tasks there need ECS's endpoints in the VPC, or NAT_GATEWAYS=single"
