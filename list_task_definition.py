@@ -1,4 +1,4 @@
-"""List the revisions of the family, newest first.
+"""List the revisions of the family, newest first; where there is none the list is empty.
 
 python list_task_definition.py           next: python run_task.py
 """
@@ -8,12 +8,16 @@ from typing import Any
 
 import aws
 import constants
+from console import say
 from infrastructure.service import task_definitions
 
 
 @aws.page()
 def list_task_definition() -> dict[str, Any]:
-    return {"family": constants.TASK_FAMILY, "taskDefinitionArns": task_definitions.definitions()}
+    found = task_definitions.definitions()
+    if not found:
+        say("found", task_definitions.missing())
+    return {"family": constants.TASK_FAMILY, "taskDefinitionArns": found}
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ HELD = ("Pending", "InService", "Terminating:Wait")
 BOOT_SECONDS = 300
 #: for how long ECS may take to let go a host on which nothing runs any more
 DRAINING_SECONDS = 120
+#: how it says that there is no such group any more
+GONE = "AutoScalingGroup name not found"
 #: AWS's refusals while it starts or ends a host of the group
 BUSY = ("ResourceContention", "ScalingActivityInProgress")
 
@@ -291,7 +293,7 @@ def empty() -> None:
     if not group or not ours(group) or group.get("Status"):
         return
     unprotect(group)
-    update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
+    update = call(client("autoscaling").update_auto_scaling_group, what, of=group, gone=GONE, busy=BUSY)
     update(AutoScalingGroupName=name("hosts"), MinSize=0, MaxSize=0, DesiredCapacity=0)
     say("updated", what, "0 hosts wanted")
 
@@ -309,7 +311,7 @@ def unprotect(group: Any) -> None:
         try:
             set_instance_protection(AutoScalingGroupName=name("hosts"), InstanceIds=ids, ProtectedFromScaleIn=False)
         except ClientError as error:
-            left = ("not part of Auto Scaling group", "not in InService")
+            left = ("not part of Auto Scaling group", "not in InService", GONE)
             if code(error) != "ValidationError" or not any(text in message(error) for text in left):
                 raise
 

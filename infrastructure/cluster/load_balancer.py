@@ -54,8 +54,8 @@ def all_listeners() -> list[Any]:
     balancer = standing()
     if not balancer:
         return []
-    paginator = client("elbv2").get_paginator("describe_listeners")
-    return aws.every(paginator.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners")
+    pages, read = client("elbv2").get_paginator("describe_listeners"), call(aws.every, gone=GONE)
+    return read(pages.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "Listeners") or []
 
 
 @aws.shared_look
@@ -96,8 +96,9 @@ def attributes() -> dict[str, str]:
     balancer = standing()
     if not balancer:
         return {}
-    found = client("elbv2").describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])
-    return {each["Key"]: each["Value"] for each in found["Attributes"]}
+    read = call(client("elbv2").describe_load_balancer_attributes, gone=GONE)
+    found = read(LoadBalancerArn=balancer["LoadBalancerArn"])
+    return {each["Key"]: each["Value"] for each in found["Attributes"]} if found else {}
 
 
 @aws.shared_look

@@ -119,7 +119,9 @@ def create(connection_arn: str) -> None:
 def running() -> list[str]:
     """The ids of the builds that have not ended."""
     codebuild = client("codebuild")
-    ids = codebuild.list_builds_for_project(projectName=its_name(), sortOrder="DESCENDING")["ids"][:100]
+    read = call(codebuild.list_builds_for_project, gone="ResourceNotFoundException")
+    listed = read(projectName=its_name(), sortOrder="DESCENDING")
+    ids = listed["ids"][:100] if listed else []
     found = codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
     return [build["id"] for build in found if build["buildStatus"] == "IN_PROGRESS"]
 

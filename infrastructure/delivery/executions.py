@@ -121,7 +121,7 @@ def in_words(shown: dict[str, Any]) -> str:
 
 
 def stop(execution_id: str, pipeline: Any) -> None:
-    ended = "PipelineExecutionNotStoppableException", "DuplicatedStopRequestException"
+    ended = ("PipelineExecutionNotStoppableException", "DuplicatedStopRequestException", "PipelineNotFoundException")
     stop_execution = call(client("codepipeline").stop_pipeline_execution, of=pipeline, gone=ended)
     if stop_execution(pipelineName=constants.PREFIX, pipelineExecutionId=execution_id, abandon=True):
         say("stopped", f"execution {execution_id}")

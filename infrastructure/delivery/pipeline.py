@@ -43,7 +43,9 @@ def find() -> Any:
     found = call(codepipeline.get_pipeline, gone=NOT_THERE)(name=its_name())
     if not found or not found["metadata"]["pipelineArn"]:  # a dry run's stand-in has none
         return None
-    return {**found, "tags": codepipeline.list_tags_for_resource(resourceArn=found["metadata"]["pipelineArn"])["tags"]}
+    read = call(codepipeline.list_tags_for_resource, gone="ResourceNotFoundException")
+    its_tags = read(resourceArn=found["metadata"]["pipelineArn"])
+    return {**found, "tags": its_tags["tags"]} if its_tags else None
 
 
 LOOKS = (find, *roles.looks(ROLE))

@@ -37,7 +37,8 @@ def find() -> Any:
     ecr = client("ecr")
     found = call(ecr.describe_repositories, gone=NOT_THERE)(repositoryNames=[its_name()])
     for each in found["repositories"] if found else []:  # a name is given once
-        return {**each, "tags": ecr.list_tags_for_resource(resourceArn=each["repositoryArn"])["tags"]}
+        its_tags = call(ecr.list_tags_for_resource, gone=NOT_THERE)(resourceArn=each["repositoryArn"])
+        return {**each, "tags": its_tags["tags"]} if its_tags else None
     return None
 
 

@@ -96,7 +96,11 @@ def of_ours(status: str, family: str) -> list[Any]:
 def required() -> Any:
     if found := newest():
         return found
-    raise Problem(f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first")
+    raise Problem(missing())
+
+
+def missing() -> str:
+    return f"no task definition {constants.TASK_FAMILY} is registered: run register_task_definition.py first"
 
 
 def revision(arn: str) -> str:

@@ -37,6 +37,14 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("clara", REGISTERED[:1], "ROOT_VOLUME_GIB=200 update_cluster.py"),
     ("everything", REGISTERED, "sync_weights.py"),
     ("fargate", (), "create_cluster.py"),
+    ("everything", (), "create_repository.py"),
+    ("everything", ("create_repository.py",), "create_pipeline.py"),
+    ("everything", ("create_repository.py", "create_pipeline.py"), "delete_pipeline.py"),
+    ("everything", ("create_repository.py",), "delete_repository.py --images"),
+    ("everything", REGISTERED[:1], "create_dns_record.py"),
+    ("everything", (*REGISTERED[:1], "create_dns_record.py"), "delete_dns_record.py"),
+    ("everything", (*REGISTERED, "sync_weights.py"), "delete_sync.py"),
+    ("fargate", REGISTERED, "deregister_task_definition.py"),
 )
 #: so many points of each page, where not all of them are tried
 SOME = 3
