@@ -313,7 +313,7 @@ def token(*parts: object) -> str:
 
 def this_hour() -> str:
     """For the token of what may be made again later under the same name."""
-    return datetime.fromtimestamp(time.time(), timezone.utc).strftime("%Y-%m-%dT%H")
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
 
 
 class Resource(NamedTuple):

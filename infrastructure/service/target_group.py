@@ -13,8 +13,6 @@ from infrastructure.cluster import load_balancer
 from infrastructure.cluster.load_balancer import with_tags
 
 PART = "tg"
-#: that of targets that come without one; ECS registers each task with its own
-PORT = 80
 #: of a new one: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
 DEFAULTS: list[Any] = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
 
@@ -94,7 +92,8 @@ def create() -> str:
     if group:
         present = attributes()
     if not group:
-        where = {"Port": PORT, "VpcId": load_balancer.required()["VpcId"]}
+        port = constants.CONTAINER_PORTS[0][1]  # ECS registers each task with its own, also where this is another one
+        where = {"Port": port, "VpcId": load_balancer.required()["VpcId"]}
         request: Any = {**dict(fixed().values()), **health_check(), **where}
         [made] = elb.create_target_group(Name=its_name(), Tags=endpoint_tags(PART), **request)["TargetGroups"]
         group = {**made, "Tags": endpoint_tags(PART)}

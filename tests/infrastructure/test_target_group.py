@@ -27,7 +27,7 @@ def test_the_health_check_is_as_the_settings_say(clara: Runbook) -> None:
 def test_the_load_balancer_speaks_https_with_the_container(clara: Runbook) -> None:
     clara.has_run(*SERVED)
     found = target_group(clara)
-    assert (found["Protocol"], found["TargetType"]) == ("HTTPS", "instance")
+    assert (found["Protocol"], found["Port"], found["TargetType"]) == ("HTTPS", 443, "instance")
     assert found["HealthCheckPort"] == "traffic-port", "the one with which ECS registers each task"
 
 
