@@ -52,7 +52,7 @@ def ended(runbook: Runbook, command: str) -> int:
 def has_run(runbook: Runbook, commands: Iterable[str]) -> None:
     """What a user has run before; a picture of it serves the other tests that begin in the same way."""
     for command in commands:
-        about = (command, *sorted(runbook.settings.items()))
+        about = ("ended", command, *sorted(runbook.settings.items()))
         assert runbook.once(about, functools.partial(ended, runbook, command)) == 0
 
 

@@ -644,7 +644,7 @@ def vpc(runbook: Runbook, its_name: str, subnets: dict[str, str]) -> dict[str, s
     ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway_id)
     ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
     runbook.settle(60)
-    for each in [each for each in subnets if each.startswith("public")]:
+    for each in subnets:
         ec2.modify_subnet_attribute(SubnetId=found[each], MapPublicIpOnLaunch={"Value": True})
     runbook.settle(60)
     return found
