@@ -163,6 +163,7 @@ class Runbook:
         users = [importlib.import_module(name) for name in USERS_OF_TIME]
         aws, fresh = users[0], users[2]
         fresh.forget()
+        aws._last_session[:] = [None, None]  # a thread of an earlier run may have chosen it without its environment
         patch.setattr(aws, "Session", _session)
         aws._caller.cache_clear()  # as in a new process
         owner = None if self.remembers else self
