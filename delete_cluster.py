@@ -146,7 +146,8 @@ def tell_nothing() -> None:
     """A name or a region that was mistyped is not to look like a clean-up."""
     others = ", ".join(tag_index.other_clusters())
     where = f"in account {aws.account()}, region {aws.region()}"
-    say("found", f"nothing of a cluster {constants.CLUSTER_NAME} {where}:", f"there is {others or 'no other either'}")
+    named = f"the tags there name {others}" if others else "no tag there names another one"
+    say("found", f"nothing of a cluster {constants.CLUSTER_NAME} {where}:", named)
 
 
 def tell(kept: list[Resource], of_endpoints: list[Resource]) -> None:

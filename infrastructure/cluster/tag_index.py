@@ -24,17 +24,11 @@ def tagged() -> list[Resource]:
 
 
 def other_clusters() -> list[str]:
-    """The other names of clusters in this region of which there may be something."""
-    pages = (
-        client("resourcegroupstaggingapi")
-        .get_paginator("get_resources")
-        .paginate(
-            TagFilters=[{"Key": constants.CLUSTER_TAG}],
-            PaginationConfig={"PageSize": 100},
-        )
-    )
-    names = {tags_of(each)[constants.CLUSTER_TAG] for each in every(pages, "ResourceTagMappingList")}
-    return sorted(names - {constants.CLUSTER_NAME})
+    """The other names of clusters that tags in this region bear; those of one that has just gone too, for some minutes."""
+    paginator, size = client("resourcegroupstaggingapi").get_paginator("get_resources"), {"PageSize": 100}
+    pages = paginator.paginate(TagFilters=[{"Key": constants.CLUSTER_TAG}], PaginationConfig=size)  # type: ignore[arg-type]
+    names = {tags_of(each).get(constants.CLUSTER_TAG, "") for each in every(pages, "ResourceTagMappingList")}
+    return sorted(names - {constants.CLUSTER_NAME, ""})
 
 
 def in_ec2() -> set[tuple[str, str]]:

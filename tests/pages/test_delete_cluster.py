@@ -626,11 +626,17 @@ def test_a_name_of_which_nothing_exists_is_no_clean_up(runbook: Runbook) -> None
     runbook.has_run("create_cluster.py").settle()
     ran = runbook.run("delete_cluster.py", "--yes", CLUSTER_NAME="gpuu")
     assert (ran.code, ran.result["deleted"]) == (0, []), ran.err
-    assert "found nothing of a cluster gpuu in account 123456789012, region us-east-1:  there is gpu\n" in ran.err
+    assert (
+        "found nothing of a cluster gpuu in account 123456789012, region us-east-1:  the tags there name gpu\n"
+        in ran.err
+    )
     assert "0 resources left" not in ran.err
     elsewhere = runbook.run("delete_cluster.py", "--yes", AWS_REGION="eu-west-1")
     assert elsewhere.code == 0, elsewhere.err
-    assert "nothing of a cluster gpu in account 123456789012, region eu-west-1:  there is no other" in elsewhere.err
+    assert (
+        "nothing of a cluster gpu in account 123456789012, region eu-west-1:  no tag there names another one"
+        in elsewhere.err
+    )
 
 
 def test_a_second_time_says_that_nothing_is_there_any_more(runbook: Runbook) -> None:
