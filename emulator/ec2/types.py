@@ -1,7 +1,8 @@
 """Instance types, where they are offered, what they count against the quotas, and the images they boot from.
 
-The types and offerings are moto's copy of AWS's own answers, of October 2026, less what is GONE; images are rendered anew, since moto's lack their date and
-their real disk. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
+The types and offerings are moto's copy of AWS's own answers, of October 2026, less what is GONE. Images are rendered
+anew, since moto's lack their date and their real disk.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
 """
 
 from __future__ import annotations

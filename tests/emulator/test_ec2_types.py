@@ -11,7 +11,16 @@ from emulator.ec2.types import quota_of
 from emulator.pricing import prices
 from tests.emulator.common import refused
 
-GONE = ["p2.xlarge", "p3.2xlarge", "p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "g3.4xlarge", "g3s.xlarge", "g4ad.xlarge"]
+GONE = [
+    "p2.xlarge",
+    "p3.2xlarge",
+    "p3.8xlarge",
+    "p3.16xlarge",
+    "p3dn.24xlarge",
+    "g3.4xlarge",
+    "g3s.xlarge",
+    "g4ad.xlarge",
+]
 
 
 @pytest.mark.parametrize("name", GONE)
@@ -30,7 +39,10 @@ def test_each_type_with_a_price_can_be_had_and_has_what_the_price_list_says(clie
     for name, (_, cpus, memory, gpus, _) in prices.TYPES.items():
         where = ec2 if name in at_home else ohio
         [one] = where.describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
-        assert (one["VCpuInfo"]["DefaultVCpus"], one["MemoryInfo"]["SizeInMiB"]) == (cpus, int(memory.split()[0]) * 1024)
+        assert (one["VCpuInfo"]["DefaultVCpus"], one["MemoryInfo"]["SizeInMiB"]) == (
+            cpus,
+            int(memory.split()[0]) * 1024,
+        )
         cards = one.get("GpuInfo", {}).get("Gpus", [])
         assert sum(card["LogicalGpuCount"] * card["GpuPartitionSize"] for card in cards) == gpus, name
 
