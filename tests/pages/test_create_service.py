@@ -152,7 +152,7 @@ def test_more_gpus_than_the_hosts_have_are_refused_before_anything_is_made(clara
     before = clara.account()
     ran = clara.run(script, DESIRED_COUNT="3", MAX_TASKS="3")
     assert ran.code == 1
-    assert "DESIRED_COUNT=3 tasks need 3 GPUs, but 2 p3.2xlarge hosts have 2: raise CLUSTER_SIZE" in ran.err
+    assert "DESIRED_COUNT=3 tasks need 3 GPUs, but 2 g4dn.2xlarge hosts have 2: raise CLUSTER_SIZE" in ran.err
     assert clara.account() == before
 
 
