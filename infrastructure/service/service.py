@@ -285,9 +285,21 @@ def deployment_configuration(running: int) -> dict[str, Any]:
         beside = f"for a new task beside {running or constants.DESIRED_COUNT} running ones, and ALLOW_DOWNTIME=false"
         raise Problem(f"no {short} would be free {beside}: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it")
     if short:
-        say("warning", f"every {short} is in use:", "a deploy stops the old task first, with a short outage")
+        say("warning", f"every {short} is in use:", f"a deploy stops the old task first, {outage()}")
     percents = {"minimumHealthyPercent": 0 if short else 100, "maximumPercent": 100 if short else 200}
     return {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+
+
+def outage() -> str:
+    """For how long no task answers where the old one is stopped first: it finishes its requests, the new one must start.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#deregistration-delay
+    """
+    if not constants.LISTENER_PROTOCOL:
+        return "with an outage until the new one runs"
+    healthy_after = constants.HEALTHY_THRESHOLD * constants.HEALTH_CHECK_INTERVAL
+    started = f"for the new one's start and {healthy_after} s of health checks"
+    return f"with an outage of DEREGISTRATION_DELAY={constants.DEREGISTRATION_DELAY} s, and {started}"
 
 
 def short_of(beside: int) -> str:

@@ -136,7 +136,7 @@ def test_with_every_gpu_in_use_a_deploy_stops_the_old_task_first_and_says_so(cla
     one = {"CLUSTER_SIZE": "1"}
     ran = clara.has_run(*READY, **one).run("create_service.py", **one)
     assert (ran.code, percents(clara)) == (0, (0, 100))
-    assert "warning every GPU is in use:  a deploy stops the old task first, with a short outage" in ran.err
+    assert "warning every GPU is in use:  a deploy stops the old task first, with an outage of " in ran.err
 
 
 def test_a_deploy_with_an_outage_is_refused_where_it_is_not_allowed(clara: Runbook) -> None:
