@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager.htm
 from typing import Any
 
 import constants
-from aws import Resource, name, tags
+from aws import Resource, call, client, name, tags, wait
 from console import say
 from infrastructure.cluster import auto_scaling_group, launch_template, parameters, security_groups
 from infrastructure.cluster.network import Network
@@ -30,11 +30,39 @@ def create(net: Network, groups: SecurityGroups) -> None:
     kind, key = constants.BASTION_INSTANCE_TYPE, constants.BASTION_KEY_NAME
     present = launch_template.latest("bastion")
     image_id = present.get("ImageId") or parameters.values()[parameters.OF_BASTION]
-    launch_template.put("bastion", present, launch_template.host(image_id, kind, key, groups.bastion_ids, "bastion"))
+    wanted = launch_template.host(image_id, kind, key, [], "bastion")
+    wanted["NetworkInterfaces"] = [interface(groups)]
+    launch_template.put("bastion", present, wanted)
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
     if auto_scaling_group.former_hosts("bastion"):
         auto_scaling_group.refresh("bastion")
+
+
+def interface(groups: SecurityGroups) -> dict[str, Any]:
+    """With a public address of its own, whatever the subnet gives: one of an adopted VPC may give none."""
+    public = {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "DeleteOnTermination": True}
+    return {**public, "Groups": groups.bastion_ids}
+
+
+def address() -> str:
+    """Its public address, where SSH reaches it; "" while it has none."""
+    group = auto_scaling_group.find("bastion") or {"Instances": []}
+    ids = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] in ("Pending", "InService")]
+    found = call(client("ec2").describe_instances, gone="InvalidInstanceID.NotFound")(InstanceIds=ids) if ids else None
+    hosts = [host for each in found["Reservations"] for host in each["Instances"]] if found else []
+    return next((host["PublicIpAddress"] for host in hosts if host.get("PublicIpAddress")), "")
+
+
+def told() -> dict[str, str | None]:
+    """Its address for a page's result, where there is to be a bastion."""
+    return {"bastionPublicIp": address() or None} if constants.BASTION_KEY_NAME else {}
+
+
+def wait_ready() -> None:
+    """Until it runs, and has its address: about half a minute after it was asked for."""
+    if constants.BASTION_KEY_NAME:
+        wait("the bastion to have an address", address, lambda: auto_scaling_group.in_words("bastion"))
 
 
 def delete() -> None:
