@@ -31,7 +31,7 @@ def undo_of(page: Path) -> str:
             found = {each.arg: each.value for each in call.keywords}
             undo = found.get("undo")
             if isinstance(undo, ast.Constant):
-                return f"`{undo.value}`"
+                return f"`{undo.value!s}`"
     return ""
 
 
