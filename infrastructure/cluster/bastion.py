@@ -1,23 +1,37 @@
 """A bastion: one small host in the public subnets, through which SSH reaches the hosts. Made only when asked for.
 
-Session Manager reaches the hosts without it, and needs no open port.
+Session Manager reaches the hosts without it, and needs no open port; it reaches the bastion too, by the bastion's role.
 https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager.html
 """
 
 from typing import Any
 
+import aws
 import constants
 from aws import Resource, call, client, name, tags, wait
 from console import say
-from infrastructure.cluster import auto_scaling_group, launch_template, parameters, security_groups
+from infrastructure.cluster import auto_scaling_group, launch_template, parameters, roles, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
-LOOKS = (*launch_template.LOOKS, *auto_scaling_group.LOOKS)
+POLICIES = ("AmazonSSMManagedInstanceCore",)
+
+
+@aws.look
+def has_role() -> bool:
+    """Whether there may be one, which its template names: then what there is of it is read too."""
+    listed = roles.names.remembers() and roles.role_name("bastion") in roles.names()
+    if constants.BASTION_KEY_NAME or launch_template.find("bastion") or listed:
+        aws.look_at(*roles.looks("bastion"), roles.instance_profile("bastion"))
+        return True
+    return False
+
+
+LOOKS = (*launch_template.LOOKS, *auto_scaling_group.LOOKS, has_role)
 
 
 def create(net: Network, groups: SecurityGroups) -> None:
-    """A launch template and an Auto Scaling group of one over the public subnets; it costs what a small host costs.
+    """A launch template, a role and an Auto Scaling group of one over the public subnets; it costs what a small host costs.
 
     Of another type or key it is a new host, and sessions through the former one end. One that is not wanted goes.
     """
@@ -32,7 +46,10 @@ def create(net: Network, groups: SecurityGroups) -> None:
     image_id = present.get("ImageId") or parameters.values()[parameters.OF_BASTION]
     wanted = launch_template.host(image_id, kind, key, [], "bastion")
     wanted["NetworkInterfaces"] = [interface(groups)]
+    wanted["IamInstanceProfile"] = {"Name": roles.role_name("bastion")}
     launch_template.put("bastion", present, wanted)
+    roles.create_role("bastion", roles.service_trust("ec2.amazonaws.com"), POLICIES, None)
+    roles.create_instance_profile("bastion")
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
     if auto_scaling_group.former_hosts("bastion"):
@@ -72,9 +89,13 @@ def delete() -> None:
 
 
 def wait_deleted() -> None:
+    """Its role goes before the template, which tells of it."""
     auto_scaling_group.wait_gone("bastion")
+    if has_role():
+        roles.delete_of_instances("bastion")
     launch_template.delete("bastion")
 
 
 def left_over() -> list[Resource]:
-    return [*auto_scaling_group.left_over("bastion"), *launch_template.left_over("bastion")]
+    its_roles = roles.left_over("bastion") if has_role() else []
+    return [*auto_scaling_group.left_over("bastion"), *its_roles, *launch_template.left_over("bastion")]

@@ -73,6 +73,23 @@ def test_it_has_a_public_address_in_subnets_that_give_none(adopted: Runbook) -> 
     assert made["bastionPublicIp"] == host["PublicIpAddress"]
 
 
+def test_session_manager_reaches_the_bastion_too_and_its_role_may_nothing_else(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION)
+    [host] = bastions(keyed)
+    [role] = keyed.aws("iam").get_instance_profile(InstanceProfileName="clara-train-bastion-us-east-1")[
+        "InstanceProfile"
+    ]["Roles"]
+    attached = keyed.aws("iam").list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
+    assert host["IamInstanceProfile"]["Arn"].endswith("instance-profile/clara-train-bastion-us-east-1")
+    assert [policy["PolicyName"] for policy in attached] == ["AmazonSSMManagedInstanceCore"]
+
+
+def test_a_bastion_that_is_no_longer_wanted_goes_with_its_role(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION).has_run("create_cluster.py")
+    keyed.settle()
+    assert [name for name in keyed.account() if "bastion" in name] == []
+
+
 def test_its_group_keeps_one_in_both_zones(keyed: Runbook) -> None:
     keyed.has_run("create_cluster.py", **BASTION)
     request = {"AutoScalingGroupNames": ["clara-train-bastion"]}
