@@ -25,7 +25,7 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory, nvidia
+from infrastructure.cluster.container_instances import MEMORY, described_type, gpu_count, gpu_memory, nvidia
 
 #: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
 #: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
@@ -283,7 +283,7 @@ def enough_places(described: Any, memory: int = 0) -> None:
     hosts, count = constants.MAX_INSTANCES, constants.DESIRED_COUNT
     short = {what: each for what, each in places(described, memory).items() if each * hosts < count}
     for what, each in short.items():
-        things, needed, there = f"{what}s", count, each * hosts
+        things, needed, there = f"{what}s" if what != MEMORY else "places in memory", count, each * hosts
         if what == "GPU" and constants.GPU_SHARING:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
         elif what == "GPU":
@@ -300,6 +300,8 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
         found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // constants.GPU_MEMORY_MIB)
     elif constants.GPU_COUNT:
         found["GPU"] = gpu_count(described) // constants.GPU_COUNT
+    if constants.TASK_MEMORY:
+        found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
     return found

@@ -186,7 +186,7 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
     """Before anything is made: a service that can never become stable. One that stands so has what it needs."""
     if (service := find()) and not changes(service, definition["taskDefinitionArn"]):
         return
-    if constants.LAUNCH_TYPE == "EC2" and (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
+    if needs_a_place():
         enough_places(offered_type(), container_instances.refuse_without_sharing())
 
 
@@ -302,9 +302,15 @@ def outage() -> str:
     return f"with an outage of DEREGISTRATION_DELAY={constants.DEREGISTRATION_DELAY} s, and {started}"
 
 
+def needs_a_place() -> bool:
+    """Whether a host takes only so many of its tasks."""
+    counted = constants.GPU_COUNT or constants.TASK_MEMORY or constants.NETWORK_MODE == "awsvpc"
+    return constants.LAUNCH_TYPE == "EC2" and bool(counted)
+
+
 def short_of(beside: int) -> str:
     """What one task more, beside so many that are still to start, would lack with all the hosts that may come; "" for nothing."""
-    if constants.LAUNCH_TYPE == "FARGATE" or not (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
+    if not needs_a_place():
         return ""
     described = offered_type()
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
@@ -313,7 +319,9 @@ def short_of(beside: int) -> str:
     free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""
-    limiting = [what for what in ("GPU", "network interface") if any(what in each for each in free)]
+    limiting = [
+        what for what in ("GPU", container_instances.MEMORY, "network interface") if any(what in each for each in free)
+    ]
     return next((what for what in limiting if sum(each.get(what, 0) for each in free) <= beside), "GPU")
 
 

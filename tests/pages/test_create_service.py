@@ -139,6 +139,24 @@ def test_with_every_gpu_in_use_a_deploy_stops_the_old_task_first_and_says_so(cla
     assert "warning every GPU is in use:  a deploy stops the old task first, with an outage of " in ran.err
 
 
+#: one host with four GPUs, and the memory of one task
+LARGE = {"INSTANCE_TYPE": "g4dn.12xlarge", "CLUSTER_SIZE": "1", "TASK_MEMORY": "100000"}
+
+
+def test_with_no_memory_for_another_task_a_deploy_stops_the_old_one_first(clara: Runbook) -> None:
+    ran = clara.has_run(*READY, **LARGE).run("create_service.py", **LARGE)
+    assert (ran.code, percents(clara)) == (0, (0, 100))
+    assert "warning every place in memory is in use:  a deploy stops the old task first" in ran.err
+    clara.has_run("register_task_definition.py", **LARGE, IMAGE="nvcr.io/nvidia/clara-train-sdk:v4.1")
+    assert clara.run("update_service.py", **LARGE).code == 0
+
+
+def test_more_tasks_than_the_hosts_have_memory_for_are_refused_before_anything_is_made(clara: Runbook) -> None:
+    ran = clara.run("create_cluster.py", **LARGE, DESIRED_COUNT="2")
+    assert (ran.code, clara.changes(0)) == (1, ["acm:RequestCertificate"])
+    assert "DESIRED_COUNT=2 tasks need 2 places in memory, but 1 g4dn.12xlarge hosts have 1" in ran.err
+
+
 def test_a_deploy_with_an_outage_is_refused_where_it_is_not_allowed(clara: Runbook) -> None:
     one = {"CLUSTER_SIZE": "1", "ALLOW_DOWNTIME": "false"}
     ran = clara.has_run(*READY, **one).run("create_service.py", **one)
