@@ -300,10 +300,10 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
         found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // constants.GPU_MEMORY_MIB)
     elif constants.GPU_COUNT:
         found["GPU"] = gpu_count(described) // constants.GPU_COUNT
-    if constants.TASK_MEMORY:
-        found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
+    if constants.TASK_MEMORY:
+        found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
     return found
 
 

@@ -320,7 +320,7 @@ def short_of(beside: int) -> str:
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""
     limiting = [
-        what for what in ("GPU", container_instances.MEMORY, "network interface") if any(what in each for each in free)
+        what for what in ("GPU", "network interface", container_instances.MEMORY) if any(what in each for each in free)
     ]
     return next((what for what in limiting if sum(each.get(what, 0) for each in free) <= beside), "GPU")
 
