@@ -11,7 +11,7 @@ import aws
 import constants
 from aws import Problem, client
 from console import say
-from infrastructure.cluster import network
+from infrastructure.cluster import auto_scaling_group, mount_targets, network
 
 
 @aws.look
@@ -21,18 +21,34 @@ def tables() -> list[Any]:
     return client("ec2").describe_route_tables(Filters=filters)["RouteTables"] if constants.VPC_ID else []
 
 
-def check() -> None:
-    """Before hosts come: an adopted subnet without a way out is refused; private ones of ours without a NAT gateway are told."""
+def check(new: bool) -> None:
+    """Before hosts come to subnets: an adopted one without a way out is refused; private ones of ours without it are told.
+
+    Adopted ones are looked at while the cluster is `new`, and where the settings name others than it is in.
+    """
+    warn_of_tasks()
     if not constants.VPC_ID:
         if constants.PRIVATE_SUBNET_CIDRS and constants.NAT_GATEWAYS == "none":
             way = "hosts and tasks there need ECS's endpoints in the VPC, or NAT_GATEWAYS=single"
             say("warning", "NAT_GATEWAYS=none: the private subnets have no way out:", way)
+        return
+    if not new and not moved():
         return
     setting = "PRIVATE_SUBNET_IDS" if constants.PRIVATE_SUBNET_IDS else "SUBNET_IDS"
     lacking = {each["SubnetId"]: why for each in network.named_subnets() if (why := lacks(each))}
     for subnet_id, why in lacking.items():
         if not has_endpoints():
             raise Problem(f"{setting}: {subnet_id} {why}")
+
+
+def moved() -> bool:
+    """Whether the settings name a subnet that hosts are not in; on Fargate mount targets, where there are any, tell it."""
+    wanted = {*constants.WORK_SUBNET_IDS}
+    if constants.LAUNCH_TYPE == "FARGATE":
+        targets = {each["SubnetId"] for each in mount_targets.all_targets()}
+        return bool(targets) and not wanted <= targets
+    group = auto_scaling_group.find()
+    return not group or not wanted <= {*group["VPCZoneIdentifier"].split(",")}
 
 
 def has_endpoints() -> bool:
