@@ -170,8 +170,7 @@ def can_register(world: World, region: str, machine: Item) -> bool:
         return False
     if not allowed(role, "ecs:RegisterContainerInstance"):
         return False
-    public = bool(machine.get("PublicIpAddress"))
-    return problems.way_out(world, region, machine.get("SubnetId") or "", public)
+    return problems.host_connects(world, region, machine)
 
 
 def _gpus(name: str, image_id: str, region: str) -> tuple[int, int, str]:

@@ -11,6 +11,7 @@ import posixpath
 from moto.s3.models import s3_backends
 
 from emulator.core.world import ACCOUNT, World
+from emulator.ecs import problems
 from emulator.ecs.containers import PROGRAMS, Outcome
 from emulator.ecs.state import Item, Task
 from emulator.efs import file_systems
@@ -19,6 +20,8 @@ from emulator.iam.policies import may
 Files = dict[str, tuple[int, str]]
 
 STARTS, EACH = 2.0, 0.5  # AWS seconds until the first line, and for each file
+#: so long a connection to nowhere takes to be given up, with the CLI's retries
+TIMEOUT = 300.0
 FLAGS = ("--delete", "--exact-timestamps", "--size-only", "--no-progress", "--dryrun", "--only-show-errors", "--quiet")
 NO_LIST = "An error occurred ({}) when calling the ListObjectsV2 operation: {}"
 #: the directory in which the CLI's image starts its commands: it writes paths as seen from there
@@ -33,6 +36,9 @@ def files_of(world: World, file_system_id: str, directory: str) -> Files:
 
 def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     """`aws` with these words. Only what these scripts use is known; any other command runs on until it is stopped."""
+    if words[:1] == ["s3"] and not problems.reaches(world, task, "s3"):
+        line = f'Could not connect to the endpoint URL: "https://s3.{task.region}.amazonaws.com/"'
+        return Outcome([(TIMEOUT, f"fatal error: {line}" if words[1:2] == ["sync"] else line)], TIMEOUT, 1)
     if words[:2] == ["s3", "ls"] and len(words) == 3:
         return _ls(task, words[2])
     if words[:2] != ["s3", "sync"]:

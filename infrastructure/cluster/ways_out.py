@@ -52,10 +52,13 @@ def moved() -> bool:
 
 
 def has_endpoints() -> bool:
-    """Those by which an agent finds its cluster without the internet."""
+    """The three by which an agent finds its cluster without the internet.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+    """
     filters: Any = [{"Name": "vpc-id", "Values": [constants.VPC_ID]}]
     found = client("ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
-    return any(each["ServiceName"].endswith(".ecs-agent") for each in found)
+    return {"ecs", "ecs-agent", "ecs-telemetry"} <= {each["ServiceName"].rpartition(".")[2] for each in found}
 
 
 def lacks(subnet: Any) -> str:
@@ -82,7 +85,9 @@ def is_public(route: Any) -> bool:
 
 
 def warn_of_tasks() -> None:
-    """On a host ECS gives an awsvpc task no public address: in a public subnet it reaches the VPC only.
+    """On a host ECS gives an awsvpc task no public address: what runs in it then reaches the VPC only.
+
+    Its image, its secrets and its logs go by the host's interface.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html
     """

@@ -694,3 +694,52 @@ def test_exec_needs_to_be_enabled_and_a_role_and_some_seconds(host: Account) -> 
     host.ecs.stop_task(cluster="main", task=task)
     host.wait(task, "STOPPED")
     assert refused(command, task)[0] == "InvalidParameterException"
+
+
+CHANNELS = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["ssmmessages:*", "s3:*"], "Resource": "*"}]}
+)
+
+
+def in_public(account: Account, mode: str, **container: Any) -> str:
+    """A task on a host in a public subnet, with a role that may use ECS Exec and S3, 5 minutes after its start."""
+    account.role("reaching", "ecs-tasks.amazonaws.com")
+    account.iam.put_role_policy(RoleName="reaching", PolicyName="all", PolicyDocument=CHANNELS)
+    account.sleep(20)
+    account.register(f"in-{mode}", networkMode=mode, taskRoleArn="reaching", container=container)
+    network = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
+    task = account.run(f"in-{mode}", enableExecuteCommand=True, **network)
+    account.sleep(300)
+    return task
+
+
+@pytest.mark.parametrize(
+    ("mode", "endpoint"), [("bridge", ""), ("host", ""), ("awsvpc", ""), ("awsvpc", "ssmmessages")]
+)
+def test_exec_goes_by_the_tasks_own_interface_which_has_no_public_address(
+    host: Account, mode: str, endpoint: str
+) -> None:
+    """The image was pulled, and the task runs: for that its host has a public address."""
+    if endpoint:
+        name = f"com.amazonaws.us-east-1.{endpoint}"
+        host.ec2.create_vpc_endpoint(VpcEndpointType="Interface", VpcId=host.vpc, ServiceName=name, SubnetIds=[host.a])
+        host.sleep(60)
+    [container] = host.task(task := in_public(host, mode))["containers"]
+    assert host.status(task) == "RUNNING"
+    reached = mode != "awsvpc" or bool(endpoint)
+    assert container["managedAgents"][0]["lastStatus"] == ("RUNNING" if reached else "STOPPED")
+
+
+@pytest.mark.parametrize(("mode", "endpoint"), [("bridge", False), ("awsvpc", False), ("awsvpc", True)])
+def test_so_does_s3(host: Account, client: Client, mode: str, endpoint: bool) -> None:
+    client("s3").create_bucket(Bucket="weights")
+    if endpoint:
+        filters = [{"Name": "association.subnet-id", "Values": [host.a]}]
+        tables = [each["RouteTableId"] for each in host.ec2.describe_route_tables(Filters=filters)["RouteTables"]]
+        host.ec2.create_vpc_endpoint(VpcId=host.vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=tables)
+        host.sleep(60)
+    task = in_public(host, mode, entryPoint=["aws"], command=["s3", "ls", "s3://weights"])
+    reached = mode != "awsvpc" or endpoint
+    assert host.status(task) == ("STOPPED" if reached else "RUNNING")  # it still tries
+    ended = host.task(task) if reached else host.wait(task, "STOPPED")
+    assert ended["containers"][0]["exitCode"] == (0 if reached else 1)

@@ -28,6 +28,7 @@ COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("clara", SERVED, "update_service.py"): 19,
     ("clara", SERVED, "describe_service.py"): 6,
     ("runbook", STARTED[:1], STARTED[0]): 36,
+    ("adopted", STARTED[:1], STARTED[0]): 41,
     ("runbook", STARTED[:2], STARTED[2]): 13,
     ("runbook", STARTED, STARTED[2]): 6,
     ("runbook", STARTED, "describe_task.py"): 7,
