@@ -31,6 +31,7 @@ def register_task_definition() -> dict[str, Any]:
     cluster.required()
     checks.refuse_client_without_sharing()
     ways_out.warn_of_tasks()
+    task_definitions.warn_of_host_mode()
     task_definitions.refuse_other_endpoint()
     if task_definitions.changes_network():
         service.refuse_network_mode()

@@ -40,6 +40,11 @@ rules.SENTENCES["ecs-089"] = (
     "runs in the task (ECS Exec, S3) by its own, and in a public subnet reaches nothing but endpoints."
 )
 held("ecs-061 logs-004", "ecs.problems: what stands in a starting task's way")
+rules.SENTENCES["ecs-087"] = (
+    "A container reaches its host's metadata, and the host's role, in host mode always; in bridge mode with a hop limit of "
+    "2 or without IMDSv2; in awsvpc without ECS_AWSVPC_BLOCK_IMDS."
+)
+held("ecs-087", "ecs.problems: whose rights what runs in a task has")
 held("ec2-033 ecs-089", "ecs.problems: whether a host, and what runs in a task, reach AWS")
 
 ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
@@ -65,6 +70,25 @@ def role_problem(world: World, role: str | None) -> str | None:
         "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
         "role."
     )
+
+
+def role_within(world: World, task: Task) -> str:
+    """Whose rights what runs in a task has: the task role's, without one the host's where the metadata is open to it; or ""."""
+    role = task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn")
+    if role:
+        return str(role).rpartition("/")[2]
+    return (task.instance.role or "") if task.instance and _reaches_metadata(world, task) else ""
+
+
+def _reaches_metadata(world: World, task: Task) -> bool:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
+    machine = instance(world, task.region, task.instance.ec2_id) if task.instance else {}
+    options, mode = machine.get("MetadataOptions") or {}, task.definition.get("networkMode") or "bridge"
+    if options.get("HttpEndpoint") == "disabled" or mode == "none":
+        return False
+    if mode == "bridge":
+        return options.get("HttpTokens") != "required" or int(options.get("HttpPutResponseHopLimit", 1)) > 1
+    return mode == "host" or "ECS_AWSVPC_BLOCK_IMDS=true" not in machine.get("UserData", "")
 
 
 def roles_problem(world: World, definition: Item, overrides: Item) -> str | None:

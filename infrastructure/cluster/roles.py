@@ -16,7 +16,15 @@ from aws import Resource, account, call, client, endpoint_tags, every, ours, par
 from console import say
 from infrastructure.cluster import tag_index
 
-HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
+HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role",)
+#: what Session Manager needs: https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+SESSION_ACTIONS = [
+    "ssm:UpdateInstanceInformation",
+    *("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel"),
+    *("ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
+]
+#: what earlier versions gave for that: with it a host, and a container in host mode, reads all SSM parameters
+FORMER_POLICIES = ("AmazonSSMManagedInstanceCore",)
 #: what the hosts' role has with HOST_MONITORING=enabled alone
 MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
@@ -80,10 +88,9 @@ def never_made(suffix: str, in_its_arn: str) -> bool:
 
 
 def read_policies(suffix: str) -> tuple[list[str], Any]:
-    """The hosts' role has never one of our own, and only two have AWS's."""
-    role_id, own = role_name(suffix), None
-    if suffix != "host":
-        own = call(client("iam").get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
+    """Only two have AWS's."""
+    role_id = role_name(suffix)
+    own = call(client("iam").get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
     attached = attached_policies(role_id) if suffix in WITH_MANAGED else []
     return attached, own["PolicyDocument"] if own else None
 
@@ -124,7 +131,9 @@ def create() -> Roles:
     if constants.LAUNCH_TYPE == "EC2":
         monitored = constants.HOST_MONITORING == "enabled"
         more, not_now = (MONITORING_POLICIES, ()) if monitored else ((), MONITORING_POLICIES)
-        create_role("host", service_trust("ec2.amazonaws.com"), HOST_POLICIES + more, None, not_now)
+        sessions = document({"Action": SESSION_ACTIONS, "Resource": "*"})
+        trust, not_now = service_trust("ec2.amazonaws.com"), FORMER_POLICIES + not_now
+        create_role("host", trust, HOST_POLICIES + more, sessions, not_now)
         create_instance_profile()
     return find()
 
@@ -216,10 +225,10 @@ def put_inline_policy(its_role: Any, present: Policy | None, wanted: Policy | No
     if wanted and present != wanted:
         put = call(iam.put_role_policy, of=its_role)
         put(RoleName=role_id, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(wanted))
-        say("updated", f"role {role_id}", "may what the settings name")
+        say("updated", f"role {role_id}", "may what its own policy says")
     elif present and not wanted:
         delete_policy(its_role, INLINE_POLICY)
-        say("updated", f"role {role_id}", "may no longer what the settings named")
+        say("updated", f"role {role_id}", "may no longer what its own policy said")
 
 
 def create_instance_profile() -> None:

@@ -125,6 +125,18 @@ def is_pipelines(found: Any) -> bool:
     return f":assumed-role/{roles.role_name('pipeline')}/" in found.get("registeredBy", "")
 
 
+def warn_of_host_mode() -> None:
+    """A container in host mode is on the host's network: neither the hop limit nor ECS_AWSVPC_BLOCK_IMDS is in its way.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    """
+    if constants.NETWORK_MODE == "host":
+        told = (
+            "NETWORK_MODE=host: the container reaches the host's instance metadata, and may what the host's role may:"
+        )
+        say("warning", told, "NETWORK_MODE=bridge or awsvpc keeps it from that")
+
+
 def changes_network() -> bool:
     """Whether the next revision's containers are reached in another way, or at fewer ports, than the newest one's."""
     found = newest()

@@ -743,3 +743,37 @@ def test_so_does_s3(host: Account, client: Client, mode: str, endpoint: bool) ->
     assert host.status(task) == ("STOPPED" if reached else "RUNNING")  # it still tries
     ended = host.task(task) if reached else host.wait(task, "STOPPED")
     assert ended["containers"][0]["exitCode"] == (0 if reached else 1)
+
+
+OPEN: Any = {"HttpTokens": "optional"}
+FAR: Any = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
+CLOSED: Any = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+BLOCKED = (
+    "#!/bin/bash\necho ECS_CLUSTER=main >> /etc/ecs/ecs.config\necho ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config"
+)
+METADATA = {
+    "bridge": ("bridge", CLOSED, BLOCKED, False),
+    "bridge, hop limit 2": ("bridge", FAR, BLOCKED, True),
+    "bridge, IMDSv1": ("bridge", OPEN, BLOCKED, True),
+    "host": ("host", CLOSED, BLOCKED, True),
+    "host, none": ("host", {"HttpEndpoint": "disabled"}, BLOCKED, False),
+    "awsvpc": ("awsvpc", CLOSED, BLOCKED, False),
+    "awsvpc, not blocked": ("awsvpc", CLOSED, BLOCKED.replace("true", "false"), True),
+}
+
+
+@pytest.mark.parametrize(("mode", "options", "user_data", "reached"), METADATA.values(), ids=METADATA)
+def test_a_container_has_its_hosts_rights_where_the_metadata_is_open_to_it(
+    account: Account, client: Client, mode: str, options: Any, user_data: str, reached: bool
+) -> None:
+    client("s3").create_bucket(Bucket="weights")
+    account.iam.put_role_policy(RoleName="instances", PolicyName="s3", PolicyDocument=CHANNELS)
+    name = "com.amazonaws.us-east-1.s3"
+    account.ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface", VpcId=account.vpc, ServiceName=name, SubnetIds=[account.a]
+    )
+    account.instance(MetadataOptions=options, UserData=user_data)
+    account.register(networkMode=mode, container={"entryPoint": ["aws"], "command": ["s3", "ls", "s3://weights"]})
+    network = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
+    ended = account.wait(account.run(**network), "STOPPED")
+    assert ended["containers"][0]["exitCode"] == (0 if reached else 253)

@@ -26,6 +26,12 @@ def registered(runbook: Runbook, **settings: str) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------------- what
 
 
+@pytest.mark.parametrize("mode", ["bridge", "host", "awsvpc"])
+def test_a_container_that_reaches_the_hosts_role_is_told(runbook: Runbook, mode: str) -> None:
+    ran = runbook.has_run("create_cluster.py").run("register_task_definition.py", NETWORK_MODE=mode)
+    assert (ran.code, "may what the host's role may" in ran.err) == (0, mode == "host"), ran.err
+
+
 def test_gpus_memory_and_shared_memory_are_asked_for(runbook: Runbook) -> None:
     found = registered(runbook, TASK_MEMORY="8192", TASK_CPU="2048")
     [container] = found["containerDefinitions"]
