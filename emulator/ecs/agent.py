@@ -188,6 +188,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
     name = machine["InstanceType"]
     details = instance_type(name) or {}
     count, gpu_memory, gpu_name = _gpus(name, machine["ImageId"], region)
+    count = max(0, count - world.settings.lost_gpus)
     zone = machine["Placement"]["AvailabilityZone"]
     tags = {tag["Key"]: tag.get("Value", "") for tag in machine.get("Tags", [])}
     profile = (machine.get("IamInstanceProfile") or {}).get("Arn", "")

@@ -111,7 +111,7 @@ def put_providers(providers: list[str], strategy: list[Any]) -> None:
 
 
 def wait_ready() -> None:
-    """Until the cluster has taken its provider, and MIN_INSTANCES hosts have joined it with all their GPUs."""
+    """Until the cluster has taken its provider, and MIN_INSTANCES hosts have joined it; one that lacks GPUs is told."""
 
     def attachments() -> str:  # AWS says nothing where it never had a list of providers
         return (cluster.describe() or {}).get("attachmentsStatus", "")  # type: ignore[no-any-return]

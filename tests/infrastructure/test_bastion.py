@@ -117,6 +117,20 @@ def test_a_changed_type_is_a_new_version_of_its_template_and_a_new_host(keyed: R
     assert [host["InstanceType"] for host in bastions(keyed)] == ["t3.small"]
 
 
+def test_a_new_host_that_does_not_pass_its_status_checks_is_no_success(keyed: Runbook) -> None:
+    """AWS calls the refresh successful as soon as it runs."""
+    keyed.has_run("create_cluster.py", **BASTION)
+    keyed.emulator.world.settings.checks_pass = False
+    ran = keyed.run("create_cluster.py", **BASTION, BASTION_INSTANCE_TYPE="t3.small")
+    [host] = bastions(keyed)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"the new bastion {host['InstanceId']} runs, but its status checks fail" in ran.err
+    assert "to go back: BASTION_INSTANCE_TYPE=t3.micro python create_cluster.py" in ran.err
+    keyed.emulator.world.settings.checks_pass = True
+    keyed.has_run("create_cluster.py", **BASTION)
+    assert [host["InstanceType"] for host in bastions(keyed)] == ["t3.micro"]
+
+
 def test_a_template_of_another_owner_with_its_name_is_refused_and_stays(keyed: Runbook) -> None:
     keyed.has_run("create_cluster.py", "delete_cluster.py --yes")
     ec2 = keyed.aws("ec2")
