@@ -313,8 +313,8 @@ def token(*parts: object) -> str:
 
 
 def this_hour() -> str:
-    """For the token of what may be made again later under the same name."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
+    """For the token of what may be made again later under the same name, since AWS remembers a token for a day."""
+    return datetime.fromtimestamp(time.time(), timezone.utc).strftime("%Y-%m-%dT%H")
 
 
 class Resource(NamedTuple):

@@ -185,7 +185,7 @@ def start(definition_arn: str, where: Any, marked: str, seen: list[Any], instead
         "startedBy": marked,
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "clientToken": aws.token(definition_arn, sorted(known), marked, instead, aws.this_hour()),
+        "clientToken": aws.token(definition_arn, sorted(known), marked, instead),
     }
     if where:
         request["networkConfiguration"] = where

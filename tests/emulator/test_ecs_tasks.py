@@ -411,6 +411,25 @@ def test_a_stopped_task_is_seen_for_an_hour(host: Account) -> None:
     assert host.ecs.describe_tasks(cluster="main", tasks=[task])["failures"][0]["reason"] == "MISSING"
 
 
+def test_a_client_token_is_remembered_until_an_hour_after_the_end_of_its_task(host: Account) -> None:
+    host.register(container={"command": ["true"]})
+    task = host.run(clientToken="one")
+    host.wait(task, "STOPPED")
+    host.sleep(3500)
+    assert host.run(clientToken="one") == task
+    host.sleep(200)
+    assert host.run(clientToken="one") != task
+
+
+def test_and_for_a_day_at_most(host: Account) -> None:
+    host.register()
+    task = host.run(clientToken="one")
+    host.world.clock.sleep(86000)  # type: ignore[attr-defined]
+    assert host.run(clientToken="one") == task
+    host.world.clock.sleep(1000)  # type: ignore[attr-defined]
+    assert host.run(clientToken="one") != task
+
+
 @pytest.mark.parametrize(("command", "code"), [("exit 3", 3), ("sleep 60", 0), ("nvidia-smi", 127), ("echo hi", 0)])
 def test_a_command_ends_with_its_own_exit_code(host: Account, command: str, code: int) -> None:
     host.register(container={"command": ["sh", "-c", command]})
