@@ -75,6 +75,9 @@ class Settings:
     checks_pass: bool = True
     #: False: a new account, the first call of a service fails while its service-linked role is being made
     service_linked_roles: bool = True
+    #: so many times DeleteCapacityProvider answers 200, and yet the provider stays, ACTIVE and DELETE_FAILED:
+    #: https://github.com/hashicorp/terraform-provider-aws/pull/48156
+    failing_provider_deletions: int = 0
     #: extra seconds for which a network interface lingers after its owner is gone
     lingering_interfaces: float = 0.0
     #: how many tasks of one cluster may wait in PROVISIONING for managed scaling; one more is a ClientException

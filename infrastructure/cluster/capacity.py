@@ -60,13 +60,14 @@ def create_provider(group_arn: str) -> None:
     """Managed scaling starts hosts for waiting tasks and ends idle ones; draining moves tasks off a host first."""
     found, settings = find_provider(), provider_settings()
     refuse_foreign(what(), found)
+    going = bool(found) and found.get("updateStatus") == "DELETE_IN_PROGRESS"
     if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
         say("found", what(), "of an Auto Scaling group that is gone")
         put_providers([], [])
         delete_provider(found)
-        found = find_provider()
-    if found and found.get("updateStatus") == "DELETE_IN_PROGRESS":
-        wait(f"the former {what()} to be gone", lambda: not find_provider(), provider_in_words)
+        going = True
+    if going:
+        wait_deleted()
         found = None
     if not found:
         make_provider({"autoScalingGroupArn": group_arn, **settings})
@@ -158,15 +159,19 @@ def delete_provider(found: Any | None) -> None:
     if spare_foreign(what(), found):
         return
     if found.get("updateStatus") != "DELETE_IN_PROGRESS":
-        gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
-        delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
-        try:
-            delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
-        except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
-            aws.forget(provider)
-            if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
-                raise
+        ask_for_end(found)
     say("deleted", what(), "asked for")
+
+
+def ask_for_end(found: Any) -> None:
+    gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
+    delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
+    try:
+        delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
+    except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
+        aws.forget(provider)
+        if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
+            raise
 
 
 def provider_in_words() -> str:
@@ -175,8 +180,18 @@ def provider_in_words() -> str:
 
 
 def wait_deleted() -> None:
-    """Until it is gone: only then may its group go."""
-    wait(f"{what()} to be gone", lambda: not ours(find_provider()), provider_in_words)
+    """Until it is gone: only then may its group go. It is asked again where AWS fails to delete it, which is no error.
+
+    AWS may hold it for associated with its cluster for a while: https://github.com/hashicorp/terraform-provider-aws/pull/48156
+    """
+
+    def gone() -> bool:
+        found = find_provider()
+        if found and ours(found) and found.get("updateStatus") == "DELETE_FAILED":
+            ask_for_end(found)
+        return not ours(found)
+
+    wait(f"{what()} to be gone", gone, provider_in_words)
 
 
 def left_over() -> list[Resource]:

@@ -732,3 +732,22 @@ def test_data_that_was_there_before_a_failed_create_stays(runbook: Runbook) -> N
     assert runbook.run("create_cluster.py", **FAILING).code == 3
     [kept] = runbook.aws("efs").describe_file_systems()["FileSystems"]
     assert kept["LifeCycleState"] == "available"
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_capacity_provider_that_aws_fails_to_delete_is_asked_for_again(runbook: Runbook, failures: int) -> None:
+    """AWS answers 200, and leaves it ACTIVE and DELETE_FAILED."""
+    before = runbook.account()
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.world.settings.failing_provider_deletions = failures
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, runbook.account()) == (0, before), ran.err
+
+
+def test_one_that_aws_never_deletes_ends_with_its_words(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.world.settings.failing_provider_deletions = 10**6
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert ran.code == 3
+    assert "gave up waiting for capacity provider gpu-capacity to be gone" in ran.err
+    assert "DELETE_FAILED The capacity provider cannot be deleted because it is associated" in ran.err
