@@ -153,10 +153,7 @@ def delete() -> None:
 
 def delete_provider(found: Any | None) -> None:
     """Takes about half a minute; AWS refuses while the cluster names it."""
-    if not found:
-        say("already gone", what())
-        return
-    if spare_foreign(what(), found):
+    if not found or spare_foreign(what(), found):
         return
     if found.get("updateStatus") != "DELETE_IN_PROGRESS":
         ask_for_end(found)

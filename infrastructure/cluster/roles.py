@@ -265,10 +265,7 @@ def delete() -> None:
 def delete_role(suffix: str) -> None:
     """Without what is in it, as AWS demands: first what we know to be there, then what else someone put there."""
     role_id, found = role_name(suffix), role(suffix)()
-    if not found:
-        say("already gone", f"role {role_id}")
-        return
-    if aws.spare_foreign(f"role {role_id}", found):
+    if not found or aws.spare_foreign(f"role {role_id}", found):
         return
     attached, own = policies(suffix)()
     empty_role(found, attached, [INLINE_POLICY] if own else [])
