@@ -60,7 +60,7 @@ def create_provider(group_arn: str) -> None:
     """Managed scaling starts hosts for waiting tasks and ends idle ones; draining moves tasks off a host first."""
     found, settings = find_provider(), provider_settings()
     refuse_foreign(what(), found)
-    going = bool(found) and found.get("updateStatus") == "DELETE_IN_PROGRESS"
+    going = bool(found and found.get("updateStatus") == "DELETE_IN_PROGRESS")
     if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
         say("found", what(), "of an Auto Scaling group that is gone")
         put_providers([], [])

@@ -130,10 +130,10 @@ def create() -> Roles:
     """Make or complete the hosts' role and instance profile. AWS knows them everywhere about 10 seconds later."""
     if constants.LAUNCH_TYPE == "EC2":
         monitored = constants.HOST_MONITORING == "enabled"
-        more, not_now = (MONITORING_POLICIES, ()) if monitored else ((), MONITORING_POLICIES)
+        wanted = HOST_POLICIES + (MONITORING_POLICIES if monitored else ())
+        not_now = FORMER_POLICIES + (() if monitored else MONITORING_POLICIES)
         sessions = document({"Action": SESSION_ACTIONS, "Resource": "*"})
-        trust, not_now = service_trust("ec2.amazonaws.com"), FORMER_POLICIES + not_now
-        create_role("host", trust, HOST_POLICIES + more, sessions, not_now)
+        create_role("host", service_trust("ec2.amazonaws.com"), wanted, sessions, not_now)
         create_instance_profile()
     return find()
 

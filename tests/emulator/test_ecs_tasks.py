@@ -726,7 +726,7 @@ def in_public(account: Account, mode: str, **container: Any) -> str:
     account.iam.put_role_policy(RoleName="reaching", PolicyName="all", PolicyDocument=CHANNELS)
     account.sleep(20)
     account.register(f"in-{mode}", networkMode=mode, taskRoleArn="reaching", container=container)
-    network = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
+    network: Any = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
     task = account.run(f"in-{mode}", enableExecuteCommand=True, **network)
     account.sleep(300)
     return task
@@ -793,6 +793,6 @@ def test_a_container_has_its_hosts_rights_where_the_metadata_is_open_to_it(
     )
     account.instance(MetadataOptions=options, UserData=user_data)
     account.register(networkMode=mode, container={"entryPoint": ["aws"], "command": ["s3", "ls", "s3://weights"]})
-    network = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
+    network: Any = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
     ended = account.wait(account.run(**network), "STOPPED")
     assert ended["containers"][0]["exitCode"] == (0 if reached else 253)

@@ -75,7 +75,7 @@ def both(runbook: Runbook, command: str, after: int, wait: float = 0) -> tuple[l
 
     def watch(when: str) -> None:
         if when == "before" and not second and len(runbook.emulator.calls) - start >= after:
-            runbook.emulator.world.clock.sleep(wait)
+            runbook.emulator.world.clock.sleep(wait)  # type: ignore[attr-defined]
             second.append((-1, ""))
             second[0] = another_run(runbook, command)
 
