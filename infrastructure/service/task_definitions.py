@@ -21,6 +21,7 @@ MEMORY_RESERVATION = 256
 #: characters of a certificate's common name: https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
 COMMON_NAME = 64
 FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+KEPT = "free; they go with all the others of the endpoint"
 #: so many revisions are asked about one by one
 FEW = 5
 #: how AWS says that another run has deleted it
@@ -51,6 +52,17 @@ def former_families() -> list[str]:
         each.arn for each in listed if ":task-definition/" in each.arn and mine(each.tags) and part(each.tags) == PART
     ]
     return sorted({revision(arn).rpartition(":")[0] for arn in own} - {constants.TASK_FAMILY})
+
+
+def tell_former_families() -> None:
+    """Where this is the first revision of TASK_FAMILY: what of ours another family has, by AWS's index and itself."""
+    if newest():
+        return
+    tag_index.tagged()
+    families = former_families()
+    aws.forget(tag_index.tagged)
+    for family in [each for each in families if of_ours("ACTIVE", each)]:
+        say("kept", f"task definitions of {family}", KEPT)
 
 
 LOOKS = (active,)
