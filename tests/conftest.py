@@ -52,7 +52,6 @@ USERS_OF_TIME = (
         "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
-        "infrastructure.cluster.capacity",
     ),
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

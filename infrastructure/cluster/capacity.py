@@ -4,7 +4,6 @@ On Fargate there are no hosts; the cluster then only names AWS's own providers.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/asg-capacity-providers.html
 """
 
-import time
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,7 +13,6 @@ import constants
 from aws import Resource, call, client, code, holds, ours, refuse_foreign, resource, spare_foreign, tags, wait
 from console import say
 from infrastructure.cluster import auto_scaling_group, cluster, container_instances
-from infrastructure.cluster.auto_scaling_group import BOOT_SECONDS
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
 TAKEN = "to take its capacity providers"
@@ -128,12 +126,7 @@ def wait_ready() -> None:
     )
     if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
         return
-    patient_until = time.monotonic() + BOOT_SECONDS
-    hosts = wait(
-        f"{constants.MIN_INSTANCES} hosts to join the cluster",
-        joined,
-        lambda: auto_scaling_group.why_no_host(patient_until - time.monotonic()),
-    )
+    hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
     container_instances.warn_of_missing_gpus(hosts)
 
 
