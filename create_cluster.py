@@ -39,6 +39,7 @@ from infrastructure.cluster import (
     network,
     roles,
     security_groups,
+    ways_out,
 )
 from infrastructure.service import access_points, log_group, service, task_roles
 
@@ -52,12 +53,13 @@ def create_cluster() -> dict[str, Any]:
     before = aws.changes()
     parts.look((*PARTS, checks))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
+    is_new, stood = not cluster.find(), file_system.ids()
     facts = checks.check(new_hosts)
+    ways_out.check(is_new)
     access_points.refuse_changes()
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
-    is_new, stood = not cluster.find(), file_system.ids()
     if new_hosts:
         costs.tell_before()
     with undone_where_it_fails(is_new, keep_data=bool(stood)):

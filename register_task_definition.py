@@ -31,6 +31,7 @@ def register_task_definition() -> dict[str, Any]:
     cluster.required()
     checks.refuse_client_without_sharing()
     ways_out.warn_of_tasks()
+    task_definitions.warn_of_host_mode()
     task_definitions.refuse_other_endpoint()
     if task_definitions.changes_network():
         service.refuse_network_mode()
@@ -42,6 +43,7 @@ def register_task_definition() -> dict[str, Any]:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
         task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
+    task_definitions.tell_former_families()
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
     say("next", aws.command(following()))

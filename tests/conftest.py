@@ -49,9 +49,9 @@ ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
     *("aws.calls", "aws.looks", "aws.fresh", "console", "infrastructure.clean_up", "infrastructure.cluster.network"),
     *(
+        "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
-        "infrastructure.cluster.capacity",
     ),
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -38,9 +38,26 @@ resource "aws_iam_role" "host" {
 }
 
 resource "aws_iam_role_policy_attachment" "host" {
-  for_each   = toset(["service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore", "CloudWatchAgentServerPolicy"])
+  for_each   = toset(["service-role/AmazonEC2ContainerServiceforEC2Role", "CloudWatchAgentServerPolicy"])
   role       = aws_iam_role.host.name
   policy_arn = "arn:aws:iam::aws:policy/${each.key}"
+}
+
+resource "aws_iam_role_policy" "host" {
+  name = "settings"
+  role = aws_iam_role.host.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect = "Allow"
+      Action = [
+        "ssm:UpdateInstanceInformation",
+        "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"
+      ]
+      Resource = "*"
+    }]
+  })
 }
 
 resource "aws_iam_instance_profile" "host" {

@@ -171,8 +171,7 @@ def can_register(world: World, region: str, machine: Item) -> bool:
         return False
     if not allowed(role, "ecs:RegisterContainerInstance"):
         return False
-    public = bool(machine.get("PublicIpAddress"))
-    return problems.way_out(world, region, machine.get("SubnetId") or "", public)
+    return problems.host_connects(world, region, machine)
 
 
 def _gpus(name: str, image_id: str, region: str) -> tuple[int, int, str]:
@@ -193,6 +192,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
     name = machine["InstanceType"]
     details = instance_type(name) or {}
     count, gpu_memory, gpu_name = _gpus(name, machine["ImageId"], region)
+    count = max(0, count - world.settings.lost_gpus)
     zone = machine["Placement"]["AvailabilityZone"]
     tags = {tag["Key"]: tag.get("Value", "") for tag in machine.get("Tags", [])}
     profile = (machine.get("IamInstanceProfile") or {}).get("Arn", "")

@@ -304,10 +304,10 @@ def _running(world: World, task: Task) -> None:
 
 
 def _exec_agent(world: World, task: Task) -> None:
-    """The SSM agent reports itself; without the task role's rights it never can."""
+    """The SSM agent reports itself; without the task role's rights, or a way from within the task, it never can."""
     role = task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or ""
     name = str(role).rpartition("/")[2]
-    works = allowed(name, "ssmmessages:CreateControlChannel")
+    works = allowed(name, "ssmmessages:CreateControlChannel") and problems.reaches(world, task, "ssmmessages")
     for container, view in zip(task.definition["containerDefinitions"], task.containers, strict=True):
         good = works and not container.get("readonlyRootFilesystem") and view["lastStatus"] == "RUNNING"
         view["managedAgents"] = [

@@ -16,7 +16,7 @@ from moto.ssm.models import ssm_backends
 from emulator.core import rules
 from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
-from emulator.ec2.instances import interfaces_of
+from emulator.ec2.instances import instance, interfaces_of
 from emulator.ec2.region import find_group, region_of
 from emulator.ecr.repositories import repository_has_image
 from emulator.ecs.state import FARGATE, Item, Task
@@ -31,7 +31,21 @@ rules.SENTENCES["ecs-061"] = (
 rules.SENTENCES["logs-004"] = (
     "The awslogs driver makes a missing log group only with awslogs-create-group and a role that may create it."
 )
+rules.SENTENCES["ec2-033"] = (
+    "A route to an internet gateway is a way out only for an interface with a public address: an instance without one "
+    "never joins its cluster, unless the VPC has ECS's three endpoints."
+)
+rules.SENTENCES["ecs-089"] = (
+    "On EC2 an awsvpc task's interface gets no public address: images, secrets and logs go by the host's interface, what "
+    "runs in the task (ECS Exec, S3) by its own, and in a public subnet reaches nothing but endpoints."
+)
 held("ecs-061 logs-004", "ecs.problems: what stands in a starting task's way")
+rules.SENTENCES["ecs-087"] = (
+    "A container reaches its host's metadata, and the host's role, in host mode always; in bridge mode with a hop limit of "
+    "2 or without IMDSv2; in awsvpc without ECS_AWSVPC_BLOCK_IMDS."
+)
+held("ecs-087", "ecs.problems: whose rights what runs in a task has")
+held("ec2-033 ecs-089", "ecs.problems: whether a host, and what runs in a task, reach AWS")
 
 ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
 #: no registry is asked: an image from elsewhere is taken to exist, unless its name says that it does not
@@ -56,6 +70,25 @@ def role_problem(world: World, role: str | None) -> str | None:
         "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
         "role."
     )
+
+
+def role_within(world: World, task: Task) -> str:
+    """Whose rights what runs in a task has: the task role's, without one the host's where the metadata is open to it; or ""."""
+    role = task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn")
+    if role:
+        return str(role).rpartition("/")[2]
+    return (task.instance.role or "") if task.instance and _reaches_metadata(world, task) else ""
+
+
+def _reaches_metadata(world: World, task: Task) -> bool:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
+    machine = instance(world, task.region, task.instance.ec2_id) if task.instance else {}
+    options, mode = machine.get("MetadataOptions") or {}, task.definition.get("networkMode") or "bridge"
+    if options.get("HttpEndpoint") == "disabled" or mode == "none":
+        return False
+    if mode == "bridge":
+        return options.get("HttpTokens") != "required" or int(options.get("HttpPutResponseHopLimit", 1)) > 1
+    return mode == "host" or "ECS_AWSVPC_BLOCK_IMDS=true" not in machine.get("UserData", "")
 
 
 def roles_problem(world: World, definition: Item, overrides: Item) -> str | None:
@@ -98,6 +131,34 @@ def way_out(world: World, region: str, subnet_id: str, public_ip: bool) -> bool:
     if getattr(route, "gateway", None) is not None:
         return public_ip
     return getattr(route, "transit_gateway", None) is not None or getattr(route, "instance", None) is not None
+
+
+def host_connects(world: World, region: str, machine: Item) -> bool:
+    """Can an agent reach ECS: by the internet, or by the three endpoints that it needs?
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+    """
+    by_endpoints = {"ecs", "ecs-agent", "ecs-telemetry"} <= _endpoints(region, machine.get("SubnetId") or "")
+    return by_endpoints or _host_way_out(world, region, machine)
+
+
+def _host_way_out(world: World, region: str, machine: Item) -> bool:
+    return way_out(world, region, machine.get("SubnetId") or "", bool(machine.get("PublicIpAddress")))
+
+
+def reaches(world: World, task: Task, service: str) -> bool:
+    """Can what runs in a task reach this service? By the task's own interface; outside awsvpc by its host's.
+
+    What the agent does for a task (images, secrets, logs) goes by the host's interface in any mode; on Fargate too it is
+    the task's. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html
+    """
+    if task.interface is not None:
+        subnet_id = task.subnet or ""
+        out = way_out(world, task.region, subnet_id, bool(task.interface.get("Association")))
+    else:
+        machine = instance(world, task.region, task.instance.ec2_id) if task.instance else {}
+        subnet_id, out = machine.get("SubnetId") or "", _host_way_out(world, task.region, machine)
+    return out or service in _endpoints(task.region, subnet_id)
 
 
 def _default_route(backend: Any, subnet_id: str) -> Any:
@@ -152,8 +213,7 @@ def before_pull(world: World, task: Task) -> tuple[float, str] | None:
             return 5, problem
     if task.launch_type != "FARGATE":
         return None
-    public = bool(task.interface and task.interface.get("Association"))
-    connected = way_out(world, task.region, task.subnet or "", public)
+    connected = reaches(world, task, "")
     for container in task.definition["containerDefinitions"]:
         ecr = ECR.match(container["image"])
         if ecr and not allowed(_puller(task), "ecr:GetAuthorizationToken"):

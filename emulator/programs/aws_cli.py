@@ -11,6 +11,7 @@ import posixpath
 from moto.s3.models import s3_backends
 
 from emulator.core.world import ACCOUNT, World
+from emulator.ecs import problems
 from emulator.ecs.containers import PROGRAMS, Outcome
 from emulator.ecs.state import Item, Task
 from emulator.efs import file_systems
@@ -19,6 +20,8 @@ from emulator.iam.policies import may
 Files = dict[str, tuple[int, str]]
 
 STARTS, EACH = 2.0, 0.5  # AWS seconds until the first line, and for each file
+#: so long a connection to nowhere takes to be given up, with the CLI's retries
+TIMEOUT = 300.0
 FLAGS = ("--delete", "--exact-timestamps", "--size-only", "--no-progress", "--dryrun", "--only-show-errors", "--quiet")
 NO_LIST = "An error occurred ({}) when calling the ListObjectsV2 operation: {}"
 #: the directory in which the CLI's image starts its commands: it writes paths as seen from there
@@ -33,8 +36,19 @@ def files_of(world: World, file_system_id: str, directory: str) -> Files:
 
 def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     """`aws` with these words. Only what these scripts use is known; any other command runs on until it is stopped."""
+    if words[:1] == ["s3"] and not problems.reaches(world, task, "s3"):
+        line = f'Could not connect to the endpoint URL: "https://s3.{task.region}.amazonaws.com/"'
+        return Outcome([(TIMEOUT, f"fatal error: {line}" if words[1:2] == ["sync"] else line)], TIMEOUT, 1)
+    role = problems.role_within(world, task)
+    if words[:1] == ["s3"] and not role:
+        line = "Unable to locate credentials"
+        return (
+            Outcome([(1.0, f"fatal error: {line}")], 1.0, 1)
+            if words[1:2] == ["sync"]
+            else Outcome([(1.0, line)], 1.0, 253)
+        )
     if words[:2] == ["s3", "ls"] and len(words) == 3:
-        return _ls(task, words[2])
+        return _ls(task, role, words[2])
     if words[:2] != ["s3", "sync"]:
         return Outcome(code=None)
     arguments = [word for word in words[2:] if not word.startswith("--")]
@@ -45,13 +59,13 @@ def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     if not source.startswith("s3://"):
         return Outcome(code=None)
     name, _, prefix = source.removeprefix("s3://").partition("/")
-    return _sync(world, task, container, name, f"{prefix.rstrip('/')}/" if prefix else "", target, set(words))
+    folder = f"{prefix.rstrip('/')}/" if prefix else ""
+    return _sync(world, task, role, container, name, folder, target, set(words))
 
 
-def _ls(task: Task, source: str) -> Outcome:
+def _ls(task: Task, role: str, source: str) -> Outcome:
     """Ends with 1 where a folder has nothing, but with 0 for a whole bucket without an object."""
     name, _, prefix = source.removeprefix("s3://").partition("/")
-    role = _role(task)
     bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
     if bucket is None:
         return Outcome([(1.0, NO_LIST.format("NoSuchBucket", "The specified bucket does not exist"))], 1.0, 254)
@@ -62,12 +76,9 @@ def _ls(task: Task, source: str) -> Outcome:
     return Outcome([(1.0, key.removeprefix(prefix)) for key in found], 1.0, int(bool(prefix) and not found))
 
 
-def _role(task: Task) -> str:
-    return str(task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or "").rpartition("/")[2]
-
-
-def _sync(world: World, task: Task, container: Item, name: str, prefix: str, target: str, flags: set[str]) -> Outcome:
-    role = _role(task)
+def _sync(
+    world: World, task: Task, role: str, container: Item, name: str, prefix: str, target: str, flags: set[str]
+) -> Outcome:
     bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
     if bucket is None:
         return _fatal("NoSuchBucket", "The specified bucket does not exist")

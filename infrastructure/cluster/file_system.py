@@ -189,8 +189,6 @@ def delete() -> None:
     if constants.FILE_SYSTEM_ID:
         say("kept", f"file system {constants.FILE_SYSTEM_ID}", "adopted, not ours to delete")
         return
-    if not owned():
-        say("already gone", "file system")
     if constants.EFS_DELETION_POLICY == "Retain":
         return
     efs, busy = client("efs"), ("FileSystemInUse", "IncorrectFileSystemLifeCycleState")

@@ -152,7 +152,7 @@ def tell_former_families() -> None:
     """What a service of the endpoint has run until now, where TASK_FAMILY is another one."""
     ran = [tasks.task_id(each["taskDefinition"]).rpartition(":")[0] for each in services() if mine(each)]
     for family in sorted({*ran} - {constants.TASK_FAMILY}):
-        say("kept", f"task definitions of {family}", "free; they go with all the others of the endpoint")
+        say("kept", f"task definitions of {family}", task_definitions.KEPT)
 
 
 def former() -> list[Any]:

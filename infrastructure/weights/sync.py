@@ -70,9 +70,18 @@ def create(point: Any) -> tuple[str, Any]:
 
     Answers the revision's ARN, and where in the network its tasks run.
     """
-    role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(point))
+    role_arn, before = roles.create_role(ROLE, roles.task_trust(), (), policy(point)), definitions()[:1]
     found = task_definitions.register(task_definition(point, role_arn), ROLE)
+    for arn in {each["taskDefinitionArn"] for each in before} - {found["taskDefinitionArn"]}:
+        tell_former_volume(task_definitions.definition(arn) or {})
     return str(found["taskDefinitionArn"]), placement(task_security_group.create())
+
+
+def tell_former_volume(former: Any) -> None:
+    """Where the last revision filled another volume."""
+    for name in [each["name"] for each in former.get("volumes", []) if each["name"] != constants.WEIGHTS_VOLUME]:
+        costs = "they cost about $0.30 per GiB and month in us-east-1, until a task that mounts it deletes them"
+        say("kept", f"the weights on the volume {name}", costs)
 
 
 def policy(point: Any) -> dict[str, Any]:
@@ -185,7 +194,7 @@ def start(definition_arn: str, where: Any, marked: str, seen: list[Any], instead
         "startedBy": marked,
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "clientToken": aws.token(definition_arn, sorted(known), marked, instead, aws.this_hour()),
+        "clientToken": aws.token(definition_arn, sorted(known), marked, instead),
     }
     if where:
         request["networkConfiguration"] = where

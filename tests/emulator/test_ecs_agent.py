@@ -116,6 +116,18 @@ def _launch_without(account: Account, parameter: str, **changes: Any) -> None:
     account.ec2.run_instances(**request)
 
 
+def test_ecs_endpoints_bring_an_instance_without_a_way_out_into_its_cluster(account: Account) -> None:
+    instance = account.instance(SubnetId=account.private, wait=300)
+    for service in ("ecs-agent", "ecs-telemetry", "ecs"):
+        assert instances(account) == []
+        name = f"com.amazonaws.us-east-1.{service}"
+        account.ec2.create_vpc_endpoint(
+            VpcEndpointType="Interface", VpcId=account.vpc, ServiceName=name, SubnetIds=[account.private]
+        )
+        account.sleep(60)
+    assert account.host()["ec2InstanceId"] == instance
+
+
 def test_the_agent_goes_on_trying(account: Account) -> None:
     account.iam.detach_role_policy(RoleName="instances", PolicyArn=INSTANCE_POLICY)
     account.instance(wait=300)

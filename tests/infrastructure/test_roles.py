@@ -26,8 +26,7 @@ def attached(runbook: Runbook, role: str) -> set[str]:
 
 def test_each_role_has_just_its_own_policies(runbook: Runbook) -> None:
     runbook.has_run("create_cluster.py")
-    hosts = {"AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore"}
-    assert attached(runbook, "gpu-host-us-east-1") == hosts
+    assert attached(runbook, "gpu-host-us-east-1") == {"AmazonEC2ContainerServiceforEC2Role"}
     assert attached(runbook, "gpu-task-execution-us-east-1") == {"AmazonECSTaskExecutionRolePolicy"}
     assert attached(runbook, "gpu-task-us-east-1") == set()
 
@@ -137,9 +136,20 @@ def test_what_monitoring_needed_is_taken_back_without_it_and_what_someone_attach
     runbook.has_run("create_cluster.py")
     assert attached(runbook, "gpu-host-us-east-1") == {
         "AmazonEC2ContainerServiceforEC2Role",
-        "AmazonSSMManagedInstanceCore",
         "AmazonS3ReadOnlyAccess",
     }
+
+
+def test_the_hosts_role_opens_sessions_and_reads_no_parameters(runbook: Runbook) -> None:
+    """Also where an earlier version gave it AWS's own policy for that: what a host may, a container in host mode may."""
+    role, former = "gpu-host-us-east-1", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+    runbook.has_run("create_cluster.py")
+    runbook.aws("iam").attach_role_policy(RoleName=role, PolicyArn=former)
+    assert may(role, "ssm:GetParameter", "*")
+    runbook.has_run("create_cluster.py")
+    assert may(role, "ssmmessages:OpenDataChannel", "*")
+    assert may(role, "ecs:RegisterContainerInstance", "*")
+    assert not any(may(role, f"{action}", "*") for action in ("ssm:GetParameter", "s3:GetObject", "iam:PassRole"))
 
 
 def test_an_instance_profile_of_somebody_else_is_neither_changed_nor_deleted(runbook: Runbook) -> None:
