@@ -27,6 +27,9 @@ rules.SENTENCES.update(
         "elb-010": "DeleteLoadBalancer answers at once; the network interfaces stay for about 90 s.",
         "elb-011": "A load balancer with deletion protection is not deleted.",
         "elb-012": "A target becomes healthy after interval x threshold, is unused without a listener, and drains.",
+        "elb-015": "Protocol, port, target type, VPC and protocol version of a target group stay as they were made.",
+        "elb-016": "The codes that a health check of an Application Load Balancer waits for are 200 to 499.",
+        "elb-017": "A path pattern has up to 128 letters, digits and some signs, a host name pattern fewer signs.",
         "elb-013": "Throttling and PriorRequestNotComplete come as faults on request, worded as ELB words them.",
     }
 )
