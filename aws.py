@@ -32,6 +32,7 @@ import constants
 import dry_run
 import fresh
 import service_models
+import texts
 from console import NEW, say
 
 if TYPE_CHECKING:
@@ -726,6 +727,10 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         console.begin_with(_tell_where)
         console.result(_run(function, options))
         return DONE
+    except texts.WrongSettings as wrong:  # before anything else, so without the first line, for which AWS is asked
+        console.begin_with()
+        console.show(str(wrong))
+        return WRONG_SETTING
     except Problem as problem:
         if problem.result:
             console.result(problem.result)
