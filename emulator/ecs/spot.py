@@ -30,7 +30,7 @@ REASON = "Your Spot Task was interrupted."
 
 @door("POST", "/_emulator/spot-interruptions")
 def interrupt(emulator: Emulator, given: Json) -> Json:
-    """Give the notice to a Spot Instance by its id, or to a task on Fargate Spot by its ARN; in us-east-1 if not told."""
+    """AWS takes a Spot Instance back in two minutes: {"instance": "i-..."}; or a task on Fargate Spot: {"task": "arn:..."}."""
     world, region = emulator.world, given.get("region", "us-east-1")
     if "task" in given:
         life.stop(world, _task(world, region, given["task"]), "SpotInterruption", REASON)

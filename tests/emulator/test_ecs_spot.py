@@ -10,7 +10,7 @@ from emulator.core.doors import DOORS
 from emulator.core.wire import Emulator
 from tests.emulator.ecs_account import Account, Client
 
-SPOT = {"InstanceMarketOptions": {"MarketType": "spot"}}
+SPOT: Any = {"InstanceMarketOptions": {"MarketType": "spot"}}
 WATCHING = "echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config\n"
 
 
