@@ -45,7 +45,10 @@ NOT_HELD: dict[str, tuple[str, str]] = {
     ),
     "ecs-081": ("Services are rebalanced between zones unless they say no.", "the setting is not looked at"),
     "ecs-082": ("Managed scaling starts at least two instances from none.", "as many come as the tasks fill"),
-    "ecs-084": ("A secret's JSON key, stage and version are no part of its ARN.", "the ARN is taken as it is given"),
+    "ecs-084": (
+        "A secret's JSON key, stage and version are no part of its ARN.",
+        "the action alone is asked for, and no key is looked for",
+    ),
     "ecs-085": ("A role is judged by action and by resource.", "the action alone is looked at"),
     "ecs-086": ("An instance registers some percent less memory than its type has.", "one figure for all types"),
     "ecs-087": ("A container in host mode reaches the host's role.", "containers ask no metadata"),
@@ -56,7 +59,7 @@ NOT_HELD: dict[str, tuple[str, str]] = {
     "ecs-090": ("An image of another CPU does not start.", "images have no CPU"),
     "ecs-091": (
         "A private registry refuses a pull without its credentials.",
-        "an image is private where its name says so, with or without credentials",
+        "an image is there unless its name says not",
     ),
     "ecs-092": ("A command that is not in the image does not start.", "what an image holds is not known"),
     "efs-014": ("Without a file system policy anyone who reaches it mounts.", "policies are kept, not evaluated"),
