@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from emulator.core import rules
+from emulator.core import limits, rules
 from emulator.core.rules import AwsError, Call
 from emulator.core.world import World
 
@@ -27,18 +27,6 @@ Bearer = Callable[[World, str], Iterator[tuple[str, Tags]]]
 #: to look at for whatever bears tags in a Region
 BEARERS: list[Bearer] = []
 
-#: service -> how it refuses a tag; all others say ValidationException
-CODES = {
-    "autoscaling": "ValidationError",
-    "codebuild": "InvalidInputException",
-    "ec2": "InvalidParameterValue",
-    "ecs": "InvalidParameterException",
-    "efs": "BadRequest",
-    "elbv2": "ValidationError",
-    "iam": "ValidationError",
-    "logs": "InvalidParameterException",
-    "ecr": "InvalidTagParameterException",
-}
 #: the services whose models allow letters, digits, spaces and SIGNS only; the others take any character
 STRICT = ("acm", "codebuild", "ecs", "efs", "elbv2", "iam", "logs", "ssm")
 SIGNS = "_.:/=+-@"
@@ -75,7 +63,7 @@ def check(call: Call) -> None:
 
 
 def _code(call: Call) -> str:
-    return CODES.get(call.service, "ValidationException")
+    return "InvalidTagParameterException" if call.service == "ecr" else limits.code(call.service)
 
 
 def given(params: dict[str, Any]) -> Iterator[list[tuple[str, str]]]:

@@ -45,7 +45,7 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import SERIALIZERS, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 
-from emulator.core import carried, rules, services, tags, unseen, xml
+from emulator.core import carried, limits, rules, services, tags, unseen, xml
 from emulator.core.faults import PAGE, ConnectionCut, Faults, OthersAnswer
 from emulator.core.request import Request
 from emulator.core.rules import AwsError, Call
@@ -165,6 +165,7 @@ class Emulator:
         call._next = [*rules.HANDLERS[call.service, call.operation], _ask_moto]
         if not call.reads:
             tags.check(call)
+            limits.check(call)
         try:
             return unseen.pass_on(call)
         except ClientError as error:  # from moto, through call.moto(...)
