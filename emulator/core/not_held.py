@@ -44,7 +44,6 @@ NOT_HELD: dict[str, tuple[str, str]] = {
         "hosts and tasks are judged by it, with no test of its own",
     ),
     "ecs-081": ("Services are rebalanced between zones unless they say no.", "the setting is not looked at"),
-    "ecs-082": ("Managed scaling starts at least two instances from none.", "as many come as the tasks fill"),
     "ecs-084": (
         "A secret's JSON key, stage and version are no part of its ARN.",
         "the action alone is asked for, and no key is looked for",

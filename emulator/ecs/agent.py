@@ -39,17 +39,23 @@ rules.SENTENCES.update(
     {
         "ecs-010": "ECS tags the Auto Scaling group AmazonECSManaged; managed scaling sets its desired capacity.",
         "ecs-016": "Managed scaling looks once a minute; instances go after 15 minutes without tasks.",
+        "ecs-082": "From no instance managed scaling starts two at least, where the group's size allows it.",
         "ecs-083": "An instance with no task on it goes after fifteen minutes, and not before.",
         "ecs-020": "The agent registers only with the right AMI, ECS_CLUSTER, role and way out; no error if not.",
         "ecs-021": "A terminated instance is deregistered minutes later; a stopped one stays, its agent disconnected.",
     }
 )
-held("ecs-010 ecs-016 ecs-020 ecs-021 ecs-052 ecs-083 asg-010 asg-011", "ecs.agent: agents, managed scaling, draining")
+held(
+    "ecs-010 ecs-016 ecs-020 ecs-021 ecs-052 ecs-082 ecs-083 asg-010 asg-011",
+    "ecs.agent: agents, managed scaling, draining",
+)
 
 REGISTER, REGISTER_GPU = 25, 120  # seconds from EC2's running to the agent's registration
 RETRY = 15
 DEREGISTER = 90
 EVALUATE = 60
+#: with no instance at all the metric says 200 percent, whatever waits: https://github.com/aws/containers-roadmap/issues/1716
+FROM_NONE = 2
 IDLE = 900
 #: what Docker, the kernel and the agent keep back: g4dn.xlarge has 16384 MiB and registers 15577
 REGISTERED_MEMORY = 15577 / 16384
@@ -421,6 +427,8 @@ def _scale_out(
 ) -> None:
     """Ask for as many instances as the waiting tasks need, beside those that are only booting."""
     needed = _instances_for(world, region, cluster, provider, group, waiting)
+    if not present and not group.desired:
+        needed = max(needed, FROM_NONE)
     target = math.ceil((present + needed) * 100 / (provider.scaling.get("targetCapacity") or 100))
     step = target - group.desired
     if step <= 0:
