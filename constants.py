@@ -288,7 +288,8 @@ GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True), of="cluster")
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
 MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster", instead=CLUSTER_SIZE)
-# Hosts at the most: the limit of what a mistake can cost.
+# Hosts at the most: the limit of what a mistake can cost. From none ECS starts two for a first task where two may be; an idle
+# one goes after 15 minutes.
 MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster", instead=CLUSTER_SIZE)
 # Root disk of a host, GiB. CUDA images are large; the AMI's own 30 GiB are soon full.
 ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")

@@ -65,6 +65,7 @@ rules.SENTENCES.update(
         "ecs-058": "RunTask on Fargate takes 20 calls at once and 20 a second; one more is a ThrottlingException.",
         "ecs-059": "For about 2 s after RunTask the task is MISSING.",
         "ecs-060": "A task takes AWS's own time to start: interface, image pull, EFS mount, containers.",
+        "ecs-088": "Overrides have up to 8,192 characters of JSON, and name containers of the definition only.",
         "ecs-062": "A stopping task has 30 s to end, then loses its interface; only when STOPPED is its GPU free.",
     }
 )
@@ -324,7 +325,7 @@ def strategy_of(params: Params, cluster: Cluster) -> list[Item]:
 @on(
     "ecs",
     "RunTask",
-    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-058 ecs-059 ecs-060 "
+    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-058 ecs-059 ecs-060 ecs-088 "
     "iam-001",
 )
 def run_task(call: Call) -> Params:

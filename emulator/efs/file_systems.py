@@ -43,6 +43,7 @@ rules.SENTENCES.update(
         "efs-012": "A lifecycle policy holds one transition each; Archive needs elastic throughput and comes after IA.",
         "efs-013": "Automatic backups are switched on by ENABLING first, and not in a Region without AWS Backup; the "
         "recovery points outlive the file system.",
+        "efs-016": "A creation token, and a client token, has up to 64 characters.",
     }
 )
 
@@ -52,6 +53,7 @@ ACCESS_POINT_CREATING, ACCESS_POINT_DELETING = 3, 3
 BACKUP_SWITCHING, FIRST_BACKUP = 10, 3600
 UPDATING, BETWEEN_CHANGES = 10, 24 * 3600
 GROUPS_PER_TARGET, ACCESS_POINTS = 5, 10_000
+LONGEST_TOKEN = 64
 IA_DAYS = re.compile(r"AFTER_(\d+)_DAYS?")
 PATH = re.compile(r"(/|(/(?!\.)+[^$#<>;`|&?{}^*/\n]+){1,4})")
 BACKUP_VAULT = "aws/efs/automatic-backup-vault"
@@ -188,10 +190,12 @@ def _check_modes(performance: str, throughput: str, mibps: float | None, one_zon
         raise AwsError("ThroughputLimitExceeded", "The throughput limit of the Region has been reached.")
 
 
-@on("efs", "CreateFileSystem", rules="efs-001 efs-003 efs-004 sdk-005")
+@on("efs", "CreateFileSystem", rules="efs-001 efs-003 efs-004 efs-016 sdk-005")
 def create_file_system(call: Call) -> Params:
     given, here = call.params, _here(call.world, call.region)
     token = given.get("CreationToken") or str(uuid.uuid4())
+    if len(token) > LONGEST_TOKEN:
+        raise _bad(f"A creation token can have up to {LONGEST_TOKEN} characters.")
     for name, other in here.file_systems.items():
         if other.shown["CreationToken"] == token:
             message = f"File system '{name}' already exists with creation token '{token}'"
@@ -474,6 +478,8 @@ def create_access_point(call: Call) -> Params:
     """https://docs.aws.amazon.com/efs/latest/ug/API_CreateAccessPoint.html"""
     given, here = call.params, _here(call.world, call.region)
     token = given.get("ClientToken") or str(uuid.uuid4())
+    if len(token) > LONGEST_TOKEN:
+        raise _bad(f"A client token can have up to {LONGEST_TOKEN} characters.")
     file_system = _file_system(call).shown["FileSystemId"]
     for name, other in here.access_points.items():
         if other["ClientToken"] == token:

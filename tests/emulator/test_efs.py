@@ -372,3 +372,18 @@ def test_a_task_needs_its_access_point_and_tls(emulator: Emulator, client: Clien
     assert "access denied" in (problem(authorizationConfig=missing, transitEncryption="ENABLED") or "")
     assert "tls" in (problem(authorizationConfig={"iam": "ENABLED"}) or "")
     assert problem(authorizationConfig={"iam": "ENABLED"}, transitEncryption="ENABLED") is None
+
+
+def test_tokens_have_64_characters(emulator: Emulator, client: Client) -> None:
+    efs = client("efs")
+    made = efs.create_file_system(CreationToken="x" * 64)["FileSystemId"]
+    sleep(emulator, 10)
+    assert efs.create_access_point(FileSystemId=made, ClientToken="x" * 64)
+    calls: list[Callable[[], Any]] = [
+        lambda: efs.create_file_system(CreationToken="x" * 65),
+        lambda: efs.create_access_point(FileSystemId=made, ClientToken="x" * 65),
+    ]
+    for call in calls:
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == ("BadRequest", 400)

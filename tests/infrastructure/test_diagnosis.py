@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emulator.core.doors import DOORS
 from tests.conftest import Runbook
 
 REGISTERED = ("create_cluster.py", "register_task_definition.py")
@@ -139,3 +140,17 @@ def test_a_spot_host_that_was_taken_back_is_told(runbook: Runbook) -> None:
         "containers": [{"name": "main", "exitCode": 143}],
     }
     assert diagnosis.why(task).startswith("SpotInterruption: Your Spot Task was interrupted.")
+
+
+def test_the_page_tells_of_a_task_whose_spot_host_is_gone(runbook: Runbook) -> None:
+    runbook.settings["CAPACITY_TYPE"] = "spot"
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.has_run("run_task.py")
+    [reservation] = runbook.aws("ec2").describe_instances()["Reservations"]
+    host = reservation["Instances"][0]["InstanceId"]
+    DOORS["POST", "/_emulator/spot-interruptions"](runbook.emulator, {"instance": host})
+    [instance] = runbook.aws("ecs").list_container_instances(cluster="gpu", status="DRAINING")["containerInstanceArns"]
+    assert instance
+    runbook.settle(600)
+    ran = runbook.run("describe_task.py")
+    assert f"TerminationNotice: Host EC2 (instance {host}) terminated." in ran.err
