@@ -73,11 +73,11 @@ def create_cluster() -> dict[str, Any]:
         network.create_routes(net)
         groups = security_groups.create(net)
         load_balancer.create(net, groups)
+        file_system.set_policies(file_system_ids, stood)  # before anybody can reach them
         new_targets = mount_targets.create(file_system_ids, net, groups, stood)
         nat_gateways.create_s3_endpoint(net)
-        file_system.set_policies(file_system_ids, stood)
         points = access_points.create(file_system_ids, new=not stood)
-        task_roles.create(file_system_ids)
+        task_roles.create(file_system_ids, points)
         log_group_name = log_group.create()
         monitoring.create()
         launch_template.create(facts, groups, made_roles)

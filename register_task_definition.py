@@ -41,7 +41,7 @@ def register_task_definition() -> dict[str, Any]:
     if constants.ENDPOINT:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
-        task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
+        task_roles.create(file_system_ids, points)
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
     say("next", aws.command(following()))
