@@ -40,7 +40,7 @@ from infrastructure.cluster import (
     roles,
     security_groups,
 )
-from infrastructure.service import access_points, log_group, service, task_roles
+from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -77,6 +77,7 @@ def create_cluster() -> dict[str, Any]:
         new_targets = mount_targets.create(file_system_ids, net, groups, stood)
         nat_gateways.create_s3_endpoint(net)
         points = access_points.create(file_system_ids, new=not stood)
+        mount_checks.tell()
         task_roles.create(file_system_ids, points)
         log_group_name = log_group.create()
         monitoring.create()

@@ -269,7 +269,8 @@ def volume_problem(world: World, task: Task) -> str | None:
         if configuration is None or volume["name"] not in mounted:
             continue
         subnet, groups = _network_of(task)
-        problem = file_systems.mount_problem(world, task.region, configuration, subnet, task.zone or "", groups)
+        zone, role = task.zone or "", task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn")
+        problem = file_systems.mount_problem(world, task.region, configuration, subnet, zone, groups, role)
         if problem:
             return f"ResourceInitializationError: {problem}"
     return None

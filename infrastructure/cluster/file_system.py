@@ -192,7 +192,7 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
         system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
         if not is_same(policy, rules):
             put_policy = call(efs.put_file_system_policy, of=system, busy=UNREADY)
-            put_policy(**request, Policy=json.dumps(rules))
+            put_policy(FileSystemId=its_id, Policy=json.dumps(rules))
             say("updated", what, "mounted over TLS and by an access point only, by roles that may")
         if moves != wanted:
             put = call(efs.put_lifecycle_configuration, of=system, busy=UNREADY)
@@ -227,6 +227,14 @@ def mount_rules(file_system_id: str) -> dict[str, Any]:
     }
     statements = [{"Sid": sid, **everybody, "Condition": condition} for sid, condition in unless.items()]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def client_actions() -> list[str]:
+    """What who mounts needs. As root only where that is whose files they are: else EFS takes who writes there for nobody.
+
+    https://docs.aws.amazon.com/efs/latest/ug/enforce-identity-access-points.html
+    """
+    return CLIENT_ACTIONS if 0 in (constants.EFS_UID, constants.EFS_GID) else CLIENT_ACTIONS[:2]
 
 
 def is_same(policy: Any, wanted: Any) -> bool:

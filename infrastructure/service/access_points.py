@@ -103,15 +103,14 @@ def make(file_system_id: str, volume: str) -> str:
 
 
 def rights(file_system_ids: dict[str, str], points: dict[str, str]) -> dict[str, Any]:
-    """To mount and write these volumes' file systems, each by its access point alone; both by the volume.
+    """A role's to mount and write these volumes, each by its access point alone.
 
-    As root where that is whose files they are: else EFS takes who writes there for nobody.
-    https://docs.aws.amazon.com/efs/latest/ug/enforce-identity-access-points.html
+    https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html
     """
     systems = [aws.arn("elasticfilesystem", f"file-system/{each}") for each in dict.fromkeys(file_system_ids.values())]
     arns = sorted(aws.arn("elasticfilesystem", f"access-point/{points[volume]}") for volume in file_system_ids)
     return {
-        "Action": file_system.CLIENT_ACTIONS[: 3 if 0 in (constants.EFS_UID, constants.EFS_GID) else 2],
+        "Action": file_system.client_actions(),
         "Resource": systems,
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": arns}},
     }
