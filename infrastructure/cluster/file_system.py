@@ -187,10 +187,12 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
         what, request = f"file system {its_id}", {"FileSystemId": its_id}
         moves, backed_up, policy = present.get(its_id, ([], False, None))
         rules = mount_rules(its_id)
-        if moves == wanted and (backup == "enabled") == backed_up and is_same(policy, rules):
+        closed = is_same(policy, rules)
+        if moves == wanted and (backup == "enabled") == backed_up and closed:
             continue
-        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
-        if not is_same(policy, rules):
+        found = next((each for each in owned() if each["FileSystemId"] == its_id), None) if stood else None
+        system = found or {**request, "Tags": tags()}  # this run made it
+        if not closed:
             put_policy = call(efs.put_file_system_policy, of=system, busy=UNREADY)
             put_policy(FileSystemId=its_id, Policy=json.dumps(rules))
             say("updated", what, "mounted over TLS and by an access point only, by roles that may")
