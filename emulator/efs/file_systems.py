@@ -11,11 +11,13 @@ import ipaddress
 import json
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.ec2.models import ec2_backends
+from moto.utilities.utils import get_partition
 
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, held, on
@@ -87,6 +89,7 @@ class Region:
     targets: dict[str, MountTarget] = field(default_factory=dict)
     access_points: dict[str, Params] = field(default_factory=dict)
     recovery_points: list[Params] = field(default_factory=list)
+    mounts: Counter[bool] = field(default_factory=Counter)  # by a policy: how many were allowed, and refused
 
 
 def _here(world: World, region: str) -> Region:
@@ -211,7 +214,7 @@ def create_file_system(call: Call) -> Params:
     if given.get("KmsKeyId") and not encrypted:
         raise _bad("KmsKeyId can be given only for an encrypted file system.")
     name = f"fs-{_hex()}"
-    arn = f"arn:aws:elasticfilesystem:{call.region}:{call.account}:"
+    arn = f"arn:{get_partition(call.region)}:elasticfilesystem:{call.region}:{call.account}:"
     shown = {
         "OwnerId": call.account,
         "CreationToken": token,
@@ -494,10 +497,11 @@ def create_access_point(call: Call) -> Params:
     if sum(1 for point in here.access_points.values() if point["FileSystemId"] == file_system) >= ACCESS_POINTS:
         raise AwsError("AccessPointLimitExceeded", "The file system has as many access points as it can have.", 403)
     name = f"fsap-{_hex()}"
+    arn = f"arn:{get_partition(call.region)}:elasticfilesystem:{call.region}:{call.account}:access-point/{name}"
     shown = {
         "ClientToken": token,
         "AccessPointId": name,
-        "AccessPointArn": f"arn:aws:elasticfilesystem:{call.region}:{call.account}:access-point/{name}",
+        "AccessPointArn": arn,
         "FileSystemId": file_system,
         "RootDirectory": {**root, "Path": root.get("Path", "/")},
         "OwnerId": call.account,
@@ -843,7 +847,9 @@ def _access_problem(here: Region, volume: Params) -> str | None:
 
 
 def _policy_problem(world: World, region: str, volume: Params, role: str | None) -> str | None:
-    if client_may("ClientMount", world, region, volume, role):
+    allowed, here = client_may("ClientMount", world, region, volume, role), _here(world, region)
+    here.mounts[allowed] += here.file_systems[volume["fileSystemId"]].policy is not None
+    if allowed:
         return None
     server = "127.0.0.1" if _tls(volume) else f"{volume['fileSystemId']}.efs.{region}.amazonaws.com"
     return DENIED.format(f"{server}:{volume.get('rootDirectory') or '/'}")
@@ -851,6 +857,12 @@ def _policy_problem(world: World, region: str, volume: Params, role: str | None)
 
 def _tls(volume: Params) -> bool:
     return volume.get("transitEncryption") == "ENABLED"
+
+
+def mounts_by_policy(world: World) -> tuple[int, int]:
+    """How many mounts the policies allowed, and how many they refused, of file systems that have one."""
+    found = sum((here.mounts for here in world.state["efs"].values()), Counter[bool]())
+    return found[True], found[False]
 
 
 def client_may(action: str, world: World, region: str, volume: Params, role: str | None) -> bool:
