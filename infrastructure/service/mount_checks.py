@@ -19,7 +19,9 @@ from infrastructure.service import access_points
 def tell() -> None:
     """Before a task fails on it."""
     adopted, role = constants.FILE_SYSTEM_ID, constants.TASK_ROLE_ARN.rpartition("/")[2]
-    if adopted and constants.EFS_VOLUMES:
+    if not constants.EFS_VOLUMES:
+        return
+    if adopted:
         tell_policy(f"file system {adopted}")
     elif role:  # IAM is asked nothing about it; and the policy of a file system of ours allows nothing
         for volume, point in volumes():
