@@ -335,7 +335,7 @@ def _plain(properties: Any, names: dict[str, str]) -> Any:
     if isinstance(properties, dict):
         return {key: _plain(value, names) for key, value in properties.items() if not VOLATILE.search(key)}
     if isinstance(properties, list):
-        return sorted((_plain(item, names) for item in properties), key=lambda item: json.dumps(item, default=str))
+        return sorted((_plain(item, names) for item in properties), key=lambda item: json.dumps(item, default=str, sort_keys=True))
     if isinstance(properties, str):
         return CHOSEN.sub(lambda match: names.get(match[0], "(id)"), properties)
     return properties

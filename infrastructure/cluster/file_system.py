@@ -214,12 +214,11 @@ def mount_rules(file_system_id: str) -> dict[str, Any]:
     No endpoint is named, so that none changes it. Of a client EFS knows these keys only, and none of its principal.
     https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
     """
+    points = aws.arn("elasticfilesystem", "access-point/*")
     unless: dict[str, dict[str, Any]] = {
-        "OnlyOverTls": {"Bool": {"aws:SecureTransport": "false"}},
+        "OnlyByAccessPoint": {"StringNotLike": {"elasticfilesystem:AccessPointArn": points}},
         "OnlyByMountTarget": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "false"}},
-        "OnlyByAccessPoint": {
-            "StringNotLike": {"elasticfilesystem:AccessPointArn": aws.arn("elasticfilesystem", "access-point/*")}
-        },
+        "OnlyOverTls": {"Bool": {"aws:SecureTransport": "false"}},
     }
     everybody = {
         "Effect": "Deny",
