@@ -41,7 +41,7 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.service import access_points, log_group, service, task_roles
+from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -75,11 +75,12 @@ def create_cluster() -> dict[str, Any]:
         network.create_routes(net)
         groups = security_groups.create(net)
         load_balancer.create(net, groups)
+        file_system.set_policies(file_system_ids, stood)  # before anybody can reach them
         new_targets = mount_targets.create(file_system_ids, net, groups, stood)
         nat_gateways.create_s3_endpoint(net)
-        file_system.set_policies(file_system_ids, stood)
         points = access_points.create(file_system_ids, new=not stood)
-        task_roles.create(file_system_ids)
+        mount_checks.tell()
+        task_roles.create(file_system_ids, points)
         log_group_name = log_group.create()
         monitoring.create()
         launch_template.create(facts, groups, made_roles)

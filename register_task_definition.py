@@ -19,7 +19,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import checks, cluster, file_system, ways_out
 from infrastructure.delivery import container_image
-from infrastructure.service import access_points, log_group, service, task_definitions, task_roles
+from infrastructure.service import access_points, log_group, mount_checks, service, task_definitions, task_roles
 
 PARTS = (task_roles, log_group, access_points, task_definitions)
 
@@ -42,8 +42,9 @@ def register_task_definition() -> dict[str, Any]:
     if constants.ENDPOINT:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
-        task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
+        task_roles.create(file_system_ids, points)
     task_definitions.tell_former_families()
+    mount_checks.tell()
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
     say("next", aws.command(following()))

@@ -23,6 +23,7 @@ from emulator.acm import certificates
 from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from emulator.core.wire import Emulator
+from emulator.efs import file_systems
 from emulator.server import serve
 
 HERE = Path(__file__).parent
@@ -219,6 +220,8 @@ def summary(example: str, scripts: int, rows: list[Any], seen: set[str], left: s
         print(f"  {name:<{max(map(len, names))}}  {told:<17} {figures}")
     print(f"  scripts run          {len(rows)} of {scripts}")
     print(f"  AWS calls made       {sum(len(calls) for *_, calls in rows)}")
+    allowed, refused = file_systems.mounts_by_policy(emulator.world)
+    print(f"  EFS mounts by policy {allowed} allowed, {refused} refused")
     print(f"  resources created    {len(seen)}")
     print(f"  resources left over  {len(left)}")
     for item in sorted(left):

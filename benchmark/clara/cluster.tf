@@ -21,6 +21,16 @@ locals {
       }
     }]
   })
+  client_actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite", "elasticfilesystem:ClientRootAccess"]
+  denied = {
+    OnlyOverTls       = { Bool = { "aws:SecureTransport" = "false" } }
+    OnlyByMountTarget = { Bool = { "elasticfilesystem:AccessedViaMountTarget" = "false" } }
+    OnlyByAccessPoint = {
+      StringNotLike = {
+        "elasticfilesystem:AccessPointArn" = "arn:aws:elasticfilesystem:us-east-1:${data.aws_caller_identity.account.account_id}:access-point/*"
+      }
+    }
+  }
   host_tags = { gpu-ecs-cluster = local.cluster, Name = "${local.cluster}-host", gpu-ecs-part = "host" }
 }
 
@@ -89,9 +99,10 @@ resource "aws_iam_role_policy" "task" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Effect   = "Allow"
-      Action   = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-      Resource = aws_efs_file_system.files.arn
+      Effect    = "Allow"
+      Action    = local.client_actions
+      Resource  = [aws_efs_file_system.files.arn]
+      Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = [aws_efs_access_point.workspace.arn] } }
     }]
   })
 }
@@ -144,6 +155,21 @@ resource "aws_efs_file_system" "files" {
   encrypted       = true
   throughput_mode = "elastic"
   tags            = { Name = "${local.cluster}-file-system", gpu-ecs-part = "file-system" }
+}
+
+resource "aws_efs_file_system_policy" "files" {
+  file_system_id = aws_efs_file_system.files.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for sid, condition in local.denied : {
+      Sid       = sid
+      Effect    = "Deny"
+      Principal = { AWS = "*" }
+      Action    = local.client_actions
+      Resource  = aws_efs_file_system.files.arn
+      Condition = condition
+    }]
+  })
 }
 
 resource "aws_efs_mount_target" "files" {

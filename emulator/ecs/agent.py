@@ -33,7 +33,7 @@ from emulator.ecs.state import (
     region_of,
 )
 from emulator.iam import roles as iam_roles
-from emulator.iam.policies import allowed
+from emulator.iam.policies import may
 
 rules.SENTENCES.update(
     {
@@ -176,7 +176,7 @@ def can_register(world: World, region: str, machine: Item) -> bool:
     role = iam_roles.profile_role(world, profile)
     if not role or not iam_roles.role_usable(world, role):
         return False
-    if not allowed(role, "ecs:RegisterContainerInstance"):
+    if not may(role, "ecs:RegisterContainerInstance"):
         return False
     return problems.host_connects(world, region, machine)
 

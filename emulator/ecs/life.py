@@ -19,7 +19,7 @@ from emulator.ecs.containers import PROGRAMS, Outcome, Place, outcome
 from emulator.ecs.placement import dynamic_port, overridden
 from emulator.ecs.state import Cluster, Item, Task, new_id, region_of
 from emulator.elbv2 import state as elbv2
-from emulator.iam.policies import allowed
+from emulator.iam.policies import may
 from emulator.logs import log_groups
 
 held("ecs-060 ecs-062 efs-006 ecs-052", "ecs.life: the steps of a task")
@@ -307,7 +307,7 @@ def _exec_agent(world: World, task: Task) -> None:
     """The SSM agent reports itself; without the task role's rights, or a way from within the task, it never can."""
     role = task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or ""
     name = str(role).rpartition("/")[2]
-    works = allowed(name, "ssmmessages:CreateControlChannel") and problems.reaches(world, task, "ssmmessages")
+    works = may(name, "ssmmessages:CreateControlChannel") and problems.reaches(world, task, "ssmmessages")
     for container, view in zip(task.definition["containerDefinitions"], task.containers, strict=True):
         good = works and not container.get("readonlyRootFilesystem") and view["lastStatus"] == "RUNNING"
         view["managedAgents"] = [

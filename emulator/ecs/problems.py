@@ -22,7 +22,7 @@ from emulator.ecr.repositories import repository_has_image
 from emulator.ecs.state import FARGATE, Item, Task
 from emulator.efs import file_systems
 from emulator.iam import roles as iam_roles
-from emulator.iam.policies import allowed
+from emulator.iam.policies import may
 from emulator.logs import log_groups
 
 rules.SENTENCES["ecs-061"] = (
@@ -216,7 +216,7 @@ def before_pull(world: World, task: Task) -> tuple[float, str] | None:
     connected = reaches(world, task, "")
     for container in task.definition["containerDefinitions"]:
         ecr = ECR.match(container["image"])
-        if ecr and not allowed(_puller(task), "ecr:GetAuthorizationToken"):
+        if ecr and not may(_puller(task), "ecr:GetAuthorizationToken"):
             denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
             return 5, (
                 "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
@@ -252,7 +252,7 @@ def _secret_problem(task: Task, container: Item) -> str | None:
         source = secret.get("valueFrom", "")
         if ":secretsmanager:" in source:
             arn = ":".join(source.split(":")[:7])
-            if not allowed(role, "secretsmanager:GetSecretValue"):
+            if not may(role, "secretsmanager:GetSecretValue", arn):
                 reason = _denied(role, task, "secretsmanager:GetSecretValue", arn)
             elif not _secret_exists(task.region, arn):
                 reason = "ResourceNotFoundException: Secrets Manager can't find the specified secret."
@@ -263,8 +263,9 @@ def _secret_problem(task: Task, container: Item) -> str | None:
                 f"secret {arn} from secrets manager: {reason}"
             )
         name = source.partition(":parameter")[2] or source
-        if not allowed(role, "ssm:GetParameters"):
-            reason = _denied(role, task, "ssm:GetParameters", f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name}")
+        arn = f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
+        if not may(role, "ssm:GetParameters", arn):
+            reason = _denied(role, task, "ssm:GetParameters", arn)
             return f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {reason}"
         if not _parameter_exists(task.region, name):
             return f"{head}unable to retrieve secrets from ssm: invalid parameters: {name}"
@@ -290,7 +291,8 @@ def image_problem(world: World, task: Task, container: Item) -> str | None:
     if ecr:
         name = ecr[3].partition("@")[0].partition(":")[0]
         if ecr[1] == ACCOUNT and repository_has_image(world, ecr[2], name, tag):
-            if allowed(_puller(task), "ecr:BatchGetImage") or task.launch_type in FARGATE:
+            arn = f"arn:aws:ecr:{ecr[2]}:{ACCOUNT}:repository/{name}"
+            if may(_puller(task), "ecr:BatchGetImage", arn) or task.launch_type in FARGATE:
                 return None
             denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
             return f"CannotPullECRContainerError: {denied}"
@@ -327,7 +329,8 @@ def volume_problem(world: World, task: Task) -> str | None:
         if configuration is None or volume["name"] not in mounted:
             continue
         subnet, groups = _network_of(task)
-        problem = file_systems.mount_problem(world, task.region, configuration, subnet, task.zone or "", groups)
+        zone, role = task.zone or "", task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn")
+        problem = file_systems.mount_problem(world, task.region, configuration, subnet, zone, groups, role)
         if problem:
             return f"ResourceInitializationError: {problem}"
     return None
@@ -368,14 +371,15 @@ def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> s
     role = _puller(task)
     create = str(container["logConfiguration"]["options"].get("awslogs-create-group", "")).lower() == "true"
     resource = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    group_arn = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
     exists = log_groups.group_exists(world, region, group)
-    if create and not exists and not allowed(role, "logs:CreateLogGroup"):
-        reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", resource)
+    if create and not exists and not may(role, "logs:CreateLogGroup", group_arn):
+        reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", group_arn)
     elif not create and not exists:
         reason = (
             "failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist."
         )
-    elif not allowed(role, "logs:CreateLogStream"):
+    elif not may(role, "logs:CreateLogStream", resource):
         reason = "failed to create Cloudwatch log stream: " + _denied(role, task, "logs:CreateLogStream", resource)
     else:
         if not exists:

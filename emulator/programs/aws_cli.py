@@ -24,6 +24,7 @@ STARTS, EACH = 2.0, 0.5  # AWS seconds until the first line, and for each file
 TIMEOUT = 300.0
 FLAGS = ("--delete", "--exact-timestamps", "--size-only", "--no-progress", "--dryrun", "--only-show-errors", "--quiet")
 NO_LIST = "An error occurred ({}) when calling the ListObjectsV2 operation: {}"
+READ_ONLY = "[Errno 30] Read-only file system"
 #: the directory in which the CLI's image starts its commands: it writes paths as seen from there
 WORKING_DIRECTORY = "/aws"
 
@@ -90,12 +91,12 @@ def _sync(
         for key, found in bucket.keys.items()
         if key.startswith(prefix) and not key.endswith("/")
     }
-    place, writable = _directory(world, task, container, target, role)
-    return _copy(role, name, prefix, target, there, place, writable, flags)
+    place, hindered = _directory(world, task, container, target, role)
+    return _copy(role, name, prefix, target, there, place, hindered, flags)
 
 
 def _copy(
-    role: str, name: str, prefix: str, target: str, there: Files, place: Files, writable: bool, flags: set[str]
+    role: str, name: str, prefix: str, target: str, there: Files, place: Files, hindered: str, flags: set[str]
 ) -> Outcome:
     """Make the directory what the bucket's folder is, and say what was done."""
     dry, code, told = "--dryrun" in flags, 0, []
@@ -112,9 +113,9 @@ def _copy(
             reason = "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"
             told.append(f"download failed: {step.removeprefix('download: ')} {reason}")
             code = 1
-        elif not writable:
+        elif hindered:
             kind = "download failed" if path in there else "delete failed"
-            told.append(f"{kind}: {step.partition(': ')[2]} [Errno 30] Read-only file system: '{target}/{path}'")
+            told.append(f"{kind}: {step.partition(': ')[2]} {hindered}: '{target}/{path}'")
             code = 1
         elif path in there:
             place[path] = there[path]
@@ -131,8 +132,8 @@ def _same(source: tuple[int, str], present: tuple[int, str], flags: set[str]) ->
     return source == present if "--exact-timestamps" in flags else source[0] == present[0]
 
 
-def _directory(world: World, task: Task, container: Item, target: str, role: str) -> tuple[Files, bool]:
-    """The files under a path in the container, and whether it may write there. What is on no volume begins empty."""
+def _directory(world: World, task: Task, container: Item, target: str, role: str) -> tuple[Files, str]:
+    """The files under a path in the container, and the error of writing there. What is on no volume begins empty."""
     for mount in container.get("mountPoints", []):
         if posixpath.normpath(target) != posixpath.normpath(mount["containerPath"]):
             continue
@@ -147,13 +148,11 @@ def _directory(world: World, task: Task, container: Item, target: str, role: str
             if point_id
             else settings.get("rootDirectory") or "/"
         )
-        arn = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:file-system/{system_id}"
-        point = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:access-point/{point_id}"
-        signed = authorization.get("iam") == "ENABLED"
-        context = {"elasticfilesystem:AccessPointArn": point}
-        writes = not signed or may(role, "elasticfilesystem:ClientWrite", arn, context)
-        return files_of(world, system_id, directory), writes and not mount.get("readOnly")
-    return {}, True
+        hindered = (
+            READ_ONLY if mount.get("readOnly") else file_systems.write_problem(world, task.region, settings, role)
+        )
+        return files_of(world, system_id, directory), hindered
+    return {}, ""
 
 
 def _denied(role: str, task: Task, action: str, resource: str) -> str:

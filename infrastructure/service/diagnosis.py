@@ -88,6 +88,8 @@ def hints() -> dict[str, str]:
         "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if on_host else disk,
         "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
         "unsatisfied condition: cuda": cuda,
+        "access denied by server while mounting": "The task role's policy, or the file system's, does not let it mount: what is "
+        "ours create_cluster.py puts right, and with an endpoint register_task_definition.py",
         "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
         "log group": "create_cluster.py makes the log group",
         "is not authorized to perform": "Give the role that is named there this right",

@@ -89,11 +89,8 @@ def policy(point: Any) -> dict[str, Any]:
     lists: dict[str, Any] = {"Action": "s3:ListBucket", "Resource": source_bucket.arn()}
     if prefix := literal(source_bucket.prefix()):
         lists["Condition"] = {"StringLike": {"s3:prefix": f"{prefix}*"}}
-    mounts = {
-        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-        "Resource": aws.arn("elasticfilesystem", f"file-system/{point['FileSystemId']}"),
-        "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}},
-    }
+    volume = constants.WEIGHTS_VOLUME
+    mounts = access_points.rights({volume: point["FileSystemId"]}, {volume: point["AccessPointId"]})
     reads = {"Action": "s3:GetObject", "Resource": f"{source_bucket.arn()}/{prefix}*"}
     return roles.document(lists, reads, mounts)
 

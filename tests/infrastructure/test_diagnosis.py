@@ -44,6 +44,15 @@ def test_nfs_that_is_closed_is_told_with_its_remedy(fargate: Runbook) -> None:
     fargate.has_run("create_cluster.py", "run_task.py")
 
 
+def test_a_role_that_may_not_mount_is_told_with_its_remedy(fargate: Runbook) -> None:
+    iam = fargate.has_run(*REGISTERED).aws("iam")
+    iam.delete_role_policy(RoleName="api-task-us-east-1", PolicyName="settings")
+    told = why_it_failed(fargate)
+    assert "access denied by server while mounting" in told
+    assert "The task role's policy, or the file system's, does not let it mount" in told
+    fargate.has_run("create_cluster.py", "run_task.py")
+
+
 def test_a_route_that_is_gone_is_told(fargate: Runbook) -> None:
     ec2 = fargate.has_run(*REGISTERED).aws("ec2")
     filters = [{"Name": "tag:gpu-ecs-cluster", "Values": ["api"]}]
