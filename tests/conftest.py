@@ -342,7 +342,7 @@ FARGATE = {
 
 
 #: what no one has published, and tests run: each runs whatever it is asked to
-IMAGES = ("example.com/ml:v1", "example.com/unhealthy:v1")
+IMAGES = ("example.com/ml:v1", "example.com/unhealthy:v1", "app:1", "app:broken-1", "unhealthy:1")
 
 
 @functools.cache

@@ -213,11 +213,10 @@ def _parameter_exists(region: str, name: str) -> bool:
 
 def image_of(world: World, image: str) -> Image | None:
     """What a name leads to: in ECR of this account what was pushed, elsewhere what there is."""
-    host, repository, reference = images.parts(image)
     if ecr := ECR.match(image):
+        _, repository, reference = images.parts(image)
         return find_image(world, ecr[2], repository, reference) if ecr[1] == ACCOUNT else None
-    found = images.held(world, host, repository, reference)
-    return found[0] if found else None
+    return images.find(world, image)
 
 
 def image_problem(world: World, task: Task, container: Item) -> str | None:

@@ -11,6 +11,7 @@ https://github.com/opencontainers/image-spec/blob/main/spec.md
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -148,6 +149,16 @@ def held(world: World, host: str, repository: str, reference: str) -> tuple[Imag
     return None
 
 
+def find(world: World, image: str) -> Image | None:
+    """What a name leads to, as Docker reads it."""
+    host, repository, reference = parts(image)
+    named = key(host, repository, reference)
+    if found := added(world).get(named) or TABLE.get(named):
+        return found
+    by_digest = held(world, host, repository, reference) if "@" in named else None
+    return by_digest[0] if by_digest else None
+
+
 def blobs(world: World) -> dict[str, bytes]:
     """digest -> content of what ECR holds, but of the layers."""
     found: dict[str, bytes] = world.state["registry_blobs"]
@@ -168,6 +179,7 @@ def all_of(world: World) -> dict[str, Any]:
 # --- what a registry holds of an image
 
 
+@functools.lru_cache(1000)
 def documents(name: str, image: Image) -> dict[str, tuple[str, bytes]]:
     """digest -> (media type, content): first what the tag leads to, then all to which that leads."""
     children: list[tuple[str, str, bytes]] = []
