@@ -5,8 +5,8 @@ Where endpoints share a cluster, endpoints/$ENDPOINT.env, beside .env, stands be
 may be written with GPU_ECS_ before it, GPU_ECS_IMAGE: so it wins over a plain one, which something else may have set.
 AWS_* in a file mean what they mean in the environment.
 
-Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit
-code 2, before the first AWS call. Start from a file of examples/:
+Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once, before the first
+AWS call; a page then ends with exit code 2. Start from a file of examples/:
 
     cp examples/gpu-cluster.env .env
 
@@ -869,12 +869,10 @@ def from_environment() -> str:
 
 
 def check(**found: str) -> None:
-    """End with exit code 2 and a sentence for each mistake, if there is one; `found` are those that a page has found."""
+    """texts.WrongSettings, with a sentence for each mistake, if there is one; `found` are those that a page has found."""
     mistakes = {name: [sentence] for name, sentence in found.items() if sentence} | PROBLEMS
     if mistakes:
-        with contextlib.suppress(OSError):  # no one listens there any more
-            print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
-        sys.exit(2)
+        raise texts.WrongSettings("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told))
 
 
 check_names()

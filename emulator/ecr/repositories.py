@@ -146,12 +146,13 @@ def get_download_url_for_layer(call: Call) -> Params:
 
 @door("GET", "/_emulator/images")
 def _images(emulator: Emulator, given: Json) -> Json:
+    """Which images there are in registries outside of the account, and what is in them."""
     return images.all_of(emulator.world)
 
 
 @door("POST", "/_emulator/images")
 def _push_image(emulator: Emulator, given: Json) -> Json:
-    """`image`: one of another registry is there from now on. `repository`, `tag`: one is pushed to ECR."""
+    """Somebody pushes an image to a repository: {"repository": "...", "tag": "..."}, or to a registry: {"image": "..."}."""
     named = ("image", "repository", "tag", "region")
     about = {name: value for name, value in given.items() if name not in named}
     if "image" in given:

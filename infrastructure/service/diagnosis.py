@@ -75,9 +75,16 @@ def why_stopped(task: Any) -> str:
     return f"{text}. {hint}".rstrip(". ") + "."
 
 
-#: words in a stopped task's reasons -> what to do about it; the first that is found counts
+OTHER_CPU = "The image is for another CPU than the host has: build it for that, docker build --platform linux/amd64"
+PRIVATE = "The registry wants credentials, which these tasks have not, or has no such image: push a copy to ECR, create_repository.py"
+NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
+#: words in a stopped task's reasons, or at the end of its log -> what to do about it; the first that is found counts
 HINTS = {
     "no space left on device": "Raise ROOT_VOLUME_GIB",
+    **dict.fromkeys(("no matching manifest", "descriptor matching platform", "exec format error"), OTHER_CPU),
+    "toomanyrequests": "The registry has had too many pulls from this address: wait, or push a copy to ECR, create_repository.py",
+    **dict.fromkeys(("unauthorized", "401 Unauthorized", "pull access denied"), PRIVATE),
+    **dict.fromkeys(("executable file not found in $PATH", "exit code 127"), NO_COMMAND),
     "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
     "unsatisfied condition: cuda": "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID",
     "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
