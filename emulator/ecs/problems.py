@@ -303,7 +303,7 @@ def start_problem(world: World, task: Task, container: Item) -> str | None:
     if not words:
         return "CannotCreateContainerError: Error response from daemon: no command specified"
     image = image_of(world, container["image"])
-    if image is None or image.has(words[0]) or tuple(words[: len(image.entry_point)]) == image.entry_point:
+    if image is None or image.has(words[0]):
         return None
     missing = "executable file not found in $PATH"
     if "/" in words[0]:

@@ -66,7 +66,7 @@ class Image:
     def has(self, program: str) -> bool:
         """Whether it can run this. The GPU's tools are put into it from outside, where there is a GPU."""
         name = program.rpartition("/")[2]
-        return self.programs is None or name in (*self.programs, *BUILT_IN, "nvidia-smi")
+        return self.programs is None or name in (*self.programs, *BUILT_IN, "nvidia-smi") or program in self.entry_point
 
 
 #: Sizes are about those of linux/amd64. What is in each: nginx (docker-library/official-images, library/nginx, and
@@ -130,7 +130,8 @@ def described(**about: Any) -> Image:
     """An image with these fields, as JSON tells them."""
     if about.get("access", "public") not in ACCESS:
         raise ValueError(f"access is one of {', '.join(ACCESS)}")
-    return Image(**{name: tuple(value) if isinstance(value, list) else value for name, value in about.items()})
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in about.items()}
+    return Image(**fields)
 
 
 def add(world: World, image: str, **about: Any) -> None:
