@@ -31,7 +31,7 @@ PUBLIC = {"docker.io": "registry-1.docker.io"} | {
     host: host for host in ("public.ecr.aws", "nvcr.io", "ghcr.io", "quay.io")
 }
 #: account and region; https://docs.aws.amazon.com/general/latest/gr/ecr.html
-ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z.-]+")
+ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z0-9.-]+")
 #: an index lists a manifest for each platform; a manifest lists the layers of one
 KINDS: list[Any] = [
     *("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"),
@@ -215,7 +215,7 @@ def in_ecr(account: str, region: str, repository: str, reference: str) -> Found:
         return described(found[0], lambda digest: (manifests(imageDigest=digest) or [b"{}"])[0], config)
 
     found, why = aws.at_best(read)
-    return found or Found(unchecked=why)
+    return found or Found(unchecked=why.partition("\n")[0])
 
 
 def described(manifest: bytes, manifest_of: Callable[[str], bytes], config_of: Callable[[str], bytes]) -> Found:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 
 from emulator.core.faults import Fault
@@ -198,6 +201,18 @@ def test_a_tag_or_repository_that_is_not_in_ecr_is_refused_with_what_to_do(ecr: 
     assert "there is no repository other in us-east-1: create_repository.py makes one" in told
     elsewhere = f"{REGISTRY.replace('us-east-1', 'eu-west-1')}/app:v1"
     assert "there is no repository app in eu-west-1" in refused(ecr, elsewhere)
+
+
+def test_ecr_is_known_by_its_hosts_in_every_partition(cluster: Runbook) -> None:
+    from infrastructure.service.images import ECR
+
+    partitions = json.loads((Path(botocore.__file__).parent / "data" / "partitions.json").read_text())["partitions"]
+    suffixes = [each["outputs"][key] for each in partitions for key in ("dnsSuffix", "dualStackDnsSuffix")]
+    assert len(suffixes) > 10
+    for suffix in suffixes:
+        for service in ("dkr.ecr", "dkr-ecr", "dkr.ecr-fips"):
+            found = ECR.fullmatch(f"123456789012.{service}.eu-west-1.{suffix}")
+            assert found and found.groups() == ("123456789012", "eu-west-1"), suffix
 
 
 def test_ecr_costs_two_calls_at_most(ecr: Runbook) -> None:
