@@ -80,14 +80,20 @@ def check(image: str = "") -> None:
     """Refuse what can't be pulled or run, before anything is registered; tell what is not known. `image`: one of IMAGE_TAG."""
     for each, found in {**named(), **({image: ask(image)} if image else {})}.items():
         if found.missing:
-            raise Problem(f"image {each}: {found.missing}")
+            raise Problem(f"{spelt(each)}: {found.missing}")
         if found.private or found.unchecked:
-            say("warning" if found.private else "unchecked", f"image {each}:", found.private or found.unchecked)
+            say("warning" if found.private else "unchecked", f"{spelt(each)}:", found.private or found.unchecked)
             continue
         refuse_platform(each, found)
         refuse_size(each, found)
         cpu = "" if found.platforms else "; for which CPU it was not told"
         say("found", f"image {each}", f"{found.size / 1e9:.1f} GB to pull{cpu}")
+
+
+def spelt(image: str) -> str:
+    """With the setting that names it."""
+    names = [name for name in ("IMAGE", "CERTIFICATE_IMAGE") if getattr(constants, name) == image]
+    return f"{names[0]}={image}" if names else f"image {image}"
 
 
 def platform() -> str:
@@ -104,7 +110,7 @@ def refuse_platform(image: str, found: Found) -> None:
     if platform() not in found.platforms:
         hosts = "Fargate tasks are" if constants.LAUNCH_TYPE == "FARGATE" else f"hosts of {constants.INSTANCE_TYPE} are"
         build = f"docker build --platform {platform()} makes one that runs"
-        raise Problem(f"image {image} is for {', '.join(found.platforms)}, but {hosts} {platform()}: {build}")
+        raise Problem(f"{spelt(image)} is for {', '.join(found.platforms)}, but {hosts} {platform()}: {build}")
 
 
 def refuse_size(image: str, found: Found) -> None:
@@ -113,9 +119,9 @@ def refuse_size(image: str, found: Found) -> None:
     disk, size = FARGATE_DISK if on_fargate else constants.ROOT_VOLUME_GIB, found.size / GIB
     has = f"a Fargate task has {disk} GiB" if on_fargate else f"the disk has ROOT_VOLUME_GIB={disk}"
     if size > disk:
-        raise Problem(f"image {image} has {size:.0f} GiB before it is unpacked, and {has}")
+        raise Problem(f"{spelt(image)} has {size:.0f} GiB before it is unpacked, and {has}")
     if 3 * size > disk:
-        say("warning", f"image {image} may not fit:", f"about {3 * size:.0f} GiB while it is unpacked, and {has}")
+        say("warning", f"{spelt(image)} may not fit:", f"about {3 * size:.0f} GiB while it is unpacked, and {has}")
 
 
 # ------------------------------------------------------------------------------------------------------------- asking
@@ -164,7 +170,7 @@ def in_registry(host: str, repository: str, reference: str) -> Found:
     """With a token that anyone is given: https://distribution.github.io/distribution/spec/auth/token/"""
     address, headers = f"https://{PUBLIC[host]}/v2/{repository}", {"Accept": ", ".join(KINDS)}
     answer = get(f"{address}/manifests/{reference}", **headers)
-    if answer.status_code == 401 and (given := token(answer.headers.get("WWW-Authenticate", ""))):
+    if answer.status_code == 401 and (given := token(answer.headers["WWW-Authenticate"])):
         headers |= {"Authorization": f"Bearer {given}"}
         answer = get(f"{address}/manifests/{reference}", **headers)
     if answer.status_code in (401, 403):
@@ -182,14 +188,14 @@ def in_registry(host: str, repository: str, reference: str) -> Found:
 
 
 def token(challenge: str) -> str:
-    """From where the registry says; "" where it gives none. nvcr.io names no service."""
+    """From where the registry says; "" where it gives none to anyone. nvcr.io names no service."""
     said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    if not challenge.startswith("Bearer") or not said["realm"].startswith("https://"):
+        raise ValueError(f"it wants {challenge}")
     asked = urlencode({name: said[name] for name in ("service", "scope") if name in said})
     answer = get(f"{said['realm']}?{asked}")
-    if answer.status_code != 200:
-        return ""
-    given = json.loads(answer.content)
-    return str(given.get("token") or given["access_token"])
+    given = {"token": ""} if answer.status_code in (401, 403) else json.loads(answer.content)
+    return str(given["token"] if "token" in given else given["access_token"])
 
 
 def in_ecr(account: str, region: str, repository: str, reference: str) -> Found:
@@ -208,7 +214,9 @@ def in_ecr(account: str, region: str, repository: str, reference: str) -> Found:
     def read() -> Found:
         found = manifests(**{"imageDigest" if ":" in reference else "imageTag": reference})
         if found is None:
-            return Found(missing=f"there is no repository {repository} in {region}: create_repository.py makes one")
+            return Found(
+                missing=f"there is no repository {repository} in {region}: create_repository.py makes one, of our name"
+            )
         if not found:
             push = "push it, or let create_pipeline.py build one and leave it to IMAGE_TAG"
             return Found(missing=f"the repository {repository} in {region} has no {reference}: {push}")

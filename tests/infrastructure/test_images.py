@@ -65,7 +65,7 @@ def registered(runbook: Runbook, image: str, **settings: str) -> Ran:
 def test_a_public_registry_is_asked(cluster: Runbook, host: str) -> None:
     image = add(cluster, f"{host}/team/app:v1", size=2_500_000_000, platforms=["linux/amd64", "linux/arm64"])
     assert f"found image {image}  2.5 GB to pull" in registered(cluster, image).err
-    assert f"image {host}/team/app:v2: {host} has no such image" in refused(cluster, f"{host}/team/app:v2")
+    assert f"IMAGE={host}/team/app:v2: {host} has no such image" in refused(cluster, f"{host}/team/app:v2")
 
 
 DOCKER_HUB = (
@@ -92,7 +92,7 @@ def test_a_private_one_is_told_and_registered_all_the_same(cluster: Runbook) -> 
     for image in (add(cluster, "nvcr.io/nim/model:1", access="private"), "ghcr.io/nobody/nothing:1"):
         err = registered(cluster, image).err
         assert (
-            f"warning image {image}:  {image.partition('/')[0]} has no such image, or wants credentials for it" in err
+            f"warning IMAGE={image}:  {image.partition('/')[0]} has no such image, or wants credentials for it" in err
         )
         assert "create_repository.py" in err
 
@@ -100,7 +100,7 @@ def test_a_private_one_is_told_and_registered_all_the_same(cluster: Runbook) -> 
 @pytest.mark.parametrize("image", ["quay.io/team/app:limited", "registry.example.com:5000/team/app:v1"])
 def test_where_nothing_is_told_an_image_is_unchecked_in_one_line(cluster: Runbook, image: str) -> None:
     add(cluster, image, access="limited")
-    assert registered(cluster, image).err.count("unchecked image") == 1
+    assert registered(cluster, image).err.count("unchecked IMAGE=") == 1
 
 
 def test_an_odd_answer_is_no_failure(cluster: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +111,11 @@ def test_an_odd_answer_is_no_failure(cluster: Runbook, monkeypatch: pytest.Monke
         (407, {}, b""),
         (302, {"Location": "/"}, b""),
         (200, {}, b"[]"),
+        (401, {}, b""),
+        (401, {"WWW-Authenticate": 'Basic realm="proxy"'}, b""),
     ):
         monkeypatch.setattr(registries, "answer", lambda *_, told=answer: told)
-        assert "unchecked image nginx:1.27:" in registered(cluster, "nginx:1.27").err
+        assert "unchecked IMAGE=nginx:1.27:" in registered(cluster, "nginx:1.27").err
 
 
 def test_the_token_is_not_sent_to_where_a_registry_stores_things(
@@ -142,7 +144,7 @@ def test_the_token_is_not_sent_to_where_a_registry_stores_things(
 def test_an_image_for_another_cpu_is_refused(cluster: Runbook) -> None:
     for image in (add(cluster, "team/arm:v1", platforms=ARM), add(cluster, "team/arm:v2", platforms=ARM, index=True)):
         told = refused(cluster, image)
-        assert f"image {image} is for linux/arm64, but hosts of g4dn.xlarge are linux/amd64" in told
+        assert f"IMAGE={image} is for linux/arm64, but hosts of g4dn.xlarge are linux/amd64" in told
         assert "docker build --platform linux/amd64" in told
 
 
@@ -162,7 +164,7 @@ def test_hosts_of_another_cpu_want_their_own_images(runbook: Runbook) -> None:
 def test_an_image_larger_than_the_disk_is_refused_and_a_large_one_told(cluster: Runbook) -> None:
     image = add(cluster, "team/large:v1", size=40 * 2**30)
     told = refused(cluster, image, ROOT_VOLUME_GIB="30")
-    assert f"image {image} has 40 GiB before it is unpacked, and the disk has ROOT_VOLUME_GIB=30" in told
+    assert f"IMAGE={image} has 40 GiB before it is unpacked, and the disk has ROOT_VOLUME_GIB=30" in told
     told = registered(cluster, image, ROOT_VOLUME_GIB="100").err
     assert "may not fit:  about 120 GiB while it is unpacked, and the disk has ROOT_VOLUME_GIB=100" in told
     assert "may not fit" not in registered(cluster, image, ROOT_VOLUME_GIB="200").err
@@ -178,7 +180,7 @@ def test_the_image_that_makes_the_certificate_is_looked_up_too(clara: Runbook) -
     told = refused(
         clara, clara.settings.get("IMAGE", "nvcr.io/nvidia/clara-train-sdk:v3.1.01"), CERTIFICATE_IMAGE="nginx:0"
     )
-    assert "image nginx:0: docker.io has no such image" in told
+    assert "CERTIFICATE_IMAGE=nginx:0: docker.io has no such image" in told
 
 
 # ------------------------------------------------------------------------------------------------------ ECR
@@ -198,7 +200,7 @@ def test_a_tag_or_repository_that_is_not_in_ecr_is_refused_with_what_to_do(ecr: 
     told = refused(ecr, f"{REGISTRY}/app:v1")
     assert "the repository app in us-east-1 has no v1: push it, or let create_pipeline.py build one" in told
     told = refused(ecr, f"{REGISTRY}/other:v1")
-    assert "there is no repository other in us-east-1: create_repository.py makes one" in told
+    assert "there is no repository other in us-east-1: create_repository.py makes one, of our name" in told
     elsewhere = f"{REGISTRY.replace('us-east-1', 'eu-west-1')}/app:v1"
     assert "there is no repository app in eu-west-1" in refused(ecr, elsewhere)
 
@@ -227,7 +229,7 @@ def test_ecr_costs_two_calls_at_most(ecr: Runbook) -> None:
 def test_without_the_right_to_look_into_ecr_an_image_is_unchecked(ecr: Runbook, error: str) -> None:
     repositories.put_image(ecr.emulator.world, "us-east-1", "app", "v1")
     ecr.emulator.faults.planned.append(Fault("ecr:*", error, times=-1))
-    assert registered(ecr, f"{REGISTRY}/app:v1").err.count("unchecked image") == 1
+    assert registered(ecr, f"{REGISTRY}/app:v1").err.count("unchecked IMAGE=") == 1
 
 
 def test_the_tag_that_a_build_for_arm_pushed_is_refused(endpoints: Runbook) -> None:
