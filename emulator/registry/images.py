@@ -69,10 +69,10 @@ class Image:
         return self.programs is None or name in (*self.programs, *BUILT_IN, "nvidia-smi") or program in self.entry_point
 
 
-#: Sizes are about those of linux/amd64. What is in each: nginx (docker-library/official-images, library/nginx, and
-#: nginx/docker-nginx), busybox (docker-library/busybox), nvidia/cuda's base and runtime (gitlab.com/nvidia/container-images/cuda),
-#: alpine/openssl (alpine-docker/openssl), AWS CLI (aws/aws-cli, docker/Dockerfile). What is in the images of the two reference
-#: deployments no one has published: they run whatever they are asked to. Written down in November 2026.
+#: Entry points and commands as in the Dockerfiles of nginx/docker-nginx, aws/aws-cli and alpine-docker/openssl, read in November
+#: 2026; of nvidia/cuda and busybox those of the systems on which they stand. Which tags and platforms there are, and sizes, are
+#: no registry's answer: examples and tests name the tags, and sizes are about those of linux/amd64. What is in the images of the
+#: two reference deployments no one has published: they run whatever they are asked to.
 _CUDA = Image(BOTH, command=("/bin/bash",), programs=(*SHELL, "bash"), size=100_000_000)
 _NGINX = Image(
     *(
