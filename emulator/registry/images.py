@@ -85,15 +85,14 @@ _NGINX = Image(
         72_000_000,
     )
 )
+_OPENSSL = Image(BOTH, entry_point=("openssl",), command=(), programs=(*SHELL, "openssl"), size=8_000_000)
 _BUSYBOX = Image(BOTH, command=("sh",), programs=SHELL, size=2_200_000)
 _AWS_CLI = Image(
     BOTH, entry_point=("/usr/local/bin/aws",), command=(), programs=(*SHELL, "bash", "aws"), size=130_000_000
 )
 TABLE: dict[str, Image] = {
     **{f"docker.io/nvidia/cuda:{version}-base-ubuntu24.04": _CUDA for version in ("12.8.1", "12.9.0")},
-    "docker.io/alpine/openssl:3.3.3": Image(
-        BOTH, entry_point=("openssl",), command=(), programs=(*SHELL, "openssl"), size=8_000_000
-    ),
+    **{f"docker.io/alpine/openssl:{tag}": _OPENSSL for tag in ("3.3.3", "3.3.4")},
     **{f"docker.io/library/nginx:{tag}": _NGINX for tag in ("1", "1.27", "1.28", "latest")},
     **{f"docker.io/library/busybox:{tag}": _BUSYBOX for tag in ("1", "latest")},
     **{f"public.ecr.aws/aws-cli/aws-cli:{tag}": _AWS_CLI for tag in ("2.31.0", "2.32.0")},
