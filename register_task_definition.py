@@ -19,7 +19,15 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import checks, cluster, file_system, ways_out
 from infrastructure.delivery import container_image
-from infrastructure.service import access_points, log_group, mount_checks, service, task_definitions, task_roles
+from infrastructure.service import (
+    access_points,
+    images,
+    log_group,
+    mount_checks,
+    service,
+    task_definitions,
+    task_roles,
+)
 
 PARTS = (task_roles, log_group, access_points, task_definitions)
 
@@ -27,7 +35,7 @@ PARTS = (task_roles, log_group, access_points, task_definitions)
 @aws.page(changes=True, undo="deregister_task_definition.py")
 def register_task_definition() -> dict[str, Any]:
     made_here = PARTS if constants.ENDPOINT else PARTS[1:]  # elsewhere create_cluster.py makes the roles
-    parts.look((cluster, *made_here), task_definitions.newest)
+    parts.look((cluster, *made_here), task_definitions.newest, images.named)
     cluster.required()
     checks.refuse_client_without_sharing()
     ways_out.warn_of_tasks()

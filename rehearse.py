@@ -138,9 +138,11 @@ def environment_for(example: str, url: str, time_scale: float) -> dict[str, str]
 
 
 def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
-    """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer."""
+    """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer and to
+    registries."""
     proxy = emulator.front_door_url
     way = {"https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
+    way |= {"AWS_CA_BUNDLE": emulator.certificate_authority}
     if example == "clara-train":
         acm = client(url, "acm")
         arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
@@ -153,7 +155,7 @@ def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
         for endpoint in "ab":
             s3.put_object(Bucket="example-ml-weights", Key=f"{endpoint}/model.bin", Body=b"weights")
         return {**way, "SSL_CERT_FILE": emulator.certificate_authority}
-    return {}
+    return way
 
 
 def act(what: str, url: str, emulator: Emulator) -> tuple[int, float]:

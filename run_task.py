@@ -137,7 +137,7 @@ def succeeded(task: Any) -> bool:
 def failure(task: Any) -> str:
     lines = diagnosis.log_tail(task, constants.LOG_GROUP)
     log = "".join(f"\n  log: {line}" for line in lines)
-    return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task)}{log}"
+    return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task, lines)}{log}"
 
 
 def exit_codes(task: Any) -> dict[str, int]:

@@ -32,9 +32,11 @@ def main() -> int:
         print("# the scripts wait for AWS in real seconds: here less often, and as much shorter as AWS is")
         print(f"export POLL_SECONDS={max(0.05, 5 * options.time_scale):g} EFS_DNS_SECONDS={90 * options.time_scale:g}")
         door = emulator.front_door_url
-        print("# and for requests to what you made, such as the URL of a load balancer; nothing else is reached then:")
+        print("# and for requests to what you made, such as the URL of a load balancer, and to registries of images;")
+        print("# nothing else is reached then:")
         print(f"export https_proxy={door} http_proxy={door} no_proxy=127.0.0.1,localhost")
-        print(f"export SSL_CERT_FILE={emulator.certificate_authority}", flush=True)
+        trusted = emulator.certificate_authority
+        print(f"export SSL_CERT_FILE={trusted} AWS_CA_BUNDLE={trusted}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
     return 0

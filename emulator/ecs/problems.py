@@ -18,12 +18,15 @@ from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import instance, interfaces_of
 from emulator.ec2.region import find_group, region_of
-from emulator.ecr.repositories import repository_has_image
+from emulator.ecr.repositories import find_image
 from emulator.ecs.state import FARGATE, Item, Task
 from emulator.efs import file_systems
 from emulator.iam import roles as iam_roles
 from emulator.iam.policies import may
 from emulator.logs import log_groups
+from emulator.registry import images
+from emulator.registry.http import REGISTRIES
+from emulator.registry.images import DOCKER_HUB, Image
 
 rules.SENTENCES["ecs-061"] = (
     "Image, role, log, secret and EFS errors show only in a task that is STOPPED with TaskFailedToStart and a reason."
@@ -47,9 +50,9 @@ rules.SENTENCES["ecs-087"] = (
 held("ecs-087", "ecs.problems: whose rights what runs in a task has")
 held("ec2-033 ecs-089", "ecs.problems: whether a host, and what runs in a task, reach AWS")
 
-ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
-#: no registry is asked: an image from elsewhere is taken to exist, unless its name says that it does not
-NO_IMAGE = re.compile(r"does-?not-?exist|no-?such|missing|not-?found", re.IGNORECASE)
+held("ecs-090 ecs-091 ecs-092", "ecs.problems: the images and commands of a starting task")
+
+ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
 
 
 # ------------------------------------------------------------------------------------------------ roles
@@ -188,22 +191,9 @@ def _endpoints(region: str, subnet_id: str) -> set[str]:
 # ------------------------------------------------------------------------------------------------ images, secrets
 
 
-def image_parts(image: str) -> tuple[str, str]:
-    """(registry and repository, tag or digest) as Docker reads an image."""
-    name, _, digest = image.partition("@")
-    if digest:
-        return name, digest
-    repository, colon, tag = name.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (name, "latest")
-
-
 def _reference(image: str) -> str:
     """An image as containerd writes it: docker.io/library/nginx:latest."""
-    repository, tag = image_parts(image)
-    first = repository.split("/")[0]
-    if "." not in first and ":" not in first:
-        repository = f"docker.io/{repository}" if "/" in repository else f"docker.io/library/{repository}"
-    return f"{repository}{'@' if tag.startswith('sha256:') else ':'}{tag}"
+    return images.key(*images.parts(image))
 
 
 def before_pull(world: World, task: Task) -> tuple[float, str] | None:
@@ -282,35 +272,108 @@ def _parameter_exists(region: str, name: str) -> bool:
     return backend.get_parameter(name) is not None or backend.get_parameter(name.lstrip("/")) is not None
 
 
+def image_of(world: World, image: str) -> Image | None:
+    """What a name leads to: in ECR of this account what was pushed, elsewhere what there is."""
+    if ecr := ECR.match(image):
+        _, repository, reference = images.parts(image)
+        return find_image(world, ecr[2], repository, reference) if ecr[1] == ACCOUNT else None
+    return images.find(world, image)
+
+
 def image_problem(world: World, task: Task, container: Item) -> str | None:
-    """Why an image can not be pulled."""
+    """Why an image can not be pulled, in the words of Docker or, on Fargate, of containerd."""
     image = container["image"]
-    repository, tag = image_parts(image)
-    reference = _reference(image)
-    ecr = ECR.match(image)
-    if ecr:
-        name = ecr[3].partition("@")[0].partition(":")[0]
-        if ecr[1] == ACCOUNT and repository_has_image(world, ecr[2], name, tag):
-            arn = f"arn:aws:ecr:{ecr[2]}:{ACCOUNT}:repository/{name}"
-            if may(_puller(task), "ecr:BatchGetImage", arn) or task.launch_type in FARGATE:
-                return None
-            denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
-            return f"CannotPullECRContainerError: {denied}"
-    elif not NO_IMAGE.search(image):
-        return None
+    found, ecr = image_of(world, image), ECR.match(image)
+    if found is None:
+        return _no_such_image(world, task, image)
+    arn = f"arn:aws:ecr:{ecr[2]}:{ACCOUNT}:repository/{images.parts(image)[1]}" if ecr else ""
+    if ecr and not may(_puller(task), "ecr:BatchGetImage", arn) and task.launch_type not in FARGATE:
+        return f"CannotPullECRContainerError: {_denied(_puller(task), task, 'ecr:GetAuthorizationToken', '*')}"
+    if found.access == "private":
+        return _private(task, image)
+    if found.access == "limited":
+        return _limited(task, image)
+    if found.is_index and platform_of(task) not in found.platforms:
+        if task.launch_type == "FARGATE":
+            return f"{RETRIED} image Manifest does not contain descriptor matching platform '{platform_of(task)}'"
+        return f"{DAEMON} no matching manifest for {platform_of(task)} in the manifest list entries"
+    return None
+
+
+DAEMON = "CannotPullContainerError: Error response from daemon:"
+RETRIED = "CannotPullContainerError: pull image manifest has been retried 1 time(s):"
+
+
+def platform_of(task: Task) -> str:
+    """What the machine under a task runs."""
+    if task.instance is not None:
+        arm = task.instance.attributes.get("ecs.cpu-architecture") == "arm64"
+    else:
+        arm = (task.definition.get("runtimePlatform") or {}).get("cpuArchitecture") == "ARM64"
+    return "linux/arm64" if arm else "linux/amd64"
+
+
+def _no_such_image(world: World, task: Task, image: str) -> str:
+    host, repository, tag = images.parts(image)
     if task.launch_type == "FARGATE":
-        return (
-            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
-            f"{reference}: {reference}: not found"
-        )
-    if ecr or NO_IMAGE.search(tag):
-        return (
-            f"CannotPullContainerError: Error response from daemon: manifest for {repository}:{tag} not found: "
-            "manifest unknown: manifest unknown"
-        )
+        return f"{RETRIED} failed to resolve ref {_reference(image)}: {_reference(image)}: not found"
+    name = image.partition("@")[0].removesuffix(f":{tag}")
+    if ECR.match(image) or images.tags_of(world, host, repository):
+        return f"{DAEMON} manifest for {name}:{tag} not found: manifest unknown: manifest unknown"
+    return _access_denied(name)
+
+
+def _access_denied(name: str) -> str:
     return (
-        f"CannotPullContainerError: Error response from daemon: pull access denied for {repository}, repository does "
+        f"{DAEMON} pull access denied for {name}, repository does "
         "not exist or may require 'docker login': denied: requested access to the resource is denied"
+    )
+
+
+def _manifest_url(image: str) -> str:
+    host, repository, tag = images.parts(image)
+    return f"https://{'registry-1.docker.io' if host == DOCKER_HUB else host}/v2/{repository}/manifests/{tag}"
+
+
+def _private(task: Task, image: str) -> str:
+    """Docker Hub says no more than of a repository that is not there."""
+    host, repository, tag = images.parts(image)
+    if task.launch_type == "FARGATE":
+        realm = next((realm for name, realm, _ in REGISTRIES.values() if name == host), f"https://{host}/token")
+        asked = f"{realm}?scope=repository%3A{repository.replace('/', '%2F')}%3Apull"
+        reason = f"failed to authorize: failed to fetch anonymous token: unexpected status from GET request to {asked}"
+        return f"{RETRIED} failed to resolve ref {_reference(image)}: {reason}: 401 Unauthorized"
+    if host == DOCKER_HUB:
+        return _access_denied(image.removesuffix(f":{tag}"))
+    return f'{DAEMON} Head "{_manifest_url(image)}": unauthorized: authentication required'
+
+
+def _limited(task: Task, image: str) -> str:
+    told = "toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
+    if task.launch_type == "FARGATE":
+        status = f"unexpected status code {_manifest_url(image)}: 429 Too Many Requests"
+        return f"{RETRIED} httpReadSeeker: failed open: {status} - Server message: {told}"
+    return f"{DAEMON} {told}"
+
+
+def start_problem(world: World, task: Task, container: Item) -> str | None:
+    """Why a container that was created does not start: nothing to run in it, or no such program in its image.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+    """
+    words = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
+    if not words:
+        return "CannotCreateContainerError: Error response from daemon: no command specified"
+    image = image_of(world, container["image"])
+    if image is None or image.has(words[0]):
+        return None
+    missing = "executable file not found in $PATH"
+    if "/" in words[0]:
+        missing = f"stat {words[0]}: no such file or directory"
+    return (
+        "CannotStartContainerError: Error response from daemon: failed to create task for container: failed to create "
+        "shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+        f'exec: "{words[0]}": {missing}: unknown'
     )
 
 

@@ -256,7 +256,7 @@ def follow(task_arn: str) -> dict[str, Any]:
     result = {"taskArn": task_arn, "exitCode": exit_code, **counts}
     if exit_code != 0:
         told = "".join(f"\n  log: {line}" for line in log.lines[-LINES:])
-        sentence = f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task)}{told}"
+        sentence = f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task, log.lines)}{told}"
         raise Problem(sentence, result, aws.FAILED if exit_code is None else aws.TASK_FAILED)
     return result
 

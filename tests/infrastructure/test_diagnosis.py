@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.core.doors import DOORS
+from emulator.registry import images
 from tests.conftest import Runbook
 
 REGISTERED = ("create_cluster.py", "register_task_definition.py")
@@ -75,6 +76,49 @@ STOPPED: dict[str, tuple[dict[str, Any], str]] = {
         {"reason": "OutOfMemoryError: killed", "exitCode": 137},
         "with more memory",
     ),
+    "another CPU, of an index": (
+        {"reason": "CannotPullContainerError: no matching manifest for linux/amd64 in the manifest list entries"},
+        "The image is for another CPU than the host has: build it for that",
+    ),
+    "another CPU, on Fargate": (
+        {
+            "reason": "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'"
+        },
+        "The image is for another CPU than the host has: build it for that",
+    ),
+    "credentials that are needed": (
+        {
+            "reason": 'CannotPullContainerError: Head "https://ghcr.io/v2/team/app/manifests/v1": unauthorized: authentication'
+        },
+        "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR",
+    ),
+    "credentials that are needed, on Fargate": (
+        {
+            "reason": "CannotPullContainerError: failed to fetch anonymous token: https://ghcr.io/token: 401 Unauthorized"
+        },
+        "or wants credentials, which these tasks have not",
+    ),
+    "denied": (
+        {
+            "reason": "CannotPullContainerError: pull access denied for team/app, repository does not exist or may require"
+        },
+        "or wants credentials, which these tasks have not",
+    ),
+    "too many pulls": (
+        {"reason": "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit."},
+        "The registry has had too many pulls from this address: wait",
+    ),
+    "a command that is not there": (
+        {
+            "reason": 'CannotStartContainerError: exec: "[vllm,": executable file not found in $PATH: unknown',
+            "exitCode": 127,
+        },
+        "The image has no such program: look at ENTRY_POINT and COMMAND",
+    ),
+    "a command that a shell does not find": (
+        {"reason": "", "exitCode": 127},
+        "The image has no such program: look at ENTRY_POINT and COMMAND",
+    ),
 }
 
 
@@ -91,6 +135,16 @@ def test_a_reason_that_users_meet_gets_its_remedy(runbook: Runbook, container: d
     }
     assert hint in diagnosis.why(task)
     assert container["reason"] in diagnosis.why(task)
+
+
+def test_what_only_the_log_tells_gets_its_remedy_too(fargate: Runbook) -> None:
+    """An image that is no index is pulled for whatever CPU it is."""
+    images.add(fargate.emulator.world, fargate.settings["IMAGE"])
+    fargate.has_run(*REGISTERED)
+    images.add(fargate.emulator.world, fargate.settings["IMAGE"], platforms=["linux/arm64"])
+    told = fargate.run("run_task.py", RUN_UNTIL="STOPPED").err
+    assert "log: exec server: exec format error" in told
+    assert "The image is for another CPU than the host has" in told
 
 
 #: settings that say nothing about a task on Fargate
