@@ -37,33 +37,13 @@ NOT_HELD: dict[str, tuple[str, str]] = {
     "asg-016": ("LaunchInstances answers at once with instances or errors.", "no call of ours"),
     "cb-004": ("A curated ARM image needs an environment of type ARM_CONTAINER.", "any image goes with any type"),
     "cp-004": ("Every push starts a pipeline, unless its triggers name files.", "triggers are not looked at"),
-    "ec2-031": ("P2, P3, G3 and G4ad are offered nowhere any more.", "the types are those that moto lists"),
     "ec2-032": ("What ECS Managed Instances run is hidden unless asked for.", "no Managed Instances are started"),
-    "ec2-033": (
-        "An internet gateway is a way out for public addresses only.",
-        "hosts and tasks are judged by it, with no test of its own",
-    ),
     "ecs-081": ("Services are rebalanced between zones unless they say no.", "the setting is not looked at"),
     "ecs-084": (
         "A secret's JSON key, stage and version are no part of its ARN.",
         "the action alone is asked for, and no key is looked for",
     ),
     "ecs-085": ("A role is judged by action and by resource.", "the action alone is looked at"),
-    "ecs-086": ("An instance registers some percent less memory than its type has.", "one figure for all types"),
-    "ecs-087": ("A container in host mode reaches the host's role.", "containers ask no metadata"),
-    "ecs-089": (
-        "In awsvpc on EC2 a task in a public subnet has no way out.",
-        "nothing in a task asks the network after its start",
-    ),
-    "ecs-090": ("An image of another CPU does not start.", "images have no CPU"),
-    "ecs-091": (
-        "A private registry refuses a pull without its credentials.",
-        "an image is there unless its name says not",
-    ),
-    "ecs-092": ("A command that is not in the image does not start.", "what an image holds is not known"),
-    "efs-014": ("Without a file system policy anyone who reaches it mounts.", "policies are kept, not evaluated"),
-    "efs-015": ("Root is squashed without ClientRootAccess.", "policies are kept, not evaluated"),
-    "elb-014": ("AWS recommends a TLS policy with no CBC suite.", "a recommendation: no call is refused for it"),
     "sdk-003": ("boto3 has no waiter for groups, EFS, providers, builds and logs.", "boto3's, not AWS's"),
 }
 
