@@ -169,6 +169,11 @@ def partition() -> str:
     return str(session().get_partition_for_region(region()))
 
 
+def dns_suffix() -> str:
+    """How AWS's host names end here: amazonaws.com, and in China amazonaws.com.cn."""
+    return str(session().get_component("endpoint_resolver").get_partition_dns_suffix(partition()))
+
+
 def account() -> str:
     return str(caller()["Account"])
 
@@ -772,7 +777,7 @@ def _tell_where() -> None:
     endpoint = f"  endpoint {constants.ENDPOINT}" if constants.ENDPOINT else ""
     who = str(caller()["Arn"]).split(":", 5)[-1]
     urls = {text for name, text in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and text}
-    urls |= {url for service in ("sts", "ecs") if "amazonaws" not in (url := client(service).meta.endpoint_url)}
+    urls |= {url for each in ("sts", "ecs") if not (url := client(each).meta.endpoint_url).endswith(dns_suffix())}
     elsewhere = f"  at {', '.join(sorted(urls))}" if urls else ""
     where = f"region {region()}  cluster {constants.CLUSTER_NAME}{endpoint}  caller {who}{elsewhere}"
     say("account", account(), f"{where}  settings {constants.files()}")

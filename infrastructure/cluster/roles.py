@@ -124,7 +124,7 @@ def create() -> Roles:
     if constants.LAUNCH_TYPE == "EC2":
         monitored = constants.HOST_MONITORING == "enabled"
         more, not_now = (MONITORING_POLICIES, ()) if monitored else ((), MONITORING_POLICIES)
-        create_role("host", service_trust("ec2.amazonaws.com"), HOST_POLICIES + more, None, not_now)
+        create_role("host", trust("ec2"), HOST_POLICIES + more, None, not_now)
         create_instance_profile()
     return find()
 
@@ -144,7 +144,7 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
     }
     create = call(client("iam").create_service_linked_role, there="InvalidInput")
     for service, (role_id, needed) in services.items():
-        if needed and role_id not in service_linked() and create(AWSServiceName=f"{service}.amazonaws.com"):
+        if needed and role_id not in service_linked() and create(AWSServiceName=principal(service)):
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
 
 
@@ -152,14 +152,32 @@ def role_arn(role_id: str) -> str:
     return f"arn:{partition()}:iam::{account()}:role/{role_id}"
 
 
-def service_trust(service: str, **more: Any) -> Policy:
-    return document({"Principal": {"Service": service}, "Action": "sts:AssumeRole", **more})
+def principal(service: str) -> str:
+    """A service's name in policies: the same everywhere, but that EC2 has one of its own in China.
+
+    https://docs.amazonaws.cn/en_us/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-services
+    """
+    return f"{service}.amazonaws.com{'.cn' if service == 'ec2' and partition() == 'aws-cn' else ''}"
+
+
+def trust(service: str, **condition: Any) -> Policy:
+    """Only for a service. What others than EC2 do with the role they do for this account alone, not as another's deputy.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html#cross-service-confused-deputy-prevention
+    """
+    asks = {"StringEquals": {"aws:SourceAccount": account()}, **condition}
+    more = {} if service == "ec2" else {"Condition": asks}
+    return document({"Principal": {"Service": principal(service)}, "Action": "sts:AssumeRole", **more})
 
 
 def task_trust() -> Policy:
     """ECS tasks of this account and region only: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cross-service-confused-deputy-prevention.html"""
-    condition = {"StringEquals": {"aws:SourceAccount": account()}, "ArnLike": {"aws:SourceArn": aws.arn("ecs", "*")}}
-    return service_trust("ecs-tasks.amazonaws.com", Condition=condition)
+    return trust("ecs-tasks", ArnLike={"aws:SourceArn": aws.arn("ecs", "*")})
+
+
+def passed_to_tasks() -> Policy:
+    """The condition on which a role may be handed to ECS's tasks, and to no other service."""
+    return {"StringEquals": {"iam:PassedToService": [principal("ecs-tasks")]}}
 
 
 def document(*statements: Policy) -> Policy:
@@ -167,13 +185,13 @@ def document(*statements: Policy) -> Policy:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
 
 
-def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | None, not_now: Names = ()) -> str:
+def create_role(suffix: str, trusted: Policy, managed: Names, inline: Policy | None, not_now: Names = ()) -> str:
     """A role, its trust, these policies of AWS and not those of `not_now`, and our own: each is checked on every run.
 
     Policies that someone attached by hand stay. Answers the role's ARN.
     """
     iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
-    what, text, its_tags = f"role {role_id}", json.dumps(trust), endpoint_tags(suffix)
+    what, text, its_tags = f"role {role_id}", json.dumps(trusted), endpoint_tags(suffix)
     is_new = False
     aws.refuse_foreign(what, found)
     if not found:
@@ -182,7 +200,7 @@ def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | Non
         is_new = bool(made)
         say("created" if made else "found", what)
         found = {"RoleName": role_id, "Tags": its_tags} if made else aws.listed(what, role(suffix), "IAM")
-    elif found["AssumeRolePolicyDocument"] != trust:
+    elif found["AssumeRolePolicyDocument"] != trusted:
         call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=text)
         say("updated", what, "trust policy")
     else:

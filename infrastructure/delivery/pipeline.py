@@ -59,7 +59,6 @@ def create_role(connection_arn: str) -> str:
     tasks_roles = sorted({roles.find().task_execution_role_arn, roles.find().task_role_arn})
     bucket_actions = ["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"]
     registers = {"StringEquals": {"ecs:CreateAction": ["RegisterTaskDefinition"]}}
-    passed = {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
     scales = "application-autoscaling:RegisterScalableTarget"
     policy = roles.document(
         build_project.connection_statement(connection_arn),
@@ -69,11 +68,11 @@ def create_role(connection_arn: str) -> str:
         {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": service_arn},
         {"Action": ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"], "Resource": "*"},  # they know no ARNs
         {"Action": "ecs:TagResource", "Resource": definitions, "Condition": registers},
-        {"Action": "iam:PassRole", "Resource": tasks_roles, "Condition": passed},
+        {"Action": "iam:PassRole", "Resource": tasks_roles, "Condition": roles.passed_to_tasks()},
         {"Action": scales, "Resource": aws.arn("application-autoscaling", "scalable-target/*")},
         build_project.logs_statement(build_logs.of_commands()),
     )
-    return roles.create_role(ROLE, roles.service_trust("codepipeline.amazonaws.com"), (), policy)
+    return roles.create_role(ROLE, roles.trust("codepipeline"), (), policy)
 
 
 def declaration(role_arn: str, connection_arn: str) -> Any:

@@ -108,10 +108,8 @@ def wait_gone(what: str) -> None:
 
 def trust() -> dict[str, Any]:
     """Scheduler, for schedules of this group only: https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html"""
-    trusted = roles.service_trust("scheduler.amazonaws.com")
-    group_arn = aws.arn("scheduler", f"schedule-group/{its_name()}")
-    condition = {"aws:SourceAccount": aws.account(), "aws:SourceArn": group_arn}
-    trusted["Statement"][0]["Condition"] = {"StringEquals": condition}
+    trusted, group_arn = roles.trust("scheduler"), aws.arn("scheduler", f"schedule-group/{its_name()}")
+    trusted["Statement"][0]["Condition"]["StringEquals"]["aws:SourceArn"] = group_arn
     return trusted
 
 
@@ -121,11 +119,10 @@ def policy() -> dict[str, Any]:
     there = {"ArnEquals": {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}}
     at_start = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
     its_roles = [roles.find().task_execution_role_arn, roles.role_arn(roles.role_name(sync.ROLE))]
-    passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     return roles.document(
         {"Action": "ecs:RunTask", "Resource": aws.arn("ecs", definitions), "Condition": there},
         {"Action": "ecs:TagResource", "Resource": aws.arn("ecs", tasks), "Condition": at_start},
-        {"Action": "iam:PassRole", "Resource": its_roles, "Condition": passed},
+        {"Action": "iam:PassRole", "Resource": its_roles, "Condition": roles.passed_to_tasks()},
     )
 
 
