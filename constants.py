@@ -234,6 +234,7 @@ BUCKET_NAME = r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-
 BUCKET = pattern(BUCKET_NAME, "a bucket name", or_empty=True)
 QUEUE = r"(?=.{1,80}\Z)[\w-]+(\.fifo)?"
 GIT = pattern(r"(?!.*\.\.)[\w.-]{1,100}/[\w./-]{1,200}", "a repository such as team/endpoint-a", or_empty=True)
+GIT_PATH = r"(?!/)[\w.*?/@+-]{1,255}"
 EFS_MODE = one_of("generalPurpose", "maxIO")
 BUILD_SIZE = pattern(r"BUILD_GENERAL1_[A-Z0-9]+", "one of CodeBuild's sizes")
 DAYS_UNREAD = one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
@@ -516,6 +517,8 @@ CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
 SOURCE_REPOSITORY = setting("SOURCE_REPOSITORY", "", GIT)
 # Branch of it; each push to it is built and deployed.
 SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(BRANCH, "a branch"))
+# Paths in it, at most 8: only a push that touches one is built and deployed, b/** for a folder. Empty: each push.
+SOURCE_PATHS = setting("SOURCE_PATHS", "", words(pattern(GIT_PATH, "a list of paths such as b/**")))
 # Connection to the Git host; empty: one is made, and a person finishes its handshake in the console.
 # Set later: that one stays, free, since endpoints share it, until delete_cluster.py.
 CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN", or_empty=True))
@@ -523,8 +526,8 @@ CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN
 CONNECTION_PROVIDER = setting("CONNECTION_PROVIDER", "GitHub", one_of("GitHub", "GitLab", "Bitbucket", "AzureDevOps"))
 # Path of the buildspec in that repository.
 BUILDSPEC = setting("BUILDSPEC", "buildspec.yml", pattern(r"[\w./-]+", "a path"))
-# Build environment of CodeBuild.
-BUILD_IMAGE = setting("BUILD_IMAGE", "aws/codebuild/standard:7.0", image)
+# Build environment of CodeBuild; one with aarch64 in its name builds on ARM, aws/codebuild/amazonlinux-aarch64-standard:3.0.
+BUILD_IMAGE = setting("BUILD_IMAGE", "aws/codebuild/standard:8.0", image)
 # Size of the build machine, as CodeBuild names it.
 BUILD_COMPUTE_TYPE = setting("BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", BUILD_SIZE)
 # Days for which the pipeline's artifacts are kept.
@@ -668,6 +671,8 @@ def check_endpoint() -> None:
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
     if READ.get(ENDPOINT_PATH) and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
+    if len(SOURCE_PATHS) > 8:
+        problem("SOURCE_PATHS", f"has {len(SOURCE_PATHS)} paths; a pipeline's trigger takes 8 at most")
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
     if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:

@@ -252,7 +252,7 @@ def _pipelines(pipelines: Any, builds: Any, connections: Any) -> Iterator[tuple[
         arn = found["metadata"]["pipelineArn"]
         tags = pipelines.list_tags_for_resource(resourceArn=arn)["tags"]
         states = pipelines.get_pipeline_state(name=each["name"])["stageStates"]
-        kept = _kept(found["pipeline"], "roleArn artifactStore pipelineType executionMode stages")
+        kept = _kept(found["pipeline"], "roleArn artifactStore pipelineType executionMode stages triggers")
         kept["closed"] = [state["inboundTransitionState"].get("disabledReason") for state in states]
         yield "pipeline", each["name"], {**kept, "tags": tags}
     for name in builds.list_projects()["projects"]:

@@ -67,6 +67,7 @@ class Commit:
     message: str
     files: dict[str, str]
     fails: str = ""  # the phase in which its build fails
+    changed: tuple[str, ...] = ()  # the paths that its push touched
 
 
 def head(world: World, repository: str, branch: str) -> Commit | None:
@@ -84,7 +85,7 @@ def push(world: World, repository: str, branch: str, message: str, files: dict[s
     before = head(world, repository, branch)
     text = f"{repository} {branch} {message} {before.id if before else ''} {world.now()}"
     known = before.files if before else {}
-    made = Commit(hashlib.sha1(text.encode()).hexdigest(), message, {**known, **files}, fails)
+    made = Commit(hashlib.sha1(text.encode()).hexdigest(), message, {**known, **files}, fails, tuple(files))
     world.state["git"][repository, branch] = made
     return made
 

@@ -94,6 +94,7 @@ def declaration(role_arn: str, connection_arn: str) -> Any:
         start = action("Start", "Compute", "Commands", {}, reads="Built")
         stages[DEPLOY].append({**start, "runOrder": 2, "commands": [start_command()]})
     return {
+        **({"triggers": triggers()} if constants.SOURCE_PATHS else {}),
         "name": its_name(),
         "roleArn": role_arn,
         "artifactStore": {"type": "S3", "location": artifact_bucket.its_name()},
@@ -101,6 +102,19 @@ def declaration(role_arn: str, connection_arn: str) -> Any:
         "executionMode": "SUPERSEDED",
         "stages": [{"name": name, "actions": actions} for name, actions in stages.items()],
     }
+
+
+def triggers() -> list[Any]:
+    """In place of every push to the branch: https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html"""
+    paths = {"branches": {"includes": [constants.SOURCE_BRANCH]}, "filePaths": {"includes": constants.SOURCE_PATHS}}
+    git = {"sourceActionName": "Source", "push": [paths]}
+    return [{"providerType": "CodeStarSourceConnection", "gitConfiguration": git}]
+
+
+def paths_of(declared: Any) -> list[str]:
+    """Those that count, by its triggers; AWS shows one that names none where none was declared."""
+    pushes = [push for each in declared.get("triggers", []) for push in each["gitConfiguration"].get("push", [])]
+    return [path for push in pushes for path in push.get("filePaths", {}).get("includes", [])]
 
 
 def action(
@@ -178,6 +192,8 @@ def start_again() -> None:
 def changes(present: Any, wanted: Any) -> list[str]:
     """The parts that differ: stages by their names, the rest by its own."""
     changed = [key for key, value in wanted.items() if key != "stages" and not holds(present.get(key), value)]
+    if paths_of(present) and not paths_of(wanted):
+        changed.append("triggers")
     stages = {stage["name"]: stage for stage in present["stages"]}
     changed += [stage["name"] for stage in wanted["stages"] if not holds(stages.get(stage["name"]), stage)]
     return changed or (["stages"] if len(stages) != len(wanted["stages"]) else [])

@@ -57,3 +57,34 @@ def test_docker_needs_privileged_mode(emulator: Emulator, client: Client) -> Non
     build = codebuild.start_build(projectName="app")["build"]["id"]
     sleep(emulator, 200)
     assert codebuild.batch_get_builds(ids=[build])["builds"][0]["buildStatus"] == "FAILED"
+
+
+def test_a_role_that_trusts_another_account_s_builds_is_no_help(emulator: Emulator, client: Client) -> None:
+    codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com", source="999999999999")
+    assert refused(codebuild.create_project, **project(arn)) == "InvalidInputException"
+
+
+ARM = "aws/codebuild/amazonlinux-aarch64-standard:3.0"
+
+
+@pytest.mark.parametrize(
+    ("image", "kind", "taken"),
+    [
+        (ARM, "ARM_CONTAINER", True),
+        (ARM, "LINUX_CONTAINER", False),
+        ("aws/codebuild/standard:8.0", "ARM_CONTAINER", False),
+        ("example.com/mine-for-aarch64:v1", "LINUX_CONTAINER", True),
+    ],
+)
+def test_a_curated_image_and_the_type_of_its_environment_go_together(
+    emulator: Emulator, client: Client, image: str, kind: str, taken: bool
+) -> None:
+    arn = role(emulator, client, "codebuild.amazonaws.com")
+    wanted = project(arn, image=image, type=kind)
+    if taken:
+        client("codebuild").create_project(**wanted)
+        return
+    with pytest.raises(ClientError) as error:
+        client("codebuild").create_project(**wanted)
+    told = f"AWS CodeBuild curated image {image} is not supported for projects with environment type {kind}"
+    assert told in error.value.response["Error"]["Message"]

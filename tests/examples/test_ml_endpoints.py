@@ -106,7 +106,7 @@ TABLE = [
     ),
     ("pipelines", "by hand, in the console", "Source, Build, Deploy", "a script, so that B's is as A's"),
     ("source", "full clone, on push", "full clone, on push", ""),
-    ("build image", "aws/codebuild/standard:4.0", "aws/codebuild/standard:7.0", "4.0 is no longer kept up"),
+    ("build image", "aws/codebuild/standard:4.0", "aws/codebuild/standard:8.0", "4.0 is no longer kept up"),
     ("Docker in the build", "privileged", "privileged", ""),
     ("clone permission", "added to the role by hand", "in the role, for this connection", "the first build works"),
     (

@@ -545,7 +545,11 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "CONNECTION_PROVIDER": [Pair("GitHub", "GitLab", "own connection", "refused", says=(BACK,))],
     "BUILDSPEC": [Pair("buildspec/a.yml", "buildspec/b.yml", "pipeline")],
-    "BUILD_IMAGE": [Pair("aws/codebuild/standard:7.0", "aws/codebuild/standard:6.0", "pipeline")],
+    "SOURCE_PATHS": there_and_back("", "a/**", "pipeline") + there_and_back("a/**", "a/**,lib/*", "pipeline"),
+    "BUILD_IMAGE": [
+        Pair("aws/codebuild/standard:8.0", "aws/codebuild/standard:7.0", "pipeline"),
+        *there_and_back("aws/codebuild/standard:8.0", "aws/codebuild/amazonlinux-aarch64-standard:3.0", "pipeline"),
+    ],
     "BUILD_COMPUTE_TYPE": [Pair("BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE", "pipeline")],
     "ARTIFACT_DAYS": [Pair("30", "7", "pipeline")],
     "WEIGHTS_BUCKET": [

@@ -150,6 +150,7 @@ RIGHT = {
     "SCALE_OUT_MEMORY": "90",
     "CONTAINER_CERTIFICATE": "/data/a1",
     "SOURCE_REPOSITORY": "team_1/a",
+    "SOURCE_PATHS": "a1/**",
     "CONNECTION_ARN": "arn:aws:codeconnections:us-east-1:123456789012:connection/a1",
     "WEIGHTS_BUCKET": "weights-1a",
     "SYNC_SCHEDULE": "every 3 minutes",
