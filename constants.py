@@ -585,6 +585,8 @@ LOG_GROUP = f"/ecs/{PREFIX}"
 WORK_SUBNET_IDS = PRIVATE_SUBNET_IDS or SUBNET_IDS
 CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
 STARTED_BY = f"{PREFIX}/run_task"
+#: the command with which a pipeline starts a service that scales, without what it names
+COMMAND_REST = 438
 
 #: vCPU -> MiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
 FARGATE_MEMORY: dict[int, list[int]] = {
@@ -641,12 +643,18 @@ def check_tags() -> None:
 
 
 def check_lengths() -> None:
-    """What follows from the settings, and how long AWS takes it; what a pipeline alone needs is checked where it is made."""
+    """What follows from the settings, and how long AWS takes it. A region of the profile's is not known here."""
     region, one = AWS_REGION or os.environ.get("AWS_DEFAULT_REGION", ""), "ENDPOINT" if ENDPOINT else "CLUSTER_NAME"
     volumes = [volume["name"] for volume in EFS_VOLUMES if EFS_FILE_SYSTEMS == "per-volume"]
     variables = [text for pair in (CONTAINER_ENVIRONMENT | CONTAINER_SECRETS).items() for text in pair]
     resources = [2 * (80 * "-" + each) for each in (*TASK_S3_BUCKETS, *TASK_DYNAMODB_TABLES, *TASK_SQS_QUEUES)]  # about
+    named = 3 * f"{SERVICE_NAME}{CLUSTER_NAME}{region}" + COMMAND_REST * "." if SCALING != "none" else ""
+    of_pipeline = [
+        (one, "the name of the pipeline's bucket", f"{PREFIX}-artifacts-{12 * '0'}-{region}", 63),
+        ("SERVICE_NAME", "a command of the pipeline names it, and", named, 1000),
+    ]
     derived = [
+        *(of_pipeline if SOURCE_REPOSITORY else ()),
         (one, "a role's name", f"{PREFIX}-task-execution-{region}", 64),
         *(("EFS_VOLUMES", "a file system's token", f"{CLUSTER_NAME}-file-system-{each}", 64) for each in volumes),
         ("CONTAINER_ENVIRONMENT", "the task definition", "".join([*COMMAND, *ENTRY_POINT, *variables]), 60_000),

@@ -236,6 +236,15 @@ def open_deploy() -> None:
         say("updated", f"pipeline {its_name()}", f"its stage {DEPLOY} is open")
 
 
+def tell_another_service() -> None:
+    """One that deploys to a former SERVICE_NAME would fail at the next push, and says so only then."""
+    stages = find()["pipeline"]["stages"] if ours(find()) else []
+    named = [each["configuration"].get("ServiceName") for stage in stages for each in stage["actions"]]
+    for service_name in {each for each in named if each} - {constants.SERVICE_NAME}:
+        way = f"run {aws.command('create_pipeline.py')}, so that it deploys to {constants.SERVICE_NAME}"
+        say("warning", f"pipeline {its_name()} deploys to service {service_name}:", way)
+
+
 def deploy_transition() -> Any:
     """Whether executions may enter Deploy, and why not; nothing where there is no pipeline of ours."""
     stages = state() if ours(find()) else []

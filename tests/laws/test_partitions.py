@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Runbook
+from tests.conftest import Runbook
 from tests.everything import prepared
 from tests.laws.test_style import PRODUCT
 
