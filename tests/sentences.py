@@ -71,7 +71,7 @@ def derived_from(source: str) -> dict[str, set[str]]:
             if isinstance(each.func, ast.Name) and each.func.id == "setting"
         }
         names = {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
-        found[node.targets[0].id] = own or {setting for name in names for setting in found.get(name, ())}
+        found[node.targets[0].id] = own | {setting for name in names for setting in found.get(name, ())}
     return found
 
 
