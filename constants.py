@@ -224,6 +224,10 @@ ZONES = words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones"))
 FILE_SYSTEM = pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True)
 ACM_ARN = pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/[\w-]+", "an ACM ARN", or_empty=True)
 ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}", "the ARN of a role", or_empty=True)
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names
+IAM_PATH = pattern(r"/(?!aws-)([\w+=,.@-]{1,100}/){0,5}", "a path such as /team/")
+PROFILE = r"(arn:aws[\w-]*:iam::\d{12}:instance-profile/([\w+=,.@-]+/)*)?[\w+=,.@-]{1,128}"
+BOUNDARY = r"arn:aws[\w-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,512}"
 LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/[\w-]+"
 #: a secret's, with its JSON key, stage and version, or a parameter's: without * and ?, since the task's role is given it
 SECRET = r"secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+(:[!-)+-9;->@-~]*){0,3}"
@@ -262,6 +266,13 @@ AWS_REGION = setting("AWS_REGION", "", REGION, of="cluster")
 # More tags for everything that is made, also later: team=ml,owner=ann. Hosts and tasks that run keep what they have.
 EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs(r"[^=]+"), of="cluster")
 
+# Path in IAM of the roles and the instance profile that are made. It can't be changed later, while one of them is there.
+ROLE_PATH = setting("ROLE_PATH", "/", IAM_PATH, of="cluster")
+# ARN of a policy that limits what each role may that is made, its permissions boundary; empty: none.
+ROLE_PERMISSIONS_BOUNDARY = setting(
+    "ROLE_PERMISSIONS_BOUNDARY", "", pattern(BOUNDARY, "the ARN of a policy", or_empty=True), of="cluster"
+)
+
 # Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
 # It can be changed only before the cluster has a log group for tasks of its own, or its first endpoint.
 SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of="cluster") == "true"
@@ -292,6 +303,10 @@ MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster", inste
 ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
 AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_empty=True), of="cluster")
+# An existing instance profile for the hosts, by its name or ARN; empty: one is made, with its role. With HOST_MONITORING
+# theirs needs CloudWatchAgentServerPolicy too. Set later: the one that was made goes once no host has it.
+# Where no role of these scripts' own is needed, since every one is named, IAM is asked nothing: what they made before stays.
+HOST_ROLE = setting("HOST_ROLE", "", pattern(PROFILE, "an instance profile's name or ARN", or_empty=True), of="cluster")
 # EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
 KEY_NAME = setting("KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the hosts: one CIDR block.
@@ -530,6 +545,10 @@ BUILDSPEC = setting("BUILDSPEC", "buildspec.yml", pattern(r"[\w./-]+", "a path")
 BUILD_IMAGE = setting("BUILD_IMAGE", "aws/codebuild/standard:8.0", image)
 # Size of the build machine, as CodeBuild names it.
 BUILD_COMPUTE_TYPE = setting("BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", BUILD_SIZE)
+# An existing role for CodeBuild; empty: one is made. Set later: that one goes, once no build has it.
+BUILD_ROLE_ARN = setting("BUILD_ROLE_ARN", "", ROLE_ARN)
+# An existing role for the pipeline; empty: one is made. Set later: that one goes likewise.
+PIPELINE_ROLE_ARN = setting("PIPELINE_ROLE_ARN", "", ROLE_ARN)
 # Days for which the pipeline's artifacts are kept.
 ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
 
@@ -547,6 +566,11 @@ WEIGHTS_VOLUME = setting("WEIGHTS_VOLUME", "weights", VOLUME)
 SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)
 # Image with the AWS CLI that does it.
 SYNC_IMAGE = setting("SYNC_IMAGE", "public.ecr.aws/aws-cli/aws-cli:2.31.0", image)
+
+# An existing role for the sync's container; empty: one is made. Set later: that one stays while a revision names it.
+SYNC_ROLE_ARN = setting("SYNC_ROLE_ARN", "", ROLE_ARN)
+# An existing role for the schedule; empty: one is made. Set later: that one goes.
+SCHEDULE_ROLE_ARN = setting("SCHEDULE_ROLE_ARN", "", ROLE_ARN)
 
 # -- Waiting
 
@@ -585,6 +609,24 @@ LOG_GROUP = f"/ecs/{PREFIX}"
 WORK_SUBNET_IDS = PRIVATE_SUBNET_IDS or SUBNET_IDS
 CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
 STARTED_BY = f"{PREFIX}/run_task"
+#: what our own role would be called -> the user's in its place
+ADOPTED_ROLES = {
+    "host": HOST_ROLE,
+    "task-execution": TASK_EXECUTION_ROLE_ARN,
+    "task": TASK_ROLE_ARN,
+    "build": BUILD_ROLE_ARN,
+    "pipeline": PIPELINE_ROLE_ARN,
+    "sync": SYNC_ROLE_ARN,
+    "schedule": SCHEDULE_ROLE_ARN,
+}
+NEEDED_ROLES = {
+    "host": LAUNCH_TYPE == "EC2",
+    **dict.fromkeys(("task-execution", "task"), not CLUSTER_ONLY),
+    **dict.fromkeys(("build", "pipeline"), bool(SOURCE_REPOSITORY)),
+    **{"sync": bool(WEIGHTS_BUCKET), "schedule": bool(SYNC_SCHEDULE)},
+}
+#: whether any role is made here: else IAM is asked nothing
+MAKES_ROLES = any(needed and not ADOPTED_ROLES[each] for each, needed in NEEDED_ROLES.items())
 #: the command with which a pipeline starts a service that scales, without what it names
 COMMAND_REST = 438
 

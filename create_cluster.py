@@ -53,6 +53,7 @@ def create_cluster() -> dict[str, Any]:
     parts.look((*PARTS, checks))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     facts = checks.check(new_hosts)
+    roles.refuse_other_path("host", *(() if constants.CLUSTER_ONLY else task_roles.SUFFIXES))
     access_points.refuse_changes()
     if security_groups.closes_ports():
         service.refuse_network_mode()
@@ -83,6 +84,7 @@ def create_cluster() -> dict[str, Any]:
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
         group_arn = auto_scaling_group.create(net)
+        roles.leave_host()
         capacity.create(group_arn)
         bastion.create(net, groups)
 

@@ -127,12 +127,24 @@ def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
         trust = role["AssumeRolePolicyDocument"]
         tags = iam.list_role_tags(RoleName=name)["Tags"]
-        yield "role", name, {"trust": trust, "inline": inline, "attached": attached, "tags": tags}
+        limit = iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary")  # which a list does not tell
+        yield (
+            "role",
+            name,
+            {
+                "trust": trust,
+                "inline": inline,
+                "attached": attached,
+                "tags": tags,
+                "path": role["Path"],
+                "limit": limit,
+            },
+        )
     for profile in iam.list_instance_profiles()["InstanceProfiles"]:
         roles = [role["RoleName"] for role in profile["Roles"]]
         name = profile["InstanceProfileName"]
         tags = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags", [])
-        yield "instance profile", name, {"roles": roles, "tags": tags}
+        yield "instance profile", name, {"roles": roles, "tags": tags, "path": profile["Path"]}
 
 
 def _file_systems(efs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -34,6 +34,7 @@ from emulator.ecs.state import (
 )
 from emulator.iam import roles as iam_roles
 from emulator.iam.policies import allowed
+from emulator.iam.trust import assumable
 
 rules.SENTENCES.update(
     {
@@ -166,7 +167,7 @@ def can_register(world: World, region: str, machine: Item) -> bool:
     if not world.settings.agents_register or not profile or not iam_roles.profile_usable(world, profile):
         return False
     role = iam_roles.profile_role(world, profile)
-    if not role or not iam_roles.role_usable(world, role):
+    if not role or not assumable(world, iam_roles.find_role(role).arn, "ec2.amazonaws.com"):
         return False
     if not allowed(role, "ecs:RegisterContainerInstance"):
         return False

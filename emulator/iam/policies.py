@@ -18,14 +18,18 @@ def _statements(document: str) -> list[Params]:
 
 
 def _documents(role: Any) -> list[str]:
-    managed = [
+    texts = [*_versions(role.managed_policies.values()), *role.policies.values()]
+    return [text if isinstance(text, str) else json.dumps(text) for text in texts if text]
+
+
+def _versions(policies: Any) -> list[str]:
+    """What these managed policies say now."""
+    return [
         version.document
-        for policy in role.managed_policies.values()
+        for policy in policies
         for version in policy.versions
         if version.version_id == policy.default_version_id
     ]
-    texts = [*managed, *role.policies.values()]
-    return [text if isinstance(text, str) else json.dumps(text) for text in texts if text]
 
 
 def allowed(role_name: str | None, action: str) -> bool:
@@ -39,7 +43,15 @@ def allowed(role_name: str | None, action: str) -> bool:
         for statement in _statements(document)
         if _names(statement, action)
     }
-    return "Allow" in effects and "Deny" not in effects
+    bounded = [each.get("Effect") for each in _boundary(role) if _names(each, action)]
+    within = not role.permissions_boundary_arn or ("Allow" in bounded and "Deny" not in bounded)
+    return "Allow" in effects and "Deny" not in effects and within
+
+
+def _boundary(role: Any) -> list[Params]:
+    """The statements of the role's permissions boundary."""
+    policy = roles.backend().managed_policies.get(role.permissions_boundary_arn) if role else None
+    return [each for document in _versions([policy] if policy else []) for each in _statements(document)]
 
 
 def _names(statement: Params, action: str) -> bool:
@@ -69,14 +81,19 @@ def may(role_name: str, action: str, resource: str, context: dict[str, str] | No
     for document in _documents(role) if role else []:
         found = json.loads(document)["Statement"]
         statements += found if isinstance(found, list) else [found]
-    effects = {
+    bounds = _boundary(role)
+    within = not role or not role.permissions_boundary_arn or _effects(bounds, action, resource, context) == {"Allow"}
+    return _effects(statements, action, resource, context) == {"Allow"} and within
+
+
+def _effects(statements: list[Params], action: str, resource: str, context: dict[str, str] | None) -> set[str]:
+    return {
         each["Effect"]
         for each in statements
         if _any(action.lower(), each.get("Action"), lower=True)
         and _any(resource, each.get("Resource"))
         and _met(each.get("Condition") or {}, context or {})
     }
-    return effects == {"Allow"}
 
 
 def _any(value: str, patterns: Any, lower: bool = False) -> bool:

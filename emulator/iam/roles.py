@@ -32,6 +32,7 @@ SENTENCES.update(
         "iam-008": "A service-linked role that exists can not be made again: InvalidInput.",
         "iam-009": "In a new account the first call of a service fails while its service-linked role is being made.",
         "iam-011": "Who may pass which role is not looked at: AccessDenied comes as a fault on request only.",
+        "iam-boundary": "A permissions boundary is a policy that exists, and a role may what its policies and it allow.",
         "iam-010": "Deleting a service-linked role is a task, and fails while the service has resources.",
     }
 )
@@ -342,7 +343,7 @@ def principal_known(world: World, kind: str, principal: str) -> bool:
     return any(user.name == own[2] for user in backend().users.values()) and has_spread(world, f"user/{own[2]}")
 
 
-@on("iam", "CreateRole", rules="iam-002 iam-003 iam-004 iam-007")
+@on("iam", "CreateRole", rules="iam-002 iam-003 iam-004 iam-007 iam-boundary")
 def create_role(call: Call) -> dict[str, Any]:
     name = call.params["RoleName"]
     check_name("roleName", name, 64)
@@ -350,10 +351,38 @@ def create_role(call: Call) -> dict[str, Any]:
     if any(role.name.lower() == name.lower() for role in backend().roles.values()):
         raise AwsError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
     check_trust(call.world, call.params["AssumeRolePolicyDocument"])
+    check_path(call)
+    check_boundary(call)
     answer = call.proceed()
     spread(call.world, f"role/{name}")
     state_of(call.world).unique_id[name] = call.world.now() + call.world.clock.delay(UNIQUE_ID_SECONDS)
     return answer
+
+
+def check_path(call: Call) -> None:
+    path = call.params.get("Path") or "/"
+    if not re.fullmatch(r"/|/[!-~]{1,510}/", path) or path.startswith("/aws-service-role/"):
+        raise AwsError("ValidationError", "The specified value for path is invalid. It must begin and end with /.")
+
+
+def check_boundary(call: Call) -> None:
+    """A boundary is a managed policy that there is: AWS's own, or the account's."""
+    arn = call.params.get("PermissionsBoundary")
+    if not arn:
+        return
+    plant_policy(arn)
+    if arn not in backend().managed_policies:
+        raise AwsError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
+
+
+@on("iam", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", rules="iam-boundary")
+def role_permissions_boundary(call: Call) -> dict[str, Any]:
+    role = existing_role(call.params["RoleName"])
+    if call.operation.startswith("Delete") and not role.permissions_boundary_arn:
+        text = f"The role with name {role.name} does not have a permissions boundary set."
+        raise AwsError("NoSuchEntity", text, 404)
+    check_boundary(call)
+    return call.proceed()
 
 
 @on("iam", "CreateUser")
@@ -401,6 +430,7 @@ def create_instance_profile(call: Call) -> dict[str, Any]:
     check_name("instanceProfileName", name, 128)
     if any(one.lower() == name.lower() for one in backend().instance_profiles):
         raise AwsError("EntityAlreadyExists", f"Instance Profile {name} already exists.", 409)
+    check_path(call)
     spread(call.world, f"profile/{name}")
     return call.proceed()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, account, call, client, endpoint_tags, every, ours, partition, region, resource, tags
+from aws import Resource, account, call, client, endpoint_tags, every, mine, ours, partition, region, resource, tags
 from console import say
 from infrastructure.cluster import tag_index
 
@@ -24,6 +24,8 @@ PROPAGATION_SECONDS = 120
 #: the roles that have policies of AWS
 WITH_MANAGED = ("host", "task-execution")
 INLINE_POLICY = "settings"
+#: where AWS shows a role's boundary
+BOUNDARY = "PermissionsBoundaryArn"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 GONE = "NoSuchEntity"
 THERE = "EntityAlreadyExists"
@@ -48,7 +50,7 @@ def role(suffix: str) -> aws.look[Any | None]:
 def names() -> list[str]:
     """Those of all roles of the account, a thousand in a call."""
     pages = client("iam").get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 1000})
-    return [each["RoleName"] for each in every(pages, "Roles")]
+    return [each["RoleName"] for each in every(pages, "Roles")] if constants.MAKES_ROLES else []
 
 
 @functools.cache
@@ -63,7 +65,7 @@ def looks(*suffixes: str) -> tuple[aws.look[Any], ...]:
 
 def read_role(role_id: str) -> Any | None:
     """Who has looked at all names is not asked about each."""
-    if names.remembers() and role_id not in names():
+    if not constants.MAKES_ROLES or (names.remembers() and role_id not in names()):
         return None
     found = call(client("iam").get_role, gone=GONE)(RoleName=role_id)
     return found["Role"] if found else None
@@ -72,9 +74,10 @@ def read_role(role_id: str) -> Any | None:
 def never_made(suffix: str, in_its_arn: str) -> bool:
     """Of what is made after its role, and goes before it: whether AWS lists neither the role nor the thing's own tags.
 
-    For those who have looked at both lists; else it is asked itself.
+    For those who have looked at both lists; else it is asked itself, and so where the role is not ours.
     """
-    if not (names.remembers() and tag_index.tagged.remembers()):
+    is_ours = constants.MAKES_ROLES and not constants.ADOPTED_ROLES[suffix]
+    if not (is_ours and names.remembers() and tag_index.tagged.remembers()):
         return False
     return role_name(suffix) not in names() and not any(in_its_arn in each.arn for each in tag_index.tagged())
 
@@ -91,6 +94,8 @@ def read_policies(suffix: str) -> tuple[list[str], Any]:
 @aws.look
 def instance_profile() -> Any | None:
     """The profile of our name, whoever's it is."""
+    if not constants.MAKES_ROLES:
+        return None
     found = call(client("iam").get_instance_profile, gone=GONE)(InstanceProfileName=role_name("host"))
     return found["InstanceProfile"] if found else None
 
@@ -107,11 +112,12 @@ LOOKS = (*looks("host"), instance_profile)
 
 def find() -> Roles:
     """The roles by their names, whether or not they are there."""
-    return Roles(
-        role_name("host"),
-        constants.TASK_EXECUTION_ROLE_ARN or role_arn(role_name("task-execution")),
-        constants.TASK_ROLE_ARN or role_arn(role_name("task")),
-    )
+    return Roles(named("host").rpartition("/")[2], named("task-execution"), named("task"))
+
+
+def named(suffix: str) -> str:
+    """The role's ARN: of the user's, where a setting names it, else ours."""
+    return constants.ADOPTED_ROLES[suffix] or role_arn(role_name(suffix))
 
 
 def role_name(suffix: str) -> str:
@@ -121,7 +127,7 @@ def role_name(suffix: str) -> str:
 
 def create() -> Roles:
     """Make or complete the hosts' role and instance profile. AWS knows them everywhere about 10 seconds later."""
-    if constants.LAUNCH_TYPE == "EC2":
+    if constants.LAUNCH_TYPE == "EC2" and not constants.HOST_ROLE:
         monitored = constants.HOST_MONITORING == "enabled"
         more, not_now = (MONITORING_POLICIES, ()) if monitored else ((), MONITORING_POLICIES)
         create_role("host", trust("ec2"), HOST_POLICIES + more, None, not_now)
@@ -131,6 +137,8 @@ def create() -> Roles:
 
 def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer: bool) -> None:
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
+    if not constants.MAKES_ROLES:
+        return
     on_hosts = constants.LAUNCH_TYPE == "EC2" and new_hosts
     services = {
         "ecs": ("AWSServiceRoleForECS", new_cluster),
@@ -148,8 +156,8 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
 
 
-def role_arn(role_id: str) -> str:
-    return f"arn:{partition()}:iam::{account()}:role/{role_id}"
+def role_arn(role_id: str, path: str = "") -> str:
+    return f"arn:{partition()}:iam::{account()}:role{path or constants.ROLE_PATH}{role_id}"
 
 
 def principal(service: str) -> str:
@@ -188,27 +196,54 @@ def document(*statements: Policy) -> Policy:
 def create_role(suffix: str, trusted: Policy, managed: Names, inline: Policy | None, not_now: Names = ()) -> str:
     """A role, its trust, these policies of AWS and not those of `not_now`, and our own: each is checked on every run.
 
-    Policies that someone attached by hand stay. Answers the role's ARN.
+    Policies that someone attached by hand stay. Answers the role's ARN; the user's, where a setting names one.
     """
+    if constants.ADOPTED_ROLES[suffix]:
+        return named(suffix)
     iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
     what, text, its_tags = f"role {role_id}", json.dumps(trusted), endpoint_tags(suffix)
     is_new = False
     aws.refuse_foreign(what, found)
     if not found:
+        boundary = constants.ROLE_PERMISSIONS_BOUNDARY
+        more: Any = {"PermissionsBoundary": boundary} if boundary else {}
         create = call(iam.create_role, there=THERE)
-        made = create(RoleName=role_id, AssumeRolePolicyDocument=text, Tags=its_tags)
+        made = create(RoleName=role_id, Path=constants.ROLE_PATH, AssumeRolePolicyDocument=text, Tags=its_tags, **more)
         is_new = bool(made)
         say("created" if made else "found", what)
-        found = {"RoleName": role_id, "Tags": its_tags} if made else aws.listed(what, role(suffix), "IAM")
+        new = {"RoleName": role_id, "Tags": its_tags, "PermissionsBoundary": {BOUNDARY: boundary}}
+        found = new if made else aws.listed(what, role(suffix), "IAM")
     elif found["AssumeRolePolicyDocument"] != trusted:
         call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=text)
         say("updated", what, "trust policy")
     else:
         say("found", what)
+    put_boundary(found)
     attached, present = ([], None) if is_new else policies(suffix)()
     attach_policies(found, attached, managed, not_now)
     put_inline_policy(found, present, inline)
     return role_arn(role_id)
+
+
+def put_boundary(its_role: Any) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
+    iam, role_id, wanted = client("iam"), its_role["RoleName"], constants.ROLE_PERMISSIONS_BOUNDARY
+    if its_role.get("PermissionsBoundary", {}).get(BOUNDARY, "") == wanted:
+        return
+    if wanted:
+        put = call(iam.put_role_permissions_boundary, f"role {role_id}", of=its_role)
+        put(RoleName=role_id, PermissionsBoundary=wanted)
+    else:
+        call(iam.delete_role_permissions_boundary, of=its_role, gone=GONE)(RoleName=role_id)
+    say("updated", f"role {role_id}", f"its boundary is {wanted}" if wanted else "has no boundary any more")
+
+
+def refuse_other_path(*suffixes: str, undo: str = "run delete_cluster.py first") -> None:
+    """AWS moves no role, and gives its name no second time: told before the first change."""
+    for found in [role(each)() for each in suffixes if not constants.ADOPTED_ROLES[each]]:
+        if ours(found) and found["Path"] != constants.ROLE_PATH:
+            its_path = f"the role {found['RoleName']} is in {found['Path']}"
+            aws.refuse_change(f"ROLE_PATH={constants.ROLE_PATH}", its_path, undo)
 
 
 def attach_policies(its_role: Any, attached: list[str], managed: Names, not_now: Names) -> None:
@@ -249,13 +284,37 @@ def create_instance_profile() -> None:
     made = None
     if not profile:
         create = call(iam.create_instance_profile, there=THERE)
-        made = create(InstanceProfileName=its_name, Tags=tags("host"))
+        made = create(InstanceProfileName=its_name, Path=constants.ROLE_PATH, Tags=tags("host"))
         profile = {"Roles": [], "Tags": tags("host")} if made else aws.listed(what, instance_profile, "IAM")
     say("created" if made else "found", what)
     if not profile["Roles"]:
         add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE))
         add(InstanceProfileName=its_name, RoleName=its_name)
         say("updated", what, "has its role")
+
+
+def leave(suffix: str, in_use: str = "") -> None:
+    """Our own role, in whose place the user's has come: it goes, unless it is `in_use`, in words."""
+    own = role(suffix)() if constants.ADOPTED_ROLES[suffix] else None
+    if not mine(own):
+        return
+    if in_use:
+        say("kept", f"role {role_name(suffix)}", f"free; {in_use}")
+    elif suffix == "host":
+        delete()
+    else:
+        delete_role(suffix)
+
+
+def leave_host() -> None:
+    """The same with its profile, once the launch template names the user's. Hosts keep the one that they began with."""
+    profile = instance_profile() if constants.HOST_ROLE else None
+    if not ours(profile):
+        return
+    filters: Any = [{"Name": "iam-instance-profile.arn", "Values": [profile["Arn"]]}]
+    found = every(client("ec2").get_paginator("describe_instances").paginate(Filters=filters), "Reservations")
+    standing = [host for each in found for host in each["Instances"] if host["State"]["Name"] != "terminated"]
+    leave("host", f"{len(standing)} hosts have it, until update_cluster.py" if standing else "")
 
 
 def delete() -> None:
@@ -318,4 +377,7 @@ def left_over() -> list[Resource]:
 def roles_left(*suffixes: str) -> list[Resource]:
     """Those of these roles that stand, and are ours. For some seconds a new one shows another id where its ARN will be."""
     found = [role(suffix)() or {} for suffix in suffixes]
-    return [resource(f"role {each['RoleName']}", role_arn(each["RoleName"]), each) for each in found if ours(each)]
+    arns = [role_arn(each.get("RoleName", ""), each.get("Path", "/")) for each in found]
+    return [
+        resource(f"role {each['RoleName']}", arn, each) for each, arn in zip(found, arns, strict=True) if ours(each)
+    ]

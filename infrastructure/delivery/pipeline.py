@@ -175,6 +175,15 @@ def create(connection_arn: str) -> None:
         say("found", what)
     close_deploy()
     start_again()
+    leave_roles()
+
+
+def leave_roles() -> None:
+    """The two that were made, in whose place the user's have come, once nothing runs with them."""
+    running = [name for stage in stages() for name, status in stage["actions"].items() if status == "InProgress"]
+    in_use = f"{', '.join(running)} still runs with it; {aws.command('create_pipeline.py')} deletes it later"
+    for suffix in (ROLE, build_project.ROLE):
+        roles.leave(suffix, in_use if running else "")
 
 
 def start_again() -> None:
