@@ -53,10 +53,7 @@ PREFIXES = {
     "resourcegroupstaggingapi": "tag",
 }
 #: what is not about one page
-LOW = {
-    *("answers", "aws", "bench", "console", "constants", "dry_run", "fresh", "interrupts", "rehearse"),
-    *("service_models", "texts"),
-}
+LOW = {"bench", "console", "constants", "rehearse", "texts"}
 
 
 def pages() -> list[str]:
@@ -224,7 +221,7 @@ class Shell:
             self.fill_in()
             return ""
         if words[0] == "export":
-            self.runbook.settings.update(word.split("=", 1) for word in words[1:])
+            self.runbook.settings.update(dict(word.split("=", 1) for word in words[1:]))
             return ""
         if words[0] == "aws":
             return self.aws(words[1:])
@@ -338,7 +335,7 @@ def read_by(name: str, record: Record) -> str:
     """Those that were seen reading it; where none was, those that import the module which does."""
     seen = [page for page, names in sorted(record.settings.items()) if name in names]
     found = seen or sentences.may_read(ROOT, pages(), name)
-    everywhere = len(found) > 0.8 * len(pages())
+    everywhere = seen and len(seen) == len(record.settings)
     return "every page" if everywhere else ", ".join(page.removesuffix(".py") for page in found)
 
 

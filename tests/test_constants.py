@@ -390,7 +390,7 @@ def test_a_cluster_whose_name_leaves_no_room_for_endpoints_is_refused_at_once(fo
     assert "leaves no room for the names of endpoints: 26 characters at most" in ran.err
 
 
-PAGES = sorted(path.name for path in ROOT.glob("*.py") if "aws.main(" in path.read_text() and path.name != "aws.py")
+PAGES = sorted(path.name for path in ROOT.glob("*.py") if "aws.main(" in path.read_text())
 SHARED = [name for name in PAGES if '@aws.page(of="cluster"' in (ROOT / name).read_text()]
 
 

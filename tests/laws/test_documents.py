@@ -15,7 +15,7 @@ from emulator.core import services
 from emulator.core.doors import DOORS
 from emulator.server import serve
 from tests import sentences
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Runbook
 from tests.documents import DOCUMENTS, MAKERS, SETTINGS, Record, account_settings, pages, played, steady
 
 README = ROOT / "README.md"
@@ -58,6 +58,20 @@ def test_each_sentence_with_which_a_page_ends_is_explained(page: str) -> None:
     for path in sentences.reach(ROOT, ROOT / page):
         for sentence, why in sentences.of_file(path):
             assert f"| `{sentence}` | {why} |" in told
+
+
+@pytest.mark.parametrize("page", pages())
+def test_help_names_settings_undo_exit_codes_and_an_example(page: str, runbook: Runbook) -> None:
+    ran = runbook.run(page, "--help")
+    rows = [row.strip("| ").split(" | ") for row in TEXTS[SETTINGS].splitlines() if row.startswith("| `")]
+    read = {row[0].strip("`") for row in rows if {page.removesuffix(".py"), "every page"} & {*row[3].split(", ")}}
+    settings = ran.out.partition("settings: ")[2].partition("each is explained")[0]
+    assert ran.code == 0
+    assert read == set(re.findall(r"\w+", settings)) != set()
+    assert f"python {page}" in ran.out
+    assert "exit: 0 done" in ran.out
+    undo = sentences.undo_of(ROOT / page).strip("`")
+    assert not undo or f"undo: python {undo}" in ran.out
 
 
 def test_what_is_made_has_a_maker_and_no_maker_is_idle() -> None:
