@@ -13,6 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from emulator.core import partitions
+
 Client = Callable[[str], Any]
 
 #: ids and other words that AWS chooses, and times: no part of what a user asked for
@@ -270,7 +272,8 @@ def _pipelines(pipelines: Any, builds: Any, connections: Any) -> Iterator[tuple[
     for name in builds.list_projects()["projects"]:
         [project] = builds.batch_get_projects(names=[name])["projects"]
         yield "build project", name, _kept(project, "source artifacts environment serviceRole logsConfig tags")
-    for each in connections.list_connections()["Connections"]:
+    there = not partitions.lacks("codeconnections", connections.meta.region_name)
+    for each in connections.list_connections()["Connections"] if there else ():
         arn = each["ConnectionArn"]
         tags = connections.list_tags_for_resource(ResourceArn=arn)["Tags"]
         kept = _kept(each, "ProviderType ConnectionStatus")

@@ -16,7 +16,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.exceptions import _RESTError as MotoError
 
 from emulator.codestar_connections.connections import Commit
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
@@ -117,7 +117,7 @@ def create_project(call: Call) -> Params:
         raise _wrong(
             "Invalid project name: must match [A-Za-z0-9][A-Za-z0-9\\-_]{1,149} and have between 2 and 150 characters"
         )
-    arn = f"arn:aws:codebuild:{call.region}:{call.account}:project/{name}"
+    arn = f"arn:{partitions.here()}:codebuild:{call.region}:{call.account}:project/{name}"
     _check_settings(call, call.params)
     if name in state.projects:
         raise AwsError("ResourceAlreadyExistsException", f"Project already exists: {arn}")
@@ -129,7 +129,7 @@ def create_project(call: Call) -> Params:
         "tags": [],
         "badge": {"badgeEnabled": False},
     }
-    shown |= {"encryptionKey": f"arn:aws:kms:{call.region}:{call.account}:alias/aws/s3"}
+    shown |= {"encryptionKey": f"arn:{partitions.here()}:kms:{call.region}:{call.account}:alias/aws/s3"}
     state.projects[name] = {**shown, **{key: call.params[key] for key in SETTINGS if key in call.params}}
     return {"project": state.projects[name]}
 
@@ -168,7 +168,7 @@ def _check_image(image: str, kind: str, compute: str) -> None:
 def _check_role(call: Call, role: str, in_vpc: bool) -> None:
     if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", role):
         raise _wrong(f"Invalid service role: {role}")
-    arn = f"arn:aws:codebuild:{call.region}:{call.account}:project/{call.params['name']}"
+    arn = f"arn:{partitions.here()}:codebuild:{call.region}:{call.account}:project/{call.params['name']}"
     if not assumable(call.world, role, "codebuild.amazonaws.com", arn):
         raise _wrong(f"CodeBuild is not authorized to perform: sts:AssumeRole on {role}")
     if in_vpc and not allowed(iam_roles.role_policies(call.world, role.rpartition("/")[2]), MAY_DESCRIBE):
@@ -193,7 +193,7 @@ def update_project(call: Call) -> Params:
 def _project(call: Call, name: str) -> Params:
     found = here(call.world, call.region).projects.get(name.rpartition("/")[2])
     if found is None:
-        arn = f"arn:aws:codebuild:{call.region}:{call.account}:project/{name}"
+        arn = f"arn:{partitions.here()}:codebuild:{call.region}:{call.account}:project/{name}"
         raise AwsError("ResourceNotFoundException", f"Project cannot be found: {arn}")
     return found
 
@@ -247,7 +247,7 @@ def start(
     group = (project.get("logsConfig") or {}).get("cloudWatchLogs", {}).get("groupName") or f"/aws/codebuild/{name}"
     facts = {
         "id": f"{name}:{identifier}",
-        "arn": f"arn:aws:codebuild:{region}:{ACCOUNT}:build/{name}:{identifier}",
+        "arn": f"arn:{partitions.here()}:codebuild:{region}:{ACCOUNT}:build/{name}:{identifier}",
         "buildNumber": state.numbers[name],
         "projectName": name,
         "source": source,
@@ -344,7 +344,7 @@ def _push(world: World, region: str, build: Build) -> None:
         values[name] = expanded(text.strip("\"'"), values)
     text = expanded(build.buildspec, values)
     for repository, tag in PUSH.findall(text):
-        name = repository.partition(".amazonaws.com/")[2] or repository
+        name = repository.partition(f".{partitions.domain(region)}/")[2] or repository
         if "ecr describe-images" in text and repository_has_image(world, region, name, tag):
             _log(world, region, build, [f"{repository}:{tag} is in the repository already"])
         else:
@@ -356,7 +356,7 @@ def _push(world: World, region: str, build: Build) -> None:
 
 def _push_image(world: World, region: str, build: Build, name: str, tag: str) -> None:
     role = build.shown["serviceRole"].rpartition("/")[2]
-    arn = f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}"
+    arn = f"arn:{partitions.here()}:ecr:{region}:{ACCOUNT}:repository/{name}"
     for action, resource in (("ecr:GetAuthorizationToken", "*"), ("ecr:PutImage", arn)):
         if not may(role, action, resource):
             denied = (

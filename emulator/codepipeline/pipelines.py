@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from emulator.codebuild import builds
 from emulator.codepipeline import actions as codepipeline_actions
 from emulator.codestar_connections import connections
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer
@@ -137,7 +137,7 @@ def _check(call: Call, declaration: Params) -> None:
         )
     _check_actions(declaration)
     _check_triggers(declaration)
-    arn = f"arn:aws:codepipeline:{call.region}:{call.account}:{name}"
+    arn = f"arn:{partitions.here()}:codepipeline:{call.region}:{call.account}:{name}"
     if not assumable(call.world, role, "codepipeline.amazonaws.com", arn):
         raise _wrong(f"CodePipeline is not authorized to perform AssumeRole on role {role}")
 
@@ -179,7 +179,10 @@ def create_pipeline(call: Call) -> Params:
         message = f"A pipeline with the name '{name}' already exists in account '{call.account}'"
         raise AwsError("PipelineNameInUseException", message)
     now = call.world.timestamp()
-    metadata = {"pipelineArn": f"arn:aws:codepipeline:{call.region}:{call.account}:{name}", "created": now}
+    metadata = {
+        "pipelineArn": f"arn:{partitions.here()}:codepipeline:{call.region}:{call.account}:{name}",
+        "created": now,
+    }
     tags = {tag["key"]: tag["value"] for tag in call.params.get("tags") or []}
     made = known[name] = Pipeline({**declaration, "version": 1}, {**metadata, "updated": now}, tags)
     _start(call.world, call.region, made, "CreatePipeline")
@@ -341,7 +344,10 @@ def _start(world: World, region: str, pipeline: Pipeline, trigger: str, detail: 
         "startTime": now,
         "lastUpdateTime": now,
         "sourceRevisions": [],
-        "trigger": {"triggerType": trigger, "triggerDetail": detail or f"arn:aws:iam::{ACCOUNT}:user/emulator"},
+        "trigger": {
+            "triggerType": trigger,
+            "triggerDetail": detail or f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator",
+        },
         "executionMode": pipeline.declaration.get("executionMode", "SUPERSEDED"),
         "executionType": "STANDARD",
     }

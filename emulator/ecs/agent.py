@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from emulator.autoscaling import groups as autoscaling_groups
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, held
 from emulator.core.world import World
 from emulator.ec2 import instances as ec2_instances
@@ -47,6 +47,8 @@ rules.SENTENCES.update(
 held("ecs-010 ecs-016 ecs-020 ecs-021 ecs-052 asg-010 asg-011", "ecs.agent: agents, managed scaling, draining")
 
 REGISTER, REGISTER_GPU = 25, 120  # seconds from EC2's running to the agent's registration
+#: who takes a host's role on
+EC2 = {"aws": "ec2.amazonaws.com", "aws-cn": "ec2.amazonaws.com.cn", "aws-us-gov": "ec2.amazonaws.com"}
 RETRY = 15
 DEREGISTER = 90
 EVALUATE = 60
@@ -167,7 +169,7 @@ def can_register(world: World, region: str, machine: Item) -> bool:
     if not world.settings.agents_register or not profile or not iam_roles.profile_usable(world, profile):
         return False
     role = iam_roles.profile_role(world, profile)
-    if not role or not assumable(world, iam_roles.find_role(role).arn, "ec2.amazonaws.com"):
+    if not role or not assumable(world, iam_roles.find_role(role).arn, EC2[partitions.here()]):
         return False
     if not allowed(role, "ecs:RegisterContainerInstance"):
         return False

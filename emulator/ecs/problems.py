@@ -13,7 +13,7 @@ from moto.ec2.models import ec2_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import interfaces_of
@@ -33,7 +33,7 @@ rules.SENTENCES["logs-004"] = (
 )
 held("ecs-061 logs-004", "ecs.problems: what stands in a starting task's way")
 
-ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
+ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
 #: no registry is asked: an image from elsewhere is taken to exist, unless its name says that it does not
 NO_IMAGE = re.compile(r"does-?not-?exist|no-?such|missing|not-?found", re.IGNORECASE)
 
@@ -50,7 +50,7 @@ def role_problem(world: World, role: str | None) -> str | None:
         text = document if isinstance(document, str) else json.dumps(document)
         if "ecs-tasks.amazonaws.com" in text:
             return None
-    arn = role if role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    arn = role if role.startswith("arn:") else f"arn:{partitions.here()}:iam::{ACCOUNT}:role/{role}"
     return (
         f"ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that the role being "
         "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
@@ -76,7 +76,7 @@ def _puller(task: Task) -> str | None:
 
 def _denied(role: str | None, task: Task, action: str, resource: str) -> str:
     return (
-        f"AccessDeniedException: User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to "
+        f"AccessDeniedException: User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to "
         f"perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
     )
 
@@ -172,7 +172,7 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
         return (
             "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth "
             "from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network "
-            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.amazonaws.com'
+            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.{partitions.domain(region)}'
             '/": dial tcp 203.0.113.10:443: i/o timeout'
         )
     reference = _reference(image)
@@ -204,7 +204,9 @@ def _secret_problem(task: Task, container: Item) -> str | None:
             )
         name = source.partition(":parameter")[2] or source
         if not allowed(role, "ssm:GetParameters"):
-            reason = _denied(role, task, "ssm:GetParameters", f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name}")
+            reason = _denied(
+                role, task, "ssm:GetParameters", f"arn:{partitions.here()}:ssm:{task.region}:{ACCOUNT}:parameter/{name}"
+            )
             return f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {reason}"
         if not _parameter_exists(task.region, name):
             return f"{head}unable to retrieve secrets from ssm: invalid parameters: {name}"
@@ -307,7 +309,7 @@ def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> s
     region, group, stream = place
     role = _puller(task)
     create = str(container["logConfiguration"]["options"].get("awslogs-create-group", "")).lower() == "true"
-    resource = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    resource = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
     exists = log_groups.group_exists(world, region, group)
     if create and not exists and not allowed(role, "logs:CreateLogGroup"):
         reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", resource)

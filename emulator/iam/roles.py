@@ -17,6 +17,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, iam_backends
 from moto.iam.policy_validation import IAMTrustPolicyDocumentValidator
 
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, STARTERS, AwsError, Call, held, on
 from emulator.core.world import ACCOUNT, World
 
@@ -79,7 +80,7 @@ def state_of(world: World) -> State:
 
 
 def backend() -> Any:
-    return iam_backends[ACCOUNT]["aws"]
+    return iam_backends[ACCOUNT][partitions.here()]
 
 
 def find_role(name_or_arn: str) -> Any:
@@ -334,8 +335,9 @@ def check_trust(world: World, document: str) -> None:
 
 def principal_known(world: World, kind: str, principal: str) -> bool:
     if kind == "Service":
-        return bool(re.fullmatch(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?", principal))
-    own = re.fullmatch(rf"arn:aws:iam::{ACCOUNT}:(role|user)/(?:.*/)?([^/]+)", principal)
+        ending = r"(\.cn)?" if partitions.here() == "aws-cn" else ""
+        return bool(re.fullmatch(rf"[a-z0-9.-]+\.amazonaws\.com{ending}", principal))
+    own = re.fullmatch(rf"arn:{partitions.here()}:iam::{ACCOUNT}:(role|user)/(?:.*/)?([^/]+)", principal)
     if kind != "AWS" or not own:
         return True
     if own[1] == "role":
@@ -469,14 +471,14 @@ def delete_role(call: Call) -> dict[str, Any]:
 @functools.cache
 def aws_policies() -> dict[str, dict[str, Any]]:
     policies = json.loads(aws_managed_policies_data)
-    return {f"arn:aws:iam::aws:policy{data['Path']}{name}": {**data, "name": name} for name, data in policies.items()}
+    return {f"{data['Path']}{name}": {**data, "name": name} for name, data in policies.items()}
 
 
 def plant_policy(arn: str) -> None:
-    if arn.startswith("arn:aws:iam::aws:policy/") and arn not in backend().managed_policies:
-        data = aws_policies().get(arn)
+    if arn.startswith(f"arn:{partitions.here()}:iam::aws:policy/") and arn not in backend().managed_policies:
+        data = aws_policies().get(arn.partition(":policy")[2])
         if data:
-            policy = AWSManagedPolicy.from_data(data["name"], ACCOUNT, "us-east-1", data)
+            policy = AWSManagedPolicy.from_data(data["name"], ACCOUNT, partitions.home(), data)
             backend().managed_policies[arn] = policy
 
 
@@ -518,8 +520,8 @@ def delete_policy(call: Call) -> dict[str, Any]:
 @on("iam", "ListPolicies")
 def list_policies(call: Call) -> dict[str, Any]:
     if call.params.get("Scope") != "Local" and not call.params.get("OnlyAttached"):
-        for arn in aws_policies():
-            plant_policy(arn)
+        for path in aws_policies():
+            plant_policy(f"arn:{partitions.here()}:iam::aws:policy{path}")
     return call.proceed()
 
 

@@ -10,6 +10,7 @@ import posixpath
 
 from moto.s3.models import s3_backends
 
+from emulator.core import partitions
 from emulator.core.world import ACCOUNT, World
 from emulator.ecs.containers import PROGRAMS, Outcome
 from emulator.ecs.state import Item, Task
@@ -52,11 +53,11 @@ def _ls(task: Task, source: str) -> Outcome:
     """Ends with 1 where a folder has nothing, but with 0 for a whole bucket without an object."""
     name, _, prefix = source.removeprefix("s3://").partition("/")
     role = _role(task)
-    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    bucket = s3_backends[ACCOUNT][partitions.here()].buckets.get(name)
     if bucket is None:
         return Outcome([(1.0, NO_LIST.format("NoSuchBucket", "The specified bucket does not exist"))], 1.0, 254)
-    if not may(role, "s3:ListBucket", f"arn:aws:s3:::{name}", {"s3:prefix": prefix}):
-        reason = _denied(role, task, "s3:ListBucket", f"arn:aws:s3:::{name}")
+    if not may(role, "s3:ListBucket", f"arn:{partitions.here()}:s3:::{name}", {"s3:prefix": prefix}):
+        reason = _denied(role, task, "s3:ListBucket", f"arn:{partitions.here()}:s3:::{name}")
         return Outcome([(1.0, NO_LIST.format("AccessDenied", reason))], 1.0, 254)
     found = [key for key in bucket.keys if key.startswith(prefix)]
     return Outcome([(1.0, key.removeprefix(prefix)) for key in found], 1.0, int(bool(prefix) and not found))
@@ -68,10 +69,10 @@ def _role(task: Task) -> str:
 
 def _sync(world: World, task: Task, container: Item, name: str, prefix: str, target: str, flags: set[str]) -> Outcome:
     role = _role(task)
-    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    bucket = s3_backends[ACCOUNT][partitions.here()].buckets.get(name)
     if bucket is None:
         return _fatal("NoSuchBucket", "The specified bucket does not exist")
-    arn = f"arn:aws:s3:::{name}"
+    arn = f"arn:{partitions.here()}:s3:::{name}"
     if not may(role, "s3:ListBucket", arn, {"s3:prefix": prefix}):
         return _fatal("AccessDenied", _denied(role, task, "s3:ListBucket", arn))
     there: Files = {
@@ -97,7 +98,7 @@ def _copy(
             continue
         if dry:
             told.append(f"(dryrun) {step}")
-        elif path in there and not may(role, "s3:GetObject", f"arn:aws:s3:::{name}/{prefix}{path}"):
+        elif path in there and not may(role, "s3:GetObject", f"arn:{partitions.here()}:s3:::{name}/{prefix}{path}"):
             reason = "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"
             told.append(f"download failed: {step.removeprefix('download: ')} {reason}")
             code = 1
@@ -136,8 +137,8 @@ def _directory(world: World, task: Task, container: Item, target: str, role: str
             if point_id
             else settings.get("rootDirectory") or "/"
         )
-        arn = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:file-system/{system_id}"
-        point = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:access-point/{point_id}"
+        arn = f"arn:{partitions.here()}:elasticfilesystem:{task.region}:{ACCOUNT}:file-system/{system_id}"
+        point = f"arn:{partitions.here()}:elasticfilesystem:{task.region}:{ACCOUNT}:access-point/{point_id}"
         signed = authorization.get("iam") == "ENABLED"
         context = {"elasticfilesystem:AccessPointArn": point}
         writes = not signed or may(role, "elasticfilesystem:ClientWrite", arn, context)
@@ -147,8 +148,8 @@ def _directory(world: World, task: Task, container: Item, target: str, role: str
 
 def _denied(role: str, task: Task, action: str, resource: str) -> str:
     return (
-        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to perform: {action} on resource: "
-        f'"{resource}" because no identity-based policy allows the {action} action'
+        f"User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to perform: "
+        f'{action} on resource: "{resource}" because no identity-based policy allows the {action} action'
     )
 
 

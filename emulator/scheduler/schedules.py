@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.ask import ask, asking
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import Tags, bearer, plain
@@ -64,7 +64,7 @@ def groups(world: World, region: str) -> dict[str, Group]:
 
 
 def _arn(region: str, name: str) -> str:
-    return f"arn:aws:scheduler:{region}:{ACCOUNT}:schedule-group/{name}"
+    return f"arn:{partitions.here()}:scheduler:{region}:{ACCOUNT}:schedule-group/{name}"
 
 
 def _invalid(message: str) -> AwsError:
@@ -166,7 +166,7 @@ def _checked(call: Call) -> tuple[Group, Params]:
     group = _group(call, group_name)
     if group.shown["State"] == "DELETING":
         raise AwsError("ConflictException", f"Schedule group {group_name} is being deleted.", 409)
-    if not re.fullmatch(r"arn:aws:ecs:[a-z0-9-]+:\d{12}:cluster/[\w-]+", target["Arn"]):
+    if not re.fullmatch(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[\w-]+", target["Arn"]):
         raise AwsError("NotImplemented", f"the emulator starts no {target['Arn']}", 501)
     if not target.get("EcsParameters"):
         raise _invalid("EcsParameters is required for an ECS target.")
@@ -184,7 +184,7 @@ def _checked(call: Call) -> tuple[Group, Params]:
         "ActionAfterCompletion": "NONE",
         **params,
         "GroupName": group_name,
-        "Arn": f"arn:aws:scheduler:{call.region}:{ACCOUNT}:schedule/{group_name}/{name}",
+        "Arn": f"arn:{partitions.here()}:scheduler:{call.region}:{ACCOUNT}:schedule/{group_name}/{name}",
         "LastModificationDate": call.world.timestamp(),
     }
     return group, shown
@@ -334,7 +334,7 @@ def _demand(role_arn: str, action: str, resource: str, context: dict[str, str]) 
     if not may(role, action, resource, context):
         raise AwsError(
             "AccessDeniedException",
-            f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role} is not authorized to perform: {action} on resource: "
+            f"User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role} is not authorized to perform: {action} on resource: "
             f"{resource}",
         )
 
