@@ -27,6 +27,7 @@ from emulator.core.wire import Emulator
 from emulator.server import serve
 
 HERE = Path(__file__).parent
+HOME = "us-east-1"
 #: how the operations begin that change nothing; the emulator tells some of S3 by their method
 READS = ("BatchGet", "Describe", "Get", "List", "GET", "HEAD")
 #: lines of a result that are shown
@@ -121,7 +122,7 @@ def example_file(example: str) -> Path:
     return folder / example / ".env" if (folder / example).is_dir() else folder / f"{example}.env"
 
 
-def environment_for(example: str, url: str, time_scale: float, region: str) -> dict[str, str]:
+def environment_for(example: str, url: str, time_scale: float, region: str = HOME) -> dict[str, str]:
     """What a user's shell would hold: the example's file, and the emulator in place of AWS; no settings of our own."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TERM", "NO_COLOR") if name in os.environ}
     return {
@@ -137,7 +138,7 @@ def environment_for(example: str, url: str, time_scale: float, region: str) -> d
     }
 
 
-def prerequisites(example: str, url: str, emulator: Emulator, region: str) -> dict[str, str]:
+def prerequisites(example: str, url: str, emulator: Emulator, region: str = HOME) -> dict[str, str]:
     """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer."""
     proxy = emulator.front_door_url
     way = {"https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
@@ -199,13 +200,13 @@ def folded(result: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def account(url: str, region: str) -> dict[str, Any]:
+def account(url: str, region: str = HOME) -> dict[str, Any]:
     """What is in the emulated account now; nothing of services that the region does not have."""
     return resources(functools.partial(client, url, region=region))
 
 
 @functools.cache
-def client(url: str, service: str, region: str = "us-east-1") -> Any:
+def client(url: str, service: str, region: str = HOME) -> Any:
     session: Any = boto3.Session("emulator", "emulator", region_name=region)
     return session.client(service, endpoint_url=url)
 
@@ -232,7 +233,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("example", nargs="?", default="gpu-cluster", help="a file of examples/, without .env")
     parser.add_argument("--time-scale", type=float, default=0.02, help="1: AWS's own times (default 0.02)")
-    parser.add_argument("--region", default="us-east-1", help="of any partition (default us-east-1)")
+    parser.add_argument("--region", default=HOME, help="of any partition (default us-east-1)")
     options = parser.parse_args()
     if options.example not in WALKS:
         sys.exit(f"there is no example {options.example}: there are {', '.join(WALKS)}")

@@ -241,7 +241,7 @@ def put_boundary(its_role: Any) -> None:
 def refuse_other_path(*suffixes: str, undo: str = "run delete_cluster.py first") -> None:
     """AWS moves no role, and gives its name no second time: told before the first change."""
     for found in [role(each)() for each in suffixes if not constants.ADOPTED_ROLES[each]]:
-        if ours(found) and found["Path"] != constants.ROLE_PATH:
+        if found and ours(found) and found["Path"] != constants.ROLE_PATH:
             its_path = f"the role {found['RoleName']} is in {found['Path']}"
             aws.refuse_change(f"ROLE_PATH={constants.ROLE_PATH}", its_path, undo)
 
@@ -309,10 +309,11 @@ def leave(suffix: str, in_use: str = "") -> None:
 def leave_host() -> None:
     """The same with its profile, once the launch template names the user's. Hosts keep the one that they began with."""
     profile = instance_profile() if constants.HOST_ROLE else None
-    if not ours(profile):
-        return
-    filters: Any = [{"Name": "iam-instance-profile.arn", "Values": [profile["Arn"]]}]
-    found = every(client("ec2").get_paginator("describe_instances").paginate(Filters=filters), "Reservations")
+    pages = client("ec2").get_paginator("describe_instances")
+    filters: Any = (
+        [{"Name": "iam-instance-profile.arn", "Values": [profile["Arn"]]}] if profile and ours(profile) else []
+    )
+    found = every(pages.paginate(Filters=filters), "Reservations") if filters else []
     standing = [host for each in found for host in each["Instances"] if host["State"]["Name"] != "terminated"]
     leave("host", f"{len(standing)} hosts have it, until update_cluster.py" if standing else "")
 
