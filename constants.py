@@ -619,14 +619,15 @@ ADOPTED_ROLES = {
     "sync": SYNC_ROLE_ARN,
     "schedule": SCHEDULE_ROLE_ARN,
 }
-NEEDED_ROLES = {
-    "host": LAUNCH_TYPE == "EC2",
-    **dict.fromkeys(("task-execution", "task"), not CLUSTER_ONLY),
-    **dict.fromkeys(("build", "pipeline"), bool(SOURCE_REPOSITORY)),
-    **{"sync": bool(WEIGHTS_BUCKET), "schedule": bool(SYNC_SCHEDULE)},
-}
-#: whether any role is made here: else IAM is asked nothing
-MAKES_ROLES = any(needed and not ADOPTED_ROLES[each] for each, needed in NEEDED_ROLES.items())
+#: those for which there is no need
+NOT_NEEDED = (
+    *(("host",) if LAUNCH_TYPE == "FARGATE" else ()),
+    *(("build", "pipeline") if not SOURCE_REPOSITORY else ()),
+    *(("sync",) if not WEIGHTS_BUCKET else ()),
+    *(("schedule",) if not SYNC_SCHEDULE else ()),
+)
+#: whether any role is made: else IAM is asked nothing
+MAKES_ROLES = any(not arn for each, arn in ADOPTED_ROLES.items() if each not in NOT_NEEDED)
 #: the command with which a pipeline starts a service that scales, without what it names
 COMMAND_REST = 438
 

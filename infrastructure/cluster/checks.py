@@ -370,7 +370,7 @@ def adopted_file_system() -> None:
 
 
 def adopted_roles() -> None:
-    """Where IAM is asked nothing, AWS tells it when the role is used."""
+    """What the settings name in IAM must be there; where IAM is asked nothing, AWS tells it when it is used."""
     get_role = call(client("iam").get_role, gone=roles.GONE)
     get_profile = call(client("iam").get_instance_profile, gone=roles.GONE)
     boundary, profile = constants.ROLE_PERMISSIONS_BOUNDARY, constants.HOST_ROLE

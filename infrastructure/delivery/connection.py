@@ -47,7 +47,7 @@ def find() -> Any | None:
 
 
 def refuse_not_offered() -> None:
-    """Told before anything is made: China has no CodeConnections, and so no pipeline sees a push there."""
+    """China has no CodeConnections, and so no pipeline sees a push there."""
     for service, its_name in {"codeconnections": "CodeConnections", "codepipeline": "CodePipeline"}.items():
         if not offered(service):
             way = "build the image elsewhere, push it to the repository, and set IMAGE_TAG"

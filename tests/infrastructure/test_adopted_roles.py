@@ -126,3 +126,12 @@ def test_a_role_may_no_more_than_its_boundary_lets_it(runbook: Runbook) -> None:
         "create_cluster.py", ROLE_PERMISSIONS_BOUNDARY=BOUNDARY, MIN_INSTANCES="1", WAIT_TIMEOUT_SECONDS="900"
     )
     assert (ran.code, "has not joined the cluster" in ran.err) == (3, True), ran.err
+
+
+def test_a_cluster_that_endpoints_share_asks_iam_where_an_endpoint_makes_its_roles(adopting: Runbook) -> None:
+    """The cluster has no role of its own on Fargate, but the account needs its service-linked roles."""
+    shared = {"SHARED_CLUSTER": "true", "LISTENER_PROTOCOL": "", "TASK_ROLE_ARN": adopting.settings["TASK_ROLE_ARN"]}
+    adopting.settings = {**BEHIND, **shared}
+    begun = len(adopting.emulator.calls)
+    adopting.has_run("create_cluster.py")
+    assert "ListRoles" in asked_of_iam(adopting, begun)
