@@ -51,6 +51,8 @@ KNOWN: dict[str, str] = {}  # setting -> its default as the README shows it
 OF_CLUSTER: set[str] = set()  # those that endpoints share
 READ: dict[Path, int] = {}  # each file that was looked for -> when it was last written
 OURS = "GPU_ECS_"
+#: what they hold is never shown
+MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS")
 
 
 def problem(name: str, sentence: str) -> None:
@@ -167,7 +169,7 @@ def setting(
         return instead or value
     except ValueError as error:
         if not required or text:
-            problem(name, f"{texts.shortened(text)} {error}")
+            problem(name, f"{error}" if name in MAY_BE_SECRET else f"{texts.shortened(text)} {error}")
         return parse(default) if default else parse_or_empty(parse)
 
 
@@ -289,7 +291,8 @@ CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"
 INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster")
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
-# GPUs for each task; 0 for none. Whole GPUs of one instance; with GPU_SHARING it counts as 1.
+# GPUs for each task; 0 for none. Whole GPUs of one instance (g6f and gr6f have but a part of one); with GPU_SHARING it
+# counts as 1.
 GPU_COUNT = setting("GPU_COUNT", "1", gpus, instead=1 if GPU_SHARING else None)
 # GPU memory of each task, MiB, with GPU_SHARING=mps.
 GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
@@ -304,7 +307,7 @@ ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluste
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
 AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_empty=True), of="cluster")
 # An existing instance profile for the hosts, by its name or ARN; empty: one is made, with its role. With HOST_MONITORING
-# theirs needs CloudWatchAgentServerPolicy too. Set later: the one that was made goes once no host has it.
+# theirs needs CloudWatchAgentServerPolicy too; a bastion has no role then. Set later: what was made goes once no host has it.
 # Where no role of these scripts' own is needed, since every one is named, IAM is asked nothing: what they made before stays.
 HOST_ROLE = setting("HOST_ROLE", "", pattern(PROFILE, "an instance profile's name or ARN", or_empty=True), of="cluster")
 # EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
@@ -437,7 +440,8 @@ NETWORK_MODE = setting("NETWORK_MODE", "", one_of("", "bridge", "host", "awsvpc"
 )
 # CPU units of the task, 1024 for one vCPU. Needed on Fargate; empty on EC2: no share reserved.
 TASK_CPU = setting("TASK_CPU", "", whole(128, 196608, or_empty=True))
-# Memory of the task, MiB, a hard limit. Needed on Fargate; empty on EC2: 256 reserved, and all that the host has left.
+# Memory of the task, MiB, a hard limit; a host keeps about 5 percent of its own. Needed on Fargate; empty on EC2: 256
+# reserved, and all that the host has left.
 TASK_MEMORY = setting("TASK_MEMORY", "", whole(128, 4194304, or_empty=True))
 # Shared memory (/dev/shm), MiB, EC2 only; empty: a quarter of TASK_MEMORY, or 1024 with a GPU. PyTorch loaders need it.
 SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=True)) or (
@@ -611,7 +615,7 @@ CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
 STARTED_BY = f"{PREFIX}/run_task"
 #: what our own role would be called -> the user's in its place
 ADOPTED_ROLES = {
-    "host": HOST_ROLE,
+    **dict.fromkeys(("host", "bastion"), HOST_ROLE),
     "task-execution": TASK_EXECUTION_ROLE_ARN,
     "task": TASK_ROLE_ARN,
     "build": BUILD_ROLE_ARN,
@@ -622,6 +626,7 @@ ADOPTED_ROLES = {
 #: those for which there is no need
 NOT_NEEDED = (
     *(("host",) if LAUNCH_TYPE == "FARGATE" else ()),
+    *(("bastion",) if not BASTION_KEY_NAME else ()),
     *(("build", "pipeline") if not SOURCE_REPOSITORY else ()),
     *(("sync",) if not WEIGHTS_BUCKET else ()),
     *(("schedule",) if not SYNC_SCHEDULE else ()),
@@ -706,7 +711,8 @@ def check_lengths() -> None:
     ]
     for name, what, text, most in derived:
         if (size := len(text.encode())) > most:
-            problem(name, f"{what} would have {size} characters, {most} at most: {texts.shortened(text)}")
+            shown = "" if name in MAY_BE_SECRET else f": {texts.shortened(text)}"
+            problem(name, f"{what} would have {size} characters, {most} at most{shown}")
 
 
 def check_endpoint() -> None:
@@ -823,7 +829,7 @@ def check_task() -> None:
         problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")
     for name, arn in CONTAINER_SECRETS.items():
         if not re.fullmatch(SECRET_ARN, arn, re.ASCII):
-            problem("CONTAINER_SECRETS", f"{name}: {arn!r} is not the ARN of a Secrets Manager secret or SSM parameter")
+            problem("CONTAINER_SECRETS", f"{name} is not the ARN of a Secrets Manager secret or SSM parameter")
     for key in ("name", "path"):
         values = [volume[key] for volume in EFS_VOLUMES]
         for value in sorted({value for value in values if values.count(value) > 1}):

@@ -53,7 +53,8 @@ def create_cluster() -> dict[str, Any]:
     parts.look((*PARTS, checks))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     facts = checks.check(new_hosts)
-    roles.refuse_other_path("host", *(() if constants.CLUSTER_ONLY else task_roles.SUFFIXES))
+    tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
+    roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     access_points.refuse_changes()
     if security_groups.closes_ports():
         service.refuse_network_mode()
@@ -91,6 +92,7 @@ def create_cluster() -> dict[str, Any]:
         names_ready = mount_targets.wait_available(file_system_ids, new_targets)
         capacity.wait_ready()
         load_balancer.wait_ready(groups)
+        bastion.wait_ready()
         mount_targets.wait_for_dns(names_ready)
     if aws.changes() == before:
         say("nothing changed:", "all is as the settings say")
@@ -109,6 +111,7 @@ def create_cluster() -> dict[str, Any]:
         "fileSystemIds": file_system_ids,
         "accessPoints": points,
         "url": load_balancer.url() or None,
+        **bastion.told(),
         "logGroupName": log_group_name or None,
         "taskExecutionRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_execution_role_arn,
         "taskRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_role_arn,
