@@ -21,8 +21,8 @@ COMMON = "c5 c5a c5d c6g c6gn c6i c7g d2 g4dn i3 i3en i4i inf1 m5 m5a m5d m6g m6
 FAMILIES = {
     "cn-north-1": f"{COMMON} g5 r3 r4 m3 m4 c3 c4 t1 t2 x2idn x2iedn",
     "cn-northwest-1": f"{COMMON} g5 p4d c6gd c6in r4 m4 c4 t2 x2idn x2iedn z1d",
-    "us-gov-west-1": f"{COMMON} g6 gr6 p3dn p4d p5 p5en c5n c6gd c6in m5n m5dn m7i m7i-flex r5n r5dn r7i hpc6a t2 x2idn x2iedn",
-    "us-gov-east-1": f"{COMMON} g6 gr6 p3dn c5n c6gd c6in m5n m5dn m7i m7i-flex r5n r5dn r7i hpc6a x2idn x2iedn",
+    "us-gov-west-1": f"{COMMON} g6 gr6 p4d p5 p5en c5n c6gd c6in m5n m5dn m7i m7i-flex r5n r5dn r7i hpc6a t2 x2idn x2iedn",
+    "us-gov-east-1": f"{COMMON} g6 gr6 c5n c6gd c6in m5n m5dn m7i m7i-flex r5n r5dn r7i hpc6a x2idn x2iedn",
 }
 AMI = re.compile(r"\bami-[0-9a-f]{8,17}\b")
 

@@ -410,6 +410,7 @@ PAIRS: dict[str, list[Pair]] = {
     "EFS_BACKUP": there_and_back("disabled", "enabled"),
     "EFS_INFREQUENT_ACCESS_DAYS": [*there_and_back("", "30"), Pair("7", "1")],
     "ROLE_PATH": [
+        Pair("/", "/team/", "bastion", "refused", says=(BACK, "delete_cluster.py")),
         *there_and_back("/", "/team/", "no data", ends="refused", says=(BACK, "delete_cluster.py")),
         *there_and_back("/", "/team/", "fargate", ends="refused", says=(BACK, "delete_cluster.py")),
         *there_and_back("/", "/team/", "pipeline", ends="refused", says=(BACK, "delete_pipeline.py")),
@@ -419,7 +420,7 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("/team/", "/", "roles", "refused", says=(BACK, "delete_cluster.py")),
     ],
     "ROLE_PERMISSIONS_BOUNDARY": [
-        *there_and_back("", "{boundary}", "no data"),
+        *there_and_back("", "{boundary}", "bastion"),
         *there_and_back("{boundary}", "arn:aws:iam::aws:policy/PowerUserAccess", "fargate"),
         *there_and_back("", "{boundary}", "pipeline"),
         *there_and_back("", "{boundary}", "endpoint"),
@@ -427,6 +428,7 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "HOST_ROLE": [
         *there_and_back("", "{profile}", "no data"),
+        *there_and_back("", "{profile}", "bastion"),
         Pair("{profile}", "arn:aws:iam::123456789012:instance-profile/theirs/their-profile", "no data"),
         Pair(
             "",
