@@ -52,7 +52,10 @@ LOOKS = (find, *roles.looks(ROLE))
 
 
 def create_role(connection_arn: str) -> str:
-    """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log."""
+    """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log.
+
+    That CodePipeline tells for which account it acts, as its trust demands, no page of AWS's says.
+    """
     service_arn = aws.arn("ecs", f"service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}")
     definitions = aws.arn("ecs", f"task-definition/{constants.TASK_FAMILY}:*")
     project = aws.arn("codebuild", f"project/{build_project.its_name()}")
@@ -180,9 +183,11 @@ def create(connection_arn: str) -> None:
 
 def leave_roles() -> None:
     """The two that were made, in whose place the user's have come, once nothing runs with them."""
-    running = [name for stage in stages() for name, status in stage["actions"].items() if status == "InProgress"]
+    left = [each for each in (ROLE, build_project.ROLE) if constants.ADOPTED_ROLES[each] and roles.role(each)()]
+    shown = stages() if left else []
+    running = [name for stage in shown for name, status in stage["actions"].items() if status == "InProgress"]
     in_use = f"{', '.join(running)} still runs with it; {aws.command('create_pipeline.py')} deletes it later"
-    for suffix in (ROLE, build_project.ROLE):
+    for suffix in left:
         roles.leave(suffix, in_use if running else "")
 
 

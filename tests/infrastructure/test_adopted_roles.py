@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import FARGATE, GPU, Runbook
+from tests.everything import LIGHT, prepared
 from tests.laws.test_change import adoptable
 
 TASK_RUN = ("create_cluster.py", "register_task_definition.py", "run_task.py", "stop_task.py --all")
@@ -135,3 +136,21 @@ def test_a_cluster_that_endpoints_share_asks_iam_where_an_endpoint_makes_its_rol
     begun = len(adopting.emulator.calls)
     adopting.has_run("create_cluster.py")
     assert "ListRoles" in asked_of_iam(adopting, begun)
+
+
+def test_a_role_with_which_a_build_still_runs_stays_until_it_has_ended(runbook: Runbook) -> None:
+    theirs: dict[str, str] = runbook.once(("adoptable",), lambda: adoptable(runbook))
+    prepared(runbook, LIGHT).has_run("create_cluster.py", "create_repository.py")
+    runbook.has_run("create_pipeline.py", WAIT="false")
+    named = {"BUILD_ROLE_ARN": theirs["build_role"], "PIPELINE_ROLE_ARN": theirs["pipeline_role"], "WAIT": "false"}
+    ran = runbook.run("create_pipeline.py", **named)
+    for each in ("build", "pipeline"):
+        assert f"kept role gpu-{each}-us-east-1  free; " in ran.err and "still runs with it" in ran.err, ran.err
+    runbook.settle(1800)
+    runbook.has_run("create_pipeline.py", **named)
+    names = {role["RoleName"] for role in runbook.aws("iam").list_roles()["Roles"]}
+    assert not names & {"gpu-build-us-east-1", "gpu-pipeline-us-east-1"}
+    runbook.has_run("delete_cluster.py --yes --everything", **named)
+    assert {"their-build_role", "their-pipeline_role"} <= {
+        role["RoleName"] for role in runbook.aws("iam").list_roles()["Roles"]
+    }
