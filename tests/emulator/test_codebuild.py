@@ -51,12 +51,15 @@ def test_a_build_walks_through_its_phases_and_pushes(emulator: Emulator, client:
     assert codebuild.list_builds()["ids"] == [build["id"]]
 
 
+ARM, X86 = "aws/codebuild/amazonlinux-aarch64-standard:3.0", "aws/codebuild/standard:8.0"
+
+
 @pytest.mark.parametrize(("kind", "cpu"), [("LINUX_CONTAINER", "amd64"), ("ARM_CONTAINER", "arm64")])
 def test_docker_builds_for_the_machine_that_it_is_on(emulator: Emulator, client: Client, kind: str, cpu: str) -> None:
     codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com")
     client("ecr").create_repository(repositoryName="app")
     spec = "docker push 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"
-    codebuild.create_project(**project(arn, spec, type=kind))
+    codebuild.create_project(**project(arn, spec, type=kind, image=ARM if cpu == "arm64" else X86))
     codebuild.start_build(projectName="app")
     sleep(emulator, 200)
     client("ecr").describe_images(repositoryName="app")
@@ -77,15 +80,12 @@ def test_a_role_that_trusts_another_account_s_builds_is_no_help(emulator: Emulat
     assert refused(codebuild.create_project, **project(arn)) == "InvalidInputException"
 
 
-ARM = "aws/codebuild/amazonlinux-aarch64-standard:3.0"
-
-
 @pytest.mark.parametrize(
     ("image", "kind", "taken"),
     [
         (ARM, "ARM_CONTAINER", True),
         (ARM, "LINUX_CONTAINER", False),
-        ("aws/codebuild/standard:8.0", "ARM_CONTAINER", False),
+        (X86, "ARM_CONTAINER", False),
         ("example.com/mine-for-aarch64:v1", "LINUX_CONTAINER", True),
     ],
 )
