@@ -67,6 +67,7 @@ def create_service() -> dict[str, Any]:
     service.delete_former(former)
     listener_rule.share_traffic()
     pipeline.open_deploy()
+    pipeline.tell_another_service()
     if console.dry_run:
         return {"serviceName": constants.SERVICE_NAME}
     if not constants.DESIRED_COUNT:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.ask import ask
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import Tags, bearer
@@ -127,9 +127,9 @@ def register_scalable_target(call: Call) -> Params:
         identifier = uuid.uuid4().hex[:20]
         merged |= {
             **dict(zip(FIELDS, key, strict=True)),
-            "RoleARN": given.get("RoleARN") or f"arn:aws:iam::{call.account}:role/{LINKED_ROLE}",
+            "RoleARN": given.get("RoleARN") or f"arn:{partitions.here()}:iam::{call.account}:role/{LINKED_ROLE}",
             "CreationTime": call.world.timestamp(),
-            "ScalableTargetARN": f"arn:aws:application-autoscaling:{call.region}:{call.account}:"
+            "ScalableTargetARN": f"arn:{partitions.here()}:application-autoscaling:{call.region}:{call.account}:"
             f"scalable-target/{identifier}",
         }
         here.known[key] = call.world.now() + call.world.clock.delay(TARGET_KNOWN)
@@ -239,7 +239,7 @@ def put_scaling_policy(call: Call) -> Params:
         "PolicyName": name,
         "PolicyType": kind,
         "PolicyARN": (known or {}).get("PolicyARN")
-        or f"arn:aws:autoscaling:{call.region}:{call.account}:scalingPolicy:{uuid.uuid4()}:"
+        or f"arn:{partitions.here()}:autoscaling:{call.region}:{call.account}:scalingPolicy:{uuid.uuid4()}:"
         f"resource/ecs/{key[1]}:policyName/{name}",
     }
     policy["Alarms"] = _make_alarms(call, policy) if kind == "TargetTrackingScaling" else []
@@ -271,7 +271,8 @@ def _make_alarms(call: Call, policy: Params) -> list[Params]:
             Threshold=float(threshold),
             ComparisonOperator=comparison,
         )
-        made.append({"AlarmName": name, "AlarmARN": f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:{name}"})
+        arn = f"arn:{partitions.here()}:cloudwatch:{call.region}:{call.account}:alarm:{name}"
+        made.append({"AlarmName": name, "AlarmARN": arn})
     return made
 
 
@@ -306,7 +307,7 @@ def put_scheduled_action(call: Call) -> Params:
     known = here.actions.get((key, name))
     if known is None and "Schedule" not in given:
         raise AwsError("ValidationException", "Schedule is required for a new scheduled action")
-    arn = f"arn:aws:autoscaling:{call.region}:{call.account}:scheduledAction:{uuid.uuid4()}:"
+    arn = f"arn:{partitions.here()}:autoscaling:{call.region}:{call.account}:scheduledAction:{uuid.uuid4()}:"
     made = {"CreationTime": call.world.timestamp(), "ScheduledActionARN": f"{arn}scheduledActionName/{name}"}
     here.actions[key, name] = {**(known or made), **given}
     return {}

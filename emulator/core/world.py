@@ -108,6 +108,8 @@ class World:
         self.tickers: list[Ticker] = []
         self.state: dict[str, Any] = defaultdict(dict)
         self.settings = Settings()
+        #: in which the account is; "" until something is made
+        self.partition = ""
 
     def now(self) -> float:
         """The time; while an event runs, the time at which it was due."""

@@ -13,7 +13,7 @@ from moto.ec2.models import ec2_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import instance, interfaces_of
@@ -67,7 +67,7 @@ def role_problem(world: World, role: str | None) -> str | None:
         text = document if isinstance(document, str) else json.dumps(document)
         if "ecs-tasks.amazonaws.com" in text:
             return None
-    arn = role if role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    arn = role if role.startswith("arn:") else f"arn:{partitions.here()}:iam::{ACCOUNT}:role/{role}"
     return (
         f"ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that the role being "
         "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
@@ -112,7 +112,7 @@ def _puller(task: Task) -> str | None:
 
 def _denied(role: str | None, task: Task, action: str, resource: str) -> str:
     return (
-        f"AccessDeniedException: User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to "
+        f"AccessDeniedException: User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to "
         f"perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
     )
 
@@ -222,7 +222,7 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
         return (
             "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth "
             "from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network "
-            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.amazonaws.com'
+            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.{partitions.domain(region)}'
             '/": dial tcp 203.0.113.10:443: i/o timeout'
         )
     reference = _reference(image)
@@ -253,7 +253,7 @@ def _secret_problem(task: Task, container: Item) -> str | None:
                 f"secret {arn} from secrets manager: {reason}"
             )
         name = source.partition(":parameter")[2] or source
-        arn = f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
+        arn = f"arn:{partitions.here()}:ssm:{task.region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
         if not may(role, "ssm:GetParameters", arn):
             reason = _denied(role, task, "ssm:GetParameters", arn)
             return f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {reason}"
@@ -286,7 +286,7 @@ def image_problem(world: World, task: Task, container: Item) -> str | None:
     found, ecr = image_of(world, image), ECR.match(image)
     if found is None:
         return _no_such_image(world, task, image)
-    arn = f"arn:aws:ecr:{ecr[2]}:{ACCOUNT}:repository/{images.parts(image)[1]}" if ecr else ""
+    arn = f"arn:{partitions.here()}:ecr:{ecr[2]}:{ACCOUNT}:repository/{images.parts(image)[1]}" if ecr else ""
     if ecr and not may(_puller(task), "ecr:BatchGetImage", arn) and task.launch_type not in FARGATE:
         return f"CannotPullECRContainerError: {_denied(_puller(task), task, 'ecr:GetAuthorizationToken', '*')}"
     if found.access == "private":
@@ -433,8 +433,8 @@ def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> s
     region, group, stream = place
     role = _puller(task)
     create = str(container["logConfiguration"]["options"].get("awslogs-create-group", "")).lower() == "true"
-    resource = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
-    group_arn = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
+    resource = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    group_arn = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
     exists = log_groups.group_exists(world, region, group)
     if create and not exists and not may(role, "logs:CreateLogGroup", group_arn):
         reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", group_arn)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ecs import checks, definitions
@@ -385,10 +385,10 @@ def view(world: World, service: Service, with_tags: bool = False) -> Item:
         "taskDefinition": primary.definition["taskDefinitionArn"],
         "deploymentConfiguration": service.configuration,
         "deployments": [_deployment_view(one, tasks) for one in service.deployments if service.status != "INACTIVE"],
-        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
+        "roleArn": f"arn:{partitions.here()}:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
         "events": service.events[:100],
         "createdAt": service.created,
-        "createdBy": f"arn:aws:iam::{ACCOUNT}:user/emulator",
+        "createdBy": f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator",
         "placementConstraints": [],
         "placementStrategy": [],
         "networkConfiguration": primary.network,

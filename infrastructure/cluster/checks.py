@@ -22,6 +22,7 @@ from infrastructure.cluster import (
     log_groups,
     network,
     parameters,
+    roles,
     security_groups,
 )
 from infrastructure.cluster.container_instances import MEMORY, described_type, gpu_count, gpu_memory, nvidia
@@ -417,8 +418,17 @@ def adopted_file_system() -> None:
 
 
 def adopted_roles() -> None:
-    get_role = call(client("iam").get_role, gone="NoSuchEntity")
-    for setting in ("TASK_EXECUTION_ROLE_ARN", "TASK_ROLE_ARN"):
+    """What the settings name in IAM must be there; where IAM is asked nothing, AWS tells it when it is used."""
+    get_role = call(client("iam").get_role, gone=roles.GONE)
+    get_profile = call(client("iam").get_instance_profile, gone=roles.GONE)
+    boundary, profile = constants.ROLE_PERMISSIONS_BOUNDARY, constants.HOST_ROLE
+    for setting in ("TASK_EXECUTION_ROLE_ARN", "TASK_ROLE_ARN") if constants.MAKES_ROLES else ():
         arn = getattr(constants, setting)
         if arn and not get_role(RoleName=arn.rsplit("/")[-1]):
             raise Problem(f"{setting}={arn}: there is no such role in this account")
+    if profile and constants.MAKES_ROLES:
+        found = get_profile(InstanceProfileName=profile.rpartition("/")[2])
+        if not found or not found["InstanceProfile"]["Roles"]:
+            raise Problem(f"HOST_ROLE={profile}: {'it has no role' if found else 'there is no such instance profile'}")
+    if boundary and not call(client("iam").get_policy, gone=roles.GONE)(PolicyArn=boundary):
+        raise Problem(f"ROLE_PERMISSIONS_BOUNDARY={boundary}: there is no such policy")

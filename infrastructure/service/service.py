@@ -402,7 +402,8 @@ def lived(task: dict[str, Any]) -> float:
 def described() -> dict[str, Any]:
     """What describe_service.py prints, and create_service.py and update_service.py at their end."""
     service = required()
-    names = {volume: f"{each}.efs.{aws.region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
+    domain = f"efs.{aws.region()}.{aws.dns_suffix()}"
+    names = {volume: f"{each}.{domain}" for volume, each in file_system.volume_ids().items()}
     kept = ("status", "taskDefinition", "desiredCount", "runningCount")
     of_each = (*kept, "pendingCount", "rolloutState", "rolloutStateReason")
     return {
