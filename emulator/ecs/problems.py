@@ -10,8 +10,6 @@ import re
 from typing import Any
 
 from moto.ec2.models import ec2_backends
-from moto.secretsmanager.models import secretsmanager_backends
-from moto.ssm.models import ssm_backends
 
 from emulator.core import rules
 from emulator.core.rules import held
@@ -19,10 +17,11 @@ from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import interfaces_of
 from emulator.ec2.region import find_group, region_of
 from emulator.ecr.repositories import repository_has_image
+from emulator.ecs import secrets
 from emulator.ecs.state import FARGATE, Item, Task
 from emulator.efs import file_systems
 from emulator.iam import roles as iam_roles
-from emulator.iam.policies import may
+from emulator.iam.policies import decide_for_role, may, refusal
 from emulator.logs import log_groups
 
 rules.SENTENCES["ecs-061"] = (
@@ -75,10 +74,8 @@ def _puller(task: Task) -> str | None:
 
 
 def _denied(role: str | None, task: Task, action: str, resource: str) -> str:
-    return (
-        f"AccessDeniedException: User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to "
-        f"perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
-    )
+    decision = decide_for_role(role, action, resource)
+    return f"AccessDeniedException: {refusal(decision, iam_roles.session_arn(role, task.id), action, resource)}"
 
 
 # ------------------------------------------------------------------------------------------------ network
@@ -148,7 +145,7 @@ def _reference(image: str) -> str:
 def before_pull(world: World, task: Task) -> tuple[float, str] | None:
     """Secrets and registry logins are fetched first: seconds after which it is given up, and why."""
     for container in task.definition["containerDefinitions"]:
-        if problem := _secret_problem(task, container):
+        if problem := secrets.problem(_puller(task), task.id, task.region, container):
             return 5, problem
     if task.launch_type != "FARGATE":
         return None
@@ -183,43 +180,6 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
         f'failed to do request: Head "https://{host}/v2/{path.replace(":", "/manifests/")}": '
         "dial tcp 203.0.113.10:443: i/o timeout"
     )
-
-
-def _secret_problem(task: Task, container: Item) -> str | None:
-    role = _puller(task)
-    head = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
-    for secret in container.get("secrets") or []:
-        source = secret.get("valueFrom", "")
-        if ":secretsmanager:" in source:
-            arn = ":".join(source.split(":")[:7])
-            if not may(role, "secretsmanager:GetSecretValue", arn):
-                reason = _denied(role, task, "secretsmanager:GetSecretValue", arn)
-            elif not _secret_exists(task.region, arn):
-                reason = "ResourceNotFoundException: Secrets Manager can't find the specified secret."
-            else:
-                continue
-            return (
-                f"{head}unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch "
-                f"secret {arn} from secrets manager: {reason}"
-            )
-        name = source.partition(":parameter")[2] or source
-        arn = f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
-        if not may(role, "ssm:GetParameters", arn):
-            reason = _denied(role, task, "ssm:GetParameters", arn)
-            return f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {reason}"
-        if not _parameter_exists(task.region, name):
-            return f"{head}unable to retrieve secrets from ssm: invalid parameters: {name}"
-    return None
-
-
-def _secret_exists(region: str, arn: str) -> bool:
-    backend: Any = secretsmanager_backends[ACCOUNT][region]
-    return any(secret.arn == arn or secret.arn.rpartition("-")[0] == arn for secret in backend.secrets.values())
-
-
-def _parameter_exists(region: str, name: str) -> bool:
-    backend: Any = ssm_backends[ACCOUNT][region]
-    return backend.get_parameter(name) is not None or backend.get_parameter(name.lstrip("/")) is not None
 
 
 def image_problem(world: World, task: Task, container: Item) -> str | None:

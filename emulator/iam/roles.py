@@ -86,6 +86,11 @@ def find_role(name_or_arn: str) -> Any:
     return next((role for role in backend().roles.values() if role.name == name), None)
 
 
+def session_arn(role: str | None, session: str) -> str:
+    """Who it is that acts with a role."""
+    return f"arn:aws:sts::{ACCOUNT}:assumed-role/{(role or '').rpartition('/')[2]}/{session}"
+
+
 def find_profile(name_or_arn: str) -> Any:
     return backend().instance_profiles.get(name_or_arn.rsplit("/", 1)[-1])
 
