@@ -19,7 +19,7 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import checks, cluster, file_system, ways_out
 from infrastructure.delivery import container_image
-from infrastructure.service import access_points, log_group, service, task_definitions, task_roles
+from infrastructure.service import access_points, container_secrets, log_group, service, task_definitions, task_roles
 
 PARTS = (task_roles, log_group, access_points, task_definitions)
 
@@ -36,6 +36,7 @@ def register_task_definition() -> dict[str, Any]:
         service.refuse_network_mode()
         service.refuse_closed_port()
     access_points.refuse_changes()
+    container_secrets.refuse_missing()
     image = container_image.wanted()
     parts.retag(made_here)
     if constants.ENDPOINT:

@@ -18,9 +18,12 @@ def why_it_failed(runbook: Runbook) -> str:
 
 
 def test_a_secret_that_is_not_there_is_told(fargate: Runbook) -> None:
-    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-abc123"
+    secrets = fargate.aws("secretsmanager")
+    arn = secrets.create_secret(Name="token", SecretString="x")["ARN"]
     fargate.settings["CONTAINER_SECRETS"] = f"TOKEN={arn}"
-    told = why_it_failed(fargate.has_run(*REGISTERED))
+    fargate.has_run(*REGISTERED)
+    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    told = why_it_failed(fargate)
     assert "ResourceInitializationError: unable to pull secrets" in told
     assert "can't find the specified secret" in told
 
