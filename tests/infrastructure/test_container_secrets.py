@@ -59,7 +59,9 @@ def test_a_partial_arn_of_what_can_not_be_looked_at_stands_for_any_six_character
     assert starts(fargate, f"A={arn[:-7]}:token::")
     assert rights(fargate) == {"secretsmanager:GetSecretValue": [f"{arn[:-7]}-??????"]}
     ran = fargate.run(REGISTER)
-    assert f"warning CONTAINER_SECRETS: {arn[:-7]} is not looked at:  access denied: your credentials may not" in ran.err
+    assert (
+        f"warning CONTAINER_SECRETS: {arn[:-7]} is not looked at:  access denied: your credentials may not" in ran.err
+    )
 
 
 @pytest.mark.parametrize("named", ["/team/token", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/team/token"])
