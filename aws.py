@@ -13,12 +13,15 @@ import functools
 import gc
 import hashlib
 import os
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, ParamSpec, TypedDict, TypeVar, overload
 
 import botocore.exceptions
@@ -32,6 +35,7 @@ import constants
 import dry_run
 import fresh
 import service_models
+import texts
 from console import NEW, say
 
 if TYPE_CHECKING:
@@ -718,7 +722,7 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     console.open_streams()
     about, before = _pages[function.__name__], changes
     try:
-        options = vars(_parser(manual or "", about).parse_args())
+        options = vars(_parser(function.__name__, manual or "", about).parse_args())
         console.dry_run = options.pop("dry_run", False)
         dry_run.begin()
         _begin(function.__name__, about)
@@ -726,6 +730,10 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         console.begin_with(_tell_where)
         console.result(_run(function, options))
         return DONE
+    except texts.WrongSettings as wrong:  # before anything else, so without the first line, for which AWS is asked
+        console.begin_with()
+        console.show(str(wrong))
+        return WRONG_SETTING
     except Problem as problem:
         if problem.result:
             console.result(problem.result)
@@ -796,9 +804,11 @@ def _fail(sentence: str, exit_code: int = FAILED) -> int:
     return exit_code
 
 
-def _parser(manual: str, about: _Page) -> argparse.ArgumentParser:
+def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
     as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=manual, formatter_class=as_written, epilog=EXIT_CODES)
+    undo = f"undo: python {about.undo}\n" if about.undo else ""
+    more = undo + EXIT_CODES + (_settings_of(name) if {"-h", "--help"} & {*sys.argv} else "")
+    parser = argparse.ArgumentParser(description=manual, formatter_class=as_written, epilog=more)
     if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
     for flag, meaning in about.flags.items():
@@ -807,6 +817,15 @@ def _parser(manual: str, about: _Page) -> argparse.ArgumentParser:
         else:
             parser.add_argument(f"--{flag}", action="store_true", help=meaning)
     return parser
+
+
+def _settings_of(page: str) -> str:
+    """The settings that a page reads, by the table of docs/settings.md."""
+    table = Path(__file__).parent / "docs" / "settings.md"
+    rows = [row.strip("| ").split(" | ") for row in table.read_text().splitlines()] if table.exists() else []
+    read = [row[0].strip("`") for row in rows if len(row) == 4 and {page, "every page"} & {*row[3].split(", ")}]
+    lines = textwrap.wrap(", ".join(read), 100, initial_indent="settings: ", subsequent_indent=" " * 10)
+    return "\n".join(["", *lines, " " * 10 + "each is explained in docs/settings.md"])
 
 
 def is_expired(error: BotoCoreError | ClientError) -> bool:

@@ -5,8 +5,8 @@ Where endpoints share a cluster, endpoints/$ENDPOINT.env, beside .env, stands be
 may be written with GPU_ECS_ before it, GPU_ECS_IMAGE: so it wins over a plain one, which something else may have set.
 AWS_* in a file mean what they mean in the environment.
 
-Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once and ends with exit
-code 2, before the first AWS call. Start from a file of examples/:
+Nothing here calls AWS. Mistakes are collected, not raised one by one: `check()` tells them all at once, before the first
+AWS call; a page then ends with exit code 2. Start from a file of examples/:
 
     cp examples/gpu-cluster.env .env
 
@@ -252,6 +252,8 @@ CERTIFICATE_PATH = pattern(r"(/(?!\.\.?(/|\Z))[\w.-]+)+", "an absolute path with
 # The form. One setting each: meaning, unit, default. The order is that in which the README needs them.
 # ---------------------------------------------------------------------------------------------------------------------
 
+# -- The cluster, and whose it is
+
 # Prefix of every name, and value of the tag CLUSTER_TAG on everything that is made. Required.
 CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo", of="cluster")
 # Region; empty: the one of boto3's own configuration (AWS_DEFAULT_REGION, the profile).
@@ -264,6 +266,8 @@ EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs(r"[^=]+"), of="cluster")
 SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of="cluster") == "true"
 # The endpoint that a script is about: endpoints/$ENDPOINT.env is read between .env and the environment.
 ENDPOINT = setting("ENDPOINT", "", ENDPOINT_FORM, of="cluster")
+
+# -- Where containers run
 
 # Where containers run: EC2 (the only one with GPUs) or FARGATE. It can't be changed later.
 LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"), of="cluster")
@@ -294,6 +298,8 @@ SSH_ALLOWED_CIDR = setting("SSH_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # CloudWatch Container Insights for the cluster: enabled, enhanced or disabled.
 CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", "enhanced", "disabled"), of="cluster")
 
+# -- Network
+
 # Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
 ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # An existing VPC to use; empty: one is made. With it, SUBNET_IDS too. It can't be changed later.
@@ -319,6 +325,8 @@ NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", 
 # Zones of those subnets, in their order; empty: the first zones that offer INSTANCE_TYPE.
 AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", ZONES, of="cluster")
 
+# -- Bastion, monitoring, and failures
+
 # EC2 key pair for a bastion host in the public subnets; empty: no bastion. It needs BASTION_ALLOWED_CIDR.
 BASTION_KEY_NAME = setting("BASTION_KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the bastion: one CIDR block. The hosts then accept SSH from the bastion alone.
@@ -333,6 +341,8 @@ HOST_MONITORING = setting("HOST_MONITORING", "disabled", one_of("enabled", "disa
 # What create_cluster.py does when it fails while it makes a new cluster: keep what there is for a look, or delete what
 # this run made.
 ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster")
+
+# -- Load balancer
 
 # A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none. Changed later: services' rules move
 # from one port to the other without an outage; nothing is refused while a service is behind it.
@@ -352,6 +362,8 @@ ACCESS_LOGS_BUCKET = setting("ACCESS_LOGS_BUCKET", "", BUCKET, of="cluster")
 LOAD_BALANCER_PROTECTION = setting("LOAD_BALANCER_PROTECTION", "off", one_of("on", "off"), of="cluster")
 # Seconds for which the load balancer keeps an idle connection.
 IDLE_TIMEOUT = setting("IDLE_TIMEOUT", "60", whole(1, 4000), of="cluster")
+
+# -- Data on EFS
 
 # EFS volumes of the container: name:/path, :ro for read-only, several with commas. Empty: no file system.
 # The data of one that is no longer named stays, and costs.
@@ -377,6 +389,8 @@ EFS_DELETION_POLICY = setting("EFS_DELETION_POLICY", "Retain", one_of("Retain", 
 
 #: prefix of the names of what belongs to one endpoint; without endpoints the cluster's
 PREFIX = f"{CLUSTER_NAME}-{ENDPOINT}" if ENDPOINT else CLUSTER_NAME
+
+# -- The container
 
 # Family of the task definition; empty: CLUSTER_NAME, with an endpoint CLUSTER_NAME-ENDPOINT.
 # Changed later: revisions of the former one stay, free, until delete_cluster.py or delete_endpoint.py.
@@ -428,10 +442,14 @@ TASK_SQS_QUEUES = setting("TASK_SQS_QUEUES", "", words(pattern(QUEUE, "a list of
 # Days for which the container's logs are kept.
 LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))
 
+# -- Tasks
+
 # How many tasks run_task.py brings up.
 TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
 # What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
 RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
+
+# -- Service
 
 # Name of the service; empty: TASK_FAMILY. Changed later: a new one starts, then the former one ends, where there is room for
 # both; a pipeline needs create_pipeline.py again.
@@ -493,6 +511,8 @@ CONTAINER_CERTIFICATE = setting("CONTAINER_CERTIFICATE", "", CERTIFICATE_PATH)
 # Image with sh and openssl that makes it.
 CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
 
+# -- Pipeline
+
 # Git repository that the pipeline builds: OWNER/NAME. Emptied later: delete_pipeline.py ends it.
 SOURCE_REPOSITORY = setting("SOURCE_REPOSITORY", "", GIT)
 # Branch of it; each push to it is built and deployed.
@@ -511,6 +531,8 @@ BUILD_COMPUTE_TYPE = setting("BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", BUIL
 # Days for which the pipeline's artifacts are kept.
 ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
 
+# -- Weights
+
 # S3 bucket of the weights, in this region. Emptied later: delete_sync.py ends the sync.
 WEIGHTS_BUCKET = setting("WEIGHTS_BUCKET", "", BUCKET)
 # Folder in it; empty: the whole bucket.
@@ -523,6 +545,8 @@ WEIGHTS_VOLUME = setting("WEIGHTS_VOLUME", "weights", VOLUME)
 SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)
 # Image with the AWS CLI that does it.
 SYNC_IMAGE = setting("SYNC_IMAGE", "public.ecr.aws/aws-cli/aws-cli:2.31.0", image)
+
+# -- Waiting
 
 # Seconds between two looks at something that is being waited for.
 POLL_SECONDS = setting("POLL_SECONDS", "5", seconds(3600))
@@ -850,12 +874,10 @@ def from_environment() -> str:
 
 
 def check(**found: str) -> None:
-    """End with exit code 2 and a sentence for each mistake, if there is one; `found` are those that a page has found."""
+    """texts.WrongSettings, with a sentence for each mistake, if there is one; `found` are those that a page has found."""
     mistakes = {name: [sentence] for name, sentence in found.items() if sentence} | PROBLEMS
     if mistakes:
-        with contextlib.suppress(OSError):  # no one listens there any more
-            print("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told), file=sys.stderr)
-        sys.exit(2)
+        raise texts.WrongSettings("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told))
 
 
 check_names()

@@ -19,6 +19,11 @@ from dotenv.parser import Binding, parse_stream
 
 T = TypeVar("T")
 
+
+class WrongSettings(Exception):
+    """A sentence, or several lines of them, for the person who wrote the settings: name, and what is wrong."""
+
+
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 

@@ -1,0 +1,420 @@
+"""README.md and docs/ are true: their commands are run in their order, and tables are made from the code.
+
+python -m tests.documents     writes outputs and tables into them anew
+
+A block of ```bash is run; each walk, which a copy of an example begins, in an account of its own. A block of ```text that
+follows it at once is what it prints; where it holds a line "...", only the lines that it shows, in their order. What
+stands between <!-- made: NAME --> and <!-- end --> is what the function NAME of this module answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jmespath
+
+from emulator.codestar_connections import connections
+from emulator.core import rules, services
+from emulator.core.doors import DOORS
+from emulator.core.wire import Emulator
+from emulator.core.world import VirtualClock
+from emulator.front_door import proxy
+from tests import sentences
+from tests.conftest import ROOT, Ran, Runbook, issued
+from tests.examples import test_clara_train, test_existing_vpc, test_ml_endpoints
+
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+SETTINGS = ROOT / "docs" / "settings.md"
+COMMANDS = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n(?P<shown>[^`]*)```)?")
+MADE = re.compile(
+    r"(?P<begin><!-- made: (?P<name>\w+)(?: (?P<about>[\w.-]+))? -->\n).*?(?P<end><!-- end -->\n)", re.DOTALL
+)
+PLAIN = ("cp", "mkdir", "echo", "rm")
+#: botocore's name of a service -> the one in IAM policies, where the two differ
+PREFIXES = {
+    "elbv2": "elasticloadbalancing",
+    "efs": "elasticfilesystem",
+    "service-quotas": "servicequotas",
+    "resourcegroupstaggingapi": "tag",
+}
+#: what is not about one page
+LOW = {
+    *("answers", "aws", "bench", "console", "constants", "dry_run", "fresh", "interrupts", "rehearse"),
+    *("service_models", "texts"),
+}
+
+
+def pages() -> list[str]:
+    """The scripts, in the order of their names."""
+    return sorted(path.name for path in ROOT.glob("*.py") if path.stem not in LOW)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Running what the documents say
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class Record:
+    """What the pages did in all documents: the actions that they asked AWS for, the settings they read, their results."""
+
+    def __init__(self) -> None:
+        self.actions: dict[str, set[str]] = {}
+        self.settings: dict[str, set[str]] = {}
+        self.results: dict[str, dict[str, None]] = {}
+
+
+class Recorded(Runbook):
+    """A runbook that writes the record."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(Emulator(VirtualClock()))
+        self.record = record
+
+    def run(self, script: str, *flags: str, **settings: str) -> Ran:
+        start = len(self.emulator.calls)
+        with watched(self.record.settings.setdefault(script, set())):
+            ran = super().run(script, *flags, **settings)
+        calls = [call for call in self.emulator.calls[start:] if call[0] != "sts"]  # every script's first line
+        self.record.actions.setdefault(script, set()).update(f"{service}:{name}" for service, name, _ in calls)
+        if ran.code == 0 and ran.out:
+            self.record.results.setdefault(script, {}).update(dict.fromkeys(keys_of(json.loads(ran.out))))
+        return ran
+
+
+@contextmanager
+def watched(read: set[str]) -> Iterator[None]:
+    """While it lasts, the settings that others read from constants are noted."""
+    import constants
+
+    class Watched(types.ModuleType):
+        def __getattribute__(self, name: str) -> Any:
+            if name.isupper():
+                read.update(derived_from().get(name, ()))
+            return super().__getattribute__(name)
+
+    constants.__class__ = Watched
+    try:
+        yield
+    finally:
+        constants.__class__ = types.ModuleType
+
+
+_derived: dict[str, set[str]] = {}
+
+
+def derived_from() -> dict[str, set[str]]:
+    """Each name of constants.py -> the settings from which it follows."""
+    if not _derived:
+        _derived.update(sentences.derived_from((ROOT / "constants.py").read_text()))
+    return _derived
+
+
+def keys_of(document: Any, prefix: str = "") -> Iterator[str]:
+    """The keys of a result, with their place: tasks[].taskArn. Where names are keys, as of volumes, these are not told."""
+    if isinstance(document, list):
+        for each in document[:1]:
+            yield from keys_of(each, f"{prefix}[]")
+        return
+    if not isinstance(document, dict):
+        return
+    for key, value in document.items():
+        name = f"{prefix}.{key}".lstrip(".")
+        yield name
+        if prefix == "" or prefix.endswith("]"):
+            yield from keys_of(value, name) if isinstance(value, list) else ()
+
+
+def played(record: Record) -> dict[Path, str]:
+    """Each document as it is where all that it shows is true: its outputs first, then what is made of all runs."""
+    texts = {path: played_document(path, record) for path in DOCUMENTS}
+    in_a_network_of_theirs(record)
+    return {path: MADE.sub(lambda match: remade(match, record), text) for path, text in texts.items()}
+
+
+def in_a_network_of_theirs(record: Record) -> None:
+    """What no document shows, and yet is called."""
+    runbook = Recorded(record)
+    runbook.settings = {"ENV_FILE": str(ROOT / "examples" / "clara-train.env"), "CERTIFICATE_ARN": issued(runbook)}
+    test_existing_vpc.with_network(runbook)
+    for command in test_existing_vpc.WALK:
+        assert runbook.run(*command.split()).code == 0
+
+
+def remade(match: re.Match[str], record: Record) -> str:
+    make: Callable[..., str] = MAKERS[match["name"]]
+    about = [match["about"]] if match["about"] else []
+    return match["begin"] + make(record, *about) + match["end"]
+
+
+def played_document(path: Path, record: Record) -> str:
+    """In a folder with nothing but examples/."""
+    shell = Shell(record)
+
+    def play(match: re.Match[str]) -> str:
+        lines = match["commands"].replace("\\\n", " ").splitlines()
+        printed = "".join(map(shell.line, lines))
+        output = f"\n\n```text\n{excerpt(printed, match['shown'])}```" if match["output"] else ""
+        return f"```bash\n{match['commands']}```{output}"
+
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "examples", Path(folder, "examples"))
+        os.chdir(folder)
+        try:
+            return COMMANDS.sub(play, path.read_text())
+        finally:
+            os.chdir(here)
+
+
+def excerpt(printed: str, shown: str) -> str:
+    """All that was printed; or where "..." stands in what is shown, those of its lines that the document shows."""
+    wanted, lines = shown.splitlines(), printed.splitlines()
+    if "..." not in [each.strip() for each in wanted]:
+        return printed
+    found, at = [], 0
+    for line in wanted:
+        if line.strip() == "...":
+            found.append(line)
+            continue
+        match = next((i for i in range(at, len(lines)) if steady(lines[i]) == steady(line)), None)
+        assert match is not None, f"not printed, or not here: {line}"
+        found.append(lines[match])
+        at = match + 1
+    return "\n".join(found) + "\n"
+
+
+class Shell:
+    """The few things of a shell that the documents use; scripts are run in this process."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.new_account()
+
+    def new_account(self) -> None:
+        self.runbook = Recorded(self.record)
+        self.runbook.settings = {"ENV_FILE": ".env"}
+
+    def line(self, line: str) -> str:
+        """What one line prints. Several commands are joined by &&."""
+        return "".join(self.command(each.strip()) for each in line.split("&&") if each.strip())
+
+    def command(self, text: str) -> str:
+        words = shlex.split(text, comments=True)
+        if not words:
+            return ""
+        if words[0] in PLAIN:
+            if words[-2].startswith("examples/"):  # here a walk begins
+                self.new_account()
+            subprocess.run(["sh", "-c", text], check=True)
+            self.fill_in()
+            return ""
+        if words[0] == "export":
+            self.runbook.settings.update(dict(word.split("=", 1) for word in words[1:]))
+            return ""
+        if words[0] == "aws":
+            return self.aws(words[1:])
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), text
+            return ""
+        return self.script(words)
+
+    def fill_in(self) -> None:
+        """What the documents ask of their reader, who writes it into .env: a certificate of his own."""
+        file = Path(".env")
+        if not file.exists():
+            return
+        text = file.read_text()
+        for name, found in prerequisites(self.runbook, text).items():
+            text = re.sub(rf"^{name}=.*", f"{name}={found}", text, flags=re.MULTILINE)
+        file.write_text(text)
+
+    def script(self, words: list[str]) -> str:
+        """SETTING=value python page.py --flag, and with | jq -r .key one value of its result."""
+        settings = dict(word.split("=", 1) for word in words[: words.index("python")])
+        script, *flags = words[len(settings) + 1 :]
+        query = ""
+        if "|" in flags:
+            at = flags.index("|")
+            assert flags[at + 1 : at + 3] == ["jq", "-r"], words
+            flags, query = flags[:at], flags[at + 3].lstrip(".")
+        if script == "check_service.py":  # it asks over HTTP
+            return self.checked(script, *flags, **settings)
+        ran = self.runbook.run(script, *flags, **settings)
+        if script == "create_pipeline.py" and connections.finish_handshakes(self.runbook.emulator.world) and ran.code:
+            ran = self.runbook.run(script, *flags, **settings)
+        assert ran.code == 0, f"{' '.join(words)}: {ran.err}"
+        return f"{jmespath.search(query, ran.result)}\n" if query else ran.err + ran.out
+
+    def checked(self, script: str, *flags: str, **settings: str) -> str:
+        emulator = self.runbook.emulator
+        with proxy.opened(emulator):
+            way = {"https_proxy": emulator.front_door_url, "http_proxy": emulator.front_door_url}
+            trust = {"SSL_CERT_FILE": str(emulator.certificate_authority)}
+            ran = self.runbook.run(script, *flags, **settings, **way, **trust)
+        assert ran.code == 0, ran.err
+        return ran.err + ran.out
+
+    def aws(self, words: list[str]) -> str:
+        """aws SERVICE OPERATION --parameter value --query Q --output text, as boto3 calls it: it must be there."""
+        service, operation, *flags = words
+        given = dict(zip(flags[::2], flags[1::2], strict=True))
+        query, _ = given.pop("--query", ""), given.pop("--output", "")
+        client = self.runbook.aws(service)
+        method = operation.replace("-", "_")
+        model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
+        names = {re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower(): name for name in model.input_shape.members}
+        answer = getattr(client, method)(**{names[flag.removeprefix("--")]: value for flag, value in given.items()})
+        return f"{jmespath.search(query, answer)}\n" if query else ""
+
+
+def prerequisites(runbook: Runbook, settings: str) -> dict[str, str]:
+    """What an example asks of its user: an issued certificate; or a zone, and a bucket with weights."""
+    if "put-your-own-here" in settings:
+        return {"CERTIFICATE_ARN": issued(runbook)}
+    if "CERTIFICATE_DOMAINS" in settings and not runbook.aws("s3").list_buckets()["Buckets"]:
+        runbook.aws("route53").create_hosted_zone(Name="example.com", CallerReference="documents")
+        runbook.aws("s3").create_bucket(Bucket="example-ml-weights")
+        for endpoint in "ab":
+            runbook.aws("s3").put_object(Bucket="example-ml-weights", Key=f"{endpoint}/model.bin", Body=b"weights")
+    return {}
+
+
+def steady(text: str) -> str:
+    """Without what differs from run to run: ids, addresses, times."""
+    text = re.sub(r"\b(vpc|subnet|igw|rtb|sg|sgr|fs|fsap|fsmt|i|ami|eni)-[0-9a-f]{8,}\b", r"\1-…", text)
+    text = re.sub(r"\balb-\d+|ecs-svc/\d+|\b[0-9a-f]{16}\b", "…", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\d[ T][\d:.+]+Z?", "…", text)
+    text = re.sub(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(?!/)", "…", text)
+    return re.sub(r"GPU-[0-9a-f-]{20,}|sha256:[0-9a-f]{64}", "…", text)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is made
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def scripts(_: Record) -> str:
+    """What each page does, by its first sentence, and what undoes it; that has no row of its own."""
+    undone_by = {page: sentences.undo_of(ROOT / page) for page in pages()}
+    undos = {undo.strip("`").split()[0] for undo in undone_by.values() if undo}
+    shown = [page for page in pages() if page not in undos]
+    rows = [[f"`{page}`", sentences.first_of(ROOT / page), undone_by[page]] for page in shown]
+    return table(["script", "does", "undone by"], rows)
+
+
+def settings(record: Record) -> str:
+    """Of each group its settings: default, meaning, and the pages that read it."""
+    readers = {name: read_by(name, record) for name in sentences.setting_names(ROOT)}
+    parts = []
+    for title, group in sentences.setting_groups(ROOT):
+        rows = [
+            [f"`{name}`", f"`{default}`" if default else "", meaning, readers[name]] for name, default, meaning in group
+        ]
+        parts.append(f"\n## {title}\n\n" + table(["setting", "default", "meaning", "read by"], rows))
+    return "".join(parts)
+
+
+def read_by(name: str, record: Record) -> str:
+    """Those that were seen reading it; where none was, those that import the module which does."""
+    seen = [page for page, names in sorted(record.settings.items()) if name in names]
+    found = seen or sentences.may_read(ROOT, pages(), name)
+    everywhere = seen and len(seen) == len(record.settings)
+    return "every page" if everywhere else ", ".join(page.removesuffix(".py") for page in found)
+
+
+def permissions(record: Record) -> str:
+    """The actions that each page asked for, by service."""
+    rows = []
+    for script, asked in sorted(record.actions.items()):
+        services: dict[str, list[str]] = {}
+        for service, operation in sorted(action.split(":") for action in asked):
+            services.setdefault(PREFIXES.get(service, service), []).append(operation)
+        rows.append([f"`{script}`", "; ".join(f"{name}: {', '.join(found)}" for name, found in services.items())])
+    return table(["script", "actions"], rows)
+
+
+def results(record: Record) -> str:
+    """The keys of each page's JSON."""
+    rows = [[f"`{script}`", ", ".join(f"`{key}`" for key in found)] for script, found in sorted(record.results.items())]
+    return table(["script", "keys of its JSON"], rows)
+
+
+def exits(_: Record) -> str:
+    """The sentences that end a page: what they mean."""
+    parts = []
+    for title, rows in sentences.endings(ROOT):
+        parts.append(f"\n## {title}\n\n" + table(["it says", "it means"], [[f"`{text}`", why] for text, why in rows]))
+    return "".join(parts)
+
+
+def comparison(_: Record, example: str) -> str:
+    return {"clara-train": test_clara_train.markdown, "ml-endpoints": test_ml_endpoints.markdown}[example]()
+
+
+def targets(_: Record) -> str:
+    """What make does."""
+    found = re.findall(r"^# make (\S+)\s+(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return table(["command", "does"], [[f"`make {name}`", what] for name, what in found])
+
+
+def doors(_: Record) -> str:
+    """What no AWS API does, by method and path."""
+    services.load()
+    found = {f"{method} {path}": what for (method, path), what in sorted(DOORS.items(), key=lambda each: each[0][1])}
+    rows = [
+        [f"`{where}`", " ".join((getattr(what, "args", (what,))[0].__doc__ or "").split())]
+        for where, what in found.items()
+    ]
+    return table(["request", "does"], rows)
+
+
+def account_settings(_: Record) -> str:
+    """The properties of the emulated account."""
+    text = (ROOT / "emulator" / "core" / "world.py").read_text().partition("class Settings")[2].partition("\nclass ")[0]
+    rows = [[f"`{name}`", comment] for comment, name in re.findall(r"    #: (.+)\n    (\w+):", text)]
+    return table(["property", "means"], rows)
+
+
+def rules_held(_: Record) -> str:
+    """How many rules of real AWS the emulator holds, of each service."""
+    services.load()
+    counts: dict[str, int] = {}
+    for rule in rules.HELD:
+        counts[rule.partition("-")[0]] = counts.get(rule.partition("-")[0], 0) + 1
+    told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return f"It holds {sum(counts.values())} rules of how AWS behaves: {told}.\n"
+
+
+MAKERS: dict[str, Callable[..., str]] = {
+    each.__name__: each
+    for each in (
+        *(scripts, settings, permissions, results, exits, comparison, targets),
+        *(doors, account_settings, rules_held),
+    )
+}
+
+if __name__ == "__main__":
+    for path, text in played(Record()).items():
+        if steady(path.read_text()) != steady(text):
+            path.write_text(text)
+            print(f"written: {path.relative_to(ROOT)}", file=sys.stderr)
