@@ -16,7 +16,7 @@ from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import interfaces_of
 from emulator.ec2.region import find_group, region_of
-from emulator.ecr.repositories import repository_has_image
+from emulator.ecr.repositories import repository_has_image, repository_policy
 from emulator.ecs import secrets
 from emulator.ecs.state import FARGATE, Item, Task
 from emulator.efs import file_systems
@@ -27,10 +27,14 @@ from emulator.logs import log_groups
 rules.SENTENCES["ecs-061"] = (
     "Image, role, log, secret and EFS errors show only in a task that is STOPPED with TaskFailedToStart and a reason."
 )
+rules.SENTENCES["ecs-085"] = (
+    "What AWS does in a role's name (pull, log, read secrets, build, deploy, run on a schedule) needs the action on that "
+    "very resource."
+)
 rules.SENTENCES["logs-004"] = (
     "The awslogs driver makes a missing log group only with awslogs-create-group and a role that may create it."
 )
-held("ecs-061 logs-004", "ecs.problems: what stands in a starting task's way")
+held("ecs-061 ecs-085 logs-004", "ecs.problems: what stands in a starting task's way")
 
 ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
 #: no registry is asked: an image from elsewhere is taken to exist, unless its name says that it does not
@@ -182,6 +186,37 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
     )
 
 
+def _pull_denied(task: Task, region: str, name: str, repository: str, reference: str) -> str | None:
+    """The puller needs a token of the registry, and the repository's manifest and layers: by its own policies or ECR's."""
+    role, arn, policy = (
+        _puller(task),
+        f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}",
+        repository_policy(region, name),
+    )
+    if task.launch_type not in FARGATE and not may(role, "ecr:GetAuthorizationToken"):
+        return f"CannotPullECRContainerError: {_denied(role, task, 'ecr:GetAuthorizationToken', '*')}"
+    for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
+        decision = decide_for_role(role, action, arn, resource_policy=policy)
+        if decision:
+            continue
+        told = f"denied: {refusal(decision, iam_roles.session_arn(role, task.id), action, arn)}"
+        if task.launch_type in FARGATE:
+            return (
+                f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
+                f"{reference}: pulling from host {repository.split('/')[0]} failed with status code "
+                f"[manifests {image_parts(reference)[1]}]: 403 Forbidden"
+            )
+        if action == "ecr:GetDownloadUrlForLayer":
+            return (
+                f"CannotPullContainerError: error pulling image configuration: download failed after attempts=1: {told}"
+            )
+        return (
+            f"CannotPullContainerError: Error response from daemon: pull access denied for {repository}, repository does "
+            f"not exist or may require 'docker login': {told}"
+        )
+    return None
+
+
 def image_problem(world: World, task: Task, container: Item) -> str | None:
     """Why an image can not be pulled."""
     image = container["image"]
@@ -191,11 +226,7 @@ def image_problem(world: World, task: Task, container: Item) -> str | None:
     if ecr:
         name = ecr[3].partition("@")[0].partition(":")[0]
         if ecr[1] == ACCOUNT and repository_has_image(world, ecr[2], name, tag):
-            arn = f"arn:aws:ecr:{ecr[2]}:{ACCOUNT}:repository/{name}"
-            if may(_puller(task), "ecr:BatchGetImage", arn) or task.launch_type in FARGATE:
-                return None
-            denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
-            return f"CannotPullECRContainerError: {denied}"
+            return _pull_denied(task, ecr[2], name, repository, reference)
     elif not NO_IMAGE.search(image):
         return None
     if task.launch_type == "FARGATE":
@@ -259,6 +290,13 @@ def log_stream(task: Task, container: Item, runtime_id: str) -> tuple[str, str, 
     prefix = options.get("awslogs-stream-prefix")
     stream = f"{prefix}/{container['name']}/{task.id}" if prefix else runtime_id
     return options.get("awslogs-region") or task.region, options.get("awslogs-group", ""), stream
+
+
+def may_log(task: Task, place: tuple[str, str, str]) -> bool:
+    """Without this right the driver has a stream, and nothing comes into it."""
+    region, group, stream = place
+    arn = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    return may(_puller(task), "logs:PutLogEvents", arn)
 
 
 def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> str | None:
