@@ -53,10 +53,7 @@ PREFIXES = {
     "resourcegroupstaggingapi": "tag",
 }
 #: what is not about one page
-LOW = {
-    *("answers", "aws", "bench", "console", "constants", "dry_run", "fresh", "interrupts", "rehearse"),
-    *("service_models", "texts"),
-}
+LOW = {"bench", "console", "constants", "rehearse", "texts"}
 
 
 def pages() -> list[str]:

@@ -112,6 +112,7 @@ def reach(root: Path, path: Path) -> frozenset[Path]:
 def endings(root: Path) -> list[tuple[str, list[tuple[str, str]]]]:
     """About what -> the sentences of its Problems, with … for what is filled in, and what the code says that they mean."""
     files = [*sorted(root.glob("infrastructure/*/*.py")), *sorted(root.glob("infrastructure/*.py"))]
+    files = [*sorted(root.glob("aws/*.py")), *files]
     files = [*sorted(path for path in root.glob("*.py") if path.name not in ("bench.py", "rehearse.py")), *files]
     found = [(title(path), list(dict.fromkeys(of_file(path)))) for path in files]
     return [(about, rows) for about, rows in found if rows]
