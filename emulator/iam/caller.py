@@ -54,11 +54,13 @@ def policies(world: World) -> list[Any] | None:
 
 @door("GET", "/_emulator/caller")
 def _show(emulator: Emulator, given: Json) -> Json:
+    """Who calls, and the policies that limit him."""
     return {"arn": USER, "policy": policies(emulator.world)}
 
 
 @door("POST", "/_emulator/caller")
 def _limit(emulator: Emulator, given: Json) -> Json:
+    """The caller may do what a policy allows, and nothing else: {"policy": {"Statement": [...]}}; null: everything again."""
     wanted = given["policy"]
     found = [json.loads(each) if isinstance(each, str) else each for each in several(wanted)]
     for each in found:

@@ -169,6 +169,15 @@ def linked_role_arn(service: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{service}/{name}"
 
 
+def _efs(call: Call) -> Iterator[str]:
+    """A mount target is its file system's."""
+    held = call.world.state["efs"].get(call.region)
+    target = held.targets.get(call.params.get("MountTargetId")) if held else None
+    if target is not None:
+        yield _arn(call, f"file-system/{target.shown['FileSystemId']}")
+    yield from _named(call)
+
+
 def _elbv2(call: Call) -> Iterator[str]:
     name, kind = call.params.get("Name"), "net" if call.params.get("Type") == "network" else "app"
     if name and call.operation in ("CreateLoadBalancer", "CreateTargetGroup"):
@@ -198,6 +207,7 @@ def _codepipeline(call: Call) -> Iterator[str]:
 SPECIAL = {
     "ec2": _ec2,
     "ecs": _ecs,
+    "efs": _efs,
     "elbv2": _elbv2,
     "iam": _iam,
     "route53": _route53,

@@ -221,6 +221,23 @@ def test_the_first_of_its_kind_makes_a_service_linked_role(emulator: Emulator, l
     assert refused(client("ecs").create_cluster, clusterName="c")[0] == "InvalidParameterException", "it is being made"
 
 
+def test_a_mount_target_is_its_file_systems(limit: Limit, account: Account, client: Client) -> None:
+    """tag-005: EC2's right too, since its interface goes in the caller's name."""
+    efs = client("efs")
+    system = efs.create_file_system(CreationToken="x")
+    account.sleep(30)
+    target = efs.create_mount_target(FileSystemId=system["FileSystemId"], SubnetId=account.a)["MountTargetId"]
+    account.sleep(120)
+    delete = {"MountTargetId": target}
+    limit(allow("elasticfilesystem:*", f"{system['FileSystemArn']}0"), allow("ec2:*"))
+    told = denied("elasticfilesystem:DeleteMountTarget", system["FileSystemArn"])
+    assert refused(efs.delete_mount_target, **delete) == ("AccessDeniedException", told)
+    limit(allow("elasticfilesystem:*", system["FileSystemArn"]))
+    assert denied("ec2:DeleteNetworkInterface", "*") in refused(efs.delete_mount_target, **delete)[1]
+    limit(allow("elasticfilesystem:*", system["FileSystemArn"]), allow("ec2:DeleteNetworkInterface"))
+    efs.delete_mount_target(**delete)
+
+
 def test_a_dry_run_of_ec2_tells_it(limit: Limit, client: Client) -> None:
     create, request = client("ec2").create_vpc, {"CidrBlock": "10.0.0.0/16", "DryRun": True}
     assert refused(create, **request)[0] == "DryRunOperation"
