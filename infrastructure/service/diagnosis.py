@@ -82,6 +82,8 @@ HINTS = {
     "unsatisfied condition: cuda": "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID",
     "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
     "log group": "create_cluster.py makes the log group",
+    "unable to retrieve secret": "The page that makes the role, create_cluster.py or an endpoint's register_task_definition.py, "
+    "gives it the rights that CONTAINER_SECRETS needs",
     "is not authorized to perform": "Give the role that is named there this right",
     "OutOfMemory": "Raise TASK_MEMORY",
     "Capacity is unavailable": "Try again, or use other zones or CAPACITY_TYPE=on-demand",

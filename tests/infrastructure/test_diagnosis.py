@@ -28,6 +28,16 @@ def test_a_secret_that_is_not_there_is_told(fargate: Runbook) -> None:
     assert "can't find the specified secret" in told
 
 
+def test_a_secret_that_was_named_after_the_role_was_made_is_told_with_its_remedy(fargate: Runbook) -> None:
+    arn = fargate.aws("secretsmanager").create_secret(Name="token", SecretString="x")["ARN"]
+    fargate.has_run("create_cluster.py")
+    fargate.settings["CONTAINER_SECRETS"] = f"TOKEN={arn}"
+    told = why_it_failed(fargate.has_run("register_task_definition.py"))
+    assert f"is not authorized to perform: secretsmanager:GetSecretValue on resource: {arn}" in told
+    assert "The page that makes the role, create_cluster.py or" in told
+    fargate.has_run("create_cluster.py", "run_task.py")
+
+
 def test_a_log_group_that_was_deleted_is_told_with_its_remedy(fargate: Runbook) -> None:
     fargate.has_run(*REGISTERED).aws("logs").delete_log_group(logGroupName="/ecs/api")
     told = why_it_failed(fargate)
