@@ -73,14 +73,21 @@ def _limit(emulator: Emulator, given: Json) -> Json:
 
 def guard(call: Call, request: Any = None) -> None:
     """Refuse a call whose action, or another that it implies, the caller's policy does not allow."""
-    allowed = policies(call.world)
-    if allowed is None:
+    if policies(call.world) is None:
         return
     for action, arn, context in _asked(call, request):
-        tags = requests.resource_tags(call, arn) if "ResourceTag" in json.dumps(allowed) else {}
-        decision = decide(action, arn, {**context, **tags}, identity=allowed, principal=USER)
-        if not decision and action not in ALWAYS:
-            raise _refused(call, decision, action, arn)
+        demand(call, action, arn, context)
+
+
+def demand(call: Call, action: str, arn: str, context: Context) -> None:
+    """Refuse a call for whose sake the caller needs this right, and does not have it."""
+    allowed = policies(call.world)
+    if allowed is None or action in ALWAYS:
+        return
+    tags = requests.resource_tags(call, arn) if "ResourceTag" in json.dumps(allowed) else {}
+    decision = decide(action, arn, {**context, **tags}, identity=allowed, principal=USER)
+    if not decision:
+        raise _refused(call, decision, action, arn)
 
 
 rules.GUARDS.append(guard)

@@ -167,6 +167,21 @@ def test_tags_on_create_are_authorised_too(limit: Limit, client: Client) -> None
     assert refused(create)[0] == "UnauthorizedOperation"
 
 
+def test_tags_by_arn_need_the_right_of_the_resources_own_service_too(limit: Limit, client: Client) -> None:
+    arn = client("ecs").create_cluster(clusterName="c")["cluster"]["clusterArn"]
+    tagging = client("resourcegroupstaggingapi")
+    tag, untag = {"ResourceARNList": [arn], "Tags": {"team": "ml"}}, {"ResourceARNList": [arn], "TagKeys": ["team"]}
+    for call, given, verb in (
+        (tagging.tag_resources, tag, "TagResource"),
+        (tagging.untag_resources, untag, "UntagResource"),
+    ):
+        limit(allow("tag:*"))
+        failed = call(**given)["FailedResourcesMap"][arn]
+        assert (failed["ErrorCode"], failed["ErrorMessage"]) == ("AccessDeniedException", denied(f"ecs:{verb}", arn))
+        limit(allow("tag:*"), allow(f"ecs:{verb}", arn))
+        assert call(**given)["FailedResourcesMap"] == {}
+
+
 def test_what_stands_is_changed_by_its_tags(limit: Limit, client: Client) -> None:
     for team in ("ml", "search"):
         client("ecs").create_cluster(clusterName=team, tags=[{"key": "team", "value": team}])
