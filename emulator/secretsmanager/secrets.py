@@ -13,7 +13,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import ACCOUNT
-from emulator.iam import roles
+from emulator.iam import caller, roles
 from emulator.iam.policies import decide_for_role, refusal
 from emulator.kms import keys
 
@@ -23,6 +23,7 @@ rules.SENTENCES["ecs-084"] = (
 )
 
 NOT_FOUND = "Secrets Manager can't find the specified secret"
+NO_KEY = "Access to KMS is not allowed"
 #: how an ARN ends that has its six characters, or seems to
 WHOLE = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
@@ -57,9 +58,22 @@ def describe_secret(call: Call) -> Params:
 @on("secretsmanager", "GetSecretValue", rules="ecs-084")
 def get_secret_value(call: Call) -> Params:
     secret, given = _existing(call), call.params
+    _demand_key(call, secret)
     return call.proceed(
         VersionId=_version(secret, given.get("VersionId"), given.get("VersionStage")), VersionStage=None
     )
+
+
+def _demand_key(call: Call, secret: Any) -> None:
+    """The caller too must be allowed to decrypt with a customer's key."""
+    of_aws = not secret.kms_key_id or keys.OF_AWS in secret.kms_key_id
+    key = None if of_aws else keys.find(call.region, secret.kms_key_id)
+    if key is None:
+        return
+    try:
+        caller.demand(call, "kms:Decrypt", key.arn, {"kms:ViaService": f"secretsmanager.{call.region}.amazonaws.com"})
+    except AwsError as error:
+        raise AwsError("AccessDeniedException", NO_KEY) from error
 
 
 def _version(secret: Any, version: str | None, stage: str | None) -> str:
@@ -91,5 +105,5 @@ def read(role: str | None, session: str, region: str, secret_id: str, version: s
     found = secret.versions[_version(secret, version, stage)]
     via = {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com", "kms:EncryptionContext:SecretARN": arn}
     if not keys.decide_decrypt(role, region, secret.kms_key_id, via):
-        raise AwsError("AccessDeniedException", "Access to KMS is not allowed")
+        raise AwsError("AccessDeniedException", NO_KEY)
     return str(found.get("secret_string", ""))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emulator.core.doors import DOORS
 from emulator.core.faults import Fault
 from tests.conftest import Runbook
 
@@ -142,6 +143,15 @@ def test_what_the_caller_may_not_read_is_told_and_taken_to_be_there(fargate: Run
     [warning] = [line for line in told.err.splitlines() if line.startswith("warning")]
     assert (told.code, warning.startswith(f"warning CONTAINER_SECRETS: {what}")) == (0, True), told.err
     assert warning.endswith(f"is not looked at:  access denied: your credentials may not {action}")
+
+
+def test_who_may_read_a_secret_but_not_decrypt_it_is_told_so(fargate: Runbook) -> None:
+    arn = secret(fargate, KmsKeyId=fargate.aws("kms").create_key()["KeyMetadata"]["KeyId"])
+    allowed = {"Effect": "Allow", "NotAction": "kms:Decrypt", "Resource": "*"}
+    DOORS["POST", "/_emulator/caller"](fargate.emulator, {"policy": {"Statement": allowed}})
+    told = fargate.has_run(CREATE).run(REGISTER, CONTAINER_SECRETS=f"A={arn}:token::")
+    assert (told.code, "is not looked at:  access denied" in told.err) == (0, True), told.err
+    assert "Access to KMS is not allowed" in told.err
 
 
 def test_another_accounts_parameter_is_taken_to_be_there(fargate: Runbook) -> None:
