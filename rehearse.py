@@ -24,6 +24,7 @@ from emulator.acm import certificates
 from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from emulator.core.wire import Emulator
+from emulator.efs import file_systems
 from emulator.server import serve
 
 HERE = Path(__file__).parent
@@ -138,9 +139,11 @@ def environment_for(example: str, url: str, time_scale: float) -> dict[str, str]
 
 
 def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
-    """What the example's user has already: a certificate, or a zone, weights and a secret; and the way to the load balancer."""
+    """What the example's user has already: a certificate, or a zone, weights and a secret; and the way to the load balancer
+    and to registries."""
     proxy = emulator.front_door_url
     way = {"https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
+    way |= {"AWS_CA_BUNDLE": emulator.certificate_authority}
     if example == "clara-train":
         acm = client(url, "acm")
         arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
@@ -157,7 +160,7 @@ def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
         secret = client(url, "secretsmanager").create_secret(Name="example/ml", SecretString=texts, KmsKeyId=key)["ARN"]
         named = {"CONTAINER_SECRETS": f"HF_TOKEN={secret}:hf_token::"}
         return {**way, **named, "SSL_CERT_FILE": emulator.certificate_authority}
-    return {}
+    return way
 
 
 def act(what: str, url: str, emulator: Emulator) -> tuple[int, float]:
@@ -224,6 +227,8 @@ def summary(example: str, scripts: int, rows: list[Any], seen: set[str], left: s
         print(f"  {name:<{max(map(len, names))}}  {told:<17} {figures}")
     print(f"  scripts run          {len(rows)} of {scripts}")
     print(f"  AWS calls made       {sum(len(calls) for *_, calls in rows)}")
+    allowed, refused = file_systems.mounts_by_policy(emulator.world)
+    print(f"  EFS mounts by policy {allowed} allowed, {refused} refused")
     print(f"  resources created    {len(seen)}")
     print(f"  resources left over  {len(left)}")
     for item in sorted(left):
