@@ -231,9 +231,9 @@ IAM_PATH = pattern(r"/(?!aws-)([\w+=,.@-]{1,100}/){0,5}", "a path such as /team/
 PROFILE = r"(arn:aws[\w-]*:iam::\d{12}:instance-profile/([\w+=,.@-]+/)*)?[\w+=,.@-]{1,128}"
 BOUNDARY = r"arn:aws[\w-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,512}"
 LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/[\w-]+"
-#: a secret's, with its JSON key, stage and version, or a parameter's: without * and ?, since the task's role is given it
-SECRET = r"secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+(:[!-)+-9;->@-~]*){0,3}"
-SECRET_ARN = rf"arn:aws[\w-]*:({SECRET}|ssm:[\w-]+:\d{{12}}:parameter/[\w./-]+)"
+#: a secret's, with none or all three of JSON key, stage and version, or a parameter's: without * and ?, since a role is given it
+SECRET = r"secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+((:[!-)+-9;->@-~]*){3})?"
+SECRET_ARN = rf"arn:aws[\w-]*:({SECRET}|ssm:[\w-]+:\d{{12}}:parameter/[\w./-]+)|/[\w./-]+"
 ZONE_ID = pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True)
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 BUCKET_NAME = r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
@@ -430,7 +430,8 @@ COMMAND = setting("COMMAND", "", shell_words)
 CONTAINER_ENVIRONMENT_FILE = setting("CONTAINER_ENVIRONMENT_FILE", "", variables_file)
 # Environment of the container: NAME=value,NAME=value; a comma in a value is written `\,`. Not for secrets.
 CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", variables) | CONTAINER_ENVIRONMENT_FILE
-# Secrets of the container: NAME=ARN of a Secrets Manager secret or SSM parameter.
+# Secrets of the container: NAME=ARN of a Secrets Manager secret or SSM parameter, or a parameter's name such as /team/token.
+# Of a secret that is JSON, NAME=ARN:KEY:: takes the value of one key; ARN:KEY:STAGE:VERSION is the whole form.
 CONTAINER_SECRETS = setting("CONTAINER_SECRETS", "", pairs(VARIABLE))
 # Ports of the container: 9090, or HOST:CONTAINER. In bridge mode a port without HOST gets a dynamic one.
 # The load balancer leads to the first. Changed later: the former is named too, until create_service.py has moved to the new.
@@ -832,7 +833,8 @@ def check_task() -> None:
         problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")
     for name, arn in CONTAINER_SECRETS.items():
         if not re.fullmatch(SECRET_ARN, arn, re.ASCII):
-            problem("CONTAINER_SECRETS", f"{name} is not the ARN of a Secrets Manager secret or SSM parameter")
+            form = "a key of a secret's JSON is ARN:KEY::"
+            problem("CONTAINER_SECRETS", f"{name} is not the ARN of a Secrets Manager secret or SSM parameter; {form}")
     for key in ("name", "path"):
         values = [volume[key] for volume in EFS_VOLUMES]
         for value in sorted({value for value in values if values.count(value) > 1}):

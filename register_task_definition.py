@@ -21,6 +21,7 @@ from infrastructure.cluster import checks, cluster, file_system, roles, ways_out
 from infrastructure.delivery import container_image
 from infrastructure.service import (
     access_points,
+    container_secrets,
     images,
     log_group,
     mount_checks,
@@ -48,6 +49,7 @@ def register_task_definition() -> dict[str, Any]:
     if constants.ENDPOINT or constants.ROLE_PATH != "/" or task_definitions.names_another_path():
         undo = "delete_endpoint.py" if constants.ENDPOINT else "delete_cluster.py"
         roles.refuse_other_path(*task_roles.SUFFIXES, undo=f"run {aws.command(undo)} first")
+    container_secrets.refuse_missing()
     image = container_image.wanted()
     parts.retag(made_here)
     if constants.ENDPOINT:

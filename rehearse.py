@@ -10,6 +10,7 @@ if a script failed, or if anything is left over in the emulated account.
 
 import argparse
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -140,8 +141,8 @@ def environment_for(example: str, url: str, time_scale: float, region: str = HOM
 
 
 def prerequisites(example: str, url: str, emulator: Emulator, region: str = HOME) -> dict[str, str]:
-    """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer and to
-    registries."""
+    """What the example's user has already: a certificate, or a zone, weights and a secret; and the way to the load balancer
+    and to registries."""
     proxy = emulator.front_door_url
     way = {"https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
     way |= {"AWS_CA_BUNDLE": emulator.certificate_authority}
@@ -157,7 +158,13 @@ def prerequisites(example: str, url: str, emulator: Emulator, region: str = HOME
         s3.create_bucket(Bucket="example-ml-weights", **place)
         for endpoint in "ab":
             s3.put_object(Bucket="example-ml-weights", Key=f"{endpoint}/model.bin", Body=b"weights")
-        return {**way, "SSL_CERT_FILE": emulator.certificate_authority}
+        key = client(url, "kms", region).create_key()["KeyMetadata"]["KeyId"]
+        texts = json.dumps({"hf_token": "a token", "other": "not for the container"})
+        secret = client(url, "secretsmanager", region).create_secret(
+            Name="example/ml", SecretString=texts, KmsKeyId=key
+        )["ARN"]
+        named = {"CONTAINER_SECRETS": f"HF_TOKEN={secret}:hf_token::"}
+        return {**way, **named, "SSL_CERT_FILE": emulator.certificate_authority}
     return way
 
 

@@ -23,6 +23,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from moto.s3.models import s3_backends
 
+from emulator.codebuild.builds import Build
 from emulator.codestar_connections import connections
 from emulator.core import partitions, rules
 from emulator.core.ask import ask, asking
@@ -122,6 +123,16 @@ def read(place: Place, path: str) -> str:
         f"Did not find the image definition file {path} in the input artifacts ZIP file. Verify the file is stored in "
         f"your pipeline's Amazon S3 artifact bucket: {bucket} key: {key}",
     )
+
+
+def read_in_build(place: Place, build: Build) -> None:
+    """A build reads its source, or what says where that is cloned, from the bucket, in its own role's name."""
+    for each in place.declared.get("inputArtifacts") or []:
+        bucket, key = place.artifacts.get(each["name"], ("", ""))
+        arn = f"arn:{partitions.here()}:s3:::{bucket}/{key}"
+        if bucket and not may(build.shown["serviceRole"], "s3:GetObject", arn):
+            denied = f"CLIENT_ERROR: AccessDenied: Access Denied status code: 403 for primary source and source version {arn}"
+            build.fail("DOWNLOAD_SOURCE", denied)
 
 
 # --- source
@@ -304,7 +315,8 @@ def run_commands(place: Place, end: End, identifier: str) -> None:
     except FailedError as error:
         lines += [*str(error).splitlines(), "[Container] Command did not exit successfully"]
         problem = ("JobFailed", "Build terminated with state: FAILED")
-    log_groups.write(place.world, place.region, group, stream, lines, create_group=True)
+    if place.may("logs:PutLogEvents", place.result["logStreamARN"]):
+        log_groups.write(place.world, place.region, group, stream, lines, create_group=True)
     end(problem)
 
 

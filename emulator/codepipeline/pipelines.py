@@ -527,6 +527,10 @@ def _source(execution: Execution, action: Action, place: codepipeline_actions.Pl
             )
         return _end(world, action, problem)
     repository, tag = config.get("RepositoryName", ""), config.get("ImageTag", "latest")
+    arn = f"arn:{partitions.here()}:ecr:{place.region}:{ACCOUNT}:repository/{repository}"
+    if provider == "ECR" and not place.may("ecr:DescribeImages", arn):
+        lacks = "doesn't have the permissions required to access the Amazon ECR repository"
+        return _end(world, action, ("PermissionError", f"The service role or action role {lacks} {repository}."))
     if provider == "ECR" and not repository_has_image(world, place.region, repository, tag):
         missing = f"The image with tag {tag} does not exist in the repository {repository}"
         return _end(world, action, ("ConfigurationError", missing))
@@ -540,14 +544,15 @@ def _build(execution: Execution, action: Action, place: codepipeline_actions.Pla
     if project is None:
         missing = ("ConfigurationError", "Error calling startBuild: Project cannot be found")
         return world.after(BETWEEN_CHECKS, _end, world, action, missing)
-    if execution.commit and not place.may("codebuild:StartBuild", project["arn"]):
-        denied = (
-            f"Error calling startBuild: {place.pipeline['roleArn']} is not authorized to perform: codebuild:StartBuild"
-        )
+    lacking = [each for each in ("StartBuild", "BatchGetBuilds") if not place.may(f"codebuild:{each}", project["arn"])]
+    if lacking:
+        who, called = place.pipeline["roleArn"], f"{lacking[0][0].lower()}{lacking[0][1:]}"
+        denied = f"Error calling {called}: {who} is not authorized to perform: codebuild:{lacking[0]}"
         return world.after(BETWEEN_CHECKS, _end, world, action, ("PermissionError", denied))
     connection = _connection(execution.pipeline)
     given = {"initiator": f"codepipeline/{place.pipeline['name']}"}
     build = builds.start(world, region, project, given, execution.commit, connection)
+    codepipeline_actions.read_in_build(place, build)
     place.result["externalExecutionId"] = build.shown["id"]
 
     def follow() -> None:

@@ -138,6 +138,8 @@ class Emulator:
             if not self._still:
                 self.world.advance()
             self.faults.before(call)
+            for guard in rules.GUARDS:
+                guard(call, request)
             try:
                 result = self._run(call) if decoded else {}
                 passed = None if decoded or not request else _undecoded(call, request)

@@ -12,7 +12,7 @@ from typing import Any
 from emulator.autoscaling import groups as autoscaling_groups
 from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, held
-from emulator.core.world import World
+from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import instances as ec2_instances
 from emulator.ec2 import templates as ec2_templates
 from emulator.ec2.instances import ami_of
@@ -179,7 +179,8 @@ def can_register(world: World, region: str, machine: Item) -> bool:
     role = iam_roles.profile_role(world, profile)
     if not role or not assumable(world, iam_roles.find_role(role).arn, EC2[partitions.here()]):
         return False
-    if not may(role, "ecs:RegisterContainerInstance"):
+    cluster = f"arn:{partitions.here()}:ecs:{region}:{ACCOUNT}:cluster/{cluster_in(machine.get('UserData') or '')}"
+    if not (may(role, "ecs:DiscoverPollEndpoint") and may(role, "ecs:RegisterContainerInstance", cluster)):
         return False
     return problems.host_connects(world, region, machine)
 

@@ -32,7 +32,8 @@ SENTENCES.update(
         "iam-007": "Role names have up to 64 characters, profiles 128, of a small set; case makes no other name.",
         "iam-008": "A service-linked role that exists can not be made again: InvalidInput.",
         "iam-009": "In a new account the first call of a service fails while its service-linked role is being made.",
-        "iam-011": "Who may pass which role is not looked at: AccessDenied comes as a fault on request only.",
+        "iam-011": "Who hands a role to a service needs iam:PassRole for this role and service: looked at where the caller has a "
+        "policy.",
         "iam-boundary": "A permissions boundary is a policy that exists, and a role may what its policies and it allow.",
         "iam-010": "Deleting a service-linked role is a task, and fails while the service has resources.",
     }
@@ -86,6 +87,11 @@ def backend() -> Any:
 def find_role(name_or_arn: str) -> Any:
     name = name_or_arn.rsplit("/", 1)[-1]
     return next((role for role in backend().roles.values() if role.name == name), None)
+
+
+def session_arn(role: str | None, session: str) -> str:
+    """Who it is that acts with a role."""
+    return f"arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{(role or '').rpartition('/')[2]}/{session}"
 
 
 def find_profile(name_or_arn: str) -> Any:
@@ -150,7 +156,6 @@ def service_linked_role(world: World, service: str) -> bool:
 
 
 held("iam-001", "iam: role_usable and profile_usable, asked by EC2, Auto Scaling and the other services")
-held("iam-011", "faults: AccessDenied on request")
 held("iam-009", "iam: service_linked_role, asked by the first call of each service")
 
 

@@ -11,15 +11,12 @@ import aws
 import constants
 from aws import Resource, mine, partition
 from infrastructure.cluster import roles
-from infrastructure.service import access_points, task_definitions
+from infrastructure.service import access_points, container_secrets, task_definitions
 
 SUFFIXES = ("task-execution", "task")
 EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
 #: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 EXEC_ACTIONS = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
-#: of a secret; a JSON key, a version stage and a version id may follow, which IAM does not know
-#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
-ARN_PARTS = 7
 OBJECT_ACTIONS = ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"]
 TABLE_ACTIONS = [
     *("GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem"),
@@ -54,12 +51,7 @@ def leave(suffix: str, active: Callable[[], list[Any]]) -> None:
 
 def secrets_policy() -> dict[str, Any] | None:
     """Reading the secrets that CONTAINER_SECRETS names, and nothing else."""
-    statements = []
-    for service, action in (("secretsmanager", "secretsmanager:GetSecretValue"), ("ssm", "ssm:GetParameters")):
-        named = [arn.split(":") for arn in constants.CONTAINER_SECRETS.values()]
-        arns = sorted({":".join(words[:ARN_PARTS]) for words in named if words[2] == service})
-        if arns:
-            statements.append({"Action": action, "Resource": arns})
+    statements = container_secrets.rights() if constants.CONTAINER_SECRETS else []
     return roles.document(*statements) if statements else None
 
 

@@ -33,7 +33,7 @@ def role(emulator: Emulator, client: Client, service: str, name: str = "builder"
     arn = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     use = {
         "Effect": "Allow",
-        "Action": ["codestar-connections:UseConnection", "s3:*", "ecr:*", "codebuild:*"],
+        "Action": ["codestar-connections:UseConnection", "s3:*", "ecr:*", "codebuild:*", "logs:*"],
         "Resource": "*",
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [use]})

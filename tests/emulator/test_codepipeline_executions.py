@@ -54,6 +54,9 @@ def action(name: str, category: str, provider: str, config: dict[str, str], read
     }
 
 
+EVERYTHING = ("s3", "ecr", "codebuild", "codeconnections", "ecs", "logs")
+
+
 class Team:
     """One pipeline with everything that it needs, and short words for looking at it."""
 
@@ -65,9 +68,7 @@ class Team:
         connection = client("codeconnections").create_connection(ProviderType="GitHub", ConnectionName="c")
         connections.finish_handshakes(emulator.world)
         self.arn = connection["ConnectionArn"]
-        self.role = make_role(
-            emulator, client, "team", "s3:*", "ecr:*", "codebuild:*", "codeconnections:*", "ecs:*", "iam:PassRole"
-        )
+        self.role = make_role(emulator, client, "team", *(f"{each}:*" for each in EVERYTHING), "iam:PassRole")
         variables = {"REPOSITORY_URI": URI, "REPOSITORY_NAME": "app", "CONTAINER_NAME": "main"}
         client("codebuild").create_project(
             name="app",

@@ -176,7 +176,6 @@ def there_and_back(before: str, after: str, base: str = "hosts", **more: Any) ->
 
 SSH = {"SSH_ALLOWED_CIDR": "203.0.113.7/32"}
 BACK = "set it back"
-SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:theirs-AbCdEf"
 UPDATE = "python update_cluster.py replaces them"
 PAIRS: dict[str, list[Pair]] = {
     "EXTRA_TAGS": [
@@ -486,8 +485,9 @@ PAIRS: dict[str, list[Pair]] = {
     "CONTAINER_ENVIRONMENT_FILE": [Pair("", "{variables}", "task")],
     "CONTAINER_ENVIRONMENT": there_and_back("", "MODE=fast", "task") + there_and_back("MODE=fast", "MODE=slow", "task"),
     "CONTAINER_SECRETS": [
-        *there_and_back("", f"KEY={SECRET}", "roles"),
-        Pair(f"KEY={SECRET}", f"KEY={SECRET}-other", "roles"),
+        *there_and_back("", "KEY={secret}", "roles"),
+        *there_and_back("KEY={secret}", "KEY={secret}:token::", "roles"),
+        Pair("KEY={secret}", "KEY={other_secret},PATH_OF=/theirs", "roles"),
     ],
     "CONTAINER_PORTS": [
         *there_and_back("9090", "8000", "service", ends="refused", says=("still lead", "create_service.py")),
@@ -661,6 +661,11 @@ def bring(runbook: Runbook) -> dict[str, str]:
     policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     runbook.aws("iam").attach_role_policy(RoleName="their-role", PolicyArn=policy)
     found |= adoptable(runbook)
+    key = runbook.aws("kms").create_key()["KeyMetadata"]["KeyId"]
+    for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key})):
+        request = {"Name": f"their-{its_name}", "SecretString": '{"token": "x"}', **more}
+        found[its_name] = runbook.aws("secretsmanager").create_secret(**request)["ARN"]
+    runbook.aws("ssm").put_parameter(Name="/theirs", Value="x", Type="SecureString")
     plain = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
     ami = runbook.aws("ssm").get_parameter(Name=plain)["Parameter"]["Value"]
     runbook.settle(60)
