@@ -95,7 +95,7 @@ def _asked(
 
 
 def _scales_in(policy: Params) -> bool:
-    tracking = policy.get("TargetTrackingScalingPolicyConfiguration")
+    tracking = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
     return bool(tracking) and not tracking.get("DisableScaleIn")
 
 

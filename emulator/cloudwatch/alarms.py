@@ -122,20 +122,31 @@ def _every_minute(world: World, region: str) -> None:
                 ACTIONS[arn.split(":")[2]](world, region, alarm, arn, last_point(world, region, alarm.name))
 
 
-def _measured(alarm: Any) -> Any:
-    """What an alarm looks at: one metric, or some of which it takes the sum."""
-    queries = [query.metric_stat.metric for query in alarm.metric_data_queries if query.metric_stat]
-    metrics = queries or [alarm]
-    return [
-        (one.namespace, one.metric_name, tuple((each.name, each.value) for each in one.dimensions)) for one in metrics
-    ]
+def _measured(alarm: Any) -> dict[str, Any]:
+    """What an alarm looks at: one metric, or some, by their ids in its expression."""
+    queries = {query.id: query.metric_stat.metric for query in alarm.metric_data_queries if query.metric_stat}
+    return {
+        name: (one.namespace, one.metric_name, tuple((each.name, each.value) for each in one.dimensions))
+        for name, one in (queries or {"": alarm}).items()
+    }
+
+
+def _expression(alarm: Any) -> dict[str, float]:
+    """Factors by id, of a sum such as `a * 0 + b`: no other metric math is known here. Without one, the metric itself."""
+    found = [query.expression for query in alarm.metric_data_queries if query.expression]
+    terms = [term.partition("*") for text in found for term in text.split("+")]
+    return {name.strip(): float(factor or 1) for name, _, factor in terms} or dict.fromkeys(_measured(alarm), 1.0)
 
 
 def _point(world: World, region: str, alarm: Any) -> float | None:
     """Its data point of the minute that has ended. In a sum a metric that is missing counts as 0, beside one that is not.
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
-    found = [value(world, region, space, metric, dict(named)) for space, metric, named in _measured(alarm)]
-    told = [each for each in found if each is not None]
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax"""
+    factors = _expression(alarm)
+    found = {
+        name: value(world, region, space, metric, dict(named))
+        for name, (space, metric, named) in _measured(alarm).items()
+    }
+    told = [point * factors[name] for name, point in found.items() if point is not None]
     return sum(told) if told else None
 
 

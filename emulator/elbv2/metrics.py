@@ -54,6 +54,7 @@ def _value(world: World, region: str, metric: str, dimensions: Dimensions) -> fl
     found = {what: number for (where, at, what), number in counted.items() if (where, balancer or at) == (region, at)}
     if not found:
         return None
+    requests: float = found.get(group or "", 0)
     if metric == "HTTPCode_ELB_503_Count" and not group:
         return found.get(REFUSED)
     targets = [
@@ -64,7 +65,6 @@ def _value(world: World, region: str, metric: str, dimensions: Dimensions) -> fl
     ]
     if metric not in ("RequestCount", "RequestCountPerTarget") or not targets:
         return None
-    requests = found.get(group or "", 0)
     return requests / (targets.count("healthy") or len(targets)) if metric == "RequestCountPerTarget" else requests
 
 

@@ -205,7 +205,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         "taskDefinition": definition["taskDefinitionArn"],
         "desiredCount": constants.DESIRED_COUNT,
         "capacityProviderStrategy": capacity.default_strategy(),
-        "deploymentConfiguration": deployment_configuration(0),
+        **deployment(0),
         "enableECSManagedTags": True,
         "propagateTags": "SERVICE",
         "enableExecuteCommand": constants.ENABLE_EXECUTE_COMMAND,
@@ -249,7 +249,7 @@ def update(
     if "capacityProviderStrategy" in changed:
         request["forceNewDeployment"] = True  # else running tasks stay where they are
     if changed.keys() & NEW_TASKS:
-        request["deploymentConfiguration"] = deployment_configuration(service["runningCount"])
+        request |= deployment(service["runningCount"])
     call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
     say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
 
@@ -275,10 +275,12 @@ def wanted_count(service: Any) -> int:
     return min(max(constants.DESIRED_COUNT, int(service["desiredCount"])), constants.MAX_TASKS)
 
 
-def deployment_configuration(running: int) -> dict[str, Any]:
+def deployment(running: int) -> dict[str, Any]:
     """Start the new task first where there is a GPU and a network interface for it; else stop the old one first.
 
-    With every GPU busy, 100 and 200 percent would wait for ever for a place.
+    With every GPU busy, 100 and 200 percent would wait for ever for a place; and AWS, which balances a new service's
+    zones unless told not to, balances none of at most 100 percent.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html
     """
     short = short_of(0 if running else constants.DESIRED_COUNT)
     if short and not constants.ALLOW_DOWNTIME:
@@ -287,7 +289,10 @@ def deployment_configuration(running: int) -> dict[str, Any]:
     if short:
         say("warning", f"every {short} is in use:", "a deploy stops the old task first, with a short outage")
     percents = {"minimumHealthyPercent": 0 if short else 100, "maximumPercent": 100 if short else 200}
-    return {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    return {
+        "deploymentConfiguration": {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+        "availabilityZoneRebalancing": "DISABLED" if short else "ENABLED",
+    }
 
 
 def short_of(beside: int) -> str:

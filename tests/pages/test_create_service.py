@@ -73,6 +73,16 @@ def test_the_service_is_stable_behind_the_load_balancer(clara: Runbook) -> None:
     assert made["url"].startswith("https://clara-train-alb-")
 
 
+def test_zones_are_balanced_where_a_deploy_starts_the_new_task_first(clara: Runbook) -> None:
+    found = service(clara.has_run(*READY, "create_service.py"))
+    assert (percents(clara), found["availabilityZoneRebalancing"]) == ((100, 200), "ENABLED")
+
+
+def test_zones_are_not_balanced_where_every_gpu_is_in_use(clara: Runbook) -> None:
+    found = service(clara.has_run(*READY).has_run("create_service.py", DESIRED_COUNT="2"))
+    assert (percents(clara), found["availabilityZoneRebalancing"]) == ((0, 100), "DISABLED")
+
+
 def test_grace_period_and_circuit_breaker(clara: Runbook) -> None:
     found = service(clara.has_run(*READY, "create_service.py"))
     assert found["healthCheckGracePeriodSeconds"] == 180
