@@ -67,6 +67,11 @@ def policies() -> dict[str, Any]:
     return {policy["PolicyName"]: policy for policy in every(found, "ScalingPolicies")}
 
 
+def wakes() -> bool:
+    """Whether a request starts the first task, so that there may be none."""
+    return endpoint_name("wake") in policies()
+
+
 @aws.look
 def alarms() -> dict[str, Any]:
     """Those of our names, whoever's they are, by name, with their tags."""
@@ -114,13 +119,12 @@ def loosen() -> None:
         return
     if (target := find()) and target["MinCapacity"] > lowest():
         register()
-    others = policies().keys() - wanted_policies().keys() if target else set()
-    for name in sorted(others):
-        delete_scaling_policy = client("application-autoscaling").delete_scaling_policy
-        end = call(delete_scaling_policy, f"scaling policy {name}", of=target, gone=NO_OBJECT)
-        end(PolicyName=name, **its_target())
+    scaling, wanted = client("application-autoscaling"), wanted_policies().keys()
+    for name in sorted(policies().keys() - wanted) if target else ():
+        delete_policy = call(scaling.delete_scaling_policy, f"scaling policy {name}", of=target, gone=NO_OBJECT)
+        delete_policy(PolicyName=name, **its_target())
         say("deleted", f"scaling policy {name}")
-    delete_alarms(kept=wanted_policies().keys())
+    delete_alarms(kept=wanted)
 
 
 def lowest() -> int:
@@ -136,8 +140,10 @@ def create() -> None:
         deregister(each)
     target, wanted, present = register(), wanted_policies(), policies()
     arns = {name: put_policy(target, each, present.get(name)) for name, each in wanted.items()}
+    stood = alarms() if steps() else {}
     for part, (_, alarm) in steps().items():
-        put_alarm(part, {**alarm, "AlarmActions": [arns[endpoint_name(part)]]})
+        name = endpoint_name(part)
+        put_alarm(part, {"AlarmName": name, **alarm, "AlarmActions": [arns[name]]}, stood.get(name))
 
 
 def register() -> Any:
@@ -305,11 +311,9 @@ def metric(namespace: str, name: str, dimensions: dict[str, str]) -> dict[str, A
     return {"Namespace": namespace, "MetricName": name, "Dimensions": listed}
 
 
-def put_alarm(part: str, about: Any) -> None:
+def put_alarm(part: str, wanted: Any, present: Any | None) -> None:
     """PutMetricAlarm replaces what has the same name, and takes tags only of a new one; it is compared on every run."""
     name = endpoint_name(part)
-    wanted: Any = {"AlarmName": name, **about}
-    present = alarms().get(name)
     if not present or not holds(present, wanted):
         put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present or aws.NOTHING)
         its_tags: Any = {} if present else {"Tags": endpoint_tags(part)}

@@ -18,7 +18,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.cluster.checks import enough_places, places
-from infrastructure.service import diagnosis, target_group, task_definitions, task_security_group, tasks
+from infrastructure.service import diagnosis, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
@@ -243,7 +243,8 @@ def update(
     if where and not aws.holds(service.get("networkConfiguration"), where):
         changed["networkConfiguration"] = where
     if not changed:
-        say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
+        tell = f"{service['runningCount']} of {service['desiredCount']} tasks run"
+        say("found", what, "asleep: a request wakes it" if asleep(service) else tell)
         return
     request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changed}
     if "capacityProviderStrategy" in changed:
@@ -265,7 +266,15 @@ def changes(service: Any, task_definition_arn: str, target_group_arn: str = "") 
         wanted["loadBalancers"] = [each for arn in led_to for each in balanced(arn)]
     wanted["enableExecuteCommand"] = constants.ENABLE_EXECUTE_COMMAND
     wanted["capacityProviderStrategy"] = capacity.default_strategy()
-    return {key: value for key, value in wanted.items() if not aws.holds(service.get(key), value)}
+    changed = {key: value for key, value in wanted.items() if not aws.holds(service.get(key), value)}
+    if asleep(service) and not changed.keys() & NEW_TASKS:  # what is new is to show that it can run
+        changed.pop("desiredCount", None)
+    return changed
+
+
+def asleep(service: Any) -> bool:
+    """Scaling has let it go to no task, and wakes it."""
+    return constants.SCALING == "requests" and not service["desiredCount"] and scaling.wakes()
 
 
 def wanted_count(service: Any) -> int:

@@ -319,10 +319,25 @@ def test_it_goes_to_0_without_requests_and_one_wakes_it(clara: Runbook) -> None:
     assert clara.changes(begun) == []
 
 
-def test_a_sleeping_service_is_woken_by_its_count_too(clara: Runbook) -> None:
+def test_a_service_that_sleeps_is_let_sleep_until_a_request_or_a_new_revision(clara: Runbook) -> None:
     clara.has_run(*SERVED, **REQUESTS).settle(1800)
     assert desired(clara) == 0
-    clara.has_run("update_service.py", **REQUESTS).settle(600)
+    begun = len(clara.emulator.calls)
+    for script in ("create_service.py", "update_service.py"):
+        ran = clara.run(script, **REQUESTS)
+        assert (ran.code, clara.changes(begun)) == (0, []), ran.err
+        assert "found service clara  asleep: a request wakes it" in ran.err
+    clara.has_run("register_task_definition.py", IMAGE="nvcr.io/nvidia/clara-train-sdk:v4.1", **REQUESTS)
+    ran = clara.run("update_service.py", **REQUESTS)
+    assert (ran.code, ran.result["runningCount"]) == (0, 1)
+    clara.settle(600)
     assert desired(clara) == 1, "it has 15 minutes for a first request"
     clara.settle(600)
     assert desired(clara) == 0
+
+
+def test_a_pause_ends_with_a_count_also_where_the_floor_is_0(clara: Runbook) -> None:
+    clara.has_run(*SERVED, **REQUESTS).has_run("update_service.py", DESIRED_COUNT="0", **REQUESTS)
+    assert "clara-train-wake" not in policies(clara)
+    clara.has_run("update_service.py", **REQUESTS)
+    assert (desired(clara), "clara-train-wake" in policies(clara)) == (1, True)

@@ -148,6 +148,7 @@ RIGHT = {
     "HEALTH_CHECK_PATH": "/a1",
     "CHECK_PATHS": "/a1,/b2",
     "SCALE_OUT_MEMORY": "90",
+    "REQUESTS_PER_TASK": "100",
     "CONTAINER_CERTIFICATE": "/data/a1",
     "SOURCE_REPOSITORY": "team_1/a",
     "CONNECTION_ARN": "arn:aws:codeconnections:us-east-1:123456789012:connection/a1",
