@@ -239,9 +239,13 @@ def update(
     service: Any, task_definition_arn: str, where: dict[str, Any] | None = None, target_group_arn: str = ""
 ) -> None:
     """Roll out what differs: revision, count, ports, capacity, where tasks are; nothing where nothing does."""
-    what, changed = f"service {constants.SERVICE_NAME}", changes(service, task_definition_arn, target_group_arn)
-    if where and not aws.holds(service.get("networkConfiguration"), where):
-        changed["networkConfiguration"] = where
+    what, wanted = f"service {constants.SERVICE_NAME}", (task_definition_arn, where, target_group_arn)
+    how, changed = {}, changes(service, *wanted)
+    if changed.keys() & NEW_TASKS:
+        how = deployment(service["runningCount"])
+        aws.forget(find)  # another run may have begun it since; what is free is then free for its tasks
+        service = required()
+        changed = changes(service, *wanted)
     if not changed:
         tell = f"{service['runningCount']} of {service['desiredCount']} tasks run"
         say("found", what, "asleep: a request wakes it" if asleep(service) else tell)
@@ -250,14 +254,18 @@ def update(
     if "capacityProviderStrategy" in changed:
         request["forceNewDeployment"] = True  # else running tasks stay where they are
     if changed.keys() & NEW_TASKS:
-        request |= deployment(service["runningCount"])
+        request |= how
     call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
     say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
 
 
-def changes(service: Any, task_definition_arn: str, target_group_arn: str = "") -> dict[str, Any]:
+def changes(
+    service: Any, task_definition_arn: str, where: dict[str, Any] | None = None, target_group_arn: str = ""
+) -> dict[str, Any]:
     """What of the service is not as the settings say."""
     wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": wanted_count(service)}
+    if where:
+        wanted["networkConfiguration"] = where
     if constants.LISTENER_PROTOCOL:
         wanted["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
         led_to = (
