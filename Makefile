@@ -1,17 +1,22 @@
+# make help       what there is to make
 # make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/
-# make bench      seconds, calls and memory beside AWS's own times and Terraform's; about 40 minutes, PARTS=startup takes one part
 # make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too
 # make check      what to run while working: lint, types, and the tests that take least
+# make lint       ruff and mypy
+# make docs       write outputs and tables of README.md and docs/ anew
+# make bench      seconds, calls and memory beside AWS's own times and Terraform's; about 40 minutes, PARTS=startup takes one part
+# make lock       write requirements.txt anew: the current versions of what pyproject.toml asks for
+# make clean      remove what was installed and cached
 EXAMPLE ?= gpu-cluster
 PYTHON ?= python3
 
-.PHONY: rehearse bench test check lint clean
+.PHONY: help rehearse test check lint docs bench lock clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 rehearse: .venv
 	.venv/bin/python rehearse.py $(EXAMPLE)
-
-bench: .venv
-	.venv/bin/python bench.py $(PARTS)
 
 test: lint
 	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -n 2 --dist worksteal
@@ -25,10 +30,24 @@ lint: .venv
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-.venv: pyproject.toml
+docs: .venv
+	.venv/bin/python -m tests.documents
+
+bench: .venv
+	.venv/bin/python bench.py $(PARTS)
+
+.venv: pyproject.toml requirements.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch .venv
+
+lock: .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	echo '# What was tested, for Python 3.10 and newer: make lock writes it anew from pyproject.toml.' > requirements.new
+	.venv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --no-emit-index-url \
+		--no-header --no-annotate --quiet >> requirements.new
+	mv requirements.new requirements.txt
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -51,6 +51,8 @@ KNOWN: dict[str, str] = {}  # setting -> its default as the README shows it
 OF_CLUSTER: set[str] = set()  # those that endpoints share
 READ: dict[Path, int] = {}  # each file that was looked for -> when it was last written
 OURS = "GPU_ECS_"
+#: what they hold is never shown
+MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS")
 
 
 def problem(name: str, sentence: str) -> None:
@@ -167,7 +169,7 @@ def setting(
         return instead or value
     except ValueError as error:
         if not required or text:
-            problem(name, f"{texts.shortened(text)} {error}")
+            problem(name, f"{error}" if name in MAY_BE_SECRET else f"{texts.shortened(text)} {error}")
         return parse(default) if default else parse_or_empty(parse)
 
 
@@ -656,7 +658,8 @@ def check_lengths() -> None:
     ]
     for name, what, text, most in derived:
         if (size := len(text.encode())) > most:
-            problem(name, f"{what} would have {size} characters, {most} at most: {texts.shortened(text)}")
+            shown = "" if name in MAY_BE_SECRET else f": {texts.shortened(text)}"
+            problem(name, f"{what} would have {size} characters, {most} at most{shown}")
 
 
 def check_endpoint() -> None:
@@ -771,7 +774,7 @@ def check_task() -> None:
         problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")
     for name, arn in CONTAINER_SECRETS.items():
         if not re.fullmatch(SECRET_ARN, arn, re.ASCII):
-            problem("CONTAINER_SECRETS", f"{name}: {arn!r} is not the ARN of a Secrets Manager secret or SSM parameter")
+            problem("CONTAINER_SECRETS", f"{name} is not the ARN of a Secrets Manager secret or SSM parameter")
     for key in ("name", "path"):
         values = [volume[key] for volume in EFS_VOLUMES]
         for value in sorted({value for value in values if values.count(value) > 1}):

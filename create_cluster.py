@@ -49,7 +49,7 @@ PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_po
 @aws.page(of="cluster", changes=True, undo="delete_cluster.py")
 def create_cluster() -> dict[str, Any]:
     """Everything is asked for first, what takes longest before all; and waited for at the end."""
-    before = aws.changes
+    before = aws.changes()
     parts.look((*PARTS, checks))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     facts = checks.check(new_hosts)
@@ -90,7 +90,7 @@ def create_cluster() -> dict[str, Any]:
         capacity.wait_ready()
         load_balancer.wait_ready(groups)
         mount_targets.wait_for_dns(names_ready)
-    if aws.changes == before:
+    if aws.changes() == before:
         say("nothing changed:", "all is as the settings say")
     endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""
     say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
@@ -116,11 +116,11 @@ def create_cluster() -> dict[str, Any]:
 @contextlib.contextmanager
 def undone_where_it_fails(is_new: bool, keep_data: bool) -> Iterator[None]:
     """With ON_FAILURE=delete, for a run that makes the cluster new: whatever fails after its first change."""
-    before = aws.changes
+    before = aws.changes()
     try:
         yield
     except aws.FAILURES as error:
-        undo(error, is_new and aws.changes > before and constants.ON_FAILURE == "delete", keep_data)
+        undo(error, is_new and aws.changes() > before and constants.ON_FAILURE == "delete", keep_data)
         raise
 
 

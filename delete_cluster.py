@@ -64,7 +64,7 @@ KEPT = {
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, and all images")
 def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any]:
     """What starts tasks goes first; then the slow deletions are asked for; each step waits only for what it needs."""
-    before = aws.changes
+    before = aws.changes()
     kept_of_endpoints = delete_endpoints(yes) if everything else endpoints.refuse_left()
     listed = clean_up.look(parts.ALL).resources
     clean_up.confirm("cluster", constants.CLUSTER_NAME, [*listed, *kept_of_endpoints], yes)
@@ -121,7 +121,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
 
     kept = [*clean_up.tell_kept(seen), *kept_of_endpoints]
     clean_up.refuse_unnamed([*listed, *kept])
-    if not listed and not kept_of_endpoints and aws.changes == before:
+    if not listed and not kept_of_endpoints and aws.changes() == before:
         tell_nothing()
     else:
         tell(kept, kept_of_endpoints)

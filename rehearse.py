@@ -28,6 +28,8 @@ from emulator.server import serve
 HERE = Path(__file__).parent
 #: how the operations begin that change nothing; the emulator tells some of S3 by their method
 READS = ("BatchGet", "Describe", "Get", "List", "GET", "HEAD")
+#: lines of a result that are shown
+SHOWN = 12
 TASK_WALK = (
     "create_cluster.py",
     "describe_clusters.py",
@@ -95,6 +97,8 @@ def rehearse(example: str, time_scale: float) -> bool:
     """Walk through one example; whether all went well and nothing is left."""
     walk = WALKS[example]
     with serve(time_scale=time_scale) as (url, emulator):
+        speed = f"{1 / time_scale:g} times as fast as AWS" if 0 < time_scale < 1 else f"time scale {time_scale:g}"
+        print(f"AWS is emulated on this machine, {speed}: nothing is made in an account, nothing is paid.", flush=True)
         environment = environment_for(example, url, time_scale) | prerequisites(example, url, emulator)
         before = set(account(url))
         seen: set[str] = set()
@@ -175,12 +179,22 @@ def run(command: str, environment: dict[str, str]) -> tuple[int, float]:
     script, *flags = words[len(settings) :]
     print(f"\n$ {' '.join([*words[: len(settings)], 'python', script, *flags])}", flush=True)
     begun = time.monotonic()
-    code = subprocess.run(
-        [sys.executable, str(HERE / script), *flags], env=environment | settings, cwd=HERE, check=False
-    ).returncode
+    page = [sys.executable, str(HERE / script), *flags]
+    ran = subprocess.run(page, env=environment | settings, cwd=HERE, check=False, stdout=subprocess.PIPE, text=True)
     seconds = time.monotonic() - begun
-    print(f"  ({seconds:.1f} s{', exit code ' + str(code) if code else ''})", flush=True)
-    return abs(code - 1) if command[0] == "!" else code, seconds
+    print(
+        folded(ran.stdout) + f"  ({seconds:.1f} s{', exit code ' + str(ran.returncode) if ran.returncode else ''})",
+        flush=True,
+    )
+    return abs(ran.returncode - 1) if command[0] == "!" else ran.returncode, seconds
+
+
+def folded(result: str) -> str:
+    """A page's JSON, the middle of a long one left out."""
+    lines = result.splitlines()
+    if len(lines) > SHOWN:
+        lines[SHOWN - 1 : -1] = [f"  ... {len(lines) - SHOWN} lines more"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def account(url: str) -> dict[str, Any]:
@@ -197,10 +211,12 @@ def client(url: str, service: str) -> Any:
 def summary(example: str, scripts: int, rows: list[Any], seen: set[str], left: set[str], emulator: Emulator) -> bool:
     failed = [command for command, code, _, _ in rows if code]
     print(f"\nSummary of example {example}, emulator at time scale {emulator.world.clock.scale:g}")
-    for command, code, seconds, calls in rows:
+    names = [command.removeprefix("! ") for command, *_ in rows]
+    for name, (command, code, seconds, calls) in zip(names, rows, strict=True):
         changing = sum(not operation.startswith(READS) for _, operation, _ in calls)
-        told = "ok" if not code else f"exit {code}"
-        print(f"  {command[:44]:<44} {told:<8} {seconds:5.1f} s  {len(calls):4} AWS calls, {changing} changing")
+        told = f"exit {code}" if code else "stops, as it must" if command[0] == "!" else "ok"
+        figures = f"{seconds:5.1f} s  {len(calls):4} AWS calls, {changing} changing"
+        print(f"  {name:<{max(map(len, names))}}  {told:<17} {figures}")
     print(f"  scripts run          {len(rows)} of {scripts}")
     print(f"  AWS calls made       {sum(len(calls) for *_, calls in rows)}")
     print(f"  resources created    {len(seen)}")

@@ -22,8 +22,7 @@ from typing import Any
 import aws
 import console
 import constants
-import dry_run
-from aws import Problem
+from aws import Problem, dry_run
 from console import say
 from infrastructure import parts
 from infrastructure.cluster import cluster

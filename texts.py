@@ -88,14 +88,19 @@ def words(of: Callable[[str], T]) -> Callable[[str], list[T]]:
 
 
 def pairs(names: str) -> Callable[[str], dict[str, str]]:
-    """NAME=value,NAME=value, with names of this form, each once. A comma inside a value is written as \\,"""
+    """NAME=value,NAME=value, with names of this form, each once. A comma inside a value is written as \\,
+
+    What is wrong is told by its place: it may be a part of a secret.
+    """
 
     def parse(text: str) -> dict[str, str]:
         found: dict[str, str] = {}
-        for part in [part.strip() for part in re.split(r"(?<!\\),", text) if part.strip()]:
+        for number, part in enumerate(re.split(r"(?<!\\),", text), 1):
+            if not part.strip():
+                continue
             name, equals, value = (each.strip() for each in part.replace("\\,", ",").partition("="))
             if not equals or not re.fullmatch(names, name):
-                raise ValueError(f"has a part that is not NAME=value: {part!r}; a comma inside a value is written \\,")
+                raise ValueError(f"is not NAME=value in its part {number}; a comma inside a value is written \\,")
             if name in found:
                 raise ValueError(f"has {name} twice")
             found[name] = value
@@ -268,8 +273,10 @@ def lines(path: Path) -> Lines:
         line = f"line {each.original.line + original[: len(original) - len(original.lstrip())].count(chr(10))}"
         if each.error or (each.key and each.value is None):
             how = "a text that begins with a quote ends with the same"
-            begin = shortened(original.strip().partition("=")[0], 30)
-            found.wrong.append(f"{line} is not NAME=value: {begin}; {how}")
+            begin = re.match(
+                r"\s*(?:export\s+)?([A-Za-z_]+)(?=[\s=]|\Z)", original
+            )  # of a name; all else may be a secret
+            found.wrong.append(f"{line} is not NAME=value{f': {begin[1]!r}' if begin else ''}; {how}")
         elif each.key:
             found.odd.extend(f"{line}: {each.key} {told}" for told in oddities(each, found.texts))
             found.texts[each.key] = each.value or ""

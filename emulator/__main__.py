@@ -30,6 +30,8 @@ def main() -> int:
         print(f"AWS is emulated at {url} (time scale {options.time_scale:g}). In another shell:", flush=True)
         print(f"export AWS_ENDPOINT_URL={url}")
         print("export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1")
+        print("# the scripts wait for AWS in real seconds: here less often, and as much shorter as AWS is")
+        print(f"export POLL_SECONDS={max(0.05, 5 * options.time_scale):g} EFS_DNS_SECONDS={90 * options.time_scale:g}")
         door = emulator.front_door_url
         print("# and for requests to what you made, such as the URL of a load balancer; nothing else is reached then:")
         print(f"export https_proxy={door} http_proxy={door} no_proxy=127.0.0.1,localhost")

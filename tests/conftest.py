@@ -47,7 +47,7 @@ from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
-    *("aws", "console", "fresh", "infrastructure.clean_up", "infrastructure.cluster.network"),
+    *("aws.calls", "aws.looks", "aws.fresh", "console", "infrastructure.clean_up", "infrastructure.cluster.network"),
     *(
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
@@ -161,14 +161,14 @@ class Runbook:
     def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
         _current.emulator = self.emulator
         users = [importlib.import_module(name) for name in USERS_OF_TIME]
-        aws, fresh = users[0], users[2]
+        clients, fresh = importlib.import_module("aws.clients"), users[2]
         fresh.forget()
-        aws._last_session[:] = [None, None]  # a thread of an earlier run may have chosen it without its environment
-        patch.setattr(aws, "Session", _session)
-        aws._caller.cache_clear()  # as in a new process
+        clients._last_session[:] = [None, None]  # a thread of an earlier run may have chosen it without its environment
+        patch.setattr(clients, "Session", _session)
+        clients._caller.cache_clear()  # as in a new process
         owner = None if self.remembers else self
         if owner is not _owner_of_clients[0] or self.emulator.faults.planned:  # clients that no other test has
-            _new_clients(aws)
+            _new_clients(clients)
             _owner_of_clients[0] = owner
         fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
         for module in (*users, botocore.endpoint):  # the last for boto3's own pauses
@@ -185,7 +185,7 @@ class Runbook:
                 for number, handler in handlers:  # a script's process would end here
                     signal.signal(number, handler)
             if self.emulator.faults.planned:  # they leave traces in a client
-                _new_clients(aws)
+                _new_clients(clients)
         return 0
 
     def _watched(self, door: Callable[..., Any], *asked: Any) -> Any:
@@ -282,9 +282,9 @@ class _Current(Emulator):
 _current = _Current()
 
 
-def _new_clients(aws: Any) -> None:
-    aws._session.cache_clear()
-    aws._last_session[:] = [None, None]
+def _new_clients(clients: Any) -> None:
+    clients._session.cache_clear()
+    clients._last_session[:] = [None, None]
 
 
 def _session() -> botocore.session.Session:

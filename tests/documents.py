@@ -1,10 +1,10 @@
-"""README.md and docs/ are true: their commands are run in their order, outputs are from that run, tables are made from the code.
+"""README.md and docs/ are true: their commands are run in their order, and tables are made from the code.
 
 python -m tests.documents     writes outputs and tables into them anew
 
-A block of ```bash is run, each document in an account of its own. A block of ```text that follows it at once is what it
-prints; where it holds a line "...", only the lines that it shows, in their order. What stands between <!-- made: NAME -->
-and <!-- end --> is what the function NAME of this module answers.
+A block of ```bash is run; each walk, which a copy of an example begins, in an account of its own. A block of ```text that
+follows it at once is what it prints; where it holds a line "...", only the lines that it shows, in their order. What
+stands between <!-- made: NAME --> and <!-- end --> is what the function NAME of this module answers.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ from typing import Any
 import jmespath
 
 from emulator.codestar_connections import connections
+from emulator.core import rules, services
+from emulator.core.doors import DOORS
 from emulator.core.wire import Emulator
 from emulator.core.world import VirtualClock
+from emulator.front_door import proxy
 from tests import sentences
 from tests.conftest import ROOT, Ran, Runbook, issued
-from tests.examples import test_clara_train, test_ml_endpoints
+from tests.examples import test_clara_train, test_existing_vpc, test_ml_endpoints
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 SETTINGS = ROOT / "docs" / "settings.md"
 COMMANDS = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n(?P<shown>[^`]*)```)?")
 MADE = re.compile(
@@ -47,10 +53,7 @@ PREFIXES = {
     "resourcegroupstaggingapi": "tag",
 }
 #: what is not about one page
-LOW = {
-    *("answers", "aws", "bench", "console", "constants", "dry_run", "fresh", "interrupts", "rehearse"),
-    *("service_models", "texts"),
-}
+LOW = {"bench", "console", "constants", "rehearse", "texts"}
 
 
 def pages() -> list[str]:
@@ -136,8 +139,17 @@ def keys_of(document: Any, prefix: str = "") -> Iterator[str]:
 def played(record: Record) -> dict[Path, str]:
     """Each document as it is where all that it shows is true: its outputs first, then what is made of all runs."""
     texts = {path: played_document(path, record) for path in DOCUMENTS}
-    made = {"record": record}
-    return {path: MADE.sub(lambda match: remade(match, made["record"]), text) for path, text in texts.items()}
+    in_a_network_of_theirs(record)
+    return {path: MADE.sub(lambda match: remade(match, record), text) for path, text in texts.items()}
+
+
+def in_a_network_of_theirs(record: Record) -> None:
+    """What no document shows, and yet is called."""
+    runbook = Recorded(record)
+    runbook.settings = {"ENV_FILE": str(ROOT / "examples" / "clara-train.env"), "CERTIFICATE_ARN": issued(runbook)}
+    test_existing_vpc.with_network(runbook)
+    for command in test_existing_vpc.WALK:
+        assert runbook.run(*command.split()).code == 0
 
 
 def remade(match: re.Match[str], record: Record) -> str:
@@ -147,8 +159,8 @@ def remade(match: re.Match[str], record: Record) -> str:
 
 
 def played_document(path: Path, record: Record) -> str:
-    """In an account of its own, and a folder with nothing but examples/."""
-    shell = Shell(Recorded(record))
+    """In a folder with nothing but examples/."""
+    shell = Shell(record)
 
     def play(match: re.Match[str]) -> str:
         lines = match["commands"].replace("\\\n", " ").splitlines()
@@ -186,8 +198,12 @@ def excerpt(printed: str, shown: str) -> str:
 class Shell:
     """The few things of a shell that the documents use; scripts are run in this process."""
 
-    def __init__(self, runbook: Recorded) -> None:
-        self.runbook = runbook
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.new_account()
+
+    def new_account(self) -> None:
+        self.runbook = Recorded(self.record)
         self.runbook.settings = {"ENV_FILE": ".env"}
 
     def line(self, line: str) -> str:
@@ -199,11 +215,13 @@ class Shell:
         if not words:
             return ""
         if words[0] in PLAIN:
+            if words[-2].startswith("examples/"):  # here a walk begins
+                self.new_account()
             subprocess.run(["sh", "-c", text], check=True)
             self.fill_in()
             return ""
         if words[0] == "export":
-            self.runbook.settings.update(word.split("=", 1) for word in words[1:])
+            self.runbook.settings.update(dict(word.split("=", 1) for word in words[1:]))
             return ""
         if words[0] == "aws":
             return self.aws(words[1:])
@@ -231,11 +249,22 @@ class Shell:
             at = flags.index("|")
             assert flags[at + 1 : at + 3] == ["jq", "-r"], words
             flags, query = flags[:at], flags[at + 3].lstrip(".")
+        if script == "check_service.py":  # it asks over HTTP
+            return self.checked(script, *flags, **settings)
         ran = self.runbook.run(script, *flags, **settings)
         if script == "create_pipeline.py" and connections.finish_handshakes(self.runbook.emulator.world) and ran.code:
             ran = self.runbook.run(script, *flags, **settings)
         assert ran.code == 0, f"{' '.join(words)}: {ran.err}"
         return f"{jmespath.search(query, ran.result)}\n" if query else ran.err + ran.out
+
+    def checked(self, script: str, *flags: str, **settings: str) -> str:
+        emulator = self.runbook.emulator
+        with proxy.opened(emulator):
+            way = {"https_proxy": emulator.front_door_url, "http_proxy": emulator.front_door_url}
+            trust = {"SSL_CERT_FILE": str(emulator.certificate_authority)}
+            ran = self.runbook.run(script, *flags, **settings, **way, **trust)
+        assert ran.code == 0, ran.err
+        return ran.err + ran.out
 
     def aws(self, words: list[str]) -> str:
         """aws SERVICE OPERATION --parameter value --query Q --output text, as boto3 calls it: it must be there."""
@@ -282,8 +311,11 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def scripts(_: Record) -> str:
-    """What each page does, by its first sentence, and what undoes it."""
-    rows = [[f"`{page}`", sentences.first_of(ROOT / page), sentences.undo_of(ROOT / page)] for page in pages()]
+    """What each page does, by its first sentence, and what undoes it; that has no row of its own."""
+    undone_by = {page: sentences.undo_of(ROOT / page) for page in pages()}
+    undos = {undo.strip("`").split()[0] for undo in undone_by.values() if undo}
+    shown = [page for page in pages() if page not in undos]
+    rows = [[f"`{page}`", sentences.first_of(ROOT / page), undone_by[page]] for page in shown]
     return table(["script", "does", "undone by"], rows)
 
 
@@ -303,7 +335,7 @@ def read_by(name: str, record: Record) -> str:
     """Those that were seen reading it; where none was, those that import the module which does."""
     seen = [page for page, names in sorted(record.settings.items()) if name in names]
     found = seen or sentences.may_read(ROOT, pages(), name)
-    everywhere = len(found) > 0.8 * len(pages())
+    everywhere = seen and len(seen) == len(record.settings)
     return "every page" if everywhere else ", ".join(page.removesuffix(".py") for page in found)
 
 
@@ -342,12 +374,44 @@ def targets(_: Record) -> str:
     return table(["command", "does"], [[f"`make {name}`", what] for name, what in found])
 
 
+def doors(_: Record) -> str:
+    """What no AWS API does, by method and path."""
+    services.load()
+    found = {f"{method} {path}": what for (method, path), what in sorted(DOORS.items(), key=lambda each: each[0][1])}
+    rows = [
+        [f"`{where}`", " ".join((getattr(what, "args", (what,))[0].__doc__ or "").split())]
+        for where, what in found.items()
+    ]
+    return table(["request", "does"], rows)
+
+
+def account_settings(_: Record) -> str:
+    """The properties of the emulated account."""
+    text = (ROOT / "emulator" / "core" / "world.py").read_text().partition("class Settings")[2].partition("\nclass ")[0]
+    rows = [[f"`{name}`", comment] for comment, name in re.findall(r"    #: (.+)\n    (\w+):", text)]
+    return table(["property", "means"], rows)
+
+
+def rules_held(_: Record) -> str:
+    """How many rules of real AWS the emulator holds, of each service."""
+    services.load()
+    counts: dict[str, int] = {}
+    for rule in rules.HELD:
+        counts[rule.partition("-")[0]] = counts.get(rule.partition("-")[0], 0) + 1
+    told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return f"It holds {sum(counts.values())} rules of how AWS behaves: {told}.\n"
+
+
 MAKERS: dict[str, Callable[..., str]] = {
-    each.__name__: each for each in (scripts, settings, permissions, results, exits, comparison, targets)
+    each.__name__: each
+    for each in (
+        *(scripts, settings, permissions, results, exits, comparison, targets),
+        *(doors, account_settings, rules_held),
+    )
 }
 
 if __name__ == "__main__":
     for path, text in played(Record()).items():
-        if path.read_text() != text:
+        if steady(path.read_text()) != steady(text):
             path.write_text(text)
             print(f"written: {path.relative_to(ROOT)}", file=sys.stderr)

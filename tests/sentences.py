@@ -31,7 +31,7 @@ def undo_of(page: Path) -> str:
             found = {each.arg: each.value for each in call.keywords}
             undo = found.get("undo")
             if isinstance(undo, ast.Constant):
-                return f"`{undo.value}`"
+                return f"`{undo.value!s}`"
     return ""
 
 
@@ -71,7 +71,7 @@ def derived_from(source: str) -> dict[str, set[str]]:
             if isinstance(each.func, ast.Name) and each.func.id == "setting"
         }
         names = {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
-        found[node.targets[0].id] = own or {setting for name in names for setting in found.get(name, ())}
+        found[node.targets[0].id] = own | {setting for name in names for setting in found.get(name, ())}
     return found
 
 
@@ -112,6 +112,7 @@ def reach(root: Path, path: Path) -> frozenset[Path]:
 def endings(root: Path) -> list[tuple[str, list[tuple[str, str]]]]:
     """About what -> the sentences of its Problems, with … for what is filled in, and what the code says that they mean."""
     files = [*sorted(root.glob("infrastructure/*/*.py")), *sorted(root.glob("infrastructure/*.py"))]
+    files = [*sorted(root.glob("aws/*.py")), *files]
     files = [*sorted(path for path in root.glob("*.py") if path.name not in ("bench.py", "rehearse.py")), *files]
     found = [(title(path), list(dict.fromkeys(of_file(path)))) for path in files]
     return [(about, rows) for about, rows in found if rows]

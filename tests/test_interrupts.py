@@ -99,7 +99,7 @@ def test_ctrl_c_while_python_imports_is_quiet(
 def test_a_second_ctrl_c_ends_what_is_still_being_asked() -> None:
     """While threads wait for an AWS that does not answer."""
     code = (
-        "import os, signal, sys, threading, time; sys.path.insert(0, '.'); import interrupts\n"
+        "import os, signal, sys, threading, time; sys.path.insert(0, '.'); from aws import interrupts\n"
         "threading.Thread(target=time.sleep, args=(30,)).start(); interrupts.listen()\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)\n"
         "except KeyboardInterrupt as interrupt:\n    interrupts.end(); print(interrupts.exit_code(interrupt), flush=True)\n"

@@ -10,7 +10,7 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.session import Session
 
-import service_models
+from aws import service_models
 
 
 def models() -> Loader:

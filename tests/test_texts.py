@@ -222,7 +222,7 @@ def test_variables_of_the_container_may_be_in_a_file_of_their_own(folder: Runboo
     found = seen(folder).CONTAINER_ENVIRONMENT
     assert found == {"CONFIG": '{"url": "http://x/?a=1", "opts": "k=v"}', "EMPTY": "", "MODE": "fast"}
     Path("main.env").write_text("MODE=slow\n")
-    assert told(folder) == ["CONTAINER_ENVIRONMENT: 'MODE=fast' has MODE, which CONTAINER_ENVIRONMENT_FILE has too"]
+    assert told(folder) == ["CONTAINER_ENVIRONMENT: has MODE, which CONTAINER_ENVIRONMENT_FILE has too"]
     Path("main.env").write_text("a-b=1\n")
     assert told(folder) == [
         "CONTAINER_ENVIRONMENT_FILE: 'main.env' names 'a-b', which is no name of an environment variable"

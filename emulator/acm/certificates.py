@@ -99,6 +99,7 @@ def fail(world: World, region: str, arn: str, reason: str) -> None:
 
 @door("POST", "/_emulator/certificates")
 def _issue_certificate(emulator: Emulator, given: Json) -> Json:
+    """The authority has looked, and issues a certificate: {"arn": "..."}."""
     issue(emulator.world, given["arn"].split(":")[3], given["arn"])
     return {}
 

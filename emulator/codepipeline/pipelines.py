@@ -240,6 +240,7 @@ def tags(call: Call) -> Params:
 
 @door("POST", "/_emulator/pushes")
 def _push_commit(emulator: Emulator, given: Json) -> Json:
+    """Somebody pushes: {"repository": "team/name", "branch": "main", "message": "...", "files": {}}; "fails" says what fails."""
     message, files, fails = given.get("message", "A change"), given.get("files", {}), given.get("fails", "")
     return push(emulator.world, given["repository"], given.get("branch", "main"), message, files, fails)
 

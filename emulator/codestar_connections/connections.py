@@ -55,6 +55,7 @@ def finish_handshakes(world: World, arn: str | None = None) -> list[str]:
 
 @door("POST", "/_emulator/connections")
 def _finish_handshakes(emulator: Emulator, given: Json) -> Json:
+    """A person finishes the handshake of a connection in the console: {"arn": "..."}; without it of all."""
     return {"available": finish_handshakes(emulator.world, given.get("arn"))}
 
 

@@ -41,39 +41,46 @@ def _changing(what: Door, emulator: Emulator, given: Json) -> Any:
 
 @door("GET", "/_emulator/calls")
 def _calls(emulator: Emulator, given: Json) -> Any:
+    """The AWS calls so far: service, operation, region."""
     return emulator.calls
 
 
 @door("DELETE", "/_emulator/calls")
 def _drop_calls(emulator: Emulator, given: Json) -> Json:
+    """Forget the calls so far."""
     emulator.calls.clear()
     return {}
 
 
 @door("GET", "/_emulator/faults")
 def _faults(emulator: Emulator, given: Json) -> Any:
+    """The faults that are planned."""
     return [asdict(fault) for fault in emulator.faults.planned]
 
 
 @door("POST", "/_emulator/faults")
 def _plan_fault(emulator: Emulator, given: Json) -> Json:
+    """Plan a fault of an operation: {"operation": "RunTask", "error": "throttle", "times": 2}. See core/faults.py."""
     emulator.faults.planned.append(Fault(**given))
     return {}
 
 
 @door("DELETE", "/_emulator/faults")
 def _drop_faults(emulator: Emulator, given: Json) -> Json:
+    """No more faults."""
     emulator.faults.planned.clear()
     return {}
 
 
 @door("GET", "/_emulator/settings")
 def _settings(emulator: Emulator, given: Json) -> Json:
+    """The properties of the account."""
     return asdict(emulator.world.settings)
 
 
 @door("POST", "/_emulator/settings")
 def _set_settings(emulator: Emulator, given: Json) -> Json:
+    """Set properties of the account, by their names below: {"agents_register": false}."""
     settings = emulator.world.settings
     known = {field.name for field in fields(settings)}
     if unknown := given.keys() - known:
@@ -85,14 +92,17 @@ def _set_settings(emulator: Emulator, given: Json) -> Json:
 
 @door("GET", "/_emulator/time")
 def _time(emulator: Emulator, given: Json) -> Json:
+    """The clock, and its scale."""
     return {"now": emulator.world.now(), "scale": emulator.world.clock.scale}
 
 
 @door("GET", "/_emulator/front-door")
 def _front_door(emulator: Emulator, given: Json) -> Json:
+    """The HTTP proxy through which load balancers and public addresses answer."""
     return {"url": emulator.front_door_url}
 
 
 @door("GET", "/_emulator/certificate-authority")
 def _certificate_authority(emulator: Emulator, given: Json) -> Json:
+    """The file of the authority that has signed their certificates."""
     return {"path": emulator.certificate_authority}

@@ -108,6 +108,7 @@ def put_image(world: World, region: str, repository: str, tag: str) -> str:
 
 @door("POST", "/_emulator/images")
 def _push_image(emulator: Emulator, given: Json) -> Json:
+    """Somebody pushes an image to a repository: {"repository": "...", "tag": "..."}."""
     region = given.get("region", "us-east-1")
     return {"digest": put_image(emulator.world, region, given["repository"], given.get("tag", "latest"))}
 

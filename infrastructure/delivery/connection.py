@@ -11,6 +11,7 @@ import aws
 import console
 import constants
 from aws import Problem, Resource, call, client, mine, name, only, ours, partition, region
+from aws.clients import made_once
 from console import NEW, say
 from infrastructure.cluster.regions import offered
 
@@ -72,7 +73,7 @@ def required(arn: str) -> str:
     _, _, service, place, *_ = arn.split(":")  # both services know all connections; the ARN names the one that made it
     if place != region():
         raise Problem(f"CONNECTION_ARN={arn} is of region {place}, not of {region()}: name a connection of this region")
-    found = call(aws.made_once(service).get_connection, gone=NOT_THERE)(ConnectionArn=arn)
+    found = call(made_once(service).get_connection, gone=NOT_THERE)(ConnectionArn=arn)
     if not found:
         raise Problem(f"CONNECTION_ARN={arn}: there is no such connection; {console_url()} lists those that are there")
     connection = found["Connection"]

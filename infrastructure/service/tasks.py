@@ -8,8 +8,8 @@ from typing import Any
 import console
 import constants
 from aws import Resource, call, client, every, resource, side_by_side, wait
+from aws.fresh import SECONDS
 from console import say
-from fresh import SECONDS
 from infrastructure.cluster import cluster
 
 NO_CLUSTER = "ClusterNotFoundException"

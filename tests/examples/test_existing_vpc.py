@@ -32,29 +32,33 @@ def route_table(runbook: Runbook, vpc_id: str, subnets: list[str], **target: str
         ec2.associate_route_table(RouteTableId=table_id, SubnetId=subnet_id)
 
 
-@pytest.fixture
-def existing(clara: Runbook) -> Runbook:
+def with_network(runbook: Runbook) -> Runbook:
     """A VPC with two public subnets, a NAT gateway, two private subnets, and the security group of a bastion."""
-    ec2 = clara.aws("ec2")
+    ec2 = runbook.aws("ec2")
     vpc_id = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
     gateway_id = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    clara.settle(60)
+    runbook.settle(60)
     ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
     ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id)
-    public = [subnet(clara, vpc_id, f"10.20.{number}.0/24", zone) for number, zone in enumerate("ab")]
-    private = [subnet(clara, vpc_id, f"10.20.{number}.0/24", zone) for number, zone in enumerate("ab", 10)]
-    clara.settle(60)
-    route_table(clara, vpc_id, public, GatewayId=gateway_id)
+    public = [subnet(runbook, vpc_id, f"10.20.{number}.0/24", zone) for number, zone in enumerate("ab")]
+    private = [subnet(runbook, vpc_id, f"10.20.{number}.0/24", zone) for number, zone in enumerate("ab", 10)]
+    runbook.settle(60)
+    route_table(runbook, vpc_id, public, GatewayId=gateway_id)
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    clara.settle(60)
+    runbook.settle(60)
     nat = ec2.create_nat_gateway(SubnetId=public[0], AllocationId=address)["NatGateway"]["NatGatewayId"]
-    clara.settle()
-    route_table(clara, vpc_id, private, NatGatewayId=nat)
+    runbook.settle()
+    route_table(runbook, vpc_id, private, NatGatewayId=nat)
     bastion = ec2.create_security_group(GroupName="their-bastion", Description="SSH", VpcId=vpc_id)["GroupId"]
-    clara.settle()
+    runbook.settle()
     subnets = {"PRIVATE_SUBNET_IDS": ",".join(private), "PUBLIC_SUBNET_IDS": ",".join(public)}
-    clara.settings.update(VPC_ID=vpc_id, BASTION_SECURITY_GROUP_ID=bastion, **subnets)
-    return clara
+    runbook.settings.update(VPC_ID=vpc_id, BASTION_SECURITY_GROUP_ID=bastion, **subnets)
+    return runbook
+
+
+@pytest.fixture
+def existing(clara: Runbook) -> Runbook:
+    return with_network(clara)
 
 
 def refused(runbook: Runbook, sentence: str, **settings: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import service_models
+from aws import service_models
 from emulator.ecs import agent as ecs_agent
 from tests import conftest
 from tests.conftest import Runbook

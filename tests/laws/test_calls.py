@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import aws
+from aws import clients
 from tests.conftest import READS, ROOT, Runbook
 
 SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
@@ -83,10 +83,10 @@ def test_where_ecs_knows_the_answer_no_client_of_ec2_is_made(
     of_service = page.endswith("_service.py")
     runbook: Runbook = request.getfixturevalue("clara" if of_service else "runbook")
     runbook.has_run(*(SERVED if of_service else STARTED))
-    monkeypatch.setattr(aws, "_clients", {})
+    monkeypatch.setattr(clients, "_clients", {})
     ran = runbook.run(page)
     assert ran.code == 0, ran.err
-    assert [name for name in aws._clients if name.startswith("ec2")] == []
+    assert [name for name in clients._clients if name.startswith("ec2")] == []
 
 
 # -------------------------------------------------------------------------------------------- however much there is of it

@@ -13,12 +13,15 @@ import pytest
 
 from tests.conftest import ROOT
 
-FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "infrastructure").rglob("*.py"))]
+FILES = [
+    *sorted(ROOT.glob("*.py")),
+    *(path for each in ("aws", "infrastructure") for path in sorted((ROOT / each).rglob("*.py"))),
+]
 #: for developers: no pages, and no part of what a user runs
 TOOLS = ("bench.py", "rehearse.py")
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("answers", "aws", "console", "constants", "dry_run", "fresh", "interrupts", "service_models", "texts")
+LOW = ("console", "constants", "texts")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -148,7 +151,17 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 
 #: from below; a module imports what is below it, and in a folder its neighbours
 LAYERS = (
-    *("interrupts", "texts", "constants", "console", "dry_run", "fresh", "service_models", "answers", "aws"),
+    *(
+        "texts",
+        "constants",
+        "console",
+        "aws.interrupts",
+        "aws.service_models",
+        "aws.answers",
+        "aws.dry_run",
+        "aws.fresh",
+    ),
+    *("aws.failures", "aws.looks", "aws.clients", "aws.ownership", "aws.calls", "aws.pages", "aws"),
     *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
@@ -176,10 +189,14 @@ def test_arrows_go_down_only(name: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if f"{page}.py" not in TOOLS])
 def test_a_page_imports_aws_before_what_takes_long(page: str) -> None:
-    """So that a Ctrl-C is quiet from there on: interrupts.py."""
+    """So that a Ctrl-C is quiet from there on: aws/interrupts.py."""
     assert not imports(f"{page}.py") & {"boto3", "botocore", "dotenv", "rich"}
     body = [node for node in TREES[f"{page}.py"].body if isinstance(node, ast.Import | ast.ImportFrom)]
-    ours = [ast.unparse(node) for node in body if set(re.findall(r"\w+", ast.unparse(node))) & {*LOW, "infrastructure"}]
+    ours = [
+        ast.unparse(node)
+        for node in body
+        if set(re.findall(r"\w+", ast.unparse(node))) & {*LOW, "aws", "infrastructure"}
+    ]
     assert ours[0] == "import aws"
 
 
@@ -270,7 +287,7 @@ def test_there_is_one_way_to_wait() -> None:
         for node in ast.walk(function)
         if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node).rpartition(".")[2] == "sleep"
     }
-    assert sleeping == {("aws.py", "wait"), ("aws.py", "pause")}
+    assert sleeping == {("aws/calls.py", "wait"), ("aws/calls.py", "pause")}
 
 
 def test_a_client_error_is_caught_for_exact_codes_only() -> None:
@@ -278,7 +295,9 @@ def test_a_client_error_is_caught_for_exact_codes_only() -> None:
 
     What a page can do without, aws.at_best reads.
     """
-    [at_best] = [node for node in TREES["aws.py"].body if isinstance(node, ast.FunctionDef) and node.name == "at_best"]
+    [at_best] = [
+        node for node in TREES["aws/calls.py"].body if isinstance(node, ast.FunctionDef) and node.name == "at_best"
+    ]
     for name, tree in TREES.items():
         for node in ast.walk(tree):
             if not isinstance(node, ast.ExceptHandler):
@@ -293,7 +312,7 @@ def test_a_client_error_is_caught_for_exact_codes_only() -> None:
             always_raises = ast.unparse(node.body[-1]) == "raise" and not leaves
             body = ast.unparse(node)
             assert "raise" in body, f"{name}:{node.lineno}"
-            edge = name == "aws.py" and "DEBUG" in body
+            edge = name == "aws/pages.py" and "DEBUG" in body
             told_with_more = "explain(" in body and ast.unparse(node.body[-1]).startswith("raise Problem(")
             assert always_raises or "code(error)" in body or edge or told_with_more, f"{name}:{node.lineno}"
 
