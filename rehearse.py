@@ -10,9 +10,11 @@ if a script failed, or if anything is left over in the emulated account.
 import argparse
 import functools
 import os
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ SERVICE_WALK = (
     "create_service.py",
     "describe_service.py",
     "check_service.py --insecure",
+    "(its users ask 10 times a minute, until a second task runs; then not at all)",
     "create_cluster.py",
     "update_service.py",
     "update_cluster.py",
@@ -156,9 +159,13 @@ def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
 
 
 def act(what: str, url: str, emulator: Emulator) -> tuple[int, float]:
-    """What no script does: a person in the console, a push to the Git host."""
+    """What no script does: a person in the console, users, a push to the Git host."""
     print(f"\n{what}", flush=True)
     begun = time.monotonic()
+    if "users" in what:
+        emulator.world.settings.request_cpu_seconds = 60  # each is a volume to be segmented
+        scaled = all(scales(url, emulator, requests, to) for requests, to in ((10, 2), (0, 1)))
+        return int(not scaled), time.monotonic() - begun
     if "handshake" in what:
         connections.finish_handshakes(emulator.world)
         return 0, time.monotonic() - begun
@@ -170,6 +177,30 @@ def act(what: str, url: str, emulator: Emulator) -> tuple[int, float]:
             break
         time.sleep(0.1)
     return int(newest["status"] != "Succeeded"), time.monotonic() - begun
+
+
+def scales(url: str, emulator: Emulator, requests: int, to: int) -> bool:
+    """So many requests in each minute of AWS's, through the front door, until so many tasks run; half an hour at most."""
+    [balancer] = client(url, "elbv2").describe_load_balancers()["LoadBalancers"]
+    [arn] = client(url, "ecs").list_services(cluster="clara-train")["serviceArns"]
+    trusting, proxy = ssl._create_unverified_context(), {"https": emulator.front_door_url}
+    door = urllib.request.build_opener(
+        urllib.request.ProxyHandler(proxy), urllib.request.HTTPSHandler(context=trusting)
+    )
+    counts: list[int] = []
+    for minute in range(30):
+        for _ in range(requests):
+            door.open(f"https://{balancer['DNSName']}/docs/", timeout=10).close()
+        emulator.world.clock.skip(60)
+        [service] = client(url, "ecs").describe_services(cluster="clara-train", services=[arn])["services"]
+        if counts != (counts := [service["runningCount"], service["desiredCount"]]):
+            print(f"  minute {minute + 1}: {requests} requests, {counts[0]} of {counts[1]} tasks run", flush=True)
+        if counts == [to, to]:
+            break
+    scaling = client(url, "application-autoscaling")
+    newest = scaling.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"][:1]
+    print("".join(f"  {each['Description']} Cause: {each['Cause']}" for each in newest), flush=True)
+    return counts == [to, to]
 
 
 def run(command: str, environment: dict[str, str]) -> tuple[int, float]:

@@ -179,7 +179,7 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for service in ecs.list_services(cluster=arn)["serviceArns"]:
             [described] = ecs.describe_services(cluster=arn, services=[service], include=["TAGS"])["services"]
             kept = "desiredCount loadBalancers deploymentConfiguration healthCheckGracePeriodSeconds tags"
-            kept += " networkConfiguration enableExecuteCommand capacityProviderStrategy"
+            kept += " networkConfiguration enableExecuteCommand capacityProviderStrategy availabilityZoneRebalancing"
             yield "service", described["serviceName"], _kept(described, kept)
     for provider in ecs.describe_capacity_providers(include=["TAGS"])["capacityProviders"]:
         if provider["name"] not in ("FARGATE", "FARGATE_SPOT") and provider["status"] != "INACTIVE":

@@ -300,6 +300,7 @@ def satisfied(condition: Params, request: Request) -> bool:
 class _Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's acknowledgement
     timeout = 30
     emulator: Emulator
     authority: Authority
