@@ -298,7 +298,7 @@ def _or_nothing(look: Callable[..., dict[str, Any]], **request: Any) -> dict[str
 def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for target in scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]:
         tags = scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]
-        kept = _kept(target, "MinCapacity MaxCapacity")
+        kept = _kept(target, "MinCapacity MaxCapacity SuspendedState")
         yield "scalable target", target["ResourceId"], {**kept, "tags": _tags(tags)}
     for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]:
         keys = "PolicyType ResourceId StepScalingPolicyConfiguration TargetTrackingScalingPolicyConfiguration"

@@ -68,8 +68,13 @@ def policies() -> dict[str, Any]:
 
 
 def wakes() -> bool:
-    """Whether a request starts the first task, so that there may be none."""
-    return endpoint_name("wake") in policies()
+    """Whether a request starts the first task, so that there may be none; it does not end a pause."""
+    target = find()
+    return (
+        bool(target)
+        and endpoint_name("wake") in policies()
+        and not target["SuspendedState"]["DynamicScalingOutSuspended"]
+    )
 
 
 @aws.look
@@ -100,7 +105,7 @@ def refuse_taken() -> None:
     if constants.SCALING == "none":
         return
     aws.refuse_foreign(f"scaling of {constants.SERVICE_NAME}", find())
-    for name in [endpoint_name(part) for part in steps() if part in ALARMS]:
+    for name in map(endpoint_name, steps()):
         aws.refuse_foreign(f"alarm {name}", alarms().get(name))
     others = [rule for rule in load_balancer.rules() if not mine(rule)] if "wake" in steps() else []
     if others:
@@ -117,7 +122,7 @@ def loosen() -> None:
     if constants.SCALING == "none":
         delete()
         return
-    if (target := find()) and target["MinCapacity"] > lowest():
+    if (target := find()) and (target["MinCapacity"] > lowest() or paused()):
         register()
     scaling, wanted = client("application-autoscaling"), wanted_policies().keys()
     for name in sorted(policies().keys() - wanted) if target else ():
@@ -127,9 +132,13 @@ def loosen() -> None:
     delete_alarms(kept=wanted)
 
 
+def paused() -> bool:
+    """DESIRED_COUNT=0: until there is a count again. An alarm that has seen load, or none, must not end it."""
+    return not constants.DESIRED_COUNT
+
+
 def lowest() -> int:
-    """The floor. DESIRED_COUNT=0 is a pause, which scaling must not end."""
-    return constants.MIN_TASKS if constants.DESIRED_COUNT else 0
+    return 0 if paused() else constants.MIN_TASKS
 
 
 def create() -> None:
@@ -152,7 +161,8 @@ def register() -> Any:
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
     """
     target, what = find(), f"scaling of {constants.SERVICE_NAME}"
-    limits = {"MinCapacity": lowest(), "MaxCapacity": constants.MAX_TASKS}
+    suspended = {"DynamicScalingInSuspended": paused(), "DynamicScalingOutSuspended": paused()}
+    limits = {"MinCapacity": lowest(), "MaxCapacity": constants.MAX_TASKS, "SuspendedState": suspended}
     if target and holds(target, limits):
         return target
     its_tags = {"Tags": aws.tags_of(endpoint_tags(PART))}
@@ -164,7 +174,8 @@ def register() -> Any:
 
     unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
     call(make, what, busy=(*unknown, BUSY))()
-    say("updated" if target else "created", what, f"{lowest()} to {constants.MAX_TASKS} tasks")
+    told = f"{lowest()} to {constants.MAX_TASKS} tasks{', suspended' if paused() else ''}"
+    say("updated" if target else "created", what, told)
     return target or its_tags
 
 
@@ -203,8 +214,8 @@ def steps() -> dict[str, tuple[Any, Any]]:
         }
     if constants.SCALING != "requests":
         return {}
-    wakes = not constants.MIN_TASKS and constants.DESIRED_COUNT
-    return {"idle": (to_floor(), no_request())} | ({"wake": (step(1), refused_request())} if wakes else {})
+    waking = {} if constants.MIN_TASKS else {"wake": (step(1), refused_request())}
+    return {"idle": (to_floor(), no_request()), **waking}
 
 
 def step(change: int) -> dict[str, Any]:
@@ -234,8 +245,8 @@ def tracking() -> dict[str, dict[str, Any]]:
         percents = {"CPU": constants.SCALE_OUT_CPU, "Memory": constants.SCALE_OUT_MEMORY}
         found = {
             f"{each.lower()}-target": (percent, {"PredefinedMetricType": f"ECSServiceAverage{each}Utilization"})
-            for each, percent in percents.items()
-            if percent and constants.SCALING == "target-tracking"
+            for each, percent in (percents if constants.SCALING == "target-tracking" else {}).items()
+            if percent
         }
     return {
         part: {"TargetValue": float(target), "PredefinedMetricSpecification": metric, **cooldowns}
@@ -262,9 +273,9 @@ def on_cpu(comparison: Any, percent: int, minutes: int) -> Any:
 
 
 def no_request() -> Any:
-    """A sum of which a part is missing is that of the others: without requests 0, in minutes in which tasks run, so that
-    their CPU is told. Where nothing runs it is missing. Requests that got 503 count too: a task is being started for them.
+    """Minutes in which a task runs, since its CPU is told, and no request is. A sum is that of the metrics that are there.
 
+    Requests that got 503 count: a task is being started for them.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax
     """
     counted = {"running": cpu(), "requests": of_balancer("RequestCount", "LoadBalancer", "TargetGroup")}

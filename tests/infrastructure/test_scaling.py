@@ -192,12 +192,17 @@ def test_more_tasks_are_a_setting_of_a_target_that_exists(clara: Runbook) -> Non
     assert limits(clara) == [(1, 3)]
 
 
-@pytest.mark.parametrize("settings", [{}, {"SCALING": "target-tracking"}, {"SCALING": "none"}, REQUESTS])
-def test_a_pause_lasts(clara: Runbook, settings: dict[str, str]) -> None:
-    clara.has_run(*SERVED, **settings).settle(1800)
+WAYS = [{}, {"SCALING": "target-tracking"}, {"SCALING": "none"}, REQUESTS, {**REQUESTS, "MIN_TASKS": "1"}]
+
+
+@pytest.mark.parametrize("requests", [0, 80])
+@pytest.mark.parametrize("settings", WAYS, ids=lambda each: " ".join(each.values()) or "step")
+def test_a_pause_lasts_whatever_the_alarms_have_seen(clara: Runbook, settings: dict[str, str], requests: int) -> None:
+    """Also for a minute or two after it has begun, and when somebody asks."""
+    clara.has_run(*SERVED, **settings)
+    ask(clara, minutes=20, requests=requests)
     clara.has_run("update_service.py", DESIRED_COUNT="0", **settings)
-    for _ in range(5):
-        ask(clara, minutes=1, requests=2)
+    ask(clara, minutes=5, requests=2)
     clara.settle(3600)
     assert desired(clara) == 0
 
@@ -337,7 +342,8 @@ def test_a_service_that_sleeps_is_let_sleep_until_a_request_or_a_new_revision(cl
 
 
 def test_a_pause_ends_with_a_count_also_where_the_floor_is_0(clara: Runbook) -> None:
-    clara.has_run(*SERVED, **REQUESTS).has_run("update_service.py", DESIRED_COUNT="0", **REQUESTS)
-    assert "clara-train-wake" not in policies(clara)
+    clara.has_run(*SERVED, **REQUESTS).has_run("update_service.py", DESIRED_COUNT="0", **REQUESTS).settle()
     clara.has_run("update_service.py", **REQUESTS)
-    assert (desired(clara), "clara-train-wake" in policies(clara)) == (1, True)
+    assert desired(clara) == 1
+    clara.settle(1800)
+    assert (desired(clara), ask(clara, minutes=1, requests=1), desired(clara)) == (0, [503], 1), "it scales again"

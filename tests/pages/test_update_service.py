@@ -128,9 +128,14 @@ def test_a_deploy_for_which_there_is_room_lets_aws_balance_the_zones_again(clara
     )
 
 
-@pytest.mark.parametrize("settings", [{}, {"SCALING": "none"}])
-def test_a_pause_that_is_cut_short_never_lets_a_gpu_start_again(clara: Runbook, settings: dict[str, str]) -> None:
-    clara.has_run(*SERVED).settle(1800)
+REQUESTS = {"SCALING": "requests", "REQUESTS_PER_TASK": "10"}
+
+
+@pytest.mark.parametrize(("before", "settings"), [({}, {}), ({}, {"SCALING": "none"}), (REQUESTS, REQUESTS)])
+def test_a_pause_that_is_cut_short_never_lets_a_gpu_start_again(
+    clara: Runbook, before: dict[str, str], settings: dict[str, str]
+) -> None:
+    clara.has_run(*SERVED, **before).settle(1800)
     picture, begun = take(clara.emulator), len(clara.emulator.calls)
     clara.has_run("update_service.py", DESIRED_COUNT="0", **settings)
     changes = len(clara.changes(begun))
