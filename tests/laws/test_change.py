@@ -490,6 +490,8 @@ PAIRS: dict[str, list[Pair]] = {
     "DESIRED_COUNT": [
         *there_and_back("1", "2", "served"),
         *there_and_back("1", "0", "served"),
+        *there_and_back("1", "0", "served", with_before=STEPS, with_after=STEPS),
+        *there_and_back("1", "0", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS),
         *there_and_back("1", "0", "pipeline"),
     ],
     "HOST_NAME": [
