@@ -279,7 +279,8 @@ CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"
 INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster")
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
-# GPUs for each task; 0 for none. Whole GPUs of one instance; with GPU_SHARING it counts as 1.
+# GPUs for each task; 0 for none. Whole GPUs of one instance (g6f and gr6f have but a part of one); with GPU_SHARING it
+# counts as 1.
 GPU_COUNT = setting("GPU_COUNT", "1", gpus, instead=1 if GPU_SHARING else None)
 # GPU memory of each task, MiB, with GPU_SHARING=mps.
 GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
@@ -423,7 +424,8 @@ NETWORK_MODE = setting("NETWORK_MODE", "", one_of("", "bridge", "host", "awsvpc"
 )
 # CPU units of the task, 1024 for one vCPU. Needed on Fargate; empty on EC2: no share reserved.
 TASK_CPU = setting("TASK_CPU", "", whole(128, 196608, or_empty=True))
-# Memory of the task, MiB, a hard limit. Needed on Fargate; empty on EC2: 256 reserved, and all that the host has left.
+# Memory of the task, MiB, a hard limit; a host keeps about 5 percent of its own. Needed on Fargate; empty on EC2: 256
+# reserved, and all that the host has left.
 TASK_MEMORY = setting("TASK_MEMORY", "", whole(128, 4194304, or_empty=True))
 # Shared memory (/dev/shm), MiB, EC2 only; empty: a quarter of TASK_MEMORY, or 1024 with a GPU. PyTorch loaders need it.
 SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=True)) or (

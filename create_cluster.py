@@ -89,6 +89,7 @@ def create_cluster() -> dict[str, Any]:
         names_ready = mount_targets.wait_available(file_system_ids, new_targets)
         capacity.wait_ready()
         load_balancer.wait_ready(groups)
+        bastion.wait_ready()
         mount_targets.wait_for_dns(names_ready)
     if aws.changes() == before:
         say("nothing changed:", "all is as the settings say")
@@ -107,6 +108,7 @@ def create_cluster() -> dict[str, Any]:
         "fileSystemIds": file_system_ids,
         "accessPoints": points,
         "url": load_balancer.url() or None,
+        **bastion.told(),
         "logGroupName": log_group_name or None,
         "taskExecutionRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_execution_role_arn,
         "taskRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_role_arn,

@@ -9,7 +9,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem
-from infrastructure.cluster import auto_scaling_group, cluster, container_instances, costs
+from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs
 from infrastructure.service import tasks
 
 
@@ -32,6 +32,7 @@ def describe_clusters() -> dict[str, Any]:
         "runningTasks": found["runningTasksCount"],
         "pendingTasks": found["pendingTasksCount"],
         "activeServices": found["activeServicesCount"],
+        **bastion.told(),
         **hourly(),
     }
 

@@ -183,7 +183,7 @@ resource "aws_lb_listener" "https" {
   load_balancer_arn = aws_lb.balancer.arn
   port              = 443
   protocol          = "HTTPS"
-  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
   certificate_arn   = var.certificate_arn
   default_action {
     type = "fixed-response"
@@ -199,7 +199,7 @@ resource "aws_lb_listener" "https" {
 resource "aws_launch_template" "hosts" {
   name                   = "${local.cluster}-hosts"
   image_id               = data.aws_ssm_parameter.image.value
-  instance_type          = "p3.2xlarge"
+  instance_type          = "g4dn.2xlarge"
   vpc_security_group_ids = [aws_security_group.hosts.id]
   iam_instance_profile {
     name = aws_iam_instance_profile.host.name

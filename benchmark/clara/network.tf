@@ -35,7 +35,7 @@ data "aws_ec2_instance_type_offerings" "zones" {
   location_type = "availability-zone"
   filter {
     name   = "instance-type"
-    values = ["p3.2xlarge"]
+    values = ["g4dn.2xlarge"]
   }
 }
 

@@ -1,13 +1,13 @@
 """Instance types, where they are offered, what they count against the quotas, and the images they boot from.
 
-The types and offerings are moto's copy of AWS's own answers; images are rendered anew, since moto's lack their date and
-their real disk. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
+The types and offerings are moto's copy of AWS's own answers, of October 2026, less what is GONE. Images are rendered
+anew, since moto's lack their date and their real disk.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import hashlib
 import os
@@ -18,49 +18,59 @@ from typing import Any
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES, InstanceType
 from moto.utilities.utils import load_resource
 
-from emulator.core.rules import AwsError, Call, on
+from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.ec2.region import Item, by_keys, not_found, page, pattern, select
 
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
 
-ECS_OWNER = "591542846629"
-
-#: first letters of an instance family -> quota code of On-Demand and of Spot vCPUs
-QUOTAS = (
-    (("g", "vt"), "L-DB2E81BA", "L-3819A6DF"),
-    (("p",), "L-417A185B", "L-7212CCBC"),
-    (("a", "c", "d", "h", "i", "m", "r", "t", "z"), "L-1216C47A", "L-34B43A08"),
+SENTENCES.update(
+    {"ec2-031": "P2, P3, P3dn, G2, G3 and G4ad are offered nowhere: DescribeInstanceTypes says InvalidInstanceType."}
 )
 
+ECS_OWNER = "591542846629"
 
-#: GPU types of older generations that AWS no longer lists everywhere, and that runbooks still name: name -> (the type
-#: of moto's copy that it is like, vCPUs, memory in MiB, GPUs, GPU name, GPU memory in MiB)
-OLDER_TYPES: dict[str, tuple[str, int, int, int, str, int]] = {
-    "p3.2xlarge": ("p3dn.24xlarge", 8, 62464, 1, "V100", 16384),
-    "p3.8xlarge": ("p3dn.24xlarge", 32, 249856, 4, "V100", 16384),
-    "p3.16xlarge": ("p3dn.24xlarge", 64, 499712, 8, "V100", 16384),
-    "p2.xlarge": ("p3dn.24xlarge", 4, 62464, 1, "K80", 12288),
-    "g3.4xlarge": ("g4dn.4xlarge", 16, 124928, 1, "M60", 8192),
+#: letters of an instance family -> quota code of On-Demand and of Spot vCPUs, "" where there is none:
+#: https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
+QUOTAS = (
+    (("g", "gr", "vt"), "L-DB2E81BA", "L-3819A6DF"),
+    (("p",), "L-417A185B", "L-7212CCBC"),
+    (("inf",), "L-1945791B", "L-B5D1601B"),
+    (("trn",), "L-2C3B7624", "L-6B0D517C"),
+    (("dl",), "L-6E869C2A", "L-85EED4F7"),
+    (("f",), "L-74FC7D96", "L-88CF9481"),
+    (("x",), "L-7295265B", "L-E3A00192"),
+    (("hpc",), "L-F7808C92", ""),
+    (("u",), "L-43DA4232", ""),
+)
+STANDARD = ("L-1216C47A", "L-34B43A08")  # families that begin with one of A, C, D, H, I, M, R, T, Z
+P5_SPOT = "L-C4BD4855"
+
+#: families that AWS offers nowhere as of November 2026, though moto's copy or an older page may name them -> since when
+GONE = {
+    "g2": "2024",  # estimate: no Region of moto's copy has it
+    "p2": "2024",  # estimate: eksctl-io/eksctl#7826 told its users in June 2024
+    "g3": "2025-10-31",  # AWS's notice: SummitRoute/aws_breaking_changes#114
+    "g3s": "2025-10-31",
+    "p3": "2026-05",  # dstackai/gpuhunt#233: DescribeInstanceTypes knows it no more
+    "p3dn": "2026-05",  # the same list of AWS's lacks it; moto's copy still has it in four Regions
+    "g4ad": "2026-09",  # vantage-sh/ec2instances.info#996
 }
 
 
-def add_older_types() -> None:
-    """Put OLDER_TYPES beside moto's own, offered in the first four zones of the regions that offer g4dn."""
-    for name, (like, cpus, memory, gpus, gpu, gpu_memory) in OLDER_TYPES.items():
-        item = copy.deepcopy(INSTANCE_TYPES[like])
-        item |= {"InstanceType": name, "MemoryInfo": {"SizeInMiB": memory}, "CurrentGeneration": False}
-        item["VCpuInfo"] = {"DefaultVCpus": cpus, "DefaultCores": cpus // 2, "DefaultThreadsPerCore": 2}
-        card = {"Name": gpu, "Manufacturer": "NVIDIA", "Count": gpus, "MemoryInfo": {"SizeInMiB": gpu_memory}}
-        item["GpuInfo"] = {"Gpus": [card], "TotalGpuMemoryInMiB": gpus * gpu_memory}
-        INSTANCE_TYPES.setdefault(name, item)
-        for kind, regions in INSTANCE_TYPE_OFFERINGS.items():
-            for rows in regions.values():
-                places = sorted(row["Location"] for row in rows if row["InstanceType"] == "g4dn.xlarge")[:4]
-                if not any(row["InstanceType"] == name for row in rows):
-                    rows += [{"InstanceType": name, "Location": place, "LocationType": kind} for place in places]
+def remove_what_is_gone() -> None:
+    """Of moto's copy, which was made before."""
+    for name in [name for name in INSTANCE_TYPES if is_gone(name)]:
+        del INSTANCE_TYPES[name]
+    for regions in INSTANCE_TYPE_OFFERINGS.values():
+        for region, rows in regions.items():
+            regions[region] = [row for row in rows if not is_gone(row["InstanceType"])]
 
 
-add_older_types()
+def is_gone(name: str) -> bool:
+    return name.partition(".")[0] in GONE
+
+
+remove_what_is_gone()
 
 
 def instance_type(name: str) -> Item | None:
@@ -73,17 +83,16 @@ def vcpus(name: str) -> int:
 
 
 def quota_of(name: str, spot: bool) -> str | None:
-    """The quota code that counts the vCPUs of this type; None for families with a quota of their own (inf, trn, u)."""
-    letters = re.match(r"[a-z]+", name)
+    """The quota code that counts the vCPUs of this type; None where AWS's list names none: P6 on Spot, mac."""
+    family = name.partition(".")[0]
+    letters = re.match(r"[a-z]+", family)
     kind = letters[0] if letters else ""
-    if kind in ("inf", "trn", "dl", "hpc", "mac", "u") or name.startswith("u-"):
-        return None
+    if kind == "p" and spot and not family.startswith(("p2", "p3", "p4")):
+        return P5_SPOT if family.startswith("p5") else None
     for kinds, on_demand, on_spot in QUOTAS:
-        if kind in kinds or (kind and kind[0] in kinds):
-            if spot and name.startswith("p5"):
-                return "L-C4BD4855"  # All P5 Spot Instance Requests
-            return on_spot if spot else on_demand
-    return None
+        if kind in kinds:
+            return (on_spot if spot else on_demand) or None
+    return STANDARD[spot] if kind and kind[0] in "acdhimrtz" and kind != "mac" else None
 
 
 @functools.cache
@@ -132,7 +141,7 @@ def meets(item: Item, wanted: Item) -> bool:
     return any(pattern(one).match(name) for one in allowed) and not any(pattern(one).match(name) for one in excluded)
 
 
-@on("ec2", "DescribeInstanceTypes")
+@on("ec2", "DescribeInstanceTypes", rules="ec2-031")
 def describe_instance_types(call: Call) -> Item:
     """What each type has: vCPUs, memory, GPUs, interfaces. Only types that this region offers, as on AWS."""
     here = offered(call.region)
@@ -159,7 +168,7 @@ def type_value(item: Item, name: str) -> Any:
     return [] if value is None else value
 
 
-@on("ec2", "DescribeInstanceTypeOfferings")
+@on("ec2", "DescribeInstanceTypeOfferings", rules="ec2-031")
 def describe_instance_type_offerings(call: Call) -> Item:
     """Where a type can be had: in the region, or in which of its zones."""
     kind = call.params.get("LocationType") or "region"

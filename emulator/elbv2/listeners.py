@@ -71,7 +71,7 @@ def _shown_rule(rule: Params) -> Params:
 # --- listeners
 
 
-@on("elbv2", "CreateListener", rules="elb-006 elb-007")
+@on("elbv2", "CreateListener", rules="elb-006 elb-007 elb-014")
 def create_listener(call: Call) -> Params:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html"""
     state, given = here(call.world, call.region), call.params

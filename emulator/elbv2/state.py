@@ -27,6 +27,8 @@ rules.SENTENCES.update(
         "elb-010": "DeleteLoadBalancer answers at once; the network interfaces stay for about 90 s.",
         "elb-011": "A load balancer with deletion protection is not deleted.",
         "elb-012": "A target becomes healthy after interval x threshold, is unused without a listener, and drains.",
+        "elb-014": "The TLS policies are AWS's of September 2025, the recommended TLS13-1-2-Res-PQ-2025-09 among them; a "
+        "listener that the API makes without one gets ELBSecurityPolicy-2016-08.",
         "elb-013": "Throttling and PriorRequestNotComplete come as faults on request, worded as ELB words them.",
     }
 )

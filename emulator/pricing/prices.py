@@ -1,6 +1,8 @@
 """The price list of EC2 and Fargate, as far as a GPU cluster needs it: a fixed, dated table, which moto lacks altogether.
 
-On-demand USD per hour for Linux in us-east-1; other Regions by a rounded factor, so they are near, not exact.
+On-demand USD per hour for Linux in us-east-1, as instances.vantage.sh copied them from AWS's price list by 2026-01-21
+(tsaol/aws-gpu, data/all_gpu_instances.js; T, M, C and R as they are since 2018); AWS has told of no change of these
+until November 2026. Other Regions by a rounded factor, so they are near, not exact.
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
 """
 
@@ -12,12 +14,12 @@ import json
 
 from emulator.core.rules import AwsError, Call, Params, on
 
-DATE = "2026-09-01"
+DATE = "2026-01-21"
 #: Regions that have an endpoint of the price list
 ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
 
-#: type -> USD per hour, vCPUs, memory, GPUs, memory of one GPU
-TYPES: dict[str, tuple[float, int, str, int, str]] = {
+#: type -> USD per hour, vCPUs, memory, GPUs (a part of one: 0.125), memory of one GPU
+TYPES: dict[str, tuple[float, int, str, float, str]] = {
     "t3.micro": (0.0104, 2, "1 GiB", 0, ""),
     "t3.small": (0.0208, 2, "2 GiB", 0, ""),
     "t3.medium": (0.0416, 2, "4 GiB", 0, ""),
@@ -59,11 +61,24 @@ TYPES: dict[str, tuple[float, int, str, int, str]] = {
     "g6e.4xlarge": (3.00424, 16, "128 GiB", 1, "48 GB"),
     "g6e.8xlarge": (4.52856, 32, "256 GiB", 1, "48 GB"),
     "g6e.12xlarge": (10.49264, 48, "384 GiB", 4, "48 GB"),
-    "p3.2xlarge": (3.06, 8, "61 GiB", 1, "16 GB"),
-    "p3.8xlarge": (12.24, 32, "244 GiB", 4, "16 GB"),
-    "p3.16xlarge": (24.48, 64, "488 GiB", 8, "16 GB"),
+    "g6e.16xlarge": (7.57719, 64, "512 GiB", 1, "48 GB"),
+    "g6e.24xlarge": (15.06559, 96, "768 GiB", 4, "48 GB"),
+    "g6e.48xlarge": (30.13118, 192, "1536 GiB", 8, "48 GB"),
+    "gr6.4xlarge": (1.5392, 16, "128 GiB", 1, "24 GB"),
+    "gr6.8xlarge": (2.4464, 32, "256 GiB", 1, "24 GB"),
+    "g6f.large": (0.202, 2, "8 GiB", 0.125, "3 GB"),
+    "g6f.xlarge": (0.2375, 4, "16 GiB", 0.125, "3 GB"),
+    "g6f.2xlarge": (0.475, 8, "32 GiB", 0.25, "6 GB"),
+    "g6f.4xlarge": (0.95, 16, "64 GiB", 0.5, "12 GB"),
+    "gr6f.4xlarge": (1.066, 16, "128 GiB", 0.5, "12 GB"),
+    "g7e.2xlarge": (3.36312, 8, "64 GiB", 1, "96 GB"),
+    "g7e.12xlarge": (8.28608, 48, "512 GiB", 2, "96 GB"),
     "p4d.24xlarge": (21.957642, 96, "1152 GiB", 8, "40 GB HBM2"),
+    "p4de.24xlarge": (27.44705, 96, "1152 GiB", 8, "80 GB HBM2"),
+    "p5.4xlarge": (6.88, 16, "256 GiB", 1, "80 GB HBM3"),
     "p5.48xlarge": (55.04, 192, "2048 GiB", 8, "80 GB HBM3"),
+    "p5en.48xlarge": (63.296, 192, "2048 GiB", 8, "141 GB HBM3"),
+    "p6-b200.48xlarge": (113.9328, 192, "2048 GiB", 8, "180 GB HBM3"),
 }
 #: what Fargate is counted in -> USD per hour: https://aws.amazon.com/fargate/pricing/
 FARGATE = {

@@ -37,7 +37,7 @@ class Quota:
     applied: bool = True  # False: GetServiceQuota knows it only once an increase was granted
 
 
-#: names and defaults of a new account
+#: names and defaults of a new account: https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
 QUOTAS = [
     Quota("ec2", "L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 5),
     Quota("ec2", "L-34B43A08", "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", 5),
@@ -47,9 +47,17 @@ QUOTAS = [
     Quota("ec2", "L-7212CCBC", "All P4, P3 and P2 Spot Instance Requests", 0),
     Quota("ec2", "L-C4BD4855", "All P5 Spot Instance Requests", 0, applied=False),
     Quota("ec2", "L-74FC7D96", "Running On-Demand F instances", 0, applied=False),
+    Quota("ec2", "L-88CF9481", "All F Spot Instance Requests", 0, applied=False),
     Quota("ec2", "L-7295265B", "Running On-Demand X instances", 0, applied=False),
+    Quota("ec2", "L-E3A00192", "All X Spot Instance Requests", 0, applied=False),
     Quota("ec2", "L-1945791B", "Running On-Demand Inf instances", 0, applied=False),
+    Quota("ec2", "L-B5D1601B", "All Inf Spot Instance Requests", 0, applied=False),
     Quota("ec2", "L-2C3B7624", "Running On-Demand Trn instances", 0, applied=False),
+    Quota("ec2", "L-6B0D517C", "All Trn Spot Instance Requests", 0, applied=False),
+    Quota("ec2", "L-6E869C2A", "Running On-Demand DL instances", 0, applied=False),
+    Quota("ec2", "L-85EED4F7", "All DL Spot Instance Requests", 0, applied=False),
+    Quota("ec2", "L-F7808C92", "Running On-Demand HPC instances", 0, applied=False),
+    Quota("ec2", "L-43DA4232", "Running On-Demand High Memory instances", 0, applied=False),
     Quota("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 5),
     Quota("vpc", "L-F678F1CE", "VPCs per Region", 5),
     Quota("vpc", "L-A4707A72", "Internet gateways per Region", 5),

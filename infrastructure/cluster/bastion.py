@@ -1,23 +1,37 @@
 """A bastion: one small host in the public subnets, through which SSH reaches the hosts. Made only when asked for.
 
-Session Manager reaches the hosts without it, and needs no open port.
+Session Manager reaches the hosts without it, and needs no open port; it reaches the bastion too, by the bastion's role.
 https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager.html
 """
 
 from typing import Any
 
+import aws
 import constants
-from aws import Resource, name, tags
+from aws import Resource, call, client, name, tags, wait
 from console import say
-from infrastructure.cluster import auto_scaling_group, launch_template, parameters, security_groups
+from infrastructure.cluster import auto_scaling_group, launch_template, parameters, roles, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
-LOOKS = (*launch_template.LOOKS, *auto_scaling_group.LOOKS)
+POLICIES = ("AmazonSSMManagedInstanceCore",)
+
+
+@aws.look
+def has_role() -> bool:
+    """Whether there may be one, which its template names: then what there is of it is read too."""
+    listed = roles.names.remembers() and roles.role_name("bastion") in roles.names()
+    if constants.BASTION_KEY_NAME or launch_template.find("bastion") or listed:
+        aws.look_at(*roles.looks("bastion"), roles.instance_profile("bastion"))
+        return True
+    return False
+
+
+LOOKS = (*launch_template.LOOKS, *auto_scaling_group.LOOKS, has_role)
 
 
 def create(net: Network, groups: SecurityGroups) -> None:
-    """A launch template and an Auto Scaling group of one over the public subnets; it costs what a small host costs.
+    """A launch template, a role and an Auto Scaling group of one over the public subnets; it costs what a small host costs.
 
     Of another type or key it is a new host, and sessions through the former one end. One that is not wanted goes.
     """
@@ -30,11 +44,42 @@ def create(net: Network, groups: SecurityGroups) -> None:
     kind, key = constants.BASTION_INSTANCE_TYPE, constants.BASTION_KEY_NAME
     present = launch_template.latest("bastion")
     image_id = present.get("ImageId") or parameters.values()[parameters.OF_BASTION]
-    launch_template.put("bastion", present, launch_template.host(image_id, kind, key, groups.bastion_ids, "bastion"))
+    wanted = launch_template.host(image_id, kind, key, [], "bastion")
+    wanted["NetworkInterfaces"] = [interface(groups)]
+    wanted["IamInstanceProfile"] = {"Name": roles.role_name("bastion")}
+    launch_template.put("bastion", present, wanted)
+    roles.create_role("bastion", roles.service_trust("ec2.amazonaws.com"), POLICIES, None)
+    roles.create_instance_profile("bastion")
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
     if auto_scaling_group.former_hosts("bastion"):
         auto_scaling_group.refresh("bastion")
+
+
+def interface(groups: SecurityGroups) -> dict[str, Any]:
+    """With a public address of its own, whatever the subnet gives: one of an adopted VPC may give none."""
+    public = {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "DeleteOnTermination": True}
+    return {**public, "Groups": groups.bastion_ids}
+
+
+def address() -> str:
+    """Its public address, where SSH reaches it; "" while it has none."""
+    group = auto_scaling_group.find("bastion") or {"Instances": []}
+    ids = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] in ("Pending", "InService")]
+    found = call(client("ec2").describe_instances, gone="InvalidInstanceID.NotFound")(InstanceIds=ids) if ids else None
+    hosts = [host for each in found["Reservations"] for host in each["Instances"]] if found else []
+    return next((host["PublicIpAddress"] for host in hosts if host.get("PublicIpAddress")), "")
+
+
+def told() -> dict[str, str | None]:
+    """Its address for a page's result, where there is to be a bastion."""
+    return {"bastionPublicIp": address() or None} if constants.BASTION_KEY_NAME else {}
+
+
+def wait_ready() -> None:
+    """Until it runs, and has its address: about half a minute after it was asked for."""
+    if constants.BASTION_KEY_NAME:
+        wait("the bastion to have an address", address, lambda: auto_scaling_group.in_words("bastion"))
 
 
 def delete() -> None:
@@ -44,9 +89,13 @@ def delete() -> None:
 
 
 def wait_deleted() -> None:
+    """Its role goes before the template, which tells of it."""
     auto_scaling_group.wait_gone("bastion")
+    if has_role():
+        roles.delete_of_instances("bastion")
     launch_template.delete("bastion")
 
 
 def left_over() -> list[Resource]:
-    return [*auto_scaling_group.left_over("bastion"), *launch_template.left_over("bastion")]
+    its_roles = roles.left_over("bastion") if has_role() else []
+    return [*auto_scaling_group.left_over("bastion"), *its_roles, *launch_template.left_over("bastion")]

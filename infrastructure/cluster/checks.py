@@ -4,13 +4,14 @@ Reads only. Each check raises aws.Problem with the setting to change; all of the
 """
 
 from dataclasses import dataclass, field
+from string import ascii_lowercase
 from typing import Any
 
 import botocore
 
 import aws
 import constants
-from aws import Problem, call, client, ours, region, tags_of
+from aws import Problem, call, client, every, ours, region, tags_of
 from console import say
 from infrastructure.cluster import (
     certificate,
@@ -24,15 +25,25 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory
+from infrastructure.cluster.container_instances import MEMORY, described_type, gpu_count, gpu_memory, nvidia
 
-#: GPU generations that the driver of the current ECS GPU AMI no longer serves:
-#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html
-RETIRED_GPUS = ("p2", "g2")
-#: types whose GPU is a slice of one already, which MPS does not share
-FRACTIONAL_GPUS = ("g6f", "gr6f")
-#: what the kernel and the ECS agent keep of a host's memory, at least, in MiB
-HOST_RESERVE_MIB = 128
+#: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
+#: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/memory-management.html
+HOST_RESERVE, HOST_RESERVE_MIB = 0.04, 160
+#: letters of a family -> the vCPU quotas that on-demand and spot launches count against; each other one is of STANDARD
+QUOTAS = {
+    **dict.fromkeys(("g", "gr", "vt"), ("L-DB2E81BA", "L-3819A6DF")),
+    "p": ("L-417A185B", "L-7212CCBC"),
+    "inf": ("L-1945791B", "L-B5D1601B"),
+    "trn": ("L-2C3B7624", "L-6B0D517C"),
+    "dl": ("L-6E869C2A", "L-85EED4F7"),
+    "f": ("L-74FC7D96", "L-88CF9481"),
+    "x": ("L-7295265B", "L-E3A00192"),
+    "hpc": ("L-F7808C92", ""),
+    "u": ("L-43DA4232", ""),
+}
+STANDARD = ("L-1216C47A", "L-34B43A08")
 NO_QUOTA = "NoSuchResourceException"
 
 
@@ -73,7 +84,7 @@ def offering_zones() -> list[str]:
 @aws.look
 def vcpu_quota() -> float | str | None:
     """The quota that applies, or AWS's default where the account's own was never set; why it could not be read, in words."""
-    if constants.LAUNCH_TYPE == "FARGATE":
+    if constants.LAUNCH_TYPE == "FARGATE" or not quota_code():
         return None
     quotas = aws.courtesy("service-quotas")
     request: Any = {"ServiceCode": "ec2", "QuotaCode": quota_code()}
@@ -167,27 +178,64 @@ def refuse_other_vpc() -> None:
 
 def instance_type() -> Any:
     """The type as EC2 describes it, once it is sure that the task fits on it."""
-    described, kind, count = described_type(), f"INSTANCE_TYPE={constants.INSTANCE_TYPE}", constants.GPU_COUNT
-    if not described:
-        raise Problem(f"{kind} does not exist in this region")
-    gpus, shared, family = gpu_count(described), gpu_memory(described), constants.INSTANCE_TYPE.split(".")[0]
-    memory, cpu = described["MemoryInfo"]["SizeInMiB"], described["VCpuInfo"]["DefaultVCpus"] * 1024
-    if constants.GPU_SHARING and family in FRACTIONAL_GPUS:
+    described, kind, count = offered_type(), f"INSTANCE_TYPE={constants.INSTANCE_TYPE}", constants.GPU_COUNT
+    gpus, shared, cards = gpu_count(described), gpu_memory(described), nvidia(described)
+    memory, cpu = memory_for_tasks(described), described["VCpuInfo"]["DefaultVCpus"] * 1024
+    if cards and not gpus and constants.GPU_SHARING:
         raise Problem(f"{kind} has a part of a GPU, which GPU_SHARING can't share: use g4dn, g5 or g6")
+    if cards and not gpus and count:
+        has = f"a part of a GPU, {shared} MiB of one {cards[0]['Name']}"
+        raise Problem(f"{kind} has {has}, and the ECS agent counts whole ones only. {fitting()}")
     if count and not gpus:
         raise Problem(f"{kind} has no NVIDIA GPU, but GPU_COUNT={count}: use g4dn.xlarge, or GPU_COUNT=0")
     if gpus < count:
         raise Problem(f"{kind} has {gpus} GPUs, but each task needs GPU_COUNT={count}")
     if constants.GPU_SHARING and shared < constants.GPU_MEMORY_MIB:
         raise Problem(f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB} is more than a GPU of {kind} has: {shared} MiB")
-    if count and family in RETIRED_GPUS:
-        raise Problem(f"{kind}: the driver of the current ECS GPU AMI does not serve its GPU; use g4dn or newer")
-    if memory - HOST_RESERVE_MIB < constants.TASK_MEMORY:
-        fits = f"does not fit on {kind}: {memory} MiB, less what the host needs"
-        raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} {fits}")
+    if memory < constants.TASK_MEMORY:
+        of_it = f"of its {described['MemoryInfo']['SizeInMiB']} MiB a host registers about {memory} with ECS"
+        rest = "the rest is the firmware's and the kernel's"
+        raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} does not fit on {kind}: {of_it}, {rest}")
     if cpu < constants.TASK_CPU:
         raise Problem(f"TASK_CPU={constants.TASK_CPU} does not fit on {kind}: it has {cpu} CPU units")
     return described
+
+
+def offered_type() -> Any:
+    """INSTANCE_TYPE as EC2 describes it; one that it does not know, here or any more, is refused."""
+    if described := described_type():
+        return described
+    kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE} does not exist in {region()}, as EC2 says"
+    raise Problem(f"{kind}: AWS has retired it, or offers it elsewhere, or the name is misspelt. {fitting()}")
+
+
+def fitting() -> str:
+    """The three smallest types that EC2 offers here and that hold the task, in words. Without GPUs: of the same letter."""
+    families = ["g*", "p*"] if constants.GPU_COUNT else [f"{constants.INSTANCE_TYPE[0]}*"]
+    wanted = {"instance-type": families, "processor-info.supported-architecture": ["x86_64"]}
+    filters: Any = [{"Name": name, "Values": values} for name, values in wanted.items()]
+    every_type = every(
+        client("ec2").get_paginator("describe_instance_types").paginate(Filters=filters), "InstanceTypes"
+    )
+    able = sorted((size, each["InstanceType"]) for each in every_type if fits(size := sizes(each)))
+    needs = {"GPU_COUNT": constants.GPU_COUNT, "TASK_MEMORY": constants.TASK_MEMORY, "TASK_CPU": constants.TASK_CPU}
+    asked = " and ".join(f"{name}={value}" for name, value in needs.items() if value)
+    return f"For {asked or 'the task'} it offers {', '.join(name for _, name in able[:3]) or 'none'}"
+
+
+def sizes(described: Any) -> tuple[int, int, int]:
+    """Whole GPUs, MiB for tasks, CPU units."""
+    return gpu_count(described), memory_for_tasks(described), described["VCpuInfo"]["DefaultVCpus"] * 1024
+
+
+def fits(size: tuple[int, int, int]) -> bool:
+    wanted = constants.GPU_COUNT, constants.TASK_MEMORY, constants.TASK_CPU
+    return all(has >= needed for has, needed in zip(size, wanted, strict=True))
+
+
+def memory_for_tasks(described: Any) -> int:
+    """MiB that a host of this type registers with ECS, about, and no more."""
+    return int(described["MemoryInfo"]["SizeInMiB"] * (1 - HOST_RESERVE)) - HOST_RESERVE_MIB
 
 
 def refuse_client_without_sharing() -> None:
@@ -235,7 +283,7 @@ def enough_places(described: Any, memory: int = 0) -> None:
     hosts, count = constants.MAX_INSTANCES, constants.DESIRED_COUNT
     short = {what: each for what, each in places(described, memory).items() if each * hosts < count}
     for what, each in short.items():
-        things, needed, there = f"{what}s", count, each * hosts
+        things, needed, there = f"{what}s" if what != MEMORY else "places in memory", count, each * hosts
         if what == "GPU" and constants.GPU_SHARING:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
         elif what == "GPU":
@@ -254,6 +302,8 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
         found["GPU"] = gpu_count(described) // constants.GPU_COUNT
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
+    if constants.TASK_MEMORY:
+        found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
     return found
 
 
@@ -281,16 +331,16 @@ def listener_certificate() -> None:
 
 
 def quota_code() -> str:
-    """The vCPU quota that a launch counts against: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html"""
-    spot = constants.CAPACITY_TYPE == "spot"
-    family = constants.INSTANCE_TYPE.split(".")[0]
-    if family.startswith(("g", "vt")):
-        return "L-3819A6DF" if spot else "L-DB2E81BA"
-    if family.startswith("p5") and spot:
+    """The vCPU quota that a launch counts against, "" where AWS's list names none, as for P6 on Spot.
+
+    https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
+    """
+    spot, family = constants.CAPACITY_TYPE == "spot", constants.INSTANCE_TYPE.split(".")[0]
+    if spot and family.startswith("p5"):
         return "L-C4BD4855"
-    if family.startswith("p"):
-        return "L-7212CCBC" if spot else "L-417A185B"
-    return "L-34B43A08" if spot else "L-1216C47A"
+    if spot and family.startswith("p6"):
+        return ""
+    return QUOTAS.get(family[: len(family) - len(family.lstrip(ascii_lowercase))], STANDARD)[spot]
 
 
 def quota(described: Any) -> None:
@@ -299,6 +349,8 @@ def quota(described: Any) -> None:
     kind, hosts = f"{constants.INSTANCE_TYPE} ({constants.CAPACITY_TYPE})", constants.MAX_INSTANCES
     if isinstance(value, str):
         say("warning", f"the vCPU quota {which} could not be read:", value)
+    elif not which:
+        say("warning", f"AWS names no vCPU quota for {kind}:", "what the account may launch is not known before")
     elif value is None:
         say("warning", f"the vCPU quota {which} is not known to Service Quotas in this region")
     elif value < needed:

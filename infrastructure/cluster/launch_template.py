@@ -116,12 +116,15 @@ def data(image_id: str, device: str, groups: SecurityGroups, roles: Roles) -> An
 
 
 def host(image_id: str, instance_type: str, key_name: str, group_ids: list[str], its_part: str) -> Any:
-    """What any host of ours has: IMDSv2 only, and not from containers; our tags on all that comes with it."""
+    """What any host of ours has: IMDSv2 only, and not from containers; our tags on all that comes with it.
+
+    Groups are of its network interface, where the template says what that is.
+    """
     kinds = ("instance", "volume", "network-interface")
     wanted: Any = {
         "ImageId": image_id,
         "InstanceType": instance_type,
-        "SecurityGroupIds": group_ids,
+        **({"SecurityGroupIds": group_ids} if group_ids else {}),
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags(its_part)} for kind in kinds],
     }

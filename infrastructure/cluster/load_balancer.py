@@ -16,8 +16,9 @@ from infrastructure.cluster import certificate, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
-#: TLS 1.3, and 1.2 for older clients: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
-TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+#: TLS 1.3, and 1.2 for older clients, without CBC suites, with post-quantum key exchange: what AWS recommends
+#: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 #: of what another run has deleted meanwhile
 GONE = ("RuleNotFound", "ListenerNotFound", "LoadBalancerNotFound", "TargetGroupNotFound")
 NOT_FOUND = {"ContentType": "text/plain", "StatusCode": "404", "MessageBody": "nothing is here"}

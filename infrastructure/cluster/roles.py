@@ -1,4 +1,4 @@
-"""IAM: the hosts' role with its instance profile; and how every other module makes its role, with just what it needs.
+"""IAM: the roles of instances, in their profiles; and how every other module makes its role, with just what it needs.
 
 Free. Roles belong to the whole account, so their names bear the region. The service-linked roles are the account's own:
 made first where they are missing (a first cluster fails without them), and never deleted.
@@ -21,8 +21,10 @@ HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMM
 MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION_SECONDS = 120
+#: the roles of instances: the cluster's, each in an instance profile
+OF_INSTANCES = ("host", "bastion")
 #: the roles that have policies of AWS
-WITH_MANAGED = ("host", "task-execution")
+WITH_MANAGED = (*OF_INSTANCES, "task-execution")
 INLINE_POLICY = "settings"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 GONE = "NoSuchEntity"
@@ -80,18 +82,22 @@ def never_made(suffix: str, in_its_arn: str) -> bool:
 
 
 def read_policies(suffix: str) -> tuple[list[str], Any]:
-    """The hosts' role has never one of our own, and only two have AWS's."""
+    """Those of instances have never one of our own, and only they and the tasks' have AWS's."""
     role_id, own = role_name(suffix), None
-    if suffix != "host":
+    if suffix not in OF_INSTANCES:
         own = call(client("iam").get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
     attached = attached_policies(role_id) if suffix in WITH_MANAGED else []
     return attached, own["PolicyDocument"] if own else None
 
 
-@aws.look
-def instance_profile() -> Any | None:
-    """The profile of our name, whoever's it is."""
-    found = call(client("iam").get_instance_profile, gone=GONE)(InstanceProfileName=role_name("host"))
+@functools.cache
+def instance_profile(suffix: str) -> aws.look[Any | None]:
+    """The look at the profile of our name, whoever's it is."""
+    return aws.look(lambda: read_profile(role_name(suffix)))
+
+
+def read_profile(its_name: str) -> Any | None:
+    found = call(client("iam").get_instance_profile, gone=GONE)(InstanceProfileName=its_name)
     return found["InstanceProfile"] if found else None
 
 
@@ -102,7 +108,7 @@ def service_linked() -> list[str]:
     return [each["RoleName"] for each in aws.every(pages, "Roles")]
 
 
-LOOKS = (*looks("host"), instance_profile)
+LOOKS = (*looks("host"), instance_profile("host"))
 
 
 def find() -> Roles:
@@ -115,8 +121,8 @@ def find() -> Roles:
 
 
 def role_name(suffix: str) -> str:
-    """The hosts' role is the cluster's, every other one the endpoint's."""
-    return f"{aws.name(suffix) if suffix == 'host' else aws.endpoint_name(suffix)}-{region()}"
+    """Those of instances are the cluster's, every other one the endpoint's."""
+    return f"{aws.name(suffix) if suffix in OF_INSTANCES else aws.endpoint_name(suffix)}-{region()}"
 
 
 def create() -> Roles:
@@ -222,17 +228,17 @@ def put_inline_policy(its_role: Any, present: Policy | None, wanted: Policy | No
         say("updated", f"role {role_id}", "may no longer what the settings named")
 
 
-def create_instance_profile() -> None:
+def create_instance_profile(suffix: str = "host") -> None:
     """The wrapper in which EC2 hands the role to a host; it takes one role only."""
-    iam, its_name = client("iam"), role_name("host")
-    profile: Any = instance_profile()
+    iam, its_name, its_tags = client("iam"), role_name(suffix), tags(suffix)
+    profile: Any = instance_profile(suffix)()
     what = f"instance profile {its_name}"
     aws.refuse_foreign(what, profile)
     made = None
     if not profile:
         create = call(iam.create_instance_profile, there=THERE)
-        made = create(InstanceProfileName=its_name, Tags=tags("host"))
-        profile = {"Roles": [], "Tags": tags("host")} if made else aws.listed(what, instance_profile, "IAM")
+        made = create(InstanceProfileName=its_name, Tags=its_tags)
+        profile = {"Roles": [], "Tags": its_tags} if made else aws.listed(what, instance_profile(suffix), "IAM")
     say("created" if made else "found", what)
     if not profile["Roles"]:
         add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE))
@@ -241,16 +247,20 @@ def create_instance_profile() -> None:
 
 
 def delete() -> None:
+    delete_of_instances("host")
+
+
+def delete_of_instances(suffix: str) -> None:
     """The profile first, then the role: each without what is in it, as AWS demands."""
-    iam, its_name = client("iam"), role_name("host")
-    profile = instance_profile()
+    iam, its_name = client("iam"), role_name(suffix)
+    profile = instance_profile(suffix)()
     if profile and not aws.spare_foreign(f"instance profile {its_name}", profile):
         remove_role = call(iam.remove_role_from_instance_profile, of=profile, gone=GONE)
         for each in profile["Roles"]:
             remove_role(InstanceProfileName=its_name, RoleName=each["RoleName"])
         call(iam.delete_instance_profile, of=profile, gone=GONE)(InstanceProfileName=its_name)
         say("deleted", f"instance profile {its_name}")
-    delete_role("host")
+    delete_role(suffix)
 
 
 def delete_role(suffix: str) -> None:
@@ -290,10 +300,10 @@ def delete_policy(its_role: Any, policy: str) -> None:
     call(client("iam").delete_role_policy, of=its_role, gone=GONE)(RoleName=its_role["RoleName"], PolicyName=policy)
 
 
-def left_over() -> list[Resource]:
-    left, profile = roles_left("host"), instance_profile()
+def left_over(suffix: str = "host") -> list[Resource]:
+    left, profile = roles_left(suffix), instance_profile(suffix)()
     if profile and ours(profile):
-        left.append(resource(f"instance profile {role_name('host')}", profile["Arn"], profile))
+        left.append(resource(f"instance profile {role_name(suffix)}", profile["Arn"], profile))
     return left
 
 

@@ -71,21 +71,29 @@ def why_stopped(task: Any) -> str:
         if on_host and task.get("stopCode") != "UserInitiated":
             told.append(f"now {why_waiting(asks_for_gpu(task))}")
     text = "; ".join(told)
-    hint = next((hint for words, hint in HINTS.items() if words in text), "")
+    hint = next((hint for words, hint in hints().items() if words in text), "")
     return f"{text}. {hint}".rstrip(". ") + "."
 
 
-#: words in a stopped task's reasons -> what to do about it; the first that is found counts
-HINTS = {
-    "no space left on device": "Raise ROOT_VOLUME_GIB",
-    "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
-    "unsatisfied condition: cuda": "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID",
-    "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
-    "log group": "create_cluster.py makes the log group",
-    "is not authorized to perform": "Give the role that is named there this right",
-    "OutOfMemory": "Raise TASK_MEMORY",
-    "Capacity is unavailable": "Try again, or use other zones or CAPACITY_TYPE=on-demand",
-}
+def hints() -> dict[str, str]:
+    """Words in a stopped task's reasons -> what to do about it, by settings of the launch type; the first that is found counts.
+
+    Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
+    """
+    on_host, spot = constants.LAUNCH_TYPE == "EC2", constants.CAPACITY_TYPE == "spot"
+    disk = "Fargate gives a task 20 GiB of disk, the image included: write less, or to EFS_VOLUMES"
+    memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
+    cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
+    return {
+        "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if on_host else disk,
+        "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
+        "unsatisfied condition: cuda": cuda,
+        "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
+        "log group": "create_cluster.py makes the log group",
+        "is not authorized to perform": "Give the role that is named there this right",
+        "OutOfMemory": memory,
+        "Capacity is unavailable": f"Try again, or use other zones{' or CAPACITY_TYPE=on-demand' if spot else ''}",
+    }
 
 
 def why_waiting(of_gpu: bool = True) -> str:

@@ -17,7 +17,7 @@ from infrastructure.cluster import (
     load_balancer,
     security_groups,
 )
-from infrastructure.cluster.checks import enough_places, places
+from infrastructure.cluster.checks import enough_places, offered_type, places
 from infrastructure.service import diagnosis, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
@@ -186,8 +186,8 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
     """Before anything is made: a service that can never become stable. One that stands so has what it needs."""
     if (service := find()) and not changes(service, definition["taskDefinitionArn"]):
         return
-    if constants.LAUNCH_TYPE == "EC2" and (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
-        enough_places(container_instances.described_type(), container_instances.refuse_without_sharing())
+    if needs_a_place():
+        enough_places(offered_type(), container_instances.refuse_without_sharing())
 
 
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
@@ -304,7 +304,7 @@ def deployment(running: int) -> dict[str, Any]:
         beside = f"for a new task beside {running or constants.DESIRED_COUNT} running ones, and ALLOW_DOWNTIME=false"
         raise Problem(f"no {short} would be free {beside}: raise MAX_INSTANCES or CLUSTER_SIZE, or allow it")
     if short:
-        say("warning", f"every {short} is in use:", "a deploy stops the old task first, with a short outage")
+        say("warning", f"every {short} is in use:", f"a deploy stops the old task first, {outage()}")
     percents = {"minimumHealthyPercent": 0 if short else 100, "maximumPercent": 100 if short else 200}
     return {
         "deploymentConfiguration": {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}},
@@ -312,18 +312,38 @@ def deployment(running: int) -> dict[str, Any]:
     }
 
 
+def outage() -> str:
+    """For how long no task answers where the old one is stopped first: it finishes its requests, the new one must start.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#deregistration-delay
+    """
+    if not constants.LISTENER_PROTOCOL:
+        return "with an outage until the new one runs"
+    healthy_after = constants.HEALTHY_THRESHOLD * constants.HEALTH_CHECK_INTERVAL
+    started = f"for the new one's start and {healthy_after} s of health checks"
+    return f"with an outage of DEREGISTRATION_DELAY={constants.DEREGISTRATION_DELAY} s, and {started}"
+
+
+def needs_a_place() -> bool:
+    """Whether a host takes only so many of its tasks."""
+    counted = constants.GPU_COUNT or constants.TASK_MEMORY or constants.NETWORK_MODE == "awsvpc"
+    return constants.LAUNCH_TYPE == "EC2" and bool(counted)
+
+
 def short_of(beside: int) -> str:
     """What one task more, beside so many that are still to start, would lack with all the hosts that may come; "" for nothing."""
-    if constants.LAUNCH_TYPE == "FARGATE" or not (constants.GPU_COUNT or constants.NETWORK_MODE == "awsvpc"):
+    if not needs_a_place():
         return ""
-    described = container_instances.described_type()
+    described = offered_type()
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
     free = [container_instances.free_places(host, described) for host in hosts]
     new = places(described, container_instances.refuse_without_sharing())
     free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""
-    limiting = [what for what in ("GPU", "network interface") if any(what in each for each in free)]
+    limiting = [
+        what for what in ("GPU", "network interface", container_instances.MEMORY) if any(what in each for each in free)
+    ]
     return next((what for what in limiting if sum(each.get(what, 0) for each in free) <= beside), "GPU")
 
 

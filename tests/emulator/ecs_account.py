@@ -90,7 +90,7 @@ class Account:
 
     def instance(self, kind: str = "t3.medium", cluster: str = "main", wait: float = 200, **changes: Any) -> str:
         """One EC2 instance of this type in the first public subnet; with time to register."""
-        gpu = kind.split(".")[0] in ("g4dn", "g5", "p3", "p2")
+        gpu = kind.split(".")[0] in ("g4dn", "g5", "g6")
         request: dict[str, Any] = {
             "ImageId": self.image(gpu),
             "InstanceType": kind,

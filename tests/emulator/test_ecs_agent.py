@@ -35,13 +35,25 @@ def test_an_instance_registers_with_what_its_type_has(account: Account) -> None:
     host = account.host()
     assert (host["ec2InstanceId"], host["status"], host["agentConnected"]) == (instance, "ACTIVE", True)
     assert account.free("CPU") == 4096
-    assert account.free("MEMORY") == 15577
+    assert account.free("MEMORY") == 15731
     assert len(account.free("GPU")) == 1
     assert account.free("PORTS_UDP") == []
     attributes = {one["name"]: one.get("value") for one in host["attributes"]}
     assert attributes["ecs.instance-type"] == "g4dn.xlarge"
     assert attributes["ecs.availability-zone"] == "us-east-1a"
     assert "ecs.capability.gpu-sharing-mps" in attributes
+
+
+@pytest.mark.parametrize(("kind", "whole"), [("t3.micro", 1024), ("t3.medium", 4096), ("g4dn.2xlarge", 32768)])
+def test_a_host_registers_less_memory_than_its_type_has(account: Account, kind: str, whole: int) -> None:
+    account.instance(kind, UserData=account.user_data("main") + "echo ECS_RESERVED_MEMORY=100 >> /etc/ecs/ecs.config\n")
+    free = account.free("MEMORY") + 100
+    assert whole * 0.92 < free <= whole * 0.98
+
+
+def test_a_part_of_a_gpu_is_not_registered(account: Account) -> None:
+    account.instance("g6f.xlarge", ImageId=account.image(True))
+    assert "GPU" not in [one["name"] for one in account.host()["registeredResources"]]
 
 
 def test_a_plain_instance_is_quicker_and_has_no_gpu(account: Account) -> None:

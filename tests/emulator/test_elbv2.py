@@ -389,6 +389,15 @@ def test_an_https_listener_needs_an_issued_certificate(
     client("acm").delete_certificate(CertificateArn=arn)
 
 
+def test_the_tls_policy_that_aws_recommends_is_known_and_has_no_cbc_suites(client: Client) -> None:
+    names = ["ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09", "ELBSecurityPolicy-TLS13-1-2-2021-06"]
+    recommended, older = client("elbv2").describe_ssl_policies(Names=names)["SslPolicies"]
+    assert (recommended["Name"], sorted(recommended["SslProtocols"])) == (names[0], ["TLSv1.2", "TLSv1.3"])
+    for policy, has_cbc in ((recommended, False), (older, True)):
+        ciphers = [each["Name"] for each in policy["Ciphers"]]
+        assert any(each.endswith("SHA256") and "GCM" not in each and "TLS_" not in each for each in ciphers) == has_cbc
+
+
 # --- rules
 
 

@@ -162,7 +162,10 @@ def test_more_tasks_than_fit_are_refused_by_memory_and_by_network_interfaces(sha
     assert ran.code == 1
     assert "DESIRED_COUNT=3 tasks need 3 network interfaces, but 1 g4dn.xlarge hosts have 2: raise" in ran.err
     sharing.aws("ecs").put_account_setting(name="awsvpcTrunking", value="enabled")
-    ran = sharing.run("create_service.py", "--dry-run", **many, GPU_MEMORY_MIB="3000")
+    ran = sharing.run("create_service.py", **many, GPU_MEMORY_MIB="3000")
+    assert ran.code == 1
+    assert "DESIRED_COUNT=3 tasks need 3 places in memory, but 1 g4dn.xlarge hosts have 2: raise" in ran.err
+    ran = sharing.run("create_service.py", "--dry-run", **many, GPU_MEMORY_MIB="3000", TASK_MEMORY="5000")
     assert ran.code == 0, ran.err
 
 

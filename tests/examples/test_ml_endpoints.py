@@ -37,7 +37,12 @@ TABLE = [
     ("HTTP", "301 to HTTPS", "301 to HTTPS", ""),
     ("default answer", "404", "404", ""),
     ("idle timeout", "60 s", "60 s", ""),
-    ("TLS policy", "ELBSecurityPolicy-2016-08", "ELBSecurityPolicy-TLS13-1-2-2021-06", "TLS 1.0 and 1.1 are broken"),
+    (
+        "TLS policy",
+        "ELBSecurityPolicy-2016-08",
+        "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
+        "TLS 1.0 and 1.1 are broken",
+    ),
     ("malformed headers", "passed on", "dropped", "a container need not cope with them"),
     ("certificate", "made by hand, its ARN typed in", "a script asks, proves the names and waits", "no console"),
     ("DNS records", "by hand", "an alias each, by a script", "no console, and no record that leads nowhere"),

@@ -27,9 +27,9 @@ def ssh_from(runbook: Runbook, group_name: str) -> tuple[list[str], list[str]]:
     return blocks, [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]]
 
 
-def bastions(runbook: Runbook) -> list[Any]:
+def bastions(runbook: Runbook, name: str = "clara-train-bastion") -> list[Any]:
     filters = [
-        {"Name": "tag:Name", "Values": ["clara-train-bastion"]},
+        {"Name": "tag:Name", "Values": [name]},
         {"Name": "instance-state-name", "Values": ["pending", "running"]},
     ]
     found = runbook.aws("ec2").describe_instances(Filters=filters)["Reservations"]
@@ -51,6 +51,43 @@ def test_one_small_host_in_a_public_subnet(keyed: Runbook) -> None:
         "required",
     )
     assert host["PublicIpAddress"]
+
+
+def test_its_address_is_told_by_both_pages_that_tell_of_the_cluster(keyed: Runbook) -> None:
+    made = keyed.run("create_cluster.py", **BASTION).result
+    [host] = bastions(keyed)
+    told = keyed.run("describe_clusters.py", **BASTION).result
+    assert made["bastionPublicIp"] == told["bastionPublicIp"] == host["PublicIpAddress"]
+    assert "bastionPublicIp" not in keyed.run("describe_clusters.py").result
+
+
+def test_it_has_a_public_address_in_subnets_that_give_none(adopted: Runbook) -> None:
+    ec2 = adopted.aws("ec2")
+    ec2.create_key_pair(KeyName="ops")
+    where = {"VpcId": adopted.settings["VPC_ID"], "CidrBlock": "172.20.9.0/24", "AvailabilityZone": "us-east-1b"}
+    subnet = ec2.create_subnet(**where)["Subnet"]
+    adopted.settle(60)
+    made = adopted.run("create_cluster.py", **BASTION, PUBLIC_SUBNET_IDS=subnet["SubnetId"]).result
+    [host] = bastions(adopted, "gpu-bastion")
+    assert (host["SubnetId"], subnet["MapPublicIpOnLaunch"]) == (subnet["SubnetId"], False)
+    assert made["bastionPublicIp"] == host["PublicIpAddress"]
+
+
+def test_session_manager_reaches_the_bastion_too_and_its_role_may_nothing_else(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION)
+    [host] = bastions(keyed)
+    [role] = keyed.aws("iam").get_instance_profile(InstanceProfileName="clara-train-bastion-us-east-1")[
+        "InstanceProfile"
+    ]["Roles"]
+    attached = keyed.aws("iam").list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
+    assert host["IamInstanceProfile"]["Arn"].endswith("instance-profile/clara-train-bastion-us-east-1")
+    assert [policy["PolicyName"] for policy in attached] == ["AmazonSSMManagedInstanceCore"]
+
+
+def test_a_bastion_that_is_no_longer_wanted_goes_with_its_role(keyed: Runbook) -> None:
+    keyed.has_run("create_cluster.py", **BASTION).has_run("create_cluster.py")
+    keyed.settle()
+    assert [name for name in keyed.account() if "bastion" in name] == []
 
 
 def test_its_group_keeps_one_in_both_zones(keyed: Runbook) -> None:

@@ -10,9 +10,33 @@ from tests.conftest import Runbook
 REFUSED = {
     "a type without a GPU": ({"INSTANCE_TYPE": "t3.micro"}, "INSTANCE_TYPE=t3.micro has no NVIDIA GPU"),
     "too few GPUs": ({"GPU_COUNT": "2"}, "INSTANCE_TYPE=g4dn.xlarge has 1 GPUs, but each task needs GPU_COUNT=2"),
-    "a GPU that the driver does not serve": ({"INSTANCE_TYPE": "p2.xlarge"}, "does not serve its GPU"),
+    "a GPU that the driver does not serve": ({"INSTANCE_TYPE": "p2.xlarge"}, "INSTANCE_TYPE=p2.xlarge does not exist"),
     "a type that does not exist": ({"INSTANCE_TYPE": "g99.xlarge"}, "INSTANCE_TYPE=g99.xlarge does not exist"),
+    "a type that AWS has retired": (
+        {"INSTANCE_TYPE": "p3.2xlarge", "TASK_MEMORY": "24576"},
+        "INSTANCE_TYPE=p3.2xlarge does not exist in us-east-1, as EC2 says: AWS has retired it, or offers it elsewhere, or "
+        "the name is misspelt. For GPU_COUNT=1 and TASK_MEMORY=24576 it offers g6e.xlarge, g4dn.2xlarge, g5.2xlarge",
+    ),
+    "a retired type with four GPUs": (
+        {"INSTANCE_TYPE": "p3.8xlarge", "GPU_COUNT": "4"},
+        "For GPU_COUNT=4 it offers g4dn.12xlarge, g5.12xlarge, g6.12xlarge",
+    ),
+    "a type without a GPU that does not exist": (
+        {"INSTANCE_TYPE": "t9.micro", "GPU_COUNT": "0", "TASK_MEMORY": "512"},
+        "For TASK_MEMORY=512 it offers t2.micro, t3.micro, t3a.micro",
+    ),
+    "more than any type has": ({"INSTANCE_TYPE": "p3.2xlarge", "GPU_COUNT": "16"}, "For GPU_COUNT=16 it offers none"),
+    "a part of a GPU": (
+        {"INSTANCE_TYPE": "g6f.xlarge"},
+        "INSTANCE_TYPE=g6f.xlarge has a part of a GPU, 2861 MiB of one L4, and the ECS agent counts whole ones only. "
+        "For GPU_COUNT=1 it offers g4dn.xlarge, g5.xlarge, g6.xlarge",
+    ),
     "too much memory": ({"TASK_MEMORY": "16384"}, "TASK_MEMORY=16384 does not fit on INSTANCE_TYPE=g4dn.xlarge"),
+    "the memory that the host itself needs": (
+        {"TASK_MEMORY": "15900"},
+        "TASK_MEMORY=15900 does not fit on INSTANCE_TYPE=g4dn.xlarge: of its 16384 MiB a host registers about 15568 with ECS, "
+        "the rest is the firmware's and the kernel's",
+    ),
     "too many CPU units": ({"TASK_CPU": "8192"}, "TASK_CPU=8192 does not fit on INSTANCE_TYPE=g4dn.xlarge"),
     "an arm type with a GPU": ({"INSTANCE_TYPE": "g5g.xlarge"}, "no ECS GPU AMI for arm64"),
     "a zone that is not there": ({"AVAILABILITY_ZONES": "us-east-1z"}, "AVAILABILITY_ZONES: us-east-1z does not offer"),
@@ -51,6 +75,45 @@ def test_gpus_on_fargate_are_refused_saying_why(runbook: Runbook) -> None:
     assert "GPU_COUNT: 1, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs" in ran.err
 
 
+@pytest.mark.parametrize("kind", ["t3.small", "t3.medium", "g4dn.xlarge", "g4dn.2xlarge"])
+def test_the_largest_task_that_is_not_refused_finds_its_place(runbook: Runbook, kind: str) -> None:
+    runbook.settings |= {"INSTANCE_TYPE": kind, "GPU_COUNT": "1" if kind.startswith("g") else "0"}
+    refused = runbook.run("create_cluster.py", TASK_MEMORY="4000000").err
+    runbook.settings["TASK_MEMORY"] = refused.partition("registers about ")[2].split()[0]
+    ran = runbook.has_run("create_cluster.py", "register_task_definition.py").run("run_task.py")
+    assert (ran.code, ran.result["tasks"][0]["lastStatus"]) == (0, "RUNNING")
+
+
+CODES = [
+    ("inf2.xlarge", "on-demand", "L-1945791B"),
+    ("inf2.xlarge", "spot", "L-B5D1601B"),
+    ("f2.6xlarge", "on-demand", "L-74FC7D96"),
+    ("f2.6xlarge", "spot", "L-88CF9481"),
+    ("trn1.2xlarge", "on-demand", "L-2C3B7624"),
+    ("trn1.2xlarge", "spot", "L-6B0D517C"),
+    ("x2idn.16xlarge", "on-demand", "L-7295265B"),
+    ("x2idn.16xlarge", "spot", "L-E3A00192"),
+    ("p4d.24xlarge", "spot", "L-7212CCBC"),
+    ("p5.48xlarge", "spot", "L-C4BD4855"),
+    ("p6-b200.48xlarge", "on-demand", "L-417A185B"),
+    ("gr6.4xlarge", "spot", "L-3819A6DF"),
+    ("im4gn.large", "on-demand", "L-1216C47A"),
+]
+
+
+@pytest.mark.parametrize(("kind", "capacity", "code"), CODES)
+def test_each_family_counts_against_a_quota_of_its_own(runbook: Runbook, kind: str, capacity: str, code: str) -> None:
+    runbook.emulator.world.settings.vcpu_quotas[code] = 1
+    gpus = "1" if kind.startswith(("p", "g")) else "0"
+    ran = runbook.run("create_cluster.py", INSTANCE_TYPE=kind, CAPACITY_TYPE=capacity, GPU_COUNT=gpus)
+    assert f"the account's quota {code} is 1 vCPUs, and one {kind} ({capacity}) needs" in ran.err
+
+
+def test_a_family_without_a_quota_that_is_known_is_a_warning(runbook: Runbook) -> None:
+    ran = runbook.run("create_cluster.py", INSTANCE_TYPE="p6-b200.48xlarge", CAPACITY_TYPE="spot")
+    assert (ran.code, "AWS names no vCPU quota for p6-b200.48xlarge (spot)" in ran.err) == (0, True)
+
+
 @pytest.mark.parametrize(("capacity", "code"), [("on-demand", "L-DB2E81BA"), ("spot", "L-3819A6DF")])
 def test_a_quota_of_zero_is_told_before_anything_is_made(runbook: Runbook, capacity: str, code: str) -> None:
     runbook.emulator.world.settings.vcpu_quotas[code] = 0
@@ -82,11 +145,12 @@ def test_prices_that_may_not_be_read_are_no_obstacle(runbook: Runbook) -> None:
 
 
 def test_zones_that_do_not_offer_the_type_are_left_out(runbook: Runbook) -> None:
-    runbook.settings["INSTANCE_TYPE"] = "p3.2xlarge"
+    runbook.emulator.world.settings.vcpu_quotas["L-417A185B"] = 192
+    runbook.settings["INSTANCE_TYPE"] = "p6-b200.48xlarge"
     subnet_ids = runbook.has_run("create_cluster.py").run("create_cluster.py").result["subnetIds"]
     ec2 = runbook.aws("ec2")
     offers = ec2.describe_instance_type_offerings(
-        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": ["p3.2xlarge"]}]
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": ["p6-b200.48xlarge"]}]
     )
     [subnet] = ec2.describe_subnets(SubnetIds=subnet_ids)["Subnets"]
     assert subnet["AvailabilityZone"] in {offer["Location"] for offer in offers["InstanceTypeOfferings"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -58,9 +59,12 @@ STOPPED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a full disk": (
         {"reason": "CannotPullContainerError: write /layer.tar: no space left on device"},
-        "Raise ROOT_VOLUME_GIB",
+        "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it",
     ),
-    "out of memory": ({"reason": "OutOfMemoryError: killed", "exitCode": 137}, "Raise TASK_MEMORY"),
+    "out of memory, without a limit of its own": (
+        {"reason": "OutOfMemoryError: killed", "exitCode": 137},
+        "with more memory",
+    ),
 }
 
 
@@ -77,6 +81,50 @@ def test_a_reason_that_users_meet_gets_its_remedy(runbook: Runbook, container: d
     }
     assert hint in diagnosis.why(task)
     assert container["reason"] in diagnosis.why(task)
+
+
+#: settings that say nothing about a task on Fargate
+OF_HOSTS = (
+    "INSTANCE_TYPE",
+    "AMI_ID",
+    "ROOT_VOLUME_GIB",
+    "INSTANCES",
+    "CLUSTER_SIZE",
+    "GPU_",
+    "SHARED_MEMORY",
+    "KEY_NAME",
+)
+REASONS = {
+    "no space left on device": "Fargate gives a task 20 GiB of disk",
+    "OutOfMemoryError: killed": "Raise TASK_MEMORY",
+    "Capacity is unavailable at this time": "Try again, or use other zones.",
+}
+
+
+@pytest.mark.parametrize(("reason", "hint"), REASONS.items(), ids=REASONS)
+def test_on_fargate_no_hint_names_a_setting_of_hosts(fargate: Runbook, reason: str, hint: str) -> None:
+    fargate.run("describe_task.py")
+    from infrastructure.service import diagnosis
+
+    task = {
+        "lastStatus": "STOPPED",
+        "stopCode": "TaskFailedToStart",
+        "stoppedReason": reason,
+        "containers": [{"name": "main"}],
+    }
+    told = diagnosis.why(task)
+    assert hint in told
+    assert not any(name in told for name in OF_HOSTS)
+
+
+@pytest.mark.parametrize("launched", ["runbook", "fargate"])
+def test_each_setting_that_a_hint_names_is_one(request: pytest.FixtureRequest, launched: str) -> None:
+    request.getfixturevalue(launched).run("describe_task.py")
+    import constants
+    from infrastructure.service import diagnosis
+
+    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", " ".join(diagnosis.hints().values())))
+    assert named and named <= constants.KNOWN.keys()
 
 
 def test_a_spot_host_that_was_taken_back_is_told(runbook: Runbook) -> None:

@@ -57,8 +57,16 @@ def test_another_allowed_cidr_takes_the_place_of_the_first(clara: Runbook) -> No
 def test_https_has_a_tls_1_3_policy_and_the_certificate(clara: Runbook) -> None:
     clara.has_run("create_cluster.py", **NO_HOSTS)
     listener = listeners(clara)[443]
-    assert (listener["Protocol"], listener["SslPolicy"]) == ("HTTPS", "ELBSecurityPolicy-TLS13-1-2-2021-06")
+    assert (listener["Protocol"], listener["SslPolicy"]) == ("HTTPS", "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09")
     assert [each["CertificateArn"] for each in listener["Certificates"]] == [clara.settings["CERTIFICATE_ARN"]]
+
+
+def test_a_listener_with_an_older_tls_policy_gets_the_one_that_aws_recommends(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    older = {"ListenerArn": listeners(clara)[443]["ListenerArn"], "SslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06"}
+    clara.aws("elbv2").modify_listener(**older)
+    clara.has_run("create_cluster.py", **NO_HOSTS)
+    assert listeners(clara)[443]["SslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 
 
 def test_port_80_only_redirects_to_https(clara: Runbook) -> None:

@@ -34,8 +34,18 @@ BEFORE_SERVICE = {
     "update_service.py": (*SERVED, "TASK_MEMORY=20000 register_task_definition.py"),
     "delete_service.py": SERVED,
 }
+#: a bastion for a cluster that stands, and its end where it is no longer asked for
+BASTION = "BASTION_KEY_NAME=ops BASTION_ALLOWED_CIDR=198.51.100.7/32 create_cluster.py"
+BEFORE_BASTION = {BASTION: ("create_cluster.py",), "create_cluster.py": (BASTION,)}
 if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
     BEFORE_SERVICE |= {"create_cluster.py": (), "delete_cluster.py --yes": SERVED}
+
+
+@pytest.fixture
+def keyed(runbook: Runbook) -> Runbook:
+    """The GPU cluster's settings, and an account with a key pair."""
+    runbook.aws("ec2").create_key_pair(KeyName="ops")
+    return runbook
 
 
 def run(runbook: Runbook, command: str) -> Ran:
@@ -132,14 +142,21 @@ def cases(before: dict[str, Any], settings: str) -> list[Any]:
     ]
     thens += [(command, "again") for command in before if command.startswith("delete_c")]
     return [
-        pytest.param(settings, before[command], command, then, id=f"{command.split('.')[0]}-{then}-{settings}")
+        pytest.param(
+            settings, before[command], command, then, id=f"{command.split('=')[0].split('.')[0]}-{then}-{settings}"
+        )
         for command, then in thens
     ]
 
 
 @pytest.mark.parametrize(
     ("settings", "before", "command", "then"),
-    [*cases(BEFORE_SERVICE, "clara"), *cases(BEFORE, "runbook"), *cases(BEFORE, "fargate")],
+    [
+        *cases(BEFORE_SERVICE, "clara"),
+        *cases(BEFORE, "runbook"),
+        *cases(BEFORE, "fargate"),
+        *cases(BEFORE_BASTION, "keyed"),
+    ],
 )
 def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(
     request: pytest.FixtureRequest, settings: str, before: tuple[str, ...], command: str, then: str

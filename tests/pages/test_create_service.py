@@ -146,7 +146,25 @@ def test_with_every_gpu_in_use_a_deploy_stops_the_old_task_first_and_says_so(cla
     one = {"CLUSTER_SIZE": "1"}
     ran = clara.has_run(*READY, **one).run("create_service.py", **one)
     assert (ran.code, percents(clara)) == (0, (0, 100))
-    assert "warning every GPU is in use:  a deploy stops the old task first, with a short outage" in ran.err
+    assert "warning every GPU is in use:  a deploy stops the old task first, with an outage of " in ran.err
+
+
+#: one host with four GPUs, and the memory of one task
+LARGE = {"INSTANCE_TYPE": "g4dn.12xlarge", "CLUSTER_SIZE": "1", "TASK_MEMORY": "100000"}
+
+
+def test_with_no_memory_for_another_task_a_deploy_stops_the_old_one_first(clara: Runbook) -> None:
+    ran = clara.has_run(*READY, **LARGE).run("create_service.py", **LARGE)
+    assert (ran.code, percents(clara)) == (0, (0, 100))
+    assert "warning every place in memory is in use:  a deploy stops the old task first" in ran.err
+    clara.has_run("register_task_definition.py", **LARGE, IMAGE="nvcr.io/nvidia/clara-train-sdk:v4.1")
+    assert clara.run("update_service.py", **LARGE).code == 0
+
+
+def test_more_tasks_than_the_hosts_have_memory_for_are_refused_before_anything_is_made(clara: Runbook) -> None:
+    ran = clara.run("create_cluster.py", **LARGE, DESIRED_COUNT="2")
+    assert (ran.code, clara.changes(0)) == (1, ["acm:RequestCertificate"])
+    assert "DESIRED_COUNT=2 tasks need 2 places in memory, but 1 g4dn.12xlarge hosts have 1" in ran.err
 
 
 def test_a_deploy_with_an_outage_is_refused_where_it_is_not_allowed(clara: Runbook) -> None:
@@ -162,7 +180,7 @@ def test_more_gpus_than_the_hosts_have_are_refused_before_anything_is_made(clara
     before = clara.account()
     ran = clara.run(script, DESIRED_COUNT="3", MAX_TASKS="3")
     assert ran.code == 1
-    assert "DESIRED_COUNT=3 tasks need 3 GPUs, but 2 p3.2xlarge hosts have 2: raise CLUSTER_SIZE" in ran.err
+    assert "DESIRED_COUNT=3 tasks need 3 GPUs, but 2 g4dn.2xlarge hosts have 2: raise CLUSTER_SIZE" in ran.err
     assert clara.account() == before
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emulator.front_door.proxy import Request, route
 from tests.conftest import Runbook
 from tests.pictures import put_back, take
 
@@ -60,6 +61,25 @@ def test_a_deploy_finishes_although_every_gpu_is_busy(clara: Runbook) -> None:
     assert (found["minimumHealthyPercent"], found["maximumPercent"]) == (0, 100)
     assert service(clara)["availabilityZoneRebalancing"] == "DISABLED"
     assert "warning every GPU is in use" in ran.err
+
+
+def test_an_outage_is_told_with_its_length_and_lasts_no_less(clara: Runbook) -> None:
+    clara.settings |= {"DEREGISTRATION_DELAY": "400", "DESIRED_COUNT": "2"}
+    clara.has_run(*SERVED).has_run("register_task_definition.py", **NEXT)
+    [balancer] = clara.aws("elbv2").describe_load_balancers()["LoadBalancers"]
+    request = Request("GET", "https", balancer["DNSName"], 443, "clara.example.com", "/docs/")
+    lost: list[float] = []
+    assert route(clara.emulator, request).status == 200
+
+    def watch(when: str) -> None:
+        if when == "after" and route(clara.emulator, request).status != 200:
+            lost.append(clara.emulator.world.clock.now())
+
+    clara.watch = watch
+    ran = clara.run("update_service.py")
+    told = "with an outage of DEREGISTRATION_DELAY=400 s, and for the new one's start and 60 s of health checks"
+    assert told in ran.err
+    assert 400 + 60 <= lost[-1] - lost[0] <= 400 + 60 + 300
 
 
 def test_a_deploy_with_an_outage_is_refused_where_it_is_not_allowed(clara: Runbook) -> None:
