@@ -69,12 +69,8 @@ def policies() -> dict[str, Any]:
 
 def wakes() -> bool:
     """Whether a request starts the first task, so that there may be none; it does not end a pause."""
-    target = find()
-    return (
-        bool(target)
-        and endpoint_name("wake") in policies()
-        and not target["SuspendedState"]["DynamicScalingOutSuspended"]
-    )
+    suspended = (find() or {}).get("SuspendedState", {}).get("DynamicScalingOutSuspended")
+    return endpoint_name("wake") in policies() and not suspended
 
 
 @aws.look

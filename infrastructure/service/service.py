@@ -326,8 +326,8 @@ def outage() -> str:
 
 def needs_a_place() -> bool:
     """Whether a host takes only so many of its tasks."""
-    counted = constants.GPU_COUNT or constants.TASK_MEMORY or constants.NETWORK_MODE == "awsvpc"
-    return constants.LAUNCH_TYPE == "EC2" and bool(counted)
+    sized = constants.GPU_COUNT or constants.TASK_MEMORY or constants.TASK_CPU
+    return constants.LAUNCH_TYPE == "EC2" and bool(sized or constants.NETWORK_MODE == "awsvpc")
 
 
 def short_of(beside: int) -> str:
@@ -341,9 +341,8 @@ def short_of(beside: int) -> str:
     free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""
-    limiting = [
-        what for what in ("GPU", "network interface", container_instances.MEMORY) if any(what in each for each in free)
-    ]
+    known = ("GPU", "network interface", container_instances.MEMORY, container_instances.CPU)
+    limiting = [what for what in known if any(what in each for each in free)]
     return next((what for what in limiting if sum(each.get(what, 0) for each in free) <= beside), "GPU")
 
 

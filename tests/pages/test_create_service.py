@@ -161,6 +161,24 @@ def test_with_no_memory_for_another_task_a_deploy_stops_the_old_one_first(clara:
     assert clara.run("update_service.py", **LARGE).code == 0
 
 
+#: one host with four GPUs, and more than half of its CPU for each task
+HALF = {**LARGE, "TASK_MEMORY": "24576", "TASK_CPU": "30000"}
+
+
+def test_with_no_cpu_for_another_task_a_deploy_stops_the_old_one_first(clara: Runbook) -> None:
+    ran = clara.has_run(*READY, **HALF).run("create_service.py", **HALF)
+    assert (ran.code, percents(clara)) == (0, (0, 100))
+    assert "warning every share of the CPU is in use:  a deploy stops the old task first" in ran.err
+    clara.has_run("register_task_definition.py", **HALF, IMAGE="nvcr.io/nvidia/clara-train-sdk:v4.1")
+    assert clara.run("update_service.py", **HALF).code == 0
+
+
+def test_more_tasks_than_the_hosts_have_cpu_for_are_refused_before_anything_is_made(clara: Runbook) -> None:
+    ran = clara.run("create_cluster.py", **HALF, DESIRED_COUNT="2")
+    assert (ran.code, clara.changes(0)) == (1, ["acm:RequestCertificate"])
+    assert "DESIRED_COUNT=2 tasks need 2 shares of the CPU, but 1 g4dn.12xlarge hosts have 1" in ran.err
+
+
 def test_more_tasks_than_the_hosts_have_memory_for_are_refused_before_anything_is_made(clara: Runbook) -> None:
     ran = clara.run("create_cluster.py", **LARGE, DESIRED_COUNT="2")
     assert (ran.code, clara.changes(0)) == (1, ["acm:RequestCertificate"])
