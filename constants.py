@@ -288,7 +288,8 @@ GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True), of="cluster")
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
 MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster", instead=CLUSTER_SIZE)
-# Hosts at the most: the limit of what a mistake can cost.
+# Hosts at the most: the limit of what a mistake can cost. From none ECS starts two for a first task where two may be; an idle
+# one goes after 15 minutes.
 MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster", instead=CLUSTER_SIZE)
 # Root disk of a host, GiB. CUDA images are large; the AMI's own 30 GiB are soon full.
 ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")
@@ -374,6 +375,7 @@ EFS_VOLUMES = setting("EFS_VOLUMES", "data:/data", words(efs_volume), of="cluste
 # one file system for all volumes, or one for each of EFS_VOLUMES: one or per-volume. It can't be changed later.
 EFS_FILE_SYSTEMS = setting("EFS_FILE_SYSTEMS", "one", one_of("one", "per-volume"), of="cluster")
 # An existing file system to use; empty: one is made. It can't be changed later, while volumes are on another one.
+# Its policy stays as it is: what that denies our tasks is told.
 FILE_SYSTEM_ID = setting("FILE_SYSTEM_ID", "", FILE_SYSTEM, of="cluster")
 # User id that owns the files on EFS, whatever user the container runs as. It can't be changed later.
 EFS_UID = setting("EFS_UID", "0", whole(0, 4294967295), of="cluster")
@@ -435,6 +437,7 @@ SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=
 # Set later: that one stays while a registered revision names it.
 TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN)
 # An existing role for the container itself; empty: one is made. Set later: that one stays likewise.
+# It mounts EFS_VOLUMES only if its policy lets it, by their access points: which, and what it needs, is told.
 TASK_ROLE_ARN = setting("TASK_ROLE_ARN", "", ROLE_ARN)
 # S3 buckets that the container may read and write, by name.
 TASK_S3_BUCKETS = setting("TASK_S3_BUCKETS", "", words(pattern(BUCKET_NAME, "a list of bucket names")))

@@ -39,8 +39,9 @@ from infrastructure.cluster import (
     network,
     roles,
     security_groups,
+    ways_out,
 )
-from infrastructure.service import access_points, log_group, service, task_roles
+from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -52,12 +53,13 @@ def create_cluster() -> dict[str, Any]:
     before = aws.changes()
     parts.look((*PARTS, checks))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
+    is_new, stood = not cluster.find(), file_system.ids()
     facts = checks.check(new_hosts)
+    ways_out.check(is_new)
     access_points.refuse_changes()
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
-    is_new, stood = not cluster.find(), file_system.ids()
     if new_hosts:
         costs.tell_before()
     with undone_where_it_fails(is_new, keep_data=bool(stood)):
@@ -73,11 +75,12 @@ def create_cluster() -> dict[str, Any]:
         network.create_routes(net)
         groups = security_groups.create(net)
         load_balancer.create(net, groups)
+        file_system.set_policies(file_system_ids, stood)  # before anybody can reach them
         new_targets = mount_targets.create(file_system_ids, net, groups, stood)
         nat_gateways.create_s3_endpoint(net)
-        file_system.set_policies(file_system_ids, stood)
         points = access_points.create(file_system_ids, new=not stood)
-        task_roles.create(file_system_ids)
+        mount_checks.tell()
+        task_roles.create(file_system_ids, points)
         log_group_name = log_group.create()
         monitoring.create()
         launch_template.create(facts, groups, made_roles)

@@ -20,7 +20,7 @@ import console
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import certificate, cluster, file_system, load_balancer
+from infrastructure.cluster import certificate, cluster, file_system, load_balancer, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
     dns_record,
@@ -45,6 +45,7 @@ def create_service() -> dict[str, Any]:
     parts.look((cluster, file_system, *PARTS), *LOOKS)
     cluster.required()
     definition = service.revision_to_run()
+    ways_out.warn_of_tasks()
     container_image.refuse_missing(definition)
     certificate.refuse_uncovered()
     target_group.refuse_changes()

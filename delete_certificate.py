@@ -20,6 +20,8 @@ from infrastructure.cluster import certificate
 @aws.page(of="cluster", changes=True)
 def delete_certificate() -> dict[str, Any]:
     listed = [each.what for each in certificate.left_over()]
+    if not listed:
+        say("already gone", "certificate")
     certificate.delete()
     say("next", "nothing: the certificate is gone", "to ask for one again: python create_certificate.py")
     return {"deleted": listed, "left": [each.what for each in certificate.left_over()]}

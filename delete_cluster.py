@@ -95,8 +95,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         capacity.delete()
         nat_gateways.delete()  # a host that still drains tells ECS so through them
 
-        access_points.delete()
         task_roles.delete()
+        access_points.delete()
         mount_targets.wait_deleted()
         file_system.delete()
         capacity.wait_deleted()

@@ -20,6 +20,8 @@ from infrastructure.service import dns_record
 
 @aws.page(changes=True)
 def delete_dns_record() -> dict[str, Any]:
+    if constants.HOST_NAME and not dns_record.of_endpoint() and not dns_record.places():
+        say("already gone", f"DNS record {constants.HOST_NAME}")
     dns_record.delete()
     say("next", aws.command("delete_service.py"))
     return {

@@ -24,13 +24,15 @@ PARTS = (task_security_group, target_group, listener_rule, service, scaling)
 @aws.page(changes=True)
 def delete_service() -> dict[str, Any]:
     """Other endpoints get their requests back first; then scaling, which would bring back what is being taken down."""
-    for _ in clean_up.rounds(made(), "delete_service.py"):
+    for seen in clean_up.rounds(made(), "delete_service.py"):
         listener_rule.give_back()
         scaling.delete()
         service.delete()
         listener_rule.delete()
         target_group.delete()
         task_security_group.delete()
+        if not seen.resources:
+            say("already gone", f"service {constants.SERVICE_NAME}")
     say("next", aws.command("delete_endpoint.py") if constants.ENDPOINT else "python delete_cluster.py")
     return {"serviceName": constants.SERVICE_NAME, "left": [each.what for each in parts.left_over(made())]}
 

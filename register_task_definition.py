@@ -19,7 +19,15 @@ from console import say
 from infrastructure import parts
 from infrastructure.cluster import checks, cluster, file_system, ways_out
 from infrastructure.delivery import container_image
-from infrastructure.service import access_points, log_group, service, task_definitions, task_roles
+from infrastructure.service import (
+    access_points,
+    images,
+    log_group,
+    mount_checks,
+    service,
+    task_definitions,
+    task_roles,
+)
 
 PARTS = (task_roles, log_group, access_points, task_definitions)
 
@@ -27,10 +35,11 @@ PARTS = (task_roles, log_group, access_points, task_definitions)
 @aws.page(changes=True, undo="deregister_task_definition.py")
 def register_task_definition() -> dict[str, Any]:
     made_here = PARTS if constants.ENDPOINT else PARTS[1:]  # elsewhere create_cluster.py makes the roles
-    parts.look((cluster, *made_here), task_definitions.newest)
+    parts.look((cluster, *made_here), task_definitions.newest, images.named)
     cluster.required()
     checks.refuse_client_without_sharing()
     ways_out.warn_of_tasks()
+    task_definitions.warn_of_host_mode()
     task_definitions.refuse_other_endpoint()
     if task_definitions.changes_network():
         service.refuse_network_mode()
@@ -41,7 +50,9 @@ def register_task_definition() -> dict[str, Any]:
     if constants.ENDPOINT:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
-        task_roles.create(file_system_ids, [points[volume] for volume in file_system_ids])
+        task_roles.create(file_system_ids, points)
+    task_definitions.tell_former_families()
+    mount_checks.tell()
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
     say("next", aws.command(following()))

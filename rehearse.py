@@ -25,6 +25,7 @@ from emulator.acm import certificates
 from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from emulator.core.wire import Emulator
+from emulator.efs import file_systems
 from emulator.server import serve
 
 HERE = Path(__file__).parent
@@ -140,9 +141,11 @@ def environment_for(example: str, url: str, time_scale: float) -> dict[str, str]
 
 
 def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
-    """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer."""
+    """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer and to
+    registries."""
     proxy = emulator.front_door_url
     way = {"https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
+    way |= {"AWS_CA_BUNDLE": emulator.certificate_authority}
     if example == "clara-train":
         acm = client(url, "acm")
         arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
@@ -155,7 +158,7 @@ def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
         for endpoint in "ab":
             s3.put_object(Bucket="example-ml-weights", Key=f"{endpoint}/model.bin", Body=b"weights")
         return {**way, "SSL_CERT_FILE": emulator.certificate_authority}
-    return {}
+    return way
 
 
 def act(what: str, url: str, emulator: Emulator) -> tuple[int, float]:
@@ -250,6 +253,8 @@ def summary(example: str, scripts: int, rows: list[Any], seen: set[str], left: s
         print(f"  {name:<{max(map(len, names))}}  {told:<17} {figures}")
     print(f"  scripts run          {len(rows)} of {scripts}")
     print(f"  AWS calls made       {sum(len(calls) for *_, calls in rows)}")
+    allowed, refused = file_systems.mounts_by_policy(emulator.world)
+    print(f"  EFS mounts by policy {allowed} allowed, {refused} refused")
     print(f"  resources created    {len(seen)}")
     print(f"  resources left over  {len(left)}")
     for item in sorted(left):

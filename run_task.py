@@ -18,7 +18,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Problem, endpoint_tags, this_hour, token, wait
+from aws import Problem, endpoint_tags, token, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, container_instances, ways_out
 from infrastructure.service import diagnosis, task_definitions, task_security_group, tasks
@@ -71,9 +71,9 @@ def start(task_definition_arn: str, count: int, known: list[str]) -> list[str]:
 
     The client token is made of what was seen when it was decided how many are missing: `known` tasks of this revision,
     also stopped ones. So a call whose answer was lost, and a run that saw the same at the same moment, start no second
-    task: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+    task. AWS lists a stopped task for an hour, and forgets its token then:
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
     """
-    hour = this_hour()  # AWS lists a stopped task for an hour only
     started: list[str] = []
     while len(started) < count:
         batch = min(10, count - len(started))
@@ -87,7 +87,7 @@ def start(task_definition_arn: str, count: int, known: list[str]) -> list[str]:
             "propagateTags": "TASK_DEFINITION",
             "enableECSManagedTags": True,
             "tags": endpoint_tags("task", "key", "value"),
-            "clientToken": token(task_definition_arn, sorted(known), started, batch, hour),
+            "clientToken": token(task_definition_arn, sorted(known), started, batch),
         }
         if constants.NETWORK_MODE == "awsvpc":
             request["networkConfiguration"] = task_security_group.placement([])
@@ -137,7 +137,7 @@ def succeeded(task: Any) -> bool:
 def failure(task: Any) -> str:
     lines = diagnosis.log_tail(task, constants.LOG_GROUP)
     log = "".join(f"\n  log: {line}" for line in lines)
-    return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task)}{log}"
+    return f"task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task, lines)}{log}"
 
 
 def exit_codes(task: Any) -> dict[str, int]:

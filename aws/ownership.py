@@ -1,6 +1,7 @@
 """Whose a resource is: names, tags and tokens, and what is refused or spared because it is another's."""
 
 import hashlib
+import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -111,8 +112,8 @@ def token(*parts: object) -> str:
 
 
 def this_hour() -> str:
-    """For the token of what may be made again later under the same name."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
+    """For the token of what may be made again later under the same name, since AWS remembers a token for a day."""
+    return datetime.fromtimestamp(time.time(), timezone.utc).strftime("%Y-%m-%dT%H")
 
 
 class Resource(NamedTuple):

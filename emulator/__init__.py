@@ -13,5 +13,6 @@ SERVICES = (
     *("ec2", "autoscaling", "iam", "efs", "elbv2", "ecs", "logs", "ecr", "ssm", "sts", "cloudwatch"),
     *("service_quotas", "pricing", "acm", "route53", "codestar_connections", "application_autoscaling"),
     *("resourcegroupstaggingapi", "codebuild", "codepipeline", "scheduler", "s3"),
-    *("programs", "front_door"),  # no services: what runs in containers, and the way in from outside
+    *("programs", "registry"),  # no services: what runs in containers, and the registries of others
+    "front_door",  # the way in from outside
 )

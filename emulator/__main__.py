@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 
-from emulator.core import rules, services
+from emulator.core import not_held, rules, services
 from emulator.server import serve
 
 
@@ -22,8 +22,7 @@ def main() -> int:
     options = parser.parse_args()
     services.load()
     if options.rules:
-        for rule in sorted(rules.HELD):
-            print(f"{rule}  {rules.SENTENCES.get(rule, '')}  [{', '.join(sorted(set(rules.HELD[rule])))}]")
+        print("\n".join(listed()))
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with serve(options.port, options.time_scale, options.latency) as (url, emulator):
@@ -33,12 +32,30 @@ def main() -> int:
         print("# the scripts wait for AWS in real seconds: here less often, and as much shorter as AWS is")
         print(f"export POLL_SECONDS={max(0.05, 5 * options.time_scale):g} EFS_DNS_SECONDS={90 * options.time_scale:g}")
         door = emulator.front_door_url
-        print("# and for requests to what you made, such as the URL of a load balancer; nothing else is reached then:")
+        print("# and for requests to what you made, such as the URL of a load balancer, and to registries of images;")
+        print("# nothing else is reached then:")
         print(f"export https_proxy={door} http_proxy={door} no_proxy=127.0.0.1,localhost")
-        print(f"export SSL_CERT_FILE={emulator.certificate_authority}", flush=True)
+        trusted = emulator.certificate_authority
+        print(f"export SSL_CERT_FILE={trusted} AWS_CA_BUNDLE={trusted}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
     return 0
+
+
+def listed() -> list[str]:
+    """Every rule: what AWS does and the calls that hold it, or why it is not held. At the end, how many there are."""
+    services.load()
+    held = [
+        f"{rule}  {rules.SENTENCES.get(rule, '')}  [{', '.join(sorted(set(rules.HELD[rule])))}]" for rule in rules.HELD
+    ]
+    missing = [f"{rule}  {does}  [not held: {why}]" for rule, (does, why) in not_held.NOT_HELD.items()]
+    numbered = set(not_held.ids())
+    some = len(numbered & rules.HELD.keys())
+    others = len(rules.HELD.keys() - numbered)
+    return [
+        *sorted([*held, *missing]),
+        f"held: {some} of {len(numbered)} rules, and {others} more of the emulator's own",
+    ]
 
 
 if __name__ == "__main__":

@@ -140,7 +140,14 @@ def _file_systems(efs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         system_id = system["FileSystemId"]
         moves = efs.describe_lifecycle_configuration(FileSystemId=system_id)["LifecyclePolicies"]
         backups = _or_nothing(efs.describe_backup_policy, FileSystemId=system_id)
-        yield "file system", _named(system), {"_id": system_id, "moves": moves, "backups": backups, **system}
+        policy = _or_nothing(efs.describe_file_system_policy, FileSystemId=system_id)
+        about = {
+            "_id": system_id,
+            "moves": moves,
+            "backups": backups,
+            "policy": policy and json.loads(policy["Policy"]),
+        }
+        yield "file system", _named(system), {**about, **system}
         for target in efs.describe_mount_targets(FileSystemId=system_id)["MountTargets"]:
             groups = efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"])["SecurityGroups"]
             yield "mount target", target["AvailabilityZoneName"], {"groups": groups, "subnet": target["SubnetId"]}
@@ -328,7 +335,9 @@ def _plain(properties: Any, names: dict[str, str]) -> Any:
     if isinstance(properties, dict):
         return {key: _plain(value, names) for key, value in properties.items() if not VOLATILE.search(key)}
     if isinstance(properties, list):
-        return sorted((_plain(item, names) for item in properties), key=lambda item: json.dumps(item, default=str))
+        return sorted(
+            (_plain(item, names) for item in properties), key=lambda item: json.dumps(item, default=str, sort_keys=True)
+        )
     if isinstance(properties, str):
         return CHOSEN.sub(lambda match: names.get(match[0], "(id)"), properties)
     return properties

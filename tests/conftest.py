@@ -38,20 +38,26 @@ import botocore.loaders
 import botocore.session
 import botocore.useragent
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import EndpointConnectionError
+from botocore.httpsession import URLLib3Session
 
 from emulator.account import resources
 from emulator.acm import certificates
-from emulator.core.wire import Emulator, attach
+from emulator.core.wire import Emulator, _Raw, attach
 from emulator.core.world import VirtualClock
+from emulator.registry import http as registries
+from emulator.registry import images
 from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
     *("aws.calls", "aws.looks", "aws.fresh", "console", "infrastructure.clean_up", "infrastructure.cluster.network"),
     *(
+        "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
-        "infrastructure.cluster.capacity",
     ),
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -173,6 +179,7 @@ class Runbook:
         fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
         for module in (*users, botocore.endpoint):  # the last for boto3's own pauses
             patch.setattr(module, "time", fake)
+        patch.setattr(URLLib3Session, "send", functools.partial(_send, self.emulator))
         for door in ("handle", "ask"):
             patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))
         handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
@@ -226,6 +233,17 @@ class Runbook:
         """The changing calls since the emulator's call of this number, as service:operation."""
         calls = self.emulator.calls[since:]
         return [f"{service}:{operation}" for service, operation, _ in calls if not operation.startswith(READS)]
+
+
+def _send(emulator: Emulator, request: Any) -> AWSResponse:
+    """What comes over HTTP and not from AWS's APIs: container registries, which the emulator imitates, and nothing else."""
+    headers = {name.lower(): str(value) for name, value in request.headers.items()}
+    with emulator._lock:
+        answered = registries.answer(emulator.world, request.method, request.url, headers)
+    if answered is None:
+        raise EndpointConnectionError(endpoint_url=request.url)
+    status, told, content = answered
+    return AWSResponse(request.url, status, HTTPHeaders.from_dict(told), _Raw(content))
 
 
 #: the test for which alone the clients of the product were made
@@ -323,10 +341,16 @@ FARGATE = {
 }
 
 
+#: what no one has published, and tests run: each runs whatever it is asked to
+IMAGES = ("example.com/ml:v1", "example.com/unhealthy:v1", "app:1", "app:broken-1", "unhealthy:1")
+
+
 @functools.cache
 def new_account() -> bytes:
     """An account with nothing in it, in which moto has read the list of AMIs already."""
     emulator = _current.emulator = Emulator(VirtualClock())
+    for image in IMAGES:
+        images.add(emulator.world, image)
     _client("ssm").get_parameter(Name="/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended")
     emulator.calls.clear()
     return take(emulator)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import types
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,14 +27,14 @@ from typing import Any
 import jmespath
 
 from emulator.codestar_connections import connections
-from emulator.core import rules, services
+from emulator.core import not_held, rules, services
 from emulator.core.doors import DOORS
 from emulator.core.wire import Emulator
 from emulator.core.world import VirtualClock
 from emulator.front_door import proxy
 from tests import sentences
 from tests.conftest import ROOT, Ran, Runbook, issued
-from tests.examples import test_clara_train, test_existing_vpc, test_ml_endpoints
+from tests.examples import test_apiserver, test_clara_train, test_existing_vpc, test_gpu_cluster, test_ml_endpoints
 
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
@@ -364,8 +365,16 @@ def exits(_: Record) -> str:
     return "".join(parts)
 
 
+COMPARISONS = {
+    "apiserver": test_apiserver.markdown,
+    "clara-train": test_clara_train.markdown,
+    "gpu-cluster": test_gpu_cluster.markdown,
+    "ml-endpoints": test_ml_endpoints.markdown,
+}
+
+
 def comparison(_: Record, example: str) -> str:
-    return {"clara-train": test_clara_train.markdown, "ml-endpoints": test_ml_endpoints.markdown}[example]()
+    return COMPARISONS[example]()
 
 
 def targets(_: Record) -> str:
@@ -393,13 +402,15 @@ def account_settings(_: Record) -> str:
 
 
 def rules_held(_: Record) -> str:
-    """How many rules of real AWS the emulator holds, of each service."""
+    """How many rules of real AWS the emulator holds, of each service; and each that it does not hold, with the reason."""
     services.load()
-    counts: dict[str, int] = {}
-    for rule in rules.HELD:
-        counts[rule.partition("-")[0]] = counts.get(rule.partition("-")[0], 0) + 1
+    counts = Counter(rule.partition("-")[0] for rule in rules.HELD)
     told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-    return f"It holds {sum(counts.values())} rules of how AWS behaves: {told}.\n"
+    numbered = set(not_held.ids())
+    held = f"{len(numbered & rules.HELD.keys())} of {len(numbered)} rules of how AWS behaves"
+    missing = [[rule, does, why] for rule, (does, why) in sorted(not_held.NOT_HELD.items())]
+    rows = table(["not held", "what AWS does", "why not"], missing)
+    return f"It holds {held}, and {len(rules.HELD.keys() - numbered)} of its own: {told}.\n\n{rows}"
 
 
 MAKERS: dict[str, Callable[..., str]] = {

@@ -21,6 +21,16 @@ locals {
       }
     }]
   })
+  client_actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite", "elasticfilesystem:ClientRootAccess"]
+  denied = {
+    OnlyOverTls       = { Bool = { "aws:SecureTransport" = "false" } }
+    OnlyByMountTarget = { Bool = { "elasticfilesystem:AccessedViaMountTarget" = "false" } }
+    OnlyByAccessPoint = {
+      StringNotLike = {
+        "elasticfilesystem:AccessPointArn" = "arn:aws:elasticfilesystem:us-east-1:${data.aws_caller_identity.account.account_id}:access-point/*"
+      }
+    }
+  }
   host_tags = { gpu-ecs-cluster = local.cluster, Name = "${local.cluster}-host", gpu-ecs-part = "host" }
 }
 
@@ -38,9 +48,26 @@ resource "aws_iam_role" "host" {
 }
 
 resource "aws_iam_role_policy_attachment" "host" {
-  for_each   = toset(["service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore", "CloudWatchAgentServerPolicy"])
+  for_each   = toset(["service-role/AmazonEC2ContainerServiceforEC2Role", "CloudWatchAgentServerPolicy"])
   role       = aws_iam_role.host.name
   policy_arn = "arn:aws:iam::aws:policy/${each.key}"
+}
+
+resource "aws_iam_role_policy" "host" {
+  name = "settings"
+  role = aws_iam_role.host.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect = "Allow"
+      Action = [
+        "ssm:UpdateInstanceInformation",
+        "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"
+      ]
+      Resource = "*"
+    }]
+  })
 }
 
 resource "aws_iam_instance_profile" "host" {
@@ -72,9 +99,10 @@ resource "aws_iam_role_policy" "task" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Effect   = "Allow"
-      Action   = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-      Resource = aws_efs_file_system.files.arn
+      Effect    = "Allow"
+      Action    = local.client_actions
+      Resource  = [aws_efs_file_system.files.arn]
+      Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = [aws_efs_access_point.workspace.arn] } }
     }]
   })
 }
@@ -127,6 +155,21 @@ resource "aws_efs_file_system" "files" {
   encrypted       = true
   throughput_mode = "elastic"
   tags            = { Name = "${local.cluster}-file-system", gpu-ecs-part = "file-system" }
+}
+
+resource "aws_efs_file_system_policy" "files" {
+  file_system_id = aws_efs_file_system.files.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for sid, condition in local.denied : {
+      Sid       = sid
+      Effect    = "Deny"
+      Principal = { AWS = "*" }
+      Action    = local.client_actions
+      Resource  = aws_efs_file_system.files.arn
+      Condition = condition
+    }]
+  })
 }
 
 resource "aws_efs_mount_target" "files" {

@@ -29,6 +29,7 @@ SENTENCES.update(
         "asg-013": "DeletionProtection refuses the delete until it is lowered.",
         "asg-014": "Group names have up to 255 characters and no colon.",
         "asg-015": "Launch configurations can not be created any more.",
+        "asg-017": "TerminateInstanceInAutoScalingGroup ends a member, protected or not, and with a decrement for good.",
     }
 )
 held("asg-012", "faults: ResourceContention on request")

@@ -35,7 +35,7 @@ def set_instance_protection(call: Call) -> Item:
     return {}
 
 
-@on("autoscaling", "TerminateInstanceInAutoScalingGroup")
+@on("autoscaling", "TerminateInstanceInAutoScalingGroup", rules="asg-017")
 def terminate_instance_in_auto_scaling_group(call: Call) -> Item:
     """End one member, protected or not; a replacement follows unless the desired capacity is lowered with it."""
     instance_id, decrement = call.params["InstanceId"], call.params["ShouldDecrementDesiredCapacity"]

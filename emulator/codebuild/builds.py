@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from moto.core.exceptions import ServiceException
@@ -20,7 +20,7 @@ from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
-from emulator.ecr.repositories import put_image, repository_has_image
+from emulator.ecr.repositories import BUILT, put_image, repository_has_image
 from emulator.iam import roles as iam_roles
 from emulator.iam.policies import may
 from emulator.logs import log_groups
@@ -349,8 +349,9 @@ def _push_image(world: World, region: str, build: Build, name: str, tag: str) ->
                 f"denied: {build.shown['serviceRole']} is not authorized to perform: {action} on resource: {resource}"
             )
             return build.fail("BUILD", "Error while executing command: docker push. Reason: exit status 1", denied)
+    on_arm = build.shown["environment"]["type"].startswith("ARM")  # docker builds for the machine that it is on
     try:
-        put_image(world, region, name, tag)
+        put_image(world, region, name, tag, replace(BUILT, platforms=("linux/arm64",)) if on_arm else BUILT)
     except AwsError as error:
         build.fail("BUILD", "Error while executing command: docker push. Reason: exit status 1", error.message)
     except (MotoError, ServiceException) as error:

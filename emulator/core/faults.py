@@ -4,7 +4,8 @@
 
 `when` is "before" (AWS never saw the call) or "after" (it took effect, the answer is lost). `error` is a code as it goes
 over the wire, or one of "throttle", "denied", "expired", "invalid", "unavailable", which each service words in its way,
-or "cut" for a connection that ends without an answer.
+or "cut" for a connection that ends without an answer, or "page" for the answer of somebody in between, such as a proxy's
+sign-in page, with HTTP 200.
 """
 
 from __future__ import annotations
@@ -23,11 +24,19 @@ rules.SENTENCES.update(
         "sdk-005": "A token that was used before answers the thing that it made, so that only a repeated token is safe.",
     }
 )
-rules.held("sdk-001 sdk-002", "faults.py")
+rules.SENTENCES["sdk-006"] = "A proxy's page, with HTTP 200, comes in place of an answer as a fault on request."
+rules.held("sdk-001 sdk-002 sdk-006", "faults.py")
 
 
 class ConnectionCut(Exception):
     """The connection ends here: the client sees neither an answer nor an error."""
+
+
+class OthersAnswer(Exception):
+    """It is not AWS that answers: the page of somebody in between is what the client sees."""
+
+
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Sign in to use this network.</body></html>"
 
 
 @dataclass
@@ -184,6 +193,8 @@ def _denies_implied(call: Call, fault: Fault) -> bool:
 def _exception(call: Call, fault: Fault) -> Exception:
     if fault.error == "cut":
         return ConnectionCut(f"{call.service}:{call.operation}")
+    if fault.error == "page":
+        return OthersAnswer(f"{call.service}:{call.operation}")
     if fault.error in WORDS:
         action = fault.operation if fault.error == "denied" and fault.operation in implied(call) else ""
         code, status, message = worded(call, fault.error, action)

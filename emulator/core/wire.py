@@ -45,8 +45,8 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import SERIALIZERS, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 
-from emulator.core import carried, rules, services, unseen, xml
-from emulator.core.faults import ConnectionCut, Faults
+from emulator.core import carried, limits, rules, services, tags, unseen, xml
+from emulator.core.faults import PAGE, ConnectionCut, Faults, OthersAnswer
 from emulator.core.request import Request
 from emulator.core.rules import AwsError, Call
 from emulator.core.world import ACCOUNT, Clock, World
@@ -151,6 +151,9 @@ class Emulator:
         except ConnectionCut:
             outcome = "cut"
             raise
+        except OthersAnswer:
+            outcome = "page"
+            return 200, {"Content-Type": "text/html"}, PAGE
         except Exception as error:  # noqa: BLE001 - a fault of the emulator's own: told to the caller, and shown
             traceback.print_exc()
             outcome = "InternalFailure"
@@ -160,6 +163,9 @@ class Emulator:
 
     def _run(self, call: Call) -> dict[str, Any]:
         call._next = [*rules.HANDLERS[call.service, call.operation], _ask_moto]
+        if not call.reads:
+            tags.check(call)
+            limits.check(call)
         try:
             return unseen.pass_on(call)
         except ClientError as error:  # from moto, through call.moto(...)

@@ -75,8 +75,15 @@ class Settings:
     without_capacity: list[str] = field(default_factory=list)
     #: False: instances boot, but the ECS agent on them never registers
     agents_register: bool = True
+    #: so many of a host's GPUs its driver does not show: its agent registers the others
+    lost_gpus: int = 0
+    #: False: instances run, but their status checks fail in the end (their group, which would replace them, leaves them)
+    checks_pass: bool = True
     #: False: a new account, the first call of a service fails while its service-linked role is being made
     service_linked_roles: bool = True
+    #: so many times DeleteCapacityProvider answers 200, and yet the provider stays, ACTIVE and DELETE_FAILED:
+    #: https://github.com/hashicorp/terraform-provider-aws/pull/48156
+    failing_provider_deletions: int = 0
     #: extra seconds for which a network interface lingers after its owner is gone
     lingering_interfaces: float = 0.0
     #: how many tasks of one cluster may wait in PROVISIONING for managed scaling; one more is a ClientException

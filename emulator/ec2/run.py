@@ -150,8 +150,9 @@ def describe_instance_status(call: Call) -> Item:
             continue
         age = (world.timestamp() - one["LaunchTime"]).total_seconds()
         passed = name == "running" and (age >= 120 or world.clock.scale == 0)
-        check = "ok" if passed else "initializing" if name == "running" else "not-applicable"
-        details = [{"Name": "reachability", "Status": "passed" if passed else "initializing"}]
+        outcome = ("ok", "passed") if world.settings.checks_pass else ("impaired", "failed")
+        check = outcome[0] if passed else "initializing" if name == "running" else "not-applicable"
+        details = [{"Name": "reachability", "Status": outcome[1] if passed else "initializing"}]
         status = {"Status": check, **({"Details": details} if name == "running" else {})}
         item = {
             "AvailabilityZone": one["Placement"]["AvailabilityZone"],

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/Welcome.html
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -19,6 +18,9 @@ from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer
 from emulator.core.wire import Emulator
 from emulator.core.world import ACCOUNT, World
+from emulator.registry import images
+from emulator.registry.http import BLOBS
+from emulator.registry.images import Image
 
 rules.SENTENCES.update(
     {
@@ -28,8 +30,8 @@ rules.SENTENCES.update(
 )
 held("ecr-001", "moto's DeleteRepository")
 
-#: bytes of an emulated image: its one layer
-LAYER = 1_200_000_000
+#: what a build pushes where nothing else is said; it runs whatever it is asked to
+BUILT = Image(size=1_200_000_000)
 
 
 @on("ecr", "CreateRepository", rules="ecr-002")
@@ -47,14 +49,22 @@ def create_repository(call: Call) -> Params:
 
 @on("ecr", "DescribeImages")
 def describe_images(call: Call) -> Params:
-    """An image is as large as its layers."""
+    """An image is as large as its layers; an index as the largest of those to which it leads.
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageDetail.html"""
     answer = call.proceed()
     backend: Any = ecr_backends[ACCOUNT][call.region]
     for shown in answer["imageDetails"]:
         image = backend.repositories[shown["repositoryName"]]._get_image(None, shown["imageDigest"])
-        layers = json.loads(image.image_manifest).get("layers") or []
-        shown["imageSizeInBytes"] = sum(layer.get("size", 0) for layer in layers) or shown.get("imageSizeInBytes", 0)
+        manifest = json.loads(image.image_manifest)
+        known = [images.blobs(call.world).get(each["digest"]) for each in manifest.get("manifests") or []]
+        sizes = [_layers(manifest), *(_layers(json.loads(each)) for each in known if each)]
+        shown["imageSizeInBytes"] = max(sizes) or shown.get("imageSizeInBytes", 0)
+        shown["imageManifestMediaType"] = image.image_manifest_media_type
     return answer
+
+
+def _layers(manifest: Json) -> int:
+    return sum(layer.get("size", 0) for layer in manifest.get("layers") or [])
 
 
 @on("ecr", "PutImage")
@@ -75,42 +85,81 @@ def _scan_on_push(region: str, repository: str, image_id: Params) -> None:
 
 def repository_has_image(world: World, region: str, repository: str, tag_or_digest: str) -> bool:
     """Can this repository of the account hand out such an image?"""
-    found = ecr_backends[ACCOUNT][region].repositories.get(repository)
-    if found is None:
-        return False
-    return any(tag_or_digest in (*image.image_tags, image.get_image_digest()) for image in found.images)
+    return find_image(world, region, repository, tag_or_digest) is not None
 
 
-def put_image(world: World, region: str, repository: str, tag: str) -> str:
+def put_image(world: World, region: str, repository: str, tag: str, image: Image = BUILT) -> str:
     """Push an image with this tag, as docker push would: its digest. Raises as PutImage does."""
     backend: Any = ecr_backends[ACCOUNT][region]
     if repository not in backend.repositories:
         message = f"The repository with name '{repository}' does not exist in the registry with id '{ACCOUNT}'"
         raise AwsError("RepositoryNotFoundException", message)
-    content = hashlib.sha256(f"{repository}:{tag}:{world.now()}".encode()).hexdigest()
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 7023, "digest": content},
-        "layers": [
-            {
-                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
-                "size": LAYER,
-                "digest": f"sha256:{content}",
-            }
-        ],
-    }
-    image = backend.put_image(repository, json.dumps(manifest), tag)
-    image.image_pushed_at = int(world.now())
+    documents = images.documents(f"{repository}:{tag}:{world.now()}", image)
+    manifest = next(iter(documents.values()))[1].decode()
+    pushed = backend.put_image(repository, manifest, tag)
+    images.blobs(world).update({digest: content for digest, (_, content) in documents.items()})
+    pushed.image_pushed_at = int(world.now())
     _scan_on_push(region, repository, {"imageTag": tag})
-    return str(image.get_image_digest())
+    digest = str(pushed.get_image_digest())
+    _pushed(world)[digest] = image
+    return digest
+
+
+def _pushed(world: World) -> dict[str, Image]:
+    """digest -> image of what was pushed here; of what the API was given only its manifest is known."""
+    found: dict[str, Image] = world.state["ecr_images"]
+    return found
+
+
+def find_image(world: World, region: str, repository: str, tag_or_digest: str) -> Image | None:
+    """What this repository of the account hands out under a tag or digest."""
+    found = ecr_backends[ACCOUNT][region].repositories.get(repository)
+    for image in found.images if found else ():
+        if tag_or_digest in (*image.image_tags, digest := image.get_image_digest()):
+            return _pushed(world).get(digest, BUILT)
+    return None
+
+
+@on("ecr", "BatchGetImage")
+def batch_get_image(call: Call) -> Params:
+    """With the media type of each manifest; the manifests to which an index leads are had by their digests too."""
+    answer = call.proceed()
+    for shown in answer["images"]:
+        shown["imageManifestMediaType"] = json.loads(shown["imageManifest"])["mediaType"]
+    for wanted in call.params["imageIds"]:
+        digest = wanted.get("imageDigest", "")
+        if content := images.blobs(call.world).get(digest):
+            answer["images"].append({"imageId": wanted, "imageManifest": content.decode()})
+            answer["failures"] = [one for one in answer["failures"] if one["imageId"] != wanted]
+    return answer
+
+
+@on("ecr", "GetDownloadUrlForLayer")
+def get_download_url_for_layer(call: Call) -> Params:
+    """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html"""
+    digest = call.params["layerDigest"]
+    if digest not in images.blobs(call.world):
+        raise AwsError("LayersNotFoundException", f"The layer '{digest}' does not exist in the repository")
+    host = f"prod-{call.region}{BLOBS}{call.region}.amazonaws.com"
+    return {"downloadUrl": f"https://{host}/{call.account}/{digest}", "layerDigest": digest}
+
+
+@door("GET", "/_emulator/images")
+def _images(emulator: Emulator, given: Json) -> Json:
+    """Which images there are in registries outside of the account, and what is in them."""
+    return images.all_of(emulator.world)
 
 
 @door("POST", "/_emulator/images")
 def _push_image(emulator: Emulator, given: Json) -> Json:
-    """Somebody pushes an image to a repository: {"repository": "...", "tag": "..."}."""
-    region = given.get("region", "us-east-1")
-    return {"digest": put_image(emulator.world, region, given["repository"], given.get("tag", "latest"))}
+    """Somebody pushes an image to a repository: {"repository": "...", "tag": "..."}, or to a registry: {"image": "..."}."""
+    named = ("image", "repository", "tag", "region")
+    about = {name: value for name, value in given.items() if name not in named}
+    if "image" in given:
+        images.add(emulator.world, given["image"], **about)
+        return {"image": images.key(*images.parts(given["image"]))}
+    made, region = images.described(**about), given.get("region", "us-east-1")
+    return {"digest": put_image(emulator.world, region, given["repository"], given.get("tag", "latest"), made)}
 
 
 @bearer

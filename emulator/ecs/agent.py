@@ -33,23 +33,30 @@ from emulator.ecs.state import (
     region_of,
 )
 from emulator.iam import roles as iam_roles
-from emulator.iam.policies import allowed
+from emulator.iam.policies import may
 
 rules.SENTENCES.update(
     {
         "ecs-010": "ECS tags the Auto Scaling group AmazonECSManaged; managed scaling sets its desired capacity.",
         "ecs-016": "Managed scaling looks once a minute; instances go after 15 minutes without tasks.",
+        "ecs-082": "From no instance managed scaling starts two at least, where the group's size allows it.",
+        "ecs-083": "An instance with no task on it goes after fifteen minutes, and not before.",
         "ecs-020": "The agent registers only with the right AMI, ECS_CLUSTER, role and way out; no error if not.",
         "ecs-086": "A host registers 2 to 4 percent less memory than its type has, and ECS_RESERVED_MEMORY less.",
         "ecs-021": "A terminated instance is deregistered minutes later; a stopped one stays, its agent disconnected.",
     }
 )
-held("ecs-010 ecs-016 ecs-020 ecs-021 ecs-052 ecs-086 asg-010 asg-011", "ecs.agent: agents, managed scaling, draining")
+held(
+    "ecs-010 ecs-016 ecs-020 ecs-021 ecs-052 ecs-082 ecs-083 ecs-086 asg-010 asg-011",
+    "ecs.agent: agents, managed scaling, draining",
+)
 
 REGISTER, REGISTER_GPU = 25, 120  # seconds from EC2's running to the agent's registration
 RETRY = 15
 DEREGISTER = 90
 EVALUATE = 60
+#: with no instance at all the metric says 200 percent, whatever waits: https://github.com/aws/containers-roadmap/issues/1716
+FROM_NONE = 2
 IDLE = 900
 #: MiB that hosts of these types have registered, as Terraform modules of people who looked say
 MEASURED_MEMORY = {"t3.small": 1901, "t3.medium": 3828, "g4dn.xlarge": 15731}
@@ -107,7 +114,7 @@ def _machine(world: World, region: str, ec2_id: str) -> Item | None:
 
 def running(world: World, region: str, ec2_id: str) -> None:
     """An EC2 instance has booted. If an agent is on it, it will try to register."""
-    known = _registered(region_of(world, region), ec2_id)
+    known = registered(region_of(world, region), ec2_id)
     if known is not None:
         world.after(REGISTER, _reconnect, world, region, known[1])
         return
@@ -128,7 +135,7 @@ def _reconnect(world: World, region: str, instance: Instance) -> None:
             life.host_gone(world, task, instance.ec2_id)
 
 
-def _registered(region: Region, ec2_id: str) -> tuple[Cluster, Instance] | None:
+def registered(region: Region, ec2_id: str) -> tuple[Cluster, Instance] | None:
     for cluster in region.clusters.values():
         for instance in cluster.instances.values():
             if instance.ec2_id == ec2_id:
@@ -169,10 +176,9 @@ def can_register(world: World, region: str, machine: Item) -> bool:
     role = iam_roles.profile_role(world, profile)
     if not role or not iam_roles.role_usable(world, role):
         return False
-    if not allowed(role, "ecs:RegisterContainerInstance"):
+    if not may(role, "ecs:RegisterContainerInstance"):
         return False
-    public = bool(machine.get("PublicIpAddress"))
-    return problems.way_out(world, region, machine.get("SubnetId") or "", public)
+    return problems.host_connects(world, region, machine)
 
 
 def _gpus(name: str, image_id: str, region: str) -> tuple[int, int, str]:
@@ -193,6 +199,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
     name = machine["InstanceType"]
     details = instance_type(name) or {}
     count, gpu_memory, gpu_name = _gpus(name, machine["ImageId"], region)
+    count = max(0, count - world.settings.lost_gpus)
     zone = machine["Placement"]["AvailabilityZone"]
     tags = {tag["Key"]: tag.get("Value", "") for tag in machine.get("Tags", [])}
     profile = (machine.get("IamInstanceProfile") or {}).get("Arn", "")
@@ -251,7 +258,7 @@ def terminating(world: World, region_name: str, ec2_id: str) -> None:
     """An instance shuts down: its agent is silent from now on."""
     region = region_of(world, region_name)
     region.booting.pop(ec2_id, None)
-    if found := _registered(region, ec2_id):
+    if found := registered(region, ec2_id):
         found[1].silent = not found[1].connected
         found[1].connected = False
 
@@ -260,7 +267,7 @@ def terminated(world: World, region_name: str, ec2_id: str) -> None:
     """Its tasks are gone with it; it is deregistered some time later, unless it had been stopped before."""
     region = region_of(world, region_name)
     region.booting.pop(ec2_id, None)
-    found = _registered(region, ec2_id)
+    found = registered(region, ec2_id)
     if found is None:
         return
     cluster, instance = found
@@ -287,7 +294,7 @@ def _provider_forgets(region: Region, instance: Instance) -> None:
 def waits_at_hook(world: World, region_name: str, group: str, ec2_id: str) -> None:
     """Managed draining: a member waits for its end. ECS drains it, if a cluster's provider still answers for it."""
     region = region_of(world, region_name)
-    found = _registered(region, ec2_id)
+    found = registered(region, ec2_id)
     cluster = found[0] if found else None
     provider = _draining_provider(region, group, cluster)
     if provider is None:
@@ -308,7 +315,7 @@ def _draining_provider(region: Region, group: str, cluster: Cluster | None) -> P
 def _finish_draining(world: World, region_name: str, group: str, ec2_id: str) -> None:
     """Let the instance go when nothing runs on it any more. Tasks of RunTask are not stopped: it waits for them."""
     region = region_of(world, region_name)
-    found = _registered(region, ec2_id)
+    found = registered(region, ec2_id)
     if _draining_provider(region, group, found[0] if found else None) is None:
         return
     busy = found is not None and any(task.instance is found[1] for task in found[0].active_tasks())
@@ -430,6 +437,8 @@ def _scale_out(
 ) -> None:
     """Ask for as many instances as the waiting tasks need, beside those that are only booting."""
     needed = _instances_for(world, region, cluster, provider, group, waiting)
+    if not present and not group.desired:
+        needed = max(needed, FROM_NONE)
     target = math.ceil((present + needed) * 100 / (provider.scaling.get("targetCapacity") or 100))
     step = target - group.desired
     if step <= 0:

@@ -6,9 +6,10 @@ No container is run. A command that is not known here runs on until it is stoppe
     touch      rm        ls      cat      test         date    hostname    out-of-memory    openssl x509|req
     and the PROGRAMS, such as aws s3 sync
 
-also inside `sh -c "..."` or `bash -c "..."`, joined by && || ; and new lines, with $NAME taken from the environment.
-What they write goes to the container's log. nvidia-smi needs a GPU: without one the command is not found (127), and
-out-of-memory takes more memory than the container has.
+of those that are in the image, also inside `sh -c "..."` or `bash -c "..."`, joined by && || ; and new lines, with
+$NAME taken from the environment. A shell that is given nothing to do ends at once. What they write goes to the
+container's log. nvidia-smi needs a GPU: without one the command is not found (127), and out-of-memory takes more memory
+than the container has.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ class Place:
     programs: dict[str, Callable[[list[str]], Outcome]] = field(
         default_factory=dict
     )  # those that need a task to run in
+    has: Callable[[str], bool] = lambda _: True  # whether the image has such a program
+    runs: bool = True  # whether what is in the image is for this machine's CPU
+    handed_over: tuple[str, ...] = ()  # an entry point that ends with exec "$@"
 
 
 #: programs that reach out of their container: name -> what becomes of a task's container that runs it with these words.
@@ -59,6 +63,10 @@ PROGRAMS: dict[str, Callable[[World, Task, Item, list[str]], Outcome]] = {}
 def outcome(container: Item, place: Place) -> Outcome:
     """What a container's entry point and command come to."""
     words = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
+    if not place.runs:
+        return Outcome([(0.0, f"exec {words[0]}: exec format error")], code=1)
+    if place.handed_over and tuple(words[: len(place.handed_over)]) == place.handed_over:
+        words = words[len(place.handed_over) :]
     result = _run(words, place)
     init = (container.get("linuxParameters") or {}).get("initProcessEnabled")
     result.deaf = bool(words) and (words[0] in SHELLS or words[0].rpartition("/")[2] == "sleep") and not init
@@ -71,7 +79,7 @@ def _run(words: list[str], place: Place) -> Outcome:
     if words[0] in SHELLS:
         flag = next((at for at, word in enumerate(words) if re.fullmatch(r"-[a-z]*c", word)), None)
         if flag is None or flag + 1 >= len(words):
-            return Outcome(code=None)
+            return Outcome(code=None) if words[1:] else Outcome()
         return _script(words[flag + 1], place)
     return _command(words, place)
 
@@ -131,6 +139,8 @@ def _command(words: list[str], place: Place) -> Outcome:
         errors = done.lines if (done.code or 0) > 250 else []
         return Outcome(errors, done.seconds, done.code)
     name, arguments = words[0].rpartition("/")[2], words[1:]
+    if not place.has(words[0]):
+        return Outcome([(0.0, f"exec: {words[0]}: not found")], code=127)
     if name == "sleep":
         return _sleep(arguments)
     if name == "exit":

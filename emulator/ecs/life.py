@@ -19,7 +19,7 @@ from emulator.ecs.containers import PROGRAMS, Outcome, Place, outcome
 from emulator.ecs.placement import dynamic_port, overridden
 from emulator.ecs.state import Cluster, Item, Task, new_id, region_of
 from emulator.elbv2 import state as elbv2
-from emulator.iam.policies import allowed
+from emulator.iam.policies import may
 from emulator.logs import log_groups
 
 held("ecs-060 ecs-062 efs-006 ecs-052", "ecs.life: the steps of a task")
@@ -169,7 +169,7 @@ def _mounted(world: World, task: Task) -> None:
     if problem := problems.volume_problem(world, task):
         fail(world, task, problem)
         return
-    for container, view in zip(overridden(task.definition, task.overrides), task.containers, strict=True):
+    for container, view in zip(_containers(world, task), task.containers, strict=True):
         if problem := problems.log_problem(world, task, container, view["runtimeId"]):
             fail(world, task, problem, container["name"])
             return
@@ -181,7 +181,7 @@ def _mounted(world: World, task: Task) -> None:
 
 def _start_ready(world: World, task: Task) -> None:
     """Start each container whose dependencies are met; when none is left to start, the task is RUNNING."""
-    containers = overridden(task.definition, task.overrides)
+    containers = _containers(world, task)
     views = {view["name"]: view for view in task.containers}
     started = True
     while started and _going(task):
@@ -216,13 +216,33 @@ def _met(view: Item, condition: str) -> bool | None:
     return condition == "COMPLETE" or view.get("exitCode") == 0
 
 
+def _containers(world: World, task: Task) -> list[Item]:
+    """The containers of a task with what its overrides put in their place, and what their images run by themselves.
+
+    An entry point of the definition takes the place of both that the image has.
+    https://docs.docker.com/reference/dockerfile/#understand-how-cmd-and-entrypoint-interact
+    """
+    found = []
+    for container in overridden(task.definition, task.overrides):
+        image = problems.image_of(world, container["image"])
+        if image is not None and not container.get("entryPoint"):
+            command = container.get("command") or list(image.command)
+            container = {**container, "entryPoint": list(image.entry_point), "command": command}
+        found.append(container)
+    return found
+
+
 def _start(world: World, task: Task, container: Item, view: Item) -> None:
+    if problem := problems.start_problem(world, task, container):
+        fail(world, task, problem, container["name"])
+        view["exitCode"] = 127
+        return
     view["lastStatus"] = "RUNNING"
     if task.definition.get("networkMode") != "awsvpc":
         view["networkBindings"] = [_binding(task, mapping) for mapping in container.get("portMappings", [])]
     if task.exec_enabled:
         view["managedAgents"] = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
-    place = _place(task, container, view)
+    place = _place(world, task, container, view)
     place.programs = {name: functools.partial(run, world, task, container) for name, run in PROGRAMS.items()}
     result = outcome(container, place)
     view_log = problems.log_stream(task, container, view["runtimeId"])
@@ -246,12 +266,16 @@ def _binding(task: Task, mapping: Item) -> Item:
     return {"bindIP": "0.0.0.0", "containerPort": mapping.get("containerPort"), "hostPort": port, "protocol": protocol}
 
 
-def _place(task: Task, container: Item, view: Item) -> Place:
+def _place(world: World, task: Task, container: Item, view: Item) -> Place:
     environment = {pair["name"]: pair.get("value", "") for pair in container.get("environment", [])}
     environment["AWS_REGION"] = task.region
     instance = task.instance
     name, memory = (instance.gpu_name, instance.gpu_memory) if instance else ("", 0)
-    return Place(environment, view.get("gpuIds", []), name, memory, task.id[:12])
+    place = Place(environment, view.get("gpuIds", []), name, memory, task.id[:12])
+    if image := problems.image_of(world, container["image"]):
+        place.has, place.runs = image.has, problems.platform_of(task) in image.platforms
+        place.handed_over = image.entry_point if image.hands_over else ()
+    return place
 
 
 def _write(world: World, task: Task, place: tuple[str, str, str] | None, lines: list[str]) -> None:
@@ -304,10 +328,10 @@ def _running(world: World, task: Task) -> None:
 
 
 def _exec_agent(world: World, task: Task) -> None:
-    """The SSM agent reports itself; without the task role's rights it never can."""
+    """The SSM agent reports itself; without the task role's rights, or a way from within the task, it never can."""
     role = task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or ""
     name = str(role).rpartition("/")[2]
-    works = allowed(name, "ssmmessages:CreateControlChannel")
+    works = may(name, "ssmmessages:CreateControlChannel") and problems.reaches(world, task, "ssmmessages")
     for container, view in zip(task.definition["containerDefinitions"], task.containers, strict=True):
         good = works and not container.get("readonlyRootFilesystem") and view["lastStatus"] == "RUNNING"
         view["managedAgents"] = [
@@ -368,10 +392,10 @@ def _drain_targets(world: World, task: Task) -> float:
 def _stopping(world: World, task: Task) -> None:
     enter(world, task, "STOPPING")
     seconds = 1.0
-    for container, view in zip(overridden(task.definition, task.overrides), task.containers, strict=True):
+    for container, view in zip(_containers(world, task), task.containers, strict=True):
         if view["lastStatus"] != "RUNNING":
             continue
-        deaf = outcome(container, _place(task, container, view)).deaf
+        deaf = outcome(container, _place(world, task, container, view)).deaf
         timeout = container.get("stopTimeout") or STOP_TIMEOUT
         seconds = max(seconds, timeout if deaf else min(timeout, END_SECONDS))
         view["exitCode"] = 137 if deaf else 143

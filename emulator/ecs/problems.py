@@ -16,14 +16,17 @@ from moto.ssm.models import ssm_backends
 from emulator.core import rules
 from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
-from emulator.ec2.instances import interfaces_of
+from emulator.ec2.instances import instance, interfaces_of
 from emulator.ec2.region import find_group, region_of
-from emulator.ecr.repositories import repository_has_image
+from emulator.ecr.repositories import find_image
 from emulator.ecs.state import FARGATE, Item, Task
 from emulator.efs import file_systems
 from emulator.iam import roles as iam_roles
-from emulator.iam.policies import allowed
+from emulator.iam.policies import may
 from emulator.logs import log_groups
+from emulator.registry import images
+from emulator.registry.http import REGISTRIES
+from emulator.registry.images import DOCKER_HUB, Image
 
 rules.SENTENCES["ecs-061"] = (
     "Image, role, log, secret and EFS errors show only in a task that is STOPPED with TaskFailedToStart and a reason."
@@ -31,11 +34,25 @@ rules.SENTENCES["ecs-061"] = (
 rules.SENTENCES["logs-004"] = (
     "The awslogs driver makes a missing log group only with awslogs-create-group and a role that may create it."
 )
+rules.SENTENCES["ec2-033"] = (
+    "A route to an internet gateway is a way out only for an interface with a public address: an instance without one "
+    "never joins its cluster, unless the VPC has ECS's three endpoints."
+)
+rules.SENTENCES["ecs-089"] = (
+    "On EC2 an awsvpc task's interface gets no public address: images, secrets and logs go by the host's interface, what "
+    "runs in the task (ECS Exec, S3) by its own, and in a public subnet reaches nothing but endpoints."
+)
 held("ecs-061 logs-004", "ecs.problems: what stands in a starting task's way")
+rules.SENTENCES["ecs-087"] = (
+    "A container reaches its host's metadata, and the host's role, in host mode always; in bridge mode with a hop limit of "
+    "2 or without IMDSv2; in awsvpc without ECS_AWSVPC_BLOCK_IMDS."
+)
+held("ecs-087", "ecs.problems: whose rights what runs in a task has")
+held("ec2-033 ecs-089", "ecs.problems: whether a host, and what runs in a task, reach AWS")
 
-ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
-#: no registry is asked: an image from elsewhere is taken to exist, unless its name says that it does not
-NO_IMAGE = re.compile(r"does-?not-?exist|no-?such|missing|not-?found", re.IGNORECASE)
+held("ecs-090 ecs-091 ecs-092", "ecs.problems: the images and commands of a starting task")
+
+ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
 
 
 # ------------------------------------------------------------------------------------------------ roles
@@ -56,6 +73,25 @@ def role_problem(world: World, role: str | None) -> str | None:
         "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
         "role."
     )
+
+
+def role_within(world: World, task: Task) -> str:
+    """Whose rights what runs in a task has: the task role's, without one the host's where the metadata is open to it; or ""."""
+    role = task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn")
+    if role:
+        return str(role).rpartition("/")[2]
+    return (task.instance.role or "") if task.instance and _reaches_metadata(world, task) else ""
+
+
+def _reaches_metadata(world: World, task: Task) -> bool:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
+    machine = instance(world, task.region, task.instance.ec2_id) if task.instance else {}
+    options, mode = machine.get("MetadataOptions") or {}, task.definition.get("networkMode") or "bridge"
+    if options.get("HttpEndpoint") == "disabled" or mode == "none":
+        return False
+    if mode == "bridge":
+        return options.get("HttpTokens") != "required" or int(options.get("HttpPutResponseHopLimit", 1)) > 1
+    return mode == "host" or "ECS_AWSVPC_BLOCK_IMDS=true" not in machine.get("UserData", "")
 
 
 def roles_problem(world: World, definition: Item, overrides: Item) -> str | None:
@@ -100,6 +136,34 @@ def way_out(world: World, region: str, subnet_id: str, public_ip: bool) -> bool:
     return getattr(route, "transit_gateway", None) is not None or getattr(route, "instance", None) is not None
 
 
+def host_connects(world: World, region: str, machine: Item) -> bool:
+    """Can an agent reach ECS: by the internet, or by the three endpoints that it needs?
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+    """
+    by_endpoints = {"ecs", "ecs-agent", "ecs-telemetry"} <= _endpoints(region, machine.get("SubnetId") or "")
+    return by_endpoints or _host_way_out(world, region, machine)
+
+
+def _host_way_out(world: World, region: str, machine: Item) -> bool:
+    return way_out(world, region, machine.get("SubnetId") or "", bool(machine.get("PublicIpAddress")))
+
+
+def reaches(world: World, task: Task, service: str) -> bool:
+    """Can what runs in a task reach this service? By the task's own interface; outside awsvpc by its host's.
+
+    What the agent does for a task (images, secrets, logs) goes by the host's interface in any mode; on Fargate too it is
+    the task's. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html
+    """
+    if task.interface is not None:
+        subnet_id = task.subnet or ""
+        out = way_out(world, task.region, subnet_id, bool(task.interface.get("Association")))
+    else:
+        machine = instance(world, task.region, task.instance.ec2_id) if task.instance else {}
+        subnet_id, out = machine.get("SubnetId") or "", _host_way_out(world, task.region, machine)
+    return out or service in _endpoints(task.region, subnet_id)
+
+
 def _default_route(backend: Any, subnet_id: str) -> Any:
     """The 0.0.0.0/0 route of the table that a subnet is in: its own, or the VPC's main one."""
     subnet = next((zone[subnet_id] for zone in backend.subnets.values() if subnet_id in zone), None)
@@ -127,22 +191,9 @@ def _endpoints(region: str, subnet_id: str) -> set[str]:
 # ------------------------------------------------------------------------------------------------ images, secrets
 
 
-def image_parts(image: str) -> tuple[str, str]:
-    """(registry and repository, tag or digest) as Docker reads an image."""
-    name, _, digest = image.partition("@")
-    if digest:
-        return name, digest
-    repository, colon, tag = name.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (name, "latest")
-
-
 def _reference(image: str) -> str:
     """An image as containerd writes it: docker.io/library/nginx:latest."""
-    repository, tag = image_parts(image)
-    first = repository.split("/")[0]
-    if "." not in first and ":" not in first:
-        repository = f"docker.io/{repository}" if "/" in repository else f"docker.io/library/{repository}"
-    return f"{repository}{'@' if tag.startswith('sha256:') else ':'}{tag}"
+    return images.key(*images.parts(image))
 
 
 def before_pull(world: World, task: Task) -> tuple[float, str] | None:
@@ -152,11 +203,10 @@ def before_pull(world: World, task: Task) -> tuple[float, str] | None:
             return 5, problem
     if task.launch_type != "FARGATE":
         return None
-    public = bool(task.interface and task.interface.get("Association"))
-    connected = way_out(world, task.region, task.subnet or "", public)
+    connected = reaches(world, task, "")
     for container in task.definition["containerDefinitions"]:
         ecr = ECR.match(container["image"])
-        if ecr and not allowed(_puller(task), "ecr:GetAuthorizationToken"):
+        if ecr and not may(_puller(task), "ecr:GetAuthorizationToken"):
             denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
             return 5, (
                 "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
@@ -192,7 +242,7 @@ def _secret_problem(task: Task, container: Item) -> str | None:
         source = secret.get("valueFrom", "")
         if ":secretsmanager:" in source:
             arn = ":".join(source.split(":")[:7])
-            if not allowed(role, "secretsmanager:GetSecretValue"):
+            if not may(role, "secretsmanager:GetSecretValue", arn):
                 reason = _denied(role, task, "secretsmanager:GetSecretValue", arn)
             elif not _secret_exists(task.region, arn):
                 reason = "ResourceNotFoundException: Secrets Manager can't find the specified secret."
@@ -203,8 +253,9 @@ def _secret_problem(task: Task, container: Item) -> str | None:
                 f"secret {arn} from secrets manager: {reason}"
             )
         name = source.partition(":parameter")[2] or source
-        if not allowed(role, "ssm:GetParameters"):
-            reason = _denied(role, task, "ssm:GetParameters", f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name}")
+        arn = f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
+        if not may(role, "ssm:GetParameters", arn):
+            reason = _denied(role, task, "ssm:GetParameters", arn)
             return f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {reason}"
         if not _parameter_exists(task.region, name):
             return f"{head}unable to retrieve secrets from ssm: invalid parameters: {name}"
@@ -221,34 +272,108 @@ def _parameter_exists(region: str, name: str) -> bool:
     return backend.get_parameter(name) is not None or backend.get_parameter(name.lstrip("/")) is not None
 
 
+def image_of(world: World, image: str) -> Image | None:
+    """What a name leads to: in ECR of this account what was pushed, elsewhere what there is."""
+    if ecr := ECR.match(image):
+        _, repository, reference = images.parts(image)
+        return find_image(world, ecr[2], repository, reference) if ecr[1] == ACCOUNT else None
+    return images.find(world, image)
+
+
 def image_problem(world: World, task: Task, container: Item) -> str | None:
-    """Why an image can not be pulled."""
+    """Why an image can not be pulled, in the words of Docker or, on Fargate, of containerd."""
     image = container["image"]
-    repository, tag = image_parts(image)
-    reference = _reference(image)
-    ecr = ECR.match(image)
-    if ecr:
-        name = ecr[3].partition("@")[0].partition(":")[0]
-        if ecr[1] == ACCOUNT and repository_has_image(world, ecr[2], name, tag):
-            if allowed(_puller(task), "ecr:BatchGetImage") or task.launch_type in FARGATE:
-                return None
-            denied = _denied(_puller(task), task, "ecr:GetAuthorizationToken", "*")
-            return f"CannotPullECRContainerError: {denied}"
-    elif not NO_IMAGE.search(image):
-        return None
+    found, ecr = image_of(world, image), ECR.match(image)
+    if found is None:
+        return _no_such_image(world, task, image)
+    arn = f"arn:aws:ecr:{ecr[2]}:{ACCOUNT}:repository/{images.parts(image)[1]}" if ecr else ""
+    if ecr and not may(_puller(task), "ecr:BatchGetImage", arn) and task.launch_type not in FARGATE:
+        return f"CannotPullECRContainerError: {_denied(_puller(task), task, 'ecr:GetAuthorizationToken', '*')}"
+    if found.access == "private":
+        return _private(task, image)
+    if found.access == "limited":
+        return _limited(task, image)
+    if found.is_index and platform_of(task) not in found.platforms:
+        if task.launch_type == "FARGATE":
+            return f"{RETRIED} image Manifest does not contain descriptor matching platform '{platform_of(task)}'"
+        return f"{DAEMON} no matching manifest for {platform_of(task)} in the manifest list entries"
+    return None
+
+
+DAEMON = "CannotPullContainerError: Error response from daemon:"
+RETRIED = "CannotPullContainerError: pull image manifest has been retried 1 time(s):"
+
+
+def platform_of(task: Task) -> str:
+    """What the machine under a task runs."""
+    if task.instance is not None:
+        arm = task.instance.attributes.get("ecs.cpu-architecture") == "arm64"
+    else:
+        arm = (task.definition.get("runtimePlatform") or {}).get("cpuArchitecture") == "ARM64"
+    return "linux/arm64" if arm else "linux/amd64"
+
+
+def _no_such_image(world: World, task: Task, image: str) -> str:
+    host, repository, tag = images.parts(image)
     if task.launch_type == "FARGATE":
-        return (
-            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
-            f"{reference}: {reference}: not found"
-        )
-    if ecr or NO_IMAGE.search(tag):
-        return (
-            f"CannotPullContainerError: Error response from daemon: manifest for {repository}:{tag} not found: "
-            "manifest unknown: manifest unknown"
-        )
+        return f"{RETRIED} failed to resolve ref {_reference(image)}: {_reference(image)}: not found"
+    name = image.partition("@")[0].removesuffix(f":{tag}")
+    if ECR.match(image) or images.tags_of(world, host, repository):
+        return f"{DAEMON} manifest for {name}:{tag} not found: manifest unknown: manifest unknown"
+    return _access_denied(name)
+
+
+def _access_denied(name: str) -> str:
     return (
-        f"CannotPullContainerError: Error response from daemon: pull access denied for {repository}, repository does "
+        f"{DAEMON} pull access denied for {name}, repository does "
         "not exist or may require 'docker login': denied: requested access to the resource is denied"
+    )
+
+
+def _manifest_url(image: str) -> str:
+    host, repository, tag = images.parts(image)
+    return f"https://{'registry-1.docker.io' if host == DOCKER_HUB else host}/v2/{repository}/manifests/{tag}"
+
+
+def _private(task: Task, image: str) -> str:
+    """Docker Hub says no more than of a repository that is not there."""
+    host, repository, tag = images.parts(image)
+    if task.launch_type == "FARGATE":
+        realm = next((realm for name, realm, _ in REGISTRIES.values() if name == host), f"https://{host}/token")
+        asked = f"{realm}?scope=repository%3A{repository.replace('/', '%2F')}%3Apull"
+        reason = f"failed to authorize: failed to fetch anonymous token: unexpected status from GET request to {asked}"
+        return f"{RETRIED} failed to resolve ref {_reference(image)}: {reason}: 401 Unauthorized"
+    if host == DOCKER_HUB:
+        return _access_denied(image.removesuffix(f":{tag}"))
+    return f'{DAEMON} Head "{_manifest_url(image)}": unauthorized: authentication required'
+
+
+def _limited(task: Task, image: str) -> str:
+    told = "toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
+    if task.launch_type == "FARGATE":
+        status = f"unexpected status code {_manifest_url(image)}: 429 Too Many Requests"
+        return f"{RETRIED} httpReadSeeker: failed open: {status} - Server message: {told}"
+    return f"{DAEMON} {told}"
+
+
+def start_problem(world: World, task: Task, container: Item) -> str | None:
+    """Why a container that was created does not start: nothing to run in it, or no such program in its image.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+    """
+    words = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
+    if not words:
+        return "CannotCreateContainerError: Error response from daemon: no command specified"
+    image = image_of(world, container["image"])
+    if image is None or image.has(words[0]):
+        return None
+    missing = "executable file not found in $PATH"
+    if "/" in words[0]:
+        missing = f"stat {words[0]}: no such file or directory"
+    return (
+        "CannotStartContainerError: Error response from daemon: failed to create task for container: failed to create "
+        "shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+        f'exec: "{words[0]}": {missing}: unknown'
     )
 
 
@@ -267,7 +392,8 @@ def volume_problem(world: World, task: Task) -> str | None:
         if configuration is None or volume["name"] not in mounted:
             continue
         subnet, groups = _network_of(task)
-        problem = file_systems.mount_problem(world, task.region, configuration, subnet, task.zone or "", groups)
+        zone, role = task.zone or "", task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn")
+        problem = file_systems.mount_problem(world, task.region, configuration, subnet, zone, groups, role)
         if problem:
             return f"ResourceInitializationError: {problem}"
     return None
@@ -308,14 +434,15 @@ def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> s
     role = _puller(task)
     create = str(container["logConfiguration"]["options"].get("awslogs-create-group", "")).lower() == "true"
     resource = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    group_arn = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
     exists = log_groups.group_exists(world, region, group)
-    if create and not exists and not allowed(role, "logs:CreateLogGroup"):
-        reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", resource)
+    if create and not exists and not may(role, "logs:CreateLogGroup", group_arn):
+        reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", group_arn)
     elif not create and not exists:
         reason = (
             "failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist."
         )
-    elif not allowed(role, "logs:CreateLogStream"):
+    elif not may(role, "logs:CreateLogStream", resource):
         reason = "failed to create Cloudwatch log stream: " + _denied(role, task, "logs:CreateLogStream", resource)
     else:
         if not exists:

@@ -350,6 +350,11 @@ def _updated(provider: Provider) -> None:
 @on("ecs", "DeleteCapacityProvider", rules="ecs-012 ecs-013")
 def delete_capacity_provider(call: Call) -> Params:
     provider, region = _provider(call, call.params.get("capacityProvider") or ""), here(call)
+    if call.world.settings.failing_provider_deletions:
+        call.world.settings.failing_provider_deletions -= 1
+        provider.update_status = "DELETE_FAILED"
+        provider.update_reason = "The capacity provider cannot be deleted because it is associated with a cluster."
+        return {"capacityProvider": provider_view(provider)}
     for cluster in _clusters_with(region, provider.name):
         if provider.managed is None:
             raise client_error(

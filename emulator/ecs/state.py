@@ -141,7 +141,7 @@ class Cluster:
     serving: dict[str, dict[str, Task]] = field(default_factory=dict)  # service -> its tasks that are not STOPPED
     waiting: list[Task] = field(default_factory=list)  # PROVISIONING until there is capacity
     services: dict[str, Any] = field(default_factory=dict)  # name -> service_scheduler.Service
-    tokens: dict[str, tuple[Item, list[str]]] = field(default_factory=dict)
+    tokens: dict[str, tuple[Item, list[str], float]] = field(default_factory=dict)  # what for, the tasks, since when
 
     def active_tasks(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.active]

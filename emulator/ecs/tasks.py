@@ -58,18 +58,21 @@ rules.SENTENCES.update(
         "ecs-052": "With managed scaling a task waits in PROVISIONING for an instance, and gives up after 20 minutes.",
         "ecs-053": "A cluster holds a limited number of PROVISIONING tasks; one more is a ClientException.",
         "ecs-054": "RunTask starts 1 to 10 tasks, by launch type or by strategy; propagateTags=SERVICE is refused.",
-        "ecs-055": "The same client token and parameters give the same tasks; other parameters a ConflictException.",
+        "ecs-055": "The same client token and parameters give the same tasks, for a day at most and until an hour after "
+        "their end; other parameters a ConflictException.",
         "ecs-056": "awsvpc needs a network configuration and the others take none; EC2 gives no public address.",
         "ecs-057": "Fargate takes only definitions that were registered for it.",
         "ecs-058": "RunTask on Fargate takes 20 calls at once and 20 a second; one more is a ThrottlingException.",
         "ecs-059": "For about 2 s after RunTask the task is MISSING.",
         "ecs-060": "A task takes AWS's own time to start: interface, image pull, EFS mount, containers.",
+        "ecs-088": "Overrides have up to 8,192 characters of JSON, and name containers of the definition only.",
         "ecs-062": "A stopping task has 30 s to end, then loses its interface; only when STOPPED is its GPU free.",
     }
 )
 
 MISSING_SECONDS = 2
 RUN_TASK_CALLS = 20
+TOKEN_SECONDS = 86400
 
 
 @dataclass
@@ -322,7 +325,7 @@ def strategy_of(params: Params, cluster: Cluster) -> list[Item]:
 @on(
     "ecs",
     "RunTask",
-    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-058 ecs-059 ecs-060 "
+    rules="ecs-017 ecs-038 ecs-050 ecs-051 ecs-052 ecs-053 ecs-054 ecs-055 ecs-056 ecs-057 ecs-058 ecs-059 ecs-060 ecs-088 "
     "iam-001",
 )
 def run_task(call: Call) -> Params:
@@ -331,8 +334,8 @@ def run_task(call: Call) -> Params:
     check_run(params)
     token = params.get("clientToken")
     asked = {key: value for key, value in params.items() if key != "clientToken"}
-    if token in cluster.tokens:
-        return _same_again(cluster, asked, *cluster.tokens[token])
+    if token in cluster.tokens and not _forgotten(world, cluster, *cluster.tokens[token][1:]):
+        return _same_again(cluster, asked, *cluster.tokens[token][:2])
     definition = definitions.runnable(call, params.get("taskDefinition") or "")
     if params.get("launchType") == "FARGATE":
         _throttle(call)
@@ -363,7 +366,7 @@ def run_task(call: Call) -> Params:
             tasks.append(task)
         failures.update({failure["arn"]: failure for failure in failed})
     if token:
-        cluster.tokens[token] = (asked, [task.arn for task in tasks])
+        cluster.tokens[token] = (asked, [task.arn for task in tasks], world.now())
     return {"tasks": [view(task, with_tags=True) for task in tasks], "failures": list(failures.values())}
 
 
@@ -375,6 +378,14 @@ def _throttle(call: Call) -> None:
     if world.clock.scale and left < 1:
         raise AwsError("ThrottlingException", "Rate exceeded")
     world.state["ecs_throttle"][call.region] = (left - 1, world.now())
+
+
+def _forgotten(world: World, cluster: Cluster, arns: list[str], since: float) -> bool:
+    """A token lives for a day, and no longer than an hour after the end of the last of its tasks, as they are shown.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+    """
+    return world.now() - since > TOKEN_SECONDS or not any(short(one) in cluster.tasks for one in arns)
 
 
 def _same_again(cluster: Cluster, asked: Item, before: Item, arns: list[str]) -> Params:

@@ -11,18 +11,22 @@ import ipaddress
 import json
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.ec2.models import ec2_backends
+from moto.utilities.utils import get_partition
 
 from emulator.core import rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import interfaces as ec2_interfaces
+from emulator.iam import policies as iam_policies
 from emulator.iam import roles as iam_roles
+from emulator.iam.conditions import several
 
 rules.SENTENCES.update(
     {
@@ -43,6 +47,11 @@ rules.SENTENCES.update(
         "efs-012": "A lifecycle policy holds one transition each; Archive needs elastic throughput and comes after IA.",
         "efs-013": "Automatic backups are switched on by ENABLING first, and not in a Region without AWS Backup; the "
         "recovery points outlive the file system.",
+        "efs-016": "A creation token, and a client token, has up to 64 characters.",
+        "efs-014": "Without a file system policy whoever reaches a mount target mounts / as root, without TLS; with one an "
+        "Allow there or in the role is needed, and a Deny in either counts.",
+        "efs-015": "Without ClientRootAccess root is squashed, also an access point's user with uid or gid 0: it writes "
+        "nothing.",
     }
 )
 
@@ -52,9 +61,12 @@ ACCESS_POINT_CREATING, ACCESS_POINT_DELETING = 3, 3
 BACKUP_SWITCHING, FIRST_BACKUP = 10, 3600
 UPDATING, BETWEEN_CHANGES = 10, 24 * 3600
 GROUPS_PER_TARGET, ACCESS_POINTS = 5, 10_000
+LONGEST_TOKEN = 64
 IA_DAYS = re.compile(r"AFTER_(\d+)_DAYS?")
 PATH = re.compile(r"(/|(/(?!\.)+[^$#<>;`|&?{}^*/\n]+){1,4})")
 BACKUP_VAULT = "aws/efs/automatic-backup-vault"
+#: https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html#default-filesystempolicy
+DEFAULT_POLICY = {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "elasticfilesystem:Client*"}}
 
 
 @dataclass
@@ -79,6 +91,7 @@ class Region:
     targets: dict[str, MountTarget] = field(default_factory=dict)
     access_points: dict[str, Params] = field(default_factory=dict)
     recovery_points: list[Params] = field(default_factory=list)
+    mounts: Counter[bool] = field(default_factory=Counter)  # by a policy: how many were allowed, and refused
 
 
 def _here(world: World, region: str) -> Region:
@@ -188,10 +201,12 @@ def _check_modes(performance: str, throughput: str, mibps: float | None, one_zon
         raise AwsError("ThroughputLimitExceeded", "The throughput limit of the Region has been reached.")
 
 
-@on("efs", "CreateFileSystem", rules="efs-001 efs-003 efs-004 sdk-005")
+@on("efs", "CreateFileSystem", rules="efs-001 efs-003 efs-004 efs-016 sdk-005")
 def create_file_system(call: Call) -> Params:
     given, here = call.params, _here(call.world, call.region)
     token = given.get("CreationToken") or str(uuid.uuid4())
+    if len(token) > LONGEST_TOKEN:
+        raise _bad(f"A creation token can have up to {LONGEST_TOKEN} characters.")
     for name, other in here.file_systems.items():
         if other.shown["CreationToken"] == token:
             message = f"File system '{name}' already exists with creation token '{token}'"
@@ -203,7 +218,7 @@ def create_file_system(call: Call) -> Params:
     if given.get("KmsKeyId") and not encrypted:
         raise _bad("KmsKeyId can be given only for an encrypted file system.")
     name = f"fs-{_hex()}"
-    arn = f"arn:aws:elasticfilesystem:{call.region}:{call.account}:"
+    arn = f"arn:{get_partition(call.region)}:elasticfilesystem:{call.region}:{call.account}:"
     shown = {
         "OwnerId": call.account,
         "CreationToken": token,
@@ -474,6 +489,8 @@ def create_access_point(call: Call) -> Params:
     """https://docs.aws.amazon.com/efs/latest/ug/API_CreateAccessPoint.html"""
     given, here = call.params, _here(call.world, call.region)
     token = given.get("ClientToken") or str(uuid.uuid4())
+    if len(token) > LONGEST_TOKEN:
+        raise _bad(f"A client token can have up to {LONGEST_TOKEN} characters.")
     file_system = _file_system(call).shown["FileSystemId"]
     for name, other in here.access_points.items():
         if other["ClientToken"] == token:
@@ -486,10 +503,11 @@ def create_access_point(call: Call) -> Params:
     if sum(1 for point in here.access_points.values() if point["FileSystemId"] == file_system) >= ACCESS_POINTS:
         raise AwsError("AccessPointLimitExceeded", "The file system has as many access points as it can have.", 403)
     name = f"fsap-{_hex()}"
+    arn = f"arn:{get_partition(call.region)}:elasticfilesystem:{call.region}:{call.account}:access-point/{name}"
     shown = {
         "ClientToken": token,
         "AccessPointId": name,
-        "AccessPointArn": f"arn:aws:elasticfilesystem:{call.region}:{call.account}:access-point/{name}",
+        "AccessPointArn": arn,
         "FileSystemId": file_system,
         "RootDirectory": {**root, "Path": root.get("Path", "/")},
         "OwnerId": call.account,
@@ -646,17 +664,28 @@ def delete_recovery_point(call: Call) -> Params:
     return {}
 
 
-@on("efs", "PutFileSystemPolicy", rules="efs-002")
+@on("efs", "PutFileSystemPolicy", rules="efs-002 efs-014")
 def put_file_system_policy(call: Call) -> Params:
     found = _file_system(call, available=True)
     try:
-        statements = json.loads(call.params["Policy"])["Statement"]
+        policy = json.loads(call.params["Policy"])
+        statements = several(policy["Statement"])
+        valid = all(
+            {"Effect", "Action", "Principal"} <= {key.removeprefix("Not") for key in each} for each in statements
+        )
     except (ValueError, TypeError, KeyError):
         raise AwsError("InvalidPolicyException", "The policy is not a valid policy document.") from None
-    if not statements:
-        raise AwsError("InvalidPolicyException", "The policy holds no statement.")
-    found.policy = call.params["Policy"]
+    if not statements or not valid:
+        raise AwsError("InvalidPolicyException", "The policy holds no statement, or one that lacks something.")
+    found.policy = json.dumps(_in_another_order(policy))
     return {"FileSystemId": found.shown["FileSystemId"], "Policy": found.policy}
+
+
+def _in_another_order(policy: Any) -> Any:
+    """EFS keeps what a policy says, not how: https://github.com/crossplane-contrib/provider-upjet-aws/pull/2188"""
+    if isinstance(policy, dict):
+        return {key: _in_another_order(value) for key, value in policy.items()}
+    return [_in_another_order(each) for each in reversed(policy)] if isinstance(policy, list) else policy
 
 
 @on("efs", "DescribeFileSystemPolicy")
@@ -736,15 +765,25 @@ def not_imitated(call: Call) -> Params:
 
 # --- for ECS: can a task mount this?
 
-held("efs-006", "efs.mount_problem")
+held("efs-006 efs-014 efs-015", "efs.mount_problem")
 FAILED = "failed to invoke EFS utils commands to set up EFS volumes: stderr: "
+DENIED = (
+    f"{FAILED}b'mount.nfs4: access denied by server while mounting {{}}' "
+    ": unsuccessful EFS utils command execution; code: 32"
+)
 
 
 def mount_problem(
-    world: World, region: str, volume: dict[str, Any], subnet_id: str, zone: str, task_group_ids: list[str]
+    world: World,
+    region: str,
+    volume: dict[str, Any],
+    subnet_id: str,
+    zone: str,
+    task_group_ids: list[str],
+    role: str | None = None,
 ) -> str | None:
-    """Why a task in that subnet and with those security groups can not mount this efsVolumeConfiguration (the text
-    that ECS puts after 'ResourceInitializationError: '), or None if it can."""
+    """Why a task in that subnet, with those security groups and this role, can not mount this efsVolumeConfiguration
+    (the text that ECS puts after 'ResourceInitializationError: '), or None if it can."""
     here, name = _here(world, region), volume.get("fileSystemId", "")
     unresolved = (
         f'{FAILED}Failed to resolve "{name}.efs.{region}.amazonaws.com" - check that your file system ID is correct, '
@@ -756,7 +795,7 @@ def mount_problem(
         return unresolved
     if not any(_lets_in(region, target, subnet_id, task_group_ids) for target in _mountable(here, world, name, zone)):
         return f"{FAILED}mount.nfs4: Connection timed out : unsuccessful EFS utils command execution; code: 32"
-    return _access_problem(here, volume)
+    return _access_problem(here, volume) or _policy_problem(world, region, volume, role)
 
 
 def _mountable(here: Region, world: World, name: str, zone: str) -> list[MountTarget]:
@@ -807,14 +846,65 @@ def _access_problem(here: Region, volume: Params) -> str | None:
     if point_id:
         point = here.access_points.get(point_id)
         if point is None or point["FileSystemId"] != volume["fileSystemId"] or point["LifeCycleState"] != "available":
-            return (
-                f"{FAILED}b'mount.nfs4: access denied by server while mounting 127.0.0.1:/' "
-                ": unsuccessful EFS utils command execution; code: 32"
-            )
-    tls = volume.get("transitEncryption") == "ENABLED"
-    if (point_id or access.get("iam") == "ENABLED") and not tls:
+            return DENIED.format("127.0.0.1:/")
+    if (point_id or access.get("iam") == "ENABLED") and not _tls(volume):
         return f'{FAILED}The "tls" option is required when mounting via "iam" or an access point; code: 1'
     return None
+
+
+def _policy_problem(world: World, region: str, volume: Params, role: str | None) -> str | None:
+    allowed, here = client_may("ClientMount", world, region, volume, role), _here(world, region)
+    here.mounts[allowed] += here.file_systems[volume["fileSystemId"]].policy is not None
+    if allowed:
+        return None
+    server = "127.0.0.1" if _tls(volume) else f"{volume['fileSystemId']}.efs.{region}.amazonaws.com"
+    return DENIED.format(f"{server}:{volume.get('rootDirectory') or '/'}")
+
+
+def _tls(volume: Params) -> bool:
+    return volume.get("transitEncryption") == "ENABLED"
+
+
+def mounts_by_policy(world: World) -> tuple[int, int]:
+    """How many mounts the policies allowed, and how many they refused, of file systems that have one."""
+    found = sum((here.mounts for here in world.state["efs"].values()), Counter[bool]())
+    return found[True], found[False]
+
+
+def client_may(action: str, world: World, region: str, volume: Params, role: str | None) -> bool:
+    """Whether a task with this role may do this by its efsVolumeConfiguration: what its role's policies and the file
+    system's own say. Who mounts without IAM is nobody."""
+    here, access = _here(world, region), volume.get("authorizationConfig") or {}
+    file_system = here.file_systems[volume["fileSystemId"]]
+    context = {
+        "aws:SecureTransport": str(_tls(volume)).lower(),
+        "elasticfilesystem:AccessedViaMountTarget": "true",
+    }
+    if point := here.access_points.get(access.get("accessPointId", "")):
+        context["elasticfilesystem:AccessPointArn"] = point["AccessPointArn"]
+    return bool(
+        iam_policies.decide_for_role(
+            role if access.get("iam") == "ENABLED" else None,
+            f"elasticfilesystem:{action}",
+            file_system.shown["FileSystemArn"],
+            context,
+            file_system.policy or DEFAULT_POLICY,
+        )
+    )
+
+
+def write_problem(world: World, region: str, volume: Params, role: str | None) -> str:
+    """The error of a container that writes there, or "" where it can. Without an access point's user it is root.
+
+    https://docs.aws.amazon.com/efs/latest/ug/enforce-identity-access-points.html
+    """
+    point = _here(world, region).access_points.get((volume.get("authorizationConfig") or {}).get("accessPointId", ""))
+    user = (point or {}).get("PosixUser") or {"Uid": 0, "Gid": 0}
+    if not client_may("ClientWrite", world, region, volume, role):
+        return "[Errno 30] Read-only file system"
+    if 0 in (user["Uid"], user["Gid"]) and not client_may("ClientRootAccess", world, region, volume, role):
+        return "[Errno 13] Permission denied"
+    return ""
 
 
 @bearer

@@ -17,6 +17,9 @@ from emulator.core.rules import AwsError, Call, Params, on
 from emulator.elbv2.balancers import balancer
 from emulator.elbv2.state import Listener, Region, balancers_of, here, invalid, page, settle_use, tell_certificates
 
+#: what a path pattern is made of, besides letters and digits; a backslash takes the meaning of * and ? away
+SIGNS = "_-.$/~\"'@:+&?*"
+PATH = re.compile(rf"(?:[A-Za-z0-9{re.escape(SIGNS)}]|\\[*?])+")
 LISTENERS, RULES, CERTIFICATES = 50, 100, 25
 VALUES, WILDCARDS, GROUPS = 5, 5, 5
 
@@ -352,7 +355,7 @@ def _check_group(call: Call, owner: Params, arn: str) -> None:
 # --- rules
 
 
-@on("elbv2", "CreateRule", rules="elb-008")
+@on("elbv2", "CreateRule", rules="elb-008 elb-017")
 def create_rule(call: Call) -> Params:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html"""
     state, given = here(call.world, call.region), call.params
@@ -424,6 +427,8 @@ def _condition(condition: Params) -> tuple[str, list[str], Params]:
     for text in texts:
         if field == "host-header":
             _check_host(text)
+        if field == "path-pattern" and not PATH.fullmatch(text):
+            raise invalid(f"The path pattern '{text}' can only have letters, digits and {SIGNS}")
     kept: Params = {"Field": field, where: {**config, **({"Values": values} if values else {})}}
     if old and values:
         kept["Values"] = values
@@ -463,7 +468,7 @@ def _own_rule(call: Call, arn: str) -> Params:
     return rule
 
 
-@on("elbv2", "ModifyRule", rules="elb-008")
+@on("elbv2", "ModifyRule", rules="elb-008 elb-017")
 def modify_rule(call: Call) -> Params:
     state, given = here(call.world, call.region), call.params
     rule = _own_rule(call, given["RuleArn"])

@@ -29,6 +29,9 @@ rules.SENTENCES.update(
         "elb-012": "A target becomes healthy after interval x threshold, is unused without a listener, and drains.",
         "elb-014": "The TLS policies are AWS's of September 2025, the recommended TLS13-1-2-Res-PQ-2025-09 among them; a "
         "listener that the API makes without one gets ELBSecurityPolicy-2016-08.",
+        "elb-015": "Protocol, port, target type, VPC and protocol version of a target group stay as they were made.",
+        "elb-016": "The codes that a health check of an Application Load Balancer waits for are 200 to 499.",
+        "elb-017": "A path pattern has up to 128 letters, digits and some signs, a host name pattern fewer signs.",
         "elb-013": "Throttling and PriorRequestNotComplete come as faults on request, worded as ELB words them.",
     }
 )

@@ -85,7 +85,7 @@ def check_name(kind: str, name: str) -> None:
         raise invalid(f"{kind} name '{name}' cannot begin or end with '-'")
 
 
-@on("elbv2", "CreateTargetGroup", rules="elb-004 elb-005")
+@on("elbv2", "CreateTargetGroup", rules="elb-004 elb-005 elb-016")
 def create_target_group(call: Call) -> Params:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html"""
     state, given = here(call.world, call.region), call.params
@@ -225,7 +225,7 @@ def describe_target_groups(call: Call) -> Params:
     return {"TargetGroups": items, **more}
 
 
-@on("elbv2", "ModifyTargetGroup", rules="elb-004")
+@on("elbv2", "ModifyTargetGroup", rules="elb-004 elb-015 elb-016")
 def modify_target_group(call: Call) -> Params:
     group = _group(call)
     changed = {**group.shown, **{key: value for key, value in call.params.items() if key != "TargetGroupArn"}}

@@ -1,9 +1,10 @@
 """The way in from outside: load balancers that really answer HTTP and HTTPS, so that a service's URL can be tried.
 
 It is an HTTP proxy on 127.0.0.1, since every HTTP client obeys http_proxy and https_proxy: a script that asks for
-https://api.example.com/ is rehearsed unchanged. The proxy never passes a request on to the real internet. What AWS
-would refuse or drop before HTTP (an unknown name, a closed port) is told as the proxy's own 502 or 504; what a load
-balancer answers itself bears "Server: awselb/2.0". X-Emulator-Reason says why it is no 200.
+https://api.example.com/ is rehearsed unchanged. Public container registries answer there too. The proxy never passes a
+request on to the real internet. What AWS would refuse or drop before HTTP (an unknown name, a closed port) is told as
+the proxy's own 502 or 504; what a load balancer answers itself bears "Server: awselb/2.0". X-Emulator-Reason says why it
+is no 200.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 """
 
@@ -34,6 +35,7 @@ from emulator.ecs.targets import reply
 from emulator.elbv2 import metrics
 from emulator.elbv2.state import Listener, LoadBalancer, Region, TargetGroup, here, state_of
 from emulator.front_door.authority import Authority
+from emulator.registry import http as registries
 from emulator.route53 import records
 
 BY_ITSELF = "awselb/2.0"
@@ -131,6 +133,8 @@ def route(emulator: Emulator, request: Request) -> Answer:
     """Answer one request, after time has passed."""
     with emulator._lock:
         emulator.world.advance()
+        if registries.serves(request.to):
+            return _of_registry(emulator.world, request)
         try:
             found = find_listener(emulator.world, request.to, request.port)
         except NotReachedError as error:
@@ -139,6 +143,12 @@ def route(emulator: Emulator, request: Request) -> Answer:
         if "Server" in answer.headers and found[1].shown["Protocol"] not in ("HTTP", "HTTPS"):
             return not_reached(NotReachedError(502, answer.headers["X-Emulator-Reason"]))  # it speaks no HTTP itself
         return answer
+
+
+def _of_registry(world: World, request: Request) -> Answer:
+    url = f"https://{request.to}{request.path}{'?' + request.query if request.query else ''}"
+    told = registries.answer(world, request.method, url, request.headers)
+    return Answer(*told) if told else Answer(404, {})
 
 
 def not_reached(error: NotReachedError) -> Answer:
@@ -347,6 +357,8 @@ class _Door(BaseHTTPRequestHandler):
         """A tunnel to a listener: one that speaks HTTPS shows its certificate, one that speaks HTTP no TLS at all."""
         host, _, port = self.path.rpartition(":")
         host = host.strip("[]")
+        if registries.serves(host):
+            return self._tunnel(host, 443, self.authority.context([host]))
         try:
             with self.emulator._lock:
                 self.emulator.world.advance()
@@ -355,23 +367,8 @@ class _Door(BaseHTTPRequestHandler):
             return self._send(not_reached(error))
         except ValueError:
             return self._send(_own(400, f"{self.path} is no host and port"))
-        self.close_connection = True
-        self.send_response_only(200, "Connection established")
-        self.end_headers()
-        self.wfile.flush()
-        with suppress(OSError):  # the client broke off, or did not trust the certificate
-            self._inside(region, listener, host, int(port))
-        return None
-
-    def _inside(self, region: str, listener: Listener, host: str, port: int) -> None:
-        """What the tunnel was made for: one request, through TLS if the listener speaks it."""
-        wants_tls = self.connection.recv(1, socket.MSG_PEEK)[:1] == bytes([TLS_HANDSHAKE])
-        secure = listener.shown["Protocol"] in ("HTTPS", "TLS")
-        self.tunnel = ("https" if wants_tls else "http", host, port)
-        if not wants_tls:
-            return self.handle_one_request()
-        if not secure:
-            return None  # to a listener for HTTP, TLS is a malformed request
+        if listener.shown["Protocol"] not in ("HTTPS", "TLS"):
+            return self._tunnel(host, int(port), None)
 
         def named(connection: ssl.SSLSocket, wanted: str | None, _: ssl.SSLContext) -> None:
             if wanted and wanted != host:
@@ -379,6 +376,24 @@ class _Door(BaseHTTPRequestHandler):
 
         context = self.authority.context(certificate_names(self.emulator, region, listener, host))
         context.sni_callback = named  # type: ignore[assignment]
+        return self._tunnel(host, int(port), context)
+
+    def _tunnel(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self.close_connection = True
+        self.send_response_only(200, "Connection established")
+        self.end_headers()
+        self.wfile.flush()
+        with suppress(OSError):  # the client broke off, or did not trust the certificate
+            self._inside(host, port, context)
+
+    def _inside(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        """What the tunnel was made for: one request, through TLS if the other end speaks it."""
+        wants_tls = self.connection.recv(1, socket.MSG_PEEK)[:1] == bytes([TLS_HANDSHAKE])
+        self.tunnel = ("https" if wants_tls else "http", host, port)
+        if not wants_tls:
+            return self.handle_one_request()
+        if context is None:
+            return None  # to a listener for HTTP, TLS is a malformed request
         with context.wrap_socket(self.connection, server_side=True) as secured:
             self.rfile, self.wfile = secured.makefile("rb"), secured.makefile("wb")
             self.handle_one_request()

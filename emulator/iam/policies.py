@@ -1,88 +1,171 @@
-"""What the policies of a role allow, as far as the emulated services ask: actions, resources, plain conditions."""
+"""What policies allow: one evaluator for all that is asked in a role's, the caller's or nobody's name.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html, within one account: a Deny in any
+policy wins, and an Allow in the identity's policies or in the resource's own is enough.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from emulator.core.rules import Params
 from emulator.iam import roles
+from emulator.iam.conditions import Context, is_like, like, met, several
+
+#: a policy as it is stored
+Document = str | Mapping[str, Any]
+
+NO_IDENTITY_POLICY = "because no identity-based policy allows the {action} action"
+NO_BOUNDARY = "because no permissions boundary allows the {action} action"
+IDENTITY_DENY = "with an explicit deny in an identity-based policy"
+BOUNDARY_DENY = "with an explicit deny in a permissions boundary"
+RESOURCE_DENY = "with an explicit deny in a resource-based policy"
+ROOTS = re.compile(r"(?:arn:[^:]+:iam::)?(\d{12})(?::root)?")
 
 
-@functools.lru_cache(maxsize=512)
-def _statements(document: str) -> list[Params]:
-    statements = json.loads(document).get("Statement", [])
-    return statements if isinstance(statements, list) else [statements]
+@dataclass(frozen=True)
+class Decision:
+    """`effect` as SimulatePrincipalPolicy names it: allowed, explicitDeny or implicitDeny; true if it is allowed.
+    `reason` ends AWS's sentence of refusal."""
+
+    effect: str
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.effect == "allowed"
 
 
-def _documents(role: Any) -> list[str]:
-    managed = [
-        version.document
-        for policy in role.managed_policies.values()
-        for version in policy.versions
-        if version.version_id == policy.default_version_id
-    ]
-    texts = [*managed, *role.policies.values()]
-    return [text if isinstance(text, str) else json.dumps(text) for text in texts if text]
+@dataclass(frozen=True)
+class Request:
+    """`principal` is the ARN of a role or user, the name of a service, or "" for who does not sign."""
+
+    action: str
+    resource: str
+    context: Context
+    principal: str = ""
 
 
-def allowed(role_name: str | None, action: str) -> bool:
-    """Do the role's policies allow an action, on whatever resource? A Deny of it counts."""
-    role = roles.find_role(role_name) if role_name else None
-    if role is None:
-        return False
-    effects = {
-        statement.get("Effect")
-        for document in _documents(role)
-        for statement in _statements(document)
-        if _names(statement, action)
-    }
-    return "Allow" in effects and "Deny" not in effects
+def decide(
+    action: str,
+    resource: str = "*",
+    context: Context | None = None,
+    *,
+    identity: Iterable[Document] = (),
+    resource_policy: Document | None = None,
+    principal: str = "",
+    boundary: Iterable[Document] | None = None,
+) -> Decision:
+    """May the principal that has these `identity` policies do this? A permissions boundary limits what they allow."""
+    request = Request(action, resource, {key.lower(): value for key, value in (context or {}).items()}, principal)
+    own = _effects(identity, request)
+    limit = {"Allow"} if boundary is None else _effects(boundary, request)
+    theirs = _effects([resource_policy] if resource_policy else [], request, by_principal=True)
+    for effects, reason in ((own, IDENTITY_DENY), (limit, BOUNDARY_DENY), (theirs, RESOURCE_DENY)):
+        if "Deny" in effects:
+            return Decision("explicitDeny", reason)
+    if "Allow" in theirs or ("Allow" in own and "Allow" in limit):
+        return Decision("allowed")
+    return Decision("implicitDeny", (NO_BOUNDARY if "Allow" in own else NO_IDENTITY_POLICY).format(action=action))
 
 
-def _names(statement: Params, action: str) -> bool:
-    actions = statement.get("Action") or []
-    actions = [actions] if isinstance(actions, str) else actions
-    return any(_like(action.lower(), pattern.lower()) for pattern in actions)
-
-
-@functools.lru_cache(maxsize=4096)
-def _form(pattern: str) -> re.Pattern[str]:
-    """* and ? are wildcards; ${*}, ${?} and ${$} are these characters themselves."""
-    parts = [found[0] for found in re.finditer(r"\$\{[*?$]\}|.", pattern, re.DOTALL)]
-    forms = {"*": ".*", "?": "."}
-    return re.compile(
-        "".join(forms.get(each) or re.escape(each[2] if len(each) > 1 else each) for each in parts), re.DOTALL
+def decide_for_role(
+    role: str | None,
+    action: str,
+    resource: str = "*",
+    context: Context | None = None,
+    resource_policy: Document | None = None,
+) -> Decision:
+    """The same for a role, by its name or ARN, as IAM knows it now. Nobody is what a role is that is not there."""
+    found = roles.find_role(role) if role else None
+    if found is None:
+        return decide(action, resource, context, resource_policy=resource_policy)
+    limit = roles.backend().managed_policies.get(found.permissions_boundary_arn)
+    return decide(
+        action,
+        resource,
+        context,
+        identity=documents_of(found),
+        resource_policy=resource_policy,
+        principal=found.arn,
+        boundary=[_in_force(limit)] if limit else None,
     )
 
 
-def _like(value: str, pattern: str) -> bool:
-    return bool(_form(pattern).fullmatch(value))
+def may(role: str | None, action: str, resource: str = "*", context: Context | None = None) -> bool:
+    """Whether a role may do this."""
+    return bool(decide_for_role(role, action, resource, context))
 
 
-def may(role_name: str, action: str, resource: str, context: dict[str, str] | None = None) -> bool:
-    """Do the role's policies allow this on this resource? Conditions are compared where the call has such a value."""
-    role = roles.find_role(role_name) if role_name else None
-    statements: list[Params] = []
-    for document in _documents(role) if role else []:
-        found = json.loads(document)["Statement"]
-        statements += found if isinstance(found, list) else [found]
-    effects = {
+def refusal(decision: Decision, user: str, action: str, resource: str) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
+    return f"User: {user} is not authorized to perform: {action} on resource: {resource} {decision.reason}"
+
+
+def documents_of(role: Any) -> list[Document]:
+    """The policies of a role of moto's: managed and inline."""
+    return [*map(_in_force, role.managed_policies.values()), *role.policies.values()]
+
+
+def _in_force(policy: Any) -> Document:
+    [found] = [each for each in policy.versions if each.version_id == policy.default_version_id]
+    return found.document  # type: ignore[no-any-return]
+
+
+# Statements.
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(text: str) -> list[Params]:
+    return several(json.loads(text).get("Statement"))
+
+
+def _effects(documents: Iterable[Document], request: Request, by_principal: bool = False) -> set[str]:
+    """Allow, Deny, both or none: what the statements say that are about this request."""
+    statements = [
+        statement
+        for document in documents
+        for statement in (_read(document) if isinstance(document, str) else several(document.get("Statement")))
+    ]
+    return {
         each["Effect"]
         for each in statements
-        if _any(action.lower(), each.get("Action"), lower=True)
-        and _any(resource, each.get("Resource"))
-        and _met(each.get("Condition") or {}, context or {})
+        if _named(each, "Action", lambda pattern: like(request.action.lower(), pattern.lower()))
+        and _named(each, "Resource", lambda pattern: is_like(request.resource, pattern, request.context))
+        and (
+            not by_principal
+            or _named(
+                each,
+                "Principal",
+                functools.partial(_is_principal, request, each["Effect"] == "Deny" and "Principal" in each),
+            )
+        )
+        and all(
+            met(name, key, several(wanted), request.context)
+            for name, tests in (each.get("Condition") or {}).items()
+            for key, wanted in tests.items()
+        )
     }
-    return effects == {"Allow"}
 
 
-def _any(value: str, patterns: Any, lower: bool = False) -> bool:
-    several = patterns if isinstance(patterns, list) else [patterns or ""]
-    return any(_like(value, each.lower() if lower else each) for each in several)
+def _named(statement: Params, element: str, matches: Callable[[Any], bool]) -> bool:
+    """A statement without the element, as a resource's own policy may be without Resource, is about any."""
+    if f"Not{element}" in statement:
+        return not any(map(matches, several(statement[f"Not{element}"])))
+    return element not in statement or any(map(matches, several(statement[element])))
 
 
-def _met(condition: Params, context: dict[str, str]) -> bool:
-    return all(_any(context.get(key, ""), patterns) for tests in condition.values() for key, patterns in tests.items())
+def _is_principal(request: Request, whole_account: bool, named: Any) -> bool:
+    """An account in an Allow leaves it to the policies of its own; in a Deny it is everybody in it."""
+    names = [name for each in named.values() for name in several(each)] if isinstance(named, dict) else [named]
+    for name in names:
+        if name == "*" or (request.principal and name == request.principal):
+            return True
+        root = ROOTS.fullmatch(name)
+        if root and (whole_account or request.principal.endswith(":root")) and f"::{root[1]}:" in request.principal:
+            return True
+    return False

@@ -342,7 +342,7 @@ def principal_known(world: World, kind: str, principal: str) -> bool:
     return any(user.name == own[2] for user in backend().users.values()) and has_spread(world, f"user/{own[2]}")
 
 
-@on("iam", "CreateRole", rules="iam-002 iam-003 iam-004 iam-007")
+@on("iam", "CreateRole", rules="iam-002 iam-003 iam-004 iam-007 iam-012")
 def create_role(call: Call) -> dict[str, Any]:
     name = call.params["RoleName"]
     check_name("roleName", name, 64)
@@ -395,7 +395,7 @@ def update_assume_role_policy(call: Call) -> dict[str, Any]:
     return call.proceed()
 
 
-@on("iam", "CreateInstanceProfile", rules="iam-001 iam-004 iam-007")
+@on("iam", "CreateInstanceProfile", rules="iam-001 iam-004 iam-007 iam-012")
 def create_instance_profile(call: Call) -> dict[str, Any]:
     name = call.params["InstanceProfileName"]
     check_name("instanceProfileName", name, 128)

@@ -11,6 +11,7 @@ import posixpath
 from moto.s3.models import s3_backends
 
 from emulator.core.world import ACCOUNT, World
+from emulator.ecs import problems
 from emulator.ecs.containers import PROGRAMS, Outcome
 from emulator.ecs.state import Item, Task
 from emulator.efs import file_systems
@@ -19,8 +20,11 @@ from emulator.iam.policies import may
 Files = dict[str, tuple[int, str]]
 
 STARTS, EACH = 2.0, 0.5  # AWS seconds until the first line, and for each file
+#: so long a connection to nowhere takes to be given up, with the CLI's retries
+TIMEOUT = 300.0
 FLAGS = ("--delete", "--exact-timestamps", "--size-only", "--no-progress", "--dryrun", "--only-show-errors", "--quiet")
 NO_LIST = "An error occurred ({}) when calling the ListObjectsV2 operation: {}"
+READ_ONLY = "[Errno 30] Read-only file system"
 #: the directory in which the CLI's image starts its commands: it writes paths as seen from there
 WORKING_DIRECTORY = "/aws"
 
@@ -33,8 +37,19 @@ def files_of(world: World, file_system_id: str, directory: str) -> Files:
 
 def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     """`aws` with these words. Only what these scripts use is known; any other command runs on until it is stopped."""
+    if words[:1] == ["s3"] and not problems.reaches(world, task, "s3"):
+        line = f'Could not connect to the endpoint URL: "https://s3.{task.region}.amazonaws.com/"'
+        return Outcome([(TIMEOUT, f"fatal error: {line}" if words[1:2] == ["sync"] else line)], TIMEOUT, 1)
+    role = problems.role_within(world, task)
+    if words[:1] == ["s3"] and not role:
+        line = "Unable to locate credentials"
+        return (
+            Outcome([(1.0, f"fatal error: {line}")], 1.0, 1)
+            if words[1:2] == ["sync"]
+            else Outcome([(1.0, line)], 1.0, 253)
+        )
     if words[:2] == ["s3", "ls"] and len(words) == 3:
-        return _ls(task, words[2])
+        return _ls(task, role, words[2])
     if words[:2] != ["s3", "sync"]:
         return Outcome(code=None)
     arguments = [word for word in words[2:] if not word.startswith("--")]
@@ -45,13 +60,13 @@ def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     if not source.startswith("s3://"):
         return Outcome(code=None)
     name, _, prefix = source.removeprefix("s3://").partition("/")
-    return _sync(world, task, container, name, f"{prefix.rstrip('/')}/" if prefix else "", target, set(words))
+    folder = f"{prefix.rstrip('/')}/" if prefix else ""
+    return _sync(world, task, role, container, name, folder, target, set(words))
 
 
-def _ls(task: Task, source: str) -> Outcome:
+def _ls(task: Task, role: str, source: str) -> Outcome:
     """Ends with 1 where a folder has nothing, but with 0 for a whole bucket without an object."""
     name, _, prefix = source.removeprefix("s3://").partition("/")
-    role = _role(task)
     bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
     if bucket is None:
         return Outcome([(1.0, NO_LIST.format("NoSuchBucket", "The specified bucket does not exist"))], 1.0, 254)
@@ -62,12 +77,9 @@ def _ls(task: Task, source: str) -> Outcome:
     return Outcome([(1.0, key.removeprefix(prefix)) for key in found], 1.0, int(bool(prefix) and not found))
 
 
-def _role(task: Task) -> str:
-    return str(task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or "").rpartition("/")[2]
-
-
-def _sync(world: World, task: Task, container: Item, name: str, prefix: str, target: str, flags: set[str]) -> Outcome:
-    role = _role(task)
+def _sync(
+    world: World, task: Task, role: str, container: Item, name: str, prefix: str, target: str, flags: set[str]
+) -> Outcome:
     bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
     if bucket is None:
         return _fatal("NoSuchBucket", "The specified bucket does not exist")
@@ -79,12 +91,12 @@ def _sync(world: World, task: Task, container: Item, name: str, prefix: str, tar
         for key, found in bucket.keys.items()
         if key.startswith(prefix) and not key.endswith("/")
     }
-    place, writable = _directory(world, task, container, target, role)
-    return _copy(role, name, prefix, target, there, place, writable, flags)
+    place, hindered = _directory(world, task, container, target, role)
+    return _copy(role, name, prefix, target, there, place, hindered, flags)
 
 
 def _copy(
-    role: str, name: str, prefix: str, target: str, there: Files, place: Files, writable: bool, flags: set[str]
+    role: str, name: str, prefix: str, target: str, there: Files, place: Files, hindered: str, flags: set[str]
 ) -> Outcome:
     """Make the directory what the bucket's folder is, and say what was done."""
     dry, code, told = "--dryrun" in flags, 0, []
@@ -101,9 +113,9 @@ def _copy(
             reason = "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"
             told.append(f"download failed: {step.removeprefix('download: ')} {reason}")
             code = 1
-        elif not writable:
+        elif hindered:
             kind = "download failed" if path in there else "delete failed"
-            told.append(f"{kind}: {step.partition(': ')[2]} [Errno 30] Read-only file system: '{target}/{path}'")
+            told.append(f"{kind}: {step.partition(': ')[2]} {hindered}: '{target}/{path}'")
             code = 1
         elif path in there:
             place[path] = there[path]
@@ -120,8 +132,8 @@ def _same(source: tuple[int, str], present: tuple[int, str], flags: set[str]) ->
     return source == present if "--exact-timestamps" in flags else source[0] == present[0]
 
 
-def _directory(world: World, task: Task, container: Item, target: str, role: str) -> tuple[Files, bool]:
-    """The files under a path in the container, and whether it may write there. What is on no volume begins empty."""
+def _directory(world: World, task: Task, container: Item, target: str, role: str) -> tuple[Files, str]:
+    """The files under a path in the container, and the error of writing there. What is on no volume begins empty."""
     for mount in container.get("mountPoints", []):
         if posixpath.normpath(target) != posixpath.normpath(mount["containerPath"]):
             continue
@@ -136,13 +148,11 @@ def _directory(world: World, task: Task, container: Item, target: str, role: str
             if point_id
             else settings.get("rootDirectory") or "/"
         )
-        arn = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:file-system/{system_id}"
-        point = f"arn:aws:elasticfilesystem:{task.region}:{ACCOUNT}:access-point/{point_id}"
-        signed = authorization.get("iam") == "ENABLED"
-        context = {"elasticfilesystem:AccessPointArn": point}
-        writes = not signed or may(role, "elasticfilesystem:ClientWrite", arn, context)
-        return files_of(world, system_id, directory), writes and not mount.get("readOnly")
-    return {}, True
+        hindered = (
+            READ_ONLY if mount.get("readOnly") else file_systems.write_problem(world, task.region, settings, role)
+        )
+        return files_of(world, system_id, directory), hindered
+    return {}, ""
 
 
 def _denied(role: str, task: Task, action: str, resource: str) -> str:

@@ -243,20 +243,17 @@ def refresh_in_words(each: str = "hosts") -> str:
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
-def why_no_host(patience: float = 0) -> str:
+def why_no_host() -> str:
     """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join.
 
-    With `patience` left, in seconds, nobody is suspected yet: a GPU host needs up to 5 minutes.
+    None is suspected within BOOT_SECONDS after it came into service.
     """
     group, its_name = find(), name("hosts")
     if not group:
         return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
-    if silent and patience > 0:
-        states = [f"host {host} is {state}" for host, state in silent.items()]
-        return f"{', '.join(states)}: its ECS agent is still to join the cluster"
     describe = client("autoscaling").describe_scaling_activities
-    activities = describe(AutoScalingGroupName=its_name, MaxRecords=5)["Activities"]
+    activities = describe(AutoScalingGroupName=its_name, MaxRecords=100)["Activities"]
     if activities and activities[0]["StatusCode"] == "Failed":
         text = activities[0].get("StatusMessage", "")
         return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
@@ -266,9 +263,10 @@ def why_no_host(patience: float = 0) -> str:
     if not silent:
         sizes = f"{group['DesiredCapacity']} hosts of at most {group['MaxSize']}"
         return f"the Auto Scaling group {its_name} wants {sizes}, and has none that is starting"
-    booting = [host for host, state in silent.items() if state.startswith("Pending")]
-    if booting:
-        return f"host {', '.join(booting)} is starting"
+    new = [host for host, state in silent.items() if state.startswith("Pending") or is_new(host, activities)]
+    if new:
+        states = [f"host {host} is {silent[host]}" for host in new]
+        return f"{', '.join(states)}: its ECS agent is still to join the cluster"
     written = client("ec2").get_console_output(InstanceId=min(silent)).get("Output") or ""  # AWS may not have it yet
     lines = [line for line in written.strip().splitlines() if line.strip()]
     return (
@@ -276,6 +274,12 @@ def why_no_host(patience: float = 0) -> str:
         "then look at its way to the internet, its role, its user data, and /var/log/ecs/ecs-agent.log)"
         + "".join(f"; its console ends with: {line}" for line in lines[-1:])
     )
+
+
+def is_new(host_id: str, activities: list[Any]) -> bool:
+    """Whether it has come into service within the last BOOT_SECONDS: the end of the activity that launched it."""
+    launched = [each for each in activities if each["Description"].endswith(f": {host_id}") and each.get("EndTime")]
+    return any(time.time() - each["EndTime"].timestamp() < BOOT_SECONDS for each in launched[-1:])
 
 
 def advice(text: str) -> str:

@@ -8,13 +8,11 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, name, tags, wait
+from aws import Problem, Resource, call, client, name, tags, wait
 from console import say
 from infrastructure.cluster import auto_scaling_group, launch_template, parameters, roles, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
-
-POLICIES = ("AmazonSSMManagedInstanceCore",)
 
 
 @aws.look
@@ -48,12 +46,48 @@ def create(net: Network, groups: SecurityGroups) -> None:
     wanted["NetworkInterfaces"] = [interface(groups)]
     wanted["IamInstanceProfile"] = {"Name": roles.role_name("bastion")}
     launch_template.put("bastion", present, wanted)
-    roles.create_role("bastion", roles.service_trust("ec2.amazonaws.com"), POLICIES, None)
+    trust = roles.service_trust("ec2.amazonaws.com")
+    roles.create_role("bastion", trust, (), roles.sessions(), roles.FORMER_POLICIES)
     roles.create_instance_profile("bastion")
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
     if auto_scaling_group.former_hosts("bastion"):
         auto_scaling_group.refresh("bastion")
+        wait_for_checks(present)
+
+
+def wait_for_checks(former: Any) -> None:
+    """AWS calls a refresh successful once the new host runs; whether anyone reaches it, its status checks tell: 2 minutes.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-system-instance-status-check.html
+    """
+    settings = {"BASTION_INSTANCE_TYPE": former.get("InstanceType"), "BASTION_KEY_NAME": former.get("KeyName")}
+    other = [f"{each}={text}" for each, text in settings.items() if text and text != getattr(constants, each)]
+    back = f"; to go back: {' '.join(other)} python create_cluster.py" if other else ""
+
+    def seen() -> list[Any]:
+        aws.forget(auto_scaling_group.groups)
+        group = auto_scaling_group.find("bastion")
+        ids = [host["InstanceId"] for host in group["Instances"]] if group else []
+        read = call(client("ec2").describe_instance_status, gone="InvalidInstanceID.NotFound")
+        found = read(InstanceIds=ids) if ids else None
+        return found["InstanceStatuses"] if found else []
+
+    def statuses() -> dict[str, str]:
+        return {
+            each["InstanceId"]: f"{each['InstanceStatus']['Status']}, {each['SystemStatus']['Status']}"
+            for each in seen()
+        }
+
+    def passed() -> bool:
+        found = statuses()
+        for its_id, status in found.items():
+            if "impaired" in status:
+                told = f"the new bastion {its_id} runs, but its status checks fail (instance, system: {status})"
+                raise Problem(f"{told}{back}")
+        return bool(found) and {*found.values()} == {"ok, ok"}
+
+    wait("the new bastion's status checks", passed, lambda: str(statuses() or "it is not running"))
 
 
 def interface(groups: SecurityGroups) -> dict[str, Any]:

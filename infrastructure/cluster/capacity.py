@@ -4,7 +4,6 @@ On Fargate there are no hosts; the cluster then only names AWS's own providers.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/asg-capacity-providers.html
 """
 
-import time
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,7 +13,6 @@ import constants
 from aws import Resource, call, client, code, holds, ours, refuse_foreign, resource, spare_foreign, tags, wait
 from console import say
 from infrastructure.cluster import auto_scaling_group, cluster, container_instances
-from infrastructure.cluster.auto_scaling_group import BOOT_SECONDS
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
 TAKEN = "to take its capacity providers"
@@ -60,13 +58,14 @@ def create_provider(group_arn: str) -> None:
     """Managed scaling starts hosts for waiting tasks and ends idle ones; draining moves tasks off a host first."""
     found, settings = find_provider(), provider_settings()
     refuse_foreign(what(), found)
+    going = bool(found and found.get("updateStatus") == "DELETE_IN_PROGRESS")
     if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
         say("found", what(), "of an Auto Scaling group that is gone")
         put_providers([], [])
         delete_provider(found)
-        found = find_provider()
-    if found and found.get("updateStatus") == "DELETE_IN_PROGRESS":
-        wait(f"the former {what()} to be gone", lambda: not find_provider(), provider_in_words)
+        going = True
+    if going:
+        wait_deleted()
         found = None
     if not found:
         make_provider({"autoScalingGroupArn": group_arn, **settings})
@@ -111,7 +110,7 @@ def put_providers(providers: list[str], strategy: list[Any]) -> None:
 
 
 def wait_ready() -> None:
-    """Until the cluster has taken its provider, and MIN_INSTANCES hosts have joined it with all their GPUs."""
+    """Until the cluster has taken its provider, and MIN_INSTANCES hosts have joined it; one that lacks GPUs is told."""
 
     def attachments() -> str:  # AWS says nothing where it never had a list of providers
         return (cluster.describe() or {}).get("attachmentsStatus", "")  # type: ignore[no-any-return]
@@ -127,12 +126,7 @@ def wait_ready() -> None:
     )
     if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
         return
-    patient_until = time.monotonic() + BOOT_SECONDS
-    hosts = wait(
-        f"{constants.MIN_INSTANCES} hosts to join the cluster",
-        joined,
-        lambda: auto_scaling_group.why_no_host(patient_until - time.monotonic()),
-    )
+    hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
     container_instances.warn_of_missing_gpus(hosts)
 
 
@@ -152,21 +146,22 @@ def delete() -> None:
 
 def delete_provider(found: Any | None) -> None:
     """Takes about half a minute; AWS refuses while the cluster names it."""
-    if not found:
-        say("already gone", what())
-        return
-    if spare_foreign(what(), found):
+    if not found or spare_foreign(what(), found):
         return
     if found.get("updateStatus") != "DELETE_IN_PROGRESS":
-        gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
-        delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
-        try:
-            delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
-        except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
-            aws.forget(provider)
-            if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
-                raise
+        ask_for_end(found)
     say("deleted", what(), "asked for")
+
+
+def ask_for_end(found: Any) -> None:
+    gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
+    delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
+    try:
+        delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
+    except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
+        aws.forget(provider)
+        if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
+            raise
 
 
 def provider_in_words() -> str:
@@ -175,8 +170,18 @@ def provider_in_words() -> str:
 
 
 def wait_deleted() -> None:
-    """Until it is gone: only then may its group go."""
-    wait(f"{what()} to be gone", lambda: not ours(find_provider()), provider_in_words)
+    """Until it is gone: only then may its group go. It is asked again where AWS fails to delete it, which is no error.
+
+    AWS may hold it for associated with its cluster for a while: https://github.com/hashicorp/terraform-provider-aws/pull/48156
+    """
+
+    def gone() -> bool:
+        found = find_provider()
+        if found and ours(found) and found.get("updateStatus") == "DELETE_FAILED":
+            ask_for_end(found)
+        return not ours(found)
+
+    wait(f"{what()} to be gone", gone, provider_in_words)
 
 
 def left_over() -> list[Resource]:

@@ -176,8 +176,6 @@ def names(detail: Any) -> str:
 def delete() -> None:
     """Every certificate of ours with the records that prove it, once nothing uses it."""
     found = all_of_ours()
-    if not found:
-        say("already gone", "certificate")
     for detail in found:
         if used_by := ", ".join(users(detail)):
             sentence = f"the certificate for {names(detail)} is used by {used_by}: that must go first"

@@ -23,7 +23,6 @@ from infrastructure.cluster import (
     network,
     parameters,
     security_groups,
-    ways_out,
 )
 from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
 
@@ -137,9 +136,6 @@ def check(new_hosts: bool = True) -> Facts:
         facts.zones = adopted_network()
     else:
         facts.zones = zones() if new_hosts else network.zones()
-    ways_out.warn_of_tasks()
-    if not cluster.find():
-        ways_out.check()
     listener_certificate()
     adopted_file_system()
     adopted_roles()

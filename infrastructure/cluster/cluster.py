@@ -83,10 +83,7 @@ def create() -> str:
 def delete() -> None:
     """AWS refuses while hosts, tasks or services are in it, or a change of it is going on."""
     what, cluster = f"cluster {constants.CLUSTER_NAME}", standing()
-    if not cluster:
-        say("already gone", what)
-        return
-    if spare_foreign(what, cluster):
+    if not cluster or spare_foreign(what, cluster):
         return
     gone, contents = "ClusterNotFoundException", ("ContainerInstances", "Tasks", "Services", "CapacityProvider")
     busy = (*(f"ClusterContains{each}Exception" for each in contents), *BUSY)

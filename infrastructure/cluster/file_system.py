@@ -1,10 +1,13 @@
 """EFS file systems, one for all volumes or one for each; endpoints that share the cluster share them too.
 
-Encrypted. Asked for before the network, since they need nothing from it; mount_targets.py connects the two, and
-infrastructure/service/access_points.py makes the directories. With FILE_SYSTEM_ID nothing here is made or deleted.
+Encrypted, and with a policy: mounted over TLS and by an access point only, by roles that may. Asked for before the
+network, since they need nothing from it; mount_targets.py connects the two, and infrastructure/service/access_points.py
+makes the directories. With FILE_SYSTEM_ID nothing here is made, changed or deleted.
 https://docs.aws.amazon.com/efs/latest/ug/whatisefs.html
 """
 
+import functools
+import json
 from typing import Any
 
 import aws
@@ -19,6 +22,8 @@ GONE = "FileSystemNotFound"
 UNREADY = "IncorrectFileSystemLifeCycleState"
 DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
 KEPT = f"still billed (about $0.30 per GiB and month in us-east-1); {DELETE}"
+CLIENT_ACTIONS = [f"elasticfilesystem:{each}" for each in ("ClientMount", "ClientWrite", "ClientRootAccess")]
+Policies = tuple[list[Any], bool, Any]
 
 
 @aws.shared_look
@@ -28,16 +33,35 @@ def all_systems() -> list[Any]:
 
 
 @aws.look
-def policies() -> dict[str, tuple[list[Any], bool]]:
-    """Of each of our own file systems: how files move to cheaper storage, and whether AWS Backup keeps them."""
+def policies() -> dict[str, Policies]:
+    """Of each of our own file systems: how files move to cheaper storage, whether AWS Backup keeps them, who may mount it."""
     found = [each["FileSystemId"] for each in owned() if each["LifeCycleState"] not in LEAVING]
-    read = call(client("efs").describe_lifecycle_configuration, gone=GONE)
-    moves = aws.side_by_side(lambda each: read(FileSystemId=each), found)
-    kept = aws.side_by_side(is_backed_up, found)
-    return {
-        each: (move["LifecyclePolicies"] if move else [], backed_up)
-        for each, move, backed_up in zip(found, moves, kept, strict=True)
-    }
+    return dict(zip(found, aws.side_by_side(read_policies, found), strict=True))
+
+
+def read_policies(file_system_id: str) -> Policies:
+    moves, backed_up, policy = aws.together(
+        *(functools.partial(read, file_system_id) for read in (read_moves, is_backed_up, read_policy))
+    )
+    return moves, backed_up, policy
+
+
+def read_moves(file_system_id: str) -> list[Any]:
+    found = call(client("efs").describe_lifecycle_configuration, gone=GONE)(FileSystemId=file_system_id)
+    return list(found["LifecyclePolicies"]) if found else []
+
+
+def is_backed_up(file_system_id: str) -> bool:
+    read = call(client("efs").describe_backup_policy, gone=("PolicyNotFound", GONE))
+    found = read(FileSystemId=file_system_id)
+    return bool(found and found["BackupPolicy"].get("Status") in ("ENABLED", "ENABLING"))
+
+
+def read_policy(file_system_id: str) -> Any | None:
+    """The file system policy; None: AWS's default one, by which whoever reaches a mount target mounts it as root."""
+    read = call(client("efs").describe_file_system_policy, gone=("PolicyNotFound", GONE))
+    found = read(FileSystemId=file_system_id)
+    return json.loads(found["Policy"]) if found else None
 
 
 LOOKS = (all_systems,)
@@ -148,9 +172,9 @@ def make(wanted: str) -> str:
 
 
 def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
-    """Backups and the move to Infrequent Access, as the settings say; an adopted file system keeps its own.
+    """Who may mount them, backups, and the move to Infrequent Access; an adopted file system keeps its own.
 
-    A new one, which did not stand before, has neither.
+    A new one, which did not stand before, has none of these.
 
     https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html
     """
@@ -161,10 +185,17 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
     present = policies() if stood else {}
     for its_id in [] if constants.FILE_SYSTEM_ID else dict.fromkeys(file_system_ids.values()):
         what, request = f"file system {its_id}", {"FileSystemId": its_id}
-        moves, backed_up = present.get(its_id, ([], False))
-        if moves == wanted and (backup == "enabled") == backed_up:
+        moves, backed_up, policy = present.get(its_id, ([], False, None))
+        rules = mount_rules(its_id)
+        closed = is_same(policy, rules)
+        if moves == wanted and (backup == "enabled") == backed_up and closed:
             continue
-        system = next((each for each in owned() if each["FileSystemId"] == its_id), request)  # a dry run's
+        found = next((each for each in owned() if each["FileSystemId"] == its_id), None) if stood else None
+        system = found or {**request, "Tags": tags()}  # this run made it
+        if not closed:
+            put_policy = call(efs.put_file_system_policy, of=system, busy=UNREADY)
+            put_policy(FileSystemId=its_id, Policy=json.dumps(rules))
+            say("updated", what, "mounted over TLS and by an access point only, by roles that may")
         if moves != wanted:
             put = call(efs.put_lifecycle_configuration, of=system, busy=UNREADY)
             put(**request, LifecyclePolicies=wanted)
@@ -175,10 +206,41 @@ def set_policies(file_system_ids: dict[str, str], stood: list[str]) -> None:
             say("updated", what, f"daily backups {backup}")
 
 
-def is_backed_up(file_system_id: str) -> bool:
-    read = call(client("efs").describe_backup_policy, gone=("PolicyNotFound", GONE))
-    found = read(FileSystemId=file_system_id)
-    return bool(found and found["BackupPolicy"].get("Status") in ("ENABLED", "ENABLING"))
+def mount_rules(file_system_id: str) -> dict[str, Any]:
+    """The file system policy. It allows nothing: with one in force AWS's default is over, which lets anybody in as root,
+    and who may mount, and by which access point, is said by each role's own policy. That alone binds nobody who has
+    wider rights, so it denies everybody what is not encrypted, not by a mount target, or not by an access point.
+
+    No endpoint is named, so that none changes it. Of a client EFS knows these keys only, and none of its principal.
+    https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
+    """
+    points = aws.arn("elasticfilesystem", "access-point/*")
+    unless: dict[str, dict[str, Any]] = {
+        "OnlyByAccessPoint": {"StringNotLike": {"elasticfilesystem:AccessPointArn": points}},
+        "OnlyByMountTarget": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "false"}},
+        "OnlyOverTls": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    everybody = {
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": CLIENT_ACTIONS,
+        "Resource": aws.arn("elasticfilesystem", f"file-system/{file_system_id}"),
+    }
+    statements = [{"Sid": sid, **everybody, "Condition": condition} for sid, condition in unless.items()]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def client_actions() -> list[str]:
+    """What who mounts needs. As root only where that is whose files they are: else EFS takes who writes there for nobody.
+
+    https://docs.aws.amazon.com/efs/latest/ug/enforce-identity-access-points.html
+    """
+    return CLIENT_ACTIONS if 0 in (constants.EFS_UID, constants.EFS_GID) else CLIENT_ACTIONS[:2]
+
+
+def is_same(policy: Any, wanted: Any) -> bool:
+    """EFS may show a policy in another order: https://github.com/crossplane-contrib/provider-upjet-aws/pull/2188"""
+    return aws.holds(policy, wanted) and aws.holds(wanted, policy)
 
 
 def delete() -> None:
@@ -189,8 +251,6 @@ def delete() -> None:
     if constants.FILE_SYSTEM_ID:
         say("kept", f"file system {constants.FILE_SYSTEM_ID}", "adopted, not ours to delete")
         return
-    if not owned():
-        say("already gone", "file system")
     if constants.EFS_DELETION_POLICY == "Retain":
         return
     efs, busy = client("efs"), ("FileSystemInUse", "IncorrectFileSystemLifeCycleState")

@@ -91,9 +91,7 @@ def remove(*names: str) -> None:
 
     def remove_one(name: str) -> None:
         what, found = f"log group {name}", present.get(name)
-        if not found:
-            say("already gone", what)
-        elif not aws.spare_foreign(what, found):
+        if found and not aws.spare_foreign(what, found):
             call(client("logs").delete_log_group, what, of=found, gone=GONE, busy=BUSY)(logGroupName=name)
             say("deleted", what)
 

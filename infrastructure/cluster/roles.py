@@ -16,7 +16,15 @@ from aws import Resource, account, call, client, endpoint_tags, every, ours, par
 from console import say
 from infrastructure.cluster import tag_index
 
-HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore")
+HOST_POLICIES = ("service-role/AmazonEC2ContainerServiceforEC2Role",)
+#: what Session Manager needs: https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+SESSION_ACTIONS = [
+    "ssm:UpdateInstanceInformation",
+    *("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel"),
+    *("ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
+]
+#: what earlier versions gave for that: with it a host, and a container in host mode, reads all SSM parameters
+FORMER_POLICIES = ("AmazonSSMManagedInstanceCore",)
 #: what the hosts' role has with HOST_MONITORING=enabled alone
 MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 #: how long AWS may take to know a new role everywhere: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
@@ -82,10 +90,9 @@ def never_made(suffix: str, in_its_arn: str) -> bool:
 
 
 def read_policies(suffix: str) -> tuple[list[str], Any]:
-    """Those of instances have never one of our own, and only they and the tasks' have AWS's."""
-    role_id, own = role_name(suffix), None
-    if suffix not in OF_INSTANCES:
-        own = call(client("iam").get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
+    """Only those of instances and the tasks' have AWS's."""
+    role_id = role_name(suffix)
+    own = call(client("iam").get_role_policy, gone=GONE)(RoleName=role_id, PolicyName=INLINE_POLICY)
     attached = attached_policies(role_id) if suffix in WITH_MANAGED else []
     return attached, own["PolicyDocument"] if own else None
 
@@ -129,10 +136,16 @@ def create() -> Roles:
     """Make or complete the hosts' role and instance profile. AWS knows them everywhere about 10 seconds later."""
     if constants.LAUNCH_TYPE == "EC2":
         monitored = constants.HOST_MONITORING == "enabled"
-        more, not_now = (MONITORING_POLICIES, ()) if monitored else ((), MONITORING_POLICIES)
-        create_role("host", service_trust("ec2.amazonaws.com"), HOST_POLICIES + more, None, not_now)
+        wanted = HOST_POLICIES + (MONITORING_POLICIES if monitored else ())
+        not_now = FORMER_POLICIES + (() if monitored else MONITORING_POLICIES)
+        create_role("host", service_trust("ec2.amazonaws.com"), wanted, sessions(), not_now)
         create_instance_profile()
     return find()
+
+
+def sessions() -> Policy:
+    """What Session Manager needs on an instance."""
+    return document({"Action": SESSION_ACTIONS, "Resource": "*"})
 
 
 def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer: bool) -> None:
@@ -222,10 +235,10 @@ def put_inline_policy(its_role: Any, present: Policy | None, wanted: Policy | No
     if wanted and present != wanted:
         put = call(iam.put_role_policy, of=its_role)
         put(RoleName=role_id, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(wanted))
-        say("updated", f"role {role_id}", "may what the settings name")
+        say("updated", f"role {role_id}", "may what its own policy says")
     elif present and not wanted:
         delete_policy(its_role, INLINE_POLICY)
-        say("updated", f"role {role_id}", "may no longer what the settings named")
+        say("updated", f"role {role_id}", "may no longer what its own policy said")
 
 
 def create_instance_profile(suffix: str = "host") -> None:
@@ -266,10 +279,7 @@ def delete_of_instances(suffix: str) -> None:
 def delete_role(suffix: str) -> None:
     """Without what is in it, as AWS demands: first what we know to be there, then what else someone put there."""
     role_id, found = role_name(suffix), role(suffix)()
-    if not found:
-        say("already gone", f"role {role_id}")
-        return
-    if aws.spare_foreign(f"role {role_id}", found):
+    if not found or aws.spare_foreign(f"role {role_id}", found):
         return
     attached, own = policies(suffix)()
     empty_role(found, attached, [INLINE_POLICY] if own else [])

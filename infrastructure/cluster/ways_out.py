@@ -11,7 +11,7 @@ import aws
 import constants
 from aws import Problem, client
 from console import say
-from infrastructure.cluster import network
+from infrastructure.cluster import auto_scaling_group, mount_targets, network
 
 
 @aws.look
@@ -21,12 +21,18 @@ def tables() -> list[Any]:
     return client("ec2").describe_route_tables(Filters=filters)["RouteTables"] if constants.VPC_ID else []
 
 
-def check() -> None:
-    """Before hosts come: an adopted subnet without a way out is refused; private ones of ours without a NAT gateway are told."""
+def check(new: bool) -> None:
+    """Before hosts come to subnets: an adopted one without a way out is refused; private ones of ours without it are told.
+
+    Adopted ones are looked at while the cluster is `new`, and where the settings name others than it is in.
+    """
+    warn_of_tasks()
     if not constants.VPC_ID:
         if constants.PRIVATE_SUBNET_CIDRS and constants.NAT_GATEWAYS == "none":
             way = "hosts and tasks there need ECS's endpoints in the VPC, or NAT_GATEWAYS=single"
             say("warning", "NAT_GATEWAYS=none: the private subnets have no way out:", way)
+        return
+    if not new and not moved():
         return
     setting = "PRIVATE_SUBNET_IDS" if constants.PRIVATE_SUBNET_IDS else "SUBNET_IDS"
     lacking = {each["SubnetId"]: why for each in network.named_subnets() if (why := lacks(each))}
@@ -35,11 +41,24 @@ def check() -> None:
             raise Problem(f"{setting}: {subnet_id} {why}")
 
 
+def moved() -> bool:
+    """Whether the settings name a subnet that hosts are not in; on Fargate mount targets, where there are any, tell it."""
+    wanted = {*constants.WORK_SUBNET_IDS}
+    if constants.LAUNCH_TYPE == "FARGATE":
+        targets = {each["SubnetId"] for each in mount_targets.all_targets()}
+        return bool(targets) and not wanted <= targets
+    group = auto_scaling_group.find()
+    return not group or not wanted <= {*group["VPCZoneIdentifier"].split(",")}
+
+
 def has_endpoints() -> bool:
-    """Those by which an agent finds its cluster without the internet."""
+    """The three by which an agent finds its cluster without the internet.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+    """
     filters: Any = [{"Name": "vpc-id", "Values": [constants.VPC_ID]}]
     found = client("ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
-    return any(each["ServiceName"].endswith(".ecs-agent") for each in found)
+    return {"ecs", "ecs-agent", "ecs-telemetry"} <= {each["ServiceName"].rpartition(".")[2] for each in found}
 
 
 def lacks(subnet: Any) -> str:
@@ -66,7 +85,9 @@ def is_public(route: Any) -> bool:
 
 
 def warn_of_tasks() -> None:
-    """On a host ECS gives an awsvpc task no public address: in a public subnet it reaches the VPC only.
+    """On a host ECS gives an awsvpc task no public address: what runs in it then reaches the VPC only.
+
+    Its image, its secrets and its logs go by the host's interface.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html
     """

@@ -9,30 +9,33 @@ from typing import Any
 import constants
 from aws import Problem, command
 from infrastructure.delivery import repository
-from infrastructure.service import service, task_definitions, tasks
+from infrastructure.service import images, service, task_definitions, tasks
 
 #: the tag of a first revision, before there is an image
 NOT_BUILT_YET = "not-built-yet"
 
 
 def wanted() -> str:
-    """The image to register, once it is sure that the repository has it.
+    """The image to register, once it is sure that it is there, as far as that can be learned."""
+    image = constants.IMAGE
+    if constants.IMAGE_TAG:
+        image = f"{repository.uri()}:{wanted_tag()}"
+    unknown = constants.IMAGE_TAG and not image.endswith(f":{NOT_BUILT_YET}")
+    images.check(image if unknown else "")
+    return image
 
-    Deployed is what the service runs: the newest revision may be one that was rolled back.
-    """
-    if not constants.IMAGE_TAG:
-        return constants.IMAGE
+
+def wanted_tag() -> str:
+    """Deployed is what the service runs: the newest revision may be one that was rolled back."""
     if not repository.find():
         missing = f"IMAGE_TAG={constants.IMAGE_TAG}: there is no repository {repository.its_name()}"
         raise Problem(f"{missing}: run create_repository.py first")
     if constants.IMAGE_TAG != "current":
         refuse_missing_tag(constants.IMAGE_TAG)
-        return f"{repository.uri()}:{constants.IMAGE_TAG}"
+        return constants.IMAGE_TAG
     running = service.find()
     tag = deployed_tag(task_definitions.definition(running["taskDefinition"] if running else constants.TASK_FAMILY))
-    if not tag or not repository.has_tag(tag):
-        tag = repository.newest_tag() or NOT_BUILT_YET
-    return f"{repository.uri()}:{tag}"
+    return tag if tag and repository.has_tag(tag) else repository.newest_tag() or NOT_BUILT_YET
 
 
 def deployed_tag(definition: dict[str, Any] | None) -> str:

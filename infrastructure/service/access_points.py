@@ -102,6 +102,20 @@ def make(file_system_id: str, volume: str) -> str:
     return made["AccessPointId"]
 
 
+def rights(file_system_ids: dict[str, str], points: dict[str, str]) -> dict[str, Any]:
+    """A role's to mount and write these volumes, each by its access point alone.
+
+    https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html
+    """
+    systems = [aws.arn("elasticfilesystem", f"file-system/{each}") for each in dict.fromkeys(file_system_ids.values())]
+    arns = sorted(aws.arn("elasticfilesystem", f"access-point/{points[volume]}") for volume in file_system_ids)
+    return {
+        "Action": file_system.client_actions(),
+        "Resource": systems,
+        "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": arns}},
+    }
+
+
 def delete() -> None:
     """An endpoint's, or in an adopted file system ours; the directories and their data stay.
 

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import constants
@@ -31,13 +32,13 @@ def why_not_started(failures: list[Any]) -> str:
     return "; ".join(dict.fromkeys(told)) or "RunTask started nothing, and gave no reason"
 
 
-def why(task: Any) -> str:
-    """One sentence or two about a task that is not RUNNING; empty for one that is."""
+def why(task: Any, log: Iterable[str] = ()) -> str:
+    """One sentence or two about a task that is not RUNNING; empty for one that is. Of its log only what to do is taken."""
     status = task["lastStatus"]
     if status == "RUNNING":
         return ""
     if status == "STOPPED":
-        return why_stopped(task)
+        return why_stopped(task, log)
     if task.get("desiredStatus") == "STOPPED":
         return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
     if status == "PROVISIONING" and constants.LAUNCH_TYPE == "EC2":
@@ -56,7 +57,7 @@ def asks_for_gpu(task: Any) -> bool:
     return any(container.get("resourceRequirements") for container in containers)
 
 
-def why_stopped(task: Any) -> str:
+def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
     """stopCode, stoppedReason, and each container's exit code and reason. A task that never ran has no containers."""
     told = [f"{task.get('stopCode', '')}: {task.get('stoppedReason', 'no reason given')}".lstrip(": ")]
     for container in task.get("containers", []):
@@ -71,12 +72,17 @@ def why_stopped(task: Any) -> str:
         if on_host and task.get("stopCode") != "UserInitiated":
             told.append(f"now {why_waiting(asks_for_gpu(task))}")
     text = "; ".join(told)
-    hint = next((hint for words, hint in hints().items() if words in text), "")
+    hint = next((hint for words, hint in hints().items() if words in "; ".join([text, *log])), "")
     return f"{text}. {hint}".rstrip(". ") + "."
 
 
+OTHER_CPU = "The image is for another CPU than the host has: build it for that one, docker build --platform"
+PRIVATE = "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR"
+NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
+
+
 def hints() -> dict[str, str]:
-    """Words in a stopped task's reasons -> what to do about it, by settings of the launch type; the first that is found counts.
+    """Words in a stopped task's reasons or log -> what to do about it, by the launch type's settings; the first found counts.
 
     Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
     """
@@ -86,8 +92,14 @@ def hints() -> dict[str, str]:
     cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
     return {
         "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if on_host else disk,
+        **dict.fromkeys(("no matching manifest", "descriptor matching platform", "exec format error"), OTHER_CPU),
+        "toomanyrequests": "The registry has had too many pulls from this address: wait, or push a copy to ECR",
+        **dict.fromkeys(("unauthorized", "401 Unauthorized", "pull access denied"), PRIVATE),
+        **dict.fromkeys(("executable file not found in $PATH", "exit code 127"), NO_COMMAND),
         "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
         "unsatisfied condition: cuda": cuda,
+        "access denied by server while mounting": "The task role's policy, or the file system's, does not let it mount: what is "
+        "ours create_cluster.py puts right, and with an endpoint register_task_definition.py",
         "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
         "log group": "create_cluster.py makes the log group",
         "is not authorized to perform": "Give the role that is named there this right",

@@ -124,9 +124,8 @@ def delete_elsewhere(zone: Any) -> None:
 def delete() -> None:
     """Only what leads to our load balancer, which may be gone by now, and is not another endpoint's."""
     found = of_endpoint()
-    if not found and constants.HOST_NAME:
-        leads, what = ", ".join(places() or []), f"DNS record {constants.HOST_NAME}"
-        say("kept" if leads else "already gone", what, f"it leads to {leads}" if leads else "")
+    if not found and constants.HOST_NAME and (leads := ", ".join(places() or [])):
+        say("kept", f"DNS record {constants.HOST_NAME}", f"it leads to {leads}")
     for zone, record in found:
         remove(zone, record)
 

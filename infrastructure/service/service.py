@@ -152,7 +152,7 @@ def tell_former_families() -> None:
     """What a service of the endpoint has run until now, where TASK_FAMILY is another one."""
     ran = [tasks.task_id(each["taskDefinition"]).rpartition(":")[0] for each in services() if mine(each)]
     for family in sorted({*ran} - {constants.TASK_FAMILY}):
-        say("kept", f"task definitions of {family}", "free; they go with all the others of the endpoint")
+        say("kept", f"task definitions of {family}", task_definitions.KEPT)
 
 
 def former() -> list[Any]:
@@ -399,7 +399,8 @@ def why_not_stable(service: Any) -> str:
     failed = any(each.get("failedTasks", 1) for each in service["deployments"])
     stopped = tasks.find("STOPPED", serviceName=constants.SERVICE_NAME) if failed else []
     ended = [task for task in stopped if task["lastStatus"] == "STOPPED"][:3]
-    told = list(dict.fromkeys(map(diagnosis.why, ended)))
+    lines = [line for task in ended[:1] for line in diagnosis.log_tail(task, constants.LOG_GROUP)]
+    told = list(dict.fromkeys(diagnosis.why(task, lines) for task in ended))
     killed = [task for task in ended if "health check" in task.get("stoppedReason", "")]
     if killed:
         ages = ", ".join(f"{lived(task):.0f} s" for task in killed)
@@ -409,9 +410,8 @@ def why_not_stable(service: Any) -> str:
     sick = [each for each in targets() if each["reason"]]
     told += [f"target {each['target']} is {each['state']}: {each['reason']}" for each in sick]
     told += [event["message"] for event in service.get("events", [])[:1]]
-    log = [f"log: {line}" for task in ended[:1] for line in diagnosis.log_tail(task, constants.LOG_GROUP)]
     told += filter(None, dict.fromkeys(map(diagnosis.why, tasks.find(serviceName=constants.SERVICE_NAME))))
-    return "\n  ".join(["; ".join(told) or "it is still starting", *log])
+    return "\n  ".join(["; ".join(told) or "it is still starting", *(f"log: {line}" for line in lines)])
 
 
 def lived(task: dict[str, Any]) -> float:

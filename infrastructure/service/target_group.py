@@ -127,8 +127,7 @@ def delete() -> None:
     """Once no rule leads to it any more; AWS sees that some seconds later."""
     what, group = f"target group {its_name()}", find()
     if not group:
-        if not aws.spare_foreign(what, named()):
-            say("already gone", what)
+        aws.spare_foreign(what, named())
         return
     elb, free = client("elbv2"), f"{what} to be free"
     delete_group = call(elb.delete_target_group, free, of=group, gone="TargetGroupNotFound", busy="ResourceInUse")

@@ -21,6 +21,7 @@ MEMORY_RESERVATION = 256
 #: characters of a certificate's common name: https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
 COMMON_NAME = 64
 FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+KEPT = "free; they go with all the others of the endpoint"
 #: so many revisions are asked about one by one
 FEW = 5
 #: how AWS says that another run has deleted it
@@ -51,6 +52,17 @@ def former_families() -> list[str]:
         each.arn for each in listed if ":task-definition/" in each.arn and mine(each.tags) and part(each.tags) == PART
     ]
     return sorted({revision(arn).rpartition(":")[0] for arn in own} - {constants.TASK_FAMILY})
+
+
+def tell_former_families() -> None:
+    """Where this is the first revision of TASK_FAMILY: what of ours another family has, by AWS's index and itself."""
+    if newest():
+        return
+    tag_index.tagged()
+    families = former_families()
+    aws.forget(tag_index.tagged)
+    for family in [each for each in families if of_ours("ACTIVE", each)]:
+        say("kept", f"task definitions of {family}", KEPT)
 
 
 LOOKS = (active,)
@@ -123,6 +135,18 @@ def owner(found: Any) -> Any:
 def is_pipelines(found: Any) -> bool:
     """Whether the endpoint's pipeline registered a revision, by the role that it had then."""
     return f":assumed-role/{roles.role_name('pipeline')}/" in found.get("registeredBy", "")
+
+
+def warn_of_host_mode() -> None:
+    """A container in host mode is on the host's network: neither the hop limit nor ECS_AWSVPC_BLOCK_IMDS is in its way.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    """
+    if constants.NETWORK_MODE == "host":
+        told = (
+            "NETWORK_MODE=host: the container reaches the host's instance metadata, and may what the host's role may:"
+        )
+        say("warning", told, "NETWORK_MODE=bridge or awsvpc keeps it from that")
 
 
 def changes_network() -> bool:

@@ -4,7 +4,6 @@ Free. TASK_EXECUTION_ROLE_ARN and TASK_ROLE_ARN name roles of the user's in thei
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import aws
@@ -12,7 +11,7 @@ import constants
 from aws import Resource, mine, partition
 from console import say
 from infrastructure.cluster import roles
-from infrastructure.service import task_definitions
+from infrastructure.service import access_points, task_definitions
 
 SUFFIXES = ("task-execution", "task")
 EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
@@ -33,8 +32,8 @@ QUEUE_ACTIONS = [
 LOOKS = roles.looks(*SUFFIXES)
 
 
-def create(file_system_ids: dict[str, str], access_point_ids: Iterable[str] = ()) -> None:
-    """Make or complete both. A cluster that endpoints share has none of its own."""
+def create(file_system_ids: dict[str, str], points: dict[str, str]) -> None:
+    """Make or complete both; `points` are the volumes' access points. A cluster that endpoints share has none of its own."""
     if constants.CLUSTER_ONLY:
         return
     if constants.TASK_EXECUTION_ROLE_ARN:
@@ -44,7 +43,7 @@ def create(file_system_ids: dict[str, str], access_point_ids: Iterable[str] = ()
     if constants.TASK_ROLE_ARN:
         leave("task")
     else:
-        roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, access_point_ids))
+        roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, points))
 
 
 def leave(suffix: str) -> None:
@@ -73,7 +72,7 @@ def secrets_policy() -> dict[str, Any] | None:
     return roles.document(*statements) if statements else None
 
 
-def task_policy(file_system_ids: dict[str, str], access_point_ids: Iterable[str]) -> dict[str, Any] | None:
+def task_policy(file_system_ids: dict[str, str], points: dict[str, str]) -> dict[str, Any] | None:
     """What the container itself may do: its file systems, and the buckets, tables and queues that the settings name."""
     buckets = [f"arn:{partition()}:s3:::{bucket}" for bucket in constants.TASK_S3_BUCKETS]
     tables = [aws.arn("dynamodb", f"table/{table}") for table in constants.TASK_DYNAMODB_TABLES]
@@ -84,27 +83,9 @@ def task_policy(file_system_ids: dict[str, str], access_point_ids: Iterable[str]
         ("dynamodb", TABLE_ACTIONS, [*tables, *(f"{table}/index/*" for table in tables)]),
         ("sqs", QUEUE_ACTIONS, [aws.arn("sqs", queue) for queue in constants.TASK_SQS_QUEUES]),
     ]
-    statements = mounts(file_system_ids, access_point_ids)
+    statements = [access_points.rights(file_system_ids, points)] if file_system_ids else []
     statements += [{"Action": [f"{of}:{verb}" for verb in verbs], "Resource": on} for of, verbs, on in rights if on]
     return roles.document(*statements) if statements else None
-
-
-def mounts(file_system_ids: dict[str, str], access_point_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Where endpoints share the file systems, each only by its own access points, and so in its own directories.
-
-    https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html
-    """
-    if not file_system_ids:
-        return []
-    arns = [aws.arn("elasticfilesystem", f"file-system/{each}") for each in dict.fromkeys(file_system_ids.values())]
-    statement: dict[str, Any] = {
-        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-        "Resource": arns if len(arns) > 1 else arns[0],
-    }
-    points = [aws.arn("elasticfilesystem", f"access-point/{each}") for each in sorted(access_point_ids)]
-    if points:
-        statement["Condition"] = {"StringEquals": {"elasticfilesystem:AccessPointArn": points}}
-    return [statement]
 
 
 def delete() -> None:

@@ -64,7 +64,6 @@ def delete() -> None:
     group, its_name = security_groups.find_group("tasks"), security_groups.its_name("tasks")
     let_in(security_groups.find_group("file-system"), security_groups.all_rules(), [])
     if not group:
-        say("already gone", f"security group {its_name}")
         return
     security_groups.delete_group(group)
     say("deleted", f"security group {group['GroupId']}", its_name)

@@ -70,9 +70,18 @@ def create(point: Any) -> tuple[str, Any]:
 
     Answers the revision's ARN, and where in the network its tasks run.
     """
-    role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(point))
+    role_arn, before = roles.create_role(ROLE, roles.task_trust(), (), policy(point)), definitions()[:1]
     found = task_definitions.register(task_definition(point, role_arn), ROLE)
+    for arn in {each["taskDefinitionArn"] for each in before} - {found["taskDefinitionArn"]}:
+        tell_former_volume(task_definitions.definition(arn) or {})
     return str(found["taskDefinitionArn"]), placement(task_security_group.create())
+
+
+def tell_former_volume(former: Any) -> None:
+    """Where the last revision filled another volume."""
+    for name in [each["name"] for each in former.get("volumes", []) if each["name"] != constants.WEIGHTS_VOLUME]:
+        costs = "they cost about $0.30 per GiB and month in us-east-1, until a task that mounts it deletes them"
+        say("kept", f"the weights on the volume {name}", costs)
 
 
 def policy(point: Any) -> dict[str, Any]:
@@ -80,11 +89,8 @@ def policy(point: Any) -> dict[str, Any]:
     lists: dict[str, Any] = {"Action": "s3:ListBucket", "Resource": source_bucket.arn()}
     if prefix := literal(source_bucket.prefix()):
         lists["Condition"] = {"StringLike": {"s3:prefix": f"{prefix}*"}}
-    mounts = {
-        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-        "Resource": aws.arn("elasticfilesystem", f"file-system/{point['FileSystemId']}"),
-        "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}},
-    }
+    volume = constants.WEIGHTS_VOLUME
+    mounts = access_points.rights({volume: point["FileSystemId"]}, {volume: point["AccessPointId"]})
     reads = {"Action": "s3:GetObject", "Resource": f"{source_bucket.arn()}/{prefix}*"}
     return roles.document(lists, reads, mounts)
 
@@ -185,7 +191,7 @@ def start(definition_arn: str, where: Any, marked: str, seen: list[Any], instead
         "startedBy": marked,
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "clientToken": aws.token(definition_arn, sorted(known), marked, instead, aws.this_hour()),
+        "clientToken": aws.token(definition_arn, sorted(known), marked, instead),
     }
     if where:
         request["networkConfiguration"] = where
@@ -250,7 +256,7 @@ def follow(task_arn: str) -> dict[str, Any]:
     result = {"taskArn": task_arn, "exitCode": exit_code, **counts}
     if exit_code != 0:
         told = "".join(f"\n  log: {line}" for line in log.lines[-LINES:])
-        sentence = f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task)}{told}"
+        sentence = f"the sync failed: task {tasks.task_id(task_arn)} stopped: {diagnosis.why(task, log.lines)}{told}"
         raise Problem(sentence, result, aws.FAILED if exit_code is None else aws.TASK_FAILED)
     return result
 

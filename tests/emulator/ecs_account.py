@@ -148,7 +148,7 @@ class Account:
 
     def register(self, family: str = "work", **changes: Any) -> str:
         """A task definition of one container; `container` changes that."""
-        container = {"name": "main", "image": "busybox:1", "memory": 256, **changes.pop("container", {})}
+        container = {"name": "main", "image": "nginx:1", "memory": 256, **changes.pop("container", {})}
         made = self.ecs.register_task_definition(**{"family": family, "containerDefinitions": [container], **changes})
         return str(made["taskDefinition"]["taskDefinitionArn"])
 

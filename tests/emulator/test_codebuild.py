@@ -51,6 +51,19 @@ def test_a_build_walks_through_its_phases_and_pushes(emulator: Emulator, client:
     assert codebuild.list_builds()["ids"] == [build["id"]]
 
 
+@pytest.mark.parametrize(("kind", "cpu"), [("LINUX_CONTAINER", "amd64"), ("ARM_CONTAINER", "arm64")])
+def test_docker_builds_for_the_machine_that_it_is_on(emulator: Emulator, client: Client, kind: str, cpu: str) -> None:
+    codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com")
+    client("ecr").create_repository(repositoryName="app")
+    spec = "docker push 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"
+    codebuild.create_project(**project(arn, spec, type=kind))
+    codebuild.start_build(projectName="app")
+    sleep(emulator, 200)
+    client("ecr").describe_images(repositoryName="app")
+    found = repositories.find_image(emulator.world, "us-east-1", "app", "v1")
+    assert found and found.platforms == (f"linux/{cpu}",)
+
+
 def test_docker_needs_privileged_mode(emulator: Emulator, client: Client) -> None:
     codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com")
     codebuild.create_project(**project(arn, "docker build .", privilegedMode=False))

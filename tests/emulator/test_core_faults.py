@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from emulator.core.faults import Fault
 from emulator.core.wire import Emulator, attach
@@ -240,3 +241,13 @@ def test_a_fault_skips_and_repeats(patient: tuple[Emulator, Client]) -> None:
     for _ in range(3):
         with pytest.raises(ClientError):
             client("ecs").list_clusters()
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_somebody_in_between_may_answer_with_a_page(served: tuple[Emulator, Client], service: str) -> None:
+    emulator, client = served
+    emulator.faults.planned = [Fault(error="page")]
+    before = len(emulator.calls)
+    with suppress(BotoCoreError, ValueError, KeyError, TypeError):  # as botocore's parsers stumble over it, if they do
+        CALLS[service](client)
+    assert [outcome for _, _, outcome in emulator.calls[before:]] == ["page"]

@@ -76,9 +76,11 @@ def test_errors_have_their_code_status_and_message_in_each_protocol(served: Serv
 def test_what_is_not_imitated_answers_an_error(served: Served) -> None:
     assert failure(client(served, "bedrock").list_foundation_models)[:2] == ("NotImplemented", 501)
     assert failure(client(served, "braket").search_devices, filters=[])[:2] == ("NotImplemented", 501)
-    assert failure(client(served, "efs").create_replication_configuration, SourceFileSystemId="fs-0", Destinations=[])[
-        :2
-    ] == ("NotImplemented", 501)
+    assert failure(
+        client(served, "efs").create_replication_configuration,
+        SourceFileSystemId="fs-0123456789abcdef0",
+        Destinations=[],
+    )[:2] == ("NotImplemented", 501)
     for service in ("nosuchservice", "ecs"):
         assert signed(served, service, "/", {"X-Amz-Target": "Nothing.DoIt"}, b"{}")[0] >= 400
 

@@ -116,6 +116,18 @@ def _launch_without(account: Account, parameter: str, **changes: Any) -> None:
     account.ec2.run_instances(**request)
 
 
+def test_ecs_endpoints_bring_an_instance_without_a_way_out_into_its_cluster(account: Account) -> None:
+    instance = account.instance(SubnetId=account.private, wait=300)
+    for service in ("ecs-agent", "ecs-telemetry", "ecs"):
+        assert instances(account) == []
+        name = f"com.amazonaws.us-east-1.{service}"
+        account.ec2.create_vpc_endpoint(
+            VpcEndpointType="Interface", VpcId=account.vpc, ServiceName=name, SubnetIds=[account.private]
+        )
+        account.sleep(60)
+    assert account.host()["ec2InstanceId"] == instance
+
+
 def test_the_agent_goes_on_trying(account: Account) -> None:
     account.iam.detach_role_policy(RoleName="instances", PolicyArn=INSTANCE_POLICY)
     account.instance(wait=300)
@@ -222,8 +234,19 @@ def test_draining_leaves_tasks_of_run_task_alone(account: Account) -> None:
 # ---------------------------------------------------------------------------------------------- managed scaling
 
 
+def test_from_no_instance_managed_scaling_starts_two_where_one_would_do(account: Account) -> None:
+    """ecs-082"""
+    account.provider(most=3)
+    account.register_gpu(command=["sleep", "infinity"])
+    task = account.run("gpu")
+    account.wait(task, "RUNNING")
+    assert (account.desired(), len(members(account))) == (2, 2)
+    account.sleep(1200)
+    assert (account.desired(), account.status(task)) == (1, "RUNNING")
+
+
 def test_a_task_waits_for_the_instance_that_managed_scaling_buys(account: Account) -> None:
-    account.provider()
+    account.provider(most=1)
     account.register_gpu(command=["sleep", "infinity"])
     task = account.run("gpu")
     account.sleep(3)
@@ -346,7 +369,7 @@ def test_protection_stays_when_the_provider_goes(account: Account) -> None:
 
 
 def test_managed_draining_waits_for_the_tasks_and_then_lets_the_instance_go(account: Account) -> None:
-    account.provider()
+    account.provider(most=1)
     account.register_gpu(command=["sleep", "infinity"])
     task = account.run("gpu")
     account.wait(task, "RUNNING")

@@ -224,7 +224,7 @@ def test_the_count_goes_up_and_down(host: Account) -> None:
 def test_a_deployment_replaces_tasks_and_never_has_too_few(host: Account) -> None:
     create(host, desiredCount=2)
     steady(host)
-    host.register(container={"image": "busybox:2", "portMappings": [{"containerPort": 80}]})
+    host.register(container={"image": "nginx:1.28", "portMappings": [{"containerPort": 80}]})
     before = set(tasks(host))
     answer = update(host, taskDefinition="work")
     assert [one["status"] for one in answer["deployments"]] == ["PRIMARY", "ACTIVE"]

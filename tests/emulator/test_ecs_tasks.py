@@ -411,6 +411,25 @@ def test_a_stopped_task_is_seen_for_an_hour(host: Account) -> None:
     assert host.ecs.describe_tasks(cluster="main", tasks=[task])["failures"][0]["reason"] == "MISSING"
 
 
+def test_a_client_token_is_remembered_until_an_hour_after_the_end_of_its_task(host: Account) -> None:
+    host.register(container={"command": ["true"]})
+    task = host.run(clientToken="one")
+    host.wait(task, "STOPPED")
+    host.sleep(3500)
+    assert host.run(clientToken="one") == task
+    host.sleep(200)
+    assert host.run(clientToken="one") != task
+
+
+def test_and_for_a_day_at_most(host: Account) -> None:
+    host.register()
+    task = host.run(clientToken="one")
+    host.world.clock.sleep(86000)  # type: ignore[attr-defined]
+    assert host.run(clientToken="one") == task
+    host.world.clock.sleep(1000)  # type: ignore[attr-defined]
+    assert host.run(clientToken="one") != task
+
+
 @pytest.mark.parametrize(("command", "code"), [("exit 3", 3), ("sleep 60", 0), ("nvidia-smi", 127), ("echo hi", 0)])
 def test_a_command_ends_with_its_own_exit_code(host: Account, command: str, code: int) -> None:
     host.register(container={"command": ["sh", "-c", command]})
@@ -694,3 +713,86 @@ def test_exec_needs_to_be_enabled_and_a_role_and_some_seconds(host: Account) -> 
     host.ecs.stop_task(cluster="main", task=task)
     host.wait(task, "STOPPED")
     assert refused(command, task)[0] == "InvalidParameterException"
+
+
+CHANNELS = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["ssmmessages:*", "s3:*"], "Resource": "*"}]}
+)
+
+
+def in_public(account: Account, mode: str, **container: Any) -> str:
+    """A task on a host in a public subnet, with a role that may use ECS Exec and S3, 5 minutes after its start."""
+    account.role("reaching", "ecs-tasks.amazonaws.com")
+    account.iam.put_role_policy(RoleName="reaching", PolicyName="all", PolicyDocument=CHANNELS)
+    account.sleep(20)
+    account.register(f"in-{mode}", networkMode=mode, taskRoleArn="reaching", container=container)
+    network: Any = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
+    task = account.run(f"in-{mode}", enableExecuteCommand=True, **network)
+    account.sleep(300)
+    return task
+
+
+@pytest.mark.parametrize(
+    ("mode", "endpoint"), [("bridge", ""), ("host", ""), ("awsvpc", ""), ("awsvpc", "ssmmessages")]
+)
+def test_exec_goes_by_the_tasks_own_interface_which_has_no_public_address(
+    host: Account, mode: str, endpoint: str
+) -> None:
+    """The image was pulled, and the task runs: for that its host has a public address."""
+    if endpoint:
+        name = f"com.amazonaws.us-east-1.{endpoint}"
+        host.ec2.create_vpc_endpoint(VpcEndpointType="Interface", VpcId=host.vpc, ServiceName=name, SubnetIds=[host.a])
+        host.sleep(60)
+    [container] = host.task(task := in_public(host, mode))["containers"]
+    assert host.status(task) == "RUNNING"
+    reached = mode != "awsvpc" or bool(endpoint)
+    assert container["managedAgents"][0]["lastStatus"] == ("RUNNING" if reached else "STOPPED")
+
+
+@pytest.mark.parametrize(("mode", "endpoint"), [("bridge", False), ("awsvpc", False), ("awsvpc", True)])
+def test_so_does_s3(host: Account, client: Client, mode: str, endpoint: bool) -> None:
+    client("s3").create_bucket(Bucket="weights")
+    if endpoint:
+        filters = [{"Name": "association.subnet-id", "Values": [host.a]}]
+        tables = [each["RouteTableId"] for each in host.ec2.describe_route_tables(Filters=filters)["RouteTables"]]
+        host.ec2.create_vpc_endpoint(VpcId=host.vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=tables)
+        host.sleep(60)
+    task = in_public(host, mode, entryPoint=["aws"], command=["s3", "ls", "s3://weights"])
+    reached = mode != "awsvpc" or endpoint
+    assert host.status(task) == ("STOPPED" if reached else "RUNNING")  # it still tries
+    ended = host.task(task) if reached else host.wait(task, "STOPPED")
+    assert ended["containers"][0]["exitCode"] == (0 if reached else 1)
+
+
+OPEN: Any = {"HttpTokens": "optional"}
+FAR: Any = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
+CLOSED: Any = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+BLOCKED = (
+    "#!/bin/bash\necho ECS_CLUSTER=main >> /etc/ecs/ecs.config\necho ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config"
+)
+METADATA = {
+    "bridge": ("bridge", CLOSED, BLOCKED, False),
+    "bridge, hop limit 2": ("bridge", FAR, BLOCKED, True),
+    "bridge, IMDSv1": ("bridge", OPEN, BLOCKED, True),
+    "host": ("host", CLOSED, BLOCKED, True),
+    "host, none": ("host", {"HttpEndpoint": "disabled"}, BLOCKED, False),
+    "awsvpc": ("awsvpc", CLOSED, BLOCKED, False),
+    "awsvpc, not blocked": ("awsvpc", CLOSED, BLOCKED.replace("true", "false"), True),
+}
+
+
+@pytest.mark.parametrize(("mode", "options", "user_data", "reached"), METADATA.values(), ids=METADATA)
+def test_a_container_has_its_hosts_rights_where_the_metadata_is_open_to_it(
+    account: Account, client: Client, mode: str, options: Any, user_data: str, reached: bool
+) -> None:
+    client("s3").create_bucket(Bucket="weights")
+    account.iam.put_role_policy(RoleName="instances", PolicyName="s3", PolicyDocument=CHANNELS)
+    name = "com.amazonaws.us-east-1.s3"
+    account.ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface", VpcId=account.vpc, ServiceName=name, SubnetIds=[account.a]
+    )
+    account.instance(MetadataOptions=options, UserData=user_data)
+    account.register(networkMode=mode, container={"entryPoint": ["aws"], "command": ["s3", "ls", "s3://weights"]})
+    network: Any = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
+    ended = account.wait(account.run(**network), "STOPPED")
+    assert ended["containers"][0]["exitCode"] == (0 if reached else 253)

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from emulator.core.wire import Emulator
 from emulator.core.world import Clock
-from emulator.efs.file_systems import mount_problem
+from emulator.efs.file_systems import mount_problem, write_problem
 
 Client = Callable[[str], Any]
 
@@ -328,10 +328,10 @@ def mountable(emulator: Emulator, client: Client, network: Network) -> Callable[
     efs, name = client("efs"), available_file_system(emulator, client)
     efs.create_mount_target(FileSystemId=name, SubnetId=network.a, SecurityGroups=[network.group])
 
-    def problem(subnet: str = network.a, zone: str = "us-east-1a", **volume: Any) -> str | None:
+    def problem(subnet: str = network.a, zone: str = "us-east-1a", role: str = "", **volume: Any) -> str | None:
         emulator.world.advance()
         volume = {"fileSystemId": name, **volume}
-        return mount_problem(emulator.world, "us-east-1", volume, subnet, zone, [network.group])
+        return mount_problem(emulator.world, "us-east-1", volume, subnet, zone, [network.group], role)
 
     return problem
 
@@ -372,3 +372,120 @@ def test_a_task_needs_its_access_point_and_tls(emulator: Emulator, client: Clien
     assert "access denied" in (problem(authorizationConfig=missing, transitEncryption="ENABLED") or "")
     assert "tls" in (problem(authorizationConfig={"iam": "ENABLED"}) or "")
     assert problem(authorizationConfig={"iam": "ENABLED"}, transitEncryption="ENABLED") is None
+
+
+def test_tokens_have_64_characters(emulator: Emulator, client: Client) -> None:
+    efs = client("efs")
+    made = efs.create_file_system(CreationToken="x" * 64)["FileSystemId"]
+    sleep(emulator, 10)
+    assert efs.create_access_point(FileSystemId=made, ClientToken="x" * 64)
+    calls: list[Callable[[], Any]] = [
+        lambda: efs.create_file_system(CreationToken="x" * 65),
+        lambda: efs.create_access_point(FileSystemId=made, ClientToken="x" * 65),
+    ]
+    for call in calls:
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == ("BadRequest", 400)
+
+
+# ------------------------------------------------------------------------------------------------ who may mount, and write
+
+TLS: Any = {"transitEncryption": "ENABLED"}
+IN_THE_CLEAR = "access denied by server while mounting {}.efs.us-east-1.amazonaws.com:/"
+OVER_TLS = "access denied by server while mounting 127.0.0.1:/"
+
+
+@pytest.fixture
+def asked(emulator: Emulator, client: Client, network: Network) -> Callable[..., str | None]:
+    """The same as `mountable`, when the mount target is ready and its port open."""
+    problem = mountable(emulator, client, network)
+    open_port(client, network.group)
+    sleep(emulator, 181)
+    return problem
+
+
+def only(client: Client) -> str:
+    [found] = client("efs").describe_file_systems()["FileSystems"]
+    return str(found["FileSystemId"])
+
+
+def put_policy(client: Client, *statements: dict[str, Any]) -> None:
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    client("efs").put_file_system_policy(FileSystemId=only(client), Policy=text)
+
+
+def deny(**condition: dict[str, str]) -> dict[str, Any]:
+    effect: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "elasticfilesystem:Client*"}
+    return {**effect, "Condition": condition}
+
+
+def role_that_may(client: Client, name: str, *actions: str, **condition: Any) -> str:
+    iam, which = client("iam"), [f"elasticfilesystem:Client{each}" for each in actions]
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    statement = {"Effect": "Allow", "Action": which, "Resource": "*", "Condition": condition}
+    iam.put_role_policy(
+        RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+    return str(made)
+
+
+def point_of(emulator: Emulator, client: Client, uid: int, gid: int) -> dict[str, Any]:
+    """How a volume names a new access point of this user."""
+    user = {"Uid": uid, "Gid": gid}
+    made = client("efs").create_access_point(FileSystemId=only(client), ClientToken=f"{uid}{gid}", PosixUser=user)
+    sleep(emulator, 4)
+    return {**TLS, "authorizationConfig": {"accessPointId": made["AccessPointId"], "iam": "ENABLED"}}
+
+
+def test_without_a_policy_anybody_mounts_the_root_and_with_one_nobody_who_is_not_allowed(
+    client: Client, asked: Callable[..., str | None]
+) -> None:
+    assert asked() is None
+    put_policy(client, deny(Bool={"aws:SecureTransport": "false"}))
+    assert IN_THE_CLEAR.format(only(client)) in (asked() or "")
+    assert OVER_TLS in (asked(**TLS) or ""), "who is nobody is allowed nothing"
+    put_policy(client, {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "elasticfilesystem:ClientMount"})
+    assert asked() is None
+    client("efs").delete_file_system_policy(FileSystemId=only(client))
+    assert asked() is None
+
+
+def test_a_role_mounts_by_the_access_point_that_its_own_policy_names(
+    emulator: Emulator, client: Client, asked: Callable[..., str | None]
+) -> None:
+    put_policy(client, deny(StringNotLike={"elasticfilesystem:AccessPointArn": "arn:aws:*:access-point/*"}))
+    one, other = point_of(emulator, client, 1, 1), point_of(emulator, client, 2, 2)
+    arns = [each["AccessPointArn"] for each in client("efs").describe_access_points()["AccessPoints"]]
+    role = role_that_may(client, "one", "Mount", StringEquals={"elasticfilesystem:AccessPointArn": arns[0]})
+    everywhere = role_that_may(client, "everywhere", "Mount")
+    assert [asked(role=role, **volume) is None for volume in (one, other)] == [True, False]
+    assert [asked(role=everywhere, **volume) is None for volume in (one, other)] == [True, True]
+    assert OVER_TLS in (asked(role=everywhere, authorizationConfig={"iam": "ENABLED"}, **TLS) or "")
+    unsigned = {**one, "authorizationConfig": {"accessPointId": one["authorizationConfig"]["accessPointId"]}}
+    assert OVER_TLS in (asked(role=role, **unsigned) or ""), "without IAM the role does not count"
+
+
+@pytest.mark.parametrize("user", [(0, 0), (0, 1000), (1000, 0), (1000, 1000)])
+def test_root_is_squashed_where_it_has_no_root_access(
+    emulator: Emulator, client: Client, asked: Callable[..., str | None], user: tuple[int, int]
+) -> None:
+    by_point = {"fileSystemId": only(client), **point_of(emulator, client, *user)}
+    in_the_clear = {"fileSystemId": only(client)}
+    roles = [role_that_may(client, f"r{n}", *["Mount", "Write", "RootAccess"][: n + 1]) for n in range(3)]
+    by_iam = [write_problem(emulator.world, "us-east-1", by_point, role) for role in roles]
+    assert (by_iam, write_problem(emulator.world, "us-east-1", in_the_clear, None)) == ([""] * 3, ""), "no policy yet"
+    put_policy(client, deny(Bool={"aws:SecureTransport": "false"}))
+    squashed = "[Errno 13] Permission denied" if 0 in user else ""
+    by_iam = [write_problem(emulator.world, "us-east-1", by_point, role) for role in roles]
+    assert by_iam == ["[Errno 30] Read-only file system", squashed, ""]
+
+
+def test_a_policy_comes_back_in_another_order(emulator: Emulator, client: Client) -> None:
+    available_file_system(emulator, client)
+    statements = [deny(Bool={"aws:SecureTransport": "false"}), {**deny(), "Action": ["a:b", "c:d"]}]
+    put_policy(client, *statements)
+    found = json.loads(client("efs").describe_file_system_policy(FileSystemId=only(client))["Policy"])
+    assert found["Statement"] == [{**statements[1], "Action": ["c:d", "a:b"]}, statements[0]]

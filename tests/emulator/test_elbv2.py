@@ -510,3 +510,27 @@ def test_the_service_linked_role_stays_while_there_is_a_load_balancer(
     assert failed["Status"] == "FAILED" and failed["Reason"]["RoleUsageList"][0]["Resources"] == [balancer]
     elb.delete_load_balancer(LoadBalancerArn=balancer)
     assert outcome()["Status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("path", ["/a b", "/ä", "/a#b", "/a%20b", "/a(b)", "/a,b", "/" + "x" * 128])
+def test_path_patterns_of_rules(rule: Callable[..., Any], path: str) -> None:
+    assert refused(rule, 1, [{"Field": "path-pattern", "Values": [path]}]) == "ValidationError"
+
+
+def test_a_path_pattern_may_have_all_of_the_signs(rule: Callable[..., Any]) -> None:
+    path = "/a_-.$/~\"'@:+&*?" + "x" * 100
+    assert rule(1, [{"Field": "path-pattern", "Values": [path]}])["Conditions"][0]["Values"] == [path]
+
+
+@pytest.mark.parametrize("codes", ["100", "199-299", "200-500", "503", "2xx", ""])
+def test_an_application_load_balancer_waits_for_200_to_499(elb: Any, network: Network, codes: str) -> None:
+    group = target_group(elb, network, "g")
+    wanted = {"TargetGroupArn": group, "Matcher": {"HttpCode": codes}}
+    if codes:
+        assert refused(elb.modify_target_group, **wanted) == "ValidationError"
+    assert elb.modify_target_group(TargetGroupArn=group, Matcher={"HttpCode": "200-499"})
+
+
+def test_what_a_target_group_was_made_with_stays(elb: Any, network: Network) -> None:
+    given = elb.meta.service_model.operation_model("ModifyTargetGroup").input_shape.members
+    assert not {"Protocol", "Port", "TargetType", "VpcId", "ProtocolVersion"} & given.keys()

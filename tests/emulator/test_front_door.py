@@ -326,7 +326,7 @@ def test_without_registered_targets_the_service_is_unavailable(site: Site) -> No
     assert site.status() == 503, "a draining target gets nothing new"
 
 
-def run(site: Site, image: str = "busybox:1", path: str = "/") -> str:
+def run(site: Site, image: str = "nginx:1", path: str = "/") -> str:
     """A service of one task behind the load balancer: its target group."""
     site.account.instance()
     container = {"image": image, "portMappings": [{"containerPort": 80}]}
@@ -359,7 +359,7 @@ def test_a_task_of_a_service_answers(site: Site) -> None:
     assert health(site, group) == ("healthy", "", "")
     told = site.told("/any/path?x=1")
     [task] = site.account.ecs.list_tasks(cluster="main")["taskArns"]
-    assert (told["task"], told["image"], told["path"]) == (task, "busybox:1", "/any/path")
+    assert (told["task"], told["image"], told["path"]) == (task, "nginx:1", "/any/path")
     assert told["taskDefinition"].endswith("task-definition/work:1") and told["target"].startswith("i-")
     site.emulator.world.settings.unknown_paths = ["/missing"]
     assert (site.status("/missing"), site.status("/")) == (404, 200)

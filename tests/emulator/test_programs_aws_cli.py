@@ -98,3 +98,18 @@ def test_what_fails_is_told_as_the_cli_tells_it(account: Runbook) -> None:
     code, lines = sync(account, "s3://weights/v1", "/mnt/data")
     assert code == 1 and "(AccessDenied) when calling the ListObjectsV2 operation" in lines[0]
     assert 's3:ListBucket on resource: "arn:aws:s3:::weights"' in lines[0]
+
+
+def test_root_without_root_access_writes_nothing(account: Runbook) -> None:
+    """The access point's user is root: its writes are those of nobody."""
+    iam, its = account.aws("iam"), {"RoleName": "api-task-us-east-1", "PolicyName": "settings"}
+    policy = iam.get_role_policy(**its)["PolicyDocument"]
+    for statement in policy["Statement"]:
+        statement["Action"] = [each for each in statement["Action"] if each != "elasticfilesystem:ClientRootAccess"]
+    iam.put_role_policy(**its, PolicyDocument=json.dumps(policy))
+    code, lines = sync(account, "s3://weights/v1", "/mnt/data")
+    assert (code, lines[0]) == (
+        1,
+        "download failed: s3://weights/v1/a to ../mnt/data/a [Errno 13] Permission denied: '/mnt/data/a'",
+    )
+    assert volume(account) == {}

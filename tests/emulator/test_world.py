@@ -19,7 +19,7 @@ LONG = 1100
 
 def begin(account: Account, elb: Any) -> None:
     """A service waits for a host that managed scaling has to launch, and another one on Fargate for its load balancer."""
-    account.provider(size=0)
+    account.provider(size=0, most=1)
     account.register_gpu()
     account.register_fargate(portMappings=[{"containerPort": 80}])
     permission = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.iam.policies import may
 from tests.conftest import Runbook
 
 BASTION = {"BASTION_KEY_NAME": "ops", "BASTION_ALLOWED_CIDR": "198.51.100.7/32", "KEY_NAME": "ops"}
@@ -81,7 +82,9 @@ def test_session_manager_reaches_the_bastion_too_and_its_role_may_nothing_else(k
     ]["Roles"]
     attached = keyed.aws("iam").list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
     assert host["IamInstanceProfile"]["Arn"].endswith("instance-profile/clara-train-bastion-us-east-1")
-    assert [policy["PolicyName"] for policy in attached] == ["AmazonSSMManagedInstanceCore"]
+    assert attached == []
+    may_what = {each: may(role["RoleName"], each, "*") for each in ("ssmmessages:OpenDataChannel", "ssm:GetParameter")}
+    assert may_what == {"ssmmessages:OpenDataChannel": True, "ssm:GetParameter": False}
 
 
 def test_a_bastion_that_is_no_longer_wanted_goes_with_its_role(keyed: Runbook) -> None:
@@ -138,8 +141,8 @@ def test_a_key_pair_that_does_not_exist_is_refused_before_anything_is_made(keyed
 def test_session_manager_reaches_the_hosts_in_any_case(clara: Runbook) -> None:
     clara.has_run("create_cluster.py")
     [role] = [name for name in clara.account() if name.startswith("role clara-train-host")]
-    attached = clara.aws("iam").list_attached_role_policies(RoleName=role.split()[1])["AttachedPolicies"]
-    assert "AmazonSSMManagedInstanceCore" in {policy["PolicyName"] for policy in attached}
+    for action in ("ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:OpenDataChannel"):
+        assert may(role.split()[1], action, "*")
 
 
 def test_a_changed_type_is_a_new_version_of_its_template_and_a_new_host(keyed: Runbook) -> None:
@@ -151,6 +154,20 @@ def test_a_changed_type_is_a_new_version_of_its_template_and_a_new_host(keyed: R
     [latest] = keyed.aws("ec2").describe_launch_template_versions(**request)["LaunchTemplateVersions"]
     assert latest["LaunchTemplateData"]["InstanceType"] == "t3.small"
     assert [host["InstanceType"] for host in bastions(keyed)] == ["t3.small"]
+
+
+def test_a_new_host_that_does_not_pass_its_status_checks_is_no_success(keyed: Runbook) -> None:
+    """AWS calls the refresh successful as soon as it runs."""
+    keyed.has_run("create_cluster.py", **BASTION)
+    keyed.emulator.world.settings.checks_pass = False
+    ran = keyed.run("create_cluster.py", **BASTION, BASTION_INSTANCE_TYPE="t3.small")
+    [host] = bastions(keyed)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"the new bastion {host['InstanceId']} runs, but its status checks fail" in ran.err
+    assert "to go back: BASTION_INSTANCE_TYPE=t3.micro python create_cluster.py" in ran.err
+    keyed.emulator.world.settings.checks_pass = True
+    keyed.has_run("create_cluster.py", **BASTION)
+    assert [host["InstanceType"] for host in bastions(keyed)] == ["t3.micro"]
 
 
 def test_a_template_of_another_owner_with_its_name_is_refused_and_stays(keyed: Runbook) -> None:

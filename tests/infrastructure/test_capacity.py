@@ -96,3 +96,13 @@ def test_cluster_size_is_minimum_and_maximum(runbook: Runbook) -> None:
     runbook.has_run("create_cluster.py", CLUSTER_SIZE="2")
     found = group(runbook)
     assert (found["MinSize"], found["MaxSize"], len(found["Instances"])) == (2, 2, 2)
+
+
+def test_a_former_provider_that_aws_fails_to_delete_makes_room_for_the_new_group(runbook: Runbook) -> None:
+    """Someone has deleted the group, whose provider AWS then fails to delete the first time."""
+    runbook.has_run("create_cluster.py")
+    runbook.aws("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="gpu-hosts", ForceDelete=True)
+    runbook.settle()
+    ran = runbook.run("create_cluster.py")
+    assert ran.code == 0, ran.err
+    assert provider(runbook)["autoScalingGroupArn"] == group(runbook)["AutoScalingGroupARN"]

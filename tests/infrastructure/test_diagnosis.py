@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from emulator.core.doors import DOORS
+from emulator.registry import images
 from tests.conftest import Runbook
 
 REGISTERED = ("create_cluster.py", "register_task_definition.py")
@@ -43,6 +45,15 @@ def test_nfs_that_is_closed_is_told_with_its_remedy(fargate: Runbook) -> None:
     fargate.has_run("create_cluster.py", "run_task.py")
 
 
+def test_a_role_that_may_not_mount_is_told_with_its_remedy(fargate: Runbook) -> None:
+    iam = fargate.has_run(*REGISTERED).aws("iam")
+    iam.delete_role_policy(RoleName="api-task-us-east-1", PolicyName="settings")
+    told = why_it_failed(fargate)
+    assert "access denied by server while mounting" in told
+    assert "The task role's policy, or the file system's, does not let it mount" in told
+    fargate.has_run("create_cluster.py", "run_task.py")
+
+
 def test_a_route_that_is_gone_is_told(fargate: Runbook) -> None:
     ec2 = fargate.has_run(*REGISTERED).aws("ec2")
     filters = [{"Name": "tag:gpu-ecs-cluster", "Values": ["api"]}]
@@ -65,6 +76,49 @@ STOPPED: dict[str, tuple[dict[str, Any], str]] = {
         {"reason": "OutOfMemoryError: killed", "exitCode": 137},
         "with more memory",
     ),
+    "another CPU, of an index": (
+        {"reason": "CannotPullContainerError: no matching manifest for linux/amd64 in the manifest list entries"},
+        "The image is for another CPU than the host has: build it for that",
+    ),
+    "another CPU, on Fargate": (
+        {
+            "reason": "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'"
+        },
+        "The image is for another CPU than the host has: build it for that",
+    ),
+    "credentials that are needed": (
+        {
+            "reason": 'CannotPullContainerError: Head "https://ghcr.io/v2/team/app/manifests/v1": unauthorized: authentication'
+        },
+        "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR",
+    ),
+    "credentials that are needed, on Fargate": (
+        {
+            "reason": "CannotPullContainerError: failed to fetch anonymous token: https://ghcr.io/token: 401 Unauthorized"
+        },
+        "or wants credentials, which these tasks have not",
+    ),
+    "denied": (
+        {
+            "reason": "CannotPullContainerError: pull access denied for team/app, repository does not exist or may require"
+        },
+        "or wants credentials, which these tasks have not",
+    ),
+    "too many pulls": (
+        {"reason": "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit."},
+        "The registry has had too many pulls from this address: wait",
+    ),
+    "a command that is not there": (
+        {
+            "reason": 'CannotStartContainerError: exec: "[vllm,": executable file not found in $PATH: unknown',
+            "exitCode": 127,
+        },
+        "The image has no such program: look at ENTRY_POINT and COMMAND",
+    ),
+    "a command that a shell does not find": (
+        {"reason": "", "exitCode": 127},
+        "The image has no such program: look at ENTRY_POINT and COMMAND",
+    ),
 }
 
 
@@ -81,6 +135,16 @@ def test_a_reason_that_users_meet_gets_its_remedy(runbook: Runbook, container: d
     }
     assert hint in diagnosis.why(task)
     assert container["reason"] in diagnosis.why(task)
+
+
+def test_what_only_the_log_tells_gets_its_remedy_too(fargate: Runbook) -> None:
+    """An image that is no index is pulled for whatever CPU it is."""
+    images.add(fargate.emulator.world, fargate.settings["IMAGE"])
+    fargate.has_run(*REGISTERED)
+    images.add(fargate.emulator.world, fargate.settings["IMAGE"], platforms=["linux/arm64"])
+    told = fargate.run("run_task.py", RUN_UNTIL="STOPPED").err
+    assert "log: exec server: exec format error" in told
+    assert "The image is for another CPU than the host has" in told
 
 
 #: settings that say nothing about a task on Fargate
@@ -139,3 +203,17 @@ def test_a_spot_host_that_was_taken_back_is_told(runbook: Runbook) -> None:
         "containers": [{"name": "main", "exitCode": 143}],
     }
     assert diagnosis.why(task).startswith("SpotInterruption: Your Spot Task was interrupted.")
+
+
+def test_the_page_tells_of_a_task_whose_spot_host_is_gone(runbook: Runbook) -> None:
+    runbook.settings["CAPACITY_TYPE"] = "spot"
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.has_run("run_task.py")
+    [reservation] = runbook.aws("ec2").describe_instances()["Reservations"]
+    host = reservation["Instances"][0]["InstanceId"]
+    DOORS["POST", "/_emulator/spot-interruptions"](runbook.emulator, {"instance": host})
+    [instance] = runbook.aws("ecs").list_container_instances(cluster="gpu", status="DRAINING")["containerInstanceArns"]
+    assert instance
+    runbook.settle(600)
+    ran = runbook.run("describe_task.py")
+    assert f"TerminationNotice: Host EC2 (instance {host}) terminated." in ran.err

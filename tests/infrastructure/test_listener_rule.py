@@ -115,7 +115,7 @@ def test_a_rule_and_a_group_are_known_by_their_tags_whatever_their_names(clara: 
     """Their Name is for people, who may change it; earlier versions said in it alone what they are."""
     clara.has_run(*SERVED)
     for arn in rule_and_group(clara):
-        retag(clara, arn, Name="ours, in blue")
+        retag(clara, arn, Name="ours in blue")
     begun = len(clara.emulator.calls)
     clara.has_run("create_service.py")
     assert clara.changes(begun) == []

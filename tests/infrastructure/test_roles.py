@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from emulator.iam.policies import may
 from tests.conftest import Runbook
 from tests.examples.test_endpoints import small
@@ -26,8 +28,7 @@ def attached(runbook: Runbook, role: str) -> set[str]:
 
 def test_each_role_has_just_its_own_policies(runbook: Runbook) -> None:
     runbook.has_run("create_cluster.py")
-    hosts = {"AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore"}
-    assert attached(runbook, "gpu-host-us-east-1") == hosts
+    assert attached(runbook, "gpu-host-us-east-1") == {"AmazonEC2ContainerServiceforEC2Role"}
     assert attached(runbook, "gpu-task-execution-us-east-1") == {"AmazonECSTaskExecutionRolePolicy"}
     assert attached(runbook, "gpu-task-us-east-1") == set()
 
@@ -41,11 +42,22 @@ def test_a_secrets_json_key_stage_and_version_are_no_part_of_what_iam_is_asked_a
     assert (statement["Action"], statement["Resource"]) == ("secretsmanager:GetSecretValue", [secret])
 
 
-def test_the_task_may_mount_and_write_its_own_file_system_and_no_other(runbook: Runbook) -> None:
-    system_id = runbook.has_run("create_cluster.py").run("create_cluster.py").result["fileSystemId"]
+def test_the_task_may_mount_and_write_its_own_file_system_by_its_access_points_and_no_other(runbook: Runbook) -> None:
+    result = runbook.has_run("create_cluster.py").run("create_cluster.py").result
     [statement] = inline(runbook, "gpu-task-us-east-1")
-    assert statement["Action"] == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-    assert statement["Resource"] == f"arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/{system_id}"
+    arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:"
+    assert statement["Resource"] == [f"{arn}file-system/{result['fileSystemId']}"]
+    points = [f"{arn}access-point/{each}" for each in result["accessPoints"].values()]
+    assert statement["Condition"] == {"StringEquals": {"elasticfilesystem:AccessPointArn": points}}
+
+
+@pytest.mark.parametrize(("user", "as_root"), [("0:0", True), ("1000:0", True), ("0:1000", True), ("1000:1000", False)])
+def test_the_task_has_root_access_only_where_root_owns_its_files(runbook: Runbook, user: str, as_root: bool) -> None:
+    uid, gid = user.split(":")
+    runbook.has_run("create_cluster.py", EFS_UID=uid, EFS_GID=gid)
+    [statement] = inline(runbook, "gpu-task-us-east-1")
+    more = ["elasticfilesystem:ClientRootAccess"] if as_root else []
+    assert statement["Action"] == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite", *more]
 
 
 def test_buckets_tables_and_queues_are_named_one_by_one(fargate: Runbook) -> None:
@@ -137,9 +149,20 @@ def test_what_monitoring_needed_is_taken_back_without_it_and_what_someone_attach
     runbook.has_run("create_cluster.py")
     assert attached(runbook, "gpu-host-us-east-1") == {
         "AmazonEC2ContainerServiceforEC2Role",
-        "AmazonSSMManagedInstanceCore",
         "AmazonS3ReadOnlyAccess",
     }
+
+
+def test_the_hosts_role_opens_sessions_and_reads_no_parameters(runbook: Runbook) -> None:
+    """Also where an earlier version gave it AWS's own policy for that: what a host may, a container in host mode may."""
+    role, former = "gpu-host-us-east-1", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+    runbook.has_run("create_cluster.py")
+    runbook.aws("iam").attach_role_policy(RoleName=role, PolicyArn=former)
+    assert may(role, "ssm:GetParameter", "*")
+    runbook.has_run("create_cluster.py")
+    assert may(role, "ssmmessages:OpenDataChannel", "*")
+    assert may(role, "ecs:RegisterContainerInstance", "*")
+    assert not any(may(role, f"{action}", "*") for action in ("ssm:GetParameter", "s3:GetObject", "iam:PassRole"))
 
 
 def test_an_instance_profile_of_somebody_else_is_neither_changed_nor_deleted(runbook: Runbook) -> None:
@@ -186,7 +209,7 @@ def test_an_endpoints_task_mounts_by_its_own_access_points_alone(small: Runbook)
     for mine, other in (("a", "b"), ("b", "a")):
         [statement] = inline(small, f"ml-{mine}-task-us-east-1")
         assert sorted(statement["Resource"]) == sorted(systems)
-        assert statement["Action"] == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+        assert statement["Action"] == [f"elasticfilesystem:Client{each}" for each in ("Mount", "Write", "RootAccess")]
         key = "elasticfilesystem:AccessPointArn"
         assert statement["Condition"] == {"StringEquals": {key: points(small, mine)}}
         for verb in ("ClientMount", "ClientWrite"):

@@ -18,23 +18,24 @@ STARTED = (*SERVED[:2], "run_task.py")
 DELETED = (*SERVED, "delete_service.py", "delete_cluster.py --yes")
 #: example, what has run before, and the page -> its calls
 COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
-    ("clara", SERVED[:1], SERVED[1]): 8,
+    ("clara", SERVED[:1], SERVED[1]): 9,
     ("clara", SERVED[:2], SERVED[1]): 8,
     ("runbook", (), SERVED[0]): 63,
-    ("clara", (), SERVED[0]): 108,
-    ("clara", SERVED[:1], SERVED[0]): 48,
+    ("clara", (), SERVED[0]): 110,
+    ("clara", SERVED[:1], SERVED[0]): 49,
     ("clara", SERVED[:2], SERVED[2]): 32,
     ("clara", SERVED, SERVED[2]): 23,
     ("clara", SERVED, "update_service.py"): 19,
     ("clara", SERVED, "describe_service.py"): 6,
-    ("runbook", STARTED[:1], STARTED[0]): 36,
-    ("runbook", STARTED[:2], STARTED[2]): 13,
+    ("runbook", STARTED[:1], STARTED[0]): 37,
+    ("adopted", STARTED[:1], STARTED[0]): 42,
+    ("runbook", STARTED[:2], STARTED[2]): 12,
     ("runbook", STARTED, STARTED[2]): 6,
     ("runbook", STARTED, "describe_task.py"): 7,
     ("runbook", STARTED, "describe_clusters.py"): 6,
     ("runbook", STARTED, "list_tasks.py"): 5,
     ("clara", SERVED, "delete_service.py"): 25,
-    ("clara", DELETED[:-1], DELETED[-1]): 124,
+    ("clara", DELETED[:-1], DELETED[-1]): 125,
     ("clara", DELETED, DELETED[-1]): 37,
 }
 

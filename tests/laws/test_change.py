@@ -563,7 +563,7 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("their-weights", "", "sync", "refused", says=("delete_sync.py",)),
     ],
     "WEIGHTS_PREFIX": there_and_back("", "a", "sync") + there_and_back("a", "b", "sync"),
-    "WEIGHTS_VOLUME": [Pair("weights", "more", "sync")],
+    "WEIGHTS_VOLUME": [Pair("weights", "more", "sync", "kept", ("files in /weights",), ("about $0.30 per GiB",))],
     "SYNC_SCHEDULE": there_and_back("every 3 hours", "", "sync")
     + there_and_back("every 3 hours", "every 5 hours", "sync"),
     "SYNC_IMAGE": [Pair("public.ecr.aws/aws-cli/aws-cli:2.31.0", "public.ecr.aws/aws-cli/aws-cli:2.32.0", "sync")],
@@ -680,6 +680,10 @@ def stands(runbook: Runbook, seconds: float = 3600) -> dict[str, list[Any]]:
             its_name = family
         if kind != "task definition" or int(number) == newest[family]:
             found[f"{kind} {its_name}"].append(comparable(kind, its_name, about))
+    systems = [each["FileSystemId"] for each in runbook.aws("efs").describe_file_systems()["FileSystems"]]
+    for (system, directory), files in runbook.emulator.world.state["efs_files"].items():
+        if system in systems and files:
+            found[f"files in {directory}"].append(sorted(files))
     return {name: sorted(each, key=json.dumps) for name, each in found.items()}
 
 

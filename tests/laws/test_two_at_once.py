@@ -47,6 +47,15 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("everything", (*REGISTERED, "sync_weights.py"), "delete_sync.py"),
     ("fargate", REGISTERED, "deregister_task_definition.py"),
 )
+#: those that ask for something by a token, since it has no name: around a full hour too
+BY_TOKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("fargate", REGISTERED, "run_task.py"),
+    ("runbook", REGISTERED, "run_task.py"),
+    ("job", REGISTERED, "run_task.py"),
+    ("everything", REGISTERED, "sync_weights.py"),
+    ("clara", REGISTERED, "create_service.py"),
+)
+BY_A_TOKEN = ("RunTask", "CreateService")
 #: so many points of each page, where not all of them are tried
 SOME = 3
 
@@ -61,12 +70,13 @@ def account_of(request: pytest.FixtureRequest, settings: str) -> Runbook:
     return runbook
 
 
-def both(runbook: Runbook, command: str, after: int) -> tuple[list[tuple[int, str]], Any]:
-    """How the two end, the first and the one that is run after so many calls of it; and the account then."""
+def both(runbook: Runbook, command: str, after: int, wait: float = 0) -> tuple[list[tuple[int, str]], Any]:
+    """How the two end, the first and the one that is run after so many calls of it and this wait; and the account then."""
     start, second = len(runbook.emulator.calls), list[tuple[int, str]]()
 
     def watch(when: str) -> None:
         if when == "before" and not second and len(runbook.emulator.calls) - start >= after:
+            runbook.emulator.world.clock.sleep(wait)  # type: ignore[attr-defined]
             second.append((-1, ""))
             second[0] = another_run(runbook, command)
 
@@ -95,4 +105,39 @@ def test_two_at_once_end_with_one_of_each(
         ends, found = both(runbook, command, point)
         if bad := [f"ended with {code}: {err[-600:]}" for code, err in ends if code] or differences(expected, found):
             wrong[f"after call {point} of {count}, {operations[point]}"] = bad
+    assert not wrong, json.dumps(wrong, indent=1)[:6000]
+
+
+def stopped(runbook: Runbook) -> int:
+    """How many tasks have been run and are over: the account does not show them."""
+    ecs, clusters = runbook.aws("ecs"), runbook.aws("ecs").list_clusters()["clusterArns"]
+    return sum(len(ecs.list_tasks(cluster=each, desiredStatus="STOPPED")["taskArns"]) for each in clusters)
+
+
+@pytest.mark.parametrize(
+    ("settings", "before", "command"), BY_TOKEN, ids=[f"{s}-{c.replace(' ', '-')}" for s, _, c in BY_TOKEN]
+)
+def test_so_do_they_where_a_full_hour_is_between_the_two(
+    request: pytest.FixtureRequest, settings: str, before: tuple[str, ...], command: str
+) -> None:
+    """The hour turns when the first has made up its mind, and is about to make the call."""
+    runbook = account_of(request, settings)
+    has_run(runbook, before)
+    picture, start, clock = take(runbook.emulator), len(runbook.emulator.calls), runbook.emulator.world.clock
+    times: dict[int, float] = {}
+    runbook.watch = lambda when: times.update(
+        {len(runbook.emulator.calls) - start: clock.now()} if when == "before" else {}
+    )
+    assert (ran := run(runbook, command)).code == 0, ran.err
+    runbook.watch = None
+    points = [number for number, call in enumerate(runbook.emulator.calls[start:]) if call[1] in BY_A_TOKEN]
+    expected, count, wrong = now(runbook), stopped(runbook), {}
+    for point in {*points[:1], *points[-1:]}:
+        put_back(runbook.emulator, picture)
+        runbook._settle(3600 - (times[point] + 1) % 3600)
+        ends, found = both(runbook, command, point, wait=2)
+        if bad := [f"ended with {code}: {err[-600:]}" for code, err in ends if code] or differences(expected, found):
+            wrong[f"before call {point}"] = bad
+        assert stopped(runbook) == count
+    assert points
     assert not wrong, json.dumps(wrong, indent=1)[:6000]

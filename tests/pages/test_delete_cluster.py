@@ -622,6 +622,14 @@ def test_everything_goes_at_once(endpoints: Runbook) -> None:
     assert endpoints.account() == before
 
 
+@pytest.mark.parametrize("settings", ["runbook", "fargate", "clara"])
+def test_what_never_was_is_not_told_to_be_gone(settings: str, request: pytest.FixtureRequest) -> None:
+    runbook: Runbook = request.getfixturevalue(settings)
+    for page in ("delete_cluster.py --everything --yes", "delete_cluster.py --yes"):
+        runbook.has_run("create_cluster.py")
+        assert "already gone" not in runbook.run(*page.split()).err
+
+
 def test_a_name_of_which_nothing_exists_is_no_clean_up(runbook: Runbook) -> None:
     runbook.has_run("create_cluster.py").settle()
     ran = runbook.run("delete_cluster.py", "--yes", CLUSTER_NAME="gpuu")
@@ -630,7 +638,7 @@ def test_a_name_of_which_nothing_exists_is_no_clean_up(runbook: Runbook) -> None
         "found nothing of a cluster gpuu in account 123456789012, region us-east-1:  the tags there name gpu\n"
         in ran.err
     )
-    assert "0 resources left" not in ran.err
+    assert len(ran.err.splitlines()) == 2, "the first line, and that sentence alone"
     elsewhere = runbook.run("delete_cluster.py", "--yes", AWS_REGION="eu-west-1")
     assert elsewhere.code == 0, elsewhere.err
     assert (
@@ -732,3 +740,22 @@ def test_data_that_was_there_before_a_failed_create_stays(runbook: Runbook) -> N
     assert runbook.run("create_cluster.py", **FAILING).code == 3
     [kept] = runbook.aws("efs").describe_file_systems()["FileSystems"]
     assert kept["LifeCycleState"] == "available"
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_capacity_provider_that_aws_fails_to_delete_is_asked_for_again(runbook: Runbook, failures: int) -> None:
+    """AWS answers 200, and leaves it ACTIVE and DELETE_FAILED."""
+    before = runbook.account()
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.world.settings.failing_provider_deletions = failures
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert (ran.code, runbook.account()) == (0, before), ran.err
+
+
+def test_one_that_aws_never_deletes_ends_with_its_words(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.world.settings.failing_provider_deletions = 10**6
+    ran = runbook.run("delete_cluster.py", "--yes")
+    assert ran.code == 3
+    assert "gave up waiting for capacity provider gpu-capacity to be gone" in ran.err
+    assert "DELETE_FAILED The capacity provider cannot be deleted because it is associated" in ran.err

@@ -32,7 +32,7 @@ def test_a_second_run_finds_nothing(clara: Runbook) -> None:
     calls = len(clara.emulator.calls)
     ran = clara.run("delete_service.py")
     assert (ran.code, ran.result["left"], clara.changes(calls)) == (0, [], [])
-    assert "already gone target group clara-train-tg" in ran.err
+    assert "already gone service clara\n" in ran.err
 
 
 def test_no_task_runs_when_it_ends(clara: Runbook) -> None:

@@ -26,6 +26,12 @@ def registered(runbook: Runbook, **settings: str) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------------- what
 
 
+@pytest.mark.parametrize("mode", ["bridge", "host", "awsvpc"])
+def test_a_container_that_reaches_the_hosts_role_is_told(runbook: Runbook, mode: str) -> None:
+    ran = runbook.has_run("create_cluster.py").run("register_task_definition.py", NETWORK_MODE=mode)
+    assert (ran.code, "may what the host's role may" in ran.err) == (0, mode == "host"), ran.err
+
+
 def test_gpus_memory_and_shared_memory_are_asked_for(runbook: Runbook) -> None:
     found = registered(runbook, TASK_MEMORY="8192", TASK_CPU="2048")
     [container] = found["containerDefinitions"]
@@ -218,3 +224,24 @@ def test_with_exec_a_first_process_looks_after_what_a_shell_leaves(fargate: Runb
     assert container["linuxParameters"]["initProcessEnabled"] is True
     again = fargate.run("register_task_definition.py", ENABLE_EXECUTE_COMMAND="true")
     assert "nothing has changed" in again.err
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_former_family_is_told_once_by_the_page_itself(runbook: Runbook, count: int) -> None:
+    runbook.has_run("create_cluster.py")
+    for number in range(count):
+        runbook.has_run("register_task_definition.py", LOG_RETENTION_DAYS="30", COMMAND=f"sleep {number}")
+    runbook.settle(300)  # AWS's index of tags is a minute or two late
+    ran = runbook.run("register_task_definition.py", TASK_FAMILY="other")
+    assert (ran.code, "kept task definitions of gpu  free;" in ran.err) == (0, True), ran.err
+    assert "kept" not in runbook.run("register_task_definition.py", TASK_FAMILY="other").err
+    assert len(runbook.aws("ecs").list_task_definitions(familyPrefix="gpu")["taskDefinitionArns"]) == count
+
+
+def test_one_of_which_nothing_is_left_is_not(runbook: Runbook) -> None:
+    """The index lists for a while what is gone."""
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.settle(300)
+    runbook.has_run("deregister_task_definition.py")
+    ran = runbook.run("register_task_definition.py", TASK_FAMILY="other")
+    assert (ran.code, "kept" in ran.err) == (0, False), ran.err

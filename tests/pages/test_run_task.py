@@ -310,6 +310,14 @@ def test_no_capacity_for_the_host_ends_with_the_words_of_the_activity(runbook: R
     assert "Name other AVAILABILITY_ZONES, or another INSTANCE_TYPE" in ran.err
 
 
+def test_a_host_that_boots_is_not_suspected(runbook: Runbook) -> None:
+    """A GPU host's agent needs up to 5 minutes."""
+    ran = runbook.has_run(*REGISTERED).run("run_task.py", POLL_SECONDS="10")
+    told = [line for line in ran.err.splitlines() if "its ECS agent" in line]
+    assert told
+    assert [line for line in told if not line.endswith(": its ECS agent is still to join the cluster")] == []
+
+
 def test_a_wait_that_is_over_says_what_holds_the_task(runbook: Runbook) -> None:
     runbook.emulator.world.settings.agents_register = False
     ran = runbook.has_run(*REGISTERED).run("run_task.py", WAIT_TIMEOUT_SECONDS="600")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -100,9 +101,8 @@ def test_the_task_may_read_that_folder_and_write_through_that_access_point_alone
     lists, reads, mounts = inline(ready, "sync")
     assert (lists["Resource"], lists["Condition"]["StringLike"]) == (f"arn:aws:s3:::{BUCKET}", {"s3:prefix": "a/*"})
     assert (reads["Action"], reads["Resource"]) == ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/a/*")
-    assert mounts["Condition"]["StringEquals"]["elasticfilesystem:AccessPointArn"].startswith(
-        "arn:aws:elasticfilesystem:"
-    )
+    [point] = mounts["Condition"]["StringEquals"]["elasticfilesystem:AccessPointArn"]
+    assert point.startswith("arn:aws:elasticfilesystem:")
     [definition] = [ready.aws("ecs").describe_task_definition(taskDefinition="ml-a-sync")["taskDefinition"]]
     [container] = definition["containerDefinitions"]
     assert f"aws s3 sync s3://{BUCKET}/a /mnt/weights --delete" in container["command"][0]
@@ -114,12 +114,18 @@ def test_the_task_may_read_that_folder_and_write_through_that_access_point_alone
 def test_a_sync_that_fails_says_why(ready: Runbook) -> None:
     ready.has_run("sync_weights.py")
     put(ready, "a/new.bin", b"new")
-    iam = ready.aws("iam")
-    iam.attach_role_policy(RoleName="ml-a-sync-us-east-1", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    iam, role = ready.aws("iam"), {"RoleName": "ml-a-sync-us-east-1"}
+    statement = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(**role, PolicyName="theirs", PolicyDocument=text)
     ran = ready.run("sync_weights.py")
     assert (ran.code, ran.result["exitCode"]) == (4, 1)
     assert "the sync failed" in ran.err and "An error occurred (AccessDenied)" in ran.err
     assert "s3:ListBucket" in ran.err and "Traceback" not in ran.err
+    iam.attach_role_policy(**role, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    ran = ready.run("sync_weights.py")
+    assert (ran.code, ran.result["exitCode"]) == (1, None), "it can't even mount"
+    assert "access denied by server while mounting" in ran.err and "Traceback" not in ran.err
 
 
 def test_a_sync_that_runs_already_is_waited_for_and_not_doubled(ready: Runbook) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.conftest import Runbook
 
 PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
@@ -90,3 +92,20 @@ def test_a_single_host_that_does_not_join_is_no_success(clara: Runbook) -> None:
     ran = clara.run("update_cluster.py", ROOT_VOLUME_GIB="200")
     assert (ran.code, ran.out) == (1, "")
     assert "its ECS agent has not joined the cluster" in ran.err
+
+
+@pytest.mark.parametrize(("instance_type", "lost"), [("g4dn.xlarge", 1), ("g4dn.12xlarge", 1)])
+def test_a_host_with_too_few_gpus_stops_the_refresh_too(runbook: Runbook, instance_type: str, lost: int) -> None:
+    """Its agent is connected, so that only its GPUs tell."""
+    runbook.emulator.world.settings.vcpu_quotas["L-DB2E81BA"] = 1000.0
+    runbook.settings |= {"INSTANCE_TYPE": instance_type, "CLUSTER_SIZE": "2"}
+    runbook.has_run("create_cluster.py")
+    before = {host["InstanceId"]: host["ImageId"] for host in hosts(runbook)}
+    runbook.emulator.world.settings.lost_gpus = lost
+    ran = runbook.run("update_cluster.py", ROOT_VOLUME_GIB="200")
+    [new] = {host["InstanceId"] for host in hosts(runbook)} - before.keys()
+    count = 1 if instance_type == "g4dn.xlarge" else 4
+    assert (ran.code, ran.out) == (1, "")
+    assert "is stopped, 1 of 2 hosts are as before" in ran.err
+    assert f"host {new} registered {count - lost} of {count} GPUs of a {instance_type}" in ran.err
+    assert f"to go back: AMI_ID={min(before.values())} python update_cluster.py" in ran.err

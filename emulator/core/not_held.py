@@ -1,0 +1,55 @@
+"""The rules of real AWS that the emulator knows of: the numbers of all, and of those that it does not hold, why not.
+
+`python -m emulator --rules` lists both kinds. A rule that is held is named where it is held (rules.on, rules.held).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+#: series -> first and last number of each run of ids
+SERIES = {
+    "aas": ((1, 6),),
+    "acm": ((1, 4),),
+    "asg": ((1, 17),),
+    "cb": ((1, 4),),
+    "cc": ((1, 3),),
+    "cp": ((1, 4),),
+    "cw": ((1, 2),),
+    "ec2": ((1, 33),),
+    "ecr": ((1, 2),),
+    "ecs": ((1, 17), (20, 23), (30, 40), (50, 62), (70, 93)),
+    "efs": ((1, 16),),
+    "elb": ((1, 17),),
+    "iam": ((1, 12),),
+    "logs": ((1, 4),),
+    "quota": ((1, 1),),
+    "r53": ((1, 4),),
+    "sdk": ((1, 6),),
+    "ssm": ((1, 1),),
+    "tag": ((1, 5),),
+}
+
+#: id -> what AWS does, and why the emulator does not do it
+NOT_HELD: dict[str, tuple[str, str]] = {
+    "aas-005": ("A service with no task has no CPU metric, and nothing on CPU wakes it.", "no metric is computed"),
+    "aas-006": ("CPU use is told in percent of the CPU units reserved.", "no metric is computed"),
+    "asg-016": ("LaunchInstances answers at once with instances or errors.", "no call of ours"),
+    "cb-004": ("A curated ARM image needs an environment of type ARM_CONTAINER.", "any image goes with any type"),
+    "cp-004": ("Every push starts a pipeline, unless its triggers name files.", "triggers are not looked at"),
+    "ec2-032": ("What ECS Managed Instances run is hidden unless asked for.", "no Managed Instances are started"),
+    "ecs-081": ("Services are rebalanced between zones unless they say no.", "the setting is not looked at"),
+    "ecs-084": (
+        "A secret's JSON key, stage and version are no part of its ARN.",
+        "the action alone is asked for, and no key is looked for",
+    ),
+    "ecs-085": ("A role is judged by action and by resource.", "the action alone is looked at"),
+    "sdk-003": ("boto3 has no waiter for groups, EFS, providers, builds and logs.", "boto3's, not AWS's"),
+}
+
+
+def ids() -> Iterator[str]:
+    """All rules, held or not."""
+    for series, runs in SERIES.items():
+        for first, last in runs:
+            yield from (f"{series}-{number:03}" for number in range(first, last + 1))
