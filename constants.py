@@ -513,9 +513,9 @@ ENABLE_EXECUTE_COMMAND = setting("ENABLE_EXECUTE_COMMAND", "false", one_of("true
 WAIT = setting("WAIT", "true", one_of("true", "false")) == "true"
 # Paths that check_service.py asks for, after HEALTH_CHECK_PATH.
 CHECK_PATHS = setting("CHECK_PATHS", "", words(pattern(URL_PATH, "a list of paths")))
-# How the service scales on its CPU: none, step, or target-tracking.
-SCALING = setting("SCALING", "none", one_of("none", "step", "target-tracking"))
-# Tasks at the least, when it scales.
+# How the service scales: none; on its CPU, step or target-tracking, which on EC2 needs TASK_CPU; or on its requests.
+SCALING = setting("SCALING", "none", one_of("none", "step", "target-tracking", "requests"))
+# Tasks at the least, when it scales. 0 only with SCALING=requests: a request wakes it, and gets 503 until a task answers.
 MIN_TASKS = setting("MIN_TASKS", "1", whole(0, 1000))
 # Tasks at the most, when it scales.
 MAX_TASKS = setting("MAX_TASKS", "1", whole(1, 1000))
@@ -525,6 +525,10 @@ SCALE_OUT_CPU = setting("SCALE_OUT_CPU", "90", whole(1, 100))
 SCALE_IN_CPU = setting("SCALE_IN_CPU", "70", whole(1, 100))
 # Memory percent that target-tracking keeps, beside the CPU's; empty: it looks at the CPU alone.
 SCALE_OUT_MEMORY = setting("SCALE_OUT_MEMORY", "", whole(1, 100, or_empty=True))
+# Requests a minute that each task is to have (requests).
+REQUESTS_PER_TASK = setting("REQUESTS_PER_TASK", "", whole(1, 1000000, or_empty=True))
+# Minutes without a request after which it has MIN_TASKS (requests); with 0 more than a task needs to start.
+IDLE_MINUTES = setting("IDLE_MINUTES", "15", whole(1, 1440))
 # Seconds after it scaled out, before it does so again.
 SCALE_OUT_COOLDOWN = setting("SCALE_OUT_COOLDOWN", "1800", whole(0, 86400))
 # Seconds after it scaled in, before it does so again.
@@ -860,6 +864,7 @@ def check_ports() -> None:
 def check_service() -> None:
     if (wildcards := LISTENER_PATH.count("*") + LISTENER_PATH.count("?")) > 5:
         problem("LISTENER_PATH", f"has {wildcards} wildcards; a load balancer's rule takes 5 at most")
+    check_scaling()
     if SCALING != "none" and DESIRED_COUNT and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
         problem("DESIRED_COUNT", f"{DESIRED_COUNT} is outside MIN_TASKS={MIN_TASKS} to MAX_TASKS={MAX_TASKS}")
     if CONTAINER_CERTIFICATE and not any(CONTAINER_CERTIFICATE.startswith(f"{v['path']}/") for v in EFS_VOLUMES):
@@ -867,6 +872,28 @@ def check_service() -> None:
     if TARGET_PROTOCOL == "HTTPS" and not CONTAINER_CERTIFICATE:
         how = "say where the container's certificate is kept"
         problem("CONTAINER_CERTIFICATE", f"is not set, but TARGET_PROTOCOL=HTTPS: {how}")
+
+
+def check_scaling() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-autoscaling-targettracking.html"""
+    on_cpu = SCALING in ("step", "target-tracking")
+    if on_cpu and LAUNCH_TYPE == "EC2" and not TASK_CPU and not CLUSTER_ONLY:
+        why = "without a share of its own a task's CPU reads thousands of percent, so that it always scales out"
+        problem("TASK_CPU", f"is not set, but SCALING={SCALING}: {why}; say for example TASK_CPU=4096")
+    if on_cpu and not MIN_TASKS:
+        why = "at 0 tasks nothing is told of the CPU, so that it would never wake"
+        problem("MIN_TASKS", f"0, but SCALING={SCALING}: {why}; use MIN_TASKS=1, or SCALING=requests")
+    if SCALING != "requests":
+        return
+    if not LISTENER_PROTOCOL:
+        problem("SCALING", "requests, but LISTENER_PROTOCOL is not set: the load balancer counts them")
+    if not REQUESTS_PER_TASK and not CLUSTER_ONLY:
+        problem("REQUESTS_PER_TASK", "is not set, but SCALING=requests: say how many a minute one task can answer")
+    if SHARED_CLUSTER and not MIN_TASKS:
+        why = (
+            "endpoints share the load balancer, which does not tell for which of them a request was that found no task"
+        )
+        problem("MIN_TASKS", f"0, but SHARED_CLUSTER=true: {why}; use MIN_TASKS=1, or DESIRED_COUNT=0 for a pause")
 
 
 def check_gpu_sharing() -> None:

@@ -60,6 +60,7 @@ def create_service() -> dict[str, Any]:
     target_group_arn = target_group.create()
     dns_record.delete_former()
     listener_rule.create(target_group_arn)
+    scaling.loosen()
     service.create(definition, target_group_arn, group_ids)
     scaling.create()
     if constants.WAIT and not console.dry_run:

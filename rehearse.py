@@ -12,9 +12,11 @@ import argparse
 import functools
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,7 @@ SERVICE_WALK = (
     "create_service.py",
     "describe_service.py",
     "check_service.py --insecure",
+    "(its users ask 10 times a minute, until a second task runs; then not at all)",
     "create_cluster.py",
     "update_service.py",
     "update_cluster.py",
@@ -169,9 +172,13 @@ def prerequisites(example: str, url: str, emulator: Emulator, region: str = HOME
 
 
 def act(what: str, url: str, emulator: Emulator, region: str) -> tuple[int, float]:
-    """What no script does: a person in the console, a push to the Git host."""
+    """What no script does: a person in the console, users, a push to the Git host."""
     print(f"\n{what}", flush=True)
     begun = time.monotonic()
+    if "users" in what:
+        emulator.world.settings.request_cpu_seconds = 60  # each is a volume to be segmented
+        scaled = all(scales(url, region, emulator, requests, to) for requests, to in ((10, 2), (0, 1)))
+        return int(not scaled), time.monotonic() - begun
     if "handshake" in what:
         connections.finish_handshakes(emulator.world)
         return 0, time.monotonic() - begun
@@ -183,6 +190,30 @@ def act(what: str, url: str, emulator: Emulator, region: str) -> tuple[int, floa
             break
         time.sleep(0.1)
     return int(newest["status"] != "Succeeded"), time.monotonic() - begun
+
+
+def scales(url: str, region: str, emulator: Emulator, requests: int, to: int) -> bool:
+    """So many requests in each minute of AWS's, through the front door, until so many tasks run; half an hour at most."""
+    [balancer] = client(url, "elbv2", region).describe_load_balancers()["LoadBalancers"]
+    [arn] = client(url, "ecs", region).list_services(cluster="clara-train")["serviceArns"]
+    trusting, proxy = ssl._create_unverified_context(), {"https": emulator.front_door_url}
+    door = urllib.request.build_opener(
+        urllib.request.ProxyHandler(proxy), urllib.request.HTTPSHandler(context=trusting)
+    )
+    counts: list[int] = []
+    for minute in range(30):
+        for _ in range(requests):
+            door.open(f"https://{balancer['DNSName']}/docs/", timeout=10).close()
+        emulator.world.clock.skip(60)
+        [service] = client(url, "ecs", region).describe_services(cluster="clara-train", services=[arn])["services"]
+        if counts != (counts := [service["runningCount"], service["desiredCount"]]):
+            print(f"  minute {minute + 1}: {requests} requests, {counts[0]} of {counts[1]} tasks run", flush=True)
+        if counts == [to, to]:
+            break
+    scaling = client(url, "application-autoscaling", region)
+    newest = scaling.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"][:1]
+    print("".join(f"  {each['Description']} Cause: {each['Cause']}" for each in newest), flush=True)
+    return counts == [to, to]
 
 
 def run(command: str, environment: dict[str, str]) -> tuple[int, float]:

@@ -200,7 +200,7 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for service in ecs.list_services(cluster=arn)["serviceArns"]:
             [described] = ecs.describe_services(cluster=arn, services=[service], include=["TAGS"])["services"]
             kept = "desiredCount loadBalancers deploymentConfiguration healthCheckGracePeriodSeconds tags"
-            kept += " networkConfiguration enableExecuteCommand capacityProviderStrategy"
+            kept += " networkConfiguration enableExecuteCommand capacityProviderStrategy availabilityZoneRebalancing"
             yield "service", described["serviceName"], _kept(described, kept)
     for provider in ecs.describe_capacity_providers(include=["TAGS"])["capacityProviders"]:
         if provider["name"] not in ("FARGATE", "FARGATE_SPOT") and provider["status"] != "INACTIVE":
@@ -320,7 +320,7 @@ def _or_nothing(look: Callable[..., dict[str, Any]], **request: Any) -> dict[str
 def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for target in scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]:
         tags = scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]
-        kept = _kept(target, "MinCapacity MaxCapacity")
+        kept = _kept(target, "MinCapacity MaxCapacity SuspendedState")
         yield "scalable target", target["ResourceId"], {**kept, "tags": _tags(tags)}
     for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]:
         keys = "PolicyType ResourceId StepScalingPolicyConfiguration TargetTrackingScalingPolicyConfiguration"

@@ -340,7 +340,7 @@ def _aws(place: Place, words: list[str]) -> str:
     params = {}
     for member, shape in members.items():
         if (given := options.pop(xform_name(member, "-"), None)) is not None:
-            params[member] = given if shape.type_name == "list" else _value(shape.type_name, given[0])
+            params[member] = given if shape.type_name == "list" else _value(shape, given[0])
     region = options.pop("region", [place.region])[0]
     query, output = options.pop("query", None), options.pop("output", ["json"])[0]
     if options:
@@ -365,7 +365,11 @@ def _options(words: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _value(kind: str, text: str) -> Any:
+def _value(shape: Any, text: str) -> Any:
+    """Also of a structure in the CLI's short form: NAME=value,NAME=value."""
+    if (kind := shape.type_name) == "structure":
+        pairs = [each.partition("=") for each in text.split(",")]
+        return {name: _value(shape.members[name], value) for name, _, value in pairs}
     return int(text) if kind in ("integer", "long") else text == "true" if kind == "boolean" else text
 
 

@@ -25,7 +25,7 @@ from infrastructure.cluster import (
     roles,
     security_groups,
 )
-from infrastructure.cluster.container_instances import MEMORY, described_type, gpu_count, gpu_memory, nvidia
+from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
 
 #: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
 #: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
@@ -280,7 +280,8 @@ def enough_places(described: Any, memory: int = 0) -> None:
     hosts, count = constants.MAX_INSTANCES, constants.DESIRED_COUNT
     short = {what: each for what, each in places(described, memory).items() if each * hosts < count}
     for what, each in short.items():
-        things, needed, there = f"{what}s" if what != MEMORY else "places in memory", count, each * hosts
+        things = {MEMORY: "places in memory", CPU: "shares of the CPU"}.get(what, f"{what}s")
+        needed, there = count, each * hosts
         if what == "GPU" and constants.GPU_SHARING:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
         elif what == "GPU":
@@ -301,6 +302,8 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
     if constants.TASK_MEMORY:
         found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
+    if constants.TASK_CPU:
+        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.TASK_CPU
     return found
 
 

@@ -154,6 +154,7 @@ def start_command() -> str:
         start += (
             f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
             f"--resource-id {target} --scalable-dimension ecs:service:DesiredCount "
+            "--suspended-state DynamicScalingInSuspended=false,DynamicScalingOutSuspended=false "
             f"--min-capacity {constants.MIN_TASKS} --max-capacity {constants.MAX_TASKS}"
         )
     return f'if [ "$({count})" = 0 ]; then {start}; fi'

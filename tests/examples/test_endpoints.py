@@ -177,6 +177,7 @@ def test_adding_updating_and_deleting_b_changes_nothing_of_a_which_answers_all_t
     before = account(ml)
     of_a = names_of(ml, "a")
     calls = record(ml, monkeypatch)
+    ml.emulator.world.settings.request_cpu_seconds = 0  # so many requests would make A scale out
     lost = outages(ml, "a")
     ml.has_run(*ALL, ENDPOINT="b")
     assert of("b", account(ml)), "there is a B"

@@ -72,6 +72,7 @@ SYNCED = {**FARGATE, "CLUSTER_NAME": "gpu", "EFS_VOLUMES": "weights:/weights,mor
 VOLUME = {"EFS_VOLUMES": "data:/var/data", "CONTAINER_CERTIFICATE": "/var/data/ours"}
 STEPS = {"SCALING": "step", "MAX_TASKS": "3"}
 TRACKING = {"SCALING": "target-tracking", "MAX_TASKS": "3"}
+BY_REQUESTS = {"SCALING": "requests", "MAX_TASKS": "3", "REQUESTS_PER_TASK": "100"}
 #: what a setting means something in: the settings that are the same before and after, and the pages, in their order
 BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "hosts": (GPU, CLUSTER),
@@ -526,6 +527,8 @@ PAIRS: dict[str, list[Pair]] = {
     "DESIRED_COUNT": [
         *there_and_back("1", "2", "served"),
         *there_and_back("1", "0", "served"),
+        *there_and_back("1", "0", "served", with_before=STEPS, with_after=STEPS),
+        *there_and_back("1", "0", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS),
         *there_and_back("1", "0", "pipeline"),
     ],
     "HOST_NAME": [
@@ -555,11 +558,18 @@ PAIRS: dict[str, list[Pair]] = {
     "SCALING": there_and_back("none", "step", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
     + there_and_back("none", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
     + there_and_back("step", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
-    + there_and_back("none", "step", "endpoint", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"}),
+    + there_and_back("none", "step", "endpoint", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
+    + there_and_back("none", "requests", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)
+    + there_and_back("step", "requests", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)
+    + there_and_back("target-tracking", "requests", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)
+    + there_and_back("none", "requests", "endpoint", with_before=BY_REQUESTS, with_after=BY_REQUESTS),
+    "REQUESTS_PER_TASK": [Pair("100", "50", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)],
+    "IDLE_MINUTES": [Pair("15", "30", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)],
     "MIN_TASKS": [
+        *there_and_back("1", "0", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS),
         Pair(
             "1", "2", "served", with_before={**STEPS, "DESIRED_COUNT": "2"}, with_after={**STEPS, "DESIRED_COUNT": "2"}
-        )
+        ),
     ],
     "MAX_TASKS": [Pair("3", "4", "served", with_before={"SCALING": "step"}, with_after={"SCALING": "step"})],
     "SCALE_OUT_CPU": there_and_back("90", "80", "served", with_before=STEPS, with_after=STEPS)

@@ -155,6 +155,7 @@ RIGHT = {
     "HEALTH_CHECK_PATH": "/a1",
     "CHECK_PATHS": "/a1,/b2",
     "SCALE_OUT_MEMORY": "90",
+    "REQUESTS_PER_TASK": "100",
     "CONTAINER_CERTIFICATE": "/data/a1",
     "SOURCE_REPOSITORY": "team_1/a",
     "SOURCE_PATHS": "a1/**",

@@ -313,7 +313,11 @@ def test_a_deploy_waits_until_there_is_a_service_and_then_starts_it(connected: R
     shown = found["taskDefinition"]["containerDefinitions"][0]["image"]
     assert shown == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/ml-a:{tag['imageTag']}"
     scaling = connected.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
-    assert [(each["MinCapacity"], each["MaxCapacity"]) for each in scaling["ScalableTargets"]] == [(2, 4)]
+    [target] = scaling["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"], any(target["SuspendedState"].values())) == (2, 4, False)
+    about = {key: target[key] for key in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+    suspended = {"DynamicScalingInSuspended": True}
+    connected.aws("application-autoscaling").register_scalable_target(**about, SuspendedState=suspended)
     ecs.update_service(cluster="ml", service="ml-a", desiredCount=3)
     pipelines.push(connected.emulator.world, "example/ml-endpoints", "main", "Better", {}, "")
     for _ in range(30):
