@@ -228,5 +228,10 @@ def _screen() -> Any:
     return _live[0].console if _live else Console(stderr=True)
 
 
+def at_a_terminal() -> bool:
+    """Whether a person types, and reads what comes to stdout."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

@@ -241,6 +241,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
         attributes=attributes,
         registered=world.timestamp(),
         tags=[],
+        watched="amazon-cloudwatch-agent-ctl" in (machine.get("UserData") or ""),
     )
 
 
