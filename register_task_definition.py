@@ -17,7 +17,7 @@ import aws
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import checks, cluster, file_system, ways_out
+from infrastructure.cluster import checks, cluster, file_system, roles, ways_out
 from infrastructure.delivery import container_image
 from infrastructure.service import (
     access_points,
@@ -46,6 +46,9 @@ def register_task_definition() -> dict[str, Any]:
         service.refuse_network_mode()
         service.refuse_closed_port()
     access_points.refuse_changes()
+    if constants.ENDPOINT or constants.ROLE_PATH != "/" or task_definitions.names_another_path():
+        undo = "delete_endpoint.py" if constants.ENDPOINT else "delete_cluster.py"
+        roles.refuse_other_path(*task_roles.SUFFIXES, undo=f"run {aws.command(undo)} first")
     container_secrets.refuse_missing()
     image = container_image.wanted()
     parts.retag(made_here)

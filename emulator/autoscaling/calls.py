@@ -9,6 +9,7 @@ from typing import Any
 
 from emulator.autoscaling import groups as engine
 from emulator.autoscaling.groups import Group, Item, Member, groups, hook_of, put_tags, set_desired, wake
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, AwsError, Call, held, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import instances as ec2_instances
@@ -377,7 +378,7 @@ def delete_auto_scaling_group(call: Call) -> Item:
 def shown(group: Group) -> Item:
     names = ("DefaultCooldown", "HealthCheckType", "HealthCheckGracePeriod", "TerminationPolicies")
     defaults = dict(zip(names, (300, "EC2", 0, ["Default"]), strict=True))
-    role = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    role = f"arn:{partitions.here()}:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
     return {
         "AutoScalingGroupName": group.name,
         "AutoScalingGroupARN": group.arn,

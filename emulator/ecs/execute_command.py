@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from moto.core.utils import get_service_model
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import World
 from emulator.ecs.state import Item, find_cluster, find_task, invalid, new_id, short
@@ -60,7 +60,7 @@ def execute_command(call: Call) -> Params:
         "interactive": True,
         "session": {
             "sessionId": session,
-            "streamUrl": f"wss://ssmmessages.{call.region}.amazonaws.com/v1/data-channel/{session}",
+            "streamUrl": f"wss://ssmmessages.{call.region}.{partitions.domain(call.region)}/v1/data-channel/{session}",
             "tokenValue": new_id() * 4,
         },
         "taskArn": task.arn,

@@ -10,6 +10,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 
+from emulator.core import partitions
 from emulator.core.rules import AwsError, held
 from emulator.core.world import World
 from emulator.ec2 import interfaces as ec2_interfaces
@@ -102,7 +103,7 @@ def _attach(world: World, task: Task) -> None:
             task.region,
             task.subnet,
             network.get("securityGroups") or [],
-            f"arn:aws:ecs:{task.region}:{subnet.owner_id}:attachment/{attachment['id']}",
+            f"arn:{partitions.here()}:ecs:{task.region}:{subnet.owner_id}:attachment/{attachment['id']}",
             public_ip=network.get("assignPublicIp") == "ENABLED",
         )
     except AwsError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import instance, interfaces_of
@@ -70,7 +70,7 @@ def role_problem(world: World, role: str | None) -> str | None:
         text = document if isinstance(document, str) else json.dumps(document)
         if "ecs-tasks.amazonaws.com" in text:
             return None
-    arn = role if role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    arn = role if role.startswith("arn:") else f"arn:{partitions.here()}:iam::{ACCOUNT}:role/{role}"
     return (
         f"ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that the role being "
         "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
@@ -223,7 +223,7 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
         return (
             "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth "
             "from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network "
-            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.amazonaws.com'
+            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.{partitions.domain(region)}'
             '/": dial tcp 203.0.113.10:443: i/o timeout'
         )
     reference = _reference(image)
@@ -239,7 +239,7 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
 def _pull_denied(task: Task, region: str, image: str) -> str | None:
     """The puller needs a token of the registry, and the repository's manifest and layers: by its own policies or ECR's."""
     role, (host, name, tag) = _puller(task), images.parts(image)
-    arn, policy = f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}", repository_policy(region, name)
+    arn, policy = f"arn:{partitions.here()}:ecr:{region}:{ACCOUNT}:repository/{name}", repository_policy(region, name)
     if task.launch_type not in FARGATE and not may(role, "ecr:GetAuthorizationToken"):
         return f"CannotPullECRContainerError: {_denied(role, task, 'ecr:GetAuthorizationToken', '*')}"
     for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
@@ -413,7 +413,7 @@ def log_stream(task: Task, container: Item, runtime_id: str) -> tuple[str, str, 
 def may_log(task: Task, place: tuple[str, str, str]) -> bool:
     """Without this right the driver has a stream, and nothing comes into it."""
     region, group, stream = place
-    arn = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    arn = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
     return may(_puller(task), "logs:PutLogEvents", arn)
 
 
@@ -425,8 +425,8 @@ def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> s
     region, group, stream = place
     role = _puller(task)
     create = str(container["logConfiguration"]["options"].get("awslogs-create-group", "")).lower() == "true"
-    resource = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
-    group_arn = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
+    resource = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    group_arn = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
     exists = log_groups.group_exists(world, region, group)
     if create and not exists and not may(role, "logs:CreateLogGroup", group_arn):
         reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", group_arn)

@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.ssm.models import ssm_backends
 
+from emulator.core import partitions
 from emulator.core.rules import AwsError, held
 from emulator.core.world import ACCOUNT
 from emulator.ecs.state import Item
@@ -72,7 +73,7 @@ def _from_parameter_store(role: str | None, session: str, region: str, source: s
     head, action = f"unable to retrieve secrets from ssm: {ONCE}", "ssm:GetParameters"
     name = re.sub(r"^arn:.*?:parameter(?=/)", "", source)
     region = source.split(":")[3] if source.startswith("arn:") else region
-    arn = f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
+    arn = f"arn:{partitions.here()}:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
     decision = decide_for_role(role, action, arn)
     if not decision:
         user = roles.session_arn(role, session)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.doors import Json, door
 from emulator.core.faults import worded
 from emulator.core.implied import ROLES, implied
@@ -24,7 +24,11 @@ from emulator.iam import requests, roles
 from emulator.iam.conditions import Context, several
 from emulator.iam.policies import Decision, decide, decide_for_role, refusal
 
-USER = f"arn:aws:iam::{ACCOUNT}:user/emulator"
+
+def user() -> str:
+    return f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator"
+
+
 #: whoever signs may ask who he is
 ALWAYS = ("sts:GetCallerIdentity",)
 #: a call that is the first of its kind in an account -> the service whose role it makes
@@ -55,7 +59,7 @@ def policies(world: World) -> list[Any] | None:
 @door("GET", "/_emulator/caller")
 def _show(emulator: Emulator, given: Json) -> Json:
     """Who calls, and the policies that limit him."""
-    return {"arn": USER, "policy": policies(emulator.world)}
+    return {"arn": user(), "policy": policies(emulator.world)}
 
 
 @door("POST", "/_emulator/caller")
@@ -68,7 +72,7 @@ def _limit(emulator: Emulator, given: Json) -> Json:
         if not all({"Effect"} < {*statement} and statement["Effect"] in ("Allow", "Deny") for statement in statements):
             raise ValueError("MalformedPolicyDocument: each statement needs an Effect, Allow or Deny, and an Action")
     emulator.world.state["caller"]["policies"] = None if wanted is None else found
-    return {"arn": USER, "policy": policies(emulator.world)}
+    return {"arn": user(), "policy": policies(emulator.world)}
 
 
 def guard(call: Call, request: Any = None) -> None:
@@ -85,7 +89,7 @@ def demand(call: Call, action: str, arn: str, context: Context) -> None:
     if allowed is None or action in ALWAYS:
         return
     tags = requests.resource_tags(call, arn) if "ResourceTag" in json.dumps(allowed) else {}
-    decision = decide(action, arn, {**context, **tags}, identity=allowed, principal=USER)
+    decision = decide(action, arn, {**context, **tags}, identity=allowed, principal=user())
     if not decision:
         raise _refused(call, decision, action, arn)
 
@@ -95,7 +99,7 @@ rules.GUARDS.append(guard)
 
 def _refused(call: Call, decision: Decision, action: str, arn: str) -> AwsError:
     code, status, message = worded(call, "denied", action)
-    told = refusal(decision, USER, action, arn)
+    told = refusal(decision, user(), action, arn)
     if call.service == "ec2":
         encoded = base64.b64encode(json.dumps({"action": action, "resource": arn}).encode()).decode()
         told = f"{message.partition('User: ')[0]}{told}. Encoded authorization failure message: {encoded}"
@@ -113,7 +117,7 @@ def _nothing_more(call: Call) -> list[Params]:
 
 def _asked(call: Call, request: Any) -> Iterator[Asked]:
     """Action, resource and context of all that a call needs to be allowed."""
-    context, arns = requests.context_of(call, USER), requests.resources_of(call, request)
+    context, arns = requests.context_of(call, user()), requests.resources_of(call, request)
     own = requests.action_of(call, request)
     if call.operation == "CreateServiceLinkedRole":
         context["iam:AWSServiceName"] = call.params["AWSServiceName"]
@@ -164,7 +168,7 @@ def _role_arn(named: Any) -> str:
 def simulate_principal_policy(call: Call) -> Params:
     """What the policies of a role, or of the caller himself, say of actions, without doing any. moto has no such call."""
     source, context = call.params["PolicySourceArn"], _entries(call.params.get("ContextEntries") or [])
-    role = None if source == USER else roles.existing_role(source)
+    role = None if source == user() else roles.existing_role(source)
     results = []
     for action in call.params["ActionNames"]:
         for resource in call.params.get("ResourceArns") or ["*"]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from emulator.core import partitions
 from emulator.core.faults import ACTION_PREFIXES
 from emulator.core.rules import Call, Params
 from emulator.core.tags import BEARERS, plain
@@ -93,7 +94,7 @@ def resources_of(call: Call, request: Any = None) -> list[str]:
 def _arn(call: Call, ending: str, service: str = "") -> str:
     service = service or ACTION_PREFIXES.get(call.service, call.service)
     region = "" if service == "iam" else call.region
-    return f"arn:aws:{service}:{region}:{call.account}:{ending}"
+    return f"arn:{partitions.here()}:{service}:{region}:{call.account}:{ending}"
 
 
 def _named(call: Call) -> Iterator[str]:
@@ -166,7 +167,7 @@ def _iam(call: Call) -> Iterator[str]:
 
 def linked_role_arn(service: str) -> str:
     name = roles.LINKED.get(service, service)
-    return f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{service}/{name}"
+    return f"arn:{partitions.here()}:iam::{ACCOUNT}:role/aws-service-role/{service}/{name}"
 
 
 def _efs(call: Call) -> Iterator[str]:
@@ -188,7 +189,7 @@ def _elbv2(call: Call) -> Iterator[str]:
 def _route53(call: Call) -> Iterator[str]:
     for name in ("HostedZoneId", "Id"):
         if name in call.params:
-            yield f"arn:aws:route53:::hostedzone/{str(call.params[name]).rpartition('/')[2]}"
+            yield f"arn:{partitions.here()}:route53:::hostedzone/{str(call.params[name]).rpartition('/')[2]}"
 
 
 def _scheduler(call: Call) -> Iterator[str]:

@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from moto.core.utils import get_service_model
 
+from emulator.core import partitions
+
 #: S3's operations -> their actions, where they are called otherwise
 S3_ACTIONS = {
     "ListBuckets": "ListAllMyBuckets",
@@ -90,4 +92,4 @@ def resource_of(request: Any) -> str:
     """A bucket, an object of it, or where the objects stand in the body any of them."""
     bucket, key = place_of(request)
     on_objects = _action(request) in ON_OBJECTS
-    return f"arn:aws:s3:::{bucket}{f'/{key or chr(42)}' if on_objects else ''}" if bucket else "*"
+    return f"arn:{partitions.here()}:s3:::{bucket}{f'/{key or chr(42)}' if on_objects else ''}" if bucket else "*"

@@ -9,12 +9,17 @@ from typing import Any
 
 from moto.kms.models import kms_backends
 
+from emulator.core import partitions
 from emulator.core.world import ACCOUNT
 from emulator.iam import roles
 from emulator.iam.conditions import Context
 from emulator.iam.policies import Decision, decide, decide_for_role
 
-ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+
+def _root() -> str:
+    return f"arn:{partitions.here()}:iam::{ACCOUNT}:root"
+
+
 #: AWS's own keys are open to all of the account that may use the service
 OF_AWS = "alias/aws/"
 
@@ -36,7 +41,7 @@ def decide_decrypt(role: str | None, region: str, key_id: str | None, context: C
     if key is None:
         return Decision("implicitDeny")
     decision = decide_for_role(role, "kms:Decrypt", key.arn, context, key.policy)
-    if decide("kms:Decrypt", key.arn, context, resource_policy=key.policy, principal=ROOT) or not decision:
+    if decide("kms:Decrypt", key.arn, context, resource_policy=key.policy, principal=_root()) or not decision:
         return decision
     who = roles.find_role(role or "")
     return decide("kms:Decrypt", key.arn, context, resource_policy=key.policy, principal=who.arn if who else "")

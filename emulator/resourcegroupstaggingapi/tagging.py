@@ -227,7 +227,7 @@ def _demand(call: Call, service: str, arn: str) -> None:
     if call.operation == "UntagResources":
         name = UNTAGS.get(name, "UntagResource")
     if prefix:
-        caller.demand(call, f"{prefix}:{name}", arn, context_of(call, caller.USER))
+        caller.demand(call, f"{prefix}:{name}", arn, context_of(call, caller.user()))
 
 
 def _change(call: Call, arn: str) -> Params:

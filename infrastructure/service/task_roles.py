@@ -4,12 +4,12 @@ Free. TASK_EXECUTION_ROLE_ARN and TASK_ROLE_ARN name roles of the user's in thei
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import aws
 import constants
 from aws import Resource, mine, partition
-from console import say
 from infrastructure.cluster import roles
 from infrastructure.service import access_points, container_secrets, task_definitions
 
@@ -33,29 +33,20 @@ def create(file_system_ids: dict[str, str], points: dict[str, str]) -> None:
     """Make or complete both; `points` are the volumes' access points. A cluster that endpoints share has none of its own."""
     if constants.CLUSTER_ONLY:
         return
-    if constants.TASK_EXECUTION_ROLE_ARN:
-        leave("task-execution")
-    else:
-        roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
-    if constants.TASK_ROLE_ARN:
-        leave("task")
-    else:
-        roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, points))
+    roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
+    roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, points))
+    for suffix in SUFFIXES:
+        leave(suffix, task_definitions.active)
 
 
-def leave(suffix: str) -> None:
+def leave(suffix: str, active: Callable[[], list[Any]]) -> None:
     """Our own role, in whose place the user's has come. It stays while it is named by a revision that can be run."""
-    own = roles.role(suffix)()
-    if not own or not mine(own):
-        return
-    its_arn = roles.role_arn(own["RoleName"])
-    active = task_definitions.active()
-    named = [each for each in active if its_arn in (each.get("executionRoleArn"), each.get("taskRoleArn"))]
-    if named:
-        revisions = ", ".join(task_definitions.revision(each["taskDefinitionArn"]) for each in named)
-        say("kept", f"role {own['RoleName']}", f"free; {revisions} can be run with it; delete_cluster.py deletes it")
-    else:
-        roles.delete_role(suffix)
+    own = roles.role(suffix)() if constants.ADOPTED_ROLES[suffix] else None
+    its_arn = roles.role_arn(own["RoleName"], own["Path"]) if own and mine(own) else ""
+    found = active() if its_arn else []
+    named = [each for each in found if its_arn in (each.get("executionRoleArn"), each.get("taskRoleArn"))]
+    revisions = ", ".join(task_definitions.revision(each["taskDefinitionArn"]) for each in named)
+    roles.leave(suffix, f"{revisions} can be run with it; delete_cluster.py deletes it" if named else "")
 
 
 def secrets_policy() -> dict[str, Any] | None:
