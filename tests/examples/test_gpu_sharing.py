@@ -24,6 +24,7 @@ SHARED = {
     "GPU_SHARING": "mps",
     "GPU_MEMORY_MIB": "7000",
     "IMAGE": "nvidia/cuda:12.8.1-base-ubuntu24.04",
+    "COMMAND": "sleep infinity",
     "IMAGE_TAG": "",
     "EFS_VOLUMES": "",
 }
