@@ -68,11 +68,14 @@ def _search(call: Call, query: Params, begin: int, end: int) -> list[Params]:
     found, name = [], wanted.pop("MetricName", "")
     for metric, dimensions, points in history(call.world, call.region, begin, end) if history else ():
         if metric == name and wanted.items() <= dimensions.items():
-            label = re.sub(
-                r"\$\{PROP\('Dim\.(\w+)'\)\}", lambda dim: dimensions.get(dim[1], ""), query.get("Label", metric)
-            )  # noqa: B023
+            label = _label(query.get("Label", metric), dimensions)
             times = sorted(points, reverse=call.params.get("ScanBy") != "TimestampAscending")
             shown = {"Timestamps": [datetime.fromtimestamp(at, timezone.utc) for at in times]}
             values = [points[at] for at in times]
             found.append({"Id": query["Id"], "Label": label, **shown, "Values": values, "StatusCode": "Complete"})
     return found
+
+
+def _label(text: str, dimensions: Dimensions) -> str:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/graph-dynamic-labels.html"""
+    return re.sub(r"\$\{PROP\('Dim\.(\w+)'\)\}", lambda found: dimensions.get(found[1], ""), text)

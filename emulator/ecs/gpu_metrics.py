@@ -22,7 +22,7 @@ def _history(world: World, region: str, begin: int, end: int) -> Series:
 
 def _of(world: World, cluster: Cluster, instance: Instance, begin: int, end: int) -> Series:
     """Its minutes, the last of which has ended."""
-    first = max(begin, int(instance.registered.timestamp())) // MINUTE + 1
+    first = -(-max(begin, int(instance.registered.timestamp())) // MINUTE)
     minutes = range(first, min(end, int(world.now())) // MINUTE)
     shared = {
         "InstanceId": instance.ec2_id,

@@ -35,11 +35,8 @@ def describe(task: Any) -> dict[str, Any]:
     told: dict[str, Any] = {"gpus": now(task)}
     if not task.get("containerInstanceArn"):
         return told
-    hosts = [
-        each
-        for each in container_instances.describe(status="")
-        if each["containerInstanceArn"] == task["containerInstanceArn"]
-    ]
+    its_host = task["containerInstanceArn"]
+    hosts = [each for each in container_instances.describe(status="") if each["containerInstanceArn"] == its_host]
     container_instances.warn_of_missing_gpus(hosts)
     for host in hosts:
         told["lastHour"] = last_hour(host)
@@ -65,9 +62,9 @@ def now(task: Any) -> list[dict[str, Any]] | None:
         return None
     found = [read(row) for row in csv.reader(output.splitlines(), skipinitialspace=True) if len(row) == len(ASKED)]
     for each in found:
-        used = f"{each['memoryUsedMiB']} of {each['memoryTotalMiB']} MiB"
-        heat = f"{each['temperatureCelsius']} °C, {each['powerWatts']} W"
-        say("found", f"GPU {each['index']}", f"{each['name']}: {each['utilizationPercent']} % busy, {used}, {heat}")
+        busy, used, total, heat, power = ("?" if each[key] is None else f"{each[key]:g}" for key in NUMBERS)
+        what = f"{each['name']}: {busy} % busy, {used} of {total} MiB, {heat} °C, {power} W"
+        say("found", f"GPU {each['index']}", what)
     return found
 
 
@@ -92,10 +89,8 @@ def last_hour(host: Any) -> list[dict[str, Any]] | None:
     answer = read(MetricDataQueries=[query], StartTime=begin, EndTime=end, ScanBy="TimestampAscending")
     found = []
     for series in sorted(answer["MetricDataResults"], key=lambda each: each["Label"]):
-        points = {
-            int((at - begin).total_seconds() // 60): value
-            for at, value in zip(series["Timestamps"], series["Values"], strict=True)
-        }
+        told = zip(series["Timestamps"], series["Values"], strict=True)
+        points = {int((at - begin).total_seconds() // 60): value for at, value in told}
         found.append({"index": series["Label"], "percent": [points.get(minute) for minute in range(60)]})
         say("found", f"GPU {series['Label']} of the host, last hour", sparkline(found[-1]["percent"]))
     if not found:
