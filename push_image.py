@@ -11,7 +11,7 @@ and .git.
     python push_image.py --dry-run
 
 A stored image costs about $0.10 for a GB in a month, a build by CodeBuild about $0.01 a minute. The last line is the
-setting IMAGE. To undo: python delete_repository.py --images
+setting IMAGE, or IMAGE_TAG where that is set. To undo: python delete_repository.py --images
 """
 
 import sys
@@ -56,7 +56,7 @@ def push_image(dockerfile: str = "") -> dict[str, Any]:
     told = {"image": image} if console.dry_run else image_build.pushed(image)
     its_file = constants.ENDPOINT_NAME if constants.ENDPOINT else ".env"
     say("next", aws.command("register_task_definition.py"), f"with this line in {its_file}:")
-    console.show(f"IMAGE={image}")
+    console.show(f"IMAGE_TAG={image.rpartition(':')[2]}" if constants.IMAGE_TAG else f"IMAGE={image}")
     return told
 
 

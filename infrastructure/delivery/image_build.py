@@ -12,8 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 import aws
 import console
 import constants
@@ -176,7 +174,7 @@ def follow(build_id: str) -> None:
 
     def ended() -> bool:
         seen.update(next(iter(client("codebuild").batch_get_builds(ids=[build_id])["builds"]), {}))
-        return seen.get("buildStatus", "IN_PROGRESS") != "IN_PROGRESS"
+        return bool(seen.get("buildStatus", "IN_PROGRESS") != "IN_PROGRESS")
 
     wait(f"build {build_id} to end", ended, lambda: f"it is in its phase {seen.get('currentPhase', 'SUBMITTED')}")
     if not console.dry_run and seen["buildStatus"] != "SUCCEEDED":
@@ -188,9 +186,7 @@ def follow(build_id: str) -> None:
 
 def pushed(image: str) -> dict[str, Any]:
     """The image as the repository has it."""
-    tagged: Any = [{"imageTag": image.rpartition(":")[2]}]
-    try:
-        found = client("ecr").describe_images(repositoryName=repository.its_name(), imageIds=tagged)["imageDetails"]
-    except ClientError as error:
-        raise Problem(f"{image} was pushed, but ECR does not tell of it: {aws.message(error)}") from error
-    return {"image": image, **{key: each[key] for each in found for key in ("imageDigest", "imageSizeInBytes")}}
+    found = repository.tagged(image.rpartition(":")[2])
+    if not found:
+        raise Problem(f"{image} was pushed, but the repository does not have it: push it again")
+    return {"image": image, "imageDigest": found["imageDigest"], "imageSizeInBytes": found["imageSizeInBytes"]}

@@ -87,12 +87,13 @@ def last_hour(host: Any) -> list[dict[str, Any]] | None:
     begin = end - timedelta(hours=1)
     read = client("cloudwatch").get_metric_data
     answer = read(MetricDataQueries=[query], StartTime=begin, EndTime=end, ScanBy="TimestampAscending")
-    found = []
+    found: list[dict[str, Any]] = []
     for series in sorted(answer["MetricDataResults"], key=lambda each: each["Label"]):
         told = zip(series["Timestamps"], series["Values"], strict=True)
         points = {int((at - begin).total_seconds() // 60): value for at, value in told}
-        found.append({"index": series["Label"], "percent": [points.get(minute) for minute in range(60)]})
-        say("found", f"GPU {series['Label']} of the host, last hour", sparkline(found[-1]["percent"]))
+        percent = [points.get(minute) for minute in range(60)]
+        found.append({"index": series["Label"], "percent": percent})
+        say("found", f"GPU {series['Label']} of the host, last hour", sparkline(percent))
     if not found:
         say(
             "warning",

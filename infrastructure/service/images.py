@@ -215,7 +215,7 @@ def in_ecr(account: str, region: str, repository: str, reference: str) -> Found:
         found = manifests(**{"imageDigest" if ":" in reference else "imageTag": reference})
         if found is None:
             return Found(
-                missing=f"there is no repository {repository} in {region}: push_image.py makes one, of our name, with an image in it"
+                missing=f"there is no repository {repository} in {region}: push_image.py makes one, with an image in it"
             )
         if not found:
             push = "push_image.py builds one of a Dockerfile, and says the IMAGE line"

@@ -70,6 +70,23 @@ def test_the_image_that_it_names_is_one_that_a_task_can_run(alone: Runbook, fold
     alone.has_run("create_cluster.py", "register_task_definition.py", "run_task.py")
 
 
+def test_where_the_tag_is_a_setting_it_says_that(endpoints: Runbook, folder: Path) -> None:
+    endpoints.settings |= {"PATH": "/nowhere", "ENDPOINT": "a"}
+    ran = endpoints.run("push_image.py", "--dockerfile", str(folder))
+    assert ran.code == 0, ran.err
+    tag = ran.result["image"].rpartition(":")[2]
+    assert "with this line in endpoints/a.env:" in ran.err and last(ran.err) == f"IMAGE_TAG={tag}"
+
+
+def test_where_no_role_may_be_made_one_must_be_named(alone: Runbook, folder: Path) -> None:
+    arn = "arn:aws:iam::123456789012:role/mine"
+    alone.settings |= {"HOST_ROLE": "mine", "TASK_EXECUTION_ROLE_ARN": arn, "TASK_ROLE_ARN": arn}
+    since = len(alone.emulator.calls)
+    ran = alone.run("push_image.py", "--dockerfile", str(folder))
+    assert ran.code == 1 and "BUILD_ROLE_ARN names none: CodeBuild needs one" in ran.err, ran.err
+    assert not [each for each in alone.changes(since) if each.startswith(("s3", "codebuild", "iam", "logs"))]
+
+
 def test_what_was_pushed_already_is_not_built_again(alone: Runbook, folder: Path) -> None:
     first = alone.run("push_image.py", "--dockerfile", str(folder)).result["image"]
     since = len(alone.emulator.calls)
