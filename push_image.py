@@ -28,9 +28,12 @@ from infrastructure.delivery import (
     build_logs,
     build_project,
     image_build,
+    pipeline,
     repository,
 )
 from infrastructure.service import images
+
+OF_BUILD = (build_logs, artifact_bucket, build_project, pipeline)
 
 
 @aws.page(
@@ -46,12 +49,14 @@ def push_image(dockerfile: str = "") -> dict[str, Any]:
     image = f"{made['repositoryUri']}:{build_context.tag(context, platform)}"
     if repository.has_tag(image.rpartition(":")[2]):
         say("found", f"image {image}", "of these very files")
+        parts.look(OF_BUILD)
+        image_build.take_away()  # what a run that was cut short has left
     elif program := image_build.tool():
         if not console.dry_run:
             image_build.here(program, context, platform, image)
     else:
         say("found", f"none of {', '.join(image_build.TOOLS)} that runs here:", "CodeBuild builds it")
-        parts.look((artifact_bucket, build_logs, build_project))
+        parts.look(OF_BUILD)
         image_build.there(context, platform, image)
     told = {"image": image} if console.dry_run else image_build.pushed(image)
     its_file = constants.ENDPOINT_NAME if constants.ENDPOINT else ".env"

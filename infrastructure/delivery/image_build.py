@@ -17,7 +17,7 @@ import console
 import constants
 from aws import Problem, call, client, token, wait
 from console import say
-from infrastructure.delivery import artifact_bucket, build_context, build_logs, build_project, repository
+from infrastructure.delivery import artifact_bucket, build_context, build_logs, build_project, pipeline, repository
 from infrastructure.delivery.build_context import Context
 
 #: they take the same words
@@ -83,16 +83,20 @@ def tell_output(program: str, words: list[str]) -> None:
 def there(context: Context, platform: str, image: str) -> None:
     """Run again after it was cut short, it follows the build that it began."""
     refuse_other_cpu(platform)
-    of_pipeline = (build_project.find() or {}).get("source", {}).get("type") == "CODEPIPELINE"
     key = f"push-image/{image.rpartition(':')[2]}.zip"
     build_logs.create()
     artifact_bucket.create()
     upload(context, key)
     source = f"{artifact_bucket.its_name()}/{key}"
-    if not of_pipeline:
+    if not (pipeline.find() and build_project.find()):
         build_project.create("", {"type": "S3", "location": source, "buildspec": BUILDSPEC})
     follow(start(source, context.dockerfile, platform, image))
-    if not of_pipeline:
+    take_away()
+
+
+def take_away() -> None:
+    """What the build needed, unless a pipeline needs it too. The log groups last: with the role gone nothing writes."""
+    if not pipeline.find():
         build_project.delete()
         artifact_bucket.delete()
         build_logs.delete()
