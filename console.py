@@ -225,7 +225,8 @@ def _screen() -> Any:
     """Where to draw: above the live display where there is one."""
     from rich.console import Console
 
-    return _live[0].console if _live else Console(stderr=True)
+    live = _live[:1]  # another thread may end it meanwhile
+    return live[0].console if live else Console(stderr=True)
 
 
 def at_a_terminal() -> bool:

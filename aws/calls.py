@@ -1,5 +1,6 @@
 """One way to call what AWS may refuse, and one way to wait."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, overload
@@ -121,7 +122,7 @@ def wait(
             looks += 1
             if looks == 3:  # most things are there at the third look
                 up_to = f"up to {limit / 60:.0f} min" if limit >= 60 else f"up to {limit:.0f} s"
-                console.say("waiting", f"for {what}", f"({up_to})")
+                console.say("waiting", f"for {what}", f"({up_to})" if math.isfinite(limit) else "(as long as it takes)")
                 progress = console.Progress(what)
             elif progress:
                 progress.show(why, done)
