@@ -832,6 +832,8 @@ def check_task() -> None:
         problem("MIN_INSTANCES", f"{MIN_INSTANCES} is more than MAX_INSTANCES={MAX_INSTANCES}")
     if LOG_RETENTION_DAYS not in RETENTION_DAYS:
         problem("LOG_RETENTION_DAYS", f"{LOG_RETENTION_DAYS} is not one that CloudWatch Logs knows: {RETENTION_DAYS}")
+    for name in [name for name in ("MIN_INSTANCES", "MAX_INSTANCES") if CLUSTER_SIZE and TEXTS.get(name)]:
+        ODD.append(f"{name} does not count, since CLUSTER_SIZE={CLUSTER_SIZE} is set: CLUSTER_SIZE= empties that")
     check_ports()
     for name in CONTAINER_SECRETS.keys() & CONTAINER_ENVIRONMENT.keys():
         problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")

@@ -424,3 +424,9 @@ def test_the_example_and_its_endpoints_are_settings_that_go_together(endpoints: 
     for name in (".env", "endpoints/a.env", "endpoints/b.env"):
         named = re.findall(r"^([A-Z_]+)=", (ROOT / "examples" / "ml-endpoints" / name).read_text(), re.MULTILINE)
         assert set(named) <= constants.KNOWN.keys(), name
+
+
+def test_what_cluster_size_overrides_is_told(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", CLUSTER_SIZE="1")
+    ran = runbook.run("create_cluster.py", CLUSTER_SIZE="1", MIN_INSTANCES="0")
+    assert "MIN_INSTANCES does not count, since CLUSTER_SIZE=1 is set" in ran.err
