@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 import texts
 from texts import (
     cidr_or_empty,
+    ecs_config,
     efs_volume,
     every,
     folder,
@@ -52,7 +53,7 @@ OF_CLUSTER: set[str] = set()  # those that endpoints share
 READ: dict[Path, int] = {}  # each file that was looked for -> when it was last written
 OURS = "GPU_ECS_"
 #: what they hold is never shown
-MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS")
+MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS", "ECS_CONFIG")
 
 
 def problem(name: str, sentence: str) -> None:
@@ -204,6 +205,13 @@ def variables_file(text: str) -> dict[str, str]:
     return found
 
 
+def script(text: str) -> str:
+    """The content of a file; its path as seen from .env."""
+    path = SHARED_PATH.parent / texts.local(text)
+    READ[path] = texts.written(path)
+    return texts.script(path) if text else ""
+
+
 def variables(text: str) -> dict[str, str]:
     found = pairs(VARIABLE)(text)
     for name in found.keys() & CONTAINER_ENVIRONMENT_FILE.keys():
@@ -311,6 +319,14 @@ AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_em
 # theirs needs CloudWatchAgentServerPolicy too; a bastion has no role then. Set later: what was made goes once no host has it.
 # Where no role of these scripts' own is needed, since every one is named, IAM is asked nothing: what they made before stays.
 HOST_ROLE = setting("HOST_ROLE", "", pattern(PROFILE, "an instance profile's name or ARN", or_empty=True), of="cluster")
+# A script on this machine that hosts run at their first boot, after ours: it begins with #!, such as #!/bin/bash. Its path
+# as seen from .env. A host joins the cluster also where it fails. All of user data has 16 KiB at most.
+HOST_USER_DATA = setting("HOST_USER_DATA", "", script, of="cluster")
+# More lines for /etc/ecs/ecs.config of the hosts: NAME=value;NAME=value, such as ECS_IMAGE_PULL_BEHAVIOR=prefer-cached.
+ECS_CONFIG = setting("ECS_CONFIG", "", ecs_config, of="cluster")
+# docker: Docker's images and containers are on the instance store of INSTANCE_TYPE, all its NVMe disks as one. What is
+# there goes with its host. Empty: they are on the root disk.
+INSTANCE_STORE = setting("INSTANCE_STORE", "", one_of("", "docker"), of="cluster")
 # EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
 KEY_NAME = setting("KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the hosts: one CIDR block.
@@ -615,6 +631,14 @@ OWN_TAGS = ("name", "volume", "amazonecsmanaged")
 MOST_TAGS = 40
 #: what shells and containers set, and is near one of ours by chance
 NOT_OURS = ("HOSTNAME",)
+#: what a host's agent is told by these scripts, and the setting from which it follows
+OWN_ECS_CONFIG = {
+    "ECS_CLUSTER": ": CLUSTER_NAME says it",
+    "ECS_AWSVPC_BLOCK_IMDS": "",
+    "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM": "",
+    "ECS_ENABLE_GPU_SUPPORT": ": GPU_COUNT says it",
+    "ECS_ENABLE_SPOT_INSTANCE_DRAINING": ": CAPACITY_TYPE says it",
+}
 CONTAINER_NAME = "main"
 LOG_GROUP = f"/ecs/{PREFIX}"
 #: where hosts, tasks and mount targets are, in an existing VPC
@@ -826,6 +850,7 @@ def check_subnet_cidrs() -> None:
 
 def check_task() -> None:
     check_gpu_sharing()
+    check_hosts()
     if LAUNCH_TYPE == "FARGATE":
         check_fargate()
     if MIN_INSTANCES > MAX_INSTANCES:
@@ -906,6 +931,14 @@ def check_gpu_sharing() -> None:
         problem("GPU_SHARING", f"is not set, but GPU_MEMORY_MIB={GPU_MEMORY_MIB}: {how}")
     if GPU_SHARING and LAUNCH_TYPE == "FARGATE":
         problem("GPU_SHARING", f"{GPU_SHARING}, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs; use LAUNCH_TYPE=EC2")
+
+
+def check_hosts() -> None:
+    given = {"HOST_USER_DATA": HOST_USER_DATA, "ECS_CONFIG": ECS_CONFIG, "INSTANCE_STORE": INSTANCE_STORE}
+    for name in [name for name, value in given.items() if value and LAUNCH_TYPE == "FARGATE"]:
+        problem(name, "is set, but LAUNCH_TYPE=FARGATE: there are no hosts of ours; leave it empty, or use EC2")
+    for name in ECS_CONFIG.keys() & {*OWN_ECS_CONFIG}:
+        problem("ECS_CONFIG", f"has {name}, which these scripts set{OWN_ECS_CONFIG[name]}")
 
 
 def check_fargate() -> None:

@@ -179,6 +179,23 @@ def cidr_or_empty(text: str) -> str:
     return cidr(text) if text else ""
 
 
+def ecs_config(text: str) -> dict[str, str]:
+    """NAME=value;NAME=value as lines of ecs.config: a JSON object has commas in it, and never a semicolon.
+
+    What is wrong is told by its place: a registry's password may be there.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
+    """
+    found: dict[str, str] = {}
+    for number, part in enumerate(filter(None, map(str.strip, text.split(";"))), 1):
+        name, equals, value = part.partition("=")
+        if not equals or not re.fullmatch(r"ECS_[A-Z0-9_]+", name) or not value.isprintable():
+            raise ValueError(f"is not NAME=value;NAME=value with names such as ECS_LOGLEVEL in its part {number}")
+        if name in found:
+            raise ValueError(f"has {name} twice")
+        found[name] = value
+    return found
+
+
 #: https://pkg.go.dev/github.com/distribution/reference
 DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
@@ -241,6 +258,19 @@ def folder(text: str) -> str:
     except OSError as error:
         raise ValueError(f"can't be looked at: {error.strerror}") from None
     return text
+
+
+def script(path: Path) -> str:
+    """What a file says that a host is to run: cloud-init takes for a script what names in its first line who reads it."""
+    if not written(path):
+        raise ValueError("is not there: there is no such file")
+    try:
+        found = decoded(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"can't be read: {getattr(error, 'strerror', '') or error}") from None
+    if not found.startswith("#!"):
+        raise ValueError("is no script: its first line begins with #!, such as #!/bin/bash")
+    return found
 
 
 def written(path: Path) -> int:

@@ -24,6 +24,7 @@ from infrastructure.cluster import (
     parameters,
     roles,
     security_groups,
+    user_data,
 )
 from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
 
@@ -124,6 +125,7 @@ def check(new_hosts: bool = True) -> Facts:
     """
     facts = Facts()
     refuse_client_without_sharing()
+    user_data.refuse_unfit()
     aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()))
     if constants.LAUNCH_TYPE == "EC2":
         described = instance_type()
@@ -193,9 +195,18 @@ def instance_type() -> Any:
         of_it = f"of its {described['MemoryInfo']['SizeInMiB']} MiB a host registers about {memory} with ECS"
         rest = "the rest is the firmware's and the kernel's"
         raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} does not fit on {kind}: {of_it}, {rest}")
+    refuse_without_store(described)
     if cpu < constants.TASK_CPU:
         raise Problem(f"TASK_CPU={constants.TASK_CPU} does not fit on {kind}: it has {cpu} CPU units")
     return described
+
+
+def refuse_without_store(described: Any) -> None:
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html"""
+    store = described.get("InstanceStorageInfo", {})
+    if constants.INSTANCE_STORE and store.get("NvmeSupport", "unsupported") == "unsupported":
+        kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE} has no NVMe instance store"
+        raise Problem(f"{kind}, but INSTANCE_STORE={constants.INSTANCE_STORE}: use g4dn, g5 or g6, or leave it empty")
 
 
 def offered_type() -> Any:

@@ -52,6 +52,7 @@ FILES = Path(tempfile.mkdtemp())
 for each in (".env", "endpoints/a.env", "endpoints/b.env"):
     (FILES / each).touch()
 (FILES / "variables").write_text("MODE=fast\n")
+(FILES / "script").write_text("#!/bin/sh\ntrue\n")
 ON_HOSTS = {**GPU, **NO_DATA, **TWO_ZONES, "ALLOWED_CIDR": "203.0.113.7/32", "LISTENER_PROTOCOL": "HTTP"} | {
     "CONTAINER_PORTS": "9090",
     "COMMAND": "sleep infinity",
@@ -210,6 +211,9 @@ PAIRS: dict[str, list[Pair]] = {
     "MAX_INSTANCES": there_and_back("1", "3", "no data"),
     "ROOT_VOLUME_GIB": there_and_back("100", "200", "no data"),
     "AMI_ID": there_and_back("", "{plain_ami}", "no data"),
+    "HOST_USER_DATA": there_and_back("", "{script}", "no data"),
+    "ECS_CONFIG": there_and_back("", "ECS_LOGLEVEL=debug", "no data"),
+    "INSTANCE_STORE": there_and_back("", "docker", "no data"),
     "KEY_NAME": [
         *there_and_back("ours", "theirs", "no data", with_before=SSH, with_after=SSH),
         Pair("ours", "", "no data", with_before=SSH),
@@ -633,7 +637,7 @@ def belongings(runbook: Runbook) -> dict[str, str]:
         "certificate": issued(runbook, "gpu.example.com"),
         "other_certificate": issued(runbook, "new.example.com"),
     }
-    files = {"variables": str(FILES / "variables")}
+    files = {"variables": str(FILES / "variables"), "script": str(FILES / "script")}
     return {**certificates, **files, **runbook.once(("belongings",), lambda: bring(runbook))}
 
 

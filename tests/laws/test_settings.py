@@ -104,6 +104,7 @@ RIGHT = {
     "AWS_REGION": "eu-west-1",
     "ENDPOINT": "a1",
     "AMI_ID": "ami-0abc1234",
+    "INSTANCE_STORE": "docker",
     "KEY_NAME": "key 7",
     "SSH_ALLOWED_CIDR": "10.0.0.0/8",
     "ALLOWED_CIDR": "203.0.113.7/32",
@@ -166,7 +167,7 @@ RIGHT = {
 #: a person's own words, which AWS takes in any letters
 OWN_WORDS = {
     *("EXTRA_TAGS", "ENTRY_POINT", "COMMAND", "CONTAINER_ENVIRONMENT", "CONTAINER_ENVIRONMENT_FILE"),
-    *("WEIGHTS_PREFIX", "WEIGHTS_FOLDER"),
+    *("WEIGHTS_PREFIX", "WEIGHTS_FOLDER", "HOST_USER_DATA", "ECS_CONFIG"),
 }
 
 
