@@ -205,6 +205,10 @@ def variables_file(text: str) -> dict[str, str]:
     return found
 
 
+def codes(text: str) -> str:
+    return health_codes(*((0, 99) if TARGET_PROTOCOL_VERSION == "GRPC" else (200, 499)))(text) if text else ""
+
+
 def script(text: str) -> str:
     """The content of a file; its path as seen from .env."""
     path = SHARED_PATH.parent / texts.local(text)
@@ -505,10 +509,24 @@ TRAFFIC_FROM = setting("TRAFFIC_FROM", "", ENDPOINT_FORM)
 TRAFFIC_WEIGHT = setting("TRAFFIC_WEIGHT", "0", whole(0, 100))
 # Paths of the load balancer that lead to the service.
 LISTENER_PATH = setting("LISTENER_PATH", "/*", pattern(r"/[\w/*?$.~\"'@:+&-]{0,127}", "a path pattern such as /api/*"))
-# Path that tells whether a task is healthy.
-HEALTH_CHECK_PATH = setting("HEALTH_CHECK_PATH", "/", pattern(URL_PATH, "a path"))
-# HTTP codes that mean healthy.
-HEALTH_CHECK_CODES = setting("HEALTH_CHECK_CODES", "200-299", health_codes)
+# What it speaks with the container: HTTP1, HTTP2 or GRPC. The last two need LISTENER_PROTOCOL=HTTPS, and clients of HTTP/2.
+# It can't be changed while a service is behind it: AWS fixes it in the target group.
+TARGET_PROTOCOL_VERSION = setting("TARGET_PROTOCOL_VERSION", "HTTP1", one_of("HTTP1", "HTTP2", "GRPC"))
+GRPC = TARGET_PROTOCOL_VERSION == "GRPC"
+# How it chooses a task for a request: round_robin, least_outstanding_requests or weighted_random.
+ALGORITHM = setting("ALGORITHM", "round_robin", one_of("round_robin", "least_outstanding_requests", "weighted_random"))
+# Seconds for which the requests of one client go to the same task, by a cookie; empty: to any.
+STICKINESS_SECONDS = setting("STICKINESS_SECONDS", "", whole(1, 604800, or_empty=True))
+# Seconds in which a new task is given more and more requests, 30 to 900; empty: its whole part at once. Only with round_robin.
+SLOW_START = setting("SLOW_START", "", whole(30, 900, or_empty=True))
+# Path that tells whether a task is healthy; empty: /, with GRPC /AWS.ALB/healthcheck. With GRPC a method: /package.service/method.
+HEALTH_CHECK_PATH = setting("HEALTH_CHECK_PATH", "", pattern(URL_PATH, "a path", or_empty=True)) or (
+    "/AWS.ALB/healthcheck" if GRPC else "/"
+)
+# Codes that mean healthy: of HTTP, empty for 200-299; with GRPC of gRPC, 0 to 99, empty for 12, not implemented.
+HEALTH_CHECK_CODES = setting("HEALTH_CHECK_CODES", "", codes) or ("12" if GRPC else "200-299")
+# Port of the task, or of its host, that is asked for it, one of CONTAINER_PORTS; empty: the one of its requests.
+HEALTH_CHECK_PORT = setting("HEALTH_CHECK_PORT", "", whole(1, 65535, or_empty=True))
 # Seconds between two health checks.
 HEALTH_CHECK_INTERVAL = setting("HEALTH_CHECK_INTERVAL", "30", whole(5, 300))
 # Seconds after which a health check has failed.
@@ -868,6 +886,7 @@ def check_task() -> None:
         values = [volume[key] for volume in EFS_VOLUMES]
         for value in sorted({value for value in values if values.count(value) > 1}):
             problem("EFS_VOLUMES", f"has the {key} {value} twice")
+    check_target_group()
     check_service()
     if EFS_PERFORMANCE_MODE == "maxIO" and EFS_THROUGHPUT_MODE == "elastic":
         problem("EFS_THROUGHPUT_MODE", "elastic does not go with EFS_PERFORMANCE_MODE=maxIO: use bursting")
@@ -884,6 +903,25 @@ def check_ports() -> None:
             problem("CONTAINER_PORTS", f"has port {number} twice")
         if number in (22, 2375, 2376, *range(51678, 51681)) and NETWORK_MODE != "awsvpc":
             problem("CONTAINER_PORTS", f"takes host port {number}, which SSH, Docker or the ECS agent uses")
+
+
+def check_target_group() -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html"""
+    version, algorithm = f"TARGET_PROTOCOL_VERSION={TARGET_PROTOCOL_VERSION}", f"ALGORITHM={ALGORITHM}"
+    if TARGET_PROTOCOL_VERSION != "HTTP1" and LISTENER_PROTOCOL == "HTTP":
+        problem("LISTENER_PROTOCOL", f"HTTP, but {version}: AWS takes that from HTTPS listeners only")
+    if SLOW_START and ALGORITHM != "round_robin":
+        problem("SLOW_START", f"{SLOW_START} does not go with {algorithm}: use round_robin, or leave it empty")
+    if STICKINESS_SECONDS and ALGORITHM == "weighted_random":
+        problem(
+            "STICKINESS_SECONDS", f"{STICKINESS_SECONDS} does not go with {algorithm}: use another, or leave it empty"
+        )
+    if GRPC and not re.fullmatch(r"/[\w.]+/\w+", HEALTH_CHECK_PATH, re.ASCII):
+        problem("HEALTH_CHECK_PATH", f"{HEALTH_CHECK_PATH} is no method such as /package.service/method, but {version}")
+    ports = [host or (NETWORK_MODE != "bridge" and container) for host, container in CONTAINER_PORTS]
+    if HEALTH_CHECK_PORT and not CLUSTER_ONLY and HEALTH_CHECK_PORT not in ports:
+        known = ", ".join(str(each) for each in ports if each) or "none that is known before"
+        problem("HEALTH_CHECK_PORT", f"{HEALTH_CHECK_PORT} is no port of CONTAINER_PORTS that can be asked: {known}")
 
 
 def check_service() -> None:

@@ -222,13 +222,19 @@ def port(text: str) -> tuple[int, int]:
     return host, container
 
 
-def health_codes(text: str) -> str:
+def health_codes(low: int, high: int) -> Callable[[str], str]:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html"""
-    for part in text.split(","):
-        match = re.fullmatch(r"([2-4][0-9]{2})(-([2-4][0-9]{2}))?", part)
-        if not match or (match[3] and match[3] <= match[1]):
-            raise ValueError("is not a list of codes from 200 to 499, such as 200-299 or 200,302")
-    return text
+
+    def parse(text: str) -> str:
+        for part in text.split(","):
+            match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", part)
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+            if not match or not low <= first <= last <= high or (match[2] and first == last):
+                such = "200-299 or 200,302" if low else "0 or 0-99"
+                raise ValueError(f"is not a list of codes from {low} to {high}, such as {such}")
+        return text
+
+    return parse
 
 
 def efs_volume(text: str) -> dict[str, Any]:
