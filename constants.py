@@ -40,6 +40,7 @@ from texts import (
     port,
     seconds,
     shell_words,
+    source,
     vpc_cidr,
     whole,
     words,
@@ -261,6 +262,7 @@ PREFIX_FORM = r"(?!/)(?!.*(^|/)\.\.?(/|\Z))[^\x00-\x1f\x7f]{1,800}"
 S3_FOLDER = pattern(PREFIX_FORM, "a folder without a slash at its start, . and ..", or_empty=True)
 VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
 #: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+PATH_PATTERN = r"/[\w/*?$.~\"'@:+&-]{0,127}"
 URL_PATH = r"/[\w.~:/?#\[\]@!$&'()*+,;=%-]{0,1023}"
 #: https://git-scm.com/docs/git-check-ref-format
 BRANCH = r"(?![-./])(?!.*(\.\.|//|/\.|\.lock(/|\Z)|[./]\Z))[\w./-]{1,255}"
@@ -342,6 +344,9 @@ CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", 
 
 # Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
 ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
+# Who else may: CIDR blocks and security groups of the same VPC, such as 198.51.100.0/24,sg-0abc1234. Both settings count.
+ALLOWED_CIDRS = setting("ALLOWED_CIDRS", "", words(source), of="cluster")
+ALLOWED = list(dict.fromkeys(filter(None, [ALLOWED_CIDR, *ALLOWED_CIDRS])))
 # An existing VPC to use; empty: one is made. With it, SUBNET_IDS too. It can't be changed later.
 VPC_ID = setting("VPC_ID", "", VPC, of="cluster")
 # Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone. Changed later: mount targets stay.
@@ -387,8 +392,14 @@ ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster
 # A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none. Changed later: services' rules move
 # from one port to the other without an outage; nothing is refused while a service is behind it.
 LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP"), of="cluster")
-# ACM certificate of the HTTPS listener: issued, and in this region.
-CERTIFICATE_ARN = setting("CERTIFICATE_ARN", "", ACM_ARN, of="cluster")
+# Whom the load balancer faces: internet-facing, or internal, in private subnets and for callers inside the VPC alone.
+# It can't be changed later: AWS fixes it in the load balancer.
+LOAD_BALANCER_SCHEME = setting(
+    "LOAD_BALANCER_SCHEME", "internet-facing", one_of("internet-facing", "internal"), of="cluster"
+)
+# ACM certificate of the HTTPS listener: issued, and in this region. Several with commas: the first is shown to clients for
+# whose host name there is none.
+CERTIFICATE_ARNS = setting("CERTIFICATE_ARN", "", words(ACM_ARN), of="cluster")
 # Host names of the certificate that create_certificate.py asks for, in place of CERTIFICATE_ARN; *.example.com too.
 CERTIFICATE_DOMAINS = setting("CERTIFICATE_DOMAINS", "", HOSTS, of="cluster")
 # Route 53 zone of the host names; empty: the public one whose name they end with.
@@ -499,16 +510,18 @@ RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
 SERVICE_NAME = setting("SERVICE_NAME", "", pattern(r"[\w-]{1,255}", "a service name", or_empty=True)) or TASK_FAMILY
 # Tasks that the service keeps running.
 DESIRED_COUNT = setting("DESIRED_COUNT", "1", whole(0, 1000))
-# Host name that leads to the service, at the load balancer; empty: any.
-HOST_NAME = setting("HOST_NAME", "", pattern(HOST, "a host name such as a.example.com", or_empty=True))
+# Host name that leads to the service, at the load balancer; empty: any. Several with commas: URLs show the first. At most 5
+# with those of LISTENER_PATH.
+HOST_NAMES = setting("HOST_NAME", "", words(pattern(HOST, "a host name such as a.example.com")))
+HOST_NAME = next(iter(HOST_NAMES), "")
 # Priority of its listener rule; empty: the next free one. Emptied later: it keeps the number that it has.
 RULE_PRIORITY = setting("RULE_PRIORITY", "", whole(1, 50000, or_empty=True))
 # Another endpoint, of whose requests this one takes TRAFFIC_WEIGHT percent; empty: none.
 TRAFFIC_FROM = setting("TRAFFIC_FROM", "", ENDPOINT_FORM)
 # Percent of the requests for TRAFFIC_FROM's host name that come here instead.
 TRAFFIC_WEIGHT = setting("TRAFFIC_WEIGHT", "0", whole(0, 100))
-# Paths of the load balancer that lead to the service.
-LISTENER_PATH = setting("LISTENER_PATH", "/*", pattern(r"/[\w/*?$.~\"'@:+&-]{0,127}", "a path pattern such as /api/*"))
+# Paths of the load balancer that lead to the service; several with commas.
+LISTENER_PATHS = setting("LISTENER_PATH", "/*", words(pattern(PATH_PATTERN, "a path pattern such as /api/*")))
 # What it speaks with the container: HTTP1, HTTP2 or GRPC. The last two need LISTENER_PROTOCOL=HTTPS, and clients of HTTP/2.
 # It can't be changed while a service is behind it: AWS fixes it in the target group.
 TARGET_PROTOCOL_VERSION = setting("TARGET_PROTOCOL_VERSION", "HTTP1", one_of("HTTP1", "HTTP2", "GRPC"))
@@ -637,6 +650,8 @@ CLUSTER_TAG = "gpu-ecs-cluster"
 ENDPOINT_TAG = "gpu-ecs-endpoint"
 #: what it is to us, private-1: beside the Name, which is for people
 PART_TAG = "gpu-ecs-part"
+#: which certificates of a listener, beside its default one, are ours
+CERTIFICATES_TAG = "gpu-ecs-certificates"
 #: the names of EXTRA_TAGS as they were given, so that one that goes from there goes from AWS too
 EXTRA_TAG = "gpu-ecs-extra-tags"
 TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS else {}), CLUSTER_TAG: CLUSTER_NAME}
@@ -780,8 +795,8 @@ def check_endpoint() -> None:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
     if len(SOURCE_PATHS) > 8:
         problem("SOURCE_PATHS", f"has {len(SOURCE_PATHS)} paths; a pipeline's trigger takes 8 at most")
-    if len(HOST_NAME) > 128:
-        problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
+    for host in [host for host in HOST_NAMES if len(host) > 128]:
+        problem("HOST_NAME", f"has {len(host)} characters; a load balancer's rule takes 128 at most")
     if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:
         first = CERTIFICATE_DOMAINS[0]
         problem("CERTIFICATE_DOMAINS", f"{first} is longer than 64 characters: put a shorter name first")
@@ -813,9 +828,10 @@ def check_network() -> None:
         problem("SECURITY_GROUP_IDS", f"has {len(SECURITY_GROUP_IDS)} groups; ECS takes 5 at most")
     if not VPC_ID:
         check_subnet_cidrs()
-    if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS and "ALLOWED_CIDR" not in PROBLEMS:
+    if CONTAINER_PORTS and not ALLOWED and not SECURITY_GROUP_IDS and "ALLOWED_CIDR" not in PROBLEMS:
         ports, how = ",".join(str(p) for _, p in CONTAINER_PORTS), "for example your own address as 203.0.113.7/32"
         problem("ALLOWED_CIDR", f"is not set, but CONTAINER_PORTS={ports}: say who may reach it, {how}")
+    check_allowed()
     check_load_balancer()
     if bool(BASTION_KEY_NAME) != bool(BASTION_ALLOWED_CIDR):
         problem("BASTION_ALLOWED_CIDR", "and BASTION_KEY_NAME go together: a bastion needs both")
@@ -824,22 +840,39 @@ def check_network() -> None:
         problem(missing, f"is not set, but {given} is: SSH needs both")
 
 
+def check_allowed() -> None:
+    """https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups"""
+    ports = len(CONTAINER_PORTS) if not LISTENER_PROTOCOL else 2 if LISTENER_PROTOCOL == "HTTPS" else 1
+    if len(ALLOWED) * ports > 55:
+        many = f"with ALLOWED_CIDR has {len(ALLOWED)} members, which make {len(ALLOWED) * ports} rules"
+        problem("ALLOWED_CIDRS", f"{many}; a security group takes 60, with those of ours")
+
+
 def check_load_balancer() -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"""
     if not LISTENER_PROTOCOL:
         return
-    if LISTENER_PROTOCOL == "HTTPS" and not CERTIFICATE_ARN and not CERTIFICATE_DOMAINS:
+    if LISTENER_PROTOCOL == "HTTPS" and not CERTIFICATE_ARNS and not CERTIFICATE_DOMAINS:
         problem("CERTIFICATE_ARN", "is not set, but LISTENER_PROTOCOL=HTTPS: an issued ACM certificate is needed")
-    if CERTIFICATE_ARN and CERTIFICATE_DOMAINS:
+    if CERTIFICATE_ARNS and CERTIFICATE_DOMAINS:
         problem("CERTIFICATE_DOMAINS", "and CERTIFICATE_ARN do not go together: one of them says which certificate")
-    if not ALLOWED_CIDR:
+    if len(CERTIFICATE_ARNS) > 26:
+        problem("CERTIFICATE_ARN", f"has {len(CERTIFICATE_ARNS)}; a load balancer takes 25 beside the first")
+    if not ALLOWED:
         problem("ALLOWED_CIDR", "is not set, but LISTENER_PROTOCOL is: say who may reach the load balancer")
     if not CONTAINER_PORTS and not CLUSTER_ONLY:
         problem("CONTAINER_PORTS", "is not set, but LISTENER_PROTOCOL is: say which port the service listens on")
-    count = len(PUBLIC_SUBNET_IDS if VPC_ID else PUBLIC_SUBNET_CIDRS)
+    how = ""
+    if LOAD_BALANCER_SCHEME == "internal":
+        how, name, count = ": private ones, since it is internal", "PRIVATE_SUBNET_CIDRS", len(PRIVATE_SUBNET_CIDRS)
+        if VPC_ID:
+            name, count = "PRIVATE_SUBNET_IDS" if PRIVATE_SUBNET_IDS else "SUBNET_IDS", len(WORK_SUBNET_IDS)
+    else:
+        name, count = "PUBLIC_SUBNET_CIDRS", len(PUBLIC_SUBNET_CIDRS)
+        if VPC_ID:
+            name, count = "PUBLIC_SUBNET_IDS", len(PUBLIC_SUBNET_IDS)
     if count < 2:
-        name = "PUBLIC_SUBNET_IDS" if VPC_ID else "PUBLIC_SUBNET_CIDRS"
-        problem(name, f"has {count} subnet, but a load balancer needs two, in two zones")
+        problem(name, f"has {count} subnet, but a load balancer needs two, in two zones{how}")
     if HEALTH_CHECK_TIMEOUT >= HEALTH_CHECK_INTERVAL:
         limit = f"HEALTH_CHECK_INTERVAL={HEALTH_CHECK_INTERVAL}"
         problem("HEALTH_CHECK_TIMEOUT", f"{HEALTH_CHECK_TIMEOUT} is not less than {limit}")
@@ -925,8 +958,7 @@ def check_target_group() -> None:
 
 
 def check_service() -> None:
-    if (wildcards := LISTENER_PATH.count("*") + LISTENER_PATH.count("?")) > 5:
-        problem("LISTENER_PATH", f"has {wildcards} wildcards; a load balancer's rule takes 5 at most")
+    check_rule()
     check_scaling()
     if SCALING != "none" and DESIRED_COUNT and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
         problem("DESIRED_COUNT", f"{DESIRED_COUNT} is outside MIN_TASKS={MIN_TASKS} to MAX_TASKS={MAX_TASKS}")
@@ -957,6 +989,19 @@ def check_scaling() -> None:
             "endpoints share the load balancer, which does not tell for which of them a request was that found no task"
         )
         problem("MIN_TASKS", f"0, but SHARED_CLUSTER=true: {why}; use MIN_TASKS=1, or DESIRED_COUNT=0 for a pause")
+
+
+def check_rule() -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html"""
+    paths = "".join(LISTENER_PATHS)
+    if not LISTENER_PATHS and "LISTENER_PATH" not in PROBLEMS:
+        problem("LISTENER_PATH", "is empty: /* is every path")
+    if (wildcards := paths.count("*") + paths.count("?")) > 5:
+        problem("LISTENER_PATH", f"has {wildcards} wildcards; a load balancer's rule takes 5 at most")
+    count = len(HOST_NAMES) + (0 if "/*" in LISTENER_PATHS else len(LISTENER_PATHS))
+    if count > 5:
+        longer = "HOST_NAME" if len(HOST_NAMES) > len(LISTENER_PATHS) else "LISTENER_PATH"
+        problem(longer, f"makes {count} host names and paths; a load balancer's rule takes 5 at most")
 
 
 def check_gpu_sharing() -> None:

@@ -175,6 +175,11 @@ def vpc_cidr(text: str) -> str:
     return cidr(text)
 
 
+def source(text: str) -> str:
+    """Who is let in: a CIDR block, or the bearers of a security group."""
+    return text if re.fullmatch(r"sg-[0-9a-f]{8,17}", text) else cidr(text)
+
+
 def cidr_or_empty(text: str) -> str:
     return cidr(text) if text else ""
 

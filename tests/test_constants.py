@@ -224,7 +224,7 @@ def test_what_the_environment_says_in_place_of_a_file_is_told_by_name(folder: Fo
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("LOAD_BALANCER_SCHEME", ""),
+        ("LOAD_BALANCER_IP_ADDRESS_TYPE", ""),
         ("LOAD_BALANCER_PROTECT", "; did you mean LOAD_BALANCER_PROTECTION?"),
         ("INSTANCE_TYP", "; did you mean INSTANCE_TYPE?"),
         ("image", "; did you mean IMAGE?"),

@@ -18,6 +18,7 @@ from infrastructure.cluster import (
     cluster,
     costs,
     file_system,
+    listener_certificates,
     load_balancer,
     log_groups,
     network,
@@ -140,6 +141,7 @@ def check(new_hosts: bool = True) -> Facts:
     else:
         facts.zones = zones() if new_hosts else network.zones()
     listener_certificate()
+    allowed_groups()
     adopted_file_system()
     adopted_roles()
     cluster.refuse_changes()
@@ -322,12 +324,17 @@ def listener_certificate() -> None:
     """The HTTPS listener takes a certificate of this region only, and only once it is issued."""
     if constants.LISTENER_PROTOCOL != "HTTPS":
         return
-    its_arn, domains = certificate.arn(), ", ".join(constants.CERTIFICATE_DOMAINS)
-    borne = load_balancer.listeners().get(443, {}).get("Certificates", [])
-    if its_arn in [each["CertificateArn"] for each in borne]:
-        return
-    if not its_arn:
+    arns, domains = certificate.arns(), ", ".join(constants.CERTIFICATE_DOMAINS)
+    if not arns:
         raise Problem(f"there is no certificate for CERTIFICATE_DOMAINS={domains} yet: run create_certificate.py first")
+    listener = load_balancer.listeners().get(443, {})
+    borne = [each["CertificateArn"] for each in listener.get("Certificates", [])]
+    for each in arns:
+        if each not in borne and listener_certificates.short(each) not in listener_certificates.noted(listener):
+            usable_certificate(each)
+
+
+def usable_certificate(its_arn: str) -> None:
     its_region = its_arn.split(":")[3]
     if its_region != region():
         raise Problem(f"CERTIFICATE_ARN is of {its_region}, but the load balancer is to be in {region()}")
@@ -335,7 +342,7 @@ def listener_certificate() -> None:
     if not found:
         raise Problem(f"CERTIFICATE_ARN={its_arn}: there is no such certificate in this account and region")
     whose, way = "CERTIFICATE_ARN", "finish its validation, then run this again"
-    if not constants.CERTIFICATE_ARN:
+    if not constants.CERTIFICATE_ARNS:
         whose, way = "the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it"
     if found["Status"] != "ISSUED":
         raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
@@ -415,13 +422,22 @@ def adopted_groups(setting: str, asked: list[str]) -> None:
     belong(setting, asked, {each["GroupId"]: each["VpcId"] for each in found["SecurityGroups"]} if found else {})
 
 
+def allowed_groups() -> None:
+    """The groups of ALLOWED_CIDRS: a rule names only what is in its own VPC, which may be still to be made."""
+    asked = [each for each in constants.ALLOWED_CIDRS if each.startswith("sg-")]
+    if asked and not constants.VPC_ID and not network.find_vpc():
+        raise Problem(f"ALLOWED_CIDRS: {asked[0]} can't be in the VPC that is still to be made: name it afterwards")
+    adopted_groups("ALLOWED_CIDRS", asked)
+
+
 def belong(setting: str, asked: list[str], found: dict[str, str]) -> None:
     """`found`: id -> its VPC."""
+    ours = f"VPC_ID={constants.VPC_ID}" if constants.VPC_ID else (network.find_vpc() or {}).get("VpcId", "")
     for identifier in asked:
         if identifier not in found:
             raise Problem(f"{setting}: {identifier} does not exist in this region")
-        if found[identifier] != constants.VPC_ID:
-            raise Problem(f"{setting}: {identifier} belongs to {found[identifier]}, not to VPC_ID={constants.VPC_ID}")
+        if found[identifier] != ours.removeprefix("VPC_ID="):
+            raise Problem(f"{setting}: {identifier} belongs to {found[identifier]}, not to {ours}")
 
 
 def adopted_file_system() -> None:

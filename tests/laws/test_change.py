@@ -232,6 +232,9 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "ALLOWED_CIDR": there_and_back("203.0.113.7/32", "198.51.100.0/24", "balancer")
     + there_and_back("203.0.113.7/32", "198.51.100.0/24", "fargate"),
+    "ALLOWED_CIDRS": there_and_back("", "198.51.100.0/24,192.0.2.0/24", "balancer")
+    + there_and_back("", "198.51.100.0/24", "fargate")
+    + there_and_back("{group}", "198.51.100.0/24,{other_group}", "adopted balancer"),
     "VPC_ID": [
         Pair("", "{vpc}", ends="refused", says=(BACK,), with_after={"SUBNET_IDS": "{public_a}"}),
         Pair("{vpc}", "", ends="refused", says=(BACK,), with_before={"SUBNET_IDS": "{public_a}"}),
@@ -334,9 +337,35 @@ PAIRS: dict[str, list[Pair]] = {
             with_before={"LOAD_BALANCER_PROTECTION": "on"},
         ),
     ],
-    "CERTIFICATE_ARN": there_and_back(
-        "{certificate}", "{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS
+    "LOAD_BALANCER_SCHEME": there_and_back(
+        "internet-facing",
+        "internal",
+        "balancer",
+        ends="refused",
+        says=(BACK, "LISTENER_PROTOCOL="),
+        with_before=PRIVATE,
+        with_after=PRIVATE,
     ),
+    "CERTIFICATE_ARN": [
+        *there_and_back("{certificate}", "{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS),
+        *there_and_back(
+            "{certificate}", "{certificate},{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS
+        ),
+        Pair(
+            "{certificate},{other_certificate}",
+            "{other_certificate},{certificate}",
+            "balancer",
+            with_before=HTTPS,
+            with_after=HTTPS,
+        ),
+        Pair(
+            "{certificate},{other_certificate}",
+            "{certificate}",
+            "balancer",
+            with_before=HTTPS,
+            with_after={"LISTENER_PROTOCOL": "HTTP"},
+        ),
+    ],
     "CERTIFICATE_DOMAINS": [
         Pair(
             "a.example.com",
@@ -470,6 +499,24 @@ PAIRS: dict[str, list[Pair]] = {
         with_before=VOLUME,
         with_after=VOLUME,
     ),
+    "TARGET_PROTOCOL_VERSION": there_and_back(
+        "HTTP1",
+        "GRPC",
+        "service",
+        ends="refused",
+        says=(BACK, "delete_service.py"),
+        with_before=HTTPS,
+        with_after=HTTPS,
+    )
+    + there_and_back(
+        "HTTP1",
+        "HTTP2",
+        "service",
+        ends="refused",
+        says=(BACK, "delete_service.py"),
+        with_before=HTTPS,
+        with_after=HTTPS,
+    ),
     "GPU_SHARING": [
         *there_and_back("", "mps", "gpu task", with_after={"GPU_MEMORY_MIB": "7000"})[:1],
         Pair("mps", "", "gpu task", with_before={"GPU_MEMORY_MIB": "7000"}),
@@ -540,6 +587,8 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("a.example.com", "", "served"),
         Pair("", "a.example.com", "served"),
         Pair("a.example.com", "b.example.org", "host name"),
+        *there_and_back("a.example.com", "b.example.com,a.example.com", "host name"),
+        Pair("a.example.com,b.example.com", "b.example.org,b.example.com", "host name"),
     ],
     "RULE_PRIORITY": [*there_and_back("7", "9", "served"), Pair("", "7", "served")],
     "TRAFFIC_FROM": [
@@ -549,7 +598,18 @@ PAIRS: dict[str, list[Pair]] = {
     "TRAFFIC_WEIGHT": there_and_back(
         "0", "20", "beside another", with_before={"TRAFFIC_FROM": "a"}, with_after={"TRAFFIC_FROM": "a"}
     ),
-    "LISTENER_PATH": there_and_back("/*", "/api/*", "served") + there_and_back("/*", "/api/*", "host name"),
+    "LISTENER_PATH": there_and_back("/*", "/api/*", "served")
+    + there_and_back("/*", "/api/*", "host name")
+    + there_and_back("/api/*", "/v1/*,/api/*", "served")
+    + there_and_back("/*", "/api/*,/v1/*", "host name"),
+    "ALGORITHM": [
+        *there_and_back("round_robin", "least_outstanding_requests", "served"),
+        Pair("weighted_random", "round_robin", "served", with_after={"SLOW_START": "60", "STICKINESS_SECONDS": "60"}),
+        Pair("round_robin", "weighted_random", "served", with_before={"SLOW_START": "60", "STICKINESS_SECONDS": "60"}),
+    ],
+    "STICKINESS_SECONDS": [*there_and_back("", "3600", "served"), Pair("60", "3600", "served")],
+    "SLOW_START": there_and_back("", "60", "served"),
+    "HEALTH_CHECK_PORT": there_and_back("", "9090", "served"),
     "HEALTH_CHECK_PATH": [Pair("/", "/ping", "served")],
     "HEALTH_CHECK_CODES": [Pair("200-299", "200", "served")],
     "HEALTH_CHECK_INTERVAL": [Pair("30", "20", "served")],
@@ -856,6 +916,20 @@ KILLED = [
         ("PUBLIC_SUBNET_IDS", PAIRS["PUBLIC_SUBNET_IDS"][0]),
         ("SERVICE_NAME", Pair("", "other", "served", with_before=STEPS, with_after=STEPS)),
         ("HOST_NAME", Pair("a.example.com", "b.example.com", "host name")),
+        (
+            "CERTIFICATE_ARN",
+            Pair(
+                "{certificate},{other_certificate}",
+                "{other_certificate},{certificate}",
+                "balancer",
+                with_before=HTTPS,
+                with_after=HTTPS,
+            ),
+        ),
+        (
+            "CERTIFICATE_ARN",
+            Pair("{certificate}", "{other_certificate},{certificate}", "balancer", with_before=HTTPS, with_after=HTTPS),
+        ),
         (
             "SCALING",
             Pair("step", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"}),
