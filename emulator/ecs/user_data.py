@@ -27,7 +27,7 @@ held("ecs-user-data ecs-host-disk", "ecs.user_data: the boot of a host")
 KINDS = ("#!", "#cloud-boothook")
 #: the agent's unit comes after cloud-final: https://github.com/aws/amazon-ecs-agent/issues/1707
 WAITS = re.compile(
-    r"^[^#\n]*\bsystemctl\b(?!.*--no-block).*\b(start|restart|--now)\b.*\becs(\.service)?\b", re.MULTILINE
+    r"^[^#\n]*\bsystemctl\b(?!.*--no-block).*(\bstart\b|\brestart\b|--now\b).*\becs(\.service)?\b", re.MULTILINE
 )
 MOUNTS = re.compile(r"^[^#\n]*\bmount\b.*\s/var/lib/docker\b", re.MULTILINE)
 GIB = 2**30

@@ -203,7 +203,7 @@ def refuse_hidden(number: int, others: list[Any]) -> None:
         plain = all(each["Field"] in dict((HOST, PATH)) for each in rule["Conditions"])
         hidden = [each for each in each_alone if plain and priority < number and covers(theirs, each)]
         if hidden:
-            lost = where() if len(hidden) == len(each_alone) else ", ".join(map("".join, hidden[0]))
+            lost = where() if len(hidden) == len(each_alone) else "".join(hidden[0][0] + hidden[0][1])
             raise Problem(
                 f"{lost} would never be asked for: the rule to {owner}, priority {priority}, comes first and takes "
                 "all of it. Set RULE_PRIORITY below that; RULE_PRIORITY with create_service.py moves the other one"
