@@ -35,7 +35,7 @@ PARTS = (task_roles, log_group, access_points, task_definitions)
 
 @aws.page(changes=True, undo="deregister_task_definition.py")
 def register_task_definition() -> dict[str, Any]:
-    made_here = PARTS if constants.ENDPOINT else PARTS[1:]  # elsewhere create_cluster.py makes the roles
+    made_here = PARTS if constants.ENDPOINT or task_roles.are_named_rights() else PARTS[1:]  # else create_cluster.py's
     parts.look((cluster, *made_here), task_definitions.newest, images.named)
     cluster.required()
     checks.refuse_client_without_sharing()
@@ -52,7 +52,7 @@ def register_task_definition() -> dict[str, Any]:
     container_secrets.refuse_missing()
     image = container_image.wanted()
     parts.retag(made_here)
-    if constants.ENDPOINT:
+    if task_roles in made_here:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
         task_roles.create(file_system_ids, points)

@@ -39,6 +39,17 @@ def create(file_system_ids: dict[str, str], points: dict[str, str]) -> None:
         leave(suffix, task_definitions.active)
 
 
+def are_named_rights() -> bool:
+    """Whether the settings of the container name what its roles must allow: who changes these need not make the cluster again."""
+    named = (
+        constants.CONTAINER_SECRETS,
+        constants.TASK_S3_BUCKETS,
+        constants.TASK_DYNAMODB_TABLES,
+        constants.TASK_SQS_QUEUES,
+    )
+    return any(named)
+
+
 def leave(suffix: str, active: Callable[[], list[Any]]) -> None:
     """Our own role, in whose place the user's has come. It stays while it is named by a revision that can be run."""
     own = roles.role(suffix)() if constants.ADOPTED_ROLES[suffix] else None

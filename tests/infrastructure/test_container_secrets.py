@@ -48,6 +48,14 @@ def test_a_json_key_and_a_stage_are_read_with_one_right_to_the_secret(fargate: R
     assert fargate.run(CREATE).err.count("nothing changed: all is as the settings say") == 1
 
 
+def test_a_secret_that_is_named_after_the_cluster_was_made_can_be_read(fargate: Runbook) -> None:
+    arn = secret(fargate)
+    fargate.has_run(CREATE)
+    fargate.settings["CONTAINER_SECRETS"] = f"HF_TOKEN={arn}:token::"
+    assert fargate.has_run(REGISTER).run(RUN).code == 0
+    assert rights(fargate) == {"secretsmanager:GetSecretValue": [arn]}
+
+
 def test_a_partial_arn_is_made_whole(fargate: Runbook) -> None:
     arn = secret(fargate)
     assert starts(fargate, f"A={arn[:-7]}:token::,B={arn}")
