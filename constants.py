@@ -212,9 +212,11 @@ def codes(text: str) -> str:
 
 def script(text: str) -> str:
     """The content of a file; its path as seen from .env."""
+    if not text:
+        return ""
     path = SHARED_PATH.parent / texts.local(text)
     READ[path] = texts.written(path)
-    return texts.script(path) if text else ""
+    return texts.script(path)
 
 
 def variables(text: str) -> dict[str, str]:
@@ -1020,8 +1022,10 @@ def check_hosts() -> None:
     given = {"HOST_USER_DATA": HOST_USER_DATA, "ECS_CONFIG": ECS_CONFIG, "INSTANCE_STORE": INSTANCE_STORE}
     for name in [name for name, value in given.items() if value and LAUNCH_TYPE == "FARGATE"]:
         problem(name, "is set, but LAUNCH_TYPE=FARGATE: there are no hosts of ours; leave it empty, or use EC2")
-    for name in ECS_CONFIG.keys() & {*OWN_ECS_CONFIG}:
+    for name in sorted(ECS_CONFIG.keys() & OWN_ECS_CONFIG.keys()):
         problem("ECS_CONFIG", f"has {name}, which these scripts set{OWN_ECS_CONFIG[name]}")
+    if not re.fullmatch(r"[0-9]{1,7}", ECS_CONFIG.get("ECS_RESERVED_MEMORY", "0"), re.ASCII):
+        problem("ECS_CONFIG", "has ECS_RESERVED_MEMORY with another value than MiB")
 
 
 def check_fargate() -> None:

@@ -245,7 +245,8 @@ def fits(size: tuple[int, int, int]) -> bool:
 
 def memory_for_tasks(described: Any) -> int:
     """MiB that a host of this type registers with ECS, about, and no more."""
-    return int(described["MemoryInfo"]["SizeInMiB"] * (1 - HOST_RESERVE)) - HOST_RESERVE_MIB
+    reserved = HOST_RESERVE_MIB + int(constants.ECS_CONFIG.get("ECS_RESERVED_MEMORY", "0"))
+    return int(described["MemoryInfo"]["SizeInMiB"] * (1 - HOST_RESERVE)) - reserved
 
 
 def refuse_client_without_sharing() -> None:

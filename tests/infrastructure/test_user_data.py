@@ -99,6 +99,7 @@ def test_more_lines_for_the_agent_stand_in_its_configuration(runbook: Runbook) -
     [
         ("ECS_CLUSTER=other", "CLUSTER_NAME says it"),
         ("ECS_ENABLE_GPU_SUPPORT=false", "GPU_COUNT says it"),
+        ("ECS_RESERVED_MEMORY=1G", "another value than MiB"),
         ("PATH=/tmp", "names such as ECS_LOGLEVEL in its part 1"),
         ("ECS_LOGLEVEL=info;ECS_LOGLEVEL=debug", "twice"),
     ],
@@ -107,6 +108,13 @@ def test_what_the_scripts_say_themselves_is_no_line_of_the_user_s(runbook: Runbo
     ran = runbook.run("create_cluster.py", ECS_CONFIG=lines)
     assert ran.code == 2 and told in ran.err, ran.err
     assert "/tmp" not in ran.err, "a value there may be a password"
+
+
+def test_memory_that_the_agent_is_told_to_keep_is_no_task_s(runbook: Runbook) -> None:
+    asked = {**QUICK, "TASK_MEMORY": "15000"}
+    assert "does not fit" not in runbook.run("create_cluster.py", "--dry-run", **asked).err
+    ran = runbook.run("create_cluster.py", **asked, ECS_CONFIG="ECS_RESERVED_MEMORY=1024")
+    assert (ran.code, "TASK_MEMORY=15000 does not fit on INSTANCE_TYPE=g4dn.xlarge" in ran.err) == (1, True)
 
 
 def test_docker_is_on_the_instance_store_before_anything_else_runs(runbook: Runbook) -> None:
