@@ -185,7 +185,7 @@ def cidr_or_empty(text: str) -> str:
 
 
 def ecs_config(text: str) -> dict[str, str]:
-    """NAME=value;NAME=value as lines of ecs.config: a JSON object has commas in it, and never a semicolon.
+    """NAME=value;NAME=value as lines of ecs.config: values that are JSON have commas in them.
 
     What is wrong is told by its place: a registry's password may be there.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html

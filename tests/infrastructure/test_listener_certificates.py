@@ -39,6 +39,9 @@ def test_a_certificate_that_someone_added_by_hand_stays(clara: Runbook) -> None:
     clara.has_run("create_cluster.py", CERTIFICATE_ARN=first)
     elb, arn = clara.aws("elbv2"), listener(clara).shown["ListenerArn"]
     elb.add_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": theirs}])
+    begun = len(clara.emulator.calls)
+    ran = clara.run("create_cluster.py", "--dry-run", CERTIFICATE_ARN=f"{second},{first}")
+    assert (ran.code, clara.changes(begun)) == (0, []), ran.err
     clara.has_run("create_cluster.py", CERTIFICATE_ARN=f"{first},{second}")
     assert {*listener(clara).certificates} == {theirs, second}
     clara.has_run("create_cluster.py", CERTIFICATE_ARN=first)

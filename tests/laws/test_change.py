@@ -45,6 +45,7 @@ BALANCER = {
 }
 HTTPS = {"LISTENER_PROTOCOL": "HTTPS", "CERTIFICATE_ARN": "{certificate}"}
 ADOPTED = {**GPU, "VPC_ID": "{vpc}", "SUBNET_IDS": "{public_a},{public_b}"}
+INTERNAL = {"LOAD_BALANCER_SCHEME": "internal", "PUBLIC_SUBNET_IDS": ""}
 BASTION = {"BASTION_KEY_NAME": "ours", "BASTION_ALLOWED_CIDR": "203.0.113.7/32"}
 #: a file of settings for each endpoint, with nothing in it, and one of a container's variables
 FILES = Path(tempfile.mkdtemp())
@@ -250,6 +251,13 @@ PAIRS: dict[str, list[Pair]] = {
     "SUBNET_IDS": [
         *there_and_back("{public_a}", "{public_b}", "adopted without data"),
         Pair("{public_a}", "{public_b}", "adopted service"),
+        Pair(
+            "{public_a},{public_b}",
+            "{public_b},{public_c}",
+            "adopted balancer",
+            with_before=INTERNAL,
+            with_after=INTERNAL,
+        ),
         Pair("{public_a}", "{public_a},{public_b}", "adopted"),
         Pair("{public_a},{public_b}", "{public_a}", "adopted", "kept", ("mount target", "network interface EFS")),
         Pair("{public_a}", "{private_a}", "adopted", "kept", ("mount target", "network interface EFS")),
