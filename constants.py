@@ -652,8 +652,6 @@ CLUSTER_TAG = "gpu-ecs-cluster"
 ENDPOINT_TAG = "gpu-ecs-endpoint"
 #: what it is to us, private-1: beside the Name, which is for people
 PART_TAG = "gpu-ecs-part"
-#: which certificates of a listener, beside its default one, are ours
-CERTIFICATES_TAG = "gpu-ecs-certificates"
 #: the names of EXTRA_TAGS as they were given, so that one that goes from there goes from AWS too
 EXTRA_TAG = "gpu-ecs-extra-tags"
 TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS else {}), CLUSTER_TAG: CLUSTER_NAME}

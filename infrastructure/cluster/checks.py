@@ -329,6 +329,7 @@ def listener_certificate() -> None:
     if not arns:
         raise Problem(f"there is no certificate for CERTIFICATE_DOMAINS={domains} yet: run create_certificate.py first")
     listener = load_balancer.listeners().get(443, {})
+    listener_certificates.refuse_too_many(listener)
     borne = [each["CertificateArn"] for each in listener.get("Certificates", [])]
     for each in arns:
         if each not in borne and listener_certificates.short(each) not in listener_certificates.noted(listener):

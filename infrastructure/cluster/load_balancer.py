@@ -232,7 +232,7 @@ def set_listeners(balancer: Any, present: dict[int, Any]) -> None:
         make_listener(balancer, port, wanted[port])
     if changed:
         copy_rules(serving)
-    secure = present.get(443) or (listeners().get(443) if certificate.arns()[1:] else None)
+    secure = present.get(443) or (listeners().get(443) if constants.CERTIFICATE_ARNS[1:] else None)
     secure = secure if 443 in wanted else None
     listener_certificates.add(secure)
     for port in [port for port in wanted if port in present]:

@@ -117,3 +117,28 @@ def test_each_of_several_paths_leads_to_the_service(clara: Runbook) -> None:
         for path in ("/docs/x", "/v1/models", "/other")
     ]
     assert statuses == [200, 200, 404]
+
+
+def test_all_of_many_certificates_can_change_at_once(clara: Runbook) -> None:
+    """What is noted of them has room in AWS's tags."""
+    arns = [issued(clara, f"a{number}.example.com") for number in range(26)]
+    clara.has_run("create_cluster.py", CERTIFICATE_ARN=",".join(arns[:13]))
+    clara.has_run("create_cluster.py", CERTIFICATE_ARN=",".join(arns[13:]))
+    assert {*listener(clara).certificates} == {*arns[14:]}
+    others = [each["Value"] for each in tags(clara) if each["Key"].startswith("gpu-ecs-certificates")]
+    assert [len(each) for each in others] == [12 * 9 - 1]
+
+
+def test_more_at_once_than_a_load_balancer_takes_is_refused_before_anything_is_changed(clara: Runbook) -> None:
+    arns = [issued(clara, f"a{number}.example.com") for number in range(30)]
+    clara.has_run("create_cluster.py", CERTIFICATE_ARN=",".join(arns[:15]))
+    begun = len(clara.emulator.calls)
+    ran = clara.run("create_cluster.py", CERTIFICATE_ARN=",".join(arns[15:]))
+    assert (ran.code, "they are 28 beside the first, and it takes 25" in ran.err) == (1, True), ran.err
+    assert clara.changes(begun) == []
+
+
+def tags(runbook: Runbook) -> list[Any]:
+    arn = listener(runbook).shown["ListenerArn"]
+    found: list[Any] = runbook.aws("elbv2").describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
+    return found
