@@ -1,7 +1,8 @@
 """Build an image of a folder with a Dockerfile, push it to a repository of this account, and say what to put into .env.
 
 Makes the repository where there is none. Docker, podman, finch or nerdctl on this machine builds it; where none of them
-runs, CodeBuild does, of a zip of the folder: what that needs goes again when it has succeeded. The tag is the commit and a
+runs, CodeBuild does, of a zip of the folder, with a project, a bucket and a log group of its own that cost next to
+nothing. The tag is the commit and a
 hash of the files, never latest: what has been pushed already is not built again. What .dockerignore names is left out,
 and .git.
 
@@ -33,8 +34,6 @@ from infrastructure.delivery import (
 )
 from infrastructure.service import images
 
-OF_BUILD = (build_logs, artifact_bucket, build_project, pipeline)
-
 
 @aws.page(
     changes=True,
@@ -49,14 +48,12 @@ def push_image(dockerfile: str = "") -> dict[str, Any]:
     image = f"{made['repositoryUri']}:{build_context.tag(context, platform)}"
     if repository.has_tag(image.rpartition(":")[2]):
         say("found", f"image {image}", "of these very files")
-        parts.look(OF_BUILD)
-        image_build.take_away()  # what a run that was cut short has left
     elif program := image_build.tool():
         if not console.dry_run:
             image_build.here(program, context, platform, image)
     else:
         say("found", f"none of {', '.join(image_build.TOOLS)} that runs here:", "CodeBuild builds it")
-        parts.look(OF_BUILD)
+        parts.look((build_logs, artifact_bucket, build_project, pipeline))
         image_build.there(context, platform, image)
     told = {"image": image} if console.dry_run else image_build.pushed(image)
     its_file = constants.ENDPOINT_NAME if constants.ENDPOINT else ".env"

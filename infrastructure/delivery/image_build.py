@@ -1,7 +1,7 @@
 """An image of a folder, built and pushed to the endpoint's repository: by a tool on this machine, else by CodeBuild.
 
-What CodeBuild needs (its project with a role, a bucket for the folder, a log group) is made for the build, and taken away
-when it has succeeded; where a pipeline stands, its own serve. A build costs about $0.01 a minute.
+What CodeBuild needs is what a pipeline has too: a project with a role, a bucket for the folder, a log group. It is made where
+no pipeline stands, stays for the next build, and goes with the repository. A build costs about $0.01 a minute.
 https://docs.aws.amazon.com/codebuild/latest/userguide/sample-docker.html
 """
 
@@ -90,12 +90,17 @@ def there(context: Context, platform: str, image: str) -> None:
     source = f"{artifact_bucket.its_name()}/{key}"
     if not (pipeline.find() and build_project.find()):
         build_project.create("", {"type": "S3", "location": source, "buildspec": BUILDSPEC})
-    follow(start(source, context.dockerfile, platform, image))
-    take_away()
+    follow(start(source, context.dockerfile, platform, image), image.rpartition(":")[2])
+    if not pipeline.find():
+        say(
+            "kept",
+            f"build project {build_project.its_name()} and bucket {artifact_bucket.its_name()}",
+            "for the next build",
+        )
 
 
-def take_away() -> None:
-    """What the build needed, unless a pipeline needs it too. The log groups last: with the role gone nothing writes."""
+def delete() -> None:
+    """What the builds needed, unless a pipeline needs it too. The log groups last: with the role gone nothing writes."""
     if not pipeline.find():
         build_project.delete()
         artifact_bucket.delete()
@@ -172,8 +177,11 @@ def of_tag(its_tag: str) -> list[Any]:
     ]
 
 
-def follow(build_id: str) -> None:
-    """Until it has ended. One that failed is told with AWS's reason and the end of its log."""
+def follow(build_id: str, its_tag: str) -> None:
+    """Until it has ended. One that failed is told with AWS's reason and the end of its log.
+
+    A tag is given once: where another run has pushed it meanwhile, this build fails, and all is well.
+    """
     seen: dict[str, Any] = {}
 
     def ended() -> bool:
@@ -181,11 +189,10 @@ def follow(build_id: str) -> None:
         return bool(seen.get("buildStatus", "IN_PROGRESS") != "IN_PROGRESS")
 
     wait(f"build {build_id} to end", ended, lambda: f"it is in its phase {seen.get('currentPhase', 'SUBMITTED')}")
-    if not console.dry_run and seen["buildStatus"] != "SUCCEEDED":
+    if not console.dry_run and seen["buildStatus"] != "SUCCEEDED" and not repository.has_tag(its_tag):
         reason, lines = build_project.build_log(build_id)
         log = "".join(f"\n  log: {line}" for line in lines)
-        again = f"put it right and run it again; {aws.command('delete_pipeline.py')} takes away what the build needed"
-        raise Problem(f"build {build_id} {seen['buildStatus']}: {reason}{log}\n{again}")
+        raise Problem(f"build {build_id} {seen['buildStatus']}: {reason}{log}")
 
 
 def pushed(image: str) -> dict[str, Any]:

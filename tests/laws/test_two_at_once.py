@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Runbook
+from tests.conftest import ROOT, Runbook
 from tests.everything import LIGHT, prepared
 from tests.interruptions.test_interruptions import SERVED, differences, has_run, now, run
 from tests.pictures import put_back, take
@@ -39,6 +39,7 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("everything", REGISTERED, "sync_weights.py"),
     ("fargate", (), "create_cluster.py"),
     ("everything", (), "create_repository.py"),
+    ("everything", (), f"PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / '__init__.py'}"),
     ("everything", ("create_repository.py",), "create_pipeline.py"),
     ("everything", ("create_repository.py", "create_pipeline.py"), "delete_pipeline.py"),
     ("everything", ("create_repository.py",), "delete_repository.py --images"),

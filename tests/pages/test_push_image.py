@@ -51,7 +51,9 @@ def last(err: str) -> str:
 # ---------------------------------------------------------------------------------------------------------- CodeBuild
 
 
-def test_without_a_tool_codebuild_builds_it_and_only_the_image_stays(alone: Runbook, folder: Path) -> None:
+def test_without_a_tool_codebuild_builds_it_and_all_of_it_goes_with_the_repository(
+    alone: Runbook, folder: Path
+) -> None:
     before = alone.account()
     ran = alone.run("push_image.py", "--dockerfile", str(folder))
     assert ran.code == 0, ran.err
@@ -99,13 +101,26 @@ def test_what_was_pushed_already_is_not_built_again(alone: Runbook, folder: Path
 
 
 def test_a_build_that_fails_is_told_with_its_log_and_the_next_one_is_another(alone: Runbook, folder: Path) -> None:
-    alone.run("push_image.py", "--dockerfile", str(folder), "--dry-run")
-    (folder / ".dockerignore").write_text("src\n")
+    def lose(when: str) -> None:
+        """The folder, once it is uploaded."""
+        if when == "before" and alone.emulator.calls[-1][1] in ("ListBuildsForProject", "BatchGetBuilds"):
+            for bucket in s3_backends["123456789012"]["aws"].buckets.values():
+                bucket.keys.clear()
+
+    alone.watch = lose
+    ran = alone.run("push_image.py", "--dockerfile", str(folder))
+    assert (ran.code, ran.out) == (1, "") and "FAILED: error while downloading key" in ran.err, ran.err
+    assert "log: [Container] Phase complete: DOWNLOAD_SOURCE State: FAILED" in ran.err
+    assert "what it made so far stays" not in ran.err
+    alone.watch = None
+    assert alone.run("push_image.py", "--dockerfile", str(folder)).code == 0
+    assert len(alone.aws("codebuild").list_builds()["ids"]) == 2 and len(tags(alone)) == 1
+
+
+def test_aws_s_refusal_of_a_build_is_told(alone: Runbook, folder: Path) -> None:
     alone.emulator.faults.planned.append(Fault("codebuild:StartBuild", "denied"))
     ran = alone.run("push_image.py", "--dockerfile", str(folder))
     assert ran.code == 1 and "StartBuild" in ran.err
-    assert alone.run("push_image.py", "--dockerfile", str(folder)).code == 0
-    assert len(tags(alone)) == 1
 
 
 def test_run_again_it_follows_the_build_that_it_began(alone: Runbook, folder: Path) -> None:
@@ -146,7 +161,7 @@ def test_what_is_uploaded_is_the_folder_without_what_dockerignore_names(alone: R
     [zipped] = bucket.keys.values()
     names = zipfile.ZipFile(io.BytesIO(zipped.value)).namelist()
     assert sorted(names) == [".dockerignore", "Dockerfile", "src/train.py"]
-    alone.has_run("delete_pipeline.py")
+    alone.has_run("delete_repository.py --images")
     assert not s3_backends["123456789012"]["aws"].buckets
 
 
