@@ -162,3 +162,15 @@ def test_on_a_terminal_each_container_has_a_colour(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NO_COLOR", "1")
     console.line("2026-11-26T14:09:09.000Z", "web", "plain")
     assert screen.getvalue().splitlines()[-1] == "2026-11-26T14:09:09.000Z web plain"
+
+
+def test_a_reader_that_has_gone_ends_it_well(fargate: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `| head -1`, which would else keep --follow up for ever."""
+    start(fargate, "sh -c 'echo one; sleep 100000'", 120)
+
+    def gone(*_: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("console.line", gone)
+    ran = fargate.run("show_logs.py", "--follow")
+    assert (ran.code, ran.out) == (0, "") and "failed" not in ran.err
