@@ -20,6 +20,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_name, wait
 from console import say
+from definition import filled, platform
 from infrastructure.cluster import capacity, roles, security_groups
 from infrastructure.service import access_points, diagnosis, log_group, task_definitions, task_security_group, tasks
 from infrastructure.weights import source_bucket
@@ -117,7 +118,7 @@ def guarded() -> str:
 
 def task_definition(point: Any, role_arn: str) -> Any:
     """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
-    volume, filled = constants.WEIGHTS_VOLUME, task_definitions.filled
+    volume = constants.WEIGHTS_VOLUME
     on_fargate = constants.LAUNCH_TYPE == "FARGATE"
     container = filled(
         name=CONTAINER,
@@ -139,7 +140,7 @@ def task_definition(point: Any, role_arn: str) -> Any:
         volumes=[task_definitions.volume_of(volume, point)],
         cpu=str(CPU) if on_fargate else None,
         memory=str(MEMORY) if on_fargate else None,
-        runtimePlatform=task_definitions.FARGATE_PLATFORM if on_fargate else None,
+        runtimePlatform=platform() if on_fargate else None,
     )
 
 
