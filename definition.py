@@ -77,8 +77,10 @@ def whole(volumes: dict[str, Any], logs: dict[str, Any], more: list[Any], **foun
     starts; `found`: members of the whole, and the main container's image.
     """
     theirs, main = constants.TASK_DEFINITION_FILE, container()
-    main["image"] = found.pop("image", main["image"])
+    main |= {key: found.pop(key) for key in ("image",) if key in found}
     there = definition_file.with_main(theirs, constants.MAIN_CONTAINER, main)
+    if not isinstance(there, list):  # botocore's model tells it
+        return theirs
     if more:
         at = definition_file.main_index(theirs, constants.MAIN_CONTAINER)
         first = [{"containerName": each["name"], "condition": "SUCCESS"} for each in more]
@@ -169,6 +171,50 @@ def health_check() -> dict[str, Any]:
         "retries": constants.HEALTH_COMMAND_RETRIES,
         "startPeriod": constants.HEALTH_COMMAND_START_PERIOD,
     }
+
+
+def sidecar_images() -> list[tuple[str, str]]:
+    """Images of the file's containers beside the main one, and their places."""
+    theirs = constants.TASK_DEFINITION_FILE
+    main, containers = (
+        definition_file.main_index(theirs, constants.MAIN_CONTAINER),
+        definition_file.dicts(theirs, CONTAINERS),
+    )
+    return [(each["image"], f"{CONTAINERS}[{at}].image") for at, each in enumerate(containers) if at != main]
+
+
+def images_with_credentials() -> list[str]:
+    """Those of a private registry, for which a secret is named."""
+    return [each["image"] for each in to_check()[CONTAINERS] if each.get("repositoryCredentials")]
+
+
+def secrets() -> dict[str, str]:
+    """Name, or place -> ARN of each secret and parameter that ECS reads with the execution role before a task starts."""
+    found: dict[str, str] = {}
+    for at, each in enumerate(to_check()[CONTAINERS]):
+        place = f"{CONTAINERS}[{at}]"
+        named = [*each.get("secrets", []), *(each.get("logConfiguration") or {}).get("secretOptions", [])]
+        found |= {f"{place} {secret['name']}": secret["valueFrom"] for secret in named}
+        if credentials := definition_file.member(each, "repositoryCredentials", "credentialsParameter"):
+            found[f"{place}.repositoryCredentials"] = credentials
+    return found
+
+
+def logs_elsewhere() -> list[tuple[str, dict[str, str]]]:
+    """Place and options of each log that the file sends to CloudWatch; but where a role of the user's may make the group."""
+    found = []
+    for at, each in enumerate(definition_file.dicts(constants.TASK_DEFINITION_FILE, CONTAINERS)):
+        log = each.get("logConfiguration", {})
+        options = log.get("options", {})
+        makes = options.get("awslogs-create-group") == "true" and "TASK_EXECUTION_ROLE_ARN" in constants.FROM_FILE
+        if log.get("logDriver") == "awslogs" and options.get("awslogs-group") and not makes:
+            found.append((f"{CONTAINERS}[{at}].logConfiguration.options.awslogs-group", options))
+    return found
+
+
+def environment_files() -> list[str]:
+    """ARNs of the objects in S3 that ECS reads with the execution role before a task starts."""
+    return [file["value"] for each in to_check()[CONTAINERS] for file in each.get("environmentFiles", [])]
 
 
 # ------------------------------------------------------------------------------------------------------ what is wrong

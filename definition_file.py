@@ -85,6 +85,10 @@ def member(value: Any, *keys: str) -> Any:
     return value
 
 
+def text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -113,16 +117,16 @@ def main_container(document: Any, main: str) -> dict[str, Any]:
 def says(document: dict[str, Any], main: str) -> dict[str, tuple[str, Any]]:
     """What it says of what settings say too: name here -> its place, and the value as a setting has it."""
     whole = {
-        **{key: document.get(key) for key in ("family", "networkMode", "executionRoleArn", "taskRoleArn")},
+        **{key: text(document.get(key)) for key in ("family", "networkMode", "executionRoleArn", "taskRoleArn")},
         "cpu": size(document.get("cpu"), "vCPU"),
         "memory": size(document.get("memory"), "GB"),
-        "runtimePlatform.cpuArchitecture": member(document, "runtimePlatform", "cpuArchitecture"),
+        "runtimePlatform.cpuArchitecture": text(member(document, "runtimePlatform", "cpuArchitecture")),
         "ephemeralStorage.sizeInGiB": number(member(document, "ephemeralStorage", "sizeInGiB")),
     }
     container, begin = main_container(document, main), f"{CONTAINERS}[{main_index(document, main)}]"
     its = {
-        "name": container.get("name"),
-        "image": container.get("image"),
+        "name": text(container.get("name")),
+        "image": text(container.get("image")),
         "portMappings": ports(container) or None,
         f"{LINUX}.sharedMemorySize": number(member(container, LINUX, "sharedMemorySize")),
     }
@@ -173,12 +177,14 @@ def filled(theirs: Any, ours: Any) -> Any:
     return {**ours, **theirs, **inner}
 
 
-def with_main(document: dict[str, Any], main: str, container: dict[str, Any]) -> list[Any]:
+def with_main(document: dict[str, Any], main: str, container: dict[str, Any]) -> Any:
     """Its containers, the main one filled in; that alone where it has none."""
-    there, at = document.get(CONTAINERS), main_index(document, main)
-    if not isinstance(there, list) or not there:
-        return [container]
-    if any(each in there[at] for each in ("memory", "memoryReservation")) if isinstance(there[at], dict) else True:
+    there, at = document.get(CONTAINERS, []), main_index(document, main)
+    if not there:
+        return [container] if isinstance(there, list) else there
+    if not isinstance(there, list) or not isinstance(there[at], dict):
+        return there
+    if "memory" in there[at] or "memoryReservation" in there[at]:
         container = {key: value for key, value in container.items() if key != "memoryReservation"}
     if "gpus" in says_of_gpus(document):
         container = {key: value for key, value in container.items() if key != "resourceRequirements"}

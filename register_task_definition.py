@@ -45,6 +45,7 @@ def register_task_definition() -> dict[str, Any]:
         service.refuse_network_mode()
         service.refuse_closed_port()
     access_points.refuse_changes()
+    log_group.refuse_missing()
     image = container_image.wanted()
     parts.retag(made_here)
     if constants.ENDPOINT:
@@ -61,7 +62,7 @@ def register_task_definition() -> dict[str, Any]:
         "family": found["family"],
         "revision": found["revision"],
         "image": image,
-        "gpus": constants.GPU_COUNT,
+        "gpus": "ALL" if constants.ALL_GPUS else constants.GPU_COUNT,
         "gpuMemoryMib": constants.GPU_MEMORY_MIB or None,
     }
 

@@ -184,6 +184,9 @@ def instance_type() -> Any:
         raise Problem(f"{kind} has {has}, and the ECS agent counts whole ones only. {fitting()}")
     if count and not gpus:
         raise Problem(f"{kind} has no NVIDIA GPU, but GPU_COUNT={count}: use g4dn.xlarge, or GPU_COUNT=0")
+    arm = "ARM64" if parameters.on_arm(described) else "X86_64"
+    if constants.CPU_ARCHITECTURE not in ("", arm):
+        raise Problem(f"CPU_ARCHITECTURE={constants.CPU_ARCHITECTURE}, but {kind} is {arm}: set one of them")
     if gpus < count:
         raise Problem(f"{kind} has {gpus} GPUs, but each task needs GPU_COUNT={count}")
     if constants.GPU_SHARING and shared < constants.GPU_MEMORY_MIB:
@@ -282,6 +285,8 @@ def enough_places(described: Any, memory: int = 0) -> None:
         things, needed, there = f"{what}s" if what != MEMORY else "places in memory", count, each * hosts
         if what == "GPU" and constants.GPU_SHARING:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
+        elif what == "GPU" and constants.ALL_GPUS:
+            things = "hosts with all their GPUs"
         elif what == "GPU":
             needed, there = count * constants.GPU_COUNT, gpu_count(described) * hosts
         has = f"{hosts} {constants.INSTANCE_TYPE} hosts have {there}"
@@ -295,7 +300,7 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
     if constants.GPU_SHARING:
         found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // constants.GPU_MEMORY_MIB)
     elif constants.GPU_COUNT:
-        found["GPU"] = gpu_count(described) // constants.GPU_COUNT
+        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // constants.GPU_COUNT
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
     if constants.TASK_MEMORY:

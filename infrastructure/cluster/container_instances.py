@@ -94,7 +94,8 @@ def free_places(host: Any, described: Any) -> dict[str, int]:
         shared = [gpu["remainingMemoryInMiB"] for gpu in gpu_devices(host) if gpu["sharingMode"] != "DEDICATED"]
         found["GPU"] = sum(free // constants.GPU_MEMORY_MIB for free in shared)
     elif constants.GPU_COUNT:
-        found["GPU"] = len(gpus(host, "remainingResources")) // constants.GPU_COUNT
+        free = len(gpus(host, "remainingResources"))
+        found["GPU"] = int(free == len(gpus(host)) > 0) if constants.ALL_GPUS else free // constants.GPU_COUNT
     if constants.TASK_MEMORY:
         left = next(each["integerValue"] for each in host["remainingResources"] if each["name"] == "MEMORY")
         found[MEMORY] = left // constants.TASK_MEMORY

@@ -8,6 +8,7 @@ from typing import Any
 
 import aws
 import constants
+import definition
 from aws import Resource, mine, partition
 from console import say
 from infrastructure.cluster import roles
@@ -39,7 +40,7 @@ def create(file_system_ids: dict[str, str], points: dict[str, str]) -> None:
     if constants.TASK_EXECUTION_ROLE_ARN:
         leave("task-execution")
     else:
-        roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
+        roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, execution_policy())
     if constants.TASK_ROLE_ARN:
         leave("task")
     else:
@@ -61,12 +62,19 @@ def leave(suffix: str) -> None:
         roles.delete_role(suffix)
 
 
-def secrets_policy() -> dict[str, Any] | None:
-    """Reading the secrets that CONTAINER_SECRETS names, and nothing else."""
+def execution_policy() -> dict[str, Any] | None:
+    """Reading the secrets and the files in S3 that the task definition names, and nothing else.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-execution-IAM-role.html
+    """
     statements = []
+    if files := sorted({*definition.environment_files()}):
+        buckets = sorted({each.partition("/")[0] for each in files})
+        statements += [{"Action": "s3:GetObject", "Resource": files}]
+        statements += [{"Action": "s3:GetBucketLocation", "Resource": buckets}]
     for service, action in (("secretsmanager", "secretsmanager:GetSecretValue"), ("ssm", "ssm:GetParameters")):
-        named = [arn.split(":") for arn in constants.CONTAINER_SECRETS.values()]
-        arns = sorted({":".join(words[:ARN_PARTS]) for words in named if words[2] == service})
+        named = [arn.split(":") for arn in definition.secrets().values()]
+        arns = sorted({":".join(words[:ARN_PARTS]) for words in named if words[2:3] == [service]})
         if arns:
             statements.append({"Action": action, "Resource": arns})
     return roles.document(*statements) if statements else None

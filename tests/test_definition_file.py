@@ -1,0 +1,256 @@
+"""TASK_DEFINITION_FILE: what it says counts, settings fill in the rest, and each mistake bears its place, before any call."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from aws import definition_model
+from tests.conftest import FARGATE, Runbook
+
+SECRET = "hf-QX81zk-q7"
+IMAGE = "nvidia/cuda:12.8.1-base-ubuntu24.04"
+MAIN = {"name": "train", "image": IMAGE, "command": ["sleep", "infinity"], "memory": 1024}
+SIDECAR = {"name": "metrics", "image": "busybox:1", "command": ["sleep", "infinity"], "memory": 64, "essential": False}
+PLAIN: dict[str, Any] = {"family": "own", "containerDefinitions": [MAIN]}
+
+
+@pytest.fixture
+def own(runbook: Runbook, tmp_path: Path) -> Any:
+    """Writes a definition to the file of the settings, and answers the runbook."""
+    file = tmp_path / "taskdef.json"
+    runbook.settings |= {"TASK_DEFINITION_FILE": str(file), "COMMAND": "", "IMAGE": ""}
+    del runbook.settings["COMMAND"], runbook.settings["IMAGE"]
+
+    def write(definition: Any) -> Runbook:
+        file.write_text(definition if isinstance(definition, str) else json.dumps(definition))
+        return runbook
+
+    return write
+
+
+def changed(*path: Any, to: Any, of: Any = None) -> dict[str, Any]:
+    """PLAIN, or another definition, with another value at this place."""
+    found = copy.deepcopy(of or {"family": "own", "containerDefinitions": [MAIN, SIDECAR]})
+    inner = found
+    for at, key in enumerate(path[:-1]):
+        if isinstance(inner, dict) and key not in inner:
+            inner[key] = [{}] if isinstance(path[at + 1], int) else {}
+        inner = inner[key]
+    inner[path[-1]] = to
+    return dict(found)
+
+
+def registered(runbook: Runbook, **settings: str) -> dict[str, Any]:
+    runbook.settings |= settings
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    found: dict[str, Any] = runbook.aws("ecs").describe_task_definition(taskDefinition="own")["taskDefinition"]
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------- what is filled in
+
+
+def test_ours_is_filled_in_only_where_the_file_is_silent(own: Any) -> None:
+    [container] = registered(own(PLAIN))["containerDefinitions"]
+    assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/gpu"
+    assert container["resourceRequirements"] == [{"type": "GPU", "value": "1"}]
+    assert (container["memory"], container.get("memoryReservation")) == (1024, None)
+    assert container["command"] == ["sleep", "infinity"]
+    assert container["mountPoints"] == [{"sourceVolume": "data", "containerPath": "/data", "readOnly": False}]
+
+
+def test_a_setting_that_the_file_says_too_is_not_taken_and_that_is_told(own: Any) -> None:
+    runbook = own({**PLAIN, "cpu": "1024", "memory": "2 GB"}).has_run("create_cluster.py")
+    ran = runbook.run("register_task_definition.py", TASK_CPU="512")
+    assert ran.code == 0, ran.err
+    assert "TASK_CPU is not taken: TASK_DEFINITION_FILE says it, at cpu" in ran.err
+    found = runbook.aws("ecs").describe_task_definition(taskDefinition="own")["taskDefinition"]
+    assert (found["cpu"], found["memory"]) == ("1024", "2048")
+
+
+def test_what_describe_task_definition_answers_can_be_registered_again(own: Any) -> None:
+    """Also another cluster's: its tags, which say whose it was, are left where they are."""
+    found = registered(own(PLAIN))
+    ecs = own(PLAIN).aws("ecs")
+    answer = ecs.describe_task_definition(taskDefinition="own", include=["TAGS"])
+    text = json.dumps({"taskDefinition": found, "tags": [{"key": "gpu-ecs-cluster", "value": "theirs"}]}, default=str)
+    ran = own(text).run("register_task_definition.py")
+    assert (ran.code, ran.result["revision"]) == (0, 1), ran.err
+    assert {each["key"]: each["value"] for each in answer["tags"]}["gpu-ecs-cluster"] == "gpu"
+
+
+def test_null_says_nothing(own: Any) -> None:
+    found = registered(own({**PLAIN, "cpu": None, "volumes": None, "networkMode": None}))
+    assert (found["networkMode"], [each["name"] for each in found["volumes"]]) == ("bridge", ["data"])
+
+
+def test_the_main_container_is_the_named_one_or_the_first_essential_one(own: Any) -> None:
+    both = {"family": "own", "containerDefinitions": [SIDECAR, MAIN]}
+    first, second = registered(own(both))["containerDefinitions"]
+    assert (first.get("resourceRequirements"), bool(second["resourceRequirements"])) == (None, True)
+    assert first["logConfiguration"] == second["logConfiguration"]
+    runbook = own(changed("containerDefinitions", 1, "essential", to=True, of=both))
+    ran = runbook.run("register_task_definition.py", MAIN_CONTAINER="metrics")
+    assert ran.code == 0, ran.err
+    found = runbook.aws("ecs").describe_task_definition(taskDefinition="own")["taskDefinition"]
+    assert [bool(each.get("resourceRequirements")) for each in found["containerDefinitions"]] == [True, False]
+
+
+def test_a_container_that_ends_first_is_added_beside_the_file_s_own_order(own: Any) -> None:
+    first = {**SIDECAR, "name": "first", "command": ["true"]}
+    main = {**MAIN, "dependsOn": [{"containerName": "first", "condition": "SUCCESS"}]}
+    runbook = own({"family": "own", "containerDefinitions": [main, first]})
+    found = registered(runbook, CONTAINER_CERTIFICATE="/data/ours")
+    named = {each["name"]: each for each in found["containerDefinitions"]}
+    assert [each["containerName"] for each in named["train"]["dependsOn"]] == ["first", "certificate"]
+
+
+def test_the_log_of_a_task_that_failed_is_found_where_its_definition_sends_it(own: Any) -> None:
+    options = {"awslogs-group": "theirs", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "mine"}
+    main = {**MAIN, "command": ["sh", "-c", "echo out of luck; exit 3"]}
+    main["logConfiguration"] = {"logDriver": "awslogs", "options": options}
+    runbook = own({**PLAIN, "containerDefinitions": [main]}).has_run("create_cluster.py")
+    ran = runbook.run("register_task_definition.py")
+    place = "containerDefinitions[0].logConfiguration.options.awslogs-group: there is no log group theirs in us-east-1"
+    assert (ran.code, place in ran.err) == (1, True), ran.err
+    runbook.aws("logs").create_log_group(logGroupName="theirs")
+    ran = runbook.has_run("register_task_definition.py").run("run_task.py", RUN_UNTIL="STOPPED")
+    assert (ran.code, "log: out of luck" in ran.err) == (4, True), ran.err
+
+
+def test_an_image_of_a_sidecar_is_asked_about_too(own: Any) -> None:
+    runbook = own(changed("containerDefinitions", 1, "image", to="docker.io/library/nginx:none"))
+    ran = runbook.has_run("create_cluster.py").run("register_task_definition.py")
+    assert (ran.code, "TASK_DEFINITION_FILE: containerDefinitions[1].image docker.io" in ran.err) == (1, True), ran.err
+
+
+def test_a_part_of_a_gpu_in_the_file_counts_as_the_settings_would(own: Any) -> None:
+    share = [{"type": "GPU", "sharingStrategy": {"nvidiaMps": {"memory": 4000, "maxComputePercent": 50}}}]
+    runbook = own(changed("containerDefinitions", 0, "resourceRequirements", to=share))
+    [first, _] = registered(runbook)["containerDefinitions"]
+    assert first["resourceRequirements"] == share
+    assert runbook.run("run_task.py").code == 0
+
+
+# ------------------------------------------------------------------------------------------------------- what is wrong
+
+AT_MAIN = ("containerDefinitions", 0)
+ON_FARGATE = {**FARGATE, "CONTAINER_PORTS": "", "IMAGE": IMAGE}
+#: place -> the definition, and other settings
+WRONG: dict[str, tuple[Any, dict[str, str]]] = {
+    "containerDefinitions[1].portMappings[0].containerPort": (
+        changed("containerDefinitions", 1, "portMappings", 0, "containerPort", to=70000),
+        {},
+    ),
+    "containerDefinitions[0].comand": (changed(*AT_MAIN, "comand", to=["ls"]), {}),
+    "containerDefinitions[0].environment[0].value": (
+        changed(*AT_MAIN, "environment", to=[{"name": "TOKEN", "value": 17}]),
+        {},
+    ),
+    "containerDefinitions[0].essential": (changed(*AT_MAIN, "essential", to="true"), {}),
+    "containerDefinitions[0].command": (changed(*AT_MAIN, "command", to=SECRET), {}),
+    "networkMode": (changed("networkMode", to="awsvcp"), {}),
+    "ContainerDefinitions": ({"family": "own", "ContainerDefinitions": [MAIN]}, {}),
+    "containerDefinitions[0].ulimits[0].hardLimit": (
+        changed(*AT_MAIN, "ulimits", to=[{"name": "nofile", "softLimit": 1}]),
+        {},
+    ),
+    "containerDefinitions[0].mountPoints[0].sourceVolume": (
+        changed(*AT_MAIN, "mountPoints", 0, to={"sourceVolume": "no", "containerPath": "/x"}),
+        {},
+    ),
+    "containerDefinitions[0].dependsOn[0].condition": (
+        changed(*AT_MAIN, "dependsOn", 0, to={"containerName": "metrics", "condition": "HEALTHY"}),
+        {},
+    ),
+    "containerDefinitions[0].dependsOn[0].containerName": (
+        changed(*AT_MAIN, "dependsOn", 0, to={"containerName": "none", "condition": "START"}),
+        {},
+    ),
+    "containerDefinitions[1].memory": (
+        {**PLAIN, "containerDefinitions": [MAIN, {"name": "b", "image": "busybox:1"}]},
+        {},
+    ),
+    "containerDefinitions[0].healthCheck.interval": (
+        changed(*AT_MAIN, "healthCheck", to={"command": ["CMD", "true"], "interval": 1}),
+        {},
+    ),
+    "containerDefinitions[0].resourceRequirements[0].value": (
+        changed(*AT_MAIN, "resourceRequirements", 0, to={"type": "GPU", "value": "0.25"}),
+        {},
+    ),
+    "requiresCompatibilities": (changed("requiresCompatibilities", to=["FARGATE"]), {}),
+    "ephemeralStorage.sizeInGiB": (changed("ephemeralStorage", to={"sizeInGiB": 300}), ON_FARGATE),
+    "containerDefinitions[0].privileged": (changed(*AT_MAIN, "privileged", to=True), ON_FARGATE),
+    "containerDefinitions[0].linuxParameters.sharedMemorySize": (
+        changed(*AT_MAIN, "linuxParameters", "sharedMemorySize", to=64),
+        ON_FARGATE,
+    ),
+    "cpu": (changed("cpu", to="3000"), ON_FARGATE),
+    "runtimePlatform.cpuArchitecture": (changed("runtimePlatform", "cpuArchitecture", to="ARM64"), {}),
+}
+
+
+@pytest.mark.parametrize("place", WRONG)
+def test_a_mistake_is_told_with_its_place_before_any_call(place: str, own: Any) -> None:
+    definition, settings = WRONG[place]
+    runbook = own(definition)
+    ran = runbook.run("register_task_definition.py", **settings)
+    assert ran.code == 2, ran.err
+    assert f"TASK_DEFINITION_FILE: {place}: " in ran.err
+    assert (SECRET in ran.err, runbook.emulator.calls) == (False, [])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '"x"', "\0", '{"containerDefinitions": {}}', '{"taskDefinition": 3}', "[" * 9999]
+)
+def test_what_is_no_task_definition_is_told_as_that(text: str, own: Any) -> None:
+    ran = own(text).run("register_task_definition.py")
+    assert (ran.code, "TASK_DEFINITION_FILE: " in ran.err, "Traceback" in ran.err) == (2, True, False), ran.err
+
+
+ODD: tuple[Any, ...] = (None, 7, "x", [], {}, [None], [7], [[]], [{}], {"x": {}}, True)
+
+
+def test_whatever_stands_at_whatever_place_ends_as_a_sentence(own: Any) -> None:
+    """Of each member, on each level, a value of another kind."""
+    whole = {
+        **changed(*AT_MAIN, "portMappings", 0, "containerPort", to=80),
+        **{"networkMode": "host", "cpu": "1024", "memory": "2048", "volumes": [{"name": "data"}]},
+    }
+    for key in whole:
+        for value in ODD:
+            ran = own({**whole, key: value}).run("list_task_definition.py")
+            assert ran.code in (0, 2) and "Traceback" not in ran.err, (key, value, ran.err)
+    for key in ("name", "image", "portMappings", "mountPoints", "dependsOn", "resourceRequirements", "linuxParameters"):
+        for value in ODD:
+            ran = own(changed(*AT_MAIN, key, to=value, of=whole)).run("list_task_definition.py")
+            assert ran.code in (0, 2) and "Traceback" not in ran.err, (key, value, ran.err)
+
+
+def test_all_that_botocore_would_refuse_is_told() -> None:
+    """By its own validation, of the same definitions: where that finds something, ours does."""
+    shape = (
+        botocore.session.get_session().get_service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
+    )
+    for place, (definition, _) in WRONG.items():
+        theirs = ParamValidator().validate(definition, shape)
+        ours = list(definition_model.wrong(definition, shape, ""))
+        assert bool(ours) >= theirs.has_errors(), place
+
+
+def test_main_container_without_a_file_is_refused(runbook: Runbook) -> None:
+    ran = runbook.run("register_task_definition.py", MAIN_CONTAINER="train")
+    assert (ran.code, "MAIN_CONTAINER: train is no container" in ran.err) == (2, True)
+
+
+def test_an_image_of_the_file_and_a_tag_of_the_repository_do_not_go_together(own: Any) -> None:
+    ran = own(PLAIN).run("register_task_definition.py", IMAGE_TAG="v1")
+    assert (ran.code, "IMAGE_TAG: 'v1'" in ran.err or "IMAGE_TAG: v1" in ran.err) == (2, True), ran.err
