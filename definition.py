@@ -16,6 +16,8 @@ from definition_file import CONTAINERS
 MEMORY_RESERVATION = 256
 #: an id in place of one that only AWS knows
 UNKNOWN = "fs-00000000"
+#: what a registry's secret has, as the end of a valueFrom: a JSON key, no stage, no version
+USERNAME = ":username::"
 
 
 def members() -> dict[str, tuple[str, Any]]:
@@ -189,14 +191,19 @@ def images_with_credentials() -> list[str]:
 
 
 def secrets() -> dict[str, str]:
-    """Name, or place -> ARN of each secret and parameter that ECS reads with the execution role before a task starts."""
-    found: dict[str, str] = {}
-    for at, each in enumerate(to_check()[CONTAINERS]):
-        place = f"{CONTAINERS}[{at}]"
+    """Who names it -> what ECS reads with the execution role before a task starts, as a container's valueFrom says it.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+    """
+    found = {f"CONTAINER_SECRETS: {name}": arn for name, arn in constants.CONTAINER_SECRETS.items()}
+    if constants.REGISTRY_CREDENTIALS:
+        found["REGISTRY_CREDENTIALS"] = f"{constants.REGISTRY_CREDENTIALS}{USERNAME}"
+    for at, each in enumerate(definition_file.dicts(constants.TASK_DEFINITION_FILE, CONTAINERS)):
+        place = f"TASK_DEFINITION_FILE: {CONTAINERS}[{at}]"
         named = [*each.get("secrets", []), *(each.get("logConfiguration") or {}).get("secretOptions", [])]
-        found |= {f"{place} {secret['name']}": secret["valueFrom"] for secret in named}
+        found |= {f"{place}.secrets: {secret['name']}": secret["valueFrom"] for secret in named}
         if credentials := definition_file.member(each, "repositoryCredentials", "credentialsParameter"):
-            found[f"{place}.repositoryCredentials"] = credentials
+            found[f"{place}.repositoryCredentials"] = f"{credentials}{USERNAME}"
     return found
 
 

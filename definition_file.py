@@ -262,6 +262,9 @@ def wrong_container(document: Any, container: Any, place: str) -> Iterator[Wrong
         value = number(member(container, *keys))
         if value is not None and not low <= value <= high:
             yield f"{place}.{'.'.join(keys)}", f"{value} is outside {low} to {high}"
+    credentials = member(container, "repositoryCredentials", "credentialsParameter")
+    if credentials is not None and not str(credentials).startswith("arn:"):
+        yield f"{place}.repositoryCredentials.credentialsParameter", "is no ARN, by which a role is given its right"
     yield from wrong_ports(document, container, place)
     yield from wrong_health_check(container, place)
     yield from wrong_limits(container, place)
