@@ -62,8 +62,13 @@ def look_for(arn: str) -> Found:
         return find_secret(arn)
     if arn.split(":")[4] == aws.account():
         return find_parameter(arn)
-    say("warning", f"secret {arn} is not looked at:", "it is another account's")
+    say("warning", f"{whose()}: {arn} is not looked at:", "it is another account's")
     return Found(arn)
+
+
+def whose() -> str:
+    """The settings that name them."""
+    return ", ".join(dict.fromkeys(each.partition(":")[0] for each in definition.secrets()))
 
 
 def region_of(arn: str) -> str:
@@ -74,7 +79,7 @@ def seen(what: str, read: Callable[[], T], otherwise: T) -> T:
     """What AWS tells, where the caller may ask."""
     answer, why = aws.at_best(read)
     if why:
-        say("warning", f"secret {what} is not looked at:", why)
+        say("warning", f"{whose()}: {what} is not looked at:", why)
     return otherwise if answer is None else answer
 
 

@@ -543,7 +543,7 @@ PAIRS: dict[str, list[Pair]] = {
     "HEALTH_COMMAND_TIMEOUT": [Pair("5", "10", "task", with_before=HEALTH, with_after=HEALTH)],
     "HEALTH_COMMAND_RETRIES": [Pair("3", "5", "task", with_before=HEALTH, with_after=HEALTH)],
     "HEALTH_COMMAND_START_PERIOD": [Pair("0", "60", "task", with_before=HEALTH, with_after=HEALTH)],
-    "REGISTRY_CREDENTIALS": there_and_back("", SECRET, "roles"),
+    "REGISTRY_CREDENTIALS": there_and_back("", "{registry}", "roles"),
     "ENVIRONMENT_FILES": there_and_back("", "arn:aws:s3:::their-files/a.env", "roles"),
     "LOG_OPTIONS": [Pair("mode=non-blocking", "mode=blocking", "task")],
     "TASK_S3_BUCKETS": there_and_back("", "their-logs", "roles") + there_and_back("their-logs", "their-other", "roles"),
@@ -707,8 +707,12 @@ def bring(runbook: Runbook) -> dict[str, str]:
     runbook.aws("iam").attach_role_policy(RoleName="their-role", PolicyArn=policy)
     found |= adoptable(runbook)
     key = runbook.aws("kms").create_key()["KeyMetadata"]["KeyId"]
-    for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key})):
-        request = {"Name": f"their-{its_name}", "SecretString": '{"token": "x"}', **more}
+    for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key}), ("registry", {})):
+        request = {
+            "Name": f"their-{its_name}",
+            "SecretString": '{"token": "x", "username": "us", "password": "x"}',
+            **more,
+        }
         found[its_name] = runbook.aws("secretsmanager").create_secret(**request)["ARN"]
     runbook.aws("ssm").put_parameter(Name="/theirs", Value="x", Type="SecureString")
     plain = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
