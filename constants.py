@@ -67,7 +67,8 @@ def problem(name: str, sentence: str) -> None:
     """Note a mistake; `check` tells it together with all the others."""
     if name in FROM_FILE:
         name, sentence = "TASK_DEFINITION_FILE", f"{FROM_FILE[name]}: {sentence}"
-    PROBLEMS.setdefault(texts.visible(name), []).append(texts.visible(sentence))
+    told = PROBLEMS.setdefault(texts.visible(name), [])
+    told += [each for each in [texts.visible(sentence)] if each not in told]
 
 
 def shown(path: Path) -> str:
@@ -1091,10 +1092,8 @@ def from_environment() -> str:
 
 def check(**found: str) -> None:
     """texts.WrongSettings, with a sentence for each mistake, if there is one; `found` are those that a page has found."""
-    mistakes = {name: list(told) for name, told in PROBLEMS.items()}
-    for name, sentences in found.items():
-        mistakes.setdefault(name, []).extend(each for each in sentences.split("\n") if each)
-    if any(mistakes.values()):
+    mistakes = {name: [sentence] for name, sentence in found.items() if sentence} | PROBLEMS
+    if mistakes:
         raise texts.WrongSettings("\n".join(f"{name}: {each}" for name, told in mistakes.items() for each in told))
 
 

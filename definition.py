@@ -9,7 +9,6 @@ from typing import Any
 
 import constants
 import definition_file
-import texts
 from definition_file import CONTAINERS
 
 #: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
@@ -234,16 +233,13 @@ def to_check() -> dict[str, Any]:
     return whole(volumes, {"logDriver": "awslogs"}, [])
 
 
-def mistakes() -> dict[str, str]:
-    """Setting -> what AWS would refuse, a line each. What constants has told already is not told twice."""
-    told: dict[str, list[str]] = {}
+def check() -> None:
+    """Note what AWS would refuse. What constants has noted of a setting already is not told in other words."""
+    noted = {*constants.PROBLEMS} - {"TASK_DEFINITION_FILE"}
     for place, sentence in definition_file.wrong(to_check(), constants.LAUNCH_TYPE == "FARGATE"):
-        name, sentence = setting_of(place), sentence
-        if name == "TASK_DEFINITION_FILE":
-            sentence = f"{place}: {sentence}"
-        if name not in constants.PROBLEMS or name == "TASK_DEFINITION_FILE":
-            told.setdefault(name, []).append(texts.visible(sentence))
-    return {name: "\n".join(sentences) for name, sentences in told.items()}
+        name = setting_of(place)
+        if name not in noted:
+            constants.problem(name, f"{place}: {sentence}" if name == "TASK_DEFINITION_FILE" else sentence)
 
 
 def setting_of(place: str) -> str:

@@ -34,13 +34,15 @@ def request() -> Any:
     return session.get_service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
 
 
-def mistakes() -> dict[str, str]:
-    """Setting -> what is wrong, a line each. Where there is no file, the settings' own forms are enough."""
-    if not constants.TASK_DEFINITION_FILE:
-        return definition.mistakes()
-    found = [f"{place}: {sentence}" for place, sentence in wrong(definition.to_check(), request(), "")]
-    other = {} if found else definition.mistakes()  # of what has another form the rules know little
-    return {"TASK_DEFINITION_FILE": "\n".join(map(texts.visible, found)), **other}
+def check() -> None:
+    """Note what is wrong with the task definition; constants.check tells it. Without a file the rules are enough."""
+    found = []
+    if constants.TASK_DEFINITION_FILE:
+        found = list(wrong(definition.to_check(), request(), ""))
+    for place, sentence in found:
+        constants.problem("TASK_DEFINITION_FILE", f"{place}: {sentence}")
+    if not found:  # the rules know little of what has another form
+        definition.check()
 
 
 def wrong(value: Any, shape: Any, place: str) -> Iterator[tuple[str, str]]:

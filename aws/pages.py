@@ -72,7 +72,8 @@ def page(
 
 def _begin(name: str, about: _Page) -> None:
     constants.load()
-    constants.check(ENDPOINT=_wrong_scope(name, about), **definition_model.mistakes())
+    definition_model.check()
+    constants.check(ENDPOINT=_wrong_scope(name, about))
     forget_all()
 
 
