@@ -116,7 +116,7 @@ def main_container(document: Any, main: str) -> dict[str, Any]:
 
 def says(document: dict[str, Any], main: str) -> dict[str, tuple[str, Any]]:
     """What it says of what settings say too: name here -> its place, and the value as a setting has it."""
-    whole = {
+    whole: dict[str, Any] = {
         **{key: text(document.get(key)) for key in ("family", "networkMode", "executionRoleArn", "taskRoleArn")},
         "cpu": size(document.get("cpu"), "vCPU"),
         "memory": size(document.get("memory"), "GB"),
@@ -124,7 +124,7 @@ def says(document: dict[str, Any], main: str) -> dict[str, tuple[str, Any]]:
         "ephemeralStorage.sizeInGiB": number(member(document, "ephemeralStorage", "sizeInGiB")),
     }
     container, begin = main_container(document, main), f"{CONTAINERS}[{main_index(document, main)}]"
-    its = {
+    its: dict[str, Any] = {
         "name": text(container.get("name")),
         "image": text(container.get("image")),
         "portMappings": ports(container) or None,

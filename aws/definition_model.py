@@ -47,7 +47,8 @@ def check() -> None:
 
 def wrong(value: Any, shape: Any, place: str) -> Iterator[tuple[str, str]]:
     kind = shape.type_name
-    if not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    is_of_kind = isinstance(value, TYPES[kind]) and (not isinstance(value, bool) or kind == "boolean")
+    if not is_of_kind:
         yield place, f"is not {IN_JSON[kind]}"
     elif kind == "structure":
         yield from wrong_members(value, shape, place)
