@@ -15,7 +15,7 @@ from emulator.server import serve
 from tests.conftest import GPU, ROOT, Runbook
 from tests.pictures import put_back, take
 
-PRODUCT = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
+PRODUCT = {path.stem for path in ROOT.glob("*.py")} | {"aws", "infrastructure"}
 
 CHANGING = (
     "create_cluster.py",
