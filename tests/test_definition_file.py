@@ -237,9 +237,8 @@ def test_whatever_stands_at_whatever_place_ends_as_a_sentence(own: Any) -> None:
 
 def test_all_that_botocore_would_refuse_is_told() -> None:
     """By its own validation, of the same definitions: where that finds something, ours does."""
-    shape = (
-        botocore.session.get_session().get_service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
-    )
+    model = botocore.session.get_session().get_service_model("ecs")
+    shape: Any = model.operation_model("RegisterTaskDefinition").input_shape
     for place, (definition, _) in WRONG.items():
         theirs = ParamValidator().validate(definition, shape)
         ours = list(definition_model.wrong(definition, shape, ""))

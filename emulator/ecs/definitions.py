@@ -34,11 +34,12 @@ rules.SENTENCES.update(
         "ecs-034": "A GPU requirement is a count, ALL, a fraction, or a sharing strategy; one way for the whole task.",
         "ecs-035": "An EFS access point needs transit encryption and the root directory; IAM needs the encryption too.",
         "ecs-036": "Containers need a memory figure, of 6 MiB at least, that fits into the task's.",
-        "definition-003": "Fargate takes of ulimits only nofile, adds no capability but SYS_PTRACE, and kills after 120 s at the most.",
-        "definition-004": "A health check has its ranges, a ulimit no soft limit above the hard one, a tmpfs a size, and a container "
-        "ten files of variables at the most, which end with .env.",
-        "definition-005": "The awslogs driver takes no option that it does not know; a registry's credentials and files of variables "
-        "need an execution role.",
+        "definition-003": "Fargate takes of ulimits only nofile, adds no capability but SYS_PTRACE, and kills after 120 s at "
+        "the most.",
+        "definition-004": "A health check has its ranges, a ulimit no soft limit above the hard one, a tmpfs a size, and a "
+        "container ten files of variables at the most, which end with .env.",
+        "definition-005": "The awslogs driver takes no option that it does not know; a registry's credentials and files of "
+        "variables need an execution role.",
         "ecs-037": "In awsvpc and host mode the host port is the container port; without a network there is none.",
         "ecs-039": "A deregistered revision still starts tasks for up to 10 minutes, and then no more.",
         "ecs-040": "Only INACTIVE revisions are deleted, ten a call; they stay DELETE_IN_PROGRESS while in use.",
