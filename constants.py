@@ -17,6 +17,7 @@ its environment says by then. Those of another endpoint: `with constants.of(ENDP
 import contextlib
 import importlib
 import ipaddress
+import json
 import os
 import re
 import sys
@@ -219,11 +220,16 @@ def task_definition(text: str) -> dict[str, Any]:
 
 
 def gpus(text: str) -> int:
-    """ALL counts as one that is asked for: how many there are is the host's."""
+    """ALL counts as one that is asked for: how many there are is the host's.
+
+    ECS takes a fraction too, for g6f, whose GPU the agent of a host does not register: aws/amazon-ecs-agent#4786.
+    """
     if text == "ALL" and not GPU_SHARING:
         return 1
     if re.fullmatch(r"0?\.[0-9]+", text):
-        raise ValueError("is a part of a GPU: GPU_SHARING=mps with GPU_MEMORY_MIB gives a task a part")
+        raise ValueError(
+            "is a part of a GPU, which a host does not register: GPU_SHARING=mps gives a task a part of one"
+        )
     if GPU_SHARING and whole(0, 16)(text) > 1:
         raise ValueError(f"does not go with GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it")
     return whole(0, 16)(text)
@@ -717,6 +723,9 @@ MOST_TAGS = 40
 #: what shells and containers set, and is near one of ours by chance
 NOT_OURS = ("HOSTNAME",)
 CONTAINER_NAME: str = SAYS["name"][1] if "name" in SAYS else "main"
+#: MiB and CPU units that a task takes of its host; 0 where it is not said
+HOST_MEMORY: int = TASK_MEMORY or SAYS["containers' memory"][1]
+HOST_CPU: int = TASK_CPU or SAYS["containers' cpu"][1]
 #: all GPUs of a host for each task, however many it has
 ALL_GPUS: bool = SAYS["all gpus"][1] if "gpus" in SAYS else TEXTS.get("GPU_COUNT", "").strip() == "ALL"
 LOG_GROUP = f"/ecs/{PREFIX}"
@@ -835,6 +844,8 @@ def check_endpoint() -> None:
     for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
         if merged(SHARED_FILE).get(name) and name not in merged(ENDPOINT_FILE, os.environ):
             problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_NAME}")
+    if ENDPOINT and "TASK_FAMILY" in FROM_FILE and "TASK_DEFINITION_FILE" not in merged(ENDPOINT_FILE, os.environ):
+        problem("TASK_FAMILY", f"is the same for all endpoints: put TASK_DEFINITION_FILE into {ENDPOINT_NAME}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
     if READ.get(ENDPOINT_PATH) and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
@@ -958,6 +969,8 @@ def check_definition() -> None:
     if MAIN_CONTAINER and MAIN_CONTAINER not in names:
         there = f"it has {', '.join(names)}" if names else "and TASK_DEFINITION_FILE, which is not set, has none"
         problem("MAIN_CONTAINER", f"{MAIN_CONTAINER} is no container of TASK_DEFINITION_FILE: {there}")
+    if (size := len(json.dumps(TASK_DEFINITION_FILE))) > 60_000:
+        problem("TASK_DEFINITION_FILE", f"has {size} characters; AWS takes 64 KiB with what is filled in")
     asked = TASK_DEFINITION_FILE.get("requiresCompatibilities")
     if isinstance(asked, list) and LAUNCH_TYPE not in asked:
         place = f"requiresCompatibilities: {', '.join(map(str, asked))}"
@@ -1074,6 +1087,12 @@ def nearest(name: str, cutoff: float) -> str:
 
     near = difflib.get_close_matches(name.removeprefix(OURS).upper(), KNOWN, 1, cutoff)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def spelt(name: str) -> str:
+    """How a sentence calls the setting, or what of the file says the same."""
+    place = FROM_FILE.get(name, "" if TEXTS.get(name) or not TASK_DEFINITION_FILE else "containerDefinitions")
+    return f"TASK_DEFINITION_FILE: {place} {name}" if place else name
 
 
 def files() -> str:

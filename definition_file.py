@@ -132,7 +132,15 @@ def says(document: dict[str, Any], main: str) -> dict[str, tuple[str, Any]]:
     }
     found = {key: (key, value) for key, value in whole.items() if value is not None}
     found |= {key: (f"{begin}.{key}", value) for key, value in its.items() if value is not None}
-    return found | says_of_gpus(document)
+    return found | says_of_gpus(document) | taken_by_containers(document)
+
+
+def taken_by_containers(document: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """What a task whose size is not said takes of its host: what its containers reserve."""
+    containers = dicts(document, CONTAINERS)
+    memory = sum(number(each.get("memoryReservation")) or number(each.get("memory")) or 0 for each in containers)
+    cpu = sum(number(each.get("cpu")) or 0 for each in containers)
+    return {"containers' memory": (CONTAINERS, memory), "containers' cpu": (CONTAINERS, cpu)}
 
 
 def says_of_gpus(document: dict[str, Any]) -> dict[str, tuple[str, Any]]:
@@ -358,7 +366,10 @@ def wrong_gpus(document: Any) -> Iterator[Wrong]:
             elif value == "ALL" or re.fullmatch(r"[1-9][0-9]{0,2}", str(value)):
                 ways.add("ALL" if value == "ALL" else "a number")
             else:
-                yield f"{place}.value", f"{texts.shortened(str(value))} is no whole number of GPUs, and not ALL"
+                yield (
+                    f"{place}.value",
+                    f"{texts.shortened(str(value))} is no whole number of GPUs, which hosts register, nor ALL",
+                )
     if len(ways) > 1:
         yield f"{CONTAINERS}", f"has containers that ask for GPUs by {' and by '.join(sorted(ways))}: one way for all"
 

@@ -253,3 +253,21 @@ def test_main_container_without_a_file_is_refused(runbook: Runbook) -> None:
 def test_an_image_of_the_file_and_a_tag_of_the_repository_do_not_go_together(own: Any) -> None:
     ran = own(PLAIN).run("register_task_definition.py", IMAGE_TAG="v1")
     assert (ran.code, "IMAGE_TAG: 'v1'" in ran.err or "IMAGE_TAG: v1" in ran.err) == (2, True), ran.err
+
+
+def test_memory_that_only_the_containers_name_must_fit_on_a_host_too(own: Any) -> None:
+    runbook = own(changed("containerDefinitions", 0, "memory", to=24576))
+    ran = runbook.run("create_cluster.py", INSTANCE_TYPE="g4dn.xlarge")
+    told = "TASK_DEFINITION_FILE: containerDefinitions TASK_MEMORY=24640 does not fit on INSTANCE_TYPE=g4dn.xlarge"
+    assert (ran.code, told in ran.err, runbook.changes(0)) == (1, True, []), ran.err
+
+
+def test_endpoints_do_not_share_a_family_by_sharing_a_file(own: Any, tmp_path: Path) -> None:
+    runbook = own(PLAIN)
+    (tmp_path / "endpoints").mkdir()
+    (tmp_path / "endpoints" / "a.env").touch()
+    (tmp_path / ".env").write_text("CLUSTER_NAME=gpu\nSHARED_CLUSTER=true\nTASK_DEFINITION_FILE=taskdef.json\n")
+    runbook.settings = {"ENV_FILE": str(tmp_path / ".env"), "ENDPOINT": "a", "NETWORK_MODE": "awsvpc"}
+    ran = runbook.run("register_task_definition.py")
+    told = "TASK_DEFINITION_FILE: family: is the same for all endpoints: put TASK_DEFINITION_FILE into endpoints/a.env"
+    assert (ran.code, told in ran.err) == (2, True), ran.err

@@ -192,12 +192,16 @@ def instance_type() -> Any:
         raise Problem(f"{kind} has {gpus} GPUs, but each task needs GPU_COUNT={count}")
     if constants.GPU_SHARING and shared < constants.GPU_MEMORY_MIB:
         raise Problem(f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB} is more than a GPU of {kind} has: {shared} MiB")
-    if memory < constants.TASK_MEMORY:
+    if memory < constants.HOST_MEMORY:
         of_it = f"of its {described['MemoryInfo']['SizeInMiB']} MiB a host registers about {memory} with ECS"
         rest = "the rest is the firmware's and the kernel's"
-        raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} does not fit on {kind}: {of_it}, {rest}")
-    if cpu < constants.TASK_CPU:
-        raise Problem(f"TASK_CPU={constants.TASK_CPU} does not fit on {kind}: it has {cpu} CPU units")
+        raise Problem(
+            f"{constants.spelt('TASK_MEMORY')}={constants.HOST_MEMORY} does not fit on {kind}: {of_it}, {rest}"
+        )
+    if cpu < constants.HOST_CPU:
+        raise Problem(
+            f"{constants.spelt('TASK_CPU')}={constants.HOST_CPU} does not fit on {kind}: it has {cpu} CPU units"
+        )
     return described
 
 
@@ -218,7 +222,7 @@ def fitting() -> str:
         client("ec2").get_paginator("describe_instance_types").paginate(Filters=filters), "InstanceTypes"
     )
     able = sorted((size, each["InstanceType"]) for each in every_type if fits(size := sizes(each)))
-    needs = {"GPU_COUNT": constants.GPU_COUNT, "TASK_MEMORY": constants.TASK_MEMORY, "TASK_CPU": constants.TASK_CPU}
+    needs = {"GPU_COUNT": constants.GPU_COUNT, "TASK_MEMORY": constants.HOST_MEMORY, "TASK_CPU": constants.HOST_CPU}
     asked = " and ".join(f"{name}={value}" for name, value in needs.items() if value)
     return f"For {asked or 'the task'} it offers {', '.join(name for _, name in able[:3]) or 'none'}"
 
@@ -229,7 +233,7 @@ def sizes(described: Any) -> tuple[int, int, int]:
 
 
 def fits(size: tuple[int, int, int]) -> bool:
-    wanted = constants.GPU_COUNT, constants.TASK_MEMORY, constants.TASK_CPU
+    wanted = constants.GPU_COUNT, constants.HOST_MEMORY, constants.HOST_CPU
     return all(has >= needed for has, needed in zip(size, wanted, strict=True))
 
 
@@ -305,10 +309,10 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
         found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // constants.GPU_COUNT
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
-    if constants.TASK_MEMORY:
-        found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
-    if constants.TASK_CPU:
-        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.TASK_CPU
+    if constants.HOST_MEMORY:
+        found[MEMORY] = memory_for_tasks(described) // constants.HOST_MEMORY
+    if constants.HOST_CPU:
+        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.HOST_CPU
     return found
 
 

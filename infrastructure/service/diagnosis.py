@@ -87,7 +87,8 @@ def hints() -> dict[str, str]:
     Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
     """
     on_host, spot = constants.LAUNCH_TYPE == "EC2", constants.CAPACITY_TYPE == "spot"
-    disk = "Fargate gives a task 20 GiB of disk, the image included: write less, or to EFS_VOLUMES"
+    given = f"Fargate gives a task {constants.EPHEMERAL_STORAGE_GIB or 20} GiB of disk"
+    disk = f"{given}, the image included: raise EPHEMERAL_STORAGE_GIB, or write to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
     cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
     makes_roles = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
@@ -103,6 +104,8 @@ def hints() -> dict[str, str]:
         "ours create_cluster.py puts right, and with an endpoint register_task_definition.py",
         "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
         "log group": "create_cluster.py makes the log group",
+        "registry credentials": f"{makes_roles} gives the role the right to the secret that REGISTRY_CREDENTIALS names",
+        "download env files": f"Look whether they are in S3; {makes_roles} gives the role its rights to ENVIRONMENT_FILES",
         "unable to retrieve secret": f"{makes_roles} gives the role the rights that CONTAINER_SECRETS needs",
         "is not authorized to perform": "Give the role that is named there this right",
         "OutOfMemory": memory,
