@@ -271,3 +271,24 @@ def test_endpoints_do_not_share_a_family_by_sharing_a_file(own: Any, tmp_path: P
     ran = runbook.run("register_task_definition.py")
     told = "TASK_DEFINITION_FILE: family: is the same for all endpoints: put TASK_DEFINITION_FILE into endpoints/a.env"
     assert (ran.code, told in ran.err) == (2, True), ran.err
+
+
+def test_a_service_moves_to_the_container_of_a_file(own: Any) -> None:
+    """Its load balancer leads to the file's container then, and its shell is opened there."""
+    two = {"PUBLIC_SUBNET_CIDRS": "10.0.0.0/24,10.0.1.0/24", "LISTENER_PROTOCOL": "HTTP", "EFS_VOLUMES": ""}
+    served = {"containerDefinitions": [{**MAIN, "portMappings": [{"containerPort": 9090}], "memory": 512}, SIDECAR]}
+    served["containerDefinitions"][0]["memory"] = 256
+    runbook = own(served)
+    runbook.settings |= {**FARGATE, **two, "COMMAND": "sleep infinity", "CLUSTER_NAME": "gpu"}
+    pages = ("register_task_definition.py", "create_service.py")
+    file = runbook.settings.pop("TASK_DEFINITION_FILE")
+    runbook.has_run("create_cluster.py", *pages)
+    runbook.settings |= {"TASK_DEFINITION_FILE": file}
+    for page in pages:
+        ran = runbook.run(page)
+        assert ran.code == 0, ran.err
+    [service] = runbook.aws("ecs").describe_services(cluster="gpu", services=["gpu"])["services"]
+    assert [each["containerName"] for each in service["loadBalancers"]] == ["train"]
+    before = len(runbook.emulator.calls)
+    assert [runbook.run(page).code for page in pages] == [0, 0]
+    assert runbook.changes(before) == []
