@@ -39,9 +39,11 @@ NOT_IN_ITS_CONTAINERS = (
     *("disableNetworking", "dnsSearchDomains", "dnsServers", "dockerSecurityOptions", "extraHosts", "links"),
     "privileged",
 )
+#: tmpfs is there since January 2026: https://aws.amazon.com/about-aws/whats-new/2026/01/amazon-ecs-tmpfs-mounts-aws-fargate-managed-instances/
 NOT_IN_ITS_LINUX = ("devices", "sharedMemorySize", "maxSwap", "swappiness")
 LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
-#: seconds: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+#: seconds: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html. It names no most for EC2,
+#: where 600 was registered: https://github.com/aws/amazon-ecs-agent/issues/2886
 FARGATE_STOP_TIMEOUT = (2, 120)
 #: GiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
 EPHEMERAL_STORAGE = (21, 200)

@@ -292,3 +292,22 @@ def test_a_service_moves_to_the_container_of_a_file(own: Any) -> None:
     before = len(runbook.emulator.calls)
     assert [runbook.run(page).code for page in pages] == [0, 0]
     assert runbook.changes(before) == []
+
+
+def test_a_task_that_waits_for_a_healthy_sidecar_says_so_and_runs(own: Any) -> None:
+    check = {"command": ["CMD-SHELL", "true"], "interval": 120}
+    main = {**MAIN, "dependsOn": [{"containerName": "metrics", "condition": "HEALTHY"}]}
+    runbook = own({"family": "own", "containerDefinitions": [main, {**SIDECAR, "healthCheck": check}]})
+    ran = runbook.has_run("create_cluster.py", "register_task_definition.py").run("run_task.py")
+    assert (ran.code, "the container train waits, by dependsOn, for metrics (RUNNING)" in ran.err) == (0, True), ran.err
+    shown = runbook.run("describe_task.py").result["containers"]
+    assert [(each["name"], each["lastStatus"]) for each in shown] == [("train", "RUNNING"), ("metrics", "RUNNING")]
+
+
+def test_a_sidecar_that_fails_before_the_main_container_is_told_with_its_log(own: Any) -> None:
+    main = {**MAIN, "dependsOn": [{"containerName": "metrics", "condition": "SUCCESS"}]}
+    failing = {**SIDECAR, "command": ["sh", "-c", "echo no licence; exit 7"]}
+    runbook = own({"family": "own", "containerDefinitions": [main, failing]})
+    ran = runbook.has_run("create_cluster.py", "register_task_definition.py").run("run_task.py")
+    assert ran.code in (1, 4) and "container metrics: exit code 7" in ran.err, ran.err
+    assert "log: no licence" in ran.err

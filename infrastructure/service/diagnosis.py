@@ -41,6 +41,8 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
         return why_stopped(task, log)
     if task.get("desiredStatus") == "STOPPED":
         return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
+    if status == "PENDING" and (waits := waits_for_others(task)):
+        return waits
     if status == "PROVISIONING" and constants.LAUNCH_TYPE == "EC2":
         return why_waiting(asks_for_gpu(task))
     return {
@@ -48,6 +50,16 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
         "PENDING": "the image is being pulled, or a volume is being mounted",
         "ACTIVATING": "its containers have started, and it is being connected",
     }.get(status, f"its status is {status}")
+
+
+def waits_for_others(task: Any) -> str:
+    """Some of its containers run, or have ended, and others wait for them: dependsOn."""
+    seen = {each["name"]: each.get("lastStatus", "PENDING") for each in task.get("containers", [])}
+    waiting = [name for name, status in seen.items() if status == "PENDING"]
+    before = [f"{name} ({status})" for name, status in seen.items() if status != "PENDING"]
+    return (
+        f"the container {', '.join(waiting)} waits, by dependsOn, for {', '.join(before)}" if before and waiting else ""
+    )
 
 
 def asks_for_gpu(task: Any) -> bool:
