@@ -230,15 +230,17 @@ def to_check() -> dict[str, Any]:
     """As it would be registered, with stand-ins for what only AWS knows."""
     efs = {"efsVolumeConfiguration": {"fileSystemId": UNKNOWN, "transitEncryption": "ENABLED"}}
     volumes = {volume["name"]: {"name": volume["name"], **efs} for volume in constants.EFS_VOLUMES}
-    return whole(volumes, {"logDriver": "awslogs"}, [])
+    options = dict.fromkeys(definition_file.AWSLOGS_ON_FARGATE, "ours") | constants.LOG_OPTIONS
+    return whole(volumes, {"logDriver": "awslogs", "options": options}, [])
 
 
 def check() -> None:
-    """Note what AWS would refuse. What constants has noted of a setting already is not told in other words."""
+    """Note what AWS would refuse. What constants has noted of a setting already is not told in other words, nor what only
+    follows from another one: a setting that is not set."""
     noted = {*constants.PROBLEMS} - {"TASK_DEFINITION_FILE"}
     for place, sentence in definition_file.wrong(to_check(), constants.LAUNCH_TYPE == "FARGATE"):
         name = setting_of(place)
-        if name not in noted:
+        if name not in noted and constants.TEXTS.get(name):
             constants.problem(name, f"{place}: {sentence}" if name == "TASK_DEFINITION_FILE" else sentence)
 
 

@@ -41,6 +41,14 @@ NOT_IN_ITS_CONTAINERS = (
 )
 #: tmpfs is there since January 2026: https://aws.amazon.com/about-aws/whats-new/2026/01/amazon-ecs-tmpfs-mounts-aws-fargate-managed-instances/
 NOT_IN_ITS_LINUX = ("devices", "sharedMemorySize", "maxSwap", "swappiness")
+#: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html, and Docker's own
+AWSLOGS = {
+    *("mode", "max-buffer-size", "awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group"),
+    *("awslogs-datetime-format", "awslogs-multiline-pattern", "awslogs-endpoint", "awslogs-credentials-endpoint"),
+    *("awslogs-force-flush-interval-seconds", "awslogs-format", "awslogs-stream", "awslogs-tag", "tag"),
+}
+AWSLOGS_ON_FARGATE = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")
+ROLE = r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+|[\w+=,.@-]{1,64}"
 LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
 #: seconds: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html. It names no most for EC2,
 #: where 600 was registered: https://github.com/aws/amazon-ecs-agent/issues/2886
@@ -238,7 +246,13 @@ def wrong(document: dict[str, Any], on_fargate: bool) -> Iterator[Wrong]:
         yield "runtimePlatform.operatingSystemFamily", "is not LINUX, which hosts and tasks here are"
     if document.get("networkMode") == "none":
         yield "networkMode", "none leaves a task without a network: use bridge, host or awsvpc"
-    yield from wrong_volumes(document)
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", str(document.get("family", ""))):
+        yield "family", "is not 1 to 255 letters, digits, - and _"
+    for key in ("executionRoleArn", "taskRoleArn"):
+        if key in document and not re.fullmatch(ROLE, str(document[key])):
+            yield key, "is no role: its ARN, or its name"
+    yield from wrong_sizes(document)
+    yield from wrong_volumes(document, on_fargate)
     yield from wrong_gpus(document)
     for at, container in enumerate(containers):
         place = f"{CONTAINERS}[{at}]"
@@ -255,6 +269,23 @@ def wrong(document: dict[str, Any], on_fargate: bool) -> Iterator[Wrong]:
         yield "ephemeralStorage.sizeInGiB", f"{storage} is outside {EPHEMERAL_STORAGE[0]} to {EPHEMERAL_STORAGE[1]}"
     if storage is not None and not on_fargate:
         yield "ephemeralStorage.sizeInGiB", "is Fargate's: on a host it is the host's disk, ROOT_VOLUME_GIB"
+
+
+def wrong_sizes(document: Any) -> Iterator[Wrong]:
+    """Of the containers, where the whole has a size: each fits into it, and what they reserve together does."""
+    containers = dicts(document, CONTAINERS)
+    for key, reserved, unit in (("memory", "memoryReservation", "GB"), ("cpu", "cpu", "vCPU")):
+        said = size(document.get(key, "0"), unit)
+        if said is None:
+            yield key, f"{texts.shortened(str(document[key]))} is no size such as 1024 or 1 {unit}"
+        if not said:
+            continue
+        for at, most in enumerate(number(each.get(key)) or 0 for each in containers):
+            if most > said:
+                yield f"{CONTAINERS}[{at}].{key}", f"{most} is more than the task's {said}"
+        together = sum(number(each.get(reserved)) or number(each.get(key)) or 0 for each in containers)
+        if together > said:
+            yield key, f"{said} is less than its containers have together, {together}"
 
 
 def wrong_container(document: Any, container: Any, place: str) -> Iterator[Wrong]:
@@ -275,6 +306,11 @@ def wrong_container(document: Any, container: Any, place: str) -> Iterator[Wrong
     credentials = member(container, "repositoryCredentials", "credentialsParameter")
     if credentials is not None and not str(credentials).startswith("arn:"):
         yield f"{place}.repositoryCredentials.credentialsParameter", "is no ARN, by which a role is given its right"
+    driver, options = log_of(container)
+    unknown = sorted({*options} - AWSLOGS) if driver == "awslogs" else []
+    yield from ((f"{place}.logConfiguration.options.{each}", "is no option of awslogs") for each in unknown)
+    if document.get("networkMode") == "awsvpc" and container.get("links"):
+        yield f"{place}.links", "do not exist with networkMode awsvpc"
     yield from wrong_ports(document, container, place)
     yield from wrong_health_check(container, place)
     yield from wrong_limits(container, place)
@@ -331,21 +367,36 @@ def wrong_on_fargate(container: Any, place: str) -> Iterator[Wrong]:
     timeout = number(container.get("stopTimeout"))
     if timeout is not None and not low <= timeout <= high:
         yield f"{place}.stopTimeout", f"{timeout} is outside {low} to {high}, what Fargate allows"
-    driver = member(container, "logConfiguration", "logDriver")
+    driver, options = log_of(container)
+    if driver == "awslogs":
+        lacking = [each for each in AWSLOGS_ON_FARGATE if not options.get(each)]
+        yield from ((f"{place}.logConfiguration.options.{each}", "is not set, and is needed") for each in lacking)
     if driver not in (None, *LOG_DRIVERS):
         yield f"{place}.logConfiguration.logDriver", f"{driver} does not exist on Fargate: {', '.join(LOG_DRIVERS)}"
 
 
-def wrong_volumes(document: Any) -> Iterator[Wrong]:
+def log_of(container: Any) -> tuple[Any, dict[str, Any]]:
+    """Driver and options."""
+    options = member(container, "logConfiguration", "options")
+    return member(container, "logConfiguration", "logDriver"), options if isinstance(options, dict) else {}
+
+
+def wrong_volumes(document: Any, on_fargate: bool) -> Iterator[Wrong]:
     volumes = dicts(document, "volumes")
     names = [each.get("name") for each in volumes]
     for at, each in enumerate(volumes):
-        place, efs = f"volumes[{at}]", each.get("efsVolumeConfiguration") or {}
+        place, kinds = f"volumes[{at}]", [key for key in each if key.endswith("Configuration") or key == "host"]
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", str(each.get("name", ""))):
+            yield f"{place}.name", "is not 1 to 255 letters, digits, - and _"
         if names.index(each.get("name")) < at:
             yield f"{place}.name", f"{each.get('name')} is there twice"
-        encrypted = member(efs, "transitEncryption") == "ENABLED"
-        if member(efs, "authorizationConfig", "accessPointId") and not encrypted:
-            yield f"{place}.efsVolumeConfiguration.transitEncryption", "is not ENABLED, as an access point needs"
+        if len([key for key in kinds if each[key]]) > 1:
+            yield place, f"is of several kinds: {', '.join(kinds)}"
+        yield from wrong_efs(each.get("efsVolumeConfiguration") or {}, f"{place}.efsVolumeConfiguration")
+        if on_fargate and each.get("dockerVolumeConfiguration"):
+            yield f"{place}.dockerVolumeConfiguration", "does not exist on Fargate"
+        if on_fargate and member(each, "host", "sourcePath"):
+            yield f"{place}.host.sourcePath", "does not exist on Fargate"
     for at, container in enumerate(dicts(document, CONTAINERS)):
         for nth, each in enumerate(dicts(container, "mountPoints")):
             place = f"{CONTAINERS}[{at}].mountPoints[{nth}]"
@@ -355,16 +406,32 @@ def wrong_volumes(document: Any) -> Iterator[Wrong]:
                 yield f"{place}.containerPath", "is not set"
 
 
+def wrong_efs(efs: Any, place: str) -> Iterator[Wrong]:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_EFSVolumeConfiguration.html"""
+    point, iam = member(efs, "authorizationConfig", "accessPointId"), member(efs, "authorizationConfig", "iam")
+    encrypted = member(efs, "transitEncryption") == "ENABLED"
+    if efs and not re.fullmatch(r"fs-[0-9a-f]+", str(member(efs, "fileSystemId"))):
+        yield f"{place}.fileSystemId", "is no file system's id, and EFS_VOLUMES has no volume of the name"
+    if (point or iam == "ENABLED" or member(efs, "transitEncryptionPort")) and not encrypted:
+        yield f"{place}.transitEncryption", "is not ENABLED, as an access point, IAM and a port need"
+    if point and member(efs, "rootDirectory") not in (None, "", "/"):
+        yield f"{place}.rootDirectory", "does not go with an access point, which has its own"
+
+
 def wrong_gpus(document: Any) -> Iterator[Wrong]:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu-specifying.html"""
     ways: set[str] = set()
     for at, container in enumerate(dicts(document, CONTAINERS)):
+        if len(dicts(container, "resourceRequirements")) > 1:
+            yield f"{CONTAINERS}[{at}].resourceRequirements", "has more than one of GPUs"
         for nth, each in enumerate(dicts(container, "resourceRequirements")):
             value, place = each.get("value"), f"{CONTAINERS}[{at}].resourceRequirements[{nth}]"
             if each.get("type") != "GPU":
                 yield place, f"{each.get('type')} is not what hosts here have: GPU"
             elif "sharingStrategy" in each:
                 ways.add("sharingStrategy")
+                if "value" in each:
+                    yield f"{place}.value", "does not go with sharingStrategy"
             elif value == "ALL" or re.fullmatch(r"[1-9][0-9]{0,2}", str(value)):
                 ways.add("ALL" if value == "ALL" else "a number")
             else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
 from aws import definition_model
@@ -311,3 +312,105 @@ def test_a_sidecar_that_fails_before_the_main_container_is_told_with_its_log(own
     ran = runbook.has_run("create_cluster.py", "register_task_definition.py").run("run_task.py")
     assert ran.code in (1, 4) and "container metrics: exit code 7" in ran.err, ran.err
     assert "log: no licence" in ran.err
+
+
+FIT = {"networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+SMALL = {**MAIN, "memory": 256}
+EFS = {"fileSystemId": "fs-0abc1234"}
+
+
+def with_volume(**volume: Any) -> dict[str, Any]:
+    return {**PLAIN, "volumes": [{"name": "v", **volume}]}
+
+
+#: what RegisterTaskDefinition refuses -> the definition, and other settings
+REFUSED_BY_AWS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "containers above the task's memory": ({**PLAIN, "memory": "512"}, {}),
+    "containers above it together": (
+        {**PLAIN, "memory": "512", "containerDefinitions": [{**SMALL}, {**SIDECAR, "memory": 300}]},
+        {},
+    ),
+    "containers above the task's cpu": (
+        {**PLAIN, "memory": "2048", "cpu": "256", "containerDefinitions": [{**MAIN, "cpu": 512}]},
+        {},
+    ),
+    "a size that is none": ({**PLAIN, "memory": "much"}, {}),
+    "little memory": ({**PLAIN, "containerDefinitions": [{**MAIN, "memory": 5}]}, {}),
+    "a family that is no name": ({**PLAIN, "family": "my family"}, {}),
+    "a role that is none": ({**PLAIN, "executionRoleArn": "arn:aws:iam::1:user/x"}, {}),
+    "links in awsvpc": ({**PLAIN, **FIT, "containerDefinitions": [{**SMALL, "links": ["x"]}]}, {}),
+    "a volume of two kinds": (with_volume(host={"sourcePath": "/x"}, efsVolumeConfiguration=EFS), {}),
+    "a volume without a name": ({**PLAIN, "volumes": [{"host": {}}]}, {}),
+    "IAM without encryption": (
+        with_volume(efsVolumeConfiguration={**EFS, "authorizationConfig": {"iam": "ENABLED"}}),
+        {},
+    ),
+    "a directory below an access point": (
+        with_volume(
+            efsVolumeConfiguration={
+                **EFS,
+                **{"transitEncryption": "ENABLED", "rootDirectory": "/x"},
+                "authorizationConfig": {"accessPointId": "fsap-0abc1234"},
+            }
+        ),
+        {},
+    ),
+    "no file system's id": (with_volume(efsVolumeConfiguration={"fileSystemId": "file-system"}), {}),
+    "two requirements of GPUs": (changed(*AT_MAIN, "resourceRequirements", to=[{"type": "GPU", "value": "1"}] * 2), {}),
+    "a count and a part": (
+        changed(
+            *AT_MAIN,
+            "resourceRequirements",
+            to=[{"type": "GPU", "value": "1", "sharingStrategy": {"nvidiaMps": {"memory": 1}}}],
+        ),
+        {},
+    ),
+    "a path of the host on Fargate": (with_volume(host={"sourcePath": "/x"}) | FIT, ON_FARGATE),
+    "a Docker volume on Fargate": (with_volume(dockerVolumeConfiguration={"scope": "task"}) | FIT, ON_FARGATE),
+    "a log driver on Fargate": (
+        {**PLAIN, **FIT, "containerDefinitions": [{**SMALL, "logConfiguration": {"logDriver": "syslog"}}]},
+        ON_FARGATE,
+    ),
+    "a log without its prefix on Fargate": (
+        {
+            **{**PLAIN, **FIT},
+            "containerDefinitions": [
+                {**SMALL, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g"}}}
+            ],
+        },
+        ON_FARGATE,
+    ),
+    "a log option that is none": (
+        changed(*AT_MAIN, "logConfiguration", to={"logDriver": "awslogs", "options": {"awslogs-grup": "g"}}),
+        {},
+    ),
+    "eleven containers": (
+        {**PLAIN, "containerDefinitions": [{**MAIN, "name": f"c{number}"} for number in range(11)]},
+        {},
+    ),
+    "two of a name": ({**PLAIN, "containerDefinitions": [MAIN, MAIN]}, {}),
+    "a circle": (
+        {
+            **PLAIN,
+            "containerDefinitions": [
+                {**MAIN, "dependsOn": [{"containerName": "metrics", "condition": "START"}]},
+                {**SIDECAR, "dependsOn": [{"containerName": "train", "condition": "START"}]},
+            ],
+        },
+        {},
+    ),
+    "nothing essential": ({**PLAIN, "containerDefinitions": [SIDECAR]}, {}),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_BY_AWS)
+def test_what_aws_would_refuse_is_refused_before_any_call(what: str, own: Any) -> None:
+    definition, settings = REFUSED_BY_AWS[what]
+    runbook = own(definition)
+    runbook.settings["EFS_VOLUMES"] = ""
+    ran = runbook.run("register_task_definition.py", **{**settings, "EFS_VOLUMES": ""})
+    assert (ran.code, "TASK_DEFINITION_FILE: " in ran.err, runbook.emulator.calls) == (2, True, []), ran.err
+    role = {"taskRoleArn": "their-role", "executionRoleArn": "their-role"}
+    on = {"requiresCompatibilities": [settings.get("LAUNCH_TYPE", "EC2")]}
+    with pytest.raises(ClientError):
+        runbook.aws("ecs").register_task_definition(**{**role, **on, **definition})

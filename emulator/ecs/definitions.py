@@ -189,7 +189,7 @@ def _check_start_up(params: Params, container: Item) -> None:
         )
     logging = container.get("logConfiguration") or {}
     if logging.get("logDriver") == "awslogs":
-        known = {"mode", "max-buffer-size", *(f"awslogs-{each}" for each in AWSLOGS)}
+        known = {"mode", "max-buffer-size", "tag", *(f"awslogs-{each}" for each in AWSLOGS)}
         if unknown := sorted({*(logging.get("options") or {})} - known):
             raise client_error(f"Log driver awslogs disallows options: {', '.join(unknown)}.")
 
