@@ -211,14 +211,22 @@ def parse_or_empty(parse: Callable[[str], T]) -> Any:
 
 
 def task_definition(text: str) -> dict[str, Any]:
-    """The JSON of a file; its path as seen from .env."""
+    """The JSON of a file; its path as seen from .env. Roles that bear our names in it are ours to make, as if it were silent."""
     if not text:
         return {}
     path = SHARED_PATH.parent / texts.local(text)
     READ[path] = texts.written(path)
     if not READ[path]:
         raise ValueError(f"is not there: there is no file {shown(path)}")
-    return definition_file.read(path)
+    own = f"{CLUSTER_NAME}-{ENDPOINT}" if ENDPOINT else CLUSTER_NAME
+    ours = {"executionRoleArn": f"{own}-task-execution", "taskRoleArn": f"{own}-task"}
+    found = definition_file.read(path)
+    return {key: value for key, value in found.items() if not (key in ours and is_of(str(value), ours[key]))}
+
+
+def is_of(role: str, name: str) -> bool:
+    """Whether a role, by its ARN or its name, is the one of this name, which ends with a Region."""
+    return bool(re.fullmatch(rf"(.*/)?{re.escape(name)}-[a-z]{{2,5}}(-[a-z]{{2,12}}){{1,2}}-[0-9]{{1,2}}", role))
 
 
 def gpus(text: str) -> int:

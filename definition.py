@@ -213,7 +213,8 @@ def logs_elsewhere() -> list[tuple[str, dict[str, str]]]:
         log = each.get("logConfiguration", {})
         options = log.get("options", {})
         makes = options.get("awslogs-create-group") == "true" and "TASK_EXECUTION_ROLE_ARN" in constants.FROM_FILE
-        if log.get("logDriver") == "awslogs" and options.get("awslogs-group") and not makes:
+        theirs = options.get("awslogs-group") not in (None, constants.LOG_GROUP)
+        if log.get("logDriver") == "awslogs" and theirs and not makes:
             found.append((f"{CONTAINERS}[{at}].logConfiguration.options.awslogs-group", options))
     return found
 

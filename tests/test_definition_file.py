@@ -302,7 +302,8 @@ def test_a_task_that_waits_for_a_healthy_sidecar_says_so_and_runs(own: Any) -> N
     ran = runbook.has_run("create_cluster.py", "register_task_definition.py").run("run_task.py")
     assert (ran.code, "the container train waits, by dependsOn, for metrics (RUNNING)" in ran.err) == (0, True), ran.err
     shown = runbook.run("describe_task.py").result["containers"]
-    assert [(each["name"], each["lastStatus"]) for each in shown] == [("train", "RUNNING"), ("metrics", "RUNNING")]
+    told = [(each["name"], each["lastStatus"], each.get("healthStatus")) for each in shown]
+    assert told == [("train", "RUNNING", None), ("metrics", "RUNNING", "HEALTHY")]
 
 
 def test_a_sidecar_that_fails_before_the_main_container_is_told_with_its_log(own: Any) -> None:
@@ -414,3 +415,25 @@ def test_what_aws_would_refuse_is_refused_before_any_call(what: str, own: Any) -
     on = {"requiresCompatibilities": [settings.get("LAUNCH_TYPE", "EC2")]}
     with pytest.raises(ClientError):
         runbook.aws("ecs").register_task_definition(**{**role, **on, **definition})
+
+
+def test_what_was_ours_in_another_account_is_ours_in_this_one(own: Any) -> None:
+    """A definition that these scripts registered, in a file: its roles and its log group are made anew."""
+    found = registered(own(PLAIN), EFS_VOLUMES="")
+    assert found["taskRoleArn"].endswith("role/gpu-task-us-east-1")
+    runbook = own(json.dumps(found, default=str).replace("123456789012", "210987654321"))
+    runbook.has_run("delete_cluster.py --yes", "create_cluster.py", "register_task_definition.py", "run_task.py")
+    again = runbook.aws("ecs").describe_task_definition(taskDefinition="own")["taskDefinition"]
+    assert again["taskRoleArn"] == found["taskRoleArn"]
+    assert again["executionRoleArn"] == found["executionRoleArn"]
+
+
+def test_what_the_file_holds_is_not_printed(own: Any) -> None:
+    environment = [{"name": "TOKEN", "value": SECRET}]
+    runbook = own({**PLAIN, "containerDefinitions": [{**MAIN, "environment": environment}]})
+    for page in ("create_cluster.py", "register_task_definition.py", "run_task.py", "describe_task.py"):
+        ran = runbook.run(page, DEBUG="1")
+        assert (ran.code, SECRET in ran.err + ran.out) == (0, False), page
+    for wrong in ({"name": "TOKEN", "value": 8675309}, {"name": "TOKEN", "valu": SECRET}, SECRET):
+        ran = own({**PLAIN, "containerDefinitions": [{**MAIN, "environment": [wrong]}]}).run("run_task.py")
+        assert (ran.code, SECRET in ran.err, "8675309" in ran.err) == (2, False, False), ran.err
