@@ -46,6 +46,8 @@ def describe(task: Any) -> dict[str, Any]:
 
 def now(task: Any) -> list[dict[str, Any]] | None:
     """By nvidia-smi in the task's container, by ECS Exec; None where that can't be asked."""
+    if task["lastStatus"] != "RUNNING":
+        return None
     try:
         exec_sessions.plugin()
         exec_sessions.ready(task)

@@ -307,6 +307,14 @@ def test_a_broken_gpu_is_named(runbook: Runbook) -> None:
     assert "registered 3 of the 4 GPUs of a g4dn.12xlarge" in runbook.run("describe_task.py", "--gpu").err
 
 
+def test_the_gpus_of_a_task_that_does_not_run_are_not_waited_for(watched: Runbook) -> None:
+    watched.has_run("stop_task.py --all")
+    begun = watched.emulator.world.now()
+    told = watched.run("describe_task.py", "--gpu").result
+    assert (told["lastStatus"], told["gpus"]) == ("STOPPED", None)
+    assert watched.emulator.world.now() == begun
+
+
 def test_without_the_flag_no_more_is_asked(watched: Runbook) -> None:
     since = len(watched.emulator.calls)
     assert "gpus" not in watched.run("describe_task.py").result

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from moto.logs.models import logs_backends
 
 from emulator.logs import log_groups
+from emulator.registry import images
 from tests.conftest import Runbook
 
 LINE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (\S+) (.*)")
@@ -113,6 +116,29 @@ def test_several_tasks_are_told_apart(fargate: Runbook) -> None:
     labels = {label for label, _ in shown(fargate.run("show_logs.py").out)}
     ids = {arn.rpartition("/")[2] for arn in fargate.aws("ecs").list_tasks(cluster="api")["taskArns"]}
     assert labels == {f"{each[:8]}/main" for each in ids}
+
+
+def test_all_containers_are_shown_in_order_of_time(fargate: Runbook, tmp_path: Path) -> None:
+    """Each by the log configuration of its own; one that writes elsewhere is not among them."""
+    image, elsewhere = "public.ecr.aws/docker/library/busybox:1.36", {"logDriver": "splunk", "options": {}}
+    containers = [
+        {"name": "app", "image": image, "command": ["sh", "-c", "echo a; sleep 20; echo c; sleep 100000"]},
+        {"name": "side", "image": image, "command": ["sh", "-c", "sleep 10; echo b; sleep 20; echo d; sleep 100000"]},
+        {
+            "name": "other",
+            "image": image,
+            "command": ["sh", "-c", "echo no; sleep 100000"],
+            "logConfiguration": elsewhere,
+        },
+    ]
+    images.add(fargate.emulator.world, image)
+    (tmp_path / "task.json").write_text(json.dumps({"containerDefinitions": containers}))
+    fargate.settings |= {"TASK_DEFINITION_FILE": str(tmp_path / "task.json"), "EFS_VOLUMES": "", "CONTAINER_PORTS": ""}
+    fargate.settings.pop("IMAGE")
+    fargate.has_run(*REGISTERED, "run_task.py")
+    fargate.settle(120)
+    ran = fargate.run("show_logs.py")
+    assert shown(ran.out) == [("app", "a"), ("side", "b"), ("app", "c"), ("side", "d")], ran.err
 
 
 def test_a_long_log_is_read_page_by_page(fargate: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
