@@ -1,6 +1,6 @@
 """The folder that an image is built of: its files without what .dockerignore names, their hash, and one zip of them.
 
-The same files make the same tag, on every machine. .git is never among them.
+The same files make the same tag, on every machine. .git is never among them, nor .env: into it the image's name goes.
 https://docs.docker.com/build/concepts/context/#dockerignore-files
 """
 
@@ -15,6 +15,8 @@ from typing import NamedTuple
 import aws
 from aws import Problem
 from console import say
+
+SETTINGS = ".env"
 
 
 class Context(NamedTuple):
@@ -44,9 +46,22 @@ def files(folder: Path, dockerfile: str) -> list[str]:
         folders[:] = [each for each in sorted(folders) if each != ".git" and may_hold(below / each, rules)]
         for each in [each for each in folders if (Path(parent) / each).is_symlink()]:
             say("warning", f"{(below / each).as_posix()} is a link to a folder:", "what is behind it is not sent")
-        paths = [(below / name).as_posix() for name in names if (Path(parent) / name).is_file()]
+        sent = [name for name in names if name != SETTINGS and (Path(parent) / name).is_file()]
+        paths = [(below / name).as_posix() for name in sent]
         found += [path for path in paths if path == dockerfile or not is_ignored(path, rules)]
     return sorted(found)
+
+
+def warn_of_settings(folder: Path) -> None:
+    """A tool of this machine reads the folder itself."""
+    ignore = folder / ".dockerignore"
+    rules = read_rules(ignore.read_text() if ignore.is_file() else "")
+    if (folder / SETTINGS).is_file() and not is_ignored(SETTINGS, rules):
+        say(
+            "warning",
+            f"{folder / SETTINGS} is sent to the build:",
+            f"a COPY of all takes it along; name it in {ignore.name}",
+        )
 
 
 def read_rules(text: str) -> list[tuple[bool, re.Pattern[str]]]:

@@ -50,6 +50,7 @@ def tool() -> str:
 
 def here(program: str, context: Context, platform: str, image: str) -> None:
     """The password of ECR is good for twelve hours; the tool keeps it where it keeps others."""
+    build_context.warn_of_settings(context.folder)
     name, registry = Path(program).name, image.partition("/")[0]
     data = client("ecr").get_authorization_token()["authorizationData"]
     secret = base64.b64decode(next(iter(data))["authorizationToken"]).decode().partition(":")[2]

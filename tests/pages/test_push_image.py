@@ -100,6 +100,15 @@ def test_what_was_pushed_already_is_not_built_again(alone: Runbook, folder: Path
     assert len(tags(alone)) == 2
 
 
+def test_the_line_that_it_says_may_go_into_the_same_folder(alone: Runbook, folder: Path) -> None:
+    """Into .env, which may hold secrets besides: it is neither sent nor a reason to build again."""
+    line = last(alone.run("push_image.py", "--dockerfile", str(folder)).err)
+    (folder / ".env").write_text(f"CLUSTER_NAME=gpu\n{line}\n")
+    ran = alone.run("push_image.py", "--dockerfile", str(folder))
+    assert last(ran.err) == line and "of these very files" in ran.err
+    assert ".env" not in build_context.files(folder, "Dockerfile")
+
+
 def test_a_build_that_fails_is_told_with_its_log_and_the_next_one_is_another(alone: Runbook, folder: Path) -> None:
     def lose(when: str) -> None:
         """The folder, once it is uploaded."""
@@ -221,6 +230,16 @@ def test_docker_of_this_machine_builds_and_pushes(alone: Runbook, docker: Path, 
     password = (docker / "password").read_text()
     assert password and password not in ran.err + ran.out
     assert "codebuild" not in {service for service, _, _ in alone.emulator.calls}
+
+
+@pytest.mark.parametrize(("ignore", "told"), [("", True), (".env\n", False)])
+def test_settings_that_docker_would_send_are_warned_of(
+    alone: Runbook, docker: Path, folder: Path, ignore: str, told: bool
+) -> None:
+    (folder / ".env").write_text("CLUSTER_NAME=gpu\n")
+    (folder / ".dockerignore").write_text(ignore)
+    ran = alone.run("push_image.py", "--dockerfile", str(folder))
+    assert (f"{folder}/.env is sent to the build" in ran.err) is told, ran.err
 
 
 def test_a_build_here_that_fails_pushes_nothing(alone: Runbook, docker: Path, folder: Path) -> None:
