@@ -95,7 +95,8 @@ def last_hour(host: Any) -> list[dict[str, Any]] | None:
         points = {int((at - begin).total_seconds() // 60): value for at, value in told}
         percent = [points.get(minute) for minute in range(60)]
         found.append({"index": series["Label"], "percent": percent})
-        say("found", f"GPU {series['Label']} of the host, last hour", sparkline(percent))
+        if line := sparkline(percent):
+            say("found", f"GPU {series['Label']} of the host, last hour", line)
     if not found:
         say(
             "warning",

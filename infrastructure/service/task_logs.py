@@ -44,17 +44,17 @@ class Told:
     newest: int = 0  # in milliseconds, as AWS has it
     seen: dict[str, int] = field(default_factory=dict)  # an event's id -> its time
     lines: int = 0
+    goes_on: bool = False  # one of the tasks had not stopped at the last look
     definitions: dict[str, Any] = field(default_factory=dict)
 
 
 def follow(told: Told, found: list[Any]) -> None:
     """Tell what is new in the logs of these tasks; when the last of them has just ended, also what comes late."""
     tell(told, found)
-    if found and all(task["lastStatus"] == "STOPPED" for task in found):
-        ended = max((task["stoppedAt"].timestamp() for task in found if "stoppedAt" in task), default=0.0)
-        if (rest := ended + LAST_SECONDS - time.time()) > 0:
-            aws.pause(rest)
-            tell(told, found)
+    went_on, told.goes_on = told.goes_on, any(task["lastStatus"] != "STOPPED" for task in found)
+    if went_on and not told.goes_on:
+        aws.pause(LAST_SECONDS)
+        tell(told, found)
 
 
 def tell(told: Told, found: list[Any]) -> None:
