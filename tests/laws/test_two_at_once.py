@@ -38,6 +38,12 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("clara", REGISTERED[:1], "ROOT_VOLUME_GIB=200 update_cluster.py"),
     ("everything", REGISTERED, "sync_weights.py"),
     ("fargate", (), "create_cluster.py"),
+    ("everything", (), "CERTIFICATE_DOMAINS=a.example.com create_certificate.py"),
+    (
+        "everything",
+        ("CERTIFICATE_DOMAINS=a.example.com create_certificate.py",),
+        "CERTIFICATE_DOMAINS=a.example.com delete_certificate.py",
+    ),
     ("everything", (), "create_repository.py"),
     ("everything", (), f"PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / '__init__.py'}"),
     ("everything", ("create_repository.py",), "create_pipeline.py"),
