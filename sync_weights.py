@@ -47,7 +47,7 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     )
     if not constants.SYNC_SCHEDULE:
         schedule.delete_unwanted()
-    present = source_bucket.objects()
+    present = source_bucket.present()
     confirm(len(present), erase)
     changed = source_bucket.changed(present)
     result = {"source": source_bucket.source(), "volume": constants.WEIGHTS_VOLUME, "uploaded": len(changed)}

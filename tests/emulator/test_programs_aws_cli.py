@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.programs import aws_cli
+from emulator.efs import contents
 from tests.conftest import Runbook
 
 LOGS = {
@@ -26,9 +26,9 @@ def account(fargate: Runbook) -> Runbook:
     return fargate
 
 
-def volume(runbook: Runbook) -> aws_cli.Files:
+def volume(runbook: Runbook) -> contents.Files:
     [point] = runbook.aws("efs").describe_access_points()["AccessPoints"]
-    return aws_cli.files_of(runbook.emulator.world, point["FileSystemId"], point["RootDirectory"]["Path"])
+    return contents.files_of(runbook.emulator.world, point["FileSystemId"], point["RootDirectory"]["Path"])
 
 
 def sync(runbook: Runbook, *words: str, readonly: bool = False) -> tuple[int, list[str]]:
