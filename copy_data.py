@@ -16,15 +16,16 @@ Run again it copies what is missing. To undo, or to stop a copy: python delete_c
 
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 import aws
 import console
 from aws import Problem
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import cluster, roles
+from infrastructure.cluster import buckets, cluster, roles
 from infrastructure.weights import copies, copy_task, objects, transfer_bucket
 from infrastructure.weights.copies import Copy
 
@@ -50,51 +51,55 @@ def copy_data(source: str, target: str, delete: bool = False, yes: bool = False)
     cluster.required()
     point = copy_task.required_access_point(copy.volume)
     roles.refuse_other_path("task-execution", copies.ROLE, undo=f"run {aws.command('delete_copy.py')} first")
-    there, newest = from_here(copy) if copy.folder else from_the_bucket(copy, source)
+    asks = delete and not yes
+    try:
+        result = carry_out(copy, point, asks)
+    except (Problem, ClientError) as error:
+        if not copy.folder or buckets.NOT_THERE not in str(error):
+            raise
+        say("found", f"no bucket {copy.bucket} any more", "another run of the same copy took it away: once more")
+        aws.forget_all()
+        result = carry_out(copy, point, asks)
+    parts.retag(its_parts)
+    say("next", aws.command("run_task.py"), f"to undo: {aws.command('delete_copy.py')}")
+    return {"source": source, "target": target, **result}
+
+
+def carry_out(copy: Copy, point: Any, asks: bool) -> dict[str, Any]:
+    """The source first, then the task, which is waited for; a bucket on the way goes last."""
+    there, newest = look_at_source(copy)
     one = list(there) == [copy.prefix]
-    if one and delete:
+    if one and copy.delete:
         raise Problem(
-            f"--delete, but {source} is one object, not a folder: nothing was changed", None, aws.WRONG_SETTING
+            f"--delete, but {copy.url} is one object, not a folder: nothing was changed", None, aws.WRONG_SETTING
         )
     script = copies.script(copy, one)
     copy_task.wait_for_others(copies.ROLE, copies.started_by(script))
     definition_arn, where = copies.create(copy, point, one)
-    result: dict[str, Any] = {"source": source, "target": target}
     if console.dry_run:
-        return result | preview(copy, there)
-    if delete and not yes:
+        return preview(copy, there)
+    if asks:
         confirm(copy, copies.would_delete(copy, definition_arn, where, one))
-    result |= copies.run(copy, definition_arn, where, script, there, newest)
+    result = copies.run(copy, definition_arn, where, script, there, newest)
     if copy.folder and not copy.onto:
-        result |= fetch(copy, copy.folder)
+        result |= transfer_bucket.download(copy.keys, copy.folder)
     if copy.folder:
         transfer_bucket.finish(copy.keys)
-    parts.retag(its_parts)
-    say("next", aws.command("run_task.py"), f"to undo: {aws.command('delete_copy.py')}")
     return result
 
 
-def from_the_bucket(copy: Copy, source: str) -> tuple[dict[str, Any], Any]:
-    """Its files where the volume takes them, and when one of them was changed last."""
+def look_at_source(copy: Copy) -> tuple[dict[str, Any], Any]:
+    """The files that the volume is to take, in the bucket then, and when one of them came last; None: just now."""
+    if copy.folder and copy.onto:
+        return transfer_bucket.upload(copy.folder, copy.keys)
+    if copy.folder:
+        transfer_bucket.create()
+        return {}, BEFORE_ALL
     objects.check(copy.bucket)
     there = copies.present(copy) if copy.onto else {}
     if copy.onto and not there:
-        raise Problem(f"there is no file in {source}: nothing was changed")
+        raise Problem(f"there is no file in {copy.url}: nothing was changed")
     return there, max((each["LastModified"] for each in there.values()), default=BEFORE_ALL)
-
-
-def from_here(copy: Copy) -> tuple[dict[str, Any], Any]:
-    """The bucket by way of which it goes, and the files of this machine that are in it then."""
-    files = objects.files(copy.folder, copy.keys) if copy.folder and copy.onto else {}
-    if copy.onto and not files:
-        raise Problem(f"there is no file in {copy.folder}: nothing was changed")
-    bucket = transfer_bucket.create()
-    present = transfer_bucket.present(copy.keys) if copy.onto else {}
-    changed = objects.changed(copy.bucket, files, present)
-    objects.upload(copy.bucket, copy.keys, changed)
-    transfer_bucket.drop(bucket, present.keys() - files.keys())
-    last = max((each["LastModified"] for each in present.values()), default=BEFORE_ALL)
-    return {key: {"Size": path.stat().st_size} for key, path in files.items()}, None if changed else last
 
 
 def preview(copy: Copy, there: dict[str, Any]) -> dict[str, Any]:
@@ -121,18 +126,6 @@ def confirm(copy: Copy, doomed: list[str]) -> None:
     console.show(f"Type the {what}'s name, {name}, to delete these {len(doomed)}: ", end="")
     if sys.stdin.readline().strip() != name:
         raise Problem("that is not the name; nothing was copied or deleted")
-
-
-def fetch(copy: Copy, folder: Path) -> dict[str, Any]:
-    """From the bucket to this machine, what is not there already."""
-    found = objects.listed(copy.bucket, copy.keys)
-    wanted = {key: each for key, each in found.items() if not same(copy, folder / key.removeprefix(copy.keys), each)}
-    size = objects.download(copy.bucket, copy.keys, wanted, folder)
-    return {"downloaded": len(wanted), "downloadedBytes": size}
-
-
-def same(copy: Copy, path: Path, found: Any) -> bool:
-    return path.is_file() and not objects.differs(copy.bucket, path, found)
 
 
 if __name__ == "__main__":

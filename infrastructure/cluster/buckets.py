@@ -21,7 +21,7 @@ OWNERSHIP: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 NOT_THERE = "NoSuchBucket"
 #: S3 may not know a new bucket everywhere at once, and takes one change of it at a time
 ABORTED = "OperationAborted"
-BUSY = (NOT_THERE, ABORTED)
+BUSY, SECONDS = (NOT_THERE, ABORTED), 120
 LONGEST = 63
 
 
@@ -90,23 +90,27 @@ def protect(bucket: Any) -> None:
     what = f"bucket {name}"
     access = call(s3.get_public_access_block, gone=("NoSuchPublicAccessBlockConfiguration", NOT_THERE))(Bucket=name)
     if not access or not holds(access["PublicAccessBlockConfiguration"], PRIVATE):
-        put_public_access_block = call(s3.put_public_access_block, what, of=bucket, busy=BUSY)
+        put_public_access_block = call(s3.put_public_access_block, what, of=bucket, busy=BUSY, seconds=SECONDS)
         put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=PRIVATE)
         say("updated", what, "closed to the public")
     none = "ServerSideEncryptionConfigurationNotFoundError"
     encryption = call(s3.get_bucket_encryption, gone=(none, NOT_THERE))(Bucket=name)
     if not encryption or not holds(encryption["ServerSideEncryptionConfiguration"], ENCRYPTION):
-        put_bucket_encryption = call(s3.put_bucket_encryption, what, of=bucket, busy=BUSY)
+        put_bucket_encryption = call(s3.put_bucket_encryption, what, of=bucket, busy=BUSY, seconds=SECONDS)
         put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=ENCRYPTION)
         say("updated", what, "encrypted")
     owner = call(s3.get_bucket_ownership_controls, gone=("OwnershipControlsNotFoundError", NOT_THERE))(Bucket=name)
     if not owner or not holds(owner["OwnershipControls"], OWNERSHIP):
-        put_bucket_ownership_controls = call(s3.put_bucket_ownership_controls, what, of=bucket, busy=BUSY)
+        put_bucket_ownership_controls = call(
+            s3.put_bucket_ownership_controls, what, of=bucket, busy=BUSY, seconds=SECONDS
+        )
         put_bucket_ownership_controls(Bucket=name, OwnershipControls=OWNERSHIP)
         say("updated", what, "its objects are its owner's")
     present = call(s3.get_bucket_policy, gone=("NoSuchBucketPolicy", NOT_THERE))(Bucket=name)
     if not present or not is_policy(present["Policy"], name):
-        call(s3.put_bucket_policy, what, of=bucket, busy=BUSY)(Bucket=name, Policy=json.dumps(policy(name)))
+        call(s3.put_bucket_policy, what, of=bucket, busy=BUSY, seconds=SECONDS)(
+            Bucket=name, Policy=json.dumps(policy(name))
+        )
         say("updated", what, "TLS only")
 
 
@@ -138,7 +142,7 @@ def expire(bucket: Any, days: int) -> None:
     get_rules = call(s3.get_bucket_lifecycle_configuration, gone=("NoSuchLifecycleConfiguration", NOT_THERE))
     present = get_rules(Bucket=bucket["Name"])
     if not present or not holds(present["Rules"], [rule]):
-        put_rules = call(s3.put_bucket_lifecycle_configuration, what, of=bucket, busy=BUSY)
+        put_rules = call(s3.put_bucket_lifecycle_configuration, what, of=bucket, busy=BUSY, seconds=SECONDS)
         put_rules(Bucket=bucket["Name"], LifecycleConfiguration={"Rules": [rule]})
         say("updated", what, f"objects expire after {days} days")
 

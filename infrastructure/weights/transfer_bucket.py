@@ -4,10 +4,11 @@ Where a run was cut short it stays, with what is in it, until the same copy is r
 delete_endpoint.py or delete_cluster.py; S3 itself deletes what has been in it for a day.
 """
 
+from pathlib import Path
 from typing import Any
 
 import aws
-from aws import Resource, call, client
+from aws import Problem, Resource, call, client
 from console import say
 from infrastructure.cluster import buckets
 from infrastructure.weights import objects
@@ -25,14 +26,32 @@ def create() -> Any:
     return buckets.make(PART, DAYS, "for this one copy")
 
 
-def present(prefix: str) -> dict[str, Any]:
-    """What an interrupted run of the same copy has left there."""
-    return call(objects.listed, gone=buckets.NOT_THERE)(its_name(), prefix) or {}
+def upload(folder: Path, prefix: str) -> tuple[dict[str, Any], Any]:
+    """The files of this machine that are there then, and when one of them came last; None: just now.
+
+    Of an interrupted run of the same copy what is the same is not uploaded again, and what is not wanted any more goes.
+    """
+    files = objects.files(folder, prefix)
+    if not files:
+        raise Problem(f"there is no file in {folder}: nothing was changed")
+    bucket, s3 = create(), client("s3")
+    present = call(objects.listed, gone=buckets.NOT_THERE)(its_name(), prefix) or {}
+    changed = objects.changed(its_name(), files, present)
+    objects.upload(its_name(), prefix, changed)
+    for key in sorted(present.keys() - files.keys()):
+        call(s3.delete_object, of=bucket)(Bucket=its_name(), Key=key)
+    last = None if changed else max(each["LastModified"] for each in present.values())
+    return {key: {"Size": path.stat().st_size} for key, path in files.items()}, last
 
 
-def drop(bucket: Any, keys: set[str]) -> None:
-    for key in sorted(keys):
-        call(client("s3").delete_object, of=bucket)(Bucket=bucket["Name"], Key=key)
+def download(prefix: str, folder: Path) -> dict[str, Any]:
+    """To this machine, what is not there already."""
+    found = objects.listed(its_name(), prefix)
+    paths = {key: folder / key.removeprefix(prefix) for key in found}
+    there = {key: path for key, path in paths.items() if path.is_file()}
+    wanted = {key: found[key] for key in found.keys() - there.keys() | objects.changed(its_name(), there, found).keys()}
+    size = objects.download(its_name(), prefix, dict(sorted(wanted.items())), folder)
+    return {"downloaded": len(wanted), "downloadedBytes": size}
 
 
 def finish(prefix: str) -> None:
