@@ -8,7 +8,14 @@ from __future__ import annotations
 import posixpath
 from typing import NamedTuple
 
+from emulator.core import rules
+from emulator.core.rules import held
 from emulator.core.world import World
+
+rules.SENTENCES["efs-data"] = (
+    "What a container writes to a volume is there for whoever mounts the same directory, and goes with the file system."
+)
+held("efs-data", "programs.files and programs.aws_cli: aws s3, touch, rm, echo > FILE")
 
 
 class File(NamedTuple):
