@@ -2,12 +2,13 @@
 
 Needs register_task_definition.py. A one-shot task on Fargate copies what differs, beside what runs, and never deletes
 unless --delete is given, which lists first and asks. A folder of this machine goes by way of a bucket that is made for
-it, and taken away at the end. Prints the files and bytes that were copied, and the task's exit code. A cent or so an
-hour and GB; docs/data.md says which way for which size.
+it, and taken away at the end. Prints the files and bytes that were copied, and the task's exit code. The task costs about
+$0.03 an hour; docs/data.md says what EFS takes, and which way is for which size.
 
     python copy_data.py s3://bucket/prefix data:/in     onto the volume data
     python copy_data.py data:/out s3://bucket/prefix    off it
-    python copy_data.py ./dataset data:/in              from this machine; data:/out ./results to it
+    python copy_data.py ./dataset data:/in              from this machine
+    python copy_data.py data:/out ./results             to this machine
     python copy_data.py ... --delete                    delete at the target what the source does not have
     python copy_data.py ... --dry-run                   what is there to copy; no task is started
 

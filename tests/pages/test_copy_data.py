@@ -376,3 +376,71 @@ def test_who_lets_nothing_be_made_in_iam_names_a_role(ready: Runbook) -> None:
     }
     ran = ready.run("copy_data.py", SOURCE, INTO, **theirs, HOST_ROLE="their-hosts")
     assert ran.code == 2 and "SYNC_ROLE_ARN: is not set" in ran.err
+
+
+# ------------------------------------------------------------------------------------------------------ other accounts
+
+
+def test_an_endpoint_s_copy_reaches_its_own_directory_and_goes_with_the_endpoint(
+    endpoints: Runbook, tmp_path: Path
+) -> None:
+    """Also the bucket of one that was cut short: the cluster stays while it is there."""
+    endpoints.settings |= {"IMAGE_TAG": "", "IMAGE": "nginx:1.27", "DESIRED_COUNT": "0"}
+    endpoints.has_run("create_cluster.py")
+    endpoints.has_run("register_task_definition.py", ENDPOINT="a")
+    (tmp_path / "a.bin").write_bytes(b"local")
+    ran = endpoints.run("copy_data.py", str(tmp_path), "weights:/in", ENDPOINT="a")
+    assert (ran.code, ran.result["copied"]) == (0, 1), ran.err
+    assert [directory for _, directory in endpoints.emulator.world.state["efs_files"]] == ["/a/weights"]
+    endpoints.emulator.faults.planned.append(Fault("ecs:RunTask", "denied", times=-1))
+    assert endpoints.run("copy_data.py", str(tmp_path), "assets:/in", ENDPOINT="a").code == 1
+    endpoints.emulator.faults.planned.clear()
+    [its_name] = buckets(endpoints)
+    its_tags = endpoints.aws("s3").get_bucket_tagging(Bucket=its_name)["TagSet"]
+    ran = endpoints.run("delete_endpoint.py", "--yes", ENDPOINT="a")
+    assert (ran.code, buckets(endpoints)) == (0, []), ran.err
+    endpoints.aws("s3").create_bucket(Bucket=its_name, CreateBucketConfiguration={"Tags": its_tags})
+    ran = endpoints.run("delete_cluster.py", "--yes")
+    assert ran.code == 1 and f"  a: bucket {its_name}" in ran.err, ran.err
+    assert endpoints.run("delete_cluster.py", "--yes", "--everything").code == 0
+    assert buckets(endpoints) == []
+
+
+def test_in_private_subnets_the_task_asks_for_no_public_address(runbook: Runbook) -> None:
+    runbook.settings |= {
+        "PUBLIC_SUBNET_CIDRS": "10.0.0.0/24",
+        "PRIVATE_SUBNET_CIDRS": "10.0.2.0/24",
+        "NAT_GATEWAYS": "single",
+        "MIN_INSTANCES": "0",
+        "EFS_VOLUMES": "data:/data",
+        "NETWORK_MODE": "awsvpc",
+    }
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.aws("s3").create_bucket(Bucket=BUCKET)
+    put(runbook, "set/a.bin", b"first")
+    ran = runbook.run("copy_data.py", SOURCE, INTO)
+    assert (ran.code, ran.result["copied"]) == (0, 1), ran.err
+    [task] = started(runbook)
+    interfaces = runbook.aws("ec2").describe_network_interfaces()["NetworkInterfaces"]
+    assert task["launchType"] == "FARGATE" and not [each for each in interfaces if "ecs" in each.get("Description", "")]
+
+
+def test_delete_copy_stops_a_copy_that_runs_and_leaves_what_was_copied(ready: Runbook) -> None:
+    ready.settle()
+    before = ready.account()
+    ran = ready.run("delete_copy.py")
+    assert (ran.code, ran.result) == (0, {"left": []})
+    ready.emulator.faults.planned.append(Fault("ecs:DescribeTasks", "denied", times=-1))
+    assert ready.run("copy_data.py", SOURCE, INTO).code == 1
+    ready.emulator.faults.planned.clear()
+    ready.settle(8)  # AWS lists the task
+    since = len(ready.emulator.calls)
+    ran = ready.run("delete_copy.py", "--dry-run")
+    assert ran.code == 0 and "would have deleted role gpu-copy-us-east-1" in ran.err, ran.err
+    assert ready.changes(since) == []
+    ran = ready.run("delete_copy.py")
+    assert (ran.code, ran.result) == (0, {"left": []}), ran.err
+    [task] = started(ready)
+    assert task["stopCode"] == "UserInitiated"
+    ready.settle()
+    assert ready.account() == before and keys(ready) == {"set/a.bin", "set/sub/b.bin", "settings.json"}
