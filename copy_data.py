@@ -52,6 +52,7 @@ def copy_data(source: str, target: str, delete: bool = False, yes: bool = False)
     cluster.required()
     point = copy_task.required_access_point(copy.volume)
     roles.refuse_other_path("task-execution", copies.ROLE, undo=f"run {aws.command('delete_copy.py')} first")
+    copies.warn_of_sync(copy)
     asks = delete and not yes
     try:
         result = carry_out(copy, point, asks)

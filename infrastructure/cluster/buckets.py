@@ -21,7 +21,9 @@ OWNERSHIP: Any = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 NOT_THERE = "NoSuchBucket"
 #: S3 may not know a new bucket everywhere at once, and takes one change of it at a time
 ABORTED = "OperationAborted"
-BUSY, SECONDS = (NOT_THERE, ABORTED), 120
+BUSY = (NOT_THERE, ABORTED)
+#: for how long it may not; a bucket that is not there after that has been taken away by another run
+SECONDS = 120
 LONGEST = 63
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem, Resource, call, client
+from console import say
 from infrastructure.cluster import buckets, roles
 from infrastructure.service import task_definitions, task_roles, task_security_group, tasks
 from infrastructure.weights import copy_task, objects, transfer_bucket
@@ -80,6 +81,13 @@ def check_role() -> None:
     """Whoever names roles for all else names one for this too: nothing in IAM is asked for or made then."""
     if not constants.MAKES_ROLES and not constants.ADOPTED_ROLES[ROLE]:
         constants.check(SYNC_ROLE_ARN="is not set: name a role for copies too, since no other role is made")
+
+
+def warn_of_sync(copy: Copy) -> None:
+    """The sync of the weights makes its volume what its bucket is."""
+    if copy.onto and constants.WEIGHTS_BUCKET and copy.volume == constants.WEIGHTS_VOLUME:
+        gone = f"the next sync_weights.py deletes there what {constants.WEIGHTS_BUCKET} does not have"
+        say("warning", f"{copy.volume} is WEIGHTS_VOLUME:", gone)
 
 
 def is_volume(word: str) -> bool:

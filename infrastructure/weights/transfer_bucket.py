@@ -60,14 +60,15 @@ def finish(prefix: str) -> None:
     if not bucket or aws.spare_foreign(what, bucket):
         return
     call(buckets.delete_objects, what, of=bucket, gone=buckets.NOT_THERE)(bucket, prefix)
-    list_objects = call(s3.list_objects_v2, gone=buckets.NOT_THERE)
-    others = list_objects(Bucket=its_name(), MaxKeys=1)
-    if others and others.get("Contents"):
+    list_versions = call(s3.list_object_versions, gone=buckets.NOT_THERE)
+    there = list_versions(Bucket=its_name(), MaxKeys=1) or {}
+    if there.get("Versions") or there.get("DeleteMarkers"):
         way = f"it has files of another copy, for a day at most; {aws.command('delete_copy.py')} takes it away"
         say("kept", what, way)
-    else:
-        delete_bucket = call(s3.delete_bucket, what, of=bucket, gone=buckets.NOT_THERE, busy=buckets.ABORTED)
-        delete_bucket(Bucket=its_name())
+        return
+    more = "BucketNotEmpty"  # since that look: then the other copy takes it away
+    delete_bucket = call(s3.delete_bucket, what, of=bucket, gone=buckets.NOT_THERE, there=more, busy=buckets.ABORTED)
+    if delete_bucket(Bucket=its_name()):
         say("deleted", what)
 
 

@@ -406,6 +406,28 @@ def test_an_endpoint_s_copy_reaches_its_own_directory_and_goes_with_the_endpoint
     assert buckets(endpoints) == []
 
 
+def test_a_volume_that_the_sync_makes_what_its_bucket_is_is_warned_of(ready: Runbook) -> None:
+    synced = {"WEIGHTS_BUCKET": BUCKET, "WEIGHTS_VOLUME": "data"}
+    assert "the next sync_weights.py deletes there what" in ready.run("copy_data.py", SOURCE, INTO, **synced).err
+    assert "sync_weights.py" not in ready.run("copy_data.py", SOURCE, "more:/in", **synced).err
+
+
+def test_without_a_way_out_the_task_fails_and_says_so(runbook: Runbook) -> None:
+    runbook.settings |= {
+        "PUBLIC_SUBNET_CIDRS": "10.0.0.0/24",
+        "PRIVATE_SUBNET_CIDRS": "10.0.2.0/24",
+        "NAT_GATEWAYS": "none",
+        "MIN_INSTANCES": "0",
+        "EFS_VOLUMES": "data:/data",
+    }
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.aws("s3").create_bucket(Bucket=BUCKET)
+    put(runbook, "set/a.bin", b"first")
+    ran = runbook.run("copy_data.py", SOURCE, INTO)
+    assert ran.code == 1 and "the copy failed: task" in ran.err, ran.err
+    assert "Traceback" not in ran.err and ran.result["exitCode"] is None
+
+
 def test_in_private_subnets_the_task_asks_for_no_public_address(runbook: Runbook) -> None:
     runbook.settings |= {
         "PUBLIC_SUBNET_CIDRS": "10.0.0.0/24",
