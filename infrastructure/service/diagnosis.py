@@ -41,6 +41,8 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
         return why_stopped(task, log)
     if task.get("desiredStatus") == "STOPPED":
         return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
+    if status == "PENDING" and (waits := waits_for_others(task)):
+        return waits
     if status == "PROVISIONING" and on_host(task):
         return why_waiting(asks_for_gpu(task))
     return {
@@ -53,6 +55,16 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
 def on_host(task: Any) -> bool:
     """Where this one task is: a copy of data runs on Fargate in any cluster."""
     return constants.LAUNCH_TYPE == "EC2" and task.get("launchType") != "FARGATE"
+
+
+def waits_for_others(task: Any) -> str:
+    """Some of its containers run, or have ended, and others wait for them: dependsOn."""
+    seen = {each["name"]: each.get("lastStatus", "PENDING") for each in task.get("containers", [])}
+    waiting = [name for name, status in seen.items() if status == "PENDING"]
+    before = [f"{name} ({status})" for name, status in seen.items() if status != "PENDING"]
+    return (
+        f"the container {', '.join(waiting)} waits, by dependsOn, for {', '.join(before)}" if before and waiting else ""
+    )
 
 
 def asks_for_gpu(task: Any) -> bool:
@@ -81,7 +93,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
 
 
 OTHER_CPU = "The image is for another CPU than the host has: build it for that one, docker build --platform"
-PRIVATE = "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR"
+PRIVATE = "The registry has no such image, or wants other credentials: REGISTRY_CREDENTIALS names a secret with them"
 NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
 
 
@@ -91,7 +103,8 @@ def hints(of_host: bool) -> dict[str, str]:
     Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
     """
     spot = constants.CAPACITY_TYPE == "spot"
-    disk = "Fargate gives a task 20 GiB of disk, the image included: write less, or to EFS_VOLUMES"
+    given = f"Fargate gives a task {constants.EPHEMERAL_STORAGE_GIB or 20} GiB of disk"
+    disk = f"{given}, the image included: raise EPHEMERAL_STORAGE_GIB, or write to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
     cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
     makes_roles = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
@@ -107,6 +120,8 @@ def hints(of_host: bool) -> dict[str, str]:
         "ours create_cluster.py puts right, and with an endpoint register_task_definition.py",
         "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
         "log group": "create_cluster.py makes the log group",
+        "registry credentials": f"{makes_roles} gives the role the right to the secret that REGISTRY_CREDENTIALS names",
+        "download env files": f"Look whether they are in S3; {makes_roles} gives the role its rights to ENVIRONMENT_FILES",
         "unable to retrieve secret": f"{makes_roles} gives the role the rights that CONTAINER_SECRETS needs",
         "is not authorized to perform": "Give the role that is named there this right",
         "OutOfMemory": memory,
@@ -132,14 +147,37 @@ def why_waiting(of_gpu: bool = True) -> str:
             return f"no GPU has enough memory left: {', '.join(map(str, most))} MiB, {needs}; {full}"
     elif constants.GPU_COUNT and of_gpu:
         free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
-        if max(free) < constants.GPU_COUNT:
+        busy = all(count < len(container_instances.gpus(host)) for count, host in zip(free, hosts, strict=True))
+        needed = "all of a host's" if constants.ALL_GPUS else str(constants.GPU_COUNT)
+        if max(free) < constants.GPU_COUNT or (constants.ALL_GPUS and busy):
             held = len(tasks.stopping())
             still = f"; {held} stopping tasks still hold theirs" if held else ""
             free_now = ", ".join(map(str, free))
-            return f"no free GPU: the hosts have {free_now} free, the task needs {constants.GPU_COUNT}; {full}{still}"
+            return f"no free GPU: the hosts have {free_now} free, the task needs {needed}; {full}{still}"
     return f"no host has room for it (TASK_CPU={constants.TASK_CPU}, TASK_MEMORY={constants.TASK_MEMORY}); {full}"
 
 
 def log_tail(task: Any, group: str) -> list[str]:
-    names, task_id = [each["name"] for each in task.get("containers", [])], tasks.task_id(task["taskArn"])
-    return [line for each in names for line in log_group.tail(group, f"{each}/{each}/{task_id}")]
+    """Of each of its containers, from where its definition sends it; `group`: where that is ours."""
+    return [line for place in log_places(task, group) for line in log_group.tail(*place)]
+
+
+def log_places(task: Any, group: str) -> list[tuple[str, str, str]]:
+    """Group, stream and Region of each container's log; without a prefix the stream bears Docker's id of the container.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html
+    """
+    containers, task_id = task.get("containers", []), tasks.task_id(task["taskArn"])
+    if not constants.TASK_DEFINITION_FILE:
+        names = [each["name"] for each in containers]
+        first = constants.CONTAINER_NAME if constants.CONTAINER_NAME in names else ""
+        return [(group, f"{first or each}/{each}/{task_id}", "") for each in names]
+    found = task_definitions.known(task["taskDefinitionArn"]) or {"containerDefinitions": []}
+    logs = {each["name"]: each.get("logConfiguration", {}).get("options", {}) for each in found["containerDefinitions"]}
+    places = []
+    for each in [each for each in containers if "awslogs-group" in logs.get(each["name"], {})]:
+        options = logs[each["name"]]
+        prefix = options.get("awslogs-stream-prefix")
+        stream = f"{prefix}/{each['name']}/{task_id}" if prefix else each.get("runtimeId", "")
+        places.append((options["awslogs-group"], stream, options.get("awslogs-region", "")))
+    return [place for place in places if place[1]]

@@ -15,6 +15,7 @@ import aws
 import constants
 from aws import Problem, call, client, endpoint_name, wait
 from console import say
+from definition import filled
 from infrastructure.cluster import roles, security_groups
 from infrastructure.service import access_points, diagnosis, log_group, task_definitions, task_security_group, tasks
 
@@ -94,7 +95,7 @@ def definition(kind: str, volume: str, point: Any, role_arn: str, script: str, r
         "mountPoints": [{"sourceVolume": volume, "containerPath": mounted(volume), "readOnly": read_only}],
         "logConfiguration": task_definitions.logs_to(kind),
     }
-    return task_definitions.filled(
+    return filled(
         family=family(kind),
         requiresCompatibilities=["FARGATE"],
         networkMode="awsvpc",
@@ -104,7 +105,7 @@ def definition(kind: str, volume: str, point: Any, role_arn: str, script: str, r
         volumes=[task_definitions.volume_of(volume, point)],
         cpu=str(CPU),
         memory=str(MEMORY),
-        runtimePlatform=task_definitions.FARGATE_PLATFORM,
+        runtimePlatform={"operatingSystemFamily": "LINUX", "cpuArchitecture": constants.CPU_ARCHITECTURE or "X86_64"},
     )
 
 

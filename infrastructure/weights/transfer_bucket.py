@@ -61,7 +61,7 @@ def finish(prefix: str) -> None:
         return
     call(buckets.delete_objects, what, of=bucket, gone=buckets.NOT_THERE)(bucket, prefix)
     list_versions = call(s3.list_object_versions, gone=buckets.NOT_THERE)
-    there = list_versions(Bucket=its_name(), MaxKeys=1) or {}
+    there: Any = list_versions(Bucket=its_name(), MaxKeys=1) or {}
     if there.get("Versions") or there.get("DeleteMarkers"):
         way = f"it has files of another copy, for a day at most; {aws.command('delete_copy.py')} takes it away"
         say("kept", what, way)
