@@ -19,14 +19,12 @@ import sys
 from datetime import datetime, timezone
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 import aws
 import console
 from aws import Problem
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import buckets, cluster, roles
+from infrastructure.cluster import cluster, roles
 from infrastructure.weights import copies, copy_task, objects, transfer_bucket
 from infrastructure.weights.copies import Copy
 
@@ -44,7 +42,10 @@ PARTS = (transfer_bucket, copies)
     delete="delete at the target what the source does not have; lists it first, and asks",
     yes="do not list, do not ask",
 )
-def copy_data(source: str, target: str, delete: bool = False, yes: bool = False) -> dict[str, Any]:
+def copy_data(
+    source: str, target: str, delete: bool = False, yes: bool = False, once_more: bool = True
+) -> dict[str, Any]:
+    """The source first, then the task, which is waited for; a bucket on the way goes last."""
     copy = copies.between(source, target, delete)
     copies.check_role()
     its_parts = PARTS if copy.folder else PARTS[1:]
@@ -53,54 +54,40 @@ def copy_data(source: str, target: str, delete: bool = False, yes: bool = False)
     point = copy_task.required_access_point(copy.volume)
     roles.refuse_other_path("task-execution", copies.ROLE, undo=f"run {aws.command('delete_copy.py')} first")
     copies.warn_of_sync(copy)
-    asks = delete and not yes
     try:
-        result = carry_out(copy, point, asks)
-    except (Problem, ClientError) as error:
-        if not copy.folder or buckets.NOT_THERE not in str(error):
+        bucket = transfer_bucket.create() if copy.folder else None
+        there, newest = look_at_source(copy, bucket, delete)
+        definition_arn, where = copies.create(copy, point, there)
+        if console.dry_run:
+            return {"source": source, "target": target, **preview(copy, there)}
+        if delete and not yes:
+            confirm(copy, copies.would_delete(copy, definition_arn, where, there))
+        result = copies.run(copy, definition_arn, where, there, newest)
+        if copy.folder and not copy.onto:
+            result |= transfer_bucket.download(copy.keys, copy.folder)
+    except Problem as problem:
+        if not (once_more and copy.folder and transfer_bucket.was_taken_away(problem)):
             raise
         say("found", f"no bucket {copy.bucket} any more", "another run of the same copy took it away: once more")
-        aws.forget_all()
-        result = carry_out(copy, point, asks)
+        return copy_data(source, target, delete, yes, once_more=False)
+    if copy.folder:
+        transfer_bucket.finish(copy.keys)
     parts.retag(its_parts)
     say("next", aws.command("run_task.py"), f"to undo: {aws.command('delete_copy.py')}")
     return {"source": source, "target": target, **result}
 
 
-def carry_out(copy: Copy, point: Any, asks: bool) -> dict[str, Any]:
-    """The source first, then the task, which is waited for; a bucket on the way goes last."""
-    there, newest = look_at_source(copy)
-    one = list(there) == [copy.prefix]
-    if one and copy.delete:
-        raise Problem(
-            f"--delete, but {copy.url} is one object, not a folder: nothing was changed", None, aws.WRONG_SETTING
-        )
-    script = copies.script(copy, one)
-    copy_task.wait_for_others(copies.ROLE, copies.started_by(script))
-    definition_arn, where = copies.create(copy, point, one)
-    if console.dry_run:
-        return preview(copy, there)
-    if asks:
-        confirm(copy, copies.would_delete(copy, definition_arn, where, one))
-    result = copies.run(copy, definition_arn, where, script, there, newest)
-    if copy.folder and not copy.onto:
-        result |= transfer_bucket.download(copy.keys, copy.folder)
-    if copy.folder:
-        transfer_bucket.finish(copy.keys)
-    return result
-
-
-def look_at_source(copy: Copy) -> tuple[dict[str, Any], Any]:
+def look_at_source(copy: Copy, bucket: Any, delete: bool) -> tuple[dict[str, Any], Any]:
     """The files that the volume is to take, in the bucket then, and when one of them came last; None: just now."""
-    if copy.folder and copy.onto:
-        return transfer_bucket.upload(copy.folder, copy.keys)
     if copy.folder:
-        transfer_bucket.create()
-        return {}, BEFORE_ALL
+        return transfer_bucket.upload(bucket, copy.folder, copy.keys) if copy.onto else ({}, BEFORE_ALL)
     objects.check(copy.bucket)
     there = copies.present(copy) if copy.onto else {}
     if copy.onto and not there:
         raise Problem(f"there is no file in {copy.url}: nothing was changed")
+    if delete and copies.is_one(copy, there):
+        one = f"--delete, but {copy.url} is one object, not a folder: nothing was changed"
+        raise Problem(one, None, aws.WRONG_SETTING)
     return there, max((each["LastModified"] for each in there.values()), default=BEFORE_ALL)
 
 

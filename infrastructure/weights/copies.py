@@ -68,6 +68,8 @@ def between(source: str, target: str, delete: bool) -> Copy:
     folder = Path(other).expanduser().absolute()
     if onto and not folder.exists():
         refuse(f"{other}: there is no such file or folder on this machine")
+    if onto and not objects.files(folder, ""):
+        refuse(f"{other}: there is no file in it")
     if folder.is_file() and not onto:
         refuse(f"{other} is a file: name a folder to copy to")
     if delete and not onto:
@@ -119,11 +121,19 @@ def present(copy: Copy) -> dict[str, Any]:
     return {copy.prefix: {"Size": one["ContentLength"], "LastModified": one["LastModified"]}} if one else found
 
 
-def create(copy: Copy, point: Any, one: bool) -> tuple[str, Any]:
+def is_one(copy: Copy, there: dict[str, Any]) -> bool:
+    """Whether the source is one object, and no folder."""
+    return list(there) == [copy.prefix]
+
+
+def create(copy: Copy, point: Any, there: dict[str, Any]) -> tuple[str, Any]:
     """The role, a revision of the task definition for that volume, and the way to the file system. Free.
 
-    `one`: the source is one object. Answers the revision's ARN, and where in the network its tasks run.
+    Once no other copy goes on: what that one may would be taken from it. `there`: what the bucket has for the volume.
+    Answers the revision's ARN, and where in the network its tasks run.
     """
+    one = is_one(copy, there)
+    copy_task.wait_for_others(ROLE, started_by(script(copy, one)))
     role_arn = roles.create_role(ROLE, roles.task_trust(), (), policy(copy, point, one))
     nothing = shlex.join(["echo", "copy_data.py says what is copied"])
     wanted = copy_task.definition(ROLE, copy.volume, point, role_arn, nothing, read_only=not copy.onto)
@@ -166,12 +176,10 @@ def started_by(its_script: str, dry_run: bool = False) -> str:
     return f"{constants.PREFIX}/copy_data/{aws.token(its_script)[:12]}{copy_task.DRY if dry_run else ''}"
 
 
-def run(
-    copy: Copy, definition_arn: str, where: Any, its_script: str, there: dict[str, Any], newest: Any
-) -> dict[str, Any]:
+def run(copy: Copy, definition_arn: str, where: Any, there: dict[str, Any], newest: Any) -> dict[str, Any]:
     """The copy, to its end, with its bytes: the sizes are those of the objects in the bucket that the log names."""
-    marked = started_by(its_script)
-    done, lines = copy_task.run(ROLE, definition_arn, where, marked, newest, its_script)
+    command = script(copy, is_one(copy, there))
+    done, lines = copy_task.run(ROLE, definition_arn, where, started_by(command), newest, command)
     start, names = f"s3://{copy.bucket}/", copy_task.told(lines, "download" if copy.onto else "upload")
     if copy.onto:
         keys = [each.removeprefix(start).partition(" to ../mnt/")[0] for each in names]
@@ -180,9 +188,9 @@ def run(
     return {**done, "copiedBytes": sum(int(there[key]["Size"]) for key in keys if key in there)}
 
 
-def would_delete(copy: Copy, definition_arn: str, where: Any, one: bool) -> list[str]:
+def would_delete(copy: Copy, definition_arn: str, where: Any, there: dict[str, Any]) -> list[str]:
     """What --delete would delete at the target, as the task itself sees it: it is run with --dryrun."""
-    listing = script(copy, one, "--dryrun")
+    listing = script(copy, is_one(copy, there), "--dryrun")
     marked, seen = started_by(listing, dry_run=True), tasks.all_of(family=copy_task.family(ROLE))
     task_arn = copy_task.start(ROLE, definition_arn, where, marked, seen, listing)
     return copy_task.told(copy_task.follow(ROLE, task_arn)[1], "delete")

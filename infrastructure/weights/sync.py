@@ -98,7 +98,8 @@ def run(definition_arn: str, where: Any, newest: datetime | None, erase: bool) -
 def preview() -> dict[str, Any] | None:
     """The task with --dryrun, which reads and changes nothing; None while there is no such task, or no way for it."""
     found, known = task_definitions.definition(family()), security_groups.find()
-    if not found or "FARGATE" not in found["requiresCompatibilities"] or not (known.task_ids or known.host_ids):
+    on_fargate = found and "FARGATE" in found.get("requiresCompatibilities", [])  # earlier versions ran it on a host
+    if not found or not on_fargate or not (known.task_ids or known.host_ids):
         return None
     say("found", f"task definition {tasks.task_id(found['taskDefinitionArn'])}", "run with --dryrun, for about a cent")
     where, seen, dry = copy_task.placement([]), tasks.all_of(family=family()), started_by(dry_run=True)

@@ -26,27 +26,31 @@ def create() -> Any:
     return buckets.make(PART, DAYS, "for this one copy")
 
 
-def upload(folder: Path, prefix: str) -> tuple[dict[str, Any], Any]:
+def upload(bucket: Any, folder: Path, prefix: str) -> tuple[dict[str, Any], Any]:
     """The files of this machine that are there then, and when one of them came last; None: just now.
 
     Of an interrupted run of the same copy what is the same is not uploaded again, and what is not wanted any more goes.
     """
-    files = objects.files(folder, prefix)
-    if not files:
-        raise Problem(f"there is no file in {folder}: nothing was changed")
-    bucket, s3 = create(), client("s3")
+    files, s3 = objects.files(folder, prefix), client("s3")
     present = call(objects.listed, gone=buckets.NOT_THERE)(its_name(), prefix) or {}
     changed = objects.changed(its_name(), files, present)
     objects.upload(its_name(), prefix, changed)
     for key in sorted(present.keys() - files.keys()):
-        call(s3.delete_object, of=bucket)(Bucket=its_name(), Key=key)
+        call(s3.delete_object, of=bucket, gone=buckets.NOT_THERE)(Bucket=its_name(), Key=key)
     last = None if changed else max(each["LastModified"] for each in present.values())
     return {key: {"Size": path.stat().st_size} for key, path in files.items()}, last
 
 
+def was_taken_away(problem: Problem) -> bool:
+    """By another run of the same copy, which had ended: S3's word for it is in the problem, or in the task's log there."""
+    return buckets.NOT_THERE in str(problem)
+
+
 def download(prefix: str, folder: Path) -> dict[str, Any]:
     """To this machine, what is not there already."""
-    found = objects.listed(its_name(), prefix)
+    found = call(objects.listed, gone=buckets.NOT_THERE)(its_name(), prefix)
+    if found is None:
+        raise Problem(f"{its_name()} is not there any more: {buckets.NOT_THERE}")
     paths = {key: folder / key.removeprefix(prefix) for key in found}
     there = {key: path for key, path in paths.items() if path.is_file()}
     wanted = {key: found[key] for key in found.keys() - there.keys() | objects.changed(its_name(), there, found).keys()}
