@@ -41,6 +41,12 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("everything", REGISTERED, f"copy_data.py {ROOT / 'LICENSE'} data:/in"),
     ("everything", (*REGISTERED, COPY), "delete_copy.py"),
     ("fargate", (), "create_cluster.py"),
+    ("everything", (), "CERTIFICATE_DOMAINS=a.example.com create_certificate.py"),
+    (
+        "everything",
+        ("CERTIFICATE_DOMAINS=a.example.com create_certificate.py",),
+        "CERTIFICATE_DOMAINS=a.example.com delete_certificate.py",
+    ),
     ("everything", (), "create_repository.py"),
     ("everything", ("create_repository.py",), "create_pipeline.py"),
     ("everything", ("create_repository.py", "create_pipeline.py"), "delete_pipeline.py"),
