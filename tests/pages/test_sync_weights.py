@@ -353,6 +353,26 @@ def test_where_tasks_are_on_hosts_it_is_the_same_and_starts_none(runbook: Runboo
     assert runbook.aws("ec2").describe_instances()["Reservations"] == []
 
 
+def test_a_schedule_that_started_its_task_on_hosts_starts_it_on_fargate_from_the_next_run_on(runbook: Runbook) -> None:
+    runbook.settings |= {"MIN_INSTANCES": "0", "WEIGHTS_BUCKET": BUCKET, "WEIGHTS_VOLUME": "data"}
+    runbook.settings["SYNC_SCHEDULE"] = "every hour"
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.aws("s3").create_bucket(Bucket=BUCKET)
+    put(runbook, "model.bin", b"first")
+    runbook.has_run("sync_weights.py")
+    scheduler, its = runbook.aws("scheduler"), {"GroupName": "gpu-sync", "Name": "gpu-sync"}
+    found = scheduler.get_schedule(**its)
+    strategy = [{"capacityProvider": "gpu-capacity", "weight": 1, "base": 0}]
+    parameters = {**found["Target"]["EcsParameters"], "CapacityProviderStrategy": strategy}
+    del parameters["LaunchType"], parameters["NetworkConfiguration"]
+    kept = {key: found[key] for key in ("ScheduleExpression", "FlexibleTimeWindow", "State")}
+    scheduler.update_schedule(**its, **kept, Target={**found["Target"], "EcsParameters": parameters})
+    ran = runbook.run("sync_weights.py")
+    assert ran.code == 0 and "updated schedule gpu-sync" in ran.err, ran.err
+    started = scheduler.get_schedule(**its)["Target"]["EcsParameters"]
+    assert started["LaunchType"] == "FARGATE" and "CapacityProviderStrategy" not in started
+
+
 def test_a_preview_never_runs_what_an_earlier_version_registered_for_hosts(runbook: Runbook) -> None:
     runbook.settings |= {"MIN_INSTANCES": "0", "WEIGHTS_BUCKET": BUCKET, "WEIGHTS_VOLUME": "data"}
     runbook.has_run("create_cluster.py", "register_task_definition.py")
