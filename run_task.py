@@ -21,7 +21,7 @@ import constants
 from aws import Problem, endpoint_tags, token, wait
 from console import say
 from infrastructure.cluster import capacity, cluster, container_instances, ways_out
-from infrastructure.service import diagnosis, task_definitions, task_security_group, tasks
+from infrastructure.service import diagnosis, task_definitions, task_logs, task_security_group, tasks
 
 
 @aws.page(changes=True, undo="stop_task.py --all", replace="first stop the tasks of this family's other revisions")
@@ -108,9 +108,12 @@ def start(task_definition_arn: str, count: int, known: list[str]) -> list[str]:
 def wait_for_tasks(arns: list[str]) -> list[Any]:
     """Until each is RUNNING, or STOPPED with RUN_UNTIL=STOPPED; one that fails ends the wait, with its reasons."""
     found: list[Any] = []
+    log = task_logs.Told()
 
     def look() -> list[Any]:
         found[:] = tasks.describe(arns)
+        if constants.RUN_UNTIL == "STOPPED":
+            task_logs.follow(log, found)
         failed = [task for task in found if task["lastStatus"] == "STOPPED" and not succeeded(task)]
         if failed:
             ended = any(code for task in failed for code in exit_codes(task).values())

@@ -3,11 +3,9 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/uploading-downloading-objects.html
 """
 
-import contextlib
 import functools
 import hashlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +93,7 @@ def md5(path: Path) -> str:
 def upload(bucket: str, prefix: str, wanted: dict[str, Path]) -> int:
     """Upload these files, and say how many bytes they are. Encrypted by S3, as every new object is."""
     total = sum(path.stat().st_size for path in wanted.values())
-    with progress(total) as advance:
+    with console.bar("uploading", total) as advance:
         for key, path in wanted.items():
             if not console.dry_run:
                 upload_file(path, bucket, key, prefix, advance)
@@ -115,7 +113,7 @@ def transfer(size: int) -> Any:
     return S3Transfer(client("s3"), config)
 
 
-def upload_file(path: Path, bucket: str, key: str, prefix: str, advance: Callable[[int], None]) -> None:
+def upload_file(path: Path, bucket: str, key: str, prefix: str, advance: Callable[[float], None]) -> None:
     from boto3.exceptions import S3UploadFailedError
 
     extra = {"Metadata": {MD5: md5(path)}}
@@ -131,7 +129,7 @@ def upload_file(path: Path, bucket: str, key: str, prefix: str, advance: Callabl
 def download(bucket: str, prefix: str, wanted: dict[str, Any], folder: Path) -> int:
     """Download these objects into the folder, over files of the same names, and say how many bytes they are."""
     total = sum(int(each["Size"]) for each in wanted.values())
-    with progress(total, "downloading") as advance:
+    with console.bar("downloading", total) as advance:
         for key, found in wanted.items():
             path = folder / key.removeprefix(prefix)
             if not path.resolve().is_relative_to(folder.resolve()):
@@ -141,21 +139,6 @@ def download(bucket: str, prefix: str, wanted: dict[str, Any], folder: Path) -> 
                 moves.download_file(bucket, key, str(path), None, advance)
             say("downloaded", key.removeprefix(prefix), f"{in_words(found['Size'])} to {path}")
     return total
-
-
-@contextlib.contextmanager
-def progress(total: int, what: str = "uploading") -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; elsewhere the line for each file is enough."""
-    if console.dry_run or not total or not sys.stderr.isatty():
-        yield lambda moved: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(what, *columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda moved: bar.advance(task, moved)
 
 
 def in_words(size: float) -> str:

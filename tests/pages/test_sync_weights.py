@@ -174,8 +174,7 @@ def test_an_upload_that_is_denied_is_told_with_the_right_that_lacks(ready: Runbo
 def test_on_a_terminal_the_upload_has_a_bar() -> None:
     code = (
         "import sys, io, console; sys.stderr = type('T', (io.StringIO,), {'isatty': lambda self: True})()\n"
-        "from infrastructure.weights import objects as bucket\n"
-        "with bucket.progress(10) as advance: advance(10)\n"
+        "with console.bar('uploading', 10) as advance: advance(10)\n"
         "assert '10/10 bytes' in sys.stderr.getvalue(), sys.stderr.getvalue()\n"
     )
     environment = {"CLUSTER_NAME": "gpu", "ENV_FILE": "/dev/null", "PYTHONPATH": str(ROOT), "TERM": "xterm"}
