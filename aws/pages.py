@@ -53,7 +53,7 @@ def page(
     `of="cluster"`: it is about what endpoints share. `changes`: it has --dry-run. `undo`: the command that takes away
     what it makes. `unlisted`: it can do without the endpoint's file. `lines`: it writes its result to stdout itself, as it
     comes. `flags`: its parameters that the command line takes: what each means; for one that takes a value, the value's
-    name too: ("ID", "the task's id or ARN").
+    name too: ("ID", "the task's id or ARN"); with an empty name it is a word without a flag.
     """
 
     def of_function(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
@@ -192,7 +192,9 @@ def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
     if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
     for flag, meaning in about.flags.items():
-        if isinstance(meaning, tuple):
+        if isinstance(meaning, tuple) and not meaning[0]:
+            parser.add_argument(flag, metavar=flag.upper(), help=meaning[1])
+        elif isinstance(meaning, tuple):
             parser.add_argument(f"--{flag}", metavar=meaning[0], default="", help=meaning[1])
         else:
             parser.add_argument(f"--{flag}", action="store_true", help=meaning)
