@@ -820,7 +820,7 @@ NOT_NEEDED = (
 #: whether any role is made: else IAM is asked nothing
 MAKES_ROLES = any(not arn for each, arn in ADOPTED_ROLES.items() if each not in NOT_NEEDED)
 #: the command with which a pipeline starts a service that scales, without what it names
-COMMAND_REST = 438
+COMMAND_REST = 521
 
 #: vCPU -> MiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
 FARGATE_MEMORY: dict[int, list[int]] = {
@@ -882,13 +882,7 @@ def check_lengths() -> None:
     volumes = [volume["name"] for volume in EFS_VOLUMES if EFS_FILE_SYSTEMS == "per-volume"]
     variables = [text for pair in (CONTAINER_ENVIRONMENT | CONTAINER_SECRETS).items() for text in pair]
     resources = [2 * (80 * "-" + each) for each in (*TASK_S3_BUCKETS, *TASK_DYNAMODB_TABLES, *TASK_SQS_QUEUES)]  # about
-    named = 3 * f"{SERVICE_NAME}{CLUSTER_NAME}{region}" + COMMAND_REST * "." if SCALING != "none" else ""
-    of_pipeline = [
-        (one, "the name of the pipeline's bucket", f"{PREFIX}-artifacts-{12 * '0'}-{region}", 63),
-        ("SERVICE_NAME", "a command of the pipeline names it, and", named, 1000),
-    ]
     derived = [
-        *(of_pipeline if SOURCE_REPOSITORY else ()),
         (one, "a role's name", f"{PREFIX}-task-execution-{region}", 64),
         *(("EFS_VOLUMES", "a file system's token", f"{CLUSTER_NAME}-file-system-{each}", 64) for each in volumes),
         ("CONTAINER_ENVIRONMENT", "the task definition", "".join([*COMMAND, *ENTRY_POINT, *variables]), 60_000),
@@ -896,9 +890,24 @@ def check_lengths() -> None:
         ("TASK_S3_BUCKETS", "the policy with TASK_DYNAMODB_TABLES and TASK_SQS_QUEUES", "".join(resources), 9000),
     ]
     for name, what, text, most in derived:
-        if (size := len(text.encode())) > most:
-            shown = "" if name in MAY_BE_SECRET else f": {texts.shortened(text)}"
-            problem(name, f"{what} would have {size} characters, {most} at most{shown}")
+        if told := too_long(what, text, most):
+            problem(name, told if name in MAY_BE_SECRET else f"{told}: {texts.shortened(text)}")
+
+
+def too_long(what: str, text: str, most: int) -> str:
+    """What is wrong with that, in words; "" where nothing is."""
+    size = len(text.encode())
+    return f"{what} would have {size} characters, {most} at most" if size > most else ""
+
+
+def too_long_for_a_pipeline() -> dict[str, str]:
+    """The setting -> what is wrong with its length, where a pipeline is made: nobody else minds."""
+    region, one = AWS_REGION or os.environ.get("AWS_DEFAULT_REGION", ""), "ENDPOINT" if ENDPOINT else "CLUSTER_NAME"
+    command = 3 * f"{SERVICE_NAME}{CLUSTER_NAME}{region}" + COMMAND_REST * "." if SCALING != "none" else ""
+    return {
+        one: too_long("the name of the pipeline's bucket", f"{PREFIX}-artifacts-{12 * '0'}-{region}", 63),
+        "SERVICE_NAME": too_long("a command of the pipeline names it, and", command, 1000),
+    }
 
 
 def check_endpoint() -> None:
