@@ -111,19 +111,14 @@ def telling_what_is_left(of: Parts) -> Callable[[Page], Page]:
             try:
                 return page(**flags)
             except aws.FAILURES as error:
-                told, left = (
-                    aws.explain(error),
-                    what_is_left(of) if aws.changes() > before and not console.dry_run else [],
-                )
+                left = what_is_left(of) if aws.changes() > before and not console.dry_run else []
                 if not left:
                     raise
-                lines = [
-                    told,
-                    f"left: {', '.join(left)}",
-                    f"run {aws.command(f'{page.__name__}.py')} again, it goes on",
-                ]
+                again = f"run {aws.command(f'{page.__name__}.py')} again, it goes on"
                 code = error.exit_code if isinstance(error, Problem) else aws.FAILED
-                raise Problem("\n".join(lines), {"left": left}, code) from error
+                raise Problem(
+                    f"{aws.explain(error)}\nleft: {', '.join(left)}; {again}", {"left": left}, code
+                ) from error
 
         return deleting
 
