@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -120,7 +121,8 @@ class Progress:
         self.what = what
         self.begun = self.told = time.monotonic()
         self.news = ""
-        say("waiting", f"for {what}", f"(up to {limit / 60:.0f} min)" if limit >= 60 else f"(up to {limit:.0f} s)")
+        up_to = f"up to {limit / 60:.0f} min" if limit >= 60 else f"up to {limit:.0f} s"
+        say("waiting", f"for {what}", f"({up_to})" if math.isfinite(limit) else "(as long as it takes)")
 
     def show(self, why: Callable[[], str]) -> None:
         """Tell the seconds, and every 30 of them what AWS says meanwhile."""

@@ -454,6 +454,14 @@ LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))
 TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
 # What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
 RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
+# Seconds after which run_task.py gives up waiting for the end of a task that runs, with RUN_UNTIL=STOPPED; the task goes on.
+# Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.
+RUN_TIMEOUT_SECONDS = setting("RUN_TIMEOUT_SECONDS", "", whole(1, 31536000, or_empty=True))
+# How often run_task.py starts a task again that ended for one of RETRY_ON, after 30 seconds, then 60, 120 and so on.
+RETRIES = setting("RETRIES", "0", whole(0, 10))
+# What it starts again for: spot (AWS took Spot capacity back), host (the host ended), pull (the image could not be pulled),
+# exit (the task's own exit code was not 0).
+RETRY_ON = setting("RETRY_ON", "spot,host,pull", words(one_of("spot", "host", "pull", "exit")))
 
 # -- Service
 
@@ -571,6 +579,8 @@ CLUSTER_TAG = "gpu-ecs-cluster"
 ENDPOINT_TAG = "gpu-ecs-endpoint"
 #: what it is to us, private-1: beside the Name, which is for people
 PART_TAG = "gpu-ecs-part"
+#: which run of run_task.py a task belongs to, where it is not just as its revision says
+RUN_TAG = "gpu-ecs-run"
 #: the names of EXTRA_TAGS as they were given, so that one that goes from there goes from AWS too
 EXTRA_TAG = "gpu-ecs-extra-tags"
 TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS else {}), CLUSTER_TAG: CLUSTER_NAME}

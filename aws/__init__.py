@@ -54,4 +54,4 @@ from aws.ownership import (
     this_hour,
     token,
 )
-from aws.pages import command, main, page
+from aws.pages import REPEATED, REST, command, main, page
