@@ -90,7 +90,9 @@ def hints() -> dict[str, str]:
     disk = "Fargate gives a task 20 GiB of disk, the image included: write less, or to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
     cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
+    taken = "AWS took its Spot capacity back: RETRIES=2 starts it again, CAPACITY_TYPE=on-demand keeps it"
     return {
+        **dict.fromkeys(("SpotInterruption", "TerminationNotice") if spot else (), taken),
         "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if on_host else disk,
         **dict.fromkeys(("no matching manifest", "descriptor matching platform", "exec format error"), OTHER_CPU),
         "toomanyrequests": "The registry has had too many pulls from this address: wait, or push a copy to ECR",

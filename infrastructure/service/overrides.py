@@ -36,6 +36,8 @@ def of_flags(
     if found["gpus"] is not None and (constants.GPU_SHARING or constants.LAUNCH_TYPE == "FARGATE"):
         one = f"GPU_SHARING={constants.GPU_SHARING}" if constants.GPU_SHARING else "LAUNCH_TYPE=FARGATE"
         raise wrong(f"--gpus {gpus}, but {one}: a run takes whole GPUs, of a host, or none")
+    if found["gpus"] and not constants.GPU_COUNT:
+        raise wrong(f"--gpus {gpus}, but GPU_COUNT=0: the AMI of the hosts is then one without GPUs")
     check_fargate(found["cpu"] or constants.TASK_CPU, found["memory"] or constants.TASK_MEMORY)
     return found
 
