@@ -20,6 +20,8 @@ NEW = "(new-in-this-dry-run)"
 #: what is told before anything else, once
 _opening: list[Callable[[], None]] = []
 _lock = threading.RLock()
+#: a terminal has a table below, and so no line that lives
+_shows_table = False
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
@@ -114,6 +116,33 @@ def flush_streams() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+@contextlib.contextmanager
+def live_table(cells: Callable[[], tuple[list[str], list[list[str]]]]) -> Iterator[None]:
+    """While it lasts, a terminal shows this table as it is by then, below all that is said; elsewhere nothing is shown."""
+    global _shows_table
+    if not _terminal() or os.environ.get("NO_COLOR"):
+        yield
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    def drawn() -> Table:
+        names, rows = cells()
+        table = Table(*names)
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+    first()
+    _shows_table = True
+    try:
+        with Live(get_renderable=drawn, console=Console(stderr=True), refresh_per_second=1):
+            yield
+    finally:
+        _shows_table = False
+
+
 class Progress:
     """A wait, on screen: a live line with the seconds so far on a terminal, elsewhere a line every 30 seconds."""
 
@@ -131,6 +160,8 @@ class Progress:
         if due:
             self.told, self.news = now, why()
         line = f"  {now - self.begun:4.0f} s  {self.news or self.what}"
+        if _shows_table:
+            return
         if _terminal():
             width = _columns()
             _write(f"\r{line[:width]:<{width}}", end="")
@@ -148,5 +179,5 @@ def _columns() -> int:
 
 
 def _clear() -> None:
-    if _terminal():
+    if _terminal() and not _shows_table:
         _write("\r" + " " * _columns() + "\r", end="")

@@ -454,6 +454,9 @@ LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))
 TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
 # What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
 RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
+# Tasks of a sweep that run_task.py runs at once at most: as many as the hosts have GPUs. More wait for a host in PROVISIONING,
+# and AWS ends them after about 20 minutes without one.
+MAX_PARALLEL = setting("MAX_PARALLEL", "1", whole(1, 500))
 # Seconds after which run_task.py gives up waiting for the end of a task that runs, with RUN_UNTIL=STOPPED; the task goes on.
 # Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.
 RUN_TIMEOUT_SECONDS = setting("RUN_TIMEOUT_SECONDS", "", whole(1, 31536000, or_empty=True))

@@ -29,7 +29,7 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import cluster, container_instances, ways_out
-from infrastructure.service import overrides, runs, task_definitions, tasks
+from infrastructure.service import overrides, runs, sweeps, task_definitions, tasks
 
 
 @aws.page(
@@ -42,6 +42,7 @@ from infrastructure.service import overrides, runs, task_definitions, tasks
     memory=("MIB", "in place of TASK_MEMORY, for this run"),
     cpu=("UNITS", "in place of TASK_CPU, for this run"),
     detach="start, and do not wait",
+    sweep=("FILE", "a task for each row of this CSV or JSON-lines file, its columns in the environment"),
     args=("ARGS", "the command, for this run, word by word", REST),
 )
 def run_task(
@@ -52,6 +53,7 @@ def run_task(
     memory: str = "",
     cpu: str = "",
     detach: bool = False,
+    sweep: str = "",
     args: Sequence[str] = (),
 ) -> dict[str, Any]:
     if replace and constants.RUN_UNTIL == "STOPPED":
@@ -59,10 +61,14 @@ def run_task(
         raise Problem(
             f"--replace, but RUN_UNTIL=STOPPED: a job is no copy of another job; {way}", None, aws.WRONG_SETTING
         )
+    if sweep and (replace or detach):
+        raise overrides.wrong("--sweep goes with neither --replace nor --detach: killed, and run again, it goes on")
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
     ways_out.warn_of_tasks()
+    if sweep:
+        return sweeps.run(sweep, definition, wanted, seen)
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
     make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)

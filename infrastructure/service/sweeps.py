@@ -1,0 +1,279 @@
+"""A sweep: the same task once for each row of a file, its columns in the environment, some at once.
+
+AWS is the state as far as it lasts: each task bears the key of its row as a tag, and a stopped one is listed for an hour.
+What is older stands in FILE.results.jsonl beside the file: a line when a task has started, and one when it has ended. So a
+sweep that was killed goes on when it is run again: no row twice, and none lost. A task that ended while nobody looked,
+more than an hour ago, is told as unknown, and not run again.
+
+The tag alone tells of a task whose process was killed before it could write the line: run it again within the hour.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
+"""
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aws
+import console
+import constants
+import texts
+from aws import Problem
+from console import say
+from infrastructure.cluster import costs
+from infrastructure.service import diagnosis, overrides, retries, runs, tasks
+
+INDEX = "SWEEP_INDEX"
+#: states in which a row is done
+DONE = ("succeeded", "failed", "unknown")
+#: a task that AWS does not list at so many looks in a row is one that it has forgotten
+LOOKS = 60
+
+
+@dataclass
+class Row:
+    """One task of the sweep, and what is known of it."""
+
+    index: int
+    key: str
+    asked: dict[str, Any]  # RunTask's request
+    arns: list[str] = field(default_factory=list)  # its tasks so far, also those that ended
+    state: str = "waiting"  # then running, and one of DONE
+    told: dict[str, Any] = field(default_factory=dict)  # exit code, minutes, dollars
+    attempts: int = 0  # that have ended and were not the last
+    not_before: int = 0  # the look at which it may be started again
+    missed: int = 0  # looks in a row at which AWS did not list its task
+
+
+def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> dict[str, Any]:
+    """All rows to their end, MAX_PARALLEL at once. Answers how each ended. `seen`: what run_task.py has started."""
+    rows, record = of_file(path, definition, wanted), Path(f"{path}.results.jsonl")
+    recall(rows, read_record(record), seen)
+    done = [row for row in rows if row.state in DONE]
+    say("found", f"sweep {path}", f"{len(rows)} rows, {len(done)} of them done by {record}")
+    looks = 0
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        judge(rows, looks, record)
+        start(rows, looks, record)
+        return all(row.state in DONE for row in rows)
+
+    if len(done) < len(rows):
+        limit = constants.RUN_TIMEOUT_SECONDS or math.inf
+        with console.live_table(lambda: table(rows)):
+            aws.wait(f"{len(rows) - len(done)} rows to end", look, lambda: in_words(rows), limit)
+    return outcome(rows, definition, record)
+
+
+# ----------------------------------------------------------------------------------------------------------- the file
+
+
+def of_file(path: str, definition: Any, wanted: dict[str, Any]) -> list[Row]:
+    """The rows of a CSV file with a line of names, or of JSON objects, one a line."""
+    try:
+        text = texts.decoded(Path(path).read_bytes())
+        found = list(of_csv(text) if path.endswith(".csv") else of_json(text))
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", "") or "save it as text in UTF-8"
+        raise overrides.wrong(f"--sweep: {path} can't be read: {why}") from None
+    except ValueError as error:
+        raise overrides.wrong(f"--sweep: {path} {error}") from None
+    if not found:
+        raise overrides.wrong(f"--sweep: {path} has no row")
+    return [row(number, each, definition, wanted) for number, each in enumerate(found)]
+
+
+def of_csv(text: str) -> list[dict[str, str]]:
+    names, *lines = list(csv.reader(text.splitlines(keepends=True))) or [[]]
+    for number, line in enumerate(lines, 1):
+        if line and len(line) != len(names):
+            raise ValueError(f"has {len(line)} fields in its row {number} for {len(names)} names")
+    if len(set(names)) < len(names):
+        raise ValueError("has a name twice in its first line")
+    return [dict(zip(names, line, strict=True)) for line in lines if line]
+
+
+def of_json(text: str) -> list[dict[str, str]]:
+    found = []
+    for number, line in enumerate([line for line in text.splitlines() if line.strip()], 1):
+        try:
+            each = json.loads(line)
+        except (ValueError, RecursionError):
+            each = None
+        if not isinstance(each, dict) or any(isinstance(value, dict | list) for value in each.values()):
+            raise ValueError(f"has in its row {number} no JSON object of texts and numbers; a CSV file is named .csv")
+        found.append({name: as_text(value) for name, value in each.items()})
+    return found
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+
+
+def row(number: int, columns: Mapping[str, str], definition: Any, wanted: dict[str, Any]) -> Row:
+    environment = dict(wanted["environment"])
+    for name, value in (*columns.items(), (INDEX, str(number))):
+        overrides.add(environment, name, value, f"--sweep: row {number}")
+    its_overrides = overrides.of(definition, {**wanted, "environment": environment})
+    key = overrides.key(definition, its_overrides)
+    return Row(number, key, runs.request(definition, its_overrides, key))
+
+
+# ---------------------------------------------------------------------------------------------------------- the record
+
+
+def read_record(path: Path) -> list[dict[str, Any]]:
+    """What earlier runs have written. A last line that was cut short is none."""
+    found = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def write(path: Path, row: Row, state: str, task_arn: str) -> None:
+    """One more line; nothing of the row's variables is in it, and their key is a hash."""
+    line = {"row": row.index, "key": row.key, "state": state, "taskArn": task_arn, **row.told}
+    if not console.dry_run:
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def recall(rows: list[Row], record: list[dict[str, Any]], seen: list[Any]) -> None:
+    """What became of each row before: by the record, and by what AWS lists."""
+    by_key = {row.key: row for row in rows}
+    for line in record:
+        if row := by_key.get(line.get("key", "")):
+            row.arns = list(dict.fromkeys([*row.arns, line["taskArn"]]))
+            row.state = {"started": "running", "again": "waiting"}.get(line["state"], line["state"])
+            row.attempts += line["state"] == "again"
+            row.told = {name: line[name] for name in ("exitCode", "minutes", "usd") if name in line}
+    for task in sorted(seen, key=lambda each: each["createdAt"]):
+        row = by_key.get(overrides.key_of(task))
+        if row and task["taskArn"] not in row.arns:
+            row.arns.append(task["taskArn"])
+            row.state = "running"
+    for row in rows:
+        row.missed = LOOKS - 3 if row.state == "running" and row.arns[-1] not in [t["taskArn"] for t in seen] else 0
+
+
+# ------------------------------------------------------------------------------------------------------------ the runs
+
+
+def judge(rows: list[Row], looks: int, record: Path) -> None:
+    """What has become of those that run."""
+    running = [row for row in rows if row.state == "running"]
+    found = {task["taskArn"]: task for task in tasks.describe([row.arns[-1] for row in running])} if running else {}
+    for row in running:
+        task = found.get(row.arns[-1])
+        row.missed = 0 if task else row.missed + 1
+        if task and task["lastStatus"] == "STOPPED":
+            ended(row, task, looks, record)
+        elif row.missed > LOOKS:
+            row.state = "unknown"
+            write(record, row, "unknown", row.arns[-1])
+            say("warning", f"row {row.index}: AWS has forgotten task {tasks.task_id(row.arns[-1])}", "how it ended is unknown")
+
+
+def ended(row: Row, task: Any, looks: int, record: Path) -> None:
+    """It did its work, or is started again, or has failed."""
+    minutes, usd = cost(task)
+    codes = runs.exit_codes(task)
+    row.told = {"exitCode": codes.get(constants.CONTAINER_NAME), "minutes": minutes, "usd": usd}
+    if runs.did_its_work(task):
+        row.state = "succeeded"
+    elif retries.wanted([task], row.attempts):
+        retries.tell(task, row.attempts, f"row {row.index}:")
+        row.not_before = looks + math.ceil(retries.pause(row.attempts) / max(constants.POLL_SECONDS, 1))
+        row.attempts, row.state = row.attempts + 1, "waiting"
+    else:
+        row.state = "failed"
+        say("warning", f"row {row.index}:", runs.reason(task))
+    write(record, row, "again" if row.state == "waiting" else row.state, task["taskArn"])
+    if row.state != "waiting":
+        price = "" if usd is None else f", ${usd:.2f}"
+        say("ended", f"row {row.index}", f"{row.state}, exit code {row.told['exitCode']}, {minutes} min{price}")
+
+
+def start(rows: list[Row], looks: int, record: Path) -> None:
+    """As many as may run at once, in the order of the file."""
+    free = constants.MAX_PARALLEL - sum(row.state == "running" for row in rows)
+    for row in [row for row in rows if row.state == "waiting" and row.not_before <= looks][: max(free, 0)]:
+        row.arns += runs.start(row.asked, 1, row.arns, f"row {row.index}:")
+        row.state, row.missed = "running", 0
+        write(record, row, "started", row.arns[-1])
+
+
+def cost(task: Any) -> tuple[float, float | None]:
+    """Minutes from the pull of the image to the end, and USD where a price is known: not of Spot capacity.
+
+    On a host it is the part of it that the task's GPUs are: what idle GPUs cost beside it belongs to no row.
+    """
+    begun = task.get("pullStartedAt") or task.get("startedAt")
+    minutes = (task["stoppedAt"] - begun).total_seconds() / 60 if begun and task.get("stoppedAt") else 0.0
+    hourly = None if constants.CAPACITY_TYPE == "spot" or not minutes else usd_per_hour(task)
+    return round(minutes, 1), None if hourly is None else round(hourly * minutes / 60, 4)
+
+
+def usd_per_hour(task: Any) -> float | None:
+    if constants.LAUNCH_TYPE == "FARGATE":
+        return costs.hourly_on_fargate([task])
+    gpus = sum(len(each.get("gpuIds", [])) for each in task.get("containers", []))
+    price, of_host = costs.host_price(), costs.gpus_of_host()
+    return price * gpus / of_host if price and of_host and gpus and not constants.GPU_SHARING else None
+
+
+# ------------------------------------------------------------------------------------------------------- what is told
+
+
+def table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns, and the cells."""
+    cells = [
+        [str(row.index), row.state, *(str(row.told.get(name, "")) for name in ("exitCode", "minutes", "usd"))]
+        for row in rows
+    ]
+    return ["row", "state", "exit code", "minutes", "USD"], cells
+
+
+def in_words(rows: list[Row]) -> str:
+    states = [row.state for row in rows]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
+    oldest = next((row.arns[-1] for row in rows if row.state == "running"), None)
+    found = tasks.describe([oldest])[:1] if oldest else []
+    why = next(filter(None, map(diagnosis.why, found)), "")
+    return f"{counts}{f'; {why}' if why else ''}"
+
+
+def outcome(rows: list[Row], definition: Any, record: Path) -> dict[str, Any]:
+    """A row each. If one of them failed, it is a failure, with all the same."""
+    told = [
+        {
+            "row": row.index,
+            "state": row.state,
+            "exitCode": None,
+            "minutes": None,
+            "usd": None,
+            **row.told,
+            "taskArn": row.arns[-1] if row.arns else None,
+        }
+        for row in rows
+    ]
+    known = [row.told["usd"] for row in rows if row.told.get("usd") is not None]
+    result = {
+        "taskDefinitionArn": definition["taskDefinitionArn"],
+        "rows": told,
+        "usd": round(sum(known), 4) if len(known) == len(rows) else None,
+    }
+    if failed := [row for row in rows if row.state in ("failed", "unknown")]:
+        numbers = ", ".join(str(row.index) for row in failed)
+        how = f"once their lines are taken out of {record} they are run again"
+        code = aws.TASK_FAILED if any(row.told.get("exitCode") for row in failed) else aws.FAILED
+        raise Problem(f"{len(failed)} of {len(rows)} rows failed: {numbers}; {how}", result, code)
+    return result
