@@ -37,6 +37,7 @@ from texts import (
     pairs,
     pattern,
     port,
+    port_range,
     seconds,
     shell_words,
     vpc_cidr,
@@ -457,6 +458,9 @@ RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
 # Tasks of a sweep that run_task.py runs at once at most: as many as the hosts have GPUs. More wait for a host in PROVISIONING,
 # and AWS ends them after about 20 minutes without one.
 MAX_PARALLEL = setting("MAX_PARALLEL", "1", whole(1, 500))
+# Ports on which the nodes of one job (run_task.py --nodes) reach each other, and nobody else them: FROM-TO; MASTER_PORT is the
+# first. 29500-65535 has those too that NCCL and Gloo take as they come. It needs NETWORK_MODE=awsvpc. Empty: none.
+NODE_PORTS = setting("NODE_PORTS", "", port_range)
 # Seconds after which run_task.py gives up waiting for the end of a task that runs, with RUN_UNTIL=STOPPED; the task goes on.
 # Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.
 RUN_TIMEOUT_SECONDS = setting("RUN_TIMEOUT_SECONDS", "", whole(1, 31536000, or_empty=True))
@@ -800,6 +804,8 @@ def check_task() -> None:
 
 def check_ports() -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html"""
+    if NODE_PORTS and NETWORK_MODE != "awsvpc":
+        problem("NODE_PORTS", f"is set, but NETWORK_MODE={NETWORK_MODE}: nodes need addresses of their own, awsvpc")
     for host, container in CONTAINER_PORTS:
         if NETWORK_MODE != "bridge" and host not in (0, container):
             problem("CONTAINER_PORTS", f"{host}:{container} maps a port, which NETWORK_MODE={NETWORK_MODE} can't")

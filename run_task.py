@@ -29,6 +29,7 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import cluster, container_instances, ways_out
+from infrastructure.service import nodes as several
 from infrastructure.service import overrides, runs, sweeps, task_definitions, tasks
 
 
@@ -43,6 +44,7 @@ from infrastructure.service import overrides, runs, sweeps, task_definitions, ta
     cpu=("UNITS", "in place of TASK_CPU, for this run"),
     detach="start, and do not wait",
     sweep=("FILE", "a task for each row of this CSV or JSON-lines file, its columns in the environment"),
+    nodes=("N", "one job on N hosts: each node knows its rank, and node 0's address"),
     args=("ARGS", "the command, for this run, word by word", REST),
 )
 def run_task(
@@ -54,6 +56,7 @@ def run_task(
     cpu: str = "",
     detach: bool = False,
     sweep: str = "",
+    nodes: str = "",
     args: Sequence[str] = (),
 ) -> dict[str, Any]:
     if replace and constants.RUN_UNTIL == "STOPPED":
@@ -61,14 +64,20 @@ def run_task(
         raise Problem(
             f"--replace, but RUN_UNTIL=STOPPED: a job is no copy of another job; {way}", None, aws.WRONG_SETTING
         )
-    if sweep and (replace or detach):
-        raise overrides.wrong("--sweep goes with neither --replace nor --detach: killed, and run again, it goes on")
+    if (sweep or nodes) and (replace or detach or (sweep and nodes)):
+        raise overrides.wrong("--sweep, --nodes and --replace, and --detach with one of them, do not go together")
+    count = several.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
     ways_out.warn_of_tasks()
     if sweep:
         return sweeps.run(sweep, definition, wanted, seen)
+    if count:
+        return {
+            "taskDefinitionArn": definition["taskDefinitionArn"],
+            "tasks": several.run(count, definition, wanted, seen),
+        }
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
     make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
@@ -92,7 +101,9 @@ def make_room(running: list[Any], definition: Any, key: str, replace: bool) -> N
         may = "; --replace would stop it first" if task in family and constants.RUN_UNTIL == "RUNNING" else ""
         told = in_place if replace and task in family else f"{beside}{may}"
         of_run = " with a command or sizes of its own" if overrides.key_of(task) else ""
-        say("found", f"task {tasks.task_id(task['taskArn'])}", f"of {tasks.revision(task)}{of_run}, not counted: {told}")
+        say(
+            "found", f"task {tasks.task_id(task['taskArn'])}", f"of {tasks.revision(task)}{of_run}, not counted: {told}"
+        )
     if replace and family:
         tasks.stop([task["taskArn"] for task in family], "run_task.py --replace")
 

@@ -206,7 +206,7 @@ def _options(parser: argparse.ArgumentParser, about: _Page) -> dict[str, Any]:
     given = sys.argv[1:]
     rest = [flag for flag, meaning in about.flags.items() if meaning[2:] == (REST,)]
     at = given.index("--") if rest and "--" in given else len(given)
-    return {**vars(parser.parse_args(given[:at])), **{flag: given[at + 1 :] for flag in rest}}
+    return {**vars(parser.parse_args(given[:at])), **dict.fromkeys(rest, given[at + 1 :])}
 
 
 def _settings_of(page: str) -> str:

@@ -3,8 +3,8 @@
 No container is run. A command that is not known here runs on until it is stopped, as a server does. Known are
 
     sleep N    exit N    true    false    echo TEXT    nvidia-smi [-L]    env    :    cd    export    set    mkdir
-    touch      rm        ls      cat      test         date    hostname    out-of-memory    openssl x509|req
-    and the PROGRAMS, such as aws s3 sync
+    touch      rm        ls      cat      date    hostname    out-of-memory    openssl x509|req
+    test A = B, test A -eq B, and !=, -ne; of any other test that it is true; the PROGRAMS, such as aws s3 sync
 
 of those that are in the image, also inside `sh -c "..."` or `bash -c "..."`, joined by && || ; and new lines, with
 $NAME taken from the environment. A shell that is given nothing to do ends at once. What they write goes to the
@@ -161,6 +161,8 @@ def _command(words: list[str], place: Place) -> Outcome:
         return Outcome(seconds=5, code=137, killed="OutOfMemoryError: Container killed due to memory usage")
     if name == "openssl" and arguments:  # x509: there is no certificate yet; anything else makes one
         return Outcome(seconds=1, code=int(arguments[0] == "x509"))
+    if name == "test" and len(arguments) == 3 and arguments[1] in ("=", "-eq", "!=", "-ne"):
+        return Outcome(code=int((arguments[0] == arguments[2]) is (arguments[1] in ("!=", "-ne"))))
     if name in QUIET:
         return Outcome()
     return Outcome(code=None)

@@ -78,6 +78,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
 
 OTHER_CPU = "The image is for another CPU than the host has: build it for that one, docker build --platform"
 PRIVATE = "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR"
+UNREACHED = "The nodes of a job reach each other on NODE_PORTS only, and MASTER_PORT is the first of these"
 NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
 
 
@@ -98,6 +99,7 @@ def hints() -> dict[str, str]:
         "toomanyrequests": "The registry has had too many pulls from this address: wait, or push a copy to ECR",
         **dict.fromkeys(("unauthorized", "401 Unauthorized", "pull access denied"), PRIVATE),
         **dict.fromkeys(("executable file not found in $PATH", "exit code 127"), NO_COMMAND),
+        **dict.fromkeys(("while trying to connect to (", "clients joined", "Failed to connect to GCS"), UNREACHED),
         "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
         "unsatisfied condition: cuda": cuda,
         "access denied by server while mounting": "The task role's policy, or the file system's, does not let it mount: what is "

@@ -18,9 +18,7 @@ from aws import Problem, tags_of, token
 MOST_CHARACTERS = 8192
 
 
-def of_flags(
-    command: str, env: Sequence[str], gpus: str, memory: str, cpu: str, args: Sequence[str]
-) -> dict[str, Any]:
+def of_flags(command: str, env: Sequence[str], gpus: str, memory: str, cpu: str, args: Sequence[str]) -> dict[str, Any]:
     """What the flags ask for: words of the command, variables, numbers. One mistake is told at a time, before any call."""
     if command and args:
         raise wrong("--command and -- ARGS do not go together: either says the whole command")
@@ -106,7 +104,9 @@ def of(definition: Any, wanted: Mapping[str, Any], more: Mapping[str, str] | Non
         found["containerOverrides"] = [{"name": constants.CONTAINER_NAME, **container}]
     refuse_none_of_some(definition, wanted)
     if (size := len(json.dumps(found))) > MOST_CHARACTERS:
-        raise wrong(f"the command and the environment of the run have {size} characters of JSON; {MOST_CHARACTERS} at most")
+        raise wrong(
+            f"the command and the environment of the run have {size} characters of JSON; {MOST_CHARACTERS} at most"
+        )
     return found
 
 

@@ -43,7 +43,11 @@ def wanted(failed: list[Any], before: int) -> bool:
 
 def tell(task: Any, before: int, what: str = "") -> None:
     its_name = f"{what} task {tasks.task_id(task['taskArn'])}".strip()
-    say("warning", f"{its_name}: {WORDS[cause(task)]}", f"again in {pause(before)} s, {before + 1} of RETRIES={constants.RETRIES}")
+    say(
+        "warning",
+        f"{its_name}: {WORDS[cause(task)]}",
+        f"again in {pause(before)} s, {before + 1} of RETRIES={constants.RETRIES}",
+    )
 
 
 def pause(before: int) -> int:

@@ -179,7 +179,11 @@ def judge(rows: list[Row], looks: int, record: Path) -> None:
         elif row.missed > LOOKS:
             row.state = "unknown"
             write(record, row, "unknown", row.arns[-1])
-            say("warning", f"row {row.index}: AWS has forgotten task {tasks.task_id(row.arns[-1])}", "how it ended is unknown")
+            say(
+                "warning",
+                f"row {row.index}: AWS has forgotten task {tasks.task_id(row.arns[-1])}",
+                "how it ended is unknown",
+            )
 
 
 def ended(row: Row, task: Any, looks: int, record: Path) -> None:

@@ -190,5 +190,8 @@ def test_a_run_that_has_a_limit_is_given_up_then_and_goes_on(job: Runbook) -> No
     job.settings |= {"POLL_SECONDS": "60"}
     ran = job.has_run(*REGISTERED).run("run_task.py", "--command", "sleep 20h", RUN_TIMEOUT_SECONDS="3600")
     assert ran.code == 3
-    assert "gave up waiting for 1 tasks to end after 3600 s: it still runs, and costs, until python stop_task.py" in ran.err
+    assert (
+        "gave up waiting for 1 tasks to end after 3600 s: it still runs, and costs, until python stop_task.py"
+        in ran.err
+    )
     assert len(tasks(job)) == 1

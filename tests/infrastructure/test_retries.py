@@ -98,9 +98,16 @@ def test_an_image_that_can_not_be_pulled_is_a_cause(fargate: Runbook) -> None:
     assert "its image could not be pulled  again in 30 s, 1 of RETRIES=2" in ran.err
 
 
-@pytest.mark.parametrize(("capacity", "words"), [("spot", "AWS took its Spot capacity back"), ("on-demand", "its host ended")])
+@pytest.mark.parametrize(
+    ("capacity", "words"), [("spot", "AWS took its Spot capacity back"), ("on-demand", "its host ended")]
+)
 def test_a_host_that_ends_is_a_cause(runbook: Runbook, capacity: str, words: str) -> None:
-    runbook.settings |= {"CAPACITY_TYPE": capacity, "RUN_UNTIL": "STOPPED", "COMMAND": "sleep 600", "POLL_SECONDS": "20"}
+    runbook.settings |= {
+        "CAPACITY_TYPE": capacity,
+        "RUN_UNTIL": "STOPPED",
+        "COMMAND": "sleep 600",
+        "POLL_SECONDS": "20",
+    }
     runbook.has_run(*REGISTERED)
 
     def end(task: Any) -> None:
