@@ -133,13 +133,11 @@ def _meet(world: World, task: Task, container: Item, about: tuple[str, int, int,
         _say(world, task, container, f"[rank {rank}] {nodes} nodes have met at {host}:{port}")
         world.after(WORK, _end, world, task, container, 0)
     elif world.now() >= until:
-        what = f"timed out after {TORCH_TIMEOUT * 1000:.0f}ms while trying to connect to ({host}, {port})."
-        late = (
-            f"Timed out after {TORCH_TIMEOUT + 1:.0f} seconds waiting for clients. {len(found[1])}/{nodes} clients joined."
-            if found
-            else ""
-        )
-        _say(world, task, container, f"torch.distributed.DistNetworkError: {late or 'The client socket has ' + what}")
+        late = f"The client socket has timed out after {TORCH_TIMEOUT:.0f}000ms while trying to connect to ({host}, {port})."
+        if found:
+            came = f"{len(found[1])}/{nodes} clients joined."
+            late = f"Timed out after {TORCH_TIMEOUT + 1:.0f} seconds waiting for clients. {came}"
+        _say(world, task, container, f"torch.distributed.DistNetworkError: {late}")
         _end(world, task, container, 1)
     elif task.active and task.desired == "RUNNING":
         world.after(EACH, _meet, world, task, container, about, until)

@@ -168,7 +168,8 @@ def request(job: Job, rank: int, head: Any) -> dict[str, Any]:
 
 
 def environment(count: int, rank: int, master: str) -> dict[str, str]:
-    return dict(zip(NAMES, (master, str(constants.NODE_PORTS[0]), str(rank), str(count)), strict=True))
+    port = constants.NODE_PORTS[0] if constants.NODE_PORTS else 0  # count_of has asked
+    return dict(zip(NAMES, (master, str(port), str(rank), str(count)), strict=True))
 
 
 def address(task: Any) -> str:

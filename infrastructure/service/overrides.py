@@ -22,7 +22,7 @@ def of_flags(command: str, env: Sequence[str], gpus: str, memory: str, cpu: str,
     """What the flags ask for: words of the command, variables, numbers. One mistake is told at a time, before any call."""
     if command and args:
         raise wrong("--command and -- ARGS do not go together: either says the whole command")
-    found = {
+    found: dict[str, Any] = {
         "command": parsed("--command", command, texts.shell_words) if command else [*args],
         "environment": variables(env),
         "gpus": parsed("--gpus", gpus, texts.whole(0, 16)) if gpus else None,

@@ -43,7 +43,7 @@ def by_rank(found: list[Any]) -> dict[str, Any]:
 
 def address(task: Any) -> str:
     details = {pair["name"]: pair["value"] for pair in task["attachments"][0]["details"]}
-    return details["privateIPv4Address"]
+    return str(details["privateIPv4Address"])
 
 
 def rules_of(runbook: Runbook) -> list[tuple[int, int, bool]]:
