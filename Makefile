@@ -1,5 +1,5 @@
 # make help       what there is to make
-# make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/
+# make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/, REGION=cn-north-1 another region
 # make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too
 # make check      what to run while working: lint, types, and the tests that take least
 # make lint       ruff and mypy
@@ -8,6 +8,7 @@
 # make lock       write requirements.txt anew: the current versions of what pyproject.toml asks for
 # make clean      remove what was installed and cached
 EXAMPLE ?= gpu-cluster
+REGION ?= us-east-1
 PYTHON ?= python3
 
 .PHONY: help rehearse test check lint docs bench lock clean
@@ -16,7 +17,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 rehearse: .venv
-	.venv/bin/python rehearse.py $(EXAMPLE)
+	.venv/bin/python rehearse.py $(EXAMPLE) --region $(REGION)
 
 test: lint
 	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -n 2 --dist worksteal

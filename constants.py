@@ -227,16 +227,21 @@ ZONES = words(pattern(r"[a-z]{2}[a-z0-9-]+[a-z]", "a list of zones"))
 FILE_SYSTEM = pattern(r"fs-[0-9a-f]{8,40}", "a file system id", or_empty=True)
 ACM_ARN = pattern(r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/[\w-]+", "an ACM ARN", or_empty=True)
 ROLE_ARN = pattern(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}", "the ARN of a role", or_empty=True)
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names
+IAM_PATH = pattern(r"/(?!aws-)([\w+=,.@-]{1,100}/){0,5}", "a path such as /team/")
+PROFILE = r"(arn:aws[\w-]*:iam::\d{12}:instance-profile/([\w+=,.@-]+/)*)?[\w+=,.@-]{1,128}"
+BOUNDARY = r"arn:aws[\w-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,512}"
 LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/[\w-]+"
-#: a secret's, with its JSON key, stage and version, or a parameter's: without * and ?, since the task's role is given it
-SECRET = r"secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+(:[!-)+-9;->@-~]*){0,3}"
-SECRET_ARN = rf"arn:aws[\w-]*:({SECRET}|ssm:[\w-]+:\d{{12}}:parameter/[\w./-]+)"
+#: a secret's, with none or all three of JSON key, stage and version, or a parameter's: without * and ?, since a role is given it
+SECRET = r"secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+((:[!-)+-9;->@-~]*){3})?"
+SECRET_ARN = rf"arn:aws[\w-]*:({SECRET}|ssm:[\w-]+:\d{{12}}:parameter/[\w./-]+)|/[\w./-]+"
 ZONE_ID = pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True)
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 BUCKET_NAME = r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 BUCKET = pattern(BUCKET_NAME, "a bucket name", or_empty=True)
 QUEUE = r"(?=.{1,80}\Z)[\w-]+(\.fifo)?"
 GIT = pattern(r"(?!.*\.\.)[\w.-]{1,100}/[\w./-]{1,200}", "a repository such as team/endpoint-a", or_empty=True)
+GIT_PATH = r"(?!/)[\w.*?/@+-]{1,255}"
 EFS_MODE = one_of("generalPurpose", "maxIO")
 BUILD_SIZE = pattern(r"BUILD_GENERAL1_[A-Z0-9]+", "one of CodeBuild's sizes")
 DAYS_UNREAD = one_of("", "1", "7", "14", "30", "60", "90", "180", "270", "365")
@@ -263,6 +268,13 @@ CLUSTER_NAME = setting("CLUSTER_NAME", "", str, required="gpu-demo", of="cluster
 AWS_REGION = setting("AWS_REGION", "", REGION, of="cluster")
 # More tags for everything that is made, also later: team=ml,owner=ann. Hosts and tasks that run keep what they have.
 EXTRA_TAGS = setting("EXTRA_TAGS", "", pairs(r"[^=]+"), of="cluster")
+
+# Path in IAM of the roles and the instance profile that are made. It can't be changed later, while one of them is there.
+ROLE_PATH = setting("ROLE_PATH", "/", IAM_PATH, of="cluster")
+# ARN of a policy that limits what each role may that is made, its permissions boundary; empty: none.
+ROLE_PERMISSIONS_BOUNDARY = setting(
+    "ROLE_PERMISSIONS_BOUNDARY", "", pattern(BOUNDARY, "the ARN of a policy", or_empty=True), of="cluster"
+)
 
 # Whether endpoints share this cluster, each with what belongs to it in endpoints/NAME.env: true or false.
 # It can be changed only before the cluster has a log group for tasks of its own, or its first endpoint.
@@ -296,6 +308,10 @@ MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster", inste
 ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
 AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_empty=True), of="cluster")
+# An existing instance profile for the hosts, by its name or ARN; empty: one is made, with its role. With HOST_MONITORING
+# theirs needs CloudWatchAgentServerPolicy too; a bastion has no role then. Set later: what was made goes once no host has it.
+# Where no role of these scripts' own is needed, since every one is named, IAM is asked nothing: what they made before stays.
+HOST_ROLE = setting("HOST_ROLE", "", pattern(PROFILE, "an instance profile's name or ARN", or_empty=True), of="cluster")
 # EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
 KEY_NAME = setting("KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the hosts: one CIDR block.
@@ -415,7 +431,8 @@ COMMAND = setting("COMMAND", "", shell_words)
 CONTAINER_ENVIRONMENT_FILE = setting("CONTAINER_ENVIRONMENT_FILE", "", variables_file)
 # Environment of the container: NAME=value,NAME=value; a comma in a value is written `\,`. Not for secrets.
 CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", variables) | CONTAINER_ENVIRONMENT_FILE
-# Secrets of the container: NAME=ARN of a Secrets Manager secret or SSM parameter.
+# Secrets of the container: NAME=ARN of a Secrets Manager secret or SSM parameter, or a parameter's name such as /team/token.
+# Of a secret that is JSON, NAME=ARN:KEY:: takes the value of one key; ARN:KEY:STAGE:VERSION is the whole form.
 CONTAINER_SECRETS = setting("CONTAINER_SECRETS", "", pairs(VARIABLE))
 # Ports of the container: 9090, or HOST:CONTAINER. In bridge mode a port without HOST gets a dynamic one.
 # The load balancer leads to the first. Changed later: the former is named too, until create_service.py has moved to the new.
@@ -511,9 +528,9 @@ ENABLE_EXECUTE_COMMAND = setting("ENABLE_EXECUTE_COMMAND", "false", one_of("true
 WAIT = setting("WAIT", "true", one_of("true", "false")) == "true"
 # Paths that check_service.py asks for, after HEALTH_CHECK_PATH.
 CHECK_PATHS = setting("CHECK_PATHS", "", words(pattern(URL_PATH, "a list of paths")))
-# How the service scales on its CPU: none, step, or target-tracking.
-SCALING = setting("SCALING", "none", one_of("none", "step", "target-tracking"))
-# Tasks at the least, when it scales.
+# How the service scales: none; on its CPU, step or target-tracking, which on EC2 needs TASK_CPU; or on its requests.
+SCALING = setting("SCALING", "none", one_of("none", "step", "target-tracking", "requests"))
+# Tasks at the least, when it scales. 0 only with SCALING=requests: a request wakes it, and gets 503 until a task answers.
 MIN_TASKS = setting("MIN_TASKS", "1", whole(0, 1000))
 # Tasks at the most, when it scales.
 MAX_TASKS = setting("MAX_TASKS", "1", whole(1, 1000))
@@ -523,6 +540,10 @@ SCALE_OUT_CPU = setting("SCALE_OUT_CPU", "90", whole(1, 100))
 SCALE_IN_CPU = setting("SCALE_IN_CPU", "70", whole(1, 100))
 # Memory percent that target-tracking keeps, beside the CPU's; empty: it looks at the CPU alone.
 SCALE_OUT_MEMORY = setting("SCALE_OUT_MEMORY", "", whole(1, 100, or_empty=True))
+# Requests a minute that each task is to have (requests).
+REQUESTS_PER_TASK = setting("REQUESTS_PER_TASK", "", whole(1, 1000000, or_empty=True))
+# Minutes without a request after which it has MIN_TASKS (requests); with 0 more than a task needs to start.
+IDLE_MINUTES = setting("IDLE_MINUTES", "15", whole(1, 1440))
 # Seconds after it scaled out, before it does so again.
 SCALE_OUT_COOLDOWN = setting("SCALE_OUT_COOLDOWN", "1800", whole(0, 86400))
 # Seconds after it scaled in, before it does so again.
@@ -538,6 +559,8 @@ CERTIFICATE_IMAGE = setting("CERTIFICATE_IMAGE", "alpine/openssl:3.3.3", image)
 SOURCE_REPOSITORY = setting("SOURCE_REPOSITORY", "", GIT)
 # Branch of it; each push to it is built and deployed.
 SOURCE_BRANCH = setting("SOURCE_BRANCH", "main", pattern(BRANCH, "a branch"))
+# Paths in it, at most 8: only a push that touches one is built and deployed, b/** for a folder. Empty: each push.
+SOURCE_PATHS = setting("SOURCE_PATHS", "", words(pattern(GIT_PATH, "a list of paths such as b/**")))
 # Connection to the Git host; empty: one is made, and a person finishes its handshake in the console.
 # Set later: that one stays, free, since endpoints share it, until delete_cluster.py.
 CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN", or_empty=True))
@@ -545,10 +568,14 @@ CONNECTION_ARN = setting("CONNECTION_ARN", "", pattern(LINK, "a connection's ARN
 CONNECTION_PROVIDER = setting("CONNECTION_PROVIDER", "GitHub", one_of("GitHub", "GitLab", "Bitbucket", "AzureDevOps"))
 # Path of the buildspec in that repository.
 BUILDSPEC = setting("BUILDSPEC", "buildspec.yml", pattern(r"[\w./-]+", "a path"))
-# Build environment of CodeBuild.
-BUILD_IMAGE = setting("BUILD_IMAGE", "aws/codebuild/standard:7.0", image)
+# Build environment of CodeBuild; one with aarch64 in its name builds on ARM, aws/codebuild/amazonlinux-aarch64-standard:3.0.
+BUILD_IMAGE = setting("BUILD_IMAGE", "aws/codebuild/standard:8.0", image)
 # Size of the build machine, as CodeBuild names it.
 BUILD_COMPUTE_TYPE = setting("BUILD_COMPUTE_TYPE", "BUILD_GENERAL1_MEDIUM", BUILD_SIZE)
+# An existing role for CodeBuild; empty: one is made. Set later: that one goes, once no build has it.
+BUILD_ROLE_ARN = setting("BUILD_ROLE_ARN", "", ROLE_ARN)
+# An existing role for the pipeline; empty: one is made. Set later: that one goes likewise.
+PIPELINE_ROLE_ARN = setting("PIPELINE_ROLE_ARN", "", ROLE_ARN)
 # Days for which the pipeline's artifacts are kept.
 ARTIFACT_DAYS = setting("ARTIFACT_DAYS", "30", whole(1, 3650))
 
@@ -566,6 +593,11 @@ WEIGHTS_VOLUME = setting("WEIGHTS_VOLUME", "weights", VOLUME)
 SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)
 # Image with the AWS CLI that does it.
 SYNC_IMAGE = setting("SYNC_IMAGE", "public.ecr.aws/aws-cli/aws-cli:2.31.0", image)
+
+# An existing role for the sync's container; empty: one is made. Set later: that one stays while a revision names it.
+SYNC_ROLE_ARN = setting("SYNC_ROLE_ARN", "", ROLE_ARN)
+# An existing role for the schedule; empty: one is made. Set later: that one goes.
+SCHEDULE_ROLE_ARN = setting("SCHEDULE_ROLE_ARN", "", ROLE_ARN)
 
 # -- Waiting
 
@@ -606,6 +638,28 @@ LOG_GROUP = f"/ecs/{PREFIX}"
 WORK_SUBNET_IDS = PRIVATE_SUBNET_IDS or SUBNET_IDS
 CAPACITY_PROVIDER = f"{CLUSTER_NAME}-capacity"
 STARTED_BY = f"{PREFIX}/run_task"
+#: what our own role would be called -> the user's in its place
+ADOPTED_ROLES = {
+    **dict.fromkeys(("host", "bastion"), HOST_ROLE),
+    "task-execution": TASK_EXECUTION_ROLE_ARN,
+    "task": TASK_ROLE_ARN,
+    "build": BUILD_ROLE_ARN,
+    "pipeline": PIPELINE_ROLE_ARN,
+    "sync": SYNC_ROLE_ARN,
+    "schedule": SCHEDULE_ROLE_ARN,
+}
+#: those for which there is no need
+NOT_NEEDED = (
+    *(("host",) if LAUNCH_TYPE == "FARGATE" else ()),
+    *(("bastion",) if not BASTION_KEY_NAME else ()),
+    *(("build", "pipeline") if not SOURCE_REPOSITORY else ()),
+    *(("sync",) if not WEIGHTS_BUCKET else ()),
+    *(("schedule",) if not SYNC_SCHEDULE else ()),
+)
+#: whether any role is made: else IAM is asked nothing
+MAKES_ROLES = any(not arn for each, arn in ADOPTED_ROLES.items() if each not in NOT_NEEDED)
+#: the command with which a pipeline starts a service that scales, without what it names
+COMMAND_REST = 438
 
 #: vCPU -> MiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
 FARGATE_MEMORY: dict[int, list[int]] = {
@@ -662,12 +716,18 @@ def check_tags() -> None:
 
 
 def check_lengths() -> None:
-    """What follows from the settings, and how long AWS takes it; what a pipeline alone needs is checked where it is made."""
+    """What follows from the settings, and how long AWS takes it. A region of the profile's is not known here."""
     region, one = AWS_REGION or os.environ.get("AWS_DEFAULT_REGION", ""), "ENDPOINT" if ENDPOINT else "CLUSTER_NAME"
     volumes = [volume["name"] for volume in EFS_VOLUMES if EFS_FILE_SYSTEMS == "per-volume"]
     variables = [text for pair in (CONTAINER_ENVIRONMENT | CONTAINER_SECRETS).items() for text in pair]
     resources = [2 * (80 * "-" + each) for each in (*TASK_S3_BUCKETS, *TASK_DYNAMODB_TABLES, *TASK_SQS_QUEUES)]  # about
+    named = 3 * f"{SERVICE_NAME}{CLUSTER_NAME}{region}" + COMMAND_REST * "." if SCALING != "none" else ""
+    of_pipeline = [
+        (one, "the name of the pipeline's bucket", f"{PREFIX}-artifacts-{12 * '0'}-{region}", 63),
+        ("SERVICE_NAME", "a command of the pipeline names it, and", named, 1000),
+    ]
     derived = [
+        *(of_pipeline if SOURCE_REPOSITORY else ()),
         (one, "a role's name", f"{PREFIX}-task-execution-{region}", 64),
         *(("EFS_VOLUMES", "a file system's token", f"{CLUSTER_NAME}-file-system-{each}", 64) for each in volumes),
         ("CONTAINER_ENVIRONMENT", "the task definition", "".join([*COMMAND, *ENTRY_POINT, *variables]), 60_000),
@@ -693,6 +753,8 @@ def check_endpoint() -> None:
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
     if READ.get(ENDPOINT_PATH) and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
+    if len(SOURCE_PATHS) > 8:
+        problem("SOURCE_PATHS", f"has {len(SOURCE_PATHS)} paths; a pipeline's trigger takes 8 at most")
     if len(HOST_NAME) > 128:
         problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
     if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:
@@ -792,7 +854,8 @@ def check_task() -> None:
         problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")
     for name, arn in CONTAINER_SECRETS.items():
         if not re.fullmatch(SECRET_ARN, arn, re.ASCII):
-            problem("CONTAINER_SECRETS", f"{name} is not the ARN of a Secrets Manager secret or SSM parameter")
+            form = "a key of a secret's JSON is ARN:KEY::"
+            problem("CONTAINER_SECRETS", f"{name} is not the ARN of a Secrets Manager secret or SSM parameter; {form}")
     for key in ("name", "path"):
         values = [volume[key] for volume in EFS_VOLUMES]
         for value in sorted({value for value in values if values.count(value) > 1}):
@@ -820,6 +883,7 @@ def check_ports() -> None:
 def check_service() -> None:
     if (wildcards := LISTENER_PATH.count("*") + LISTENER_PATH.count("?")) > 5:
         problem("LISTENER_PATH", f"has {wildcards} wildcards; a load balancer's rule takes 5 at most")
+    check_scaling()
     if SCALING != "none" and DESIRED_COUNT and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
         problem("DESIRED_COUNT", f"{DESIRED_COUNT} is outside MIN_TASKS={MIN_TASKS} to MAX_TASKS={MAX_TASKS}")
     if CONTAINER_CERTIFICATE and not any(CONTAINER_CERTIFICATE.startswith(f"{v['path']}/") for v in EFS_VOLUMES):
@@ -827,6 +891,28 @@ def check_service() -> None:
     if TARGET_PROTOCOL == "HTTPS" and not CONTAINER_CERTIFICATE:
         how = "say where the container's certificate is kept"
         problem("CONTAINER_CERTIFICATE", f"is not set, but TARGET_PROTOCOL=HTTPS: {how}")
+
+
+def check_scaling() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-autoscaling-targettracking.html"""
+    on_cpu = SCALING in ("step", "target-tracking")
+    if on_cpu and LAUNCH_TYPE == "EC2" and not TASK_CPU and not CLUSTER_ONLY:
+        why = "without a share of its own a task's CPU reads thousands of percent, so that it always scales out"
+        problem("TASK_CPU", f"is not set, but SCALING={SCALING}: {why}; say for example TASK_CPU=4096")
+    if on_cpu and not MIN_TASKS:
+        why = "at 0 tasks nothing is told of the CPU, so that it would never wake"
+        problem("MIN_TASKS", f"0, but SCALING={SCALING}: {why}; use MIN_TASKS=1, or SCALING=requests")
+    if SCALING != "requests":
+        return
+    if not LISTENER_PROTOCOL:
+        problem("SCALING", "requests, but LISTENER_PROTOCOL is not set: the load balancer counts them")
+    if not REQUESTS_PER_TASK and not CLUSTER_ONLY:
+        problem("REQUESTS_PER_TASK", "is not set, but SCALING=requests: say how many a minute one task can answer")
+    if SHARED_CLUSTER and not MIN_TASKS:
+        why = (
+            "endpoints share the load balancer, which does not tell for which of them a request was that found no task"
+        )
+        problem("MIN_TASKS", f"0, but SHARED_CLUSTER=true: {why}; use MIN_TASKS=1, or DESIRED_COUNT=0 for a pause")
 
 
 def check_gpu_sharing() -> None:

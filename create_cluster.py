@@ -55,6 +55,8 @@ def create_cluster() -> dict[str, Any]:
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     is_new, stood = not cluster.find(), file_system.ids()
     facts = checks.check(new_hosts)
+    tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
+    roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
     access_points.refuse_changes()
     if security_groups.closes_ports():
@@ -86,6 +88,7 @@ def create_cluster() -> dict[str, Any]:
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
         group_arn = auto_scaling_group.create(net)
+        roles.leave_host()
         capacity.create(group_arn)
         bastion.create(net, groups)
 

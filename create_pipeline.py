@@ -20,6 +20,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure import parts
+from infrastructure.cluster import roles
 from infrastructure.delivery import (
     artifact_bucket,
     build_logs,
@@ -38,10 +39,12 @@ def create_pipeline() -> dict[str, Any]:
     if not constants.SOURCE_REPOSITORY:
         way = f"for example team/endpoint-a; to end what is built: {aws.command('delete_pipeline.py')}"
         constants.check(SOURCE_REPOSITORY=f"is not set: say what to build, {way}")
+    connection.refuse_not_offered()
     parts.look((repository, *PARTS))
     if not repository.find():
         raise Problem(f"there is no repository {repository.its_name()} for the images: run create_repository.py first")
     aws.refuse_foreign(f"pipeline {pipeline.its_name()}", pipeline.find())
+    roles.refuse_other_path(pipeline.ROLE, build_project.ROLE, undo=f"run {aws.command('delete_pipeline.py')} first")
     artifact_bucket.refuse_long_name()
     pipeline.refuse_long_command()
     connection_arn = connection.create()

@@ -60,6 +60,7 @@ def create_service() -> dict[str, Any]:
     target_group_arn = target_group.create()
     dns_record.delete_former()
     listener_rule.create(target_group_arn)
+    scaling.loosen()
     service.create(definition, target_group_arn, group_ids)
     scaling.create()
     if constants.WAIT and not console.dry_run:
@@ -67,6 +68,7 @@ def create_service() -> dict[str, Any]:
     service.delete_former(former)
     listener_rule.share_traffic()
     pipeline.open_deploy()
+    pipeline.tell_another_service()
     if console.dry_run:
         return {"serviceName": constants.SERVICE_NAME}
     if not constants.DESIRED_COUNT:

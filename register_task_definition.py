@@ -17,10 +17,11 @@ import aws
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import checks, cluster, file_system, ways_out
+from infrastructure.cluster import checks, cluster, file_system, roles, ways_out
 from infrastructure.delivery import container_image
 from infrastructure.service import (
     access_points,
+    container_secrets,
     images,
     log_group,
     mount_checks,
@@ -34,7 +35,7 @@ PARTS = (task_roles, log_group, access_points, task_definitions)
 
 @aws.page(changes=True, undo="deregister_task_definition.py")
 def register_task_definition() -> dict[str, Any]:
-    made_here = PARTS if constants.ENDPOINT else PARTS[1:]  # elsewhere create_cluster.py makes the roles
+    made_here = PARTS if constants.ENDPOINT or task_roles.are_named_rights() else PARTS[1:]  # else create_cluster.py's
     parts.look((cluster, *made_here), task_definitions.newest, images.named)
     cluster.required()
     checks.refuse_client_without_sharing()
@@ -45,9 +46,13 @@ def register_task_definition() -> dict[str, Any]:
         service.refuse_network_mode()
         service.refuse_closed_port()
     access_points.refuse_changes()
+    if constants.ENDPOINT or constants.ROLE_PATH != "/" or task_definitions.names_another_path():
+        undo = "delete_endpoint.py" if constants.ENDPOINT else "delete_cluster.py"
+        roles.refuse_other_path(*task_roles.SUFFIXES, undo=f"run {aws.command(undo)} first")
+    container_secrets.refuse_missing()
     image = container_image.wanted()
     parts.retag(made_here)
-    if constants.ENDPOINT:
+    if task_roles in made_here:
         file_system_ids = file_system.volume_ids()
         points = access_points.create(file_system_ids)
         task_roles.create(file_system_ids, points)

@@ -5,14 +5,18 @@ if a script failed, or if anything is left over in the emulated account.
 
     make rehearse                       examples/gpu-cluster.env
     make rehearse EXAMPLE=apiserver     another file of examples/
+    make rehearse REGION=cn-north-1     in another region, of China or GovCloud too
 """
 
 import argparse
 import functools
+import json
 import os
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ from emulator.efs import file_systems
 from emulator.server import serve
 
 HERE = Path(__file__).parent
+HOME = "us-east-1"
 #: how the operations begin that change nothing; the emulator tells some of S3 by their method
 READS = ("BatchGet", "Describe", "Get", "List", "GET", "HEAD")
 #: lines of a result that are shown
@@ -50,6 +55,7 @@ SERVICE_WALK = (
     "create_service.py",
     "describe_service.py",
     "check_service.py --insecure",
+    "(its users ask 10 times a minute, until a second task runs; then not at all)",
     "create_cluster.py",
     "update_service.py",
     "update_cluster.py",
@@ -94,24 +100,24 @@ WALKS = {
 }
 
 
-def rehearse(example: str, time_scale: float) -> bool:
+def rehearse(example: str, time_scale: float, region: str) -> bool:
     """Walk through one example; whether all went well and nothing is left."""
     walk = WALKS[example]
     with serve(time_scale=time_scale) as (url, emulator):
         speed = f"{1 / time_scale:g} times as fast as AWS" if 0 < time_scale < 1 else f"time scale {time_scale:g}"
         print(f"AWS is emulated on this machine, {speed}: nothing is made in an account, nothing is paid.", flush=True)
-        environment = environment_for(example, url, time_scale) | prerequisites(example, url, emulator)
-        before = set(account(url))
+        environment = environment_for(example, url, time_scale, region) | prerequisites(example, url, emulator, region)
+        before = set(account(url, region))
         seen: set[str] = set()
         rows = []
         for command in walk:
             calls = len(emulator.calls)
-            code, seconds = run(command, environment) if command[0] != "(" else act(command, url, emulator)
+            code, seconds = run(command, environment) if command[0] != "(" else act(command, url, emulator, region)
             rows.append((command, code, seconds, emulator.calls[calls:]))
-            seen |= set(account(url)) - before
+            seen |= set(account(url, region)) - before
             if code:
                 break
-        left = set(account(url)) - before
+        left = set(account(url, region)) - before
         return summary(example, len(walk), rows, seen, left, emulator)
 
 
@@ -121,7 +127,7 @@ def example_file(example: str) -> Path:
     return folder / example / ".env" if (folder / example).is_dir() else folder / f"{example}.env"
 
 
-def environment_for(example: str, url: str, time_scale: float) -> dict[str, str]:
+def environment_for(example: str, url: str, time_scale: float, region: str = HOME) -> dict[str, str]:
     """What a user's shell would hold: the example's file, and the emulator in place of AWS; no settings of our own."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TERM", "NO_COLOR") if name in os.environ}
     return {
@@ -130,49 +136,84 @@ def environment_for(example: str, url: str, time_scale: float) -> dict[str, str]
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "emulator",
         "AWS_SECRET_ACCESS_KEY": "emulator",
-        "AWS_REGION": "us-east-1",
+        "AWS_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "POLL_SECONDS": str(max(0.05, 5 * time_scale)),
         "EFS_DNS_SECONDS": str(90 * time_scale),
     }
 
 
-def prerequisites(example: str, url: str, emulator: Emulator) -> dict[str, str]:
-    """What the example's user has already: a certificate, or a zone and weights; and the way to the load balancer and to
-    registries."""
+def prerequisites(example: str, url: str, emulator: Emulator, region: str = HOME) -> dict[str, str]:
+    """What the example's user has already: a certificate, or a zone, weights and a secret; and the way to the load balancer
+    and to registries."""
     proxy = emulator.front_door_url
     way = {"https_proxy": proxy, "http_proxy": proxy, "no_proxy": "127.0.0.1,localhost"}
     way |= {"AWS_CA_BUNDLE": emulator.certificate_authority}
     if example == "clara-train":
-        acm = client(url, "acm")
+        acm = client(url, "acm", region)
         arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
-        certificates.issue(emulator.world, "us-east-1", arn)
+        certificates.issue(emulator.world, region, arn)
         return {**way, "CERTIFICATE_ARN": arn}
     if example == "ml-endpoints":
-        client(url, "route53").create_hosted_zone(Name="example.com", CallerReference="rehearsal")
-        s3 = client(url, "s3")
-        s3.create_bucket(Bucket="example-ml-weights")
+        client(url, "route53", region).create_hosted_zone(Name="example.com", CallerReference="rehearsal")
+        s3 = client(url, "s3", region)
+        place: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket="example-ml-weights", **place)
         for endpoint in "ab":
             s3.put_object(Bucket="example-ml-weights", Key=f"{endpoint}/model.bin", Body=b"weights")
-        return {**way, "SSL_CERT_FILE": emulator.certificate_authority}
+        key = client(url, "kms", region).create_key()["KeyMetadata"]["KeyId"]
+        texts = json.dumps({"hf_token": "a token", "other": "not for the container"})
+        secret = client(url, "secretsmanager", region).create_secret(
+            Name="example/ml", SecretString=texts, KmsKeyId=key
+        )["ARN"]
+        named = {"CONTAINER_SECRETS": f"HF_TOKEN={secret}:hf_token::"}
+        return {**way, **named, "SSL_CERT_FILE": emulator.certificate_authority}
     return way
 
 
-def act(what: str, url: str, emulator: Emulator) -> tuple[int, float]:
-    """What no script does: a person in the console, a push to the Git host."""
+def act(what: str, url: str, emulator: Emulator, region: str) -> tuple[int, float]:
+    """What no script does: a person in the console, users, a push to the Git host."""
     print(f"\n{what}", flush=True)
     begun = time.monotonic()
+    if "users" in what:
+        emulator.world.settings.request_cpu_seconds = 60  # each is a volume to be segmented
+        scaled = all(scales(url, region, emulator, requests, to) for requests, to in ((10, 2), (0, 1)))
+        return int(not scaled), time.monotonic() - begun
     if "handshake" in what:
         connections.finish_handshakes(emulator.world)
         return 0, time.monotonic() - begun
     pipelines.push(emulator.world, "example/ml-endpoints", "main", "A faster model", {}, "")
-    codepipeline = client(url, "codepipeline")
+    codepipeline = client(url, "codepipeline", region)
     for _ in range(600):
         [newest, *_] = codepipeline.list_pipeline_executions(pipelineName="ml-a")["pipelineExecutionSummaries"]
         if newest["status"] != "InProgress":
             break
         time.sleep(0.1)
     return int(newest["status"] != "Succeeded"), time.monotonic() - begun
+
+
+def scales(url: str, region: str, emulator: Emulator, requests: int, to: int) -> bool:
+    """So many requests in each minute of AWS's, through the front door, until so many tasks run; half an hour at most."""
+    [balancer] = client(url, "elbv2", region).describe_load_balancers()["LoadBalancers"]
+    [arn] = client(url, "ecs", region).list_services(cluster="clara-train")["serviceArns"]
+    trusting, proxy = ssl._create_unverified_context(), {"https": emulator.front_door_url}
+    door = urllib.request.build_opener(
+        urllib.request.ProxyHandler(proxy), urllib.request.HTTPSHandler(context=trusting)
+    )
+    counts: list[int] = []
+    for minute in range(30):
+        for _ in range(requests):
+            door.open(f"https://{balancer['DNSName']}/docs/", timeout=10).close()
+        emulator.world.clock.skip(60)
+        [service] = client(url, "ecs", region).describe_services(cluster="clara-train", services=[arn])["services"]
+        if counts != (counts := [service["runningCount"], service["desiredCount"]]):
+            print(f"  minute {minute + 1}: {requests} requests, {counts[0]} of {counts[1]} tasks run", flush=True)
+        if counts == [to, to]:
+            break
+    scaling = client(url, "application-autoscaling", region)
+    newest = scaling.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"][:1]
+    print("".join(f"  {each['Description']} Cause: {each['Cause']}" for each in newest), flush=True)
+    return counts == [to, to]
 
 
 def run(command: str, environment: dict[str, str]) -> tuple[int, float]:
@@ -200,14 +241,14 @@ def folded(result: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def account(url: str) -> dict[str, Any]:
-    """What is in the emulated account now."""
-    return resources(functools.partial(client, url))
+def account(url: str, region: str = HOME) -> dict[str, Any]:
+    """What is in the emulated account now; nothing of services that the region does not have."""
+    return resources(functools.partial(client, url, region=region))
 
 
 @functools.cache
-def client(url: str, service: str) -> Any:
-    session: Any = boto3.Session("emulator", "emulator", region_name="us-east-1")
+def client(url: str, service: str, region: str = HOME) -> Any:
+    session: Any = boto3.Session("emulator", "emulator", region_name=region)
     return session.client(service, endpoint_url=url)
 
 
@@ -235,7 +276,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("example", nargs="?", default="gpu-cluster", help="a file of examples/, without .env")
     parser.add_argument("--time-scale", type=float, default=0.02, help="1: AWS's own times (default 0.02)")
+    parser.add_argument("--region", default=HOME, help="of any partition (default us-east-1)")
     options = parser.parse_args()
     if options.example not in WALKS:
         sys.exit(f"there is no example {options.example}: there are {', '.join(WALKS)}")
-    sys.exit(0 if rehearse(options.example, options.time_scale) else 1)
+    sys.exit(0 if rehearse(options.example, options.time_scale, options.region) else 1)

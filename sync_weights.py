@@ -25,7 +25,7 @@ import constants
 from aws import Problem, dry_run
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import cluster
+from infrastructure.cluster import cluster, roles
 from infrastructure.weights import schedule, source_bucket, sync
 
 #: when a bucket without a file was changed last
@@ -37,11 +37,14 @@ PARTS = (sync, schedule)
 @aws.page(changes=True, undo="delete_sync.py", erase="do not ask before a volume is erased")
 def sync_weights(erase: bool = False) -> dict[str, Any]:
     source_bucket.check_settings()
-    parts.look(PARTS)
+    parts.look(PARTS, roles.role("task-execution"))
     cluster.required()
     source_bucket.check()
     point = sync.required_access_point()
     schedule.refuse_foreign()
+    roles.refuse_other_path(
+        "task-execution", sync.ROLE, schedule.ROLE, undo=f"run {aws.command('delete_sync.py')} first"
+    )
     if not constants.SYNC_SCHEDULE:
         schedule.delete_unwanted()
     present = source_bucket.objects()

@@ -38,6 +38,7 @@ def update_service(revision: str = "") -> dict[str, Any]:
     service.refuse_changes(definition)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()
+    scaling.loosen()
     service.update(found, definition["taskDefinitionArn"], target_group_arn=listener_rule.group_arn())
     scaling.create()
     if constants.WAIT and not console.dry_run:

@@ -1,5 +1,6 @@
 """How a page ends that does not end well: what a person can put right, exit codes, and AWS's errors in one or two lines."""
 
+import re
 import threading
 from typing import Any
 
@@ -90,7 +91,9 @@ def explain(error: Failure) -> str:
         return f"AWS does not accept these credentials ({reason} in {call}): look at aws sts get-caller-identity"
     if reason in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
         service, _, action = operation.partition(" ")
-        return f"access denied: your credentials may not {ACTION_PREFIXES.get(service, service)}:{action}\n{text}"
+        lacking = re.search(r"not authorized to perform: ([\w-]+:\w+)", text)  # a call may need iam:PassRole besides
+        right = lacking[1] if lacking else f"{ACTION_PREFIXES.get(service, service)}:{action}"
+        return f"access denied: your credentials may not {right}\n{text}"
     if "Throttl" in reason or reason in ("RequestLimitExceeded", "TooManyRequestsException", "SlowDown"):
         return f"AWS throttles {call} ({reason}), after {ATTEMPTS} attempts: run it again in some minutes"
     if "LimitExceeded" in reason or "QuotaExceeded" in reason or reason in ("AddressLimitExceeded", "VpcLimitExceeded"):

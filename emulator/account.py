@@ -13,6 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from emulator.core import partitions
+
 Client = Callable[[str], Any]
 
 #: ids and other words that AWS chooses, and times: no part of what a user asked for
@@ -127,12 +129,24 @@ def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
         trust = role["AssumeRolePolicyDocument"]
         tags = iam.list_role_tags(RoleName=name)["Tags"]
-        yield "role", name, {"trust": trust, "inline": inline, "attached": attached, "tags": tags}
+        limit = iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary")  # which a list does not tell
+        yield (
+            "role",
+            name,
+            {
+                "trust": trust,
+                "inline": inline,
+                "attached": attached,
+                "tags": tags,
+                "path": role["Path"],
+                "limit": limit,
+            },
+        )
     for profile in iam.list_instance_profiles()["InstanceProfiles"]:
         roles = [role["RoleName"] for role in profile["Roles"]]
         name = profile["InstanceProfileName"]
         tags = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags", [])
-        yield "instance profile", name, {"roles": roles, "tags": tags}
+        yield "instance profile", name, {"roles": roles, "tags": tags, "path": profile["Path"]}
 
 
 def _file_systems(efs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -186,7 +200,7 @@ def _clusters(ecs: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for service in ecs.list_services(cluster=arn)["serviceArns"]:
             [described] = ecs.describe_services(cluster=arn, services=[service], include=["TAGS"])["services"]
             kept = "desiredCount loadBalancers deploymentConfiguration healthCheckGracePeriodSeconds tags"
-            kept += " networkConfiguration enableExecuteCommand capacityProviderStrategy"
+            kept += " networkConfiguration enableExecuteCommand capacityProviderStrategy availabilityZoneRebalancing"
             yield "service", described["serviceName"], _kept(described, kept)
     for provider in ecs.describe_capacity_providers(include=["TAGS"])["capacityProviders"]:
         if provider["name"] not in ("FARGATE", "FARGATE_SPOT") and provider["status"] != "INACTIVE":
@@ -259,13 +273,14 @@ def _pipelines(pipelines: Any, builds: Any, connections: Any) -> Iterator[tuple[
         arn = found["metadata"]["pipelineArn"]
         tags = pipelines.list_tags_for_resource(resourceArn=arn)["tags"]
         states = pipelines.get_pipeline_state(name=each["name"])["stageStates"]
-        kept = _kept(found["pipeline"], "roleArn artifactStore pipelineType executionMode stages")
+        kept = _kept(found["pipeline"], "roleArn artifactStore pipelineType executionMode stages triggers")
         kept["closed"] = [state["inboundTransitionState"].get("disabledReason") for state in states]
         yield "pipeline", each["name"], {**kept, "tags": tags}
     for name in builds.list_projects()["projects"]:
         [project] = builds.batch_get_projects(names=[name])["projects"]
         yield "build project", name, _kept(project, "source artifacts environment serviceRole logsConfig tags")
-    for each in connections.list_connections()["Connections"]:
+    there = not partitions.lacks("codeconnections", connections.meta.region_name)
+    for each in connections.list_connections()["Connections"] if there else ():
         arn = each["ConnectionArn"]
         tags = connections.list_tags_for_resource(ResourceArn=arn)["Tags"]
         kept = _kept(each, "ProviderType ConnectionStatus")
@@ -305,7 +320,7 @@ def _or_nothing(look: Callable[..., dict[str, Any]], **request: Any) -> dict[str
 def _scaling(scaling: Any, cloudwatch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for target in scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]:
         tags = scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]
-        kept = _kept(target, "MinCapacity MaxCapacity")
+        kept = _kept(target, "MinCapacity MaxCapacity SuspendedState")
         yield "scalable target", target["ResourceId"], {**kept, "tags": _tags(tags)}
     for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]:
         keys = "PolicyType ResourceId StepScalingPolicyConfiguration TargetTrackingScalingPolicyConfiguration"

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from emulator.core.doors import DOORS
 from emulator.core.faults import Fault
 from emulator.server import serve
 from tests.conftest import GPU, ROOT, Runbook
 from tests.pictures import put_back, take
 
-PRODUCT = {path.stem for path in ROOT.glob("*.py")} | {"infrastructure"}
+PRODUCT = {path.stem for path in ROOT.glob("*.py")} | {"aws", "infrastructure"}
 
 CHANGING = (
     "create_cluster.py",
@@ -340,3 +341,30 @@ def test_where_one_look_fails_the_others_have_ended_when_the_page_does(runbook: 
     made = len(runbook.emulator.calls)
     time.sleep(0.2)
     assert len(runbook.emulator.calls) == made
+
+
+@pytest.mark.parametrize(
+    ("denied", "page"),
+    [
+        ("iam:PassRole", "run_task.py"),
+        ("ecs:TagResource", "run_task.py"),
+        ("ecs:RunTask", "run_task.py"),
+        ("ec2:CreateTags", "create_cluster.py"),
+        ("elasticfilesystem:TagResource", "create_cluster.py"),
+        ("iam:TagRole", "create_cluster.py"),
+    ],
+)
+def test_a_right_that_a_call_needs_besides_its_own_is_the_one_that_is_named(
+    fargate: Runbook, denied: str, page: str
+) -> None:
+    """tag-004, tag-005: what to allow is not the action of the call."""
+    if page == "run_task.py":
+        fargate.has_run("create_cluster.py", "register_task_definition.py")
+    allowed = {"Effect": "Allow", "NotAction": denied, "Resource": "*"}
+    DOORS["POST", "/_emulator/caller"](fargate.emulator, {"policy": {"Statement": [allowed]}})
+    ran = fargate.run(page)
+    assert ran.code == 1
+    assert f"failed: access denied: your credentials may not {denied}\n" in ran.err
+    assert f"is not authorized to perform: {denied} on resource: arn:aws:" in ran.err
+    DOORS["POST", "/_emulator/caller"](fargate.emulator, {"policy": None})
+    assert fargate.run(page).code == 0

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import Tags, bearer
@@ -120,7 +120,7 @@ def request_certificate(call: Call) -> Params:
         lives = world.now() < other.detail["CreatedAt"].timestamp() + TOKEN_LIVES
         if token and other.token == token and lives and other.detail["SubjectAlternativeNames"] == names:
             return {"CertificateArn": arn}
-    arn = f"arn:aws:acm:{call.region}:{call.account}:certificate/{uuid.uuid4()}"
+    arn = f"arn:{partitions.here()}:acm:{call.region}:{call.account}:certificate/{uuid.uuid4()}"
     method = given.get("ValidationMethod") or "EMAIL"
     detail = {
         "CertificateArn": arn,

@@ -1,6 +1,6 @@
 """Application Auto Scaling for ECS services: targets, policies with their alarms, scheduled actions.
 
-moto asks its own ECS, which the emulator does not use, so all of it is imitated. No metric ever scales anything here.
+moto asks its own ECS, which the emulator does not use, so all of it is imitated. What a policy does is in policies.py.
 https://docs.aws.amazon.com/autoscaling/application/APIReference/Welcome.html
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.ask import ask
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import Tags, bearer
@@ -49,9 +49,11 @@ class Region:
     actions: dict[tuple[Key, str], Params] = field(default_factory=dict)
     activities: list[Params] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    scaled_out: dict[Key, tuple[float, int]] = field(default_factory=dict)  # end of the cooldown, tasks that ran before
+    scaled_in: dict[Key, float] = field(default_factory=dict)  # end of the cooldown
 
 
-def _here(world: World, region: str) -> Region:
+def region_of(world: World, region: str) -> Region:
     state: dict[str, Region] = world.state["application-autoscaling"]
     return state.setdefault(region, Region())
 
@@ -70,7 +72,7 @@ def _not_found(call: Call, what: str) -> AwsError:
 
 def _target(call: Call) -> Params:
     """The call's target, for calls that use one: unknown also for a moment after it was made."""
-    here, key = _here(call.world, call.region), _key(call)
+    here, key = region_of(call.world, call.region), _key(call)
     if key not in here.targets or call.world.now() < here.known[key]:
         namespace, resource, dimension = key
         raise AwsError(
@@ -100,7 +102,7 @@ def _of_call(call: Call, items: list[Params], names: str = "", name: str = "") -
 @on("application-autoscaling", "RegisterScalableTarget", rules="aas-001 aas-002 aas-004")
 def register_scalable_target(call: Call) -> Params:
     """https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html"""
-    here, given, key = _here(call.world, call.region), call.params, _key(call)
+    here, given, key = region_of(call.world, call.region), call.params, _key(call)
     _check_target(call, key)
     known = here.targets.get(key)
     if known is not None and given.get("Tags"):
@@ -127,9 +129,9 @@ def register_scalable_target(call: Call) -> Params:
         identifier = uuid.uuid4().hex[:20]
         merged |= {
             **dict(zip(FIELDS, key, strict=True)),
-            "RoleARN": given.get("RoleARN") or f"arn:aws:iam::{call.account}:role/{LINKED_ROLE}",
+            "RoleARN": given.get("RoleARN") or f"arn:{partitions.here()}:iam::{call.account}:role/{LINKED_ROLE}",
             "CreationTime": call.world.timestamp(),
-            "ScalableTargetARN": f"arn:aws:application-autoscaling:{call.region}:{call.account}:"
+            "ScalableTargetARN": f"arn:{partitions.here()}:application-autoscaling:{call.region}:{call.account}:"
             f"scalable-target/{identifier}",
         }
         here.known[key] = call.world.now() + call.world.clock.delay(TARGET_KNOWN)
@@ -149,11 +151,11 @@ def _check_target(call: Call, key: Key) -> None:
     role = call.params.get("RoleARN", "")
     if role and "aws-service-role" not in role and not iam_roles.role_usable(call.world, role):
         raise AwsError("ValidationException", f"Unable to assume IAM role: {role}")
-    if _service(call, resource) is None:
+    if service_of(call, resource) is None:
         raise AwsError("ValidationException", f"ECS service doesn't exist: {resource}")
 
 
-def _service(call: Call, resource: str) -> Params | None:
+def service_of(call: Call, resource: str) -> Params | None:
     """The ECS service of a resource id, once Application Auto Scaling knows of it."""
     _, cluster, name = resource.split("/")
     try:
@@ -169,7 +171,7 @@ def _service(call: Call, resource: str) -> Params | None:
 
 def _move_inside(call: Call, here: Region, target: Params) -> None:
     """Move the service's desired count into the bounds of its target."""
-    service = _service(call, target["ResourceId"])
+    service = service_of(call, target["ResourceId"])
     if service is None:
         return
     now = service["desiredCount"]
@@ -179,12 +181,17 @@ def _move_inside(call: Call, here: Region, target: Params) -> None:
     _, cluster, name = target["ResourceId"].split("/")
     ask(call, "ecs", "UpdateService", cluster=cluster, service=name, desiredCount=wanted)
     bound = "minimum" if wanted > now else "maximum"
-    time = call.world.timestamp()
+    record(call.world, here, target, wanted, f"{bound} capacity was set to {wanted}")
+
+
+def record(world: World, here: Region, target: Params, wanted: int, cause: str) -> None:
+    """A scaling activity, as it is listed."""
+    time = world.timestamp()
     activity = {
         "ActivityId": str(uuid.uuid4()),
         **{key: target[key] for key in FIELDS},
         "Description": f"Setting desired count to {wanted}.",
-        "Cause": f"{bound} capacity was set to {wanted}",
+        "Cause": cause,
         "StartTime": time,
         "EndTime": time,
         "StatusCode": "Successful",
@@ -195,19 +202,19 @@ def _move_inside(call: Call, here: Region, target: Params) -> None:
 
 @on("application-autoscaling", "DescribeScalableTargets", rules="aas-001")
 def describe_scalable_targets(call: Call) -> Params:
-    here = _here(call.world, call.region)
+    here = region_of(call.world, call.region)
     known = [one for key, one in here.targets.items() if call.world.now() >= here.known[key]]
     return _page(call, _of_call(call, known, "ResourceIds", "ResourceId"), "ScalableTargets")
 
 
 @on("application-autoscaling", "DescribeScalingActivities")
 def describe_scaling_activities(call: Call) -> Params:
-    return _page(call, _of_call(call, _here(call.world, call.region).activities), "ScalingActivities")
+    return _page(call, _of_call(call, region_of(call.world, call.region).activities), "ScalingActivities")
 
 
 @on("application-autoscaling", "DeregisterScalableTarget", rules="aas-003")
 def deregister_scalable_target(call: Call) -> Params:
-    here, key = _here(call.world, call.region), _key(call)
+    here, key = region_of(call.world, call.region), _key(call)
     if key not in here.targets:
         raise _not_found(call, "scalable target")
     for policy_key in [one for one in here.policies if one[0] == key]:
@@ -223,9 +230,10 @@ def deregister_scalable_target(call: Call) -> Params:
 
 @on("application-autoscaling", "PutScalingPolicy", rules="aas-001")
 def put_scaling_policy(call: Call) -> Params:
-    here, given, key = _here(call.world, call.region), call.params, _key(call)
+    here, given, key = region_of(call.world, call.region), call.params, _key(call)
     _target(call)
     name, known = given["PolicyName"], here.policies.get((key, given["PolicyName"]))
+    _check_metric(call, here, key)
     kind = given.get("PolicyType") or (known or {}).get("PolicyType") or "StepScaling"
     config = given.get(f"{kind}PolicyConfiguration") or given.get("TargetTrackingScalingPolicyConfiguration")
     if config is None and known is None:
@@ -239,7 +247,7 @@ def put_scaling_policy(call: Call) -> Params:
         "PolicyName": name,
         "PolicyType": kind,
         "PolicyARN": (known or {}).get("PolicyARN")
-        or f"arn:aws:autoscaling:{call.region}:{call.account}:scalingPolicy:{uuid.uuid4()}:"
+        or f"arn:{partitions.here()}:autoscaling:{call.region}:{call.account}:scalingPolicy:{uuid.uuid4()}:"
         f"resource/ecs/{key[1]}:policyName/{name}",
     }
     policy["Alarms"] = _make_alarms(call, policy) if kind == "TargetTrackingScaling" else []
@@ -247,10 +255,66 @@ def put_scaling_policy(call: Call) -> Params:
     return {"PolicyARN": policy["PolicyARN"], "Alarms": policy["Alarms"]}
 
 
-def _make_alarms(call: Call, policy: Params) -> list[Params]:
-    """The two alarms that target tracking makes and owns."""
-    target = policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
+def _specification(policy: Params) -> Params:
+    """The metric that a policy of target tracking names; no other kind names one."""
+    tracking = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
+    return tracking.get("PredefinedMetricSpecification") or tracking.get("CustomizedMetricSpecification") or {}
+
+
+def _check_metric(call: Call, here: Region, key: Key) -> None:
+    """https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
+
+    The words of the refusals are our own but for the second's."""
+    wanted = _specification(call.params)
+    kind, label = wanted.get("PredefinedMetricType"), wanted.get("ResourceLabel", "")
+    if bool(label) != (kind == "ALBRequestCountPerTarget"):
+        raise AwsError(
+            "ValidationException", f"ResourceLabel goes with ALBRequestCountPerTarget, and with it alone: {kind}"
+        )
+    names = {
+        name for (of, name), each in here.policies.items() if of == key and wanted and _specification(each) == wanted
+    }
+    if names - {call.params["PolicyName"]}:
+        raise AwsError(
+            "ValidationException",
+            "Only one TargetTrackingScaling policy for a given metric specification is allowed.",
+        )
+    service = service_of(call, key[1]) if label else None
+    groups = [balancer["targetGroupArn"] for balancer in service["loadBalancers"]] if service else []
+    if label and not any(group.endswith(label.partition("/targetgroup/")[2]) for group in groups):
+        raise AwsError("ValidationException", f"The target group of {label} is not attached to the ECS service")
+
+
+#: namespace, name and statistic of the metrics that are predefined for ECS
+METRICS = {
+    "ECSServiceAverageCPUUtilization": ("AWS/ECS", "CPUUtilization", "Average"),
+    "ECSServiceAverageMemoryUtilization": ("AWS/ECS", "MemoryUtilization", "Average"),
+    "ALBRequestCountPerTarget": ("AWS/ApplicationELB", "RequestCountPerTarget", "Sum"),
+}
+
+
+def _metric(policy: Params) -> Params:
+    """What the alarms of target tracking look at."""
+    wanted = _specification(policy)
+    if wanted.get("PredefinedMetricType") not in METRICS:
+        named = {key: wanted.get(key) for key in ("Namespace", "MetricName", "Statistic", "Dimensions")}
+        return {key: value for key, value in named.items() if value}
+    namespace, name, statistic = METRICS[wanted["PredefinedMetricType"]]
     _, cluster, service = policy["ResourceId"].split("/")
+    balancer, _, group = wanted.get("ResourceLabel", "").partition("/targetgroup/")
+    of_service = {"ClusterName": cluster, "ServiceName": service}
+    dimensions = {"TargetGroup": f"targetgroup/{group}", "LoadBalancer": balancer} if group else of_service
+    return {
+        "Namespace": namespace,
+        "MetricName": name,
+        "Statistic": statistic,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+    }
+
+
+def _make_alarms(call: Call, policy: Params) -> list[Params]:
+    """The two alarms that target tracking makes and owns: the high one, then the low one."""
+    target = policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
     both = (("AlarmHigh", "GreaterThanThreshold", 3, target), ("AlarmLow", "LessThanThreshold", 15, target * 0.9))
     made = []
     for word, comparison, periods, threshold in both:
@@ -262,16 +326,14 @@ def _make_alarms(call: Call, policy: Params) -> list[Params]:
             AlarmName=name,
             AlarmDescription=f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy['PolicyARN']}.",
             AlarmActions=[policy["PolicyARN"]],
-            Namespace="AWS/ECS",
-            MetricName="CPUUtilization",
-            Dimensions=[{"Name": "ClusterName", "Value": cluster}, {"Name": "ServiceName", "Value": service}],
-            Statistic="Average",
+            **_metric(policy),
             Period=60,
             EvaluationPeriods=periods,
             Threshold=float(threshold),
             ComparisonOperator=comparison,
         )
-        made.append({"AlarmName": name, "AlarmARN": f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:{name}"})
+        arn = f"arn:{partitions.here()}:cloudwatch:{call.region}:{call.account}:alarm:{name}"
+        made.append({"AlarmName": name, "AlarmARN": arn})
     return made
 
 
@@ -282,13 +344,13 @@ def _drop_alarms(call: Call, policy: Params) -> None:
 
 @on("application-autoscaling", "DescribeScalingPolicies")
 def describe_scaling_policies(call: Call) -> Params:
-    found = _of_call(call, list(_here(call.world, call.region).policies.values()), "PolicyNames", "PolicyName")
+    found = _of_call(call, list(region_of(call.world, call.region).policies.values()), "PolicyNames", "PolicyName")
     return _page(call, found, "ScalingPolicies")
 
 
 @on("application-autoscaling", "DeleteScalingPolicy", rules="aas-003")
 def delete_scaling_policy(call: Call) -> Params:
-    policy = _here(call.world, call.region).policies.pop((_key(call), call.params["PolicyName"]), None)
+    policy = region_of(call.world, call.region).policies.pop((_key(call), call.params["PolicyName"]), None)
     if policy is None:
         raise _not_found(call, "scaling policy")
     _drop_alarms(call, policy)
@@ -300,13 +362,13 @@ def delete_scaling_policy(call: Call) -> Params:
 
 @on("application-autoscaling", "PutScheduledAction")
 def put_scheduled_action(call: Call) -> Params:
-    here, given, key = _here(call.world, call.region), call.params, _key(call)
+    here, given, key = region_of(call.world, call.region), call.params, _key(call)
     _target(call)
     name = given["ScheduledActionName"]
     known = here.actions.get((key, name))
     if known is None and "Schedule" not in given:
         raise AwsError("ValidationException", "Schedule is required for a new scheduled action")
-    arn = f"arn:aws:autoscaling:{call.region}:{call.account}:scheduledAction:{uuid.uuid4()}:"
+    arn = f"arn:{partitions.here()}:autoscaling:{call.region}:{call.account}:scheduledAction:{uuid.uuid4()}:"
     made = {"CreationTime": call.world.timestamp(), "ScheduledActionARN": f"{arn}scheduledActionName/{name}"}
     here.actions[key, name] = {**(known or made), **given}
     return {}
@@ -314,13 +376,13 @@ def put_scheduled_action(call: Call) -> Params:
 
 @on("application-autoscaling", "DescribeScheduledActions")
 def describe_scheduled_actions(call: Call) -> Params:
-    actions = list(_here(call.world, call.region).actions.values())
+    actions = list(region_of(call.world, call.region).actions.values())
     return _page(call, _of_call(call, actions, "ScheduledActionNames", "ScheduledActionName"), "ScheduledActions")
 
 
 @on("application-autoscaling", "DeleteScheduledAction")
 def delete_scheduled_action(call: Call) -> Params:
-    if _here(call.world, call.region).actions.pop((_key(call), call.params["ScheduledActionName"]), None) is None:
+    if region_of(call.world, call.region).actions.pop((_key(call), call.params["ScheduledActionName"]), None) is None:
         raise _not_found(call, "scheduled action")
     return {}
 
@@ -331,7 +393,7 @@ def delete_scheduled_action(call: Call) -> Params:
 @on("application-autoscaling", "TagResource", "UntagResource", "ListTagsForResource")
 def tags(call: Call) -> Params:
     arn = call.params["ResourceARN"]
-    found = _here(call.world, call.region).tags.get(arn)
+    found = region_of(call.world, call.region).tags.get(arn)
     if found is None:
         raise AwsError("ResourceNotFoundException", f"The resource {arn} was not found")
     found.update(call.params.get("Tags") or {})
@@ -343,4 +405,4 @@ def tags(call: Call) -> Params:
 @bearer
 def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
     if region in world.state["application-autoscaling"]:
-        yield from _here(world, region).tags.items()
+        yield from region_of(world, region).tags.items()

@@ -9,19 +9,22 @@ from typing import Any
 
 from emulator.autoscaling import groups as engine
 from emulator.autoscaling.groups import Group, Item, Member, groups, hook_of, put_tags, set_desired, wake
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, AwsError, Call, held, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import instances as ec2_instances
 from emulator.ec2 import templates as ec2_templates
 from emulator.ec2.region import backend_of, find_subnet, pattern, region_of
 from emulator.elbv2 import state as elbv2
+from emulator.iam import caller
 from emulator.iam import roles as iam_roles
 
 SENTENCES.update(
     {
         "asg-001": "The name of a group is taken until the group is gone: AlreadyExists.",
         "asg-002": "A group is not made from a template whose instance profile EC2 does not know yet: ValidationError.",
-        "asg-003": "Who may use a launch template is not looked at: AccessDenied comes as a fault on request only.",
+        "asg-003": "A group with a launch template needs ec2:RunInstances and the right to pass the template's role, where the "
+        "caller has a policy.",
         "asg-006": "Without ForceDelete a group goes only when it is empty and quiet.",
         "asg-007": "ForceDelete ends all instances and hooks; the group is seen as 'Delete in progress' until they end.",
         "asg-009": "Protection can not be set on an instance that has left the group: ValidationError.",
@@ -33,9 +36,23 @@ SENTENCES.update(
     }
 )
 held("asg-012", "faults: ResourceContention on request")
-held("asg-003", "faults: AccessDenied on request")
+held("asg-003", "iam.caller, by core.implied and PASSING")
 
 # Checks.
+
+
+def passed(call: Call) -> list[Item]:
+    """The roles that a group's launch template hands to its instances are named in the template."""
+    mixed = (call.params.get("MixedInstancesPolicy") or {}).get("LaunchTemplate") or {}
+    spec = call.params.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification")
+    try:
+        return [ec2_templates.resolve(call.world, call.region, spec)["LaunchTemplateData"]] if spec else []
+    except AwsError:
+        return []  # the call itself is refused for that
+
+
+caller.PASSING["autoscaling", "CreateAutoScalingGroup"] = passed
+caller.PASSING["autoscaling", "UpdateAutoScalingGroup"] = passed
 
 
 def find(call: Call, name: str) -> Group:
@@ -361,7 +378,7 @@ def delete_auto_scaling_group(call: Call) -> Item:
 def shown(group: Group) -> Item:
     names = ("DefaultCooldown", "HealthCheckType", "HealthCheckGracePeriod", "TerminationPolicies")
     defaults = dict(zip(names, (300, "EC2", 0, ["Default"]), strict=True))
-    role = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    role = f"arn:{partitions.here()}:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
     return {
         "AutoScalingGroupName": group.name,
         "AutoScalingGroupARN": group.arn,

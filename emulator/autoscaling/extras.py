@@ -7,6 +7,7 @@ import uuid
 from emulator.autoscaling import groups as engine
 from emulator.autoscaling.calls import check_target_groups, find, find_open, paged, source_of
 from emulator.autoscaling.groups import Group, Item, groups, put_tags, stamp, wake
+from emulator.core import partitions
 from emulator.core.rules import AwsError, Call, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import templates as ec2_templates
@@ -125,7 +126,8 @@ def describe_target_groups(call: Call) -> Item:
 def put_scaling_policy(call: Call) -> Item:
     group = find_open(call, call.params["AutoScalingGroupName"])
     name = call.params["PolicyName"]
-    arn = f"arn:aws:autoscaling:{call.region}:{ACCOUNT}:scalingPolicy:{uuid.uuid4()}:autoScalingGroupName/{group.name}"
+    base = f"arn:{partitions.here()}:autoscaling:{call.region}:{ACCOUNT}"
+    arn = f"{base}:scalingPolicy:{uuid.uuid4()}:autoScalingGroupName/{group.name}"
     arn = group.policies.get(name, {}).get("PolicyARN") or f"{arn}:policyName/{name}"
     kind = call.params.get("PolicyType") or "SimpleScaling"
     given = {key: value for key, value in call.params.items() if value is not None}
@@ -157,7 +159,7 @@ def put_scheduled_action(call: Call) -> Item:
     """Stored; a start time that is named is kept to, a recurrence is not."""
     group = find_open(call, call.params["AutoScalingGroupName"])
     name = call.params["ScheduledActionName"]
-    arn = f"arn:aws:autoscaling:{call.region}:{ACCOUNT}:scheduledUpdateGroupAction:{uuid.uuid4()}"
+    arn = f"arn:{partitions.here()}:autoscaling:{call.region}:{ACCOUNT}:scheduledUpdateGroupAction:{uuid.uuid4()}"
     arn = f"{arn}:autoScalingGroupName/{group.name}:scheduledActionName/{name}"
     given = {key: value for key, value in call.params.items() if value is not None}
     action = {**given, "ScheduledActionARN": group.schedule.get(name, {}).get("ScheduledActionARN", arn)}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, STARTERS, AwsError, held
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import instances as ec2_instances
@@ -659,7 +660,7 @@ def record_failure(world: World, group: Group, subnet_id: str, text: str) -> Non
 
 
 def group_arn(region: str, name: str) -> str:
-    return f"arn:aws:autoscaling:{region}:{ACCOUNT}:autoScalingGroup:{uuid.uuid4()}:autoScalingGroupName/{name}"
+    return f"arn:{partitions.here()}:autoscaling:{region}:{ACCOUNT}:autoScalingGroup:{uuid.uuid4()}:autoScalingGroupName/{name}"
 
 
 def start(world: World) -> None:

@@ -16,27 +16,30 @@ from moto.core.exceptions import ServiceException
 from moto.core.exceptions import _RESTError as MotoError
 
 from emulator.codestar_connections.connections import Commit
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
-from emulator.ecr.repositories import BUILT, put_image, repository_has_image
+from emulator.ecr.repositories import BUILT, put_image, repository_has_image, repository_policy
 from emulator.iam import roles as iam_roles
-from emulator.iam.policies import may
+from emulator.iam.policies import decide_for_role, may, refusal
+from emulator.iam.trust import assumable
 from emulator.logs import log_groups
 
 rules.SENTENCES.update(
     {
-        "cb-001": "A project's service role must exist, have spread, and with a VPC be allowed to look at it.",
+        "cb-001": "A project's service role must exist, have spread, let CodeBuild assume it for the project, and with a "
+        "VPC be allowed to look at it.",
         "cb-002": "A project's name is its own; deleting a missing project succeeds; builds and log groups remain.",
         "cb-003": "A project's name and compute type are checked, and docker builds fail without privileged mode.",
+        "cb-004": "A curated image for ARM needs an environment of type ARM_CONTAINER, and one for x86 none of that type.",
         "cb-push": "A build may do what its role may: sign in to ECR and push; a tag that an immutable repository has "
         "already is refused. A buildspec that is not in the source, or a full clone without the right to use the "
         "connection, fails it before anything is built.",
     }
 )
 
-held("cb-push", "every build")
+held("cb-push ecs-085", "every build")
 
 #: phase -> AWS seconds
 PHASES = {
@@ -57,7 +60,8 @@ TYPES = (
     *("ARM_LAMBDA_CONTAINER", "LINUX_EC2", "ARM_EC2", "WINDOWS_EC2", "MAC_ARM"),
 )
 GPU_COMPUTE = ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE")
-MAY_DESCRIBE = ("ec2:DescribeSecurityGroups", "ec2:Describe*", "ec2:*")
+#: what docker push asks of ECR for a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+PUSHING = ("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage")
 NO_DAEMON = "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
 ASSIGNMENT = re.compile(r"^[\s-]*(?:export )?([A-Za-z_]\w*)=(\S*)\s*$", re.MULTILINE)
 EXPANSION = re.compile(r"\$(?:(\w+)|\{(\w+)(?::(\d+):(\d+)|%%([^}]+))?\})")
@@ -106,7 +110,7 @@ def _wrong(message: str) -> AwsError:
 # --- projects
 
 
-@on("codebuild", "CreateProject", rules="cb-001 cb-002 cb-003")
+@on("codebuild", "CreateProject", rules="cb-001 cb-002 cb-003 cb-004")
 def create_project(call: Call) -> Params:
     """https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CreateProject.html"""
     state, name = here(call.world, call.region), call.params["name"]
@@ -114,7 +118,7 @@ def create_project(call: Call) -> Params:
         raise _wrong(
             "Invalid project name: must match [A-Za-z0-9][A-Za-z0-9\\-_]{1,149} and have between 2 and 150 characters"
         )
-    arn = f"arn:aws:codebuild:{call.region}:{call.account}:project/{name}"
+    arn = f"arn:{partitions.here()}:codebuild:{call.region}:{call.account}:project/{name}"
     _check_settings(call, call.params)
     if name in state.projects:
         raise AwsError("ResourceAlreadyExistsException", f"Project already exists: {arn}")
@@ -126,7 +130,7 @@ def create_project(call: Call) -> Params:
         "tags": [],
         "badge": {"badgeEnabled": False},
     }
-    shown |= {"encryptionKey": f"arn:aws:kms:{call.region}:{call.account}:alias/aws/s3"}
+    shown |= {"encryptionKey": f"arn:{partitions.here()}:kms:{call.region}:{call.account}:alias/aws/s3"}
     state.projects[name] = {**shown, **{key: call.params[key] for key in SETTINGS if key in call.params}}
     return {"project": state.projects[name]}
 
@@ -135,6 +139,7 @@ def _check_settings(call: Call, given: Params) -> None:
     if environment := given.get("environment"):
         if environment["type"] not in TYPES:
             raise _wrong(f"Invalid environment type: {environment['type']}")
+        _check_image(environment["image"], environment["type"], environment["computeType"])
         if environment["type"] == "LINUX_GPU_CONTAINER" and environment["computeType"] not in GPU_COMPUTE:
             raise _wrong(
                 "The compute type must be BUILD_GENERAL1_SMALL or BUILD_GENERAL1_LARGE for LINUX_GPU_CONTAINER"
@@ -152,22 +157,26 @@ def _check_settings(call: Call, given: Params) -> None:
         _check_role(call, role, bool(given.get("vpcConfig")))
 
 
+def _check_image(image: str, kind: str, compute: str) -> None:
+    """In AWS's words of https://github.com/aws/copilot-cli/issues/3110"""
+    if image.startswith("aws/codebuild/") and ("aarch64" in image) != kind.startswith("ARM_"):
+        raise _wrong(
+            f"AWS CodeBuild curated image {image} is not supported for projects with environment type {kind} and compute "
+            f"type {compute}"
+        )
+
+
 def _check_role(call: Call, role: str, in_vpc: bool) -> None:
     if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", role):
         raise _wrong(f"Invalid service role: {role}")
-    if not iam_roles.role_usable(call.world, role):
+    arn = f"arn:{partitions.here()}:codebuild:{call.region}:{call.account}:project/{call.params['name']}"
+    if not assumable(call.world, role, "codebuild.amazonaws.com", arn):
         raise _wrong(f"CodeBuild is not authorized to perform: sts:AssumeRole on {role}")
-    if in_vpc and not allowed(iam_roles.role_policies(call.world, role.rpartition("/")[2]), MAY_DESCRIBE):
+    if in_vpc and not may(role, "ec2:DescribeSecurityGroups"):
         raise _wrong("Not authorized to perform DescribeSecurityGroups")
 
 
-def allowed(policies: set[str], actions: tuple[str, ...]) -> bool:
-    """Does one of a role's inline policies name such an action? Of a managed policy only the name is known: yes."""
-    texts = [policy for policy in policies if policy.lstrip().startswith("{")]
-    return len(texts) < len(policies) or any(action in text for action in (*actions, '"*"') for text in texts)
-
-
-@on("codebuild", "UpdateProject", rules="cb-001 cb-003")
+@on("codebuild", "UpdateProject", rules="cb-001 cb-003 cb-004")
 def update_project(call: Call) -> Params:
     project = _project(call, call.params["name"])
     _check_settings(call, call.params)
@@ -179,7 +188,7 @@ def update_project(call: Call) -> Params:
 def _project(call: Call, name: str) -> Params:
     found = here(call.world, call.region).projects.get(name.rpartition("/")[2])
     if found is None:
-        arn = f"arn:aws:codebuild:{call.region}:{call.account}:project/{name}"
+        arn = f"arn:{partitions.here()}:codebuild:{call.region}:{call.account}:project/{name}"
         raise AwsError("ResourceNotFoundException", f"Project cannot be found: {arn}")
     return found
 
@@ -233,7 +242,7 @@ def start(
     group = (project.get("logsConfig") or {}).get("cloudWatchLogs", {}).get("groupName") or f"/aws/codebuild/{name}"
     facts = {
         "id": f"{name}:{identifier}",
-        "arn": f"arn:aws:codebuild:{region}:{ACCOUNT}:build/{name}:{identifier}",
+        "arn": f"arn:{partitions.here()}:codebuild:{region}:{ACCOUNT}:build/{name}:{identifier}",
         "buildNumber": state.numbers[name],
         "projectName": name,
         "source": source,
@@ -258,9 +267,35 @@ def start(
         made.fail("BUILD", made.why, NO_DAEMON)
     if commit and commit.fails:
         made.fail(commit.fails, made.why, "ERROR: failed to solve: process did not complete successfully: exit code: 1")
+    _demand_log(world, region, made)
     state.builds[facts["id"]] = made
     _plan_log(world, region, made)
     return made
+
+
+def _session(build: Build) -> str:
+    return iam_roles.session_arn(build.shown["serviceRole"], f"AWSCodeBuild-{build.shown['logs']['streamName']}")
+
+
+def _demand_log(world: World, region: str, build: Build) -> None:
+    """A build begins only with a log: the role makes the stream, and its group where that is missing."""
+    place, role = build.shown["logs"], build.shown["serviceRole"]
+    group = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{place['groupName']}"
+    needed = {"logs:CreateLogStream": f"{group}:log-stream:{place['streamName']}"}
+    if not log_groups.group_exists(world, region, place["groupName"]):
+        needed = {"logs:CreateLogGroup": f"{group}:log-stream:", **needed}
+    for action, arn in needed.items():
+        decision = decide_for_role(role, action, arn)
+        if not decision:
+            told = f"Error message: {refusal(decision, _session(build), action, arn)}"
+            does_not = "does not allow AWS CodeBuild to create Amazon CloudWatch Logs log streams for build"
+            build.fail("SUBMITTED", f"ACCESS_DENIED: Service role {role} {does_not} {build.shown['arn']}. {told}")
+
+
+def _may_log(region: str, build: Build) -> bool:
+    place = build.shown["logs"]
+    arn = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{place['groupName']}:log-stream:{place['streamName']}"
+    return may(build.shown["serviceRole"], "logs:PutLogEvents", arn)
 
 
 def _read_source(build: Build, commit: Commit, connection: str) -> None:
@@ -300,7 +335,7 @@ def _end_phase(world: World, region: str, build: Build, phase: str) -> None:
 def _log(world: World, region: str, build: Build, lines: list[str], phase: str = "") -> None:
     order = list(PHASES)
     over = bool(build.failing and phase) and order.index(phase) > order.index(str(build.failing))
-    if build.stopped is None and not over:
+    if build.stopped is None and not over and _may_log(region, build):
         place = build.shown["logs"]
         log_groups.write(world, region, place["groupName"], place["streamName"], lines, create_group=True)
 
@@ -330,8 +365,10 @@ def _push(world: World, region: str, build: Build) -> None:
         values[name] = expanded(text.strip("\"'"), values)
     text = expanded(build.buildspec, values)
     for repository, tag in PUSH.findall(text):
-        name = repository.partition(".amazonaws.com/")[2] or repository
-        if "ecr describe-images" in text and repository_has_image(world, region, name, tag):
+        name = repository.partition(f".{partitions.domain(region)}/")[2] or repository
+        arn = f"arn:{partitions.here()}:ecr:{region}:{ACCOUNT}:repository/{name}"
+        looks = "ecr describe-images" in text and may(build.shown["serviceRole"], "ecr:DescribeImages", arn)
+        if looks and repository_has_image(world, region, name, tag):
             _log(world, region, build, [f"{repository}:{tag} is in the repository already"])
         else:
             _push_image(world, region, build, name, tag)
@@ -342,12 +379,12 @@ def _push(world: World, region: str, build: Build) -> None:
 
 def _push_image(world: World, region: str, build: Build, name: str, tag: str) -> None:
     role = build.shown["serviceRole"].rpartition("/")[2]
-    arn = f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}"
-    for action, resource in (("ecr:GetAuthorizationToken", "*"), ("ecr:PutImage", arn)):
-        if not may(role, action, resource):
-            denied = (
-                f"denied: {build.shown['serviceRole']} is not authorized to perform: {action} on resource: {resource}"
-            )
+    arn = f"arn:{partitions.here()}:ecr:{region}:{ACCOUNT}:repository/{name}"
+    policy = repository_policy(region, name)
+    for action, resource in (("GetAuthorizationToken", "*"), *((each, arn) for each in PUSHING)):
+        decision = decide_for_role(role, f"ecr:{action}", resource, resource_policy=policy)
+        if not decision:
+            denied = f"denied: {refusal(decision, _session(build), f'ecr:{action}', resource)}"
             return build.fail("BUILD", "Error while executing command: docker push. Reason: exit status 1", denied)
     on_arm = build.shown["environment"]["type"].startswith("ARM")  # docker builds for the machine that it is on
     try:

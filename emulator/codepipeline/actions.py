@@ -23,8 +23,9 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from moto.s3.models import s3_backends
 
+from emulator.codebuild.builds import Build
 from emulator.codestar_connections import connections
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.ask import ask, asking
 from emulator.core.rules import AwsError, Call, Params, held
 from emulator.core.world import ACCOUNT, World
@@ -88,10 +89,10 @@ def store(place: Place, role: str, name: str, files: dict[str, str]) -> Problem:
     """Put an artifact into the bucket, as a ZIP file, for the next stages."""
     bucket = str((place.pipeline.get("artifactStore") or {}).get("location", ""))
     key = f"{place.pipeline['name'][:20]}/{name[:10]}/{uuid.uuid4().hex[:7]}"
-    backend: Any = s3_backends[ACCOUNT]["aws"]
+    backend: Any = s3_backends[ACCOUNT][partitions.here()]
     if bucket not in backend.buckets:
         return "ConfigurationError", f"The specified bucket does not exist: {bucket}"
-    if not may(role, "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}"):
+    if not may(role, "s3:PutObject", f"arn:{partitions.here()}:s3:::{bucket}/{key}"):
         return "PermissionError", f"{NOT_ALLOWED} to access the S3 bucket {bucket}."
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -106,9 +107,9 @@ def read(place: Place, path: str) -> str:
     """A file of the action's first input artifact. Raises AwsError in CodePipeline's words."""
     name = next((each["name"] for each in place.declared.get("inputArtifacts") or []), "")
     bucket, key = place.artifacts.get(name, ("", ""))
-    backend: Any = s3_backends[ACCOUNT]["aws"]
+    backend: Any = s3_backends[ACCOUNT][partitions.here()]
     found = backend.get_object(bucket, key) if bucket in backend.buckets else None
-    if found is None or not place.may("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"):
+    if found is None or not place.may("s3:GetObject", f"arn:{partitions.here()}:s3:::{bucket}/{key}"):
         raise AwsError(
             "PermissionError",
             f"Unable to access the artifact with Amazon S3 object key '{key}' located in the Amazon S3 artifact bucket "
@@ -122,6 +123,16 @@ def read(place: Place, path: str) -> str:
         f"Did not find the image definition file {path} in the input artifacts ZIP file. Verify the file is stored in "
         f"your pipeline's Amazon S3 artifact bucket: {bucket} key: {key}",
     )
+
+
+def read_in_build(place: Place, build: Build) -> None:
+    """A build reads its source, or what says where that is cloned, from the bucket, in its own role's name."""
+    for each in place.declared.get("inputArtifacts") or []:
+        bucket, key = place.artifacts.get(each["name"], ("", ""))
+        arn = f"arn:{partitions.here()}:s3:::{bucket}/{key}"
+        if bucket and not may(build.shown["serviceRole"], "s3:GetObject", arn):
+            denied = f"CLIENT_ERROR: AccessDenied: Access Denied status code: 403 for primary source and source version {arn}"
+            build.fail("DOWNLOAD_SOURCE", denied)
 
 
 # --- source
@@ -212,7 +223,7 @@ def _roll_out(place: Place) -> str:
         place.config["ServiceName"],
     )
     definitions = json.loads(read(place, place.config.get("FileName") or "imagedefinitions.json"))
-    service_arn = f"arn:aws:ecs:{place.region}:{ACCOUNT}:service/{cluster}/{name}"
+    service_arn = f"arn:{partitions.here()}:ecs:{place.region}:{ACCOUNT}:service/{cluster}/{name}"
     _need(place, "ecs:DescribeServices", service_arn)
     service = _service(call, cluster, name)
     if service is None:
@@ -236,7 +247,9 @@ def _roll_out(place: Place) -> str:
     registered = ask(call, "ecs", "RegisterTaskDefinition", **wanted)["taskDefinition"]
     made, role = registered["taskDefinitionArn"], str(place.pipeline["roleArn"]).rpartition("/")[2]
     revisions = region_of(place.world, place.region).definitions[registered["family"]]
-    revisions[registered["revision"]]["registeredBy"] = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{uuid.uuid4().hex}"
+    revisions[registered["revision"]]["registeredBy"] = (
+        f"arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role}/{uuid.uuid4().hex}"
+    )
     _need(place, "ecs:UpdateService", service_arn)
     ask(call, "ecs", "UpdateService", cluster=cluster, service=name, taskDefinition=made)
     return str(made)
@@ -291,7 +304,9 @@ def run_commands(place: Place, end: End, identifier: str) -> None:
     """Each command in turn, as a shell would; what they write goes to the pipeline's log group."""
     group, stream = f"/aws/codepipeline/{place.pipeline['name']}", identifier
     place.result["externalExecutionId"] = identifier
-    place.result["logStreamARN"] = f"arn:aws:logs:{place.region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    place.result["logStreamARN"] = (
+        f"arn:{partitions.here()}:logs:{place.region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    )
     lines, problem = [], None
     try:
         for command in place.declared["commands"]:
@@ -300,7 +315,8 @@ def run_commands(place: Place, end: End, identifier: str) -> None:
     except FailedError as error:
         lines += [*str(error).splitlines(), "[Container] Command did not exit successfully"]
         problem = ("JobFailed", "Build terminated with state: FAILED")
-    log_groups.write(place.world, place.region, group, stream, lines, create_group=True)
+    if place.may("logs:PutLogEvents", place.result["logStreamARN"]):
+        log_groups.write(place.world, place.region, group, stream, lines, create_group=True)
     end(problem)
 
 
@@ -324,7 +340,7 @@ def _aws(place: Place, words: list[str]) -> str:
     params = {}
     for member, shape in members.items():
         if (given := options.pop(xform_name(member, "-"), None)) is not None:
-            params[member] = given if shape.type_name == "list" else _value(shape.type_name, given[0])
+            params[member] = given if shape.type_name == "list" else _value(shape, given[0])
     region = options.pop("region", [place.region])[0]
     query, output = options.pop("query", None), options.pop("output", ["json"])[0]
     if options:
@@ -349,7 +365,11 @@ def _options(words: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _value(kind: str, text: str) -> Any:
+def _value(shape: Any, text: str) -> Any:
+    """Also of a structure in the CLI's short form: NAME=value,NAME=value."""
+    if (kind := shape.type_name) == "structure":
+        pairs = [each.partition("=") for each in text.split(",")]
+        return {name: _value(shape.members[name], value) for name, _, value in pairs}
     return int(text) if kind in ("integer", "long") else text == "true" if kind == "boolean" else text
 
 
@@ -358,12 +378,13 @@ def _asked(place: Place, region: str, service: str, operation: str, params: Para
     resource = "*"
     if service == "ecs" and "cluster" in params:
         name = (params.get("services") or [params.get("service", "")])[0]
-        resource = f"arn:aws:ecs:{region}:{ACCOUNT}:service/{params['cluster']}/{name}"
+        resource = f"arn:{partitions.here()}:ecs:{region}:{ACCOUNT}:service/{params['cluster']}/{name}"
     elif service == "application-autoscaling":
-        resource = f"arn:aws:application-autoscaling:{region}:{ACCOUNT}:scalable-target/{uuid.uuid4().hex[:20]}"
+        resource = f"arn:{partitions.here()}:application-autoscaling:{region}:{ACCOUNT}:scalable-target/{uuid.uuid4().hex[:20]}"
     prefix = f"An error occurred ({{}}) when calling the {operation} operation: "
     if not place.may(f"{service}:{operation}", resource):
-        told = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{place.role} is not authorized to perform: {service}:{operation}"
+        who = f"User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{place.role}"
+        told = f"{who} is not authorized to perform: {service}:{operation}"
         raise FailedError(prefix.format("AccessDeniedException") + f"{told} on resource: {resource}")
     try:
         return ask(asking(place.world, region, "codepipeline"), service, operation, **params)

@@ -19,32 +19,37 @@ from dataclasses import dataclass, field
 from emulator.codebuild import builds
 from emulator.codepipeline import actions as codepipeline_actions
 from emulator.codestar_connections import connections
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer
 from emulator.core.wire import Emulator
 from emulator.core.world import ACCOUNT, World
 from emulator.ecr.repositories import repository_has_image
-from emulator.iam import roles as iam_roles
+from emulator.iam.trust import assumable
 
 rules.SENTENCES.update(
     {
-        "cp-001": "A pipeline's role must exist and have spread, else CodePipeline is not authorized to assume it.",
+        "cp-001": "A pipeline's role must exist, have spread, and let CodePipeline assume it for the pipeline.",
         "cp-002": "A pipeline has two stages or more, Source actions in the first and only there, one way to name its "
         "artifact stores, and a name of its own.",
         "cp-action": "An action reads only artifacts that an earlier one writes; Commands need a pipeline of type V2 and a "
         "command; the reason of a closed transition has letters, digits and ! @ ( ) . * ? - only.",
         "cp-wait": "One execution at a time is in a stage; before a busy or closed one only the newest waits, and those "
         "that it overtakes are Superseded.",
+        "cp-004": "A push starts a pipeline of type V2 whatever it touches, unless a trigger says which paths and branches "
+        "count: then it alone does, with 8 patterns at most.",
         "cp-003": "Creating a pipeline starts an execution, whose Source action fails with a connection that is PENDING.",
     }
 )
 
 held("cp-wait", "every execution of a pipeline")
+held("cp-004", "POST /_emulator/pushes")
 #: category of an action -> how many AWS seconds it takes
 SECONDS = {"Source": 8, "Deploy": 60, "Test": 30, "Invoke": 5, "Build": 30, "Compute": 30}
 BETWEEN_CHECKS = 5
+CONNECTED = "CodeStarSourceConnection"
+MOST_PATTERNS = 8
 REASON = r"[a-zA-Z0-9!@ ().*?\-]{1,300}"
 
 
@@ -131,7 +136,9 @@ def _check(call: Call, declaration: Params) -> None:
             "You must include either artifactStore or artifactStores in your pipeline, but you cannot use both"
         )
     _check_actions(declaration)
-    if not iam_roles.role_usable(call.world, role):
+    _check_triggers(declaration)
+    arn = f"arn:{partitions.here()}:codepipeline:{call.region}:{call.account}:{name}"
+    if not assumable(call.world, role, "codepipeline.amazonaws.com", arn):
         raise _wrong(f"CodePipeline is not authorized to perform AssumeRole on role {role}")
 
 
@@ -162,7 +169,7 @@ def _check_actions(declaration: Params) -> None:
                 raise AwsError("InvalidActionDeclarationException", message)
 
 
-@on("codepipeline", "CreatePipeline", rules="cp-001 cp-002 cp-003 cp-action")
+@on("codepipeline", "CreatePipeline", rules="cp-001 cp-002 cp-003 cp-004 cp-action")
 def create_pipeline(call: Call) -> Params:
     """https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_CreatePipeline.html"""
     declaration, known = copy.deepcopy(call.params["pipeline"]), _here(call.world, call.region)
@@ -172,14 +179,17 @@ def create_pipeline(call: Call) -> Params:
         message = f"A pipeline with the name '{name}' already exists in account '{call.account}'"
         raise AwsError("PipelineNameInUseException", message)
     now = call.world.timestamp()
-    metadata = {"pipelineArn": f"arn:aws:codepipeline:{call.region}:{call.account}:{name}", "created": now}
+    metadata = {
+        "pipelineArn": f"arn:{partitions.here()}:codepipeline:{call.region}:{call.account}:{name}",
+        "created": now,
+    }
     tags = {tag["key"]: tag["value"] for tag in call.params.get("tags") or []}
     made = known[name] = Pipeline({**declaration, "version": 1}, {**metadata, "updated": now}, tags)
     _start(call.world, call.region, made, "CreatePipeline")
     return {"pipeline": made.declaration, "tags": call.params.get("tags") or []}
 
 
-@on("codepipeline", "UpdatePipeline", rules="cp-001 cp-002 cp-action")
+@on("codepipeline", "UpdatePipeline", rules="cp-001 cp-002 cp-004 cp-action")
 def update_pipeline(call: Call) -> Params:
     declaration = copy.deepcopy(call.params["pipeline"])
     call.params["name"] = declaration["name"]
@@ -192,8 +202,15 @@ def update_pipeline(call: Call) -> Params:
 
 @on("codepipeline", "GetPipeline")
 def get_pipeline(call: Call) -> Params:
+    """With the trigger that AWS declares where its user has declared none (its shape is unverified):
+    https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/codepipeline#trigger_all-1"""
     found = _pipeline(call)
-    return {"pipeline": found.declaration, "metadata": found.metadata}
+    usual = [
+        {"providerType": CONNECTED, "gitConfiguration": {"sourceActionName": each}}
+        for each in _sources(found.declaration)
+    ]
+    shown = {"triggers": usual} if usual and found.declaration.get("pipelineType") == "V2" else {}
+    return {"pipeline": {**shown, **found.declaration}, "metadata": found.metadata}
 
 
 @on("codepipeline", "ListPipelines")
@@ -252,15 +269,71 @@ def push(world: World, repository: str, branch: str, message: str, files: dict[s
     known: dict[str, dict[str, Pipeline]] = world.state["codepipeline"]
     for region, pipelines in known.items():
         for name, pipeline in pipelines.items():
-            sources = [action.get("configuration") or {} for action in pipeline.declaration["stages"][0]["actions"]]
-            for config in sources:
-                watched = config.get("DetectChanges", "true") == "true"
-                here = (config.get("FullRepositoryId"), config.get("BranchName")) == (repository, branch)
-                arn = config.get("ConnectionArn", "")
-                if watched and here and connections.status(world, arn) == "AVAILABLE":
+            for action in pipeline.declaration["stages"][0]["actions"]:
+                config = action.get("configuration") or {}
+                arn, here = config.get("ConnectionArn", ""), config.get("FullRepositoryId") == repository
+                starts = here and _is_started(pipeline.declaration, action, branch, commit.changed)
+                if starts and connections.status(world, arn) == "AVAILABLE":
                     shown = _start(world, region, pipeline, "WebhookV2", arn).shown
                     begun.append({"pipelineName": name, "pipelineExecutionId": shown["pipelineExecutionId"]})
     return {"commit": commit.id, "executions": begun}
+
+
+def _is_started(declaration: Params, action: Params, branch: str, paths: tuple[str, ...]) -> bool:
+    """By a push of these paths: where a trigger is declared for the action, its filters alone say so."""
+    config = action.get("configuration") or {}
+    for trigger in declaration.get("triggers") or []:
+        git = trigger["gitConfiguration"]
+        if git["sourceActionName"] == action["name"] and {"push", "pullRequest"} & git.keys():
+            filters = git.get("push") or []
+            return any(
+                _passes(each.get("branches"), (branch,)) and _passes(each.get("filePaths"), paths) for each in filters
+            )
+    return config.get("DetectChanges", "true") == "true" and config.get("BranchName") == branch
+
+
+def _passes(criteria: Params | None, names: tuple[str, ...]) -> bool:
+    """Is any of these included, and not excluded? https://docs.aws.amazon.com/codepipeline/latest/userguide/syntax-glob.html"""
+    if not criteria:
+        return True
+    included, excluded = criteria.get("includes") or ["**"], criteria.get("excludes") or []
+    left = [name for name in names if not any(_glob(each).fullmatch(name) for each in excluded)]
+    return any(_glob(each).fullmatch(name) for name in left for each in included)
+
+
+@functools.cache
+def _glob(pattern: str) -> re.Pattern[str]:
+    forms = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(forms.get(each, re.escape(each)) for each in re.findall(r"\*\*|.", pattern)))
+
+
+def _sources(declaration: Params) -> set[str]:
+    """The actions that read a repository through a connection."""
+    actions = declaration["stages"][0]["actions"]
+    return {action["name"] for action in actions if action["actionTypeId"]["provider"] == CONNECTED}
+
+
+def _check_triggers(declaration: Params) -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineTriggerDeclaration.html"""
+    sources = _sources(declaration)
+    triggers = declaration.get("triggers") or []
+    if triggers and declaration.get("pipelineType") != "V2":
+        raise _wrong("Triggers are available in pipelines of type V2 only")
+    named = [trigger["gitConfiguration"]["sourceActionName"] for trigger in triggers]
+    if not set(named) <= sources or len(set(named)) < len(named):
+        raise _wrong(
+            "Triggers for connection must reference a CodeStarSourceConnection action. Note that when you specify a "
+            "trigger, you cant specify more than one trigger per source action."
+        )
+    for trigger in triggers:
+        for each in trigger["gitConfiguration"].get("push") or []:
+            for criteria in (each.get("branches") or {}, each.get("filePaths") or {}):
+                if any(len(patterns) > MOST_PATTERNS for patterns in criteria.values()):
+                    raise AwsError(
+                        "ValidationException",
+                        "1 validation error detected: Value at 'pipeline.triggers' failed to satisfy constraint: Member "
+                        f"must have length less than or equal to {MOST_PATTERNS}",
+                    )
 
 
 def _start(world: World, region: str, pipeline: Pipeline, trigger: str, detail: str = "") -> Execution:
@@ -271,7 +344,10 @@ def _start(world: World, region: str, pipeline: Pipeline, trigger: str, detail: 
         "startTime": now,
         "lastUpdateTime": now,
         "sourceRevisions": [],
-        "trigger": {"triggerType": trigger, "triggerDetail": detail or f"arn:aws:iam::{ACCOUNT}:user/emulator"},
+        "trigger": {
+            "triggerType": trigger,
+            "triggerDetail": detail or f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator",
+        },
         "executionMode": pipeline.declaration.get("executionMode", "SUPERSEDED"),
         "executionType": "STANDARD",
     }
@@ -451,6 +527,10 @@ def _source(execution: Execution, action: Action, place: codepipeline_actions.Pl
             )
         return _end(world, action, problem)
     repository, tag = config.get("RepositoryName", ""), config.get("ImageTag", "latest")
+    arn = f"arn:{partitions.here()}:ecr:{place.region}:{ACCOUNT}:repository/{repository}"
+    if provider == "ECR" and not place.may("ecr:DescribeImages", arn):
+        lacks = "doesn't have the permissions required to access the Amazon ECR repository"
+        return _end(world, action, ("PermissionError", f"The service role or action role {lacks} {repository}."))
     if provider == "ECR" and not repository_has_image(world, place.region, repository, tag):
         missing = f"The image with tag {tag} does not exist in the repository {repository}"
         return _end(world, action, ("ConfigurationError", missing))
@@ -464,14 +544,15 @@ def _build(execution: Execution, action: Action, place: codepipeline_actions.Pla
     if project is None:
         missing = ("ConfigurationError", "Error calling startBuild: Project cannot be found")
         return world.after(BETWEEN_CHECKS, _end, world, action, missing)
-    if execution.commit and not place.may("codebuild:StartBuild", project["arn"]):
-        denied = (
-            f"Error calling startBuild: {place.pipeline['roleArn']} is not authorized to perform: codebuild:StartBuild"
-        )
+    lacking = [each for each in ("StartBuild", "BatchGetBuilds") if not place.may(f"codebuild:{each}", project["arn"])]
+    if lacking:
+        who, called = place.pipeline["roleArn"], f"{lacking[0][0].lower()}{lacking[0][1:]}"
+        denied = f"Error calling {called}: {who} is not authorized to perform: codebuild:{lacking[0]}"
         return world.after(BETWEEN_CHECKS, _end, world, action, ("PermissionError", denied))
     connection = _connection(execution.pipeline)
     given = {"initiator": f"codepipeline/{place.pipeline['name']}"}
     build = builds.start(world, region, project, given, execution.commit, connection)
+    codepipeline_actions.read_in_build(place, build)
     place.result["externalExecutionId"] = build.shown["id"]
 
     def follow() -> None:

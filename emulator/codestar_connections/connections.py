@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.doors import Json, door
 from emulator.core.rules import AwsError, Call, Handler, Params, on
 from emulator.core.tags import Tags, bearer
@@ -68,6 +68,7 @@ class Commit:
     message: str
     files: dict[str, str]
     fails: str = ""  # the phase in which its build fails
+    changed: tuple[str, ...] = ()  # the paths that its push touched
 
 
 def head(world: World, repository: str, branch: str) -> Commit | None:
@@ -85,7 +86,7 @@ def push(world: World, repository: str, branch: str, message: str, files: dict[s
     before = head(world, repository, branch)
     text = f"{repository} {branch} {message} {before.id if before else ''} {world.now()}"
     known = before.files if before else {}
-    made = Commit(hashlib.sha1(text.encode()).hexdigest(), message, {**known, **files}, fails)
+    made = Commit(hashlib.sha1(text.encode()).hexdigest(), message, {**known, **files}, fails, tuple(files))
     world.state["git"][repository, branch] = made
     return made
 
@@ -113,7 +114,7 @@ def _find(call: Call, kind: str, arn: str) -> Params:
 
 def _make(call: Call, kind: str, shown: Params) -> str:
     word = {"connections": "connection", "hosts": "host"}[kind]
-    arn = f"arn:aws:{call.service}:{call.region}:{call.account}:{word}/{uuid.uuid4()}"
+    arn = f"arn:{partitions.here()}:{call.service}:{call.region}:{call.account}:{word}/{uuid.uuid4()}"
     _state(call.world, kind)[arn] = {**shown, f"{word.capitalize()}Arn": arn}
     tags = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags") or []}
     _state(call.world, "tags")[arn] = tags

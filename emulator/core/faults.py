@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.implied import implied
 from emulator.core.rules import AwsError, Call
 
@@ -146,7 +146,7 @@ def _not_authorized(call: Call, implied: str) -> str:
     service, _, operation = (implied or f"{call.service}:{call.operation}").partition(":")
     action = f"{ACTION_PREFIXES.get(service, service)}:{operation}"
     return (
-        f"User: arn:aws:iam::{call.account}:user/emulator is not authorized to perform: {action} "
+        f"User: arn:{partitions.here()}:iam::{call.account}:user/emulator is not authorized to perform: {action} "
         f"on resource: {_resource(call)} because no identity-based policy allows the {action} action"
     )
 
@@ -159,7 +159,9 @@ def _resource(call: Call) -> str:
             return value
     for key, pattern in RESOURCES.items():
         if isinstance(call.params.get(key), str):
-            return "arn:aws:" + pattern.format(region=call.region, account=call.account, value=call.params[key])
+            return f"arn:{partitions.here()}:" + pattern.format(
+                region=call.region, account=call.account, value=call.params[key]
+            )
     return "*"
 
 

@@ -1,8 +1,8 @@
 """What else a caller must be allowed to, besides the action of the call itself: tags on create, roles, other services.
 
-Nobody's rights are looked at in an emulated account. But a fault that denies one of these actions by its full name
-("ec2:CreateTags") strikes the calls that imply it too, so that a policy that lacks it can be rehearsed. Actions are named
-by boto3's names of the services. https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
+Where the caller has a policy (iam/caller.py) it must allow these too; and a fault that denies one of them by its full name
+("ec2:CreateTags") strikes the calls that imply it. Actions are named by boto3's names of the services.
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
 """
 
 from __future__ import annotations

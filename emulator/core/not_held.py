@@ -32,18 +32,8 @@ SERIES = {
 
 #: id -> what AWS does, and why the emulator does not do it
 NOT_HELD: dict[str, tuple[str, str]] = {
-    "aas-005": ("A service with no task has no CPU metric, and nothing on CPU wakes it.", "no metric is computed"),
-    "aas-006": ("CPU use is told in percent of the CPU units reserved.", "no metric is computed"),
     "asg-016": ("LaunchInstances answers at once with instances or errors.", "no call of ours"),
-    "cb-004": ("A curated ARM image needs an environment of type ARM_CONTAINER.", "any image goes with any type"),
-    "cp-004": ("Every push starts a pipeline, unless its triggers name files.", "triggers are not looked at"),
     "ec2-032": ("What ECS Managed Instances run is hidden unless asked for.", "no Managed Instances are started"),
-    "ecs-081": ("Services are rebalanced between zones unless they say no.", "the setting is not looked at"),
-    "ecs-084": (
-        "A secret's JSON key, stage and version are no part of its ARN.",
-        "the action alone is asked for, and no key is looked for",
-    ),
-    "ecs-085": ("A role is judged by action and by resource.", "the action alone is looked at"),
     "sdk-003": ("boto3 has no waiter for groups, EFS, providers, builds and logs.", "boto3's, not AWS's"),
 }
 

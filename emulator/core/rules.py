@@ -30,6 +30,10 @@ HELD: dict[str, list[str]] = defaultdict(list)
 STARTERS: list[Callable[[World], None]] = []
 
 
+#: called before each call that comes from outside, with the request where it is not decoded: they may refuse it
+GUARDS: list[Callable[[Call, Any], None]] = []
+
+
 class AwsError(Exception):
     """An error as it goes over the wire: the code that AWS uses there, its message, and the HTTP status."""
 

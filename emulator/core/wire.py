@@ -45,7 +45,7 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import SERIALIZERS, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 
-from emulator.core import carried, limits, rules, services, tags, unseen, xml
+from emulator.core import carried, limits, partitions, rules, services, tags, unseen, xml
 from emulator.core.faults import PAGE, ConnectionCut, Faults, OthersAnswer
 from emulator.core.request import Request
 from emulator.core.rules import AwsError, Call
@@ -96,8 +96,8 @@ class Emulator:
         request = Request(method, url, headers, body)
         scope = _credential_scope(request.headers.get("Authorization", ""))
         service = SERVICES.get(scope[1], scope[1])
-        if scope[0] not in _regions():
-            raise ConnectionCut(f"there is no region {scope[0]}, and so no such host")
+        if scope[0] not in _regions() or partitions.lacks(service, scope[0]):
+            raise ConnectionCut(f"there is no {service} in {scope[0]}, and so no such host")
         moto = functools.partial(_moto, scope[0])
         with self._lock:
             try:
@@ -134,9 +134,12 @@ class Emulator:
         outcome, decoded = "", protocol != "moto's own"
         encode_error = functools.partial(_encode_error, call.service, call.operation, protocol)
         try:
+            partitions.enter(call)
             if not self._still:
                 self.world.advance()
             self.faults.before(call)
+            for guard in rules.GUARDS:
+                guard(call, request)
             try:
                 result = self._run(call) if decoded else {}
                 passed = None if decoded or not request else _undecoded(call, request)
@@ -371,7 +374,12 @@ def _find_way(client: Any, operation: str) -> _Way | None:
     client._resolve_endpoint_ruleset(model, {}, context)
     scope = context.get("signing", {})
     region, name = scope.get("region") or signer.region_name, scope.get("signing_name") or signer.signing_name
-    if region not in _regions() or SERVICES.get(name, name) != service or model.resolved_auth_type == "none":
+    if (
+        region not in _regions()
+        or partitions.lacks(service, region)
+        or SERVICES.get(name, name) != service
+        or model.resolved_auth_type == "none"
+    ):
         return None
     take, give = carried.request(service, operation, protocol), carried.answer(service, operation, protocol)
     return _Way(model, service, protocol, region, take, give)
@@ -597,6 +605,7 @@ def _address(client: Any, model: Any) -> tuple[str, str]:
     if "_address" not in client.__dict__:
         context: dict[str, Any] = {"client_config": client.meta.config, "client_region": client.meta.region_name}
         url = client._resolve_endpoint_ruleset(model, {}, context)[0]
+        url = url.replace(".us-gov.", ".us-gov-west-1.")  # by its Region moto knows the partition
         scope, signer = context.get("signing", {}), client._request_signer
         region = scope.get("region") or signer.region_name
         name = scope.get("signing_name") or signer.signing_name

@@ -35,6 +35,10 @@ class Clock:
     def delay(self, seconds: float) -> float:
         return 0.0 if self.scale == 0 else seconds
 
+    def skip(self, seconds: float) -> None:
+        """So many AWS seconds go by at once."""
+        self.start += seconds
+
 
 class VirtualClock(Clock):
     """A clock that moves only when it is told to: AWS's own times, and no real waiting. For tests in one process."""
@@ -48,6 +52,8 @@ class VirtualClock(Clock):
 
     def sleep(self, seconds: float) -> None:
         self._now += seconds
+
+    skip = sleep
 
 
 @dataclass
@@ -86,6 +92,8 @@ class Settings:
     unseen_seconds: float = 0.0
     #: paths that no container knows: asked for one of them through a load balancer, or by its health check, it answers 404
     unknown_paths: list[str] = field(default_factory=list)
+    #: seconds of one vCPU that a container takes for each request which a load balancer passes to it
+    request_cpu_seconds: float = 5.0
     #: Regions in which AWS Backup is missing: EFS refuses a backup policy there
     regions_without_backup: list[str] = field(default_factory=list)
 
@@ -108,6 +116,8 @@ class World:
         self.tickers: list[Ticker] = []
         self.state: dict[str, Any] = defaultdict(dict)
         self.settings = Settings()
+        #: in which the account is; "" until something is made
+        self.partition = ""
 
     def now(self) -> float:
         """The time; while an event runs, the time at which it was due."""

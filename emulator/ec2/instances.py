@@ -231,8 +231,7 @@ def check_profile(world: World, request: Item) -> None:
                 f"Invalid IAM Instance Profile {what}",
             )
         if value and iam_roles.profile_role(world, value) is None:
-            name = value.rsplit("/", 1)[-1]
-            arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"
+            arn = iam_roles.find_profile(value).arn
             raise AwsError("InvalidParameterValue", f'IAM Instance Profile "{arn}" has no associated IAM Roles')
 
 
@@ -414,7 +413,8 @@ def profile_shown(request: Item) -> Item | None:
     arn = profile.get("Arn")
     if not arn and not profile.get("Name"):
         return None
-    return {"Arn": arn or f"arn:aws:iam::{ACCOUNT}:instance-profile/{profile['Name']}", "Id": "AIPA4EMULATEDPROFILE"}
+    known = iam_roles.find_profile(arn or profile["Name"])
+    return {"Arn": known.arn if known else arn, "Id": "AIPA4EMULATEDPROFILE"}
 
 
 def metadata_options(request: Item, image: Item) -> Item:

@@ -11,6 +11,7 @@ import ipaddress
 import random
 from typing import Any
 
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.region import (
@@ -171,7 +172,8 @@ def find_interface(region: str, interface_id: str) -> Any:
 
 def public_dns(region: str, address: str) -> str:
     name = f"ec2-{address.replace('.', '-')}"
-    return f"{name}.compute-1.amazonaws.com" if region == "us-east-1" else f"{name}.{region}.compute.amazonaws.com"
+    place = "compute-1" if region == "us-east-1" else f"{region}.compute"
+    return f"{name}.{place}.{partitions.domain(region)}"
 
 
 def private_dns(region: str, address: str) -> str:

@@ -18,6 +18,7 @@ from moto.core.utils import get_service_model
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
+from emulator.core import partitions
 from emulator.core import unseen as core_unseen
 from emulator.core.rules import SENTENCES, AwsError, Call, held, on
 from emulator.core.tags import Tags, bearer
@@ -391,4 +392,4 @@ def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
     found = ec2_backends[ACCOUNT].get(region)
     for name, tags in found.tags.items() if found else ():
         if kind := KINDS.get(name.rpartition("-")[0]):
-            yield f"arn:aws:ec2:{region}:{ACCOUNT}:{kind}/{name}", tags
+            yield f"arn:{partitions.here()}:ec2:{region}:{ACCOUNT}:{kind}/{name}", tags

@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.ec2.models.security_groups import SecurityGroupRule
 
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.core.world import ACCOUNT
 from emulator.ec2 import interfaces
@@ -193,7 +194,7 @@ def rule_shown(region: str, rule: Any) -> Item:
         **peers[kind],
         **({"Description": described(rule)} if described(rule) else {}),
         "Tags": tags_of(region, rule.id),
-        "SecurityGroupRuleArn": f"arn:aws:ec2:{region}:{ACCOUNT}:security-group-rule/{rule.id}",
+        "SecurityGroupRuleArn": f"arn:{partitions.here()}:ec2:{region}:{ACCOUNT}:security-group-rule/{rule.id}",
     }
 
 

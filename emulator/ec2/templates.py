@@ -9,6 +9,7 @@ import base64
 import re
 from typing import Any
 
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.region import (
@@ -36,7 +37,6 @@ SENTENCES.update(
 )
 
 NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
-CREATOR = f"arn:aws:iam::{ACCOUNT}:user/emulator"
 
 
 def find(world: World, region: str, spec: Item) -> Item:
@@ -111,7 +111,7 @@ def add_version(world: World, template: Item, data: Item, description: str | Non
         "VersionNumber": number,
         **({"VersionDescription": description} if description else {}),
         "CreateTime": world.timestamp(),
-        "CreatedBy": CREATOR,
+        "CreatedBy": f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator",
         "LaunchTemplateData": dict(data),
     }
     version: Item = template["Versions"][number]
@@ -152,7 +152,7 @@ def create_launch_template(call: Call) -> Item:
         "LaunchTemplateId": new_id("lt"),
         "LaunchTemplateName": name,
         "CreateTime": world.timestamp(),
-        "CreatedBy": CREATOR,
+        "CreatedBy": f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator",
         "DefaultVersionNumber": 1,
         "Versions": {},
     }

@@ -19,6 +19,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYP
 from moto.utilities.utils import load_resource
 
 from emulator.core.rules import SENTENCES, AwsError, Call, on
+from emulator.ec2.other_partitions import image_of, lender
 from emulator.ec2.region import Item, by_keys, not_found, page, pattern, select
 
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
@@ -204,12 +205,13 @@ def image_rows(region: str) -> dict[str, Item]:
     rows: list[Item] = list(load_resource("ec2/resources/amis.json"))
     for folder in ("latest_amis", "ecs/optimized_amis"):
         with contextlib.suppress(FileNotFoundError):
-            rows += load_resource(f"ec2/resources/{folder}/{region}.json")
+            rows += load_resource(f"ec2/resources/{folder}/{lender(region)}.json")
     found = {row["ami_id"]: row for row in rows}
     with contextlib.suppress(FileNotFoundError):
-        for row in named_by_ssm(load_resource(f"ssm/resources/ecs/optimized_amis/{region}.json")):
+        for row in named_by_ssm(load_resource(f"ssm/resources/ecs/optimized_amis/{lender(region)}.json")):
             found.setdefault(row["ami_id"], row)
-    return found
+    rows = [{**row, "ami_id": image_of(region, row["ami_id"])} for row in found.values()]
+    return {row["ami_id"]: row for row in rows}
 
 
 def named_by_ssm(node: Any) -> Iterator[Item]:

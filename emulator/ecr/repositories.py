@@ -88,6 +88,12 @@ def repository_has_image(world: World, region: str, repository: str, tag_or_dige
     return find_image(world, region, repository, tag_or_digest) is not None
 
 
+def repository_policy(region: str, repository: str) -> str | None:
+    """Its own policy, where it has one."""
+    found: Any = ecr_backends[ACCOUNT][region].repositories.get(repository)
+    return found.policy if found else None
+
+
 def put_image(world: World, region: str, repository: str, tag: str, image: Image = BUILT) -> str:
     """Push an image with this tag, as docker push would: its digest. Raises as PutImage does."""
     backend: Any = ecr_backends[ACCOUNT][region]

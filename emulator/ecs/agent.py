@@ -10,9 +10,9 @@ import re
 from typing import Any
 
 from emulator.autoscaling import groups as autoscaling_groups
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, held
-from emulator.core.world import World
+from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import instances as ec2_instances
 from emulator.ec2 import templates as ec2_templates
 from emulator.ec2.instances import ami_of
@@ -34,6 +34,7 @@ from emulator.ecs.state import (
 )
 from emulator.iam import roles as iam_roles
 from emulator.iam.policies import may
+from emulator.iam.trust import assumable
 
 rules.SENTENCES.update(
     {
@@ -52,6 +53,8 @@ held(
 )
 
 REGISTER, REGISTER_GPU = 25, 120  # seconds from EC2's running to the agent's registration
+#: who takes a host's role on
+EC2 = {"aws": "ec2.amazonaws.com", "aws-cn": "ec2.amazonaws.com.cn", "aws-us-gov": "ec2.amazonaws.com"}
 RETRY = 15
 DEREGISTER = 90
 EVALUATE = 60
@@ -174,9 +177,10 @@ def can_register(world: World, region: str, machine: Item) -> bool:
     if not world.settings.agents_register or not profile or not iam_roles.profile_usable(world, profile):
         return False
     role = iam_roles.profile_role(world, profile)
-    if not role or not iam_roles.role_usable(world, role):
+    if not role or not assumable(world, iam_roles.find_role(role).arn, EC2[partitions.here()]):
         return False
-    if not may(role, "ecs:RegisterContainerInstance"):
+    cluster = f"arn:{partitions.here()}:ecs:{region}:{ACCOUNT}:cluster/{cluster_in(machine.get('UserData') or '')}"
+    if not (may(role, "ecs:DiscoverPollEndpoint") and may(role, "ecs:RegisterContainerInstance", cluster)):
         return False
     return problems.host_connects(world, region, machine)
 

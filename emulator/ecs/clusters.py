@@ -6,7 +6,7 @@ import copy
 import re
 from typing import Any
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import ACCOUNT
 from emulator.ecs.providers import attach
@@ -244,7 +244,12 @@ ACCOUNT_SETTINGS = {
 
 
 def _account_setting(name: str, value: str) -> Item:
-    return {"name": name, "value": value, "principalArn": f"arn:aws:iam::{ACCOUNT}:root", "type": "user"}
+    return {
+        "name": name,
+        "value": value,
+        "principalArn": f"arn:{partitions.here()}:iam::{ACCOUNT}:root",
+        "type": "user",
+    }
 
 
 @on("ecs", "PutAccountSetting", "PutAccountSettingDefault", "DeleteAccountSetting")
@@ -277,7 +282,7 @@ def list_account_settings(call: Call) -> Params:
 @on("ecs", "DiscoverPollEndpoint")
 def discover_poll_endpoint(call: Call) -> Params:
     """Where the agent asks for work; the emulator's agents do not."""
-    host = f"https://ecs-a-1.{call.region}.amazonaws.com/"
+    host = f"https://ecs-a-1.{call.region}.{partitions.domain(call.region)}/"
     return {"endpoint": host, "telemetryEndpoint": host.replace("ecs-a", "ecs-t")}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ecs.placement import size
@@ -431,7 +431,7 @@ def register_task_definition(call: Call) -> Params:
         "status": "ACTIVE",
         "placementConstraints": copy.deepcopy(params.get("placementConstraints") or []),
         "registeredAt": call.world.timestamp(),
-        "registeredBy": f"arn:aws:iam::{ACCOUNT}:user/emulator",
+        "registeredBy": f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator",
     }
     for key in ("cpu", "memory"):
         if params.get(key):

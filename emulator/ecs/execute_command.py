@@ -6,12 +6,10 @@ from datetime import timedelta
 
 from moto.core.utils import get_service_model
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import World
 from emulator.ecs.state import Item, find_cluster, find_task, invalid, new_id, short
-from emulator.iam.policies import may
-from emulator.iam.roles import existing_role
 
 # ------------------------------------------------------------------------------------------------ exec, protection
 
@@ -62,7 +60,7 @@ def execute_command(call: Call) -> Params:
         "interactive": True,
         "session": {
             "sessionId": session,
-            "streamUrl": f"wss://ssmmessages.{call.region}.amazonaws.com/v1/data-channel/{session}",
+            "streamUrl": f"wss://ssmmessages.{call.region}.{partitions.domain(call.region)}/v1/data-channel/{session}",
             "tokenValue": new_id() * 4,
         },
         "taskArn": task.arn,
@@ -72,25 +70,6 @@ def execute_command(call: Call) -> Params:
 def _exec_reachable(container: Item) -> bool:
     agents = container.get("managedAgents") or [{}]
     return bool(container["lastStatus"] == "RUNNING" and agents[0].get("lastStatus") == "RUNNING")
-
-
-@on("iam", "SimulatePrincipalPolicy")
-def simulate_principal_policy(call: Call) -> Params:
-    """What a role's policies say of actions, without doing any. moto has no such call."""
-    role = existing_role(call.params["PolicySourceArn"].rpartition("/")[2])
-    resources = call.params.get("ResourceArns") or ["*"]
-    results = [
-        {
-            "EvalActionName": action,
-            "EvalResourceName": resource,
-            "EvalDecision": "allowed" if may(role.name, action, resource) else "implicitDeny",
-            "MatchedStatements": [],
-            "MissingContextValues": [],
-        }
-        for action in call.params["ActionNames"]
-        for resource in resources
-    ]
-    return {"EvaluationResults": results, "IsTruncated": False}
 
 
 @on("ecs", "UpdateTaskProtection", "GetTaskProtection")

@@ -10,6 +10,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 
+from emulator.core import partitions
 from emulator.core.rules import AwsError, held
 from emulator.core.world import World
 from emulator.ec2 import interfaces as ec2_interfaces
@@ -102,7 +103,7 @@ def _attach(world: World, task: Task) -> None:
             task.region,
             task.subnet,
             network.get("securityGroups") or [],
-            f"arn:aws:ecs:{task.region}:{subnet.owner_id}:attachment/{attachment['id']}",
+            f"arn:{partitions.here()}:ecs:{task.region}:{subnet.owner_id}:attachment/{attachment['id']}",
             public_ip=network.get("assignPublicIp") == "ENABLED",
         )
     except AwsError as error:
@@ -279,8 +280,8 @@ def _place(world: World, task: Task, container: Item, view: Item) -> Place:
 
 
 def _write(world: World, task: Task, place: tuple[str, str, str] | None, lines: list[str]) -> None:
-    """Into the container's log, for as long as its group is there."""
-    if place is not None and log_groups.group_exists(world, place[0], place[1]):
+    """Into the container's log, for as long as its group is there and the role may write."""
+    if place is not None and log_groups.group_exists(world, place[0], place[1]) and problems.may_log(task, place):
         log_groups.write(world, *place, lines)
 
 
@@ -327,11 +328,15 @@ def _running(world: World, task: Task) -> None:
     enter(world, task, "RUNNING")
 
 
+CHANNELS = ("ControlChannel", "DataChannel")
+
+
 def _exec_agent(world: World, task: Task) -> None:
     """The SSM agent reports itself; without the task role's rights, or a way from within the task, it never can."""
     role = task.overrides.get("taskRoleArn") or task.definition.get("taskRoleArn") or ""
     name = str(role).rpartition("/")[2]
-    works = may(name, "ssmmessages:CreateControlChannel") and problems.reaches(world, task, "ssmmessages")
+    rights = all(may(name, f"ssmmessages:{verb}{kind}") for verb in ("Create", "Open") for kind in CHANNELS)
+    works = rights and problems.reaches(world, task, "ssmmessages")
     for container, view in zip(task.definition["containerDefinitions"], task.containers, strict=True):
         good = works and not container.get("readonlyRootFilesystem") and view["lastStatus"] == "RUNNING"
         view["managedAgents"] = [

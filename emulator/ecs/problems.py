@@ -10,19 +10,18 @@ import re
 from typing import Any
 
 from moto.ec2.models import ec2_backends
-from moto.secretsmanager.models import secretsmanager_backends
-from moto.ssm.models import ssm_backends
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import held
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import instance, interfaces_of
 from emulator.ec2.region import find_group, region_of
-from emulator.ecr.repositories import find_image
+from emulator.ecr.repositories import find_image, repository_policy
+from emulator.ecs import secrets
 from emulator.ecs.state import FARGATE, Item, Task
 from emulator.efs import file_systems
 from emulator.iam import roles as iam_roles
-from emulator.iam.policies import may
+from emulator.iam.policies import decide_for_role, may, refusal
 from emulator.logs import log_groups
 from emulator.registry import images
 from emulator.registry.http import REGISTRIES
@@ -30,6 +29,10 @@ from emulator.registry.images import DOCKER_HUB, Image
 
 rules.SENTENCES["ecs-061"] = (
     "Image, role, log, secret and EFS errors show only in a task that is STOPPED with TaskFailedToStart and a reason."
+)
+rules.SENTENCES["ecs-085"] = (
+    "What AWS does in a role's name (pull, log, read secrets, build, deploy, run on a schedule) needs the action on that "
+    "very resource."
 )
 rules.SENTENCES["logs-004"] = (
     "The awslogs driver makes a missing log group only with awslogs-create-group and a role that may create it."
@@ -42,7 +45,7 @@ rules.SENTENCES["ecs-089"] = (
     "On EC2 an awsvpc task's interface gets no public address: images, secrets and logs go by the host's interface, what "
     "runs in the task (ECS Exec, S3) by its own, and in a public subnet reaches nothing but endpoints."
 )
-held("ecs-061 logs-004", "ecs.problems: what stands in a starting task's way")
+held("ecs-061 ecs-085 logs-004", "ecs.problems: what stands in a starting task's way")
 rules.SENTENCES["ecs-087"] = (
     "A container reaches its host's metadata, and the host's role, in host mode always; in bridge mode with a hop limit of "
     "2 or without IMDSv2; in awsvpc without ECS_AWSVPC_BLOCK_IMDS."
@@ -67,7 +70,7 @@ def role_problem(world: World, role: str | None) -> str | None:
         text = document if isinstance(document, str) else json.dumps(document)
         if "ecs-tasks.amazonaws.com" in text:
             return None
-    arn = role if role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    arn = role if role.startswith("arn:") else f"arn:{partitions.here()}:iam::{ACCOUNT}:role/{role}"
     return (
         f"ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that the role being "
         "passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this "
@@ -111,10 +114,8 @@ def _puller(task: Task) -> str | None:
 
 
 def _denied(role: str | None, task: Task, action: str, resource: str) -> str:
-    return (
-        f"AccessDeniedException: User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to "
-        f"perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
-    )
+    decision = decide_for_role(role, action, resource)
+    return f"AccessDeniedException: {refusal(decision, iam_roles.session_arn(role, task.id), action, resource)}"
 
 
 # ------------------------------------------------------------------------------------------------ network
@@ -199,7 +200,7 @@ def _reference(image: str) -> str:
 def before_pull(world: World, task: Task) -> tuple[float, str] | None:
     """Secrets and registry logins are fetched first: seconds after which it is given up, and why."""
     for container in task.definition["containerDefinitions"]:
-        if problem := _secret_problem(task, container):
+        if problem := secrets.problem(_puller(task), task.id, task.region, container):
             return 5, problem
     if task.launch_type != "FARGATE":
         return None
@@ -222,7 +223,7 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
         return (
             "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth "
             "from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network "
-            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.amazonaws.com'
+            f'configuration. RequestError: send request failed caused by: Post "https://api.ecr.{region}.{partitions.domain(region)}'
             '/": dial tcp 203.0.113.10:443: i/o timeout'
         )
     reference = _reference(image)
@@ -235,41 +236,26 @@ def _unreachable(region: str, image: str, ecr: bool) -> str:
     )
 
 
-def _secret_problem(task: Task, container: Item) -> str | None:
-    role = _puller(task)
-    head = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
-    for secret in container.get("secrets") or []:
-        source = secret.get("valueFrom", "")
-        if ":secretsmanager:" in source:
-            arn = ":".join(source.split(":")[:7])
-            if not may(role, "secretsmanager:GetSecretValue", arn):
-                reason = _denied(role, task, "secretsmanager:GetSecretValue", arn)
-            elif not _secret_exists(task.region, arn):
-                reason = "ResourceNotFoundException: Secrets Manager can't find the specified secret."
-            else:
-                continue
+def _pull_denied(task: Task, region: str, image: str) -> str | None:
+    """The puller needs a token of the registry, and the repository's manifest and layers: by its own policies or ECR's."""
+    role, (host, name, tag) = _puller(task), images.parts(image)
+    arn, policy = f"arn:{partitions.here()}:ecr:{region}:{ACCOUNT}:repository/{name}", repository_policy(region, name)
+    if task.launch_type not in FARGATE and not may(role, "ecr:GetAuthorizationToken"):
+        return f"CannotPullECRContainerError: {_denied(role, task, 'ecr:GetAuthorizationToken', '*')}"
+    for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
+        decision = decide_for_role(role, action, arn, resource_policy=policy)
+        if decision:
+            continue
+        told = f"denied: {refusal(decision, iam_roles.session_arn(role, task.id), action, arn)}"
+        if task.launch_type in FARGATE:
+            pulling = f"failed to resolve ref {_reference(image)}: pulling from host {host}"
+            return f"{RETRIED} {pulling} failed with status code [manifests {tag}]: 403 Forbidden"
+        if action == "ecr:GetDownloadUrlForLayer":
             return (
-                f"{head}unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch "
-                f"secret {arn} from secrets manager: {reason}"
+                f"CannotPullContainerError: error pulling image configuration: download failed after attempts=1: {told}"
             )
-        name = source.partition(":parameter")[2] or source
-        arn = f"arn:aws:ssm:{task.region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
-        if not may(role, "ssm:GetParameters", arn):
-            reason = _denied(role, task, "ssm:GetParameters", arn)
-            return f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {reason}"
-        if not _parameter_exists(task.region, name):
-            return f"{head}unable to retrieve secrets from ssm: invalid parameters: {name}"
+        return f"{DAEMON} pull access denied for {host}/{name}, repository does not exist or may require 'docker login': {told}"
     return None
-
-
-def _secret_exists(region: str, arn: str) -> bool:
-    backend: Any = secretsmanager_backends[ACCOUNT][region]
-    return any(secret.arn == arn or secret.arn.rpartition("-")[0] == arn for secret in backend.secrets.values())
-
-
-def _parameter_exists(region: str, name: str) -> bool:
-    backend: Any = ssm_backends[ACCOUNT][region]
-    return backend.get_parameter(name) is not None or backend.get_parameter(name.lstrip("/")) is not None
 
 
 def image_of(world: World, image: str) -> Image | None:
@@ -286,9 +272,8 @@ def image_problem(world: World, task: Task, container: Item) -> str | None:
     found, ecr = image_of(world, image), ECR.match(image)
     if found is None:
         return _no_such_image(world, task, image)
-    arn = f"arn:aws:ecr:{ecr[2]}:{ACCOUNT}:repository/{images.parts(image)[1]}" if ecr else ""
-    if ecr and not may(_puller(task), "ecr:BatchGetImage", arn) and task.launch_type not in FARGATE:
-        return f"CannotPullECRContainerError: {_denied(_puller(task), task, 'ecr:GetAuthorizationToken', '*')}"
+    if ecr and (denied := _pull_denied(task, ecr[2], image)):
+        return denied
     if found.access == "private":
         return _private(task, image)
     if found.access == "limited":
@@ -425,6 +410,13 @@ def log_stream(task: Task, container: Item, runtime_id: str) -> tuple[str, str, 
     return options.get("awslogs-region") or task.region, options.get("awslogs-group", ""), stream
 
 
+def may_log(task: Task, place: tuple[str, str, str]) -> bool:
+    """Without this right the driver has a stream, and nothing comes into it."""
+    region, group, stream = place
+    arn = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    return may(_puller(task), "logs:PutLogEvents", arn)
+
+
 def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> str | None:
     """Why the awslogs driver can not start; a group that it may make is made here."""
     place = log_stream(task, container, runtime_id)
@@ -433,8 +425,8 @@ def log_problem(world: World, task: Task, container: Item, runtime_id: str) -> s
     region, group, stream = place
     role = _puller(task)
     create = str(container["logConfiguration"]["options"].get("awslogs-create-group", "")).lower() == "true"
-    resource = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
-    group_arn = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
+    resource = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{stream}"
+    group_arn = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
     exists = log_groups.group_exists(world, region, group)
     if create and not exists and not may(role, "logs:CreateLogGroup", group_arn):
         reason = "failed to create Cloudwatch log group: " + _denied(role, task, "logs:CreateLogGroup", group_arn)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError
 from emulator.core.world import ACCOUNT, World
 from emulator.ecs import life
@@ -155,7 +155,7 @@ def tell(world: World, service: Service, message: str) -> None:
 def deploy(world: World, service: Service, definition: Item, **how: Any) -> Deployment:
     """A new PRIMARY deployment; the one before it becomes ACTIVE, and its tasks are replaced."""
     number = str(random.randrange(10**18, 10**19))
-    base = f"arn:aws:ecs:{service.region}:{ACCOUNT}"
+    base = f"arn:{partitions.here()}:ecs:{service.region}:{ACCOUNT}"
     before = service.deployments[0] if service.deployments else None
     made = Deployment(
         id=f"ecs-svc/{number}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ecs import checks, definitions
@@ -55,6 +55,7 @@ rules.SENTENCES.update(
         "ecs-077": "The health check grace period is taken with or without a load balancer; it counts with one only.",
         "ecs-078": "A service that can not place tasks says so in its events only, and tries on, ever more rarely.",
         "ecs-079": "UpdateService refuses a service that is gone, and a target group without a load balancer.",
+        "ecs-081": "Availability Zone rebalancing is on by default where it can be; with it no maximumPercent of 100 is taken.",
     }
 )
 held("ecs-073 ecs-078", "ecs.services: the scheduler")
@@ -122,6 +123,26 @@ def _check_configuration(configuration: Item, scheduling: str) -> Item:
     return full
 
 
+def _unbalanced(scheduling: str, maximum_percent: int, settings: Item) -> str:
+    """Why Availability Zones can't be balanced, in AWS's words (the last two in our own); "" where they can.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html"""
+    first: Item = next(iter(settings.get("placementStrategy") or []), {})
+    if scheduling == "DAEMON":
+        return "Availability Zone Rebalancing does not support DAEMON services"
+    if maximum_percent <= 100:
+        return "Availability Zone Rebalancing does not support maximumPercent <= 100%"
+    if first and (first["type"], first.get("field", "").removeprefix("attribute:")) != (
+        "spread",
+        "ecs.availability-zone",
+    ):
+        return "Availability Zone Rebalancing does not support this placement strategy"
+    if any(
+        "ecs.availability-zone" in each.get("expression", "") for each in settings.get("placementConstraints") or []
+    ):
+        return "Availability Zone Rebalancing does not support this placement constraint"
+    return ""
+
+
 def _check_create(call: Call, cluster: Cluster, definition: Item) -> None:
     params = call.params
     if params.get("launchType") and params.get("capacityProviderStrategy"):
@@ -186,7 +207,10 @@ KEPT = (
 )
 
 
-@on("ecs", "CreateService", rules="ecs-070 ecs-071 ecs-074 ecs-075 ecs-076 ecs-077 ecs-017 ecs-056 ecs-057 iam-009")
+OF_CREATE = "ecs-070 ecs-071 ecs-074 ecs-075 ecs-076 ecs-077 ecs-081 ecs-017 ecs-056 ecs-057 iam-009"
+
+
+@on("ecs", "CreateService", rules=OF_CREATE)
 def create_service(call: Call) -> Params:
     params, world = call.params, call.world
     cluster = find_cluster(call)
@@ -211,9 +235,9 @@ def create_service(call: Call) -> Params:
     _check_create(call, cluster, definition)
     scheduling = params.get("schedulingStrategy") or "REPLICA"
     configuration = _check_configuration(params.get("deploymentConfiguration") or {}, scheduling)
-    rebalancing = params.get("availabilityZoneRebalancing")
-    if rebalancing == "ENABLED" and configuration["maximumPercent"] <= 100:
-        raise invalid("Availability Zone Rebalancing does not support maximumPercent <= 100%")
+    unbalanced = _unbalanced(scheduling, configuration["maximumPercent"], params)
+    if unbalanced and params.get("availabilityZoneRebalancing") == "ENABLED":
+        raise invalid(unbalanced)
     service = Service(
         name=name,
         arn=arn(call.region, "service", cluster.name, name),
@@ -226,7 +250,7 @@ def create_service(call: Call) -> Params:
         configuration=configuration,
         tags=checked_tags(params.get("tags")),
         settings={
-            "availabilityZoneRebalancing": "DISABLED",
+            "availabilityZoneRebalancing": "DISABLED" if unbalanced else "ENABLED",
             **{key: params[key] for key in KEPT if key in params},
             "deploymentController": {"type": controller},
         },
@@ -249,7 +273,7 @@ def create_service(call: Call) -> Params:
     return {"service": view(world, service, with_tags=True)}
 
 
-@on("ecs", "UpdateService", rules="ecs-079 ecs-074")
+@on("ecs", "UpdateService", rules="ecs-079 ecs-074 ecs-081")
 def update_service(call: Call) -> Params:
     params, world = call.params, call.world
     cluster = find_cluster(call)
@@ -272,10 +296,13 @@ def update_service(call: Call) -> Params:
         raise invalid("desiredCount cannot be negative.")
     if "enableExecuteCommand" in params:
         checks.check_exec(definition, {}, bool(params["enableExecuteCommand"]), "The service couldn't be updated")
-    if "deploymentConfiguration" in params:
-        changed = {**service.configuration, **params["deploymentConfiguration"]}
-        service.configuration = _check_configuration(changed, service.scheduling)
-    service.settings.update({key: params[key] for key in KEPT if key in params})
+    changed = {**service.configuration, **(params.get("deploymentConfiguration") or {})}
+    configuration = _check_configuration(changed, service.scheduling)
+    settings = {**service.settings, **{key: params[key] for key in KEPT if key in params}}
+    unbalanced = _unbalanced(service.scheduling, configuration["maximumPercent"], settings)
+    if unbalanced and settings["availabilityZoneRebalancing"] == "ENABLED":
+        raise invalid(unbalanced)
+    service.configuration, service.settings = configuration, settings
     if params.get("desiredCount") is not None and not service.daemon:
         service.desired = primary.desired = params["desiredCount"]
         primary.updated = world.timestamp()
@@ -385,10 +412,10 @@ def view(world: World, service: Service, with_tags: bool = False) -> Item:
         "taskDefinition": primary.definition["taskDefinitionArn"],
         "deploymentConfiguration": service.configuration,
         "deployments": [_deployment_view(one, tasks) for one in service.deployments if service.status != "INACTIVE"],
-        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
+        "roleArn": f"arn:{partitions.here()}:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
         "events": service.events[:100],
         "createdAt": service.created,
-        "createdBy": f"arn:aws:iam::{ACCOUNT}:user/emulator",
+        "createdBy": f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator",
         "placementConstraints": [],
         "placementStrategy": [],
         "networkConfiguration": primary.network,

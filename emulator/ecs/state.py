@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from emulator.core import partitions
 from emulator.core.rules import AwsError, Call
 from emulator.core.tags import bearer, plain
 from emulator.core.world import ACCOUNT, World
@@ -214,7 +215,7 @@ def client_error(message: str) -> AwsError:
 
 
 def arn(region: str, kind: str, *names: str) -> str:
-    return f"arn:aws:ecs:{region}:{ACCOUNT}:{kind}/" + "/".join(names)
+    return f"arn:{partitions.here()}:ecs:{region}:{ACCOUNT}:{kind}/" + "/".join(names)
 
 
 def new_id() -> str:

@@ -48,6 +48,7 @@ from emulator.ecs.state import (
     short,
     without_none,
 )
+from emulator.iam import caller
 
 rules.SENTENCES.update(
     {
@@ -284,6 +285,15 @@ life.CHANGED.append(_freed)
 
 
 # ------------------------------------------------------------------------------------------------ operations
+
+
+def passed(call: Call) -> list[Item]:
+    """The roles that RunTask hands to ECS are named in the task definition, or in its overrides."""
+    definition = definitions.find(here(call), call.params["taskDefinition"])
+    return [{**(definition or {}), **(call.params.get("overrides") or {})}]
+
+
+caller.PASSING["ecs", "RunTask"] = passed
 
 
 def launch_tags(call: Call, definition: Item, cluster: Cluster) -> Tags:

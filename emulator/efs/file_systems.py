@@ -19,7 +19,7 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
@@ -218,7 +218,7 @@ def create_file_system(call: Call) -> Params:
     if given.get("KmsKeyId") and not encrypted:
         raise _bad("KmsKeyId can be given only for an encrypted file system.")
     name = f"fs-{_hex()}"
-    arn = f"arn:{get_partition(call.region)}:elasticfilesystem:{call.region}:{call.account}:"
+    arn = f"arn:{partitions.here()}:elasticfilesystem:{call.region}:{call.account}:"
     shown = {
         "OwnerId": call.account,
         "CreationToken": token,
@@ -234,7 +234,9 @@ def create_file_system(call: Call) -> Params:
         "FileSystemProtection": {"ReplicationOverwriteProtection": "ENABLED"},
     }
     if encrypted:
-        shown["KmsKeyId"] = given.get("KmsKeyId") or f"arn:aws:kms:{call.region}:{call.account}:key/{uuid.uuid4()}"
+        shown["KmsKeyId"] = (
+            given.get("KmsKeyId") or f"arn:{partitions.here()}:kms:{call.region}:{call.account}:key/{uuid.uuid4()}"
+        )
     if mibps is not None:
         shown["ProvisionedThroughputInMibps"] = mibps
     if zone:
@@ -621,9 +623,9 @@ def _back_up(world: World, here: Region, found: FileSystem) -> None:
     if found.backup != "ENABLED" or shown["FileSystemId"] not in here.file_systems:
         return
     region = shown["FileSystemArn"].split(":")[3]
-    vault = f"arn:aws:backup:{region}:{ACCOUNT}:backup-vault:{BACKUP_VAULT}"
+    vault = f"arn:{partitions.here()}:backup:{region}:{ACCOUNT}:backup-vault:{BACKUP_VAULT}"
     point = {
-        "RecoveryPointArn": f"arn:aws:backup:{region}:{ACCOUNT}:recovery-point:{uuid.uuid4()}",
+        "RecoveryPointArn": f"arn:{partitions.here()}:backup:{region}:{ACCOUNT}:recovery-point:{uuid.uuid4()}",
         "BackupVaultName": BACKUP_VAULT,
         "BackupVaultArn": vault,
         "ResourceArn": shown["FileSystemArn"],
@@ -786,7 +788,7 @@ def mount_problem(
     (the text that ECS puts after 'ResourceInitializationError: '), or None if it can."""
     here, name = _here(world, region), volume.get("fileSystemId", "")
     unresolved = (
-        f'{FAILED}Failed to resolve "{name}.efs.{region}.amazonaws.com" - check that your file system ID is correct, '
+        f'{FAILED}Failed to resolve "{name}.efs.{region}.{partitions.domain(region)}" - check that your file system ID is correct, '
         "and ensure that the VPC has an EFS mount target for this file system ID. "
         "See https://docs.aws.amazon.com/console/efs/mount-dns-name for more detail. "
         ": unsuccessful EFS utils command execution; code: 1"

@@ -9,6 +9,7 @@ import random
 import re
 import uuid
 
+from emulator.core import partitions
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import World
 from emulator.ec2 import interfaces as ec2_interfaces
@@ -205,10 +206,10 @@ def _make(call: Call, state: Region, shown: Params) -> Params:
     name, identifier = shown["LoadBalancerName"], uuid.uuid4().hex[:16]
     network, region = shown["Type"] == "network", call.region
     part = f"{'net' if network else 'app'}/{name}/{identifier}"
-    arn = f"arn:aws:elasticloadbalancing:{region}:{call.account}:loadbalancer/{part}"
+    arn = f"arn:{partitions.here()}:elasticloadbalancing:{region}:{call.account}:loadbalancer/{part}"
     prefix = "internal-" if shown["Scheme"] == "internal" and not network else ""
     number = identifier if network else str(random.randrange(10**8, 10**10))
-    domain = f"elb.{region}.amazonaws.com" if network else f"{region}.elb.amazonaws.com"
+    domain = f"elb.{region}.{partitions.domain(region)}" if network else f"{region}.elb.{partitions.domain(region)}"
     zones = NETWORK_HOSTED_ZONES if network else HOSTED_ZONES
     shown |= {
         "LoadBalancerArn": arn,

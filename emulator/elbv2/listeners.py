@@ -13,6 +13,7 @@ from moto.elbv2.ssl_policies import SSL_POLICIES
 from moto.iam.models import iam_backends
 
 from emulator.acm import certificates as acm_certificates
+from emulator.core import partitions
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.elbv2.balancers import balancer
 from emulator.elbv2.state import Listener, Region, balancers_of, here, invalid, page, settle_use, tell_certificates
@@ -146,10 +147,10 @@ def _secured(call: Call, kind: str, protocol: str, certificates: list[Params] | 
 
 def _check_certificate(call: Call, arn: str) -> None:
     if ":iam:" in arn:
-        iam: Any = iam_backends[call.account]["aws"]
+        iam: Any = iam_backends[call.account][partitions.here()]
         status = "ISSUED" if iam.get_certificate_by_arn(arn) else None
     else:
-        same_region = arn.startswith(f"arn:aws:acm:{call.region}:")
+        same_region = arn.startswith(f"arn:{partitions.here()}:acm:{call.region}:")
         status = acm_certificates.certificate_status(call.world, call.region, arn) if same_region else None
     if status is None:
         raise AwsError("CertificateNotFound", f"Certificate '{arn}' not found")

@@ -9,6 +9,7 @@ import ipaddress
 import re
 import uuid
 
+from emulator.core import partitions
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.ec2 import instances as ec2_instances
 from emulator.elbv2.state import (
@@ -100,7 +101,7 @@ def create_target_group(call: Call) -> Params:
                 raise AwsError("DuplicateTargetGroupName", message)
             return {"TargetGroups": [_shown(call, other)]}
     part = f"targetgroup/{name}/{uuid.uuid4().hex[:16]}"
-    arn = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:{part}"
+    arn = f"arn:{partitions.here()}:elasticloadbalancing:{call.region}:{call.account}:{part}"
     network = shown.get("Protocol") not in ("HTTP", "HTTPS", None)
     made = TargetGroup({"TargetGroupArn": arn, **shown}, dict(NETWORK_ATTRIBUTES if network else ATTRIBUTES))
     state.groups[arn] = made

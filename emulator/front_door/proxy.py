@@ -32,6 +32,7 @@ from emulator.core.wire import Emulator
 from emulator.core.world import World
 from emulator.ec2.region import backend_of
 from emulator.ecs.targets import reply
+from emulator.elbv2 import metrics
 from emulator.elbv2.state import Listener, LoadBalancer, Region, TargetGroup, here, state_of
 from emulator.front_door.authority import Authority
 from emulator.registry import http as registries
@@ -156,6 +157,7 @@ def not_reached(error: NotReachedError) -> Answer:
 
 
 def _at_listener(world: World, request: Request, region: str, listener: Listener) -> Answer:
+    metrics.count(world, region, listener.shown["LoadBalancerArn"])
     secure = listener.shown["Protocol"] in ("HTTPS", "TLS")
     if secure and request.scheme == "http":
         return _own(400, "plain HTTP was sent to an HTTPS listener")
@@ -171,7 +173,10 @@ def _at_listener(world: World, request: Request, region: str, listener: Listener
     if action["Type"] == "redirect":
         return redirect(action["RedirectConfig"], request)
     if action["Type"] == "forward":
-        return _forward(world, region, state, rule, request)
+        answer = _forward(world, region, state, rule, request)
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE and answer.headers.get("Server") == BY_ITSELF:
+            metrics.count(world, region, listener.shown["LoadBalancerArn"], metrics.REFUSED)
+        return answer
     return _own(501, f"the emulator does not imitate the action {action['Type']}")
 
 
@@ -220,6 +225,7 @@ def _forward(world: World, region: str, state: Region, rule: Params, request: Re
     if turn is None:
         return _own(503, f"no healthy targets in target group {name}")
     target_id, port = able[turn]
+    metrics.count(world, region, state.listeners[rule["ListenerArn"]].shown["LoadBalancerArn"], arn)
     got = reply(world, region, group.shown, target_id, port, request.path)
     if got.status == 502:
         return _own(502, f"nothing listens at {target_id} port {port} (target group {name})")
@@ -304,6 +310,7 @@ def satisfied(condition: Params, request: Request) -> bool:
 class _Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's acknowledgement
     timeout = 30
     emulator: Emulator
     authority: Authority

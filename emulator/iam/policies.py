@@ -60,7 +60,8 @@ def decide(
     principal: str = "",
     boundary: Iterable[Document] | None = None,
 ) -> Decision:
-    """May the principal that has these `identity` policies do this? A permissions boundary limits what they allow."""
+    """May the principal that has these `identity` policies do this? A permissions boundary limits what they allow, and of
+    a role also what a resource's policy does."""
     request = Request(action, resource, {key.lower(): value for key, value in (context or {}).items()}, principal)
     own = _effects(identity, request)
     limit = {"Allow"} if boundary is None else _effects(boundary, request)
@@ -68,9 +69,11 @@ def decide(
     for effects, reason in ((own, IDENTITY_DENY), (limit, BOUNDARY_DENY), (theirs, RESOURCE_DENY)):
         if "Deny" in effects:
             return Decision("explicitDeny", reason)
-    if "Allow" in theirs or ("Allow" in own and "Allow" in limit):
+    if ("Allow" in own and "Allow" in limit) or ("Allow" in theirs and ("Allow" in limit or ":role/" not in principal)):
         return Decision("allowed")
-    return Decision("implicitDeny", (NO_BOUNDARY if "Allow" in own else NO_IDENTITY_POLICY).format(action=action))
+    return Decision(
+        "implicitDeny", (NO_BOUNDARY if "Allow" in own | theirs else NO_IDENTITY_POLICY).format(action=action)
+    )
 
 
 def decide_for_role(
@@ -84,6 +87,7 @@ def decide_for_role(
     found = roles.find_role(role) if role else None
     if found is None:
         return decide(action, resource, context, resource_policy=resource_policy)
+    roles.plant_policy(found.permissions_boundary_arn or "")
     limit = roles.backend().managed_policies.get(found.permissions_boundary_arn)
     return decide(
         action,

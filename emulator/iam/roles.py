@@ -17,6 +17,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, iam_backends
 from moto.iam.policy_validation import IAMTrustPolicyDocumentValidator
 
+from emulator.core import partitions
 from emulator.core.rules import SENTENCES, STARTERS, AwsError, Call, held, on
 from emulator.core.world import ACCOUNT, World
 
@@ -31,7 +32,9 @@ SENTENCES.update(
         "iam-007": "Role names have up to 64 characters, profiles 128, of a small set; case makes no other name.",
         "iam-008": "A service-linked role that exists can not be made again: InvalidInput.",
         "iam-009": "In a new account the first call of a service fails while its service-linked role is being made.",
-        "iam-011": "Who may pass which role is not looked at: AccessDenied comes as a fault on request only.",
+        "iam-011": "Who hands a role to a service needs iam:PassRole for this role and service: looked at where the caller has a "
+        "policy.",
+        "iam-boundary": "A permissions boundary is a policy that exists, and a role may what its policies and it allow.",
         "iam-010": "Deleting a service-linked role is a task, and fails while the service has resources.",
     }
 )
@@ -78,12 +81,17 @@ def state_of(world: World) -> State:
 
 
 def backend() -> Any:
-    return iam_backends[ACCOUNT]["aws"]
+    return iam_backends[ACCOUNT][partitions.here()]
 
 
 def find_role(name_or_arn: str) -> Any:
     name = name_or_arn.rsplit("/", 1)[-1]
     return next((role for role in backend().roles.values() if role.name == name), None)
+
+
+def session_arn(role: str | None, session: str) -> str:
+    """Who it is that acts with a role."""
+    return f"arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{(role or '').rpartition('/')[2]}/{session}"
 
 
 def find_profile(name_or_arn: str) -> Any:
@@ -148,7 +156,6 @@ def service_linked_role(world: World, service: str) -> bool:
 
 
 held("iam-001", "iam: role_usable and profile_usable, asked by EC2, Auto Scaling and the other services")
-held("iam-011", "faults: AccessDenied on request")
 held("iam-009", "iam: service_linked_role, asked by the first call of each service")
 
 
@@ -333,8 +340,9 @@ def check_trust(world: World, document: str) -> None:
 
 def principal_known(world: World, kind: str, principal: str) -> bool:
     if kind == "Service":
-        return bool(re.fullmatch(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?", principal))
-    own = re.fullmatch(rf"arn:aws:iam::{ACCOUNT}:(role|user)/(?:.*/)?([^/]+)", principal)
+        ending = r"(\.cn)?" if partitions.here() == "aws-cn" else ""
+        return bool(re.fullmatch(rf"[a-z0-9.-]+\.amazonaws\.com{ending}", principal))
+    own = re.fullmatch(rf"arn:{partitions.here()}:iam::{ACCOUNT}:(role|user)/(?:.*/)?([^/]+)", principal)
     if kind != "AWS" or not own:
         return True
     if own[1] == "role":
@@ -342,7 +350,7 @@ def principal_known(world: World, kind: str, principal: str) -> bool:
     return any(user.name == own[2] for user in backend().users.values()) and has_spread(world, f"user/{own[2]}")
 
 
-@on("iam", "CreateRole", rules="iam-002 iam-003 iam-004 iam-007 iam-012")
+@on("iam", "CreateRole", rules="iam-002 iam-003 iam-004 iam-007 iam-012 iam-boundary")
 def create_role(call: Call) -> dict[str, Any]:
     name = call.params["RoleName"]
     check_name("roleName", name, 64)
@@ -350,10 +358,38 @@ def create_role(call: Call) -> dict[str, Any]:
     if any(role.name.lower() == name.lower() for role in backend().roles.values()):
         raise AwsError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
     check_trust(call.world, call.params["AssumeRolePolicyDocument"])
+    check_path(call)
+    check_boundary(call)
     answer = call.proceed()
     spread(call.world, f"role/{name}")
     state_of(call.world).unique_id[name] = call.world.now() + call.world.clock.delay(UNIQUE_ID_SECONDS)
     return answer
+
+
+def check_path(call: Call) -> None:
+    path = call.params.get("Path") or "/"
+    if not re.fullmatch(r"/|/[!-~]{1,510}/", path) or path.startswith("/aws-service-role/"):
+        raise AwsError("ValidationError", "The specified value for path is invalid. It must begin and end with /.")
+
+
+def check_boundary(call: Call) -> None:
+    """A boundary is a managed policy that there is: AWS's own, or the account's."""
+    arn = call.params.get("PermissionsBoundary")
+    if not arn:
+        return
+    plant_policy(arn)
+    if arn not in backend().managed_policies:
+        raise AwsError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
+
+
+@on("iam", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", rules="iam-boundary")
+def role_permissions_boundary(call: Call) -> dict[str, Any]:
+    role = existing_role(call.params["RoleName"])
+    if call.operation.startswith("Delete") and not role.permissions_boundary_arn:
+        text = f"The role with name {role.name} does not have a permissions boundary set."
+        raise AwsError("NoSuchEntity", text, 404)
+    check_boundary(call)
+    return call.proceed()
 
 
 @on("iam", "CreateUser")
@@ -401,6 +437,7 @@ def create_instance_profile(call: Call) -> dict[str, Any]:
     check_name("instanceProfileName", name, 128)
     if any(one.lower() == name.lower() for one in backend().instance_profiles):
         raise AwsError("EntityAlreadyExists", f"Instance Profile {name} already exists.", 409)
+    check_path(call)
     spread(call.world, f"profile/{name}")
     return call.proceed()
 
@@ -439,14 +476,14 @@ def delete_role(call: Call) -> dict[str, Any]:
 @functools.cache
 def aws_policies() -> dict[str, dict[str, Any]]:
     policies = json.loads(aws_managed_policies_data)
-    return {f"arn:aws:iam::aws:policy{data['Path']}{name}": {**data, "name": name} for name, data in policies.items()}
+    return {f"{data['Path']}{name}": {**data, "name": name} for name, data in policies.items()}
 
 
 def plant_policy(arn: str) -> None:
-    if arn.startswith("arn:aws:iam::aws:policy/") and arn not in backend().managed_policies:
-        data = aws_policies().get(arn)
+    if arn.startswith(f"arn:{partitions.here()}:iam::aws:policy/") and arn not in backend().managed_policies:
+        data = aws_policies().get(arn.partition(":policy")[2])
         if data:
-            policy = AWSManagedPolicy.from_data(data["name"], ACCOUNT, "us-east-1", data)
+            policy = AWSManagedPolicy.from_data(data["name"], ACCOUNT, partitions.home(), data)
             backend().managed_policies[arn] = policy
 
 
@@ -488,8 +525,8 @@ def delete_policy(call: Call) -> dict[str, Any]:
 @on("iam", "ListPolicies")
 def list_policies(call: Call) -> dict[str, Any]:
     if call.params.get("Scope") != "Local" and not call.params.get("OnlyAttached"):
-        for arn in aws_policies():
-            plant_policy(arn)
+        for path in aws_policies():
+            plant_policy(f"arn:{partitions.here()}:iam::aws:policy{path}")
     return call.proceed()
 
 

@@ -10,6 +10,7 @@ import posixpath
 
 from moto.s3.models import s3_backends
 
+from emulator.core import partitions
 from emulator.core.world import ACCOUNT, World
 from emulator.ecs import problems
 from emulator.ecs.containers import PROGRAMS, Outcome
@@ -67,11 +68,11 @@ def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
 def _ls(task: Task, role: str, source: str) -> Outcome:
     """Ends with 1 where a folder has nothing, but with 0 for a whole bucket without an object."""
     name, _, prefix = source.removeprefix("s3://").partition("/")
-    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    bucket = s3_backends[ACCOUNT][partitions.here()].buckets.get(name)
     if bucket is None:
         return Outcome([(1.0, NO_LIST.format("NoSuchBucket", "The specified bucket does not exist"))], 1.0, 254)
-    if not may(role, "s3:ListBucket", f"arn:aws:s3:::{name}", {"s3:prefix": prefix}):
-        reason = _denied(role, task, "s3:ListBucket", f"arn:aws:s3:::{name}")
+    if not may(role, "s3:ListBucket", f"arn:{partitions.here()}:s3:::{name}", {"s3:prefix": prefix}):
+        reason = _denied(role, task, "s3:ListBucket", f"arn:{partitions.here()}:s3:::{name}")
         return Outcome([(1.0, NO_LIST.format("AccessDenied", reason))], 1.0, 254)
     found = [key for key in bucket.keys if key.startswith(prefix)]
     return Outcome([(1.0, key.removeprefix(prefix)) for key in found], 1.0, int(bool(prefix) and not found))
@@ -80,10 +81,10 @@ def _ls(task: Task, role: str, source: str) -> Outcome:
 def _sync(
     world: World, task: Task, role: str, container: Item, name: str, prefix: str, target: str, flags: set[str]
 ) -> Outcome:
-    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    bucket = s3_backends[ACCOUNT][partitions.here()].buckets.get(name)
     if bucket is None:
         return _fatal("NoSuchBucket", "The specified bucket does not exist")
-    arn = f"arn:aws:s3:::{name}"
+    arn = f"arn:{partitions.here()}:s3:::{name}"
     if not may(role, "s3:ListBucket", arn, {"s3:prefix": prefix}):
         return _fatal("AccessDenied", _denied(role, task, "s3:ListBucket", arn))
     there: Files = {
@@ -109,7 +110,7 @@ def _copy(
             continue
         if dry:
             told.append(f"(dryrun) {step}")
-        elif path in there and not may(role, "s3:GetObject", f"arn:aws:s3:::{name}/{prefix}{path}"):
+        elif path in there and not may(role, "s3:GetObject", f"arn:{partitions.here()}:s3:::{name}/{prefix}{path}"):
             reason = "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"
             told.append(f"download failed: {step.removeprefix('download: ')} {reason}")
             code = 1
@@ -157,8 +158,8 @@ def _directory(world: World, task: Task, container: Item, target: str, role: str
 
 def _denied(role: str, task: Task, action: str, resource: str) -> str:
     return (
-        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to perform: {action} on resource: "
-        f'"{resource}" because no identity-based policy allows the {action} action'
+        f"User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role}/{task.id} is not authorized to perform: "
+        f'{action} on resource: "{resource}" because no identity-based policy allows the {action} action'
     )
 
 

@@ -18,9 +18,12 @@ from moto.core.resource_tagging import TaggableResourcesMixin
 
 from emulator.core import rules
 from emulator.core.ask import ask
+from emulator.core.implied import TAGGING
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import BEARERS, Tags, plain
 from emulator.core.world import ACCOUNT, World
+from emulator.iam import caller
+from emulator.iam.requests import context_of, full_action
 
 rules.SENTENCES.update(
     {
@@ -192,7 +195,7 @@ def get_tag_keys_and_values(call: Call) -> Params:
 # --- tagging by ARN
 
 
-@on("resourcegroupstaggingapi", "TagResources", "UntagResources", rules="tag-002 tag-003")
+@on("resourcegroupstaggingapi", "TagResources", "UntagResources", rules="tag-002 tag-003 tag-004")
 def tag_resources(call: Call) -> Params:
     """https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html"""
     given = call.params
@@ -207,13 +210,30 @@ def tag_resources(call: Call) -> Params:
         try:
             failed.update(_change(call, arn))
         except (AwsError, ClientError) as error:
-            failed[arn] = {"StatusCode": 400, "ErrorCode": "InvalidParameterException", "ErrorMessage": str(error)}
+            denied = getattr(error, "code", "") == "AccessDeniedException"
+            code = "AccessDeniedException" if denied else "InvalidParameterException"
+            failed[arn] = {"StatusCode": 400, "ErrorCode": code, "ErrorMessage": str(error)}
     return {"FailedResourcesMap": failed}
+
+
+#: what is asked of the caller besides, for the sake of the service whose resource it is
+TAGS = {full_action(each).partition(":")[0]: full_action(each) for each in TAGGING.values()}
+UNTAGS = {"CreateTags": "DeleteTags", "AddTags": "RemoveTags", "AddTagsToCertificate": "RemoveTagsFromCertificate"}
+
+
+def _demand(call: Call, service: str, arn: str) -> None:
+    """tag-004"""
+    prefix, _, name = TAGS.get(service, "").partition(":")
+    if call.operation == "UntagResources":
+        name = UNTAGS.get(name, "UntagResource")
+    if prefix:
+        caller.demand(call, f"{prefix}:{name}", arn, context_of(call, caller.user()))
 
 
 def _change(call: Call, arn: str) -> Params:
     """Let the owner of a resource tag it, or take its tags: what the owner says when it can't."""
     service, region = arn.split(":")[2:4]
+    _demand(call, service, arn)
     if region not in ("", call.region):
         raise AwsError("InvalidParameterException", f"{arn} is not a resource of {call.region}")
     if service in ONLY_MOTOS:

@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.route53.models import RecordSet, route53_backends
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.ask import ask
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import ACCOUNT, World
@@ -32,7 +32,7 @@ SYNCING = 60
 
 
 def _route53() -> Any:
-    return route53_backends[ACCOUNT]["aws"]
+    return route53_backends[ACCOUNT][partitions.here()]
 
 
 def public_cnames() -> set[tuple[str, str]]:
@@ -189,7 +189,7 @@ def _alias_problem(call: Call, alias: Params, kind: str) -> str | None:
     """An alias to a load balancer must name that load balancer's hosted zone."""
     target = _name(alias["DNSName"])
     host = target.rstrip(".").removeprefix("dualstack.")
-    match = re.search(r"\.([a-z]+-[a-z]+-\d)\.elb\.amazonaws\.com$", host)
+    match = re.search(r"\.([a-z]+-[a-z]+-\d)\.elb\.amazonaws\.com(?:\.cn)?$", host)
     if match is None:
         return None
     elsewhere = copy.copy(call)

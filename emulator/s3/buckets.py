@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from moto.s3.models import FakeBucket, s3_backends
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import ANY, AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer
 from emulator.core.world import ACCOUNT, World
@@ -56,7 +56,7 @@ def request_to_s3(call: Call) -> Params:
 def check(request: Any) -> None:
     """Refuse what belongs to someone else. A HEAD has no body, so its code is the number."""
     name, _ = place(request)
-    _, owner = s3_backends.bucket_accounts.get(name, ("aws", ACCOUNT))
+    _, owner = s3_backends.bucket_accounts.get(name, (partitions.here(), ACCOUNT))
     expected = request.headers.get("x-amz-expected-bucket-owner") or owner
     if name not in s3_backends.bucket_accounts or (owner == expected == ACCOUNT):
         return
@@ -78,7 +78,7 @@ def tag(request: Any, status: int) -> None:
         if each.tag.rpartition("}")[2] == "Tag":
             words = {child.tag.rpartition("}")[2]: child.text or "" for child in each}
             found[words["Key"]] = words["Value"]
-    backend: Any = s3_backends[ACCOUNT]["aws"]
+    backend: Any = s3_backends[ACCOUNT][partitions.here()]
     backend.put_bucket_tagging(place(request)[0], found)
 
 
@@ -86,7 +86,7 @@ def stamp(world: World, request: Any, status: int) -> None:
     """Give what was written the emulated time of day: moto looks at the real clock."""
     name, key = place(request)
     if status == 200 and key and request.method in ("PUT", "POST"):
-        backend: Any = s3_backends[ACCOUNT]["aws"]
+        backend: Any = s3_backends[ACCOUNT][partitions.here()]
         written = name in backend.buckets and backend.buckets[name].keys.get(unquote(key))
         if written:
             written.last_modified = world.timestamp().replace(tzinfo=None)
@@ -118,7 +118,7 @@ FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
 @bearer
 def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
     """A bucket is in the index of its own Region only, although its ARN names none."""
-    backend: Any = s3_backends[ACCOUNT]["aws"]
+    backend: Any = s3_backends[ACCOUNT][partitions.here()]
     for bucket in backend.buckets.values():
         if bucket.region_name == region:
             yield bucket.arn, backend.tagger.get_tag_dict_for_resource(bucket.arn)

@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.ask import ask, asking
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
-from emulator.iam import roles as iam_roles
 from emulator.iam.policies import may
+from emulator.iam.trust import assumable
 
 rules.SENTENCES.update(
     {
@@ -36,6 +36,7 @@ NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 DELETING_SECONDS = 15
+PRINCIPAL = "scheduler.amazonaws.com"
 RETRY_SECONDS = 30
 
 
@@ -63,7 +64,7 @@ def groups(world: World, region: str) -> dict[str, Group]:
 
 
 def _arn(region: str, name: str) -> str:
-    return f"arn:aws:scheduler:{region}:{ACCOUNT}:schedule-group/{name}"
+    return f"arn:{partitions.here()}:scheduler:{region}:{ACCOUNT}:schedule-group/{name}"
 
 
 def _invalid(message: str) -> AwsError:
@@ -165,7 +166,7 @@ def _checked(call: Call) -> tuple[Group, Params]:
     group = _group(call, group_name)
     if group.shown["State"] == "DELETING":
         raise AwsError("ConflictException", f"Schedule group {group_name} is being deleted.", 409)
-    if not re.fullmatch(r"arn:aws:ecs:[a-z0-9-]+:\d{12}:cluster/[\w-]+", target["Arn"]):
+    if not re.fullmatch(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[\w-]+", target["Arn"]):
         raise AwsError("NotImplemented", f"the emulator starts no {target['Arn']}", 501)
     if not target.get("EcsParameters"):
         raise _invalid("EcsParameters is required for an ECS target.")
@@ -173,7 +174,7 @@ def _checked(call: Call) -> tuple[Group, Params]:
         raise _invalid("TaskCount must be between 1 and 10.")
     if target["EcsParameters"].get("LaunchType") and target["EcsParameters"].get("CapacityProviderStrategy"):
         raise _invalid("LaunchType and CapacityProviderStrategy cannot both be specified.")
-    if not _assumable(call.world, target["RoleArn"], group.shown["Arn"]):
+    if not assumable(call.world, target["RoleArn"], PRINCIPAL, group.shown["Arn"]):
         raise _invalid("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
     target.setdefault("RetryPolicy", {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185})
     params.pop("ClientToken", None)
@@ -183,28 +184,10 @@ def _checked(call: Call) -> tuple[Group, Params]:
         "ActionAfterCompletion": "NONE",
         **params,
         "GroupName": group_name,
-        "Arn": f"arn:aws:scheduler:{call.region}:{ACCOUNT}:schedule/{group_name}/{name}",
+        "Arn": f"arn:{partitions.here()}:scheduler:{call.region}:{ACCOUNT}:schedule/{group_name}/{name}",
         "LastModificationDate": call.world.timestamp(),
     }
     return group, shown
-
-
-def _assumable(world: World, role_arn: str, group_arn: str) -> bool:
-    """Does the role's trust name Scheduler, and do its conditions, if it has any, let this group in?"""
-    if not iam_roles.role_usable(world, role_arn):
-        return False
-    document = iam_roles.find_role(role_arn).assume_role_policy_document
-    trust = json.loads(document) if isinstance(document, str) else document
-    given = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": group_arn}
-    for statement in trust["Statement"]:
-        named = (statement.get("Principal") or {}).get("Service") or []
-        conditions = [pair for tests in (statement.get("Condition") or {}).values() for pair in tests.items()]
-        met = all(
-            re.fullmatch(re.escape(str(wanted)).replace(r"\*", ".*"), given.get(key, "")) for key, wanted in conditions
-        )
-        if "scheduler.amazonaws.com" in ([named] if isinstance(named, str) else named) and met:
-            return True
-    return False
 
 
 @on("scheduler", "CreateSchedule", rules="sch-001 sch-002 sch-003 sch-004")
@@ -301,7 +284,7 @@ def _invoke(world: World, region: str, group: Group, schedule: Schedule, generat
 def run_target(world: World, region: str, group: Group, schedule: Schedule) -> list[str]:
     """RunTask, with what the role may do looked at first: the ARNs of the tasks."""
     target = schedule.shown["Target"]
-    if not _assumable(world, target["RoleArn"], group.shown["Arn"]):
+    if not assumable(world, target["RoleArn"], PRINCIPAL, group.shown["Arn"]):
         raise AwsError("AccessDeniedException", "The execution role cannot be assumed.")
     request = _request(schedule.shown["Name"], target)
     definition = request["taskDefinition"]
@@ -351,7 +334,7 @@ def _demand(role_arn: str, action: str, resource: str, context: dict[str, str]) 
     if not may(role, action, resource, context):
         raise AwsError(
             "AccessDeniedException",
-            f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role} is not authorized to perform: {action} on resource: "
+            f"User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role} is not authorized to perform: {action} on resource: "
             f"{resource}",
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, on
 
 rules.SENTENCES.update(
@@ -109,7 +109,7 @@ def _shown(call: Call, quota: Quota, value: float) -> Params:
     return {
         "ServiceCode": quota.service,
         "ServiceName": SERVICES[quota.service],
-        "QuotaArn": f"arn:aws:servicequotas:{call.region}:{call.account}:{quota.service}/{quota.code}",
+        "QuotaArn": f"arn:{partitions.here()}:servicequotas:{call.region}:{call.account}:{quota.service}/{quota.code}",
         "QuotaCode": quota.code,
         "QuotaName": quota.name,
         "Value": value,

@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.ssm.models import ssm_backends
 
-from emulator.core import rules
+from emulator.core import partitions, rules
 from emulator.core.rules import Call, Params, on
 from emulator.core.tags import Tags, bearer
 from emulator.core.world import ACCOUNT, World
@@ -67,4 +67,4 @@ def tagged(world: World, region: str) -> Iterator[tuple[str, Tags]]:
     """Parameters by their tags: there are thousands of public ones, which have none."""
     found: Any = ssm_backends[ACCOUNT].get(region)
     for name, tags in found._resource_tags.get("Parameter", {}).items() if found else ():
-        yield f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}", tags
+        yield f"arn:{partitions.here()}:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}", tags

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 
 from __future__ import annotations
 
+from emulator.core import partitions
 from emulator.core.rules import Call, Params, on
 
 
@@ -14,5 +15,5 @@ def get_caller_identity(call: Call) -> Params:
     return {
         "UserId": "AIDAEMULATOREMULATOR1",
         "Account": call.account,
-        "Arn": f"arn:aws:iam::{call.account}:user/emulator",
+        "Arn": f"arn:{partitions.here()}:iam::{call.account}:user/emulator",
     }

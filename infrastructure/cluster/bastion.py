@@ -44,16 +44,18 @@ def create(net: Network, groups: SecurityGroups) -> None:
     image_id = present.get("ImageId") or parameters.values()[parameters.OF_BASTION]
     wanted = launch_template.host(image_id, kind, key, [], "bastion")
     wanted["NetworkInterfaces"] = [interface(groups)]
-    wanted["IamInstanceProfile"] = {"Name": roles.role_name("bastion")}
+    if not constants.HOST_ROLE:
+        wanted["IamInstanceProfile"] = {"Name": roles.role_name("bastion")}
     launch_template.put("bastion", present, wanted)
-    trust = roles.service_trust("ec2.amazonaws.com")
-    roles.create_role("bastion", trust, (), roles.sessions(), roles.FORMER_POLICIES)
-    roles.create_instance_profile("bastion")
+    if not constants.HOST_ROLE:
+        roles.create_role("bastion", roles.trust("ec2"), (), roles.sessions(), roles.FORMER_POLICIES)
+        roles.create_instance_profile("bastion")
     one: dict[str, Any] = {"MinSize": 1, "MaxSize": 1}
     auto_scaling_group.put("bastion", net.public_subnet_ids, one, tags("bastion"), f"1 {kind}")
     if auto_scaling_group.former_hosts("bastion"):
         auto_scaling_group.refresh("bastion")
         wait_for_checks(present)
+    roles.leave("bastion")
 
 
 def wait_for_checks(former: Any) -> None:

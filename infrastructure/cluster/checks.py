@@ -22,9 +22,10 @@ from infrastructure.cluster import (
     log_groups,
     network,
     parameters,
+    roles,
     security_groups,
 )
-from infrastructure.cluster.container_instances import MEMORY, described_type, gpu_count, gpu_memory, nvidia
+from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
 
 #: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
 #: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
@@ -279,7 +280,8 @@ def enough_places(described: Any, memory: int = 0) -> None:
     hosts, count = constants.MAX_INSTANCES, constants.DESIRED_COUNT
     short = {what: each for what, each in places(described, memory).items() if each * hosts < count}
     for what, each in short.items():
-        things, needed, there = f"{what}s" if what != MEMORY else "places in memory", count, each * hosts
+        things = {MEMORY: "places in memory", CPU: "shares of the CPU"}.get(what, f"{what}s")
+        needed, there = count, each * hosts
         if what == "GPU" and constants.GPU_SHARING:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
         elif what == "GPU":
@@ -300,6 +302,8 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
     if constants.TASK_MEMORY:
         found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
+    if constants.TASK_CPU:
+        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.TASK_CPU
     return found
 
 
@@ -417,8 +421,17 @@ def adopted_file_system() -> None:
 
 
 def adopted_roles() -> None:
-    get_role = call(client("iam").get_role, gone="NoSuchEntity")
-    for setting in ("TASK_EXECUTION_ROLE_ARN", "TASK_ROLE_ARN"):
+    """What the settings name in IAM must be there; where IAM is asked nothing, AWS tells it when it is used."""
+    get_role = call(client("iam").get_role, gone=roles.GONE)
+    get_profile = call(client("iam").get_instance_profile, gone=roles.GONE)
+    boundary, profile = constants.ROLE_PERMISSIONS_BOUNDARY, constants.HOST_ROLE
+    for setting in ("TASK_EXECUTION_ROLE_ARN", "TASK_ROLE_ARN") if constants.MAKES_ROLES else ():
         arn = getattr(constants, setting)
         if arn and not get_role(RoleName=arn.rsplit("/")[-1]):
             raise Problem(f"{setting}={arn}: there is no such role in this account")
+    if profile and constants.MAKES_ROLES:
+        found = get_profile(InstanceProfileName=profile.rpartition("/")[2])
+        if not found or not found["InstanceProfile"]["Roles"]:
+            raise Problem(f"HOST_ROLE={profile}: {'it has no role' if found else 'there is no such instance profile'}")
+    if boundary and not call(client("iam").get_policy, gone=roles.GONE)(PolicyArn=boundary):
+        raise Problem(f"ROLE_PERMISSIONS_BOUNDARY={boundary}: there is no such policy")

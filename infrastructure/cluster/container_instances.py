@@ -16,8 +16,8 @@ NO_CLUSTER = "ClusterNotFoundException"
 SHARING = "ecs.capability.gpu-sharing-mps"
 #: and this one where it carries many interfaces on one trunk
 TRUNK = "ecs.awsvpc-trunk-id"
-#: how sentences call what TASK_MEMORY takes
-MEMORY = "place in memory"
+#: how sentences call what TASK_MEMORY and TASK_CPU take
+MEMORY, CPU = "place in memory", "share of the CPU"
 
 
 def describe(status: str = "ACTIVE") -> list[Any]:
@@ -95,9 +95,11 @@ def free_places(host: Any, described: Any) -> dict[str, int]:
         found["GPU"] = sum(free // constants.GPU_MEMORY_MIB for free in shared)
     elif constants.GPU_COUNT:
         found["GPU"] = len(gpus(host, "remainingResources")) // constants.GPU_COUNT
+    left = {each["name"]: each.get("integerValue", 0) for each in host["remainingResources"]}
     if constants.TASK_MEMORY:
-        left = next(each["integerValue"] for each in host["remainingResources"] if each["name"] == "MEMORY")
-        found[MEMORY] = left // constants.TASK_MEMORY
+        found[MEMORY] = left["MEMORY"] // constants.TASK_MEMORY
+    if constants.TASK_CPU:
+        found[CPU] = left["CPU"] // constants.TASK_CPU
     if constants.NETWORK_MODE == "awsvpc" and TRUNK not in [each["name"] for each in host["attributes"]]:
         tasks = host["runningTasksCount"] + host["pendingTasksCount"]  # each has one, and the host its own
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1 - tasks

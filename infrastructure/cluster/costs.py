@@ -13,6 +13,8 @@ import constants
 from aws import partition, region
 from console import say
 
+#: where a person reads them; the API tells no price in dollars for China and GovCloud, and is asked for none
+PRICES = {"aws": "https://aws.amazon.com/ec2/pricing/on-demand/", "aws-cn": "https://www.amazonaws.cn/en/ec2/pricing/"}
 #: what Fargate on Linux and x86 is counted in, as the price list names it: USE1-Fargate-GB-Hours
 VCPU_HOURS, GB_HOURS = "Fargate-vCPU-Hours:perCPU", "Fargate-GB-Hours"
 
@@ -25,7 +27,7 @@ def tell_before() -> None:
         say("costs", "each running task, by its vCPU and memory", f"{idle}, and what EFS stores")
         return
     hourly = host_price()
-    price = f"${hourly:.3f} an hour on demand" if hourly else "see https://aws.amazon.com/ec2/pricing/on-demand/"
+    price = f"${hourly:.3f} an hour on demand" if hourly else f"see {PRICES.get(partition(), PRICES['aws'])}"
     spot = " (spot, for less)" if constants.CAPACITY_TYPE == "spot" else ""
     hosts = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}{spot}"
     least = f"{constants.MIN_INSTANCES} hosts" if constants.MIN_INSTANCES else ""

@@ -378,8 +378,11 @@ def create_table(vpc_id: str, each: str, found: Any) -> Any:
     if found:
         say("found", f"route table {found['RouteTableId']}", each)
         return found
-    its_tags, its_token = tag_specification("route-table", each), token(vpc_id, each, this_hour())
-    made = client("ec2").create_route_table(VpcId=vpc_id, ClientToken=its_token, TagSpecifications=its_tags)
+    request: Any = {"VpcId": vpc_id, "TagSpecifications": tag_specification("route-table", each)}
+    create = call(client("ec2").create_route_table, gone=(NO_TABLE, "IdempotentParameterMismatch"))
+    made = create(**request, ClientToken=token(vpc_id, each))
+    if not made:  # AWS remembers one by this token that someone has deleted
+        made = client("ec2").create_route_table(**request, ClientToken=token(vpc_id, each, this_hour()))
     say("created", f"route table {made['RouteTable']['RouteTableId']}", each)
     return made["RouteTable"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, account, call, client, endpoint_tags, every, ours, partition, region, resource, tags
+from aws import Resource, account, call, client, endpoint_tags, every, mine, ours, partition, region, resource, tags
 from console import say
 from infrastructure.cluster import tag_index
 
@@ -34,6 +34,8 @@ OF_INSTANCES = ("host", "bastion")
 #: the roles that have policies of AWS
 WITH_MANAGED = (*OF_INSTANCES, "task-execution")
 INLINE_POLICY = "settings"
+#: where AWS shows a role's boundary
+BOUNDARY = "PermissionsBoundaryArn"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 GONE = "NoSuchEntity"
 THERE = "EntityAlreadyExists"
@@ -58,7 +60,7 @@ def role(suffix: str) -> aws.look[Any | None]:
 def names() -> list[str]:
     """Those of all roles of the account, a thousand in a call."""
     pages = client("iam").get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 1000})
-    return [each["RoleName"] for each in every(pages, "Roles")]
+    return [each["RoleName"] for each in every(pages, "Roles")] if constants.MAKES_ROLES else []
 
 
 @functools.cache
@@ -73,7 +75,7 @@ def looks(*suffixes: str) -> tuple[aws.look[Any], ...]:
 
 def read_role(role_id: str) -> Any | None:
     """Who has looked at all names is not asked about each."""
-    if names.remembers() and role_id not in names():
+    if not constants.MAKES_ROLES or (names.remembers() and role_id not in names()):
         return None
     found = call(client("iam").get_role, gone=GONE)(RoleName=role_id)
     return found["Role"] if found else None
@@ -82,9 +84,10 @@ def read_role(role_id: str) -> Any | None:
 def never_made(suffix: str, in_its_arn: str) -> bool:
     """Of what is made after its role, and goes before it: whether AWS lists neither the role nor the thing's own tags.
 
-    For those who have looked at both lists; else it is asked itself.
+    For those who have looked at both lists; else it is asked itself, and so where the role is not ours.
     """
-    if not (names.remembers() and tag_index.tagged.remembers()):
+    is_ours = constants.MAKES_ROLES and not constants.ADOPTED_ROLES[suffix]
+    if not (is_ours and names.remembers() and tag_index.tagged.remembers()):
         return False
     return role_name(suffix) not in names() and not any(in_its_arn in each.arn for each in tag_index.tagged())
 
@@ -104,6 +107,8 @@ def instance_profile(suffix: str) -> aws.look[Any | None]:
 
 
 def read_profile(its_name: str) -> Any | None:
+    if not constants.MAKES_ROLES:
+        return None
     found = call(client("iam").get_instance_profile, gone=GONE)(InstanceProfileName=its_name)
     return found["InstanceProfile"] if found else None
 
@@ -120,11 +125,12 @@ LOOKS = (*looks("host"), instance_profile("host"))
 
 def find() -> Roles:
     """The roles by their names, whether or not they are there."""
-    return Roles(
-        role_name("host"),
-        constants.TASK_EXECUTION_ROLE_ARN or role_arn(role_name("task-execution")),
-        constants.TASK_ROLE_ARN or role_arn(role_name("task")),
-    )
+    return Roles(named("host").rpartition("/")[2], named("task-execution"), named("task"))
+
+
+def named(suffix: str) -> str:
+    """The role's ARN: of the user's, where a setting names it, else ours."""
+    return constants.ADOPTED_ROLES[suffix] or role_arn(role_name(suffix))
 
 
 def role_name(suffix: str) -> str:
@@ -134,11 +140,11 @@ def role_name(suffix: str) -> str:
 
 def create() -> Roles:
     """Make or complete the hosts' role and instance profile. AWS knows them everywhere about 10 seconds later."""
-    if constants.LAUNCH_TYPE == "EC2":
+    if constants.LAUNCH_TYPE == "EC2" and not constants.HOST_ROLE:
         monitored = constants.HOST_MONITORING == "enabled"
         wanted = HOST_POLICIES + (MONITORING_POLICIES if monitored else ())
         not_now = FORMER_POLICIES + (() if monitored else MONITORING_POLICIES)
-        create_role("host", service_trust("ec2.amazonaws.com"), wanted, sessions(), not_now)
+        create_role("host", trust("ec2"), wanted, sessions(), not_now)
         create_instance_profile()
     return find()
 
@@ -150,6 +156,8 @@ def sessions() -> Policy:
 
 def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer: bool) -> None:
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
+    if not constants.MAKES_ROLES:
+        return
     on_hosts = constants.LAUNCH_TYPE == "EC2" and new_hosts
     services = {
         "ecs": ("AWSServiceRoleForECS", new_cluster),
@@ -163,22 +171,40 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
     }
     create = call(client("iam").create_service_linked_role, there="InvalidInput")
     for service, (role_id, needed) in services.items():
-        if needed and role_id not in service_linked() and create(AWSServiceName=f"{service}.amazonaws.com"):
+        if needed and role_id not in service_linked() and create(AWSServiceName=principal(service)):
             say("created", f"service-linked role {role_id}", "the account's own; it stays")
 
 
-def role_arn(role_id: str) -> str:
-    return f"arn:{partition()}:iam::{account()}:role/{role_id}"
+def role_arn(role_id: str, path: str = "") -> str:
+    return f"arn:{partition()}:iam::{account()}:role{path or constants.ROLE_PATH}{role_id}"
 
 
-def service_trust(service: str, **more: Any) -> Policy:
-    return document({"Principal": {"Service": service}, "Action": "sts:AssumeRole", **more})
+def principal(service: str) -> str:
+    """A service's name in policies: the same everywhere, but that EC2 has one of its own in China.
+
+    https://docs.amazonaws.cn/en_us/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-services
+    """
+    return f"{service}.amazonaws.com{'.cn' if service == 'ec2' and partition() == 'aws-cn' else ''}"
+
+
+def trust(service: str, **condition: Any) -> Policy:
+    """Only for a service. What others than EC2 do with the role they do for this account alone, not as another's deputy.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html#cross-service-confused-deputy-prevention
+    """
+    asks = {"StringEquals": {"aws:SourceAccount": account()}, **condition}
+    more = {} if service == "ec2" else {"Condition": asks}
+    return document({"Principal": {"Service": principal(service)}, "Action": "sts:AssumeRole", **more})
 
 
 def task_trust() -> Policy:
     """ECS tasks of this account and region only: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cross-service-confused-deputy-prevention.html"""
-    condition = {"StringEquals": {"aws:SourceAccount": account()}, "ArnLike": {"aws:SourceArn": aws.arn("ecs", "*")}}
-    return service_trust("ecs-tasks.amazonaws.com", Condition=condition)
+    return trust("ecs-tasks", ArnLike={"aws:SourceArn": aws.arn("ecs", "*")})
+
+
+def passed_to_tasks() -> Policy:
+    """The condition on which a role may be handed to ECS's tasks, and to no other service."""
+    return {"StringEquals": {"iam:PassedToService": [principal("ecs-tasks")]}}
 
 
 def document(*statements: Policy) -> Policy:
@@ -186,30 +212,57 @@ def document(*statements: Policy) -> Policy:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
 
 
-def create_role(suffix: str, trust: Policy, managed: Names, inline: Policy | None, not_now: Names = ()) -> str:
+def create_role(suffix: str, trusted: Policy, managed: Names, inline: Policy | None, not_now: Names = ()) -> str:
     """A role, its trust, these policies of AWS and not those of `not_now`, and our own: each is checked on every run.
 
-    Policies that someone attached by hand stay. Answers the role's ARN.
+    Policies that someone attached by hand stay. Answers the role's ARN; the user's, where a setting names one.
     """
+    if constants.ADOPTED_ROLES[suffix]:
+        return named(suffix)
     iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
-    what, text, its_tags = f"role {role_id}", json.dumps(trust), endpoint_tags(suffix)
+    what, text, its_tags = f"role {role_id}", json.dumps(trusted), endpoint_tags(suffix)
     is_new = False
     aws.refuse_foreign(what, found)
     if not found:
+        boundary = constants.ROLE_PERMISSIONS_BOUNDARY
+        more: Any = {"PermissionsBoundary": boundary} if boundary else {}
         create = call(iam.create_role, there=THERE)
-        made = create(RoleName=role_id, AssumeRolePolicyDocument=text, Tags=its_tags)
+        made = create(RoleName=role_id, Path=constants.ROLE_PATH, AssumeRolePolicyDocument=text, Tags=its_tags, **more)
         is_new = bool(made)
         say("created" if made else "found", what)
-        found = {"RoleName": role_id, "Tags": its_tags} if made else aws.listed(what, role(suffix), "IAM")
-    elif found["AssumeRolePolicyDocument"] != trust:
+        new = {"RoleName": role_id, "Tags": its_tags, "PermissionsBoundary": {BOUNDARY: boundary}}
+        found = new if made else aws.listed(what, role(suffix), "IAM")
+    elif found["AssumeRolePolicyDocument"] != trusted:
         call(iam.update_assume_role_policy, of=found)(RoleName=role_id, PolicyDocument=text)
         say("updated", what, "trust policy")
     else:
         say("found", what)
+    put_boundary(found)
     attached, present = ([], None) if is_new else policies(suffix)()
     attach_policies(found, attached, managed, not_now)
     put_inline_policy(found, present, inline)
     return role_arn(role_id)
+
+
+def put_boundary(its_role: Any) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
+    iam, role_id, wanted = client("iam"), its_role["RoleName"], constants.ROLE_PERMISSIONS_BOUNDARY
+    if its_role.get("PermissionsBoundary", {}).get(BOUNDARY, "") == wanted:
+        return
+    if wanted:
+        put = call(iam.put_role_permissions_boundary, f"role {role_id}", of=its_role)
+        put(RoleName=role_id, PermissionsBoundary=wanted)
+    else:
+        call(iam.delete_role_permissions_boundary, of=its_role, gone=GONE)(RoleName=role_id)
+    say("updated", f"role {role_id}", f"its boundary is {wanted}" if wanted else "has no boundary any more")
+
+
+def refuse_other_path(*suffixes: str, undo: str = "run delete_cluster.py first") -> None:
+    """AWS moves no role, and gives its name no second time: told before the first change."""
+    for found in [role(each)() for each in suffixes if not constants.ADOPTED_ROLES[each]]:
+        if found and ours(found) and found["Path"] != constants.ROLE_PATH:
+            its_path = f"the role {found['RoleName']} is in {found['Path']}"
+            aws.refuse_change(f"ROLE_PATH={constants.ROLE_PATH}", its_path, undo)
 
 
 def attach_policies(its_role: Any, attached: list[str], managed: Names, not_now: Names) -> None:
@@ -250,13 +303,38 @@ def create_instance_profile(suffix: str = "host") -> None:
     made = None
     if not profile:
         create = call(iam.create_instance_profile, there=THERE)
-        made = create(InstanceProfileName=its_name, Tags=its_tags)
+        made = create(InstanceProfileName=its_name, Path=constants.ROLE_PATH, Tags=its_tags)
         profile = {"Roles": [], "Tags": its_tags} if made else aws.listed(what, instance_profile(suffix), "IAM")
     say("created" if made else "found", what)
     if not profile["Roles"]:
         add = call(iam.add_role_to_instance_profile, what, of=profile, there=("LimitExceeded", THERE))
         add(InstanceProfileName=its_name, RoleName=its_name)
         say("updated", what, "has its role")
+
+
+def leave(suffix: str, in_use: str = "") -> None:
+    """Our own role, in whose place the user's has come: it goes, unless it is `in_use`, in words."""
+    own = role(suffix)() if constants.ADOPTED_ROLES[suffix] else None
+    if not mine(own):
+        return
+    if in_use:
+        say("kept", f"role {role_name(suffix)}", f"free; {in_use}")
+    elif suffix in OF_INSTANCES:
+        delete_of_instances(suffix)
+    else:
+        delete_role(suffix)
+
+
+def leave_host() -> None:
+    """The same with its profile, once the launch template names the user's. Hosts keep the one that they began with."""
+    profile = instance_profile("host")() if constants.HOST_ROLE else None
+    pages = client("ec2").get_paginator("describe_instances")
+    filters: Any = (
+        [{"Name": "iam-instance-profile.arn", "Values": [profile["Arn"]]}] if profile and ours(profile) else []
+    )
+    found = every(pages.paginate(Filters=filters), "Reservations") if filters else []
+    standing = [host for each in found for host in each["Instances"] if host["State"]["Name"] != "terminated"]
+    leave("host", f"{len(standing)} hosts have it, until update_cluster.py" if standing else "")
 
 
 def delete() -> None:
@@ -320,4 +398,7 @@ def left_over(suffix: str = "host") -> list[Resource]:
 def roles_left(*suffixes: str) -> list[Resource]:
     """Those of these roles that stand, and are ours. For some seconds a new one shows another id where its ARN will be."""
     found = [role(suffix)() or {} for suffix in suffixes]
-    return [resource(f"role {each['RoleName']}", role_arn(each["RoleName"]), each) for each in found if ours(each)]
+    arns = [role_arn(each.get("RoleName", ""), each.get("Path", "/")) for each in found]
+    return [
+        resource(f"role {each['RoleName']}", arn, each) for each, arn in zip(found, arns, strict=True) if ours(each)
+    ]

@@ -60,8 +60,6 @@ def objects_statement(*actions: str) -> dict[str, Any]:
 
 def create_role(connection_arn: str) -> str:
     """Clone the source, read and write artifacts, push to the one repository, write the log."""
-    trust = roles.service_trust("codebuild.amazonaws.com")
-    trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": aws.account()}}
     repository_arn = aws.arn("ecr", f"repository/{repository.its_name()}")
     policy = roles.document(
         connection_statement(connection_arn),
@@ -71,7 +69,7 @@ def create_role(connection_arn: str) -> str:
         {"Action": [f"ecr:{action}" for action in PUSH], "Resource": repository_arn},
         logs_statement(build_logs.of_builds()),
     )
-    return roles.create_role(ROLE, trust, (), policy)
+    return roles.create_role(ROLE, roles.trust("codebuild"), (), policy)
 
 
 def settings(role_arn: str) -> Any:
@@ -85,7 +83,7 @@ def settings(role_arn: str) -> Any:
         "source": {"type": "CODEPIPELINE", "buildspec": constants.BUILDSPEC},
         "artifacts": {"type": "CODEPIPELINE"},
         "environment": {
-            "type": "LINUX_CONTAINER",
+            "type": "ARM_CONTAINER" if "aarch64" in constants.BUILD_IMAGE else "LINUX_CONTAINER",
             "image": constants.BUILD_IMAGE,
             "computeType": constants.BUILD_COMPUTE_TYPE,
             "privilegedMode": True,  # docker needs it

@@ -46,6 +46,14 @@ def find() -> Any | None:
     return only([each for each in connections() if ours(each)], f"connection {its_name()}", "ConnectionArn")
 
 
+def refuse_not_offered() -> None:
+    """China has no CodeConnections, and so no pipeline sees a push there."""
+    for service, its_name in {"codeconnections": "CodeConnections", "codepipeline": "CodePipeline"}.items():
+        if not offered(service):
+            way = "build the image elsewhere, push it to the repository, and set IMAGE_TAG"
+            raise Problem(f"{its_name} is not offered in {region()}, and so no pipeline can be made there: {way}")
+
+
 def create() -> str:
     """The ARN of a connection that can be used; one that waits for its handshake ends the page with a sentence."""
     if constants.CONNECTION_ARN:

@@ -52,14 +52,16 @@ LOOKS = (find, *roles.looks(ROLE))
 
 
 def create_role(connection_arn: str) -> str:
-    """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log."""
+    """Read the source, start the build, deploy to the one service with the tasks' roles, write the commands' log.
+
+    That CodePipeline tells for which account it acts, as its trust demands, no page of AWS's says.
+    """
     service_arn = aws.arn("ecs", f"service/{constants.CLUSTER_NAME}/{constants.SERVICE_NAME}")
     definitions = aws.arn("ecs", f"task-definition/{constants.TASK_FAMILY}:*")
     project = aws.arn("codebuild", f"project/{build_project.its_name()}")
     tasks_roles = sorted({roles.find().task_execution_role_arn, roles.find().task_role_arn})
     bucket_actions = ["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"]
     registers = {"StringEquals": {"ecs:CreateAction": ["RegisterTaskDefinition"]}}
-    passed = {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
     scales = "application-autoscaling:RegisterScalableTarget"
     policy = roles.document(
         build_project.connection_statement(connection_arn),
@@ -69,11 +71,11 @@ def create_role(connection_arn: str) -> str:
         {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": service_arn},
         {"Action": ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"], "Resource": "*"},  # they know no ARNs
         {"Action": "ecs:TagResource", "Resource": definitions, "Condition": registers},
-        {"Action": "iam:PassRole", "Resource": tasks_roles, "Condition": passed},
+        {"Action": "iam:PassRole", "Resource": tasks_roles, "Condition": roles.passed_to_tasks()},
         {"Action": scales, "Resource": aws.arn("application-autoscaling", "scalable-target/*")},
         build_project.logs_statement(build_logs.of_commands()),
     )
-    return roles.create_role(ROLE, roles.service_trust("codepipeline.amazonaws.com"), (), policy)
+    return roles.create_role(ROLE, roles.trust("codepipeline"), (), policy)
 
 
 def declaration(role_arn: str, connection_arn: str) -> Any:
@@ -95,6 +97,7 @@ def declaration(role_arn: str, connection_arn: str) -> Any:
         start = action("Start", "Compute", "Commands", {}, reads="Built")
         stages[DEPLOY].append({**start, "runOrder": 2, "commands": [start_command()]})
     return {
+        **({"triggers": triggers()} if constants.SOURCE_PATHS else {}),
         "name": its_name(),
         "roleArn": role_arn,
         "artifactStore": {"type": "S3", "location": artifact_bucket.its_name()},
@@ -102,6 +105,19 @@ def declaration(role_arn: str, connection_arn: str) -> Any:
         "executionMode": "SUPERSEDED",
         "stages": [{"name": name, "actions": actions} for name, actions in stages.items()],
     }
+
+
+def triggers() -> list[Any]:
+    """In place of every push to the branch: https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html"""
+    paths = {"branches": {"includes": [constants.SOURCE_BRANCH]}, "filePaths": {"includes": constants.SOURCE_PATHS}}
+    git = {"sourceActionName": "Source", "push": [paths]}
+    return [{"providerType": "CodeStarSourceConnection", "gitConfiguration": git}]
+
+
+def paths_of(declared: Any) -> list[str]:
+    """Those that count, by its triggers; AWS shows one that names none where none was declared."""
+    pushes = [push for each in declared.get("triggers", []) for push in each["gitConfiguration"].get("push", [])]
+    return [path for push in pushes for path in push.get("filePaths", {}).get("includes", [])]
 
 
 def action(
@@ -138,6 +154,7 @@ def start_command() -> str:
         start += (
             f" && aws application-autoscaling register-scalable-target --region {region()} --service-namespace ecs "
             f"--resource-id {target} --scalable-dimension ecs:service:DesiredCount "
+            "--suspended-state DynamicScalingInSuspended=false,DynamicScalingOutSuspended=false "
             f"--min-capacity {constants.MIN_TASKS} --max-capacity {constants.MAX_TASKS}"
         )
     return f'if [ "$({count})" = 0 ]; then {start}; fi'
@@ -162,6 +179,17 @@ def create(connection_arn: str) -> None:
         say("found", what)
     close_deploy()
     start_again()
+    leave_roles()
+
+
+def leave_roles() -> None:
+    """The two that were made, in whose place the user's have come, once nothing runs with them."""
+    left = [each for each in (ROLE, build_project.ROLE) if constants.ADOPTED_ROLES[each] and roles.role(each)()]
+    shown = stages() if left else []
+    running = [name for stage in shown for name, status in stage["actions"].items() if status == "InProgress"]
+    in_use = f"{', '.join(running)} still runs with it; {aws.command('create_pipeline.py')} deletes it later"
+    for suffix in left:
+        roles.leave(suffix, in_use if running else "")
 
 
 def start_again() -> None:
@@ -179,6 +207,8 @@ def start_again() -> None:
 def changes(present: Any, wanted: Any) -> list[str]:
     """The parts that differ: stages by their names, the rest by its own."""
     changed = [key for key, value in wanted.items() if key != "stages" and not holds(present.get(key), value)]
+    if paths_of(present) and not paths_of(wanted):
+        changed.append("triggers")
     stages = {stage["name"]: stage for stage in present["stages"]}
     changed += [stage["name"] for stage in wanted["stages"] if not holds(stages.get(stage["name"]), stage)]
     return changed or (["stages"] if len(stages) != len(wanted["stages"]) else [])
@@ -219,6 +249,15 @@ def open_deploy() -> None:
         enable = call(client("codepipeline").enable_stage_transition, of=find())
         enable(pipelineName=its_name(), stageName=DEPLOY, transitionType="Inbound")
         say("updated", f"pipeline {its_name()}", f"its stage {DEPLOY} is open")
+
+
+def tell_another_service() -> None:
+    """One that deploys to a former SERVICE_NAME would fail at the next push, and says so only then."""
+    stages = find()["pipeline"]["stages"] if ours(find()) else []
+    named = [each["configuration"].get("ServiceName") for stage in stages for each in stage["actions"]]
+    for service_name in {each for each in named if each} - {constants.SERVICE_NAME}:
+        way = f"run {aws.command('create_pipeline.py')}, so that it deploys to {constants.SERVICE_NAME}"
+        say("warning", f"pipeline {its_name()} deploys to service {service_name}:", way)
 
 
 def deploy_transition() -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import aws
 import constants
-from aws import account, call, client, command, endpoint_tags, mine, ours, partition, region
+from aws import account, call, client, command, endpoint_tags, mine, ours, region
 from console import say
 
 MUTABILITY: Any = "IMMUTABLE"
@@ -27,8 +27,7 @@ def its_name() -> str:
 
 def uri() -> str:
     """The address to which images are pushed, and from which tasks pull them."""
-    suffix = "amazonaws.com.cn" if partition() == "aws-cn" else "amazonaws.com"
-    return f"{account()}.dkr.ecr.{region()}.{suffix}/{its_name()}"
+    return f"{account()}.dkr.ecr.{region()}.{aws.dns_suffix()}/{its_name()}"
 
 
 @aws.look

@@ -92,6 +92,7 @@ def hints() -> dict[str, str]:
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
     cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
     taken = "AWS took its Spot capacity back: RETRIES=2 starts it again, CAPACITY_TYPE=on-demand keeps it"
+    makes_roles = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
     return {
         **dict.fromkeys(("SpotInterruption", "TerminationNotice") if spot else (), taken),
         "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if on_host else disk,
@@ -106,6 +107,7 @@ def hints() -> dict[str, str]:
         "ours create_cluster.py puts right, and with an endpoint register_task_definition.py",
         "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
         "log group": "create_cluster.py makes the log group",
+        "unable to retrieve secret": f"{makes_roles} gives the role the rights that CONTAINER_SECRETS needs",
         "is not authorized to perform": "Give the role that is named there this right",
         "OutOfMemory": memory,
         "Capacity is unavailable": f"Try again, or use other zones{' or CAPACITY_TYPE=on-demand' if spot else ''}",

@@ -54,7 +54,7 @@ def is_ours(record: Any) -> bool:
     named = load_balancer.named()
     if named and named["DNSName"].lower() == target(record):
         return ours(named)
-    domain = rf"({region()}\.elb|elb\.{region()})\.amazonaws\.com(\.cn)?"
+    domain = rf"({region()}\.elb|elb\.{region()})\.{re.escape(aws.dns_suffix())}"
     return bool(re.fullmatch(rf"{load_balancer.its_name().lower()}-[0-9a-z]+\.{domain}", target(record)))
 
 

@@ -1,20 +1,40 @@
-"""How the service's number of tasks follows its load: step scaling on CPU with two alarms, or target tracking.
+"""How the service's number of tasks follows its load: steps or target tracking on its CPU, or on its requests.
 
-An alarm costs about $0.10 a month. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
+With SCALING=requests and MIN_TASKS=0 it goes to no task at all, and a request wakes it: that one, and those of the next
+minutes, get 503. An alarm costs about $0.10 a month.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client, endpoint_name, endpoint_tags, every, holds, mine, ours, resource, spare_foreign
+from aws import (
+    Problem,
+    Resource,
+    call,
+    client,
+    endpoint_name,
+    endpoint_tags,
+    every,
+    holds,
+    mine,
+    ours,
+    resource,
+    spare_foreign,
+)
 from console import say
+from infrastructure.cluster import load_balancer
+from infrastructure.service import listener_rule
 
 PART = "scaling"
 #: another change of the same target is going on
 BUSY = "ConcurrentUpdateException"
 NO_OBJECT = "ObjectNotFoundException"
 NO_RESOURCE = "ResourceNotFoundException"
+#: what our alarms, and the policies that they invoke, are to us; AWS makes those of target tracking
+ALARMS = ("scale-out", "scale-in", "idle", "wake")
 
 
 def its_target() -> Any:
@@ -28,14 +48,6 @@ def resource_prefix() -> str:
 
 def service_of(target: Any) -> str:
     return str(target["ResourceId"].removeprefix(resource_prefix()))
-
-
-def steps() -> dict[str, tuple[int, int, Any, int]]:
-    """What policy and alarm are to us -> change of the count, percent, comparison, minutes."""
-    return {
-        "scale-out": (1, constants.SCALE_OUT_CPU, "GreaterThanThreshold", 3),
-        "scale-in": (-1, constants.SCALE_IN_CPU, "LessThanThreshold", 10),
-    }
 
 
 @aws.shared_look
@@ -55,11 +67,17 @@ def policies() -> dict[str, Any]:
     return {policy["PolicyName"]: policy for policy in every(found, "ScalingPolicies")}
 
 
+def wakes() -> bool:
+    """Whether a request starts the first task, so that there may be none; it does not end a pause."""
+    suspended = (find() or {}).get("SuspendedState", {}).get("DynamicScalingOutSuspended")
+    return endpoint_name("wake") in policies() and not suspended
+
+
 @aws.look
 def alarms() -> dict[str, Any]:
     """Those of our names, whoever's they are, by name, with their tags."""
     cloudwatch = client("cloudwatch")
-    listed = cloudwatch.describe_alarms(AlarmNames=[endpoint_name(each) for each in steps()])["MetricAlarms"]
+    listed = cloudwatch.describe_alarms(AlarmNames=[endpoint_name(each) for each in ALARMS])["MetricAlarms"]
     found = with_tags(listed, "AlarmArn", cloudwatch.list_tags_for_resource)
     return {alarm["AlarmName"]: alarm for alarm in found}
 
@@ -79,33 +97,58 @@ def find() -> Any | None:
 
 
 def refuse_taken() -> None:
-    """Before anything is made: what has our names, and is another's."""
+    """Before anything is made: what has our names, and is another's; and requests that are not told apart."""
     if constants.SCALING == "none":
         return
     aws.refuse_foreign(f"scaling of {constants.SERVICE_NAME}", find())
-    for name, alarm in alarms().items() if constants.SCALING == "step" else ():
-        aws.refuse_foreign(f"alarm {name}", alarm)
+    for name in map(endpoint_name, steps()):
+        aws.refuse_foreign(f"alarm {name}", alarms().get(name))
+    others = [rule for rule in load_balancer.rules() if not mine(rule)] if "wake" in steps() else []
+    if others:
+        there = f"the load balancer has a rule to {', '.join(map(listener_rule.leads_to, others))} too"
+        raise Problem(f"MIN_TASKS=0, but {there}, whose requests would wake {constants.SERVICE_NAME}: use MIN_TASKS=1")
 
 
-def create() -> None:
-    """The scalable target, its policies and their alarms; what another SCALING or SERVICE_NAME made is taken away."""
+def loosen() -> None:
+    """Before the service's count changes: takes away what another SCALING made, and what would bring a lower count back.
+
+    So no end in between lets a GPU start again. A floor that rises comes after the count, with `create`: the task that
+    it asks for is then of the new revision.
+    """
     if constants.SCALING == "none":
         delete()
         return
-    for each in [each for each in targets() if mine(each) and service_of(each) != constants.SERVICE_NAME]:
-        deregister(each)
-    target, scaling = register(), client("application-autoscaling")
-    wanted, present = wanted_policies(), policies()
-    for name in sorted(present.keys() - wanted.keys()):
+    if (target := find()) and (target["MinCapacity"] > lowest() or paused()):
+        register()
+    scaling, wanted = client("application-autoscaling"), wanted_policies().keys()
+    for name in sorted(policies().keys() - wanted) if target else ():
         delete_policy = call(scaling.delete_scaling_policy, f"scaling policy {name}", of=target, gone=NO_OBJECT)
         delete_policy(PolicyName=name, **its_target())
         say("deleted", f"scaling policy {name}")
-    if constants.SCALING != "step":
-        delete_alarms()
+    delete_alarms(kept=wanted)
+
+
+def paused() -> bool:
+    """DESIRED_COUNT=0: until there is a count again. An alarm that has seen load, or none, must not end it."""
+    return not constants.DESIRED_COUNT
+
+
+def lowest() -> int:
+    return 0 if paused() else constants.MIN_TASKS
+
+
+def create() -> None:
+    """The scalable target, its policies and their alarms; that of a former SERVICE_NAME is taken away. See `loosen`."""
+    if constants.SCALING == "none":
+        return
+    for each in [each for each in targets() if mine(each) and service_of(each) != constants.SERVICE_NAME]:
+        deregister(each)
+    target, wanted, present = register(), wanted_policies(), policies()
     arns = {name: put_policy(target, each, present.get(name)) for name, each in wanted.items()}
-    stood = alarms() if constants.SCALING == "step" else {}
-    for each in steps() if constants.SCALING == "step" else ():
-        put_alarm(each, arns[endpoint_name(each)], stood.get(endpoint_name(each)))
+    stood = alarms() if steps() else {}
+    for part, (_, alarm) in steps().items():
+        name = endpoint_name(part)
+        put_alarm(part, {"AlarmName": name, **alarm, "AlarmActions": [arns[name]]}, stood.get(name))
 
 
 def register() -> Any:
@@ -114,9 +157,8 @@ def register() -> Any:
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
     """
     target, what = find(), f"scaling of {constants.SERVICE_NAME}"
-    # DESIRED_COUNT=0 is a pause, which scaling must not end
-    lowest, highest = constants.MIN_TASKS if constants.DESIRED_COUNT else 0, constants.MAX_TASKS
-    limits = {"MinCapacity": lowest, "MaxCapacity": highest}
+    suspended = {"DynamicScalingInSuspended": paused(), "DynamicScalingOutSuspended": paused()}
+    limits = {"MinCapacity": lowest(), "MaxCapacity": constants.MAX_TASKS, "SuspendedState": suspended}
     if target and holds(target, limits):
         return target
     its_tags = {"Tags": aws.tags_of(endpoint_tags(PART))}
@@ -128,7 +170,8 @@ def register() -> Any:
 
     unknown = ("ECS service doesn't exist", "that you tried to tag already exists")
     call(make, what, busy=(*unknown, BUSY))()
-    say("updated" if target else "created", what, f"{lowest} to {highest} tasks")
+    told = f"{lowest()} to {constants.MAX_TASKS} tasks{', suspended' if paused() else ''}"
+    say("updated" if target else "created", what, told)
     return target or its_tags
 
 
@@ -144,16 +187,31 @@ def put_policy(target: Any, wanted: Any, present: Any | None) -> str:
 
 
 def wanted_policies() -> dict[str, Any]:
-    """By name: one task more and one less; or one for each metric with a target."""
-    if constants.SCALING == "step":
-        kind, found = "StepScaling", {each: step(change) for each, (change, *_) in steps().items()}
-    else:
-        kind, found = "TargetTrackingScaling", tracking()
-    named = {endpoint_name(each): configuration for each, configuration in found.items()}
+    """By name: those that alarms of ours invoke, and one for each metric with a target."""
+    found = {part: ("StepScaling", configuration) for part, (configuration, _) in steps().items()}
+    found |= {part: ("TargetTrackingScaling", configuration) for part, configuration in tracking().items()}
     return {
-        name: {"PolicyName": name, "PolicyType": kind, f"{kind}PolicyConfiguration": configuration}
-        for name, configuration in named.items()
+        endpoint_name(part): {
+            "PolicyName": endpoint_name(part),
+            "PolicyType": kind,
+            f"{kind}PolicyConfiguration": configuration,
+        }
+        for part, (kind, configuration) in found.items()
     }
+
+
+def steps() -> dict[str, tuple[Any, Any]]:
+    """What policy and alarm are to us -> what the policy does, and the alarm that invokes it."""
+    if constants.SCALING == "step":
+        high, low = constants.SCALE_OUT_CPU, constants.SCALE_IN_CPU
+        return {
+            "scale-out": (step(1), on_cpu("GreaterThanThreshold", high, minutes=3)),
+            "scale-in": (step(-1), on_cpu("LessThanThreshold", low, minutes=10)),
+        }
+    if constants.SCALING != "requests":
+        return {}
+    waking = {} if constants.MIN_TASKS else {"wake": (step(1), refused_request())}
+    return {"idle": (to_floor(), no_request()), **waking}
 
 
 def step(change: int) -> dict[str, Any]:
@@ -166,41 +224,108 @@ def step(change: int) -> dict[str, Any]:
     }
 
 
+def to_floor() -> dict[str, Any]:
+    """Target tracking can't: without requests its metric is missing. https://github.com/aws/copilot-cli/issues/5854"""
+    to = [{"MetricIntervalUpperBound": 0.0, "ScalingAdjustment": constants.MIN_TASKS}]
+    return {**step(-1), "AdjustmentType": "ExactCapacity", "StepAdjustments": to}
+
+
 def tracking() -> dict[str, dict[str, Any]]:
     """AWS makes the alarms of target tracking, and takes them away, by itself."""
     cooldowns = {"ScaleOutCooldown": constants.SCALE_OUT_COOLDOWN, "ScaleInCooldown": constants.SCALE_IN_COOLDOWN}
-    targets = {"CPU": constants.SCALE_OUT_CPU, "Memory": constants.SCALE_OUT_MEMORY}
-    return {
-        f"{metric.lower()}-target": {
-            "TargetValue": float(percent),
-            "PredefinedMetricSpecification": {"PredefinedMetricType": f"ECSServiceAverage{metric}Utilization"},
-            **cooldowns,
+    if constants.SCALING == "requests":
+        label = "/".join(balancer_and_group().values())
+        metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label}
+        found = {"requests-target": (constants.REQUESTS_PER_TASK, metric)}
+    else:
+        percents = {"CPU": constants.SCALE_OUT_CPU, "Memory": constants.SCALE_OUT_MEMORY}
+        found = {
+            f"{each.lower()}-target": (percent, {"PredefinedMetricType": f"ECSServiceAverage{each}Utilization"})
+            for each, percent in (percents if constants.SCALING == "target-tracking" else {}).items()
+            if percent
         }
-        for metric, percent in targets.items()
-        if percent
+    return {
+        part: {"TargetValue": float(target), "PredefinedMetricSpecification": metric, **cooldowns}
+        for part, (target, metric) in found.items()
     }
 
 
-def put_alarm(step: str, policy_arn: str, present: Any) -> None:
-    """PutMetricAlarm replaces what has the same name; an alarm is checked on every run."""
-    name, (_, threshold, comparison, minutes) = endpoint_name(step), steps()[step]
+def balancer_and_group() -> dict[str, str]:
+    """As metrics name them: app/NAME/ID and targetgroup/NAME/ID, the ends of their ARNs."""
+    balancer = str(load_balancer.required()["LoadBalancerArn"])
+    return {
+        "LoadBalancer": balancer.partition("loadbalancer/")[2],
+        "TargetGroup": listener_rule.group_arn().rpartition(":")[2],
+    }
+
+
+def on_cpu(comparison: Any, percent: int, minutes: int) -> Any:
+    return {
+        **cpu(),
+        **{"Statistic": "Maximum", "Period": 60, "EvaluationPeriods": minutes},
+        **{"Threshold": float(percent), "ComparisonOperator": comparison},
+        "AlarmDescription": f"CPU {comparison} {percent} % for {minutes} min",
+    }
+
+
+def no_request() -> Any:
+    """Minutes in which a task runs, since its CPU is told, and no request is. A sum is that of the metrics that are there.
+
+    Requests that got 503 count: a task is being started for them.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax
+    """
+    counted = {"running": cpu(), "requests": of_balancer("RequestCount", "LoadBalancer", "TargetGroup")}
+    if not constants.MIN_TASKS:
+        counted["refused"] = of_balancer("HTTPCode_ELB_503_Count", "LoadBalancer")
+    stats = {name: {"Metric": each, "Period": 60, "Stat": "Sum"} for name, each in counted.items()}
+    queries = [{"Id": name, "MetricStat": each, "ReturnData": False} for name, each in stats.items()]
+    expression = " + ".join(counted).replace("running", "running * 0")
+    return {
+        "Metrics": [*queries, {"Id": "all", "Expression": expression, "ReturnData": True}],
+        **{"EvaluationPeriods": constants.IDLE_MINUTES, "Threshold": 1.0, "ComparisonOperator": "LessThanThreshold"},
+        "TreatMissingData": "notBreaching",
+        "AlarmDescription": f"no request for {constants.IDLE_MINUTES} min: {constants.MIN_TASKS} tasks",
+    }
+
+
+def refused_request() -> Any:
+    """RequestCount is of requests that found a task; this one has no dimension for the target group.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+    """
+    return {
+        **of_balancer("HTTPCode_ELB_503_Count", "LoadBalancer"),
+        **{"Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1},
+        **{"Threshold": 1.0, "ComparisonOperator": "GreaterThanOrEqualToThreshold"},
+        "TreatMissingData": "notBreaching",
+        "AlarmDescription": "a request that gets 503 starts a task: a minute for this alarm, then host and container",
+    }
+
+
+def cpu() -> dict[str, Any]:
+    """It is told of services that have a task which runs."""
     of_service = {"ClusterName": constants.CLUSTER_NAME, "ServiceName": constants.SERVICE_NAME}
-    wanted: Any = {
-        "AlarmName": name,
-        "Namespace": "AWS/ECS",
-        "MetricName": "CPUUtilization",
-        "Dimensions": [{"Name": key, "Value": text} for key, text in of_service.items()],
-        "Statistic": "Maximum",
-        "Period": 60,
-        "EvaluationPeriods": minutes,
-        "Threshold": float(threshold),
-        "ComparisonOperator": comparison,
-        "AlarmActions": [policy_arn],
-    }
+    return metric("AWS/ECS", "CPUUtilization", of_service)
+
+
+def of_balancer(name: str, *dimensions: str) -> dict[str, Any]:
+    found = balancer_and_group()
+    return metric("AWS/ApplicationELB", name, {each: found[each] for each in dimensions})
+
+
+def metric(namespace: str, name: str, dimensions: dict[str, str]) -> dict[str, Any]:
+    listed = [{"Name": key, "Value": text} for key, text in dimensions.items()]
+    return {"Namespace": namespace, "MetricName": name, "Dimensions": listed}
+
+
+def put_alarm(part: str, wanted: Any, present: Any | None) -> None:
+    """PutMetricAlarm replaces what has the same name, and takes tags only of a new one; it is compared on every run."""
+    name = endpoint_name(part)
     if not present or not holds(present, wanted):
         put_metric_alarm = call(client("cloudwatch").put_metric_alarm, f"alarm {name}", of=present or aws.NOTHING)
-        put_metric_alarm(**wanted, Tags=endpoint_tags(step))
-        say("updated" if present else "created", f"alarm {name}", f"CPU {comparison} {threshold} % for {minutes} min")
+        its_tags: Any = {} if present else {"Tags": endpoint_tags(part)}
+        put_metric_alarm(**wanted, **its_tags)
+        say("updated" if present else "created", f"alarm {name}", wanted["AlarmDescription"])
 
 
 def delete() -> None:
@@ -221,9 +346,10 @@ def deregister(target: Any) -> None:
     say("deleted", what)
 
 
-def delete_alarms() -> None:
-    """Those of the steps; AWS takes away those of target tracking."""
-    own = {name: alarm for name, alarm in alarms().items() if not spare_foreign(f"alarm {name}", alarm)}
+def delete_alarms(kept: Iterable[str] = ()) -> None:
+    """Those of other steps; AWS takes away those of target tracking."""
+    others = {name: alarm for name, alarm in alarms().items() if name not in kept}
+    own = {name: alarm for name, alarm in others.items() if not spare_foreign(f"alarm {name}", alarm)}
     what, foreign_first = f"alarms {', '.join(own)}", min(own.values(), key=ours, default=None)
     delete_them = call(client("cloudwatch").delete_alarms, what, of=foreign_first, gone="ResourceNotFound")
     if own and not delete_them(AlarmNames=[*own]):  # where one of them is gone AWS deletes none

@@ -18,7 +18,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.cluster.checks import enough_places, offered_type, places
-from infrastructure.service import diagnosis, target_group, task_definitions, task_security_group, tasks
+from infrastructure.service import diagnosis, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
@@ -205,7 +205,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         "taskDefinition": definition["taskDefinitionArn"],
         "desiredCount": constants.DESIRED_COUNT,
         "capacityProviderStrategy": capacity.default_strategy(),
-        "deploymentConfiguration": deployment_configuration(0),
+        **deployment(0),
         "enableECSManagedTags": True,
         "propagateTags": "SERVICE",
         "enableExecuteCommand": constants.ENABLE_EXECUTE_COMMAND,
@@ -239,24 +239,33 @@ def update(
     service: Any, task_definition_arn: str, where: dict[str, Any] | None = None, target_group_arn: str = ""
 ) -> None:
     """Roll out what differs: revision, count, ports, capacity, where tasks are; nothing where nothing does."""
-    what, changed = f"service {constants.SERVICE_NAME}", changes(service, task_definition_arn, target_group_arn)
-    if where and not aws.holds(service.get("networkConfiguration"), where):
-        changed["networkConfiguration"] = where
+    what, wanted = f"service {constants.SERVICE_NAME}", (task_definition_arn, where, target_group_arn)
+    how, changed = {}, changes(service, *wanted)
+    if changed.keys() & NEW_TASKS:
+        how = deployment(service["runningCount"])
+        aws.forget(find)  # another run may have begun it since; what is free is then free for its tasks
+        service = required()
+        changed = changes(service, *wanted)
     if not changed:
-        say("found", what, f"{service['runningCount']} of {service['desiredCount']} tasks run")
+        tell = f"{service['runningCount']} of {service['desiredCount']} tasks run"
+        say("found", what, "asleep: a request wakes it" if asleep(service) else tell)
         return
     request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changed}
     if "capacityProviderStrategy" in changed:
         request["forceNewDeployment"] = True  # else running tasks stay where they are
     if changed.keys() & NEW_TASKS:
-        request["deploymentConfiguration"] = deployment_configuration(service["runningCount"])
+        request |= how
     call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
     say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
 
 
-def changes(service: Any, task_definition_arn: str, target_group_arn: str = "") -> dict[str, Any]:
+def changes(
+    service: Any, task_definition_arn: str, where: dict[str, Any] | None = None, target_group_arn: str = ""
+) -> dict[str, Any]:
     """What of the service is not as the settings say."""
     wanted: dict[str, Any] = {"taskDefinition": task_definition_arn, "desiredCount": wanted_count(service)}
+    if where:
+        wanted["networkConfiguration"] = where
     if constants.LISTENER_PROTOCOL:
         wanted["healthCheckGracePeriodSeconds"] = constants.HEALTH_CHECK_GRACE_SECONDS
         led_to = (
@@ -265,7 +274,15 @@ def changes(service: Any, task_definition_arn: str, target_group_arn: str = "") 
         wanted["loadBalancers"] = [each for arn in led_to for each in balanced(arn)]
     wanted["enableExecuteCommand"] = constants.ENABLE_EXECUTE_COMMAND
     wanted["capacityProviderStrategy"] = capacity.default_strategy()
-    return {key: value for key, value in wanted.items() if not aws.holds(service.get(key), value)}
+    changed = {key: value for key, value in wanted.items() if not aws.holds(service.get(key), value)}
+    if asleep(service) and not changed.keys() & NEW_TASKS:  # what is new is to show that it can run
+        changed.pop("desiredCount", None)
+    return changed
+
+
+def asleep(service: Any) -> bool:
+    """Scaling has let it go to no task, and wakes it."""
+    return constants.SCALING == "requests" and not service["desiredCount"] and scaling.wakes()
 
 
 def wanted_count(service: Any) -> int:
@@ -275,10 +292,12 @@ def wanted_count(service: Any) -> int:
     return min(max(constants.DESIRED_COUNT, int(service["desiredCount"])), constants.MAX_TASKS)
 
 
-def deployment_configuration(running: int) -> dict[str, Any]:
+def deployment(running: int) -> dict[str, Any]:
     """Start the new task first where there is a GPU and a network interface for it; else stop the old one first.
 
-    With every GPU busy, 100 and 200 percent would wait for ever for a place.
+    With every GPU busy, 100 and 200 percent would wait for ever for a place; and AWS, which balances a new service's
+    zones unless told not to, balances none of at most 100 percent.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html
     """
     short = short_of(0 if running else constants.DESIRED_COUNT)
     if short and not constants.ALLOW_DOWNTIME:
@@ -287,7 +306,10 @@ def deployment_configuration(running: int) -> dict[str, Any]:
     if short:
         say("warning", f"every {short} is in use:", f"a deploy stops the old task first, {outage()}")
     percents = {"minimumHealthyPercent": 0 if short else 100, "maximumPercent": 100 if short else 200}
-    return {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    return {
+        "deploymentConfiguration": {**percents, "deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+        "availabilityZoneRebalancing": "DISABLED" if short else "ENABLED",
+    }
 
 
 def outage() -> str:
@@ -304,8 +326,8 @@ def outage() -> str:
 
 def needs_a_place() -> bool:
     """Whether a host takes only so many of its tasks."""
-    counted = constants.GPU_COUNT or constants.TASK_MEMORY or constants.NETWORK_MODE == "awsvpc"
-    return constants.LAUNCH_TYPE == "EC2" and bool(counted)
+    sized = constants.GPU_COUNT or constants.TASK_MEMORY or constants.TASK_CPU
+    return constants.LAUNCH_TYPE == "EC2" and bool(sized or constants.NETWORK_MODE == "awsvpc")
 
 
 def short_of(beside: int) -> str:
@@ -319,9 +341,8 @@ def short_of(beside: int) -> str:
     free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""
-    limiting = [
-        what for what in ("GPU", "network interface", container_instances.MEMORY) if any(what in each for each in free)
-    ]
+    known = ("GPU", "network interface", container_instances.MEMORY, container_instances.CPU)
+    limiting = [what for what in known if any(what in each for each in free)]
     return next((what for what in limiting if sum(each.get(what, 0) for each in free) <= beside), "GPU")
 
 
@@ -402,7 +423,8 @@ def lived(task: dict[str, Any]) -> float:
 def described() -> dict[str, Any]:
     """What describe_service.py prints, and create_service.py and update_service.py at their end."""
     service = required()
-    names = {volume: f"{each}.efs.{aws.region()}.amazonaws.com" for volume, each in file_system.volume_ids().items()}
+    domain = f"efs.{aws.region()}.{aws.dns_suffix()}"
+    names = {volume: f"{each}.{domain}" for volume, each in file_system.volume_ids().items()}
     kept = ("status", "taskDefinition", "desiredCount", "runningCount")
     of_each = (*kept, "pendingCount", "rolloutState", "rolloutStateReason")
     return {

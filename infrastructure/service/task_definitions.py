@@ -134,7 +134,14 @@ def owner(found: Any) -> Any:
 
 def is_pipelines(found: Any) -> bool:
     """Whether the endpoint's pipeline registered a revision, by the role that it had then."""
-    return f":assumed-role/{roles.role_name('pipeline')}/" in found.get("registeredBy", "")
+    return f":assumed-role/{roles.named('pipeline').rpartition('/')[2]}/" in found.get("registeredBy", "")
+
+
+def names_another_path() -> bool:
+    """Whether the newest revision names a role of ours by another path than that of the settings."""
+    found, wanted = newest() or {}, (roles.named("task-execution"), roles.named("task"))
+    named = [arn for arn in (found.get("executionRoleArn"), found.get("taskRoleArn")) if arn and arn not in wanted]
+    return any(arn.rpartition("/")[2] == each.rpartition("/")[2] for arn in named for each in wanted)
 
 
 def warn_of_host_mode() -> None:

@@ -4,22 +4,19 @@ Free. TASK_EXECUTION_ROLE_ARN and TASK_ROLE_ARN name roles of the user's in thei
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import aws
 import constants
 from aws import Resource, mine, partition
-from console import say
 from infrastructure.cluster import roles
-from infrastructure.service import access_points, task_definitions
+from infrastructure.service import access_points, container_secrets, task_definitions
 
 SUFFIXES = ("task-execution", "task")
 EXECUTION_POLICIES = ("service-role/AmazonECSTaskExecutionRolePolicy",)
 #: what ECS Exec needs: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 EXEC_ACTIONS = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
-#: of a secret; a JSON key, a version stage and a version id may follow, which IAM does not know
-#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
-ARN_PARTS = 7
 OBJECT_ACTIONS = ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"]
 TABLE_ACTIONS = [
     *("GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem"),
@@ -36,39 +33,36 @@ def create(file_system_ids: dict[str, str], points: dict[str, str]) -> None:
     """Make or complete both; `points` are the volumes' access points. A cluster that endpoints share has none of its own."""
     if constants.CLUSTER_ONLY:
         return
-    if constants.TASK_EXECUTION_ROLE_ARN:
-        leave("task-execution")
-    else:
-        roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
-    if constants.TASK_ROLE_ARN:
-        leave("task")
-    else:
-        roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, points))
+    roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
+    roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, points))
+    for suffix in SUFFIXES:
+        leave(suffix, task_definitions.active)
 
 
-def leave(suffix: str) -> None:
+def are_named_rights() -> bool:
+    """Whether the settings of the container name what its roles must allow: who changes these need not make the cluster again."""
+    named = (
+        constants.CONTAINER_SECRETS,
+        constants.TASK_S3_BUCKETS,
+        constants.TASK_DYNAMODB_TABLES,
+        constants.TASK_SQS_QUEUES,
+    )
+    return any(named)
+
+
+def leave(suffix: str, active: Callable[[], list[Any]]) -> None:
     """Our own role, in whose place the user's has come. It stays while it is named by a revision that can be run."""
-    own = roles.role(suffix)()
-    if not own or not mine(own):
-        return
-    its_arn = roles.role_arn(own["RoleName"])
-    active = task_definitions.active()
-    named = [each for each in active if its_arn in (each.get("executionRoleArn"), each.get("taskRoleArn"))]
-    if named:
-        revisions = ", ".join(task_definitions.revision(each["taskDefinitionArn"]) for each in named)
-        say("kept", f"role {own['RoleName']}", f"free; {revisions} can be run with it; delete_cluster.py deletes it")
-    else:
-        roles.delete_role(suffix)
+    own = roles.role(suffix)() if constants.ADOPTED_ROLES[suffix] else None
+    its_arn = roles.role_arn(own["RoleName"], own["Path"]) if own and mine(own) else ""
+    found = active() if its_arn else []
+    named = [each for each in found if its_arn in (each.get("executionRoleArn"), each.get("taskRoleArn"))]
+    revisions = ", ".join(task_definitions.revision(each["taskDefinitionArn"]) for each in named)
+    roles.leave(suffix, f"{revisions} can be run with it; delete_cluster.py deletes it" if named else "")
 
 
 def secrets_policy() -> dict[str, Any] | None:
     """Reading the secrets that CONTAINER_SECRETS names, and nothing else."""
-    statements = []
-    for service, action in (("secretsmanager", "secretsmanager:GetSecretValue"), ("ssm", "ssm:GetParameters")):
-        named = [arn.split(":") for arn in constants.CONTAINER_SECRETS.values()]
-        arns = sorted({":".join(words[:ARN_PARTS]) for words in named if words[2] == service})
-        if arns:
-            statements.append({"Action": action, "Resource": arns})
+    statements = container_secrets.rights() if constants.CONTAINER_SECRETS else []
     return roles.document(*statements) if statements else None
 
 

@@ -64,6 +64,7 @@ def create(task_definition_arn: str, where: Any) -> str:
     present = find()
     if present and holds(present, wanted):
         say("found", what, expression)
+        roles.leave(ROLE)
         return expression
     waiting = f"{what} (AWS sees a new role after some seconds)"
     unknown, seconds = "must allow AWS EventBridge Scheduler to assume the role", roles.PROPAGATION_SECONDS
@@ -72,6 +73,7 @@ def create(task_definition_arn: str, where: Any) -> str:
     else:
         call(scheduler.create_schedule, waiting, there="ConflictException", busy=unknown, seconds=seconds)(**wanted)
     say("updated" if present else "created", what, expression)
+    roles.leave(ROLE)
     if constants.LAUNCH_TYPE == "EC2" and not constants.MIN_INSTANCES:
         say("warning", "each run needs a host", "with MIN_INSTANCES=0 the schedule alone keeps one up, or starts one")
     return expression
@@ -108,10 +110,8 @@ def wait_gone(what: str) -> None:
 
 def trust() -> dict[str, Any]:
     """Scheduler, for schedules of this group only: https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html"""
-    trusted = roles.service_trust("scheduler.amazonaws.com")
-    group_arn = aws.arn("scheduler", f"schedule-group/{its_name()}")
-    condition = {"aws:SourceAccount": aws.account(), "aws:SourceArn": group_arn}
-    trusted["Statement"][0]["Condition"] = {"StringEquals": condition}
+    trusted, group_arn = roles.trust("scheduler"), aws.arn("scheduler", f"schedule-group/{its_name()}")
+    trusted["Statement"][0]["Condition"]["StringEquals"]["aws:SourceArn"] = group_arn
     return trusted
 
 
@@ -120,12 +120,11 @@ def policy() -> dict[str, Any]:
     definitions, tasks = f"task-definition/{sync.family()}:*", f"task/{constants.CLUSTER_NAME}/*"
     there = {"ArnEquals": {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}}
     at_start = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
-    its_roles = [roles.find().task_execution_role_arn, roles.role_arn(roles.role_name(sync.ROLE))]
-    passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    its_roles = [roles.find().task_execution_role_arn, roles.named(sync.ROLE)]
     return roles.document(
         {"Action": "ecs:RunTask", "Resource": aws.arn("ecs", definitions), "Condition": there},
         {"Action": "ecs:TagResource", "Resource": aws.arn("ecs", tasks), "Condition": at_start},
-        {"Action": "iam:PassRole", "Resource": its_roles, "Condition": passed},
+        {"Action": "iam:PassRole", "Resource": its_roles, "Condition": roles.passed_to_tasks()},
     )
 
 

@@ -21,7 +21,15 @@ import constants
 from aws import Problem, Resource, call, client, endpoint_name, wait
 from console import say
 from infrastructure.cluster import capacity, roles, security_groups
-from infrastructure.service import access_points, diagnosis, log_group, task_definitions, task_security_group, tasks
+from infrastructure.service import (
+    access_points,
+    diagnosis,
+    log_group,
+    task_definitions,
+    task_roles,
+    task_security_group,
+    tasks,
+)
 from infrastructure.weights import source_bucket
 
 ROLE = "sync"
@@ -54,6 +62,11 @@ def definitions() -> list[Any]:
 LOOKS = (definitions, *roles.looks(ROLE))
 
 
+def named_in_full() -> list[Any]:
+    """The same with their roles, which AWS's index of tags does not tell."""
+    return [task_definitions.definition(each["taskDefinitionArn"]) for each in definitions()]
+
+
 def required_access_point() -> Any:
     """The way to the volume; without it, or without the log group, the task would die at its start."""
     point = access_points.find().get(constants.WEIGHTS_VOLUME)
@@ -72,6 +85,7 @@ def create(point: Any) -> tuple[str, Any]:
     """
     role_arn, before = roles.create_role(ROLE, roles.task_trust(), (), policy(point)), definitions()[:1]
     found = task_definitions.register(task_definition(point, role_arn), ROLE)
+    task_roles.leave(ROLE, named_in_full)
     for arn in {each["taskDefinitionArn"] for each in before} - {found["taskDefinitionArn"]}:
         tell_former_volume(task_definitions.definition(arn) or {})
     return str(found["taskDefinitionArn"]), placement(task_security_group.create())

@@ -24,14 +24,16 @@ def refused(call: Callable[..., Any], **kwargs: Any) -> str:
     return str(error.value.response["Error"]["Code"])
 
 
-def role(emulator: Emulator, client: Client, service: str, name: str = "builder") -> str:
-    """A role that a service may use, spread already."""
-    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+def role(emulator: Emulator, client: Client, service: str, name: str = "builder", source: str = "") -> str:
+    """A role that a service, or some, may use, spread already; for the account `source` alone, where one is given."""
+    statement: Any = {"Effect": "Allow", "Principal": {"Service": service.split()}, "Action": "sts:AssumeRole"}
+    if source:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": source}}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     arn = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     use = {
         "Effect": "Allow",
-        "Action": ["codestar-connections:UseConnection", "s3:*", "ecr:*", "codebuild:*"],
+        "Action": ["codestar-connections:UseConnection", "s3:*", "ecr:*", "codebuild:*", "logs:*"],
         "Resource": "*",
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [use]})

@@ -51,12 +51,15 @@ def test_a_build_walks_through_its_phases_and_pushes(emulator: Emulator, client:
     assert codebuild.list_builds()["ids"] == [build["id"]]
 
 
+ARM, X86 = "aws/codebuild/amazonlinux-aarch64-standard:3.0", "aws/codebuild/standard:8.0"
+
+
 @pytest.mark.parametrize(("kind", "cpu"), [("LINUX_CONTAINER", "amd64"), ("ARM_CONTAINER", "arm64")])
 def test_docker_builds_for_the_machine_that_it_is_on(emulator: Emulator, client: Client, kind: str, cpu: str) -> None:
     codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com")
     client("ecr").create_repository(repositoryName="app")
     spec = "docker push 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"
-    codebuild.create_project(**project(arn, spec, type=kind))
+    codebuild.create_project(**project(arn, spec, type=kind, image=ARM if cpu == "arm64" else X86))
     codebuild.start_build(projectName="app")
     sleep(emulator, 200)
     client("ecr").describe_images(repositoryName="app")
@@ -70,3 +73,31 @@ def test_docker_needs_privileged_mode(emulator: Emulator, client: Client) -> Non
     build = codebuild.start_build(projectName="app")["build"]["id"]
     sleep(emulator, 200)
     assert codebuild.batch_get_builds(ids=[build])["builds"][0]["buildStatus"] == "FAILED"
+
+
+def test_a_role_that_trusts_another_account_s_builds_is_no_help(emulator: Emulator, client: Client) -> None:
+    codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com", source="999999999999")
+    assert refused(codebuild.create_project, **project(arn)) == "InvalidInputException"
+
+
+@pytest.mark.parametrize(
+    ("image", "kind", "taken"),
+    [
+        (ARM, "ARM_CONTAINER", True),
+        (ARM, "LINUX_CONTAINER", False),
+        (X86, "ARM_CONTAINER", False),
+        ("example.com/mine-for-aarch64:v1", "LINUX_CONTAINER", True),
+    ],
+)
+def test_a_curated_image_and_the_type_of_its_environment_go_together(
+    emulator: Emulator, client: Client, image: str, kind: str, taken: bool
+) -> None:
+    arn = role(emulator, client, "codebuild.amazonaws.com")
+    wanted = project(arn, image=image, type=kind)
+    if taken:
+        client("codebuild").create_project(**wanted)
+        return
+    with pytest.raises(ClientError) as error:
+        client("codebuild").create_project(**wanted)
+    told = f"AWS CodeBuild curated image {image} is not supported for projects with environment type {kind}"
+    assert told in error.value.response["Error"]["Message"]

@@ -31,11 +31,17 @@ def test_the_structure_of_a_pipeline_is_checked(emulator: Emulator, client: Clie
     assert error.value.response["Error"]["Message"] == (
         "CodePipeline is not authorized to perform AssumeRole on role arn:aws:iam::123456789012:role/builder"
     )
+    of_builds = role(emulator, client, "codebuild.amazonaws.com", "of-builds")
+    of_another = role(emulator, client, "codepipeline.amazonaws.com", "of-another", "999999999999")
+    for wrong in (of_builds, of_another):
+        assert (
+            refused(codepipeline.create_pipeline, pipeline={**fresh, "roleArn": wrong}) == "InvalidStructureException"
+        )
     arn = role(emulator, client, "codepipeline.amazonaws.com")
     right = pipeline(arn, source, deploy)
     both = {**right, "artifactStores": {"us-east-1": right["artifactStore"]}}
-    for wrong in (pipeline(arn, source), pipeline(arn, deploy, source), pipeline(arn, source, source), both):
-        assert refused(codepipeline.create_pipeline, pipeline=wrong) == "InvalidStructureException"
+    for each in (pipeline(arn, source), pipeline(arn, deploy, source), pipeline(arn, source, source), both):
+        assert refused(codepipeline.create_pipeline, pipeline=each) == "InvalidStructureException"
     codepipeline.create_pipeline(pipeline=right)
     assert refused(codepipeline.create_pipeline, pipeline=right) == "PipelineNameInUseException"
 
@@ -47,7 +53,8 @@ def executions(client: Client) -> list[str]:
 
 def test_a_pipeline_runs_by_itself_and_fails_with_a_pending_connection(emulator: Emulator, client: Client) -> None:
     """A PENDING connection is what is told, also when the role may not use it."""
-    codepipeline, arn = client("codepipeline"), role(emulator, client, "codepipeline.amazonaws.com")
+    codepipeline = client("codepipeline")
+    arn = role(emulator, client, "codepipeline.amazonaws.com codebuild.amazonaws.com")
     allowed = client("iam").get_role_policy(RoleName="builder", PolicyName="p")["PolicyDocument"]
     client("iam").delete_role_policy(RoleName="builder", PolicyName="p")
     connection = client("codeconnections").create_connection(ProviderType="GitHub", ConnectionName="c")

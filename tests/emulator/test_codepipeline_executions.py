@@ -26,8 +26,11 @@ def sleep(emulator: Emulator, client: Client, seconds: float) -> None:
         client("sts").get_caller_identity()
 
 
+SERVICES = ["codebuild.amazonaws.com", "codepipeline.amazonaws.com"]
+
+
 def make_role(emulator: Emulator, client: Client, name: str, *actions: str) -> str:
-    trust = {"Effect": "Allow", "Principal": {"Service": "codebuild.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"Effect": "Allow", "Principal": {"Service": SERVICES}, "Action": "sts:AssumeRole"}
     document = {"Version": "2012-10-17", "Statement": [trust]}
     arn = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))["Role"]["Arn"]
     allow(client, name, *actions)
@@ -51,6 +54,9 @@ def action(name: str, category: str, provider: str, config: dict[str, str], read
     }
 
 
+EVERYTHING = ("s3", "ecr", "codebuild", "codeconnections", "ecs", "logs")
+
+
 class Team:
     """One pipeline with everything that it needs, and short words for looking at it."""
 
@@ -62,9 +68,7 @@ class Team:
         connection = client("codeconnections").create_connection(ProviderType="GitHub", ConnectionName="c")
         connections.finish_handshakes(emulator.world)
         self.arn = connection["ConnectionArn"]
-        self.role = make_role(
-            emulator, client, "team", "s3:*", "ecr:*", "codebuild:*", "codeconnections:*", "ecs:*", "iam:PassRole"
-        )
+        self.role = make_role(emulator, client, "team", *(f"{each}:*" for each in EVERYTHING), "iam:PassRole")
         variables = {"REPOSITORY_URI": URI, "REPOSITORY_NAME": "app", "CONTAINER_NAME": "main"}
         client("codebuild").create_project(
             name="app",
@@ -135,6 +139,44 @@ def refused(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
         call(**params)
     told = error.value.response["Error"]
     return told["Code"], told["Message"]
+
+
+def triggered(paths: list[str], action: str = "Source") -> list[dict[str, Any]]:
+    push = {"branches": {"includes": ["main"]}, "filePaths": {"includes": paths}}
+    return [
+        {"providerType": "CodeStarSourceConnection", "gitConfiguration": {"sourceActionName": action, "push": [push]}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "branch", "starts"),
+    [
+        (("a/Dockerfile",), "main", True),
+        (("b/x", "a/deep/er/x"), "main", True),
+        (("lib/x",), "main", True),
+        (("lib/deeper/x",), "main", False),
+        (("b/x", "README.md", "aa/x"), "main", False),
+        (("a/Dockerfile",), "develop", False),
+        ((), "main", False),
+    ],
+)
+def test_a_push_starts_only_the_pipelines_whose_paths_it_touches(
+    team: Team, files: tuple[str, ...], branch: str, starts: bool
+) -> None:
+    team.pipelines.create_pipeline(pipeline=team.declared(triggers=triggered(["a/**", "lib/*"])))
+    team.wait()
+    pushed = team.push(branch=branch, files=dict.fromkeys(files, "new"))
+    assert bool(pushed["executions"]) == starts
+    team.pipelines.update_pipeline(pipeline=team.declared())
+    assert bool(team.push(branch=branch)["executions"]) == (branch == "main")
+
+
+def test_a_trigger_is_of_a_source_action_and_has_few_patterns(team: Team) -> None:
+    for wrong in (triggered(["a"], "Build"), triggered(["a"]) * 2, triggered([f"{n}/**" for n in range(9)])):
+        code, _ = refused(team.pipelines.create_pipeline, pipeline=team.declared(triggers=wrong))
+        assert code in ("InvalidStructureException", "ValidationException")
+    first = {"pipelineType": "V1", "triggers": triggered(["a"])}
+    assert refused(team.pipelines.create_pipeline, pipeline=team.declared(**first))[0] == "InvalidStructureException"
 
 
 def test_a_push_is_built_and_its_image_bears_the_commit(team: Team) -> None:

@@ -249,7 +249,8 @@ def test_with_all_gpus_busy_a_deployment_needs_the_right_percents(account: Accou
     service = account.service()
     assert len(service["deployments"]) == 2
     assert "has insufficient GPU resource available" in account.events()[0]
-    update(account, deploymentConfiguration={"minimumHealthyPercent": 0, "maximumPercent": 100})
+    stopping = {"minimumHealthyPercent": 0, "maximumPercent": 100}
+    update(account, deploymentConfiguration=stopping, availabilityZoneRebalancing="DISABLED")
     assert steady(account)["deployments"][0]["rolloutState"] == "COMPLETED"
 
 
@@ -487,3 +488,29 @@ def test_a_definition_in_use_by_a_service_is_not_gone_yet(host: Account) -> None
     steady(host)
     found = host.ecs.describe_task_definition(taskDefinition="work:1")["taskDefinition"]
     assert found["status"] == "DELETE_IN_PROGRESS"
+
+
+def test_zones_are_balanced_by_default_where_they_can_be(host: Account) -> None:
+    """ecs-081"""
+    assert create(host)["availabilityZoneRebalancing"] == "ENABLED"
+    stopping = {"deploymentConfiguration": {"minimumHealthyPercent": 0, "maximumPercent": 100}}
+    assert create(host, serviceName="stopping", **stopping)["availabilityZoneRebalancing"] == "DISABLED"
+    binpack = [{"type": "binpack", "field": "memory"}]
+    assert create(host, serviceName="packed", placementStrategy=binpack)["availabilityZoneRebalancing"] == "DISABLED"
+    spread = [{"type": "spread", "field": "attribute:ecs.availability-zone"}]
+    assert create(host, serviceName="spread", placementStrategy=spread)["availabilityZoneRebalancing"] == "ENABLED"
+    daemon = {"schedulingStrategy": "DAEMON", "desiredCount": None, "launchType": "EC2"}
+    assert create(host, serviceName="daemon", **daemon)["availabilityZoneRebalancing"] == "DISABLED"
+
+
+def test_an_update_to_100_percent_says_that_zones_are_not_balanced(host: Account) -> None:
+    """ecs-081"""
+    create(host)
+    steady(host)
+    stopping = {"deploymentConfiguration": {"minimumHealthyPercent": 0, "maximumPercent": 100}}
+    refusal = "Availability Zone Rebalancing does not support maximumPercent <= 100%"
+    assert refused(update, host, **stopping) == ("InvalidParameterException", refusal)
+    assert host.service()["deploymentConfiguration"]["maximumPercent"] == 200
+    assert update(host, **stopping, availabilityZoneRebalancing="DISABLED")["availabilityZoneRebalancing"] == "DISABLED"
+    assert refused(update, host, availabilityZoneRebalancing="ENABLED") == ("InvalidParameterException", refusal)
+    assert update(host, desiredCount=2)["availabilityZoneRebalancing"] == "DISABLED", "what is not said stays"

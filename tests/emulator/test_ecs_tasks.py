@@ -720,6 +720,9 @@ CHANNELS = json.dumps(
 )
 
 
+AWS_CLI = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
+
+
 def in_public(account: Account, mode: str, **container: Any) -> str:
     """A task on a host in a public subnet, with a role that may use ECS Exec and S3, 5 minutes after its start."""
     account.role("reaching", "ecs-tasks.amazonaws.com")
@@ -757,7 +760,7 @@ def test_so_does_s3(host: Account, client: Client, mode: str, endpoint: bool) ->
         tables = [each["RouteTableId"] for each in host.ec2.describe_route_tables(Filters=filters)["RouteTables"]]
         host.ec2.create_vpc_endpoint(VpcId=host.vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=tables)
         host.sleep(60)
-    task = in_public(host, mode, entryPoint=["aws"], command=["s3", "ls", "s3://weights"])
+    task = in_public(host, mode, image=AWS_CLI, command=["s3", "ls", "s3://weights"])
     reached = mode != "awsvpc" or endpoint
     assert host.status(task) == ("STOPPED" if reached else "RUNNING")  # it still tries
     ended = host.task(task) if reached else host.wait(task, "STOPPED")
@@ -792,7 +795,7 @@ def test_a_container_has_its_hosts_rights_where_the_metadata_is_open_to_it(
         VpcEndpointType="Interface", VpcId=account.vpc, ServiceName=name, SubnetIds=[account.a]
     )
     account.instance(MetadataOptions=options, UserData=user_data)
-    account.register(networkMode=mode, container={"entryPoint": ["aws"], "command": ["s3", "ls", "s3://weights"]})
+    account.register(networkMode=mode, container={"image": AWS_CLI, "command": ["s3", "ls", "s3://weights"]})
     network: Any = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
     ended = account.wait(account.run(**network), "STOPPED")
     assert ended["containers"][0]["exitCode"] == (0 if reached else 253)

@@ -89,6 +89,9 @@ def test_a_boundary_limits_what_the_policies_allow() -> None:
     assert get(policy(), boundary=[]).reason == "because no permissions boundary allows the s3:GetObject action"
     assert get(policy(), boundary=[policy("Deny")]).effect == "explicitDeny"
     assert get(policy(action="s3:Put*"), boundary=[policy()]).effect == "implicitDeny"
+    theirs = policy(Principal="*")
+    assert not get(boundary=[], resource_policy=theirs), "of a role also what the resource's policy allows"
+    assert decide("s3:GetObject", boundary=[], resource_policy=theirs, principal=f"arn:aws:iam::{ACCOUNT}:user/me")
 
 
 HERE: dict[str, Any] = {

@@ -178,7 +178,6 @@ def replacing(runbook: Runbook) -> dict[str, str]:
 def roles(runbook: Runbook) -> dict[str, str]:
     iam, ecs = runbook.aws("iam"), runbook.aws("ecs")
     ours = [role["RoleName"] for role in iam.list_roles()["Roles"] if "clara" in role["RoleName"]]
-    attached = iam.list_attached_role_policies(RoleName="clara-train-host-us-east-1")["AttachedPolicies"]
     task = ecs.describe_task_definition(taskDefinition="clara")["taskDefinition"]
     own = iam.get_role_policy(RoleName=task["taskRoleArn"].rpartition("/")[2], PolicyName="settings")
     actions = {action for statement in own["PolicyDocument"]["Statement"] for action in statement["Action"]}
@@ -190,7 +189,7 @@ def roles(runbook: Runbook) -> dict[str, str]:
     linked = [arn.rpartition("/")[2] for arn in (found["roleArn"], target["RoleARN"]) if "/aws-service-role/" in arn]
     return {
         "roles": ", ".join(sorted(r.removeprefix("clara-train-").removesuffix("-us-east-1") for r in ours)),
-        "host role": ", ".join(policy["PolicyName"] for policy in attached),
+        "host role": rights(runbook, "clara-train-host-us-east-1"),
         "images are pulled by": "the execution role" if "task-execution" in task["executionRoleArn"] else "",
         "role of the containers": "one of its own, to mount" if mounts else ", ".join(sorted(actions)),
         "role of the service": linked[0],
@@ -352,10 +351,20 @@ def bastion(runbook: Runbook) -> dict[str, str]:
 
 
 def of_profile(runbook: Runbook, profile: str) -> str:
+    [role] = runbook.aws("iam").get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"]
+    return rights(runbook, role["RoleName"])
+
+
+def rights(runbook: Runbook, role: str) -> str:
+    """The policies that a role has, and the services of which its inline ones speak."""
     iam = runbook.aws("iam")
-    [role] = iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"]
-    attached = iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
-    return ", ".join(policy["PolicyName"] for policy in attached)
+    told = [policy["PolicyName"] for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        statements = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]["Statement"]
+        listed = [each["Action"] if isinstance(each["Action"], list) else [each["Action"]] for each in statements]
+        actions = [action for each in listed for action in each]
+        told.append("inline " + ", ".join(sorted({action.partition(":")[0] for action in actions})))
+    return "; ".join(told)
 
 
 def test_the_table_tells_what_is_built(clara: Runbook) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from emulator.ecr import repositories
 from emulator.front_door.proxy import Request, route
@@ -176,6 +177,7 @@ def test_adding_updating_and_deleting_b_changes_nothing_of_a_which_answers_all_t
     before = account(ml)
     of_a = names_of(ml, "a")
     calls = record(ml, monkeypatch)
+    ml.emulator.world.settings.request_cpu_seconds = 0  # so many requests would make A scale out
     lost = outages(ml, "a")
     ml.has_run(*ALL, ENDPOINT="b")
     assert of("b", account(ml)), "there is a B"
@@ -375,3 +377,48 @@ def test_two_endpoints_take_from_one_and_what_is_too_much_is_refused_first(three
     assert who_answers(three, "b", 20) == {"ml-b-tg": 19, "ml-c-tg": 1}
     ran = three.run("create_service.py", ENDPOINT="b", TRAFFIC_FROM="a", TRAFFIC_WEIGHT="30")
     assert (ran.code, "TRAFFIC_FROM=a: no such endpoint" in ran.err) == (1, True)
+
+
+def test_a_push_deploys_only_the_endpoint_whose_paths_it_touches(endpoints: Runbook) -> None:
+    """Both are built from one branch; without SOURCE_PATHS each push would deploy both."""
+    with_everything(endpoints).has_run("create_cluster.py")
+    for endpoint in "ab":
+        its_own = {
+            "ENDPOINT": endpoint,
+            "SOURCE_BRANCH": "main",
+            "SOURCE_PATHS": f"{endpoint}/**,lib/**",
+            "WAIT": "false",
+        }
+        endpoints.has_run("create_repository.py", "create_pipeline.py", **its_own)
+    endpoints.settle(900)
+
+    def started(path: str) -> list[str]:
+        pushed = pipelines.push(endpoints.emulator.world, "example/ml-endpoints", "main", "A change", {path: "new"}, "")
+        return sorted(each["pipelineName"] for each in pushed["executions"])
+
+    assert [started(path) for path in ("b/Dockerfile", "lib/deep/code.py", "README.md")] == [
+        ["ml-b"],
+        ["ml-a", "ml-b"],
+        [],
+    ]
+    endpoints.has_run("create_pipeline.py", ENDPOINT="a", WAIT="false")
+    assert started("b/Dockerfile") == ["ml-a", "ml-b"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "sentence"),
+    [
+        (
+            ",".join(f"{number}/**" for number in range(9)),
+            "SOURCE_PATHS: has 9 paths; a pipeline's trigger takes 8 at most",
+        ),
+        ("/b/**", "SOURCE_PATHS: '/b/**' is not a list of paths such as b/**"),
+        ("b/**,b/**", "SOURCE_PATHS: 'b/**,b/**' has b/** twice"),
+    ],
+)
+def test_paths_that_aws_would_not_take_are_told_before_it_is_asked(
+    endpoints: Runbook, paths: str, sentence: str
+) -> None:
+    begun = len(endpoints.emulator.calls)
+    ran = endpoints.run("create_pipeline.py", ENDPOINT="a", SOURCE_PATHS=paths)
+    assert (ran.code, sentence in ran.err, len(endpoints.emulator.calls) - begun) == (2, True, 0), ran.err

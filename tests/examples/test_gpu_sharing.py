@@ -24,6 +24,7 @@ SHARED = {
     "GPU_SHARING": "mps",
     "GPU_MEMORY_MIB": "7000",
     "IMAGE": "nvidia/cuda:12.8.1-base-ubuntu24.04",
+    "COMMAND": "sleep infinity",
     "IMAGE_TAG": "",
     "EFS_VOLUMES": "",
 }
@@ -70,7 +71,7 @@ def test_two_endpoints_run_on_one_g4dn_and_a_deploy_says_that_it_has_no_room_bes
     shown = {"sharingMode": "NVIDIA_MPS", "totalMemoryInMiB": 15360, "remainingMemoryInMiB": 1360, "containerCount": 2}
     assert host["gpuMemory"] == [shown]
 
-    newer = {"ENDPOINT": "a", "COMMAND": "sleep infinity"}
+    newer = {"ENDPOINT": "a", "COMMAND": "sleep 86400"}
     sharing.has_run("register_task_definition.py", **newer)
     ran = sharing.run("update_service.py", **newer, ALLOW_DOWNTIME="false")
     assert ran.code == 1

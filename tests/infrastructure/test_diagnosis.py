@@ -21,11 +21,25 @@ def why_it_failed(runbook: Runbook) -> str:
 
 
 def test_a_secret_that_is_not_there_is_told(fargate: Runbook) -> None:
-    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-abc123"
+    secrets = fargate.aws("secretsmanager")
+    arn = secrets.create_secret(Name="token", SecretString="x")["ARN"]
     fargate.settings["CONTAINER_SECRETS"] = f"TOKEN={arn}"
-    told = why_it_failed(fargate.has_run(*REGISTERED))
+    fargate.has_run(*REGISTERED)
+    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    told = why_it_failed(fargate)
     assert "ResourceInitializationError: unable to pull secrets" in told
     assert "can't find the specified secret" in told
+
+
+def test_a_right_that_somebody_took_from_the_role_is_told_with_its_remedy(fargate: Runbook) -> None:
+    arn = fargate.aws("secretsmanager").create_secret(Name="token", SecretString="x")["ARN"]
+    fargate.settings["CONTAINER_SECRETS"] = f"TOKEN={arn}"
+    iam = fargate.has_run(*REGISTERED).aws("iam")
+    iam.delete_role_policy(RoleName="api-task-execution-us-east-1", PolicyName="settings")
+    told = why_it_failed(fargate)
+    assert f"is not authorized to perform: secretsmanager:GetSecretValue on resource: {arn}" in told
+    assert "create_cluster.py gives the role the rights that CONTAINER_SECRETS needs" in told
+    fargate.has_run("create_cluster.py", "run_task.py")
 
 
 def test_a_log_group_that_was_deleted_is_told_with_its_remedy(fargate: Runbook) -> None:

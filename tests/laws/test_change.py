@@ -72,6 +72,7 @@ SYNCED = {**FARGATE, "CLUSTER_NAME": "gpu", "EFS_VOLUMES": "weights:/weights,mor
 VOLUME = {"EFS_VOLUMES": "data:/var/data", "CONTAINER_CERTIFICATE": "/var/data/ours"}
 STEPS = {"SCALING": "step", "MAX_TASKS": "3"}
 TRACKING = {"SCALING": "target-tracking", "MAX_TASKS": "3"}
+BY_REQUESTS = {"SCALING": "requests", "MAX_TASKS": "3", "REQUESTS_PER_TASK": "100"}
 #: what a setting means something in: the settings that are the same before and after, and the pages, in their order
 BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "hosts": (GPU, CLUSTER),
@@ -176,7 +177,6 @@ def there_and_back(before: str, after: str, base: str = "hosts", **more: Any) ->
 
 SSH = {"SSH_ALLOWED_CIDR": "203.0.113.7/32"}
 BACK = "set it back"
-SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:theirs-AbCdEf"
 UPDATE = "python update_cluster.py replaces them"
 PAIRS: dict[str, list[Pair]] = {
     "EXTRA_TAGS": [
@@ -409,6 +409,43 @@ PAIRS: dict[str, list[Pair]] = {
     "EFS_THROUGHPUT_MODE": there_and_back("elastic", "bursting"),
     "EFS_BACKUP": there_and_back("disabled", "enabled"),
     "EFS_INFREQUENT_ACCESS_DAYS": [*there_and_back("", "30"), Pair("7", "1")],
+    "ROLE_PATH": [
+        Pair("/", "/team/", "bastion", "refused", says=(BACK, "delete_cluster.py")),
+        *there_and_back("/", "/team/", "no data", ends="refused", says=(BACK, "delete_cluster.py")),
+        *there_and_back("/", "/team/", "fargate", ends="refused", says=(BACK, "delete_cluster.py")),
+        *there_and_back("/", "/team/", "pipeline", ends="refused", says=(BACK, "delete_pipeline.py")),
+        *there_and_back("/", "/team/", "endpoint", ends="refused", says=(BACK, "delete_endpoint.py")),
+        Pair("/", "/team/", "sync", "refused", says=(BACK, "delete_sync.py")),
+        Pair("/", "/team/", "task", "refused", says=(BACK, "delete_cluster.py")),
+        Pair("/team/", "/", "roles", "refused", says=(BACK, "delete_cluster.py")),
+    ],
+    "ROLE_PERMISSIONS_BOUNDARY": [
+        *there_and_back("", "{boundary}", "bastion"),
+        *there_and_back("{boundary}", "arn:aws:iam::aws:policy/PowerUserAccess", "fargate"),
+        *there_and_back("", "{boundary}", "pipeline"),
+        *there_and_back("", "{boundary}", "endpoint"),
+        *there_and_back("", "{boundary}", "sync"),
+    ],
+    "HOST_ROLE": [
+        *there_and_back("", "{profile}", "no data"),
+        *there_and_back("", "{profile}", "bastion"),
+        Pair("{profile}", "arn:aws:iam::123456789012:instance-profile/theirs/their-profile", "no data"),
+        Pair(
+            "",
+            "{profile}",
+            "a host",
+            "kept",
+            ("role gpu-host", "instance profile gpu-host", "instance", "network interface"),
+            ("1 hosts have it", UPDATE),
+        ),
+    ],
+    "BUILD_ROLE_ARN": there_and_back("", "{build_role}", "pipeline"),
+    "PIPELINE_ROLE_ARN": there_and_back("", "{pipeline_role}", "pipeline"),
+    "SYNC_ROLE_ARN": [
+        Pair("", "{sync_role}", "sync", "kept", ("role gpu-sync",), ("free",)),
+        Pair("{sync_role}", "", "sync"),
+    ],
+    "SCHEDULE_ROLE_ARN": there_and_back("", "{schedule_role}", "sync"),
     "TASK_EXECUTION_ROLE_ARN": [
         *there_and_back("", "{role}", "fargate"),
         Pair("", "{role}", "service", "kept", ("role gpu-task-execution",), ("free",)),
@@ -449,8 +486,9 @@ PAIRS: dict[str, list[Pair]] = {
     "CONTAINER_ENVIRONMENT_FILE": [Pair("", "{variables}", "task")],
     "CONTAINER_ENVIRONMENT": there_and_back("", "MODE=fast", "task") + there_and_back("MODE=fast", "MODE=slow", "task"),
     "CONTAINER_SECRETS": [
-        *there_and_back("", f"KEY={SECRET}", "roles"),
-        Pair(f"KEY={SECRET}", f"KEY={SECRET}-other", "roles"),
+        *there_and_back("", "KEY={secret}", "roles"),
+        *there_and_back("KEY={secret}", "KEY={secret}:token::", "roles"),
+        Pair("KEY={secret}", "KEY={other_secret},PATH_OF=/theirs", "roles"),
     ],
     "CONTAINER_PORTS": [
         *there_and_back("9090", "8000", "service", ends="refused", says=("still lead", "create_service.py")),
@@ -478,6 +516,8 @@ PAIRS: dict[str, list[Pair]] = {
     "TASK_SQS_QUEUES": there_and_back("", "theirs", "roles"),
     "LOG_RETENTION_DAYS": there_and_back("30", "7", "roles") + there_and_back("30", "7", "pipeline"),
     "TASK_COUNT": [Pair("1", "2", "run")],
+    "NODE_PORTS": there_and_back("", "29500-65535", "fargate")
+    + there_and_back("29500-29600", "30000-65535", "endpoint"),
     "SERVICE_NAME": [
         Pair("", "other", "pipeline"),
         *there_and_back("", "other", "service"),
@@ -489,6 +529,8 @@ PAIRS: dict[str, list[Pair]] = {
     "DESIRED_COUNT": [
         *there_and_back("1", "2", "served"),
         *there_and_back("1", "0", "served"),
+        *there_and_back("1", "0", "served", with_before=STEPS, with_after=STEPS),
+        *there_and_back("1", "0", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS),
         *there_and_back("1", "0", "pipeline"),
     ],
     "HOST_NAME": [
@@ -518,11 +560,18 @@ PAIRS: dict[str, list[Pair]] = {
     "SCALING": there_and_back("none", "step", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
     + there_and_back("none", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
     + there_and_back("step", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
-    + there_and_back("none", "step", "endpoint", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"}),
+    + there_and_back("none", "step", "endpoint", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"})
+    + there_and_back("none", "requests", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)
+    + there_and_back("step", "requests", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)
+    + there_and_back("target-tracking", "requests", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)
+    + there_and_back("none", "requests", "endpoint", with_before=BY_REQUESTS, with_after=BY_REQUESTS),
+    "REQUESTS_PER_TASK": [Pair("100", "50", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)],
+    "IDLE_MINUTES": [Pair("15", "30", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS)],
     "MIN_TASKS": [
+        *there_and_back("1", "0", "served", with_before=BY_REQUESTS, with_after=BY_REQUESTS),
         Pair(
             "1", "2", "served", with_before={**STEPS, "DESIRED_COUNT": "2"}, with_after={**STEPS, "DESIRED_COUNT": "2"}
-        )
+        ),
     ],
     "MAX_TASKS": [Pair("3", "4", "served", with_before={"SCALING": "step"}, with_after={"SCALING": "step"})],
     "SCALE_OUT_CPU": there_and_back("90", "80", "served", with_before=STEPS, with_after=STEPS)
@@ -545,7 +594,11 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "CONNECTION_PROVIDER": [Pair("GitHub", "GitLab", "own connection", "refused", says=(BACK,))],
     "BUILDSPEC": [Pair("buildspec/a.yml", "buildspec/b.yml", "pipeline")],
-    "BUILD_IMAGE": [Pair("aws/codebuild/standard:7.0", "aws/codebuild/standard:6.0", "pipeline")],
+    "SOURCE_PATHS": there_and_back("", "a/**", "pipeline") + there_and_back("a/**", "a/**,lib/*", "pipeline"),
+    "BUILD_IMAGE": [
+        Pair("aws/codebuild/standard:8.0", "aws/codebuild/standard:7.0", "pipeline"),
+        *there_and_back("aws/codebuild/standard:8.0", "aws/codebuild/amazonlinux-aarch64-standard:3.0", "pipeline"),
+    ],
     "BUILD_COMPUTE_TYPE": [Pair("BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE", "pipeline")],
     "ARTIFACT_DAYS": [Pair("30", "7", "pipeline")],
     "WEIGHTS_BUCKET": [
@@ -570,6 +623,10 @@ MAKE_NOTHING = {
     "WAIT_TIMEOUT_SECONDS": "how long is waited",
     "WAIT": "how long is waited",
     "RUN_UNTIL": "how long run_task.py waits",
+    "RUN_TIMEOUT_SECONDS": "how long run_task.py waits",
+    "RETRIES": "how often run_task.py starts a task again",
+    "RETRY_ON": "for what run_task.py starts a task again",
+    "MAX_PARALLEL": "how many tasks of a sweep run at the same time",
     "CHECK_PATHS": "what check_service.py asks for",
     "ALLOW_DOWNTIME": "how a deploy goes where no GPU is free",
     "WEIGHTS_FOLDER": "what is uploaded to the user's bucket, in which nothing is ever deleted",
@@ -619,10 +676,43 @@ def bring(runbook: Runbook) -> dict[str, str]:
     role = runbook.aws("iam").create_role(RoleName="their-role", AssumeRolePolicyDocument=document)["Role"]
     policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     runbook.aws("iam").attach_role_policy(RoleName="their-role", PolicyArn=policy)
+    found |= adoptable(runbook)
+    key = runbook.aws("kms").create_key()["KeyMetadata"]["KeyId"]
+    for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key})):
+        request = {"Name": f"their-{its_name}", "SecretString": '{"token": "x"}', **more}
+        found[its_name] = runbook.aws("secretsmanager").create_secret(**request)["ARN"]
+    runbook.aws("ssm").put_parameter(Name="/theirs", Value="x", Type="SecureString")
     plain = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
     ami = runbook.aws("ssm").get_parameter(Name=plain)["Parameter"]["Value"]
     runbook.settle(60)
     return {**found, "role": role["Arn"], "plain_ami": ami}
+
+
+#: whose role another has made -> the service that may take it on
+ADOPTABLE = {
+    "build_role": "codebuild",
+    "pipeline_role": "codepipeline",
+    "sync_role": "ecs-tasks",
+    "schedule_role": "scheduler",
+    "host_role": "ec2",
+}
+
+
+def adoptable(runbook: Runbook) -> dict[str, str]:
+    """Roles of another's with all rights, under a path; an instance profile; and a policy for boundaries."""
+    iam = runbook.aws("iam")
+    anything = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    for name, service in ADOPTABLE.items():
+        trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        iam.create_role(RoleName=f"their-{name}", Path="/theirs/", AssumeRolePolicyDocument=document)
+        iam.put_role_policy(RoleName=f"their-{name}", PolicyName="all", PolicyDocument=anything)
+    iam.create_instance_profile(InstanceProfileName="their-profile", Path="/theirs/")
+    iam.add_role_to_instance_profile(InstanceProfileName="their-profile", RoleName="their-host_role")
+    boundary = iam.create_policy(PolicyName="their-boundary", PolicyDocument=anything)["Policy"]["Arn"]
+    runbook.settle(60)
+    found = {name: iam.get_role(RoleName=f"their-{name}")["Role"]["Arn"] for name in ADOPTABLE}
+    return {**found, "profile": "their-profile", "boundary": boundary}
 
 
 def vpc(runbook: Runbook, its_name: str, subnets: dict[str, str]) -> dict[str, str]:

@@ -177,7 +177,7 @@ def test_a_host_s_first_boot_tells_its_agent_the_cluster(shell: Shell, given: Se
 
 def test_no_text_is_longer_than_aws_takes_it(given: Set) -> None:
     """User data of 16 KiB, a command of 1,000 characters: with the longest that the settings accept."""
-    longest: dict[str, Any] = {"CLUSTER_NAME": "c" * 28, "SERVICE_NAME": "s" * 120, "SCALING": "step"}
+    longest: dict[str, Any] = {"CLUSTER_NAME": "c" * 28, "SERVICE_NAME": "s" * 117, "SCALING": "step"}
     longest |= {"DESIRED_COUNT": 1000, "MIN_TASKS": 1000, "MAX_TASKS": 1000}
     given(**longest, CAPACITY_TYPE="spot", GPU_COUNT=1, HOST_MONITORING="enabled")
     given.patch.setattr(pipeline, "region", lambda: "ap-northeast-1")

@@ -31,6 +31,7 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("fargate", REGISTERED[:1], "register_task_definition.py"),
     ("fargate", REGISTERED, "TASK_MEMORY=1024 register_task_definition.py"),
     ("clara", REGISTERED, "create_service.py"),
+    ("clara", (*SERVED, "TASK_MEMORY=20000 register_task_definition.py"), "update_service.py"),
     ("clara", SERVED, "delete_service.py"),
     ("fargate", STARTED, "delete_cluster.py --yes"),
     ("clara", SERVED, "delete_cluster.py --yes"),

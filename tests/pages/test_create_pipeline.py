@@ -79,23 +79,60 @@ def test_a_connection_is_made_once_and_waits_for_a_person(endpoints: Runbook) ->
             {"CONNECTION_ARN": "arn:aws:codestar-connections:eu-west-1:123456789012:connection/far"},
             "is of region eu-west-1, not of us-east-1",
         ),
-        ({"CLUSTER_NAME": "a-rather-long-name-of-it", "AWS_REGION": "ap-northeast-1"}, "characters, 63 at most"),
-        (
-            {"SERVICE_NAME": "s" * 255, "SCALING": "step"},
-            "SERVICE_NAME: a command of the pipeline names it, and would have",
-        ),
         ({"BUILDSPEC": "no such thing!"}, "BUILDSPEC: 'no such thing!' is not a path"),
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_is_made(
     connected: Runbook, change: dict[str, str], sentence: str
 ) -> None:
-    if "AWS_REGION" in change:
-        connected.has_run("create_repository.py", **change)
     calls = len(connected.emulator.calls)
     ran = connected.run("create_pipeline.py", **change)
     assert ran.code in (1, 2) and sentence in ran.err and "Traceback" not in ran.err
     assert connected.changes(calls) == []
+
+
+LONG = {"CLUSTER_NAME": "a-rather-long-name-of-it", "AWS_REGION": "ap-northeast-1"}
+BUCKET_TOO_LONG = "the name of the pipeline's bucket would have 64 characters, 63 at most"
+COMMAND_TOO_LONG = "SERVICE_NAME: a command of the pipeline names it, and would have 1002 characters, 1000 at most"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [(LONG, BUCKET_TOO_LONG), ({"SERVICE_NAME": "s" * 177, "SCALING": "step"}, COMMAND_TOO_LONG)],
+)
+def test_names_that_are_too_long_for_a_pipeline_are_told_before_aws_is_asked(
+    connected: Runbook, change: dict[str, str], sentence: str
+) -> None:
+    calls = len(connected.emulator.calls)
+    for page in ("register_task_definition.py", "create_pipeline.py"):
+        ran = connected.run(page, **change)
+        assert (ran.code, sentence in ran.err) == (2, True), ran.err
+    assert len(connected.emulator.calls) == calls
+
+
+def test_a_region_that_only_the_profile_names_counts_too(connected: Runbook, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = ap-northeast-1\n")
+    profile = {**LONG, "AWS_REGION": "(unset)", "AWS_CONFIG_FILE": str(tmp_path / "config")}
+    connected.has_run("create_repository.py", **profile)
+    calls = len(connected.emulator.calls)
+    ran = connected.run("create_pipeline.py", **profile)
+    assert (ran.code, "64 characters, 63 at most" in ran.err, connected.changes(calls)) == (1, True, []), ran.err
+
+
+def test_the_longest_command_of_a_pipeline_is_as_long_as_aws_takes_it(connected: Runbook) -> None:
+    its_name = "s" * 176
+    connected.has_run(
+        "create_pipeline.py",
+        SERVICE_NAME=its_name,
+        SCALING="step",
+        MIN_TASKS="1000",
+        MAX_TASKS="1000",
+        DESIRED_COUNT="1000",
+        WAIT="false",
+    )
+    stages = connected.aws("codepipeline").get_pipeline(name="ml-a")["pipeline"]["stages"]
+    [command] = [text for stage in stages for action in stage["actions"] for text in action.get("commands", [])]
+    assert its_name in command and len(command) == 999
 
 
 def test_an_unfinished_connection_no_repository_and_a_taken_name_are_told_first(endpoints: Runbook) -> None:
@@ -276,7 +313,11 @@ def test_a_deploy_waits_until_there_is_a_service_and_then_starts_it(connected: R
     shown = found["taskDefinition"]["containerDefinitions"][0]["image"]
     assert shown == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/ml-a:{tag['imageTag']}"
     scaling = connected.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
-    assert [(each["MinCapacity"], each["MaxCapacity"]) for each in scaling["ScalableTargets"]] == [(2, 4)]
+    [target] = scaling["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"], any(target["SuspendedState"].values())) == (2, 4, False)
+    about = {key: target[key] for key in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+    suspended = {"DynamicScalingInSuspended": True}
+    connected.aws("application-autoscaling").register_scalable_target(**about, SuspendedState=suspended)
     ecs.update_service(cluster="ml", service="ml-a", desiredCount=3)
     pipelines.push(connected.emulator.world, "example/ml-endpoints", "main", "Better", {}, "")
     for _ in range(30):
@@ -284,6 +325,19 @@ def test_a_deploy_waits_until_there_is_a_service_and_then_starts_it(connected: R
     assert newest(connected)["status"] == "Succeeded"
     [service] = ecs.describe_services(cluster="ml", services=["ml-a"])["services"]
     assert service["desiredCount"] == 3, "a service that runs keeps its count"
+
+
+def test_a_service_of_another_name_is_told_to_need_the_pipeline_again(connected: Runbook) -> None:
+    connected.has_run("create_cluster.py", ENDPOINT="(unset)")
+    image = {"IMAGE": "example.com/ml:v1", "IMAGE_TAG": "", "SCALING": "none", "WAIT": "false"}
+    connected.has_run("create_pipeline.py", "register_task_definition.py", **image)
+    again = "run ENDPOINT=a python create_pipeline.py, so that it deploys to other"
+    for name, told in (("", False), ("other", True)):
+        ran = connected.run("create_service.py", **image, SERVICE_NAME=name, DESIRED_COUNT="0")
+        assert (ran.code, again in ran.err) == (0, told), ran.err
+    assert "warning pipeline ml-a deploys to service ml-a: " in ran.err
+    connected.has_run("create_pipeline.py", **image, SERVICE_NAME="other")
+    assert again not in connected.run("create_service.py", **image, SERVICE_NAME="other", DESIRED_COUNT="0").err
 
 
 def test_a_way_into_deploy_that_a_person_closed_stays_closed(connected: Runbook) -> None:

@@ -73,6 +73,16 @@ def test_the_service_is_stable_behind_the_load_balancer(clara: Runbook) -> None:
     assert made["url"].startswith("https://clara-train-alb-")
 
 
+def test_zones_are_balanced_where_a_deploy_starts_the_new_task_first(clara: Runbook) -> None:
+    found = service(clara.has_run(*READY, "create_service.py"))
+    assert (percents(clara), found["availabilityZoneRebalancing"]) == ((100, 200), "ENABLED")
+
+
+def test_zones_are_not_balanced_where_every_gpu_is_in_use(clara: Runbook) -> None:
+    found = service(clara.has_run(*READY).has_run("create_service.py", DESIRED_COUNT="2"))
+    assert (percents(clara), found["availabilityZoneRebalancing"]) == ((0, 100), "DISABLED")
+
+
 def test_grace_period_and_circuit_breaker(clara: Runbook) -> None:
     found = service(clara.has_run(*READY, "create_service.py"))
     assert found["healthCheckGracePeriodSeconds"] == 180
@@ -149,6 +159,24 @@ def test_with_no_memory_for_another_task_a_deploy_stops_the_old_one_first(clara:
     assert "warning every place in memory is in use:  a deploy stops the old task first" in ran.err
     clara.has_run("register_task_definition.py", **LARGE, IMAGE="nvcr.io/nvidia/clara-train-sdk:v4.1")
     assert clara.run("update_service.py", **LARGE).code == 0
+
+
+#: one host with four GPUs, and more than half of its CPU for each task
+HALF = {**LARGE, "TASK_MEMORY": "24576", "TASK_CPU": "30000"}
+
+
+def test_with_no_cpu_for_another_task_a_deploy_stops_the_old_one_first(clara: Runbook) -> None:
+    ran = clara.has_run(*READY, **HALF).run("create_service.py", **HALF)
+    assert (ran.code, percents(clara)) == (0, (0, 100))
+    assert "warning every share of the CPU is in use:  a deploy stops the old task first" in ran.err
+    clara.has_run("register_task_definition.py", **HALF, IMAGE="nvcr.io/nvidia/clara-train-sdk:v4.1")
+    assert clara.run("update_service.py", **HALF).code == 0
+
+
+def test_more_tasks_than_the_hosts_have_cpu_for_are_refused_before_anything_is_made(clara: Runbook) -> None:
+    ran = clara.run("create_cluster.py", **HALF, DESIRED_COUNT="2")
+    assert (ran.code, clara.changes(0)) == (1, ["acm:RequestCertificate"])
+    assert "DESIRED_COUNT=2 tasks need 2 shares of the CPU, but 1 g4dn.12xlarge hosts have 1" in ran.err
 
 
 def test_more_tasks_than_the_hosts_have_memory_for_are_refused_before_anything_is_made(clara: Runbook) -> None:

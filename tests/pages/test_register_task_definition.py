@@ -105,7 +105,7 @@ def test_a_log_group_that_was_deleted_is_made_again_first(runbook: Runbook) -> N
 
 
 def test_environment_secrets_command_and_entry_point_are_passed_on(fargate: Runbook) -> None:
-    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-abc123"
+    arn = fargate.aws("secretsmanager").create_secret(Name="token", SecretString="x")["ARN"]
     found = registered(
         fargate,
         CONTAINER_ENVIRONMENT=r"SD_API_TRANSPORT=1,LIST=a\,b",
@@ -148,6 +148,7 @@ def test_registering_twice_keeps_one_revision(runbook: Runbook) -> None:
 
 def test_registering_twice_keeps_one_revision_with_everything_set(fargate: Runbook) -> None:
     arn = "arn:aws:ssm:us-east-1:123456789012:parameter/token"
+    fargate.aws("ssm").put_parameter(Name="token", Value="x", Type="SecureString")
     fargate.settings.update(CONTAINER_ENVIRONMENT="B=2,A=1", CONTAINER_SECRETS=f"T={arn}", COMMAND="serve --fast")
     fargate.settings.update(EFS_VOLUMES="b:/b,a:/a:ro", CONTAINER_PORTS="9090,9091")
     registered(fargate)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
+
+import pytest
 
 from emulator.front_door.proxy import Request, route
 from tests.conftest import Runbook
+from tests.pictures import put_back, take
 
 SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
 NEXT = {"IMAGE": "nvcr.io/nvidia/clara-train-sdk:v4.1"}
@@ -18,6 +22,13 @@ def service(runbook: Runbook) -> Any:
 
 def revision(runbook: Runbook) -> str:
     return str(service(runbook)["taskDefinition"].rsplit("/", 1)[-1])
+
+
+def kill(runbook: Runbook, begun: int, number: int, when: str) -> None:
+    """The script dies after so many changes."""
+    if when == "after" and len(runbook.changes(begun)) >= number:
+        runbook.watch = None
+        raise KeyboardInterrupt
 
 
 def test_a_new_image_is_rolled_out(clara: Runbook) -> None:
@@ -48,6 +59,7 @@ def test_a_deploy_finishes_although_every_gpu_is_busy(clara: Runbook) -> None:
     found = service(clara)["deploymentConfiguration"]
     assert (ran.code, revision(clara), service(clara)["runningCount"]) == (0, "clara:2", 2)
     assert (found["minimumHealthyPercent"], found["maximumPercent"]) == (0, 100)
+    assert service(clara)["availabilityZoneRebalancing"] == "DISABLED"
     assert "warning every GPU is in use" in ran.err
 
 
@@ -117,7 +129,43 @@ def test_it_needs_a_service_and_a_revision_that_exists(clara: Runbook) -> None:
 def test_a_count_that_scaling_has_raised_is_left_to_it(clara: Runbook) -> None:
     clara.has_run("create_cluster.py", "register_task_definition.py", "create_service.py")
     clara.aws("ecs").update_service(cluster="clara-train", service="clara", desiredCount=2)
-    clara.settle()
+    clara.settle(120)
     for script in ("create_service.py", "update_service.py"):
         assert clara.run(script).result["desiredCount"] == 2
     assert clara.run("update_service.py", SCALING="none").result["desiredCount"] == 1
+
+
+def test_a_deploy_for_which_there_is_room_lets_aws_balance_the_zones_again(clara: Runbook) -> None:
+    clara.has_run(*SERVED, DESIRED_COUNT="2").has_run("register_task_definition.py", **NEXT)
+    clara.has_run("update_service.py", DESIRED_COUNT="2")
+    clara.has_run("update_service.py", SCALING="none").settle()
+    clara.has_run("register_task_definition.py", TASK_MEMORY="20000")
+    clara.has_run("update_service.py", SCALING="none", TASK_MEMORY="20000")
+    found = service(clara)
+    assert (found["deploymentConfiguration"]["maximumPercent"], found["availabilityZoneRebalancing"]) == (
+        200,
+        "ENABLED",
+    )
+
+
+REQUESTS = {"SCALING": "requests", "REQUESTS_PER_TASK": "10"}
+
+
+@pytest.mark.parametrize(("before", "settings"), [({}, {}), ({}, {"SCALING": "none"}), (REQUESTS, REQUESTS)])
+def test_a_pause_that_is_cut_short_never_lets_a_gpu_start_again(
+    clara: Runbook, before: dict[str, str], settings: dict[str, str]
+) -> None:
+    clara.has_run(*SERVED, **before).settle(1800)
+    picture, begun = take(clara.emulator), len(clara.emulator.calls)
+    clara.has_run("update_service.py", DESIRED_COUNT="0", **settings)
+    changes = len(clara.changes(begun))
+    assert changes >= 2
+    for number in range(1, changes + 1):
+        put_back(clara.emulator, picture)
+        clara.watch = functools.partial(kill, clara, begun, number)
+        clara.run("update_service.py", DESIRED_COUNT="0", **settings)
+        clara.watch = None
+        left = service(clara)["desiredCount"]
+        clara.settle(1800)
+        assert service(clara)["desiredCount"] <= left, f"after change {number}: {clara.changes(begun)[:number]}"
+    assert left == 0

@@ -1,0 +1,187 @@
+"""The caller of the API: by default he may everything; with a policy, what it allows, and refused in AWS's own words.
+
+    curl -X POST $AWS_ENDPOINT_URL/_emulator/caller -d '{"policy": {"Version": "2012-10-17", "Statement": [...]}}'
+
+Several policies may come as a list, as of a user who has several; {"policy": null} lets him do everything again.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from emulator.core import partitions, rules
+from emulator.core.doors import Json, door
+from emulator.core.faults import worded
+from emulator.core.implied import ROLES, implied
+from emulator.core.rules import AwsError, Call, Params, held, on
+from emulator.core.wire import Emulator
+from emulator.core.world import ACCOUNT, World
+from emulator.iam import requests, roles
+from emulator.iam.conditions import Context, several
+from emulator.iam.policies import Decision, decide, decide_for_role, refusal
+
+
+def user() -> str:
+    return f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator"
+
+
+#: whoever signs may ask who he is
+ALWAYS = ("sts:GetCallerIdentity",)
+#: a call that is the first of its kind in an account -> the service whose role it makes
+LINKED = {
+    ("ecs", "CreateCluster"): "ecs.amazonaws.com",
+    ("autoscaling", "CreateAutoScalingGroup"): "autoscaling.amazonaws.com",
+    ("elbv2", "CreateLoadBalancer"): "elasticloadbalancing.amazonaws.com",
+    ("efs", "CreateFileSystem"): "elasticfilesystem.amazonaws.com",
+    ("application-autoscaling", "RegisterScalableTarget"): "ecs.application-autoscaling.amazonaws.com",
+}
+#: the service to which a call hands a role over
+PASSED_TO = {
+    "ecs": "ecs-tasks.amazonaws.com",
+    "codebuild": "codebuild.amazonaws.com",
+    "codepipeline": "codepipeline.amazonaws.com",
+    "scheduler": "scheduler.amazonaws.com",
+}
+
+held("iam-011 tag-004 tag-005", "iam.caller: the policy of /_emulator/caller")
+
+
+def policies(world: World) -> list[Any] | None:
+    """The caller's; None: he may everything."""
+    found: list[Any] | None = world.state["caller"].get("policies")
+    return found
+
+
+@door("GET", "/_emulator/caller")
+def _show(emulator: Emulator, given: Json) -> Json:
+    """Who calls, and the policies that limit him."""
+    return {"arn": user(), "policy": policies(emulator.world)}
+
+
+@door("POST", "/_emulator/caller")
+def _limit(emulator: Emulator, given: Json) -> Json:
+    """The caller may do what a policy allows, and nothing else: {"policy": {"Statement": [...]}}; null: everything again."""
+    wanted = given["policy"]
+    found = [json.loads(each) if isinstance(each, str) else each for each in several(wanted)]
+    for each in found:
+        statements = several(each["Statement"])
+        if not all({"Effect"} < {*statement} and statement["Effect"] in ("Allow", "Deny") for statement in statements):
+            raise ValueError("MalformedPolicyDocument: each statement needs an Effect, Allow or Deny, and an Action")
+    emulator.world.state["caller"]["policies"] = None if wanted is None else found
+    return {"arn": user(), "policy": policies(emulator.world)}
+
+
+def guard(call: Call, request: Any = None) -> None:
+    """Refuse a call whose action, or another that it implies, the caller's policy does not allow."""
+    if policies(call.world) is None:
+        return
+    for action, arn, context in _asked(call, request):
+        demand(call, action, arn, context)
+
+
+def demand(call: Call, action: str, arn: str, context: Context) -> None:
+    """Refuse a call for whose sake the caller needs this right, and does not have it."""
+    allowed = policies(call.world)
+    if allowed is None or action in ALWAYS:
+        return
+    tags = requests.resource_tags(call, arn) if "ResourceTag" in json.dumps(allowed) else {}
+    decision = decide(action, arn, {**context, **tags}, identity=allowed, principal=user())
+    if not decision:
+        raise _refused(call, decision, action, arn)
+
+
+rules.GUARDS.append(guard)
+
+
+def _refused(call: Call, decision: Decision, action: str, arn: str) -> AwsError:
+    code, status, message = worded(call, "denied", action)
+    told = refusal(decision, user(), action, arn)
+    if call.service == "ec2":
+        encoded = base64.b64encode(json.dumps({"action": action, "resource": arn}).encode()).decode()
+        told = f"{message.partition('User: ')[0]}{told}. Encoded authorization failure message: {encoded}"
+    return AwsError(code, told, status)
+
+
+Asked = tuple[str, str, Context]
+#: of a call that hands over roles which it does not name itself: where they are named
+PASSING: dict[tuple[str, str], Callable[[Call], list[Params]]] = {}
+
+
+def _nothing_more(call: Call) -> list[Params]:
+    return []
+
+
+def _asked(call: Call, request: Any) -> Iterator[Asked]:
+    """Action, resource and context of all that a call needs to be allowed."""
+    context, arns = requests.context_of(call, user()), requests.resources_of(call, request)
+    own = requests.action_of(call, request)
+    if call.operation == "CreateServiceLinkedRole":
+        context["iam:AWSServiceName"] = call.params["AWSServiceName"]
+    for arn in arns:
+        yield own, arn, context
+    for action in sorted(implied(call) - {"iam:PassRole"}):
+        same = action.split(":")[0] == call.service or "Tag" in action
+        created = {f"{action.split(':')[0]}:CreateAction": call.operation}
+        for arn in arns if same else ["*"]:
+            yield requests.full_action(action), arn, {**context, **created}
+    for arn, service in _passed(call):
+        yield "iam:PassRole", arn, {**context, "iam:PassedToService": service}
+    service = LINKED.get((call.service, call.operation), "")
+    roles.plant_linked_roles(call.world)
+    if service and roles.find_role(roles.LINKED[service]) is None:
+        linked = {**context, "iam:AWSServiceName": service}
+        yield "iam:CreateServiceLinkedRole", requests.linked_role_arn(service), linked
+
+
+def _passed(call: Call) -> Iterator[tuple[str, str]]:
+    """The roles that a call hands over, and to which service; a task definition's when it is run."""
+    if call.service == "iam":
+        if call.operation == "AddRoleToInstanceProfile":
+            yield requests.resources_of(call)[0], "ec2.amazonaws.com"
+        return
+    if call.operation.startswith("CreateLaunchTemplate"):
+        return  # only what starts instances from it does
+    inner = [value for value in call.params.values() if isinstance(value, dict)]
+    more = PASSING.get((call.service, call.operation), _nothing_more)(call)
+    for given in (call.params, *inner, *more):
+        for name in ROLES:
+            for text in several(given.get(name)):
+                if found := _role_arn(text):
+                    yield found, "ec2.amazonaws.com" if "nstanceProfile" in name else PASSED_TO.get(call.service, "")
+
+
+def _role_arn(named: Any) -> str:
+    """Of a role, or of the role in an instance profile, by name or ARN."""
+    text = str(named.get("Arn") or named.get("Name") or "") if isinstance(named, dict) else str(named)
+    if ":role/" in text:
+        return text
+    profile = roles.find_profile(text)
+    role = profile.roles[0] if profile is not None and profile.roles else roles.find_role(text)
+    return str(role.arn) if role is not None else ""
+
+
+@on("iam", "SimulatePrincipalPolicy", rules="iam-011")
+def simulate_principal_policy(call: Call) -> Params:
+    """What the policies of a role, or of the caller himself, say of actions, without doing any. moto has no such call."""
+    source, context = call.params["PolicySourceArn"], _entries(call.params.get("ContextEntries") or [])
+    role = None if source == user() else roles.existing_role(source)
+    results = []
+    for action in call.params["ActionNames"]:
+        for resource in call.params.get("ResourceArns") or ["*"]:
+            if role is not None:
+                decision = decide_for_role(role.name, action, resource, context)
+            else:
+                allowed = policies(call.world)
+                everything = [{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]
+                decision = decide(action, resource, context, identity=everything if allowed is None else allowed)
+            told = {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": decision.effect}
+            results.append({**told, "MatchedStatements": [], "MissingContextValues": []})
+    return {"EvaluationResults": results, "IsTruncated": False}
+
+
+def _entries(given: list[Params]) -> Context:
+    return {each["ContextKeyName"].lower(): each["ContextKeyValues"] for each in given}

@@ -1,0 +1,1 @@
+"""AWS KMS: moto's keys, and who may decrypt with one."""

@@ -1,0 +1,52 @@
+"""docs/permissions.md is enough: who may do just what it lists for a page, and what it says besides, can run that page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from emulator.core.doors import DOORS
+from tests.conftest import ROOT, Runbook
+
+TEXT = (ROOT / "docs" / "permissions.md").read_text()
+#: what the text above the table names
+BESIDES = re.findall(r"`([\w-]+:\w+)`", TEXT.partition("<!-- made")[0])
+ROW = re.compile(r"^\| `?(\w+\.py)`? \| (.+) \|$", re.MULTILINE)
+WALKS = {
+    "runbook": (
+        "create_cluster.py",
+        "register_task_definition.py",
+        "run_task.py",
+        "stop_task.py --all",
+        "delete_cluster.py --yes",
+    ),
+    "clara": (
+        "create_cluster.py",
+        "register_task_definition.py",
+        "create_service.py",
+        "update_service.py",
+        "delete_service.py",
+        "delete_cluster.py --yes",
+    ),
+}
+
+
+def actions(page: str) -> list[str]:
+    """Those of the page's row, and those of the text. S3's are listed by their HTTP methods."""
+    [row] = [row for its_page, row in ROW.findall(TEXT) if its_page == page]
+    services = [part.split(": ") for part in row.split("; ")]
+    named = [f"{service}:{each}" for service, listed in services for each in listed.split(", ") if service != "s3"]
+    return [*named, *BESIDES, *(["s3:*"] if any(service == "s3" for service, _ in services) else [])]
+
+
+@pytest.mark.parametrize("example", WALKS)
+def test_what_the_page_lists_is_enough_for_its_scripts(example: str, request: pytest.FixtureRequest) -> None:
+    runbook: Runbook = request.getfixturevalue(example)
+    for line in WALKS[example]:
+        page = line.split()[0]
+        statement: dict[str, Any] = {"Effect": "Allow", "Action": actions(page), "Resource": "*"}
+        DOORS["POST", "/_emulator/caller"](runbook.emulator, {"policy": {"Statement": statement}})
+        ran = runbook.run(*line.split())
+        assert ran.code == 0, f"{line}: {ran.err}"
