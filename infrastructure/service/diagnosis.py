@@ -78,7 +78,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
 
 OTHER_CPU = "The image is for another CPU than the host has: build it for that one, docker build --platform"
 PRIVATE = "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR"
-UNREACHED = "The nodes of a job reach each other on NODE_PORTS only, and MASTER_PORT is the first of these"
+UNREACHED = "The nodes of a job reach each other on NODE_PORTS only: let node 0 listen at the first of these"
 NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
 
 
