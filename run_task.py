@@ -8,11 +8,13 @@ exit code 4. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
 
 A run may have a command, variables and sizes of its own: nothing is registered for that. It is a job of its own, and
 counts those tasks alone that run with the very same; killed and run again it goes on with the one that it started.
-RETRIES starts a task again that AWS, and not its own exit code, has ended.
+RETRIES starts a task again that AWS, and not its own exit code, has ended. With --sweep and --nodes TASK_COUNT does not count.
 
     python run_task.py             next: python describe_task.py
     python run_task.py --command 'python train.py --epochs 3' --env LR=0.1 --gpus 1
     python run_task.py -- python train.py --name 'two words'   the words are taken as they stand
+    python run_task.py --sweep rows.csv   one task a row, MAX_PARALLEL at once; what has ended is in rows.csv.results.jsonl
+    python run_task.py --nodes 2   one job on two hosts: docs/several-hosts.md
     python run_task.py --detach    start, and do not wait
     python run_task.py --replace   in place of the tasks of this family's other revisions
     python run_task.py --dry-run   what would be started
@@ -29,8 +31,7 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import cluster, container_instances, ways_out
-from infrastructure.service import nodes as several
-from infrastructure.service import overrides, runs, sweeps, task_definitions, tasks
+from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
 
 @aws.page(
@@ -66,7 +67,7 @@ def run_task(
         )
     if (sweep or nodes) and (replace or detach or (sweep and nodes)):
         raise overrides.wrong("--sweep, --nodes and --replace, and --detach with one of them, do not go together")
-    count = several.count_of(nodes) if nodes else 0
+    count = several_hosts.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
@@ -74,10 +75,7 @@ def run_task(
     if sweep:
         return sweeps.run(sweep, definition, wanted, seen)
     if count:
-        return {
-            "taskDefinitionArn": definition["taskDefinitionArn"],
-            "tasks": several.run(count, definition, wanted, seen),
-        }
+        return told(definition, several_hosts.run(count, definition, wanted, seen))
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
     make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
@@ -88,7 +86,10 @@ def run_task(
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
     started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
-    return detached(running + started) if detach else waited(runs.follow(running + started, asked, definition, key))
+    if detach:
+        return detached(running + started)
+    done = runs.follow(running + started, asked, definition, key)
+    return told(definition, [runs.outcome(task) for task in done])
 
 
 def make_room(running: list[Any], definition: Any, key: str, replace: bool) -> None:
@@ -116,11 +117,10 @@ def detached(arns: list[str]) -> dict[str, Any]:
     return {"tasks": [{"taskArn": arn} for arn in arns]}
 
 
-def waited(done: list[Any]) -> dict[str, Any]:
+def told(definition: Any, done: list[dict[str, Any]]) -> dict[str, Any]:
     to_stop = f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else ""
     say("next", aws.command("describe_task.py"), to_stop)
-    its_revision = next((task["taskDefinitionArn"] for task in done), None)
-    return {"taskDefinitionArn": its_revision, "tasks": [runs.outcome(task) for task in done]}
+    return {"taskDefinitionArn": definition["taskDefinitionArn"] if done else None, "tasks": done}
 
 
 if __name__ == "__main__":

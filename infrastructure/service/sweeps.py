@@ -29,6 +29,8 @@ from infrastructure.service import diagnosis, overrides, retries, runs, tasks
 INDEX = "SWEEP_INDEX"
 #: states in which a row is done
 DONE = ("succeeded", "failed", "unknown")
+#: in which order a terminal shows them, and how many
+ORDER, SHOWN = ("running", "failed", "unknown", "waiting", "succeeded"), 20
 #: a task that AWS does not list at so many looks in a row is one that it has forgotten
 LOOKS = 60
 
@@ -238,12 +240,14 @@ def usd_per_hour(task: Any) -> float | None:
 
 
 def table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    """Names of the columns, and the cells."""
+    """Names of the columns, and the cells: what runs and what failed first, and no more than a screen has."""
+    first = sorted(rows, key=lambda row: (ORDER.index(row.state), row.index))
     cells = [
         [str(row.index), row.state, *(str(row.told.get(name, "")) for name in ("exitCode", "minutes", "usd"))]
-        for row in rows
+        for row in first[:SHOWN]
     ]
-    return ["row", "state", "exit code", "minutes", "USD"], cells
+    more = [["", f"{len(rows) - SHOWN} more", "", "", ""]] if len(rows) > SHOWN else []
+    return ["row", "state", "exit code", "minutes", "USD"], cells + more
 
 
 def in_words(rows: list[Row]) -> str:
@@ -280,4 +284,5 @@ def outcome(rows: list[Row], definition: Any, record: Path) -> dict[str, Any]:
         how = f"once their lines are taken out of {record} they are run again"
         code = aws.TASK_FAILED if any(row.told.get("exitCode") for row in failed) else aws.FAILED
         raise Problem(f"{len(failed)} of {len(rows)} rows failed: {numbers}; {how}", result, code)
+    say("next", aws.command("list_tasks.py"), f"what has ended stands in {record}")
     return result

@@ -97,6 +97,7 @@ MISTAKES = {
 def test_a_mistake_in_a_flag_is_told_before_anything_is_started(
     job: Runbook, flags: tuple[str, ...], words: str
 ) -> None:
+    job.aws("ssm").put_parameter(Name="/token", Value="x", Type="SecureString")
     job.settings["CONTAINER_SECRETS"] = f"TOKEN={SECRET}"
     job.has_run(*REGISTERED)
     begun = len(job.emulator.calls)
