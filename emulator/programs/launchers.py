@@ -43,6 +43,8 @@ def torchrun(world: World, task: Task, container: Item, words: list[str]) -> Out
         return Outcome([(1.0, f"torchrun: error: argument: invalid int value: {' '.join(words)}")], 1.0, 2)
     if nodes < 2:
         return Outcome(seconds=WORK)
+    if task.desired != "RUNNING":  # it is asked what it does when it is told to stop
+        return Outcome(code=None)
     if rank == 0:
         listen(world, task, port)
     about = (given.get("master-addr", "127.0.0.1"), port, rank, nodes)
@@ -54,6 +56,8 @@ def ray(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     given, blocks = options(words[1:]), "--block" in words
     if words[:1] != ["start"]:
         return Outcome([(1.0, f"ray {' '.join(words)} (emulated)")], 1.0)
+    if task.desired != "RUNNING":
+        return Outcome(code=None)
     if "--head" in words:
         port = int(given.get("port", "6379"))
         listen(world, task, port)

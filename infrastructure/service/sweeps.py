@@ -3,7 +3,8 @@
 AWS is the state as far as it lasts: each task bears the key of its row as a tag, and a stopped one is listed for an hour.
 What is older stands in FILE.results.jsonl beside the file: a line when a task has started, and one when it has ended. So a
 sweep that was killed goes on when it is run again: no row twice, and none lost. A task that ended while nobody looked,
-more than an hour ago, is told as unknown, and not run again.
+more than an hour ago, is told as unknown, and not run again. Nor is a row that failed: who wants that writes "again" in
+place of its state.
 
 The tag alone tells of a task whose process was killed before it could write the line: run it again within the hour.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
@@ -50,26 +51,35 @@ class Row:
     missed: int = 0  # looks in a row at which AWS did not list its task
 
 
+@dataclass
+class Sweep:
+    rows: list[Row]
+    record: Path
+    looks: int = 0
+    hourly: dict[tuple[Any, ...], float | None] = field(
+        default_factory=dict
+    )  # USD of a task of this size, asked for once
+
+
 def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> dict[str, Any]:
     """All rows to their end, MAX_PARALLEL at once. Answers how each ended. `seen`: what run_task.py has started."""
-    rows, record = of_file(path, definition, wanted), Path(f"{path}.results.jsonl")
-    recall(rows, read_record(record), seen)
-    done = [row for row in rows if row.state in DONE]
-    say("found", f"sweep {path}", f"{len(rows)} rows, {len(done)} of them done by {record}")
-    looks = 0
+    sweep = Sweep(of_file(path, definition, wanted), Path(f"{path}.results.jsonl"))
+    rows = sweep.rows
+    recall(rows, read_record(sweep.record), seen)
+    left = [row for row in rows if row.state not in DONE]
+    say("found", f"sweep {path}", f"{len(rows)} rows, {len(rows) - len(left)} of them done by {sweep.record}")
 
     def look() -> bool:
-        nonlocal looks
-        looks += 1
-        judge(rows, looks, record)
-        start(rows, looks, record)
+        sweep.looks += 1
+        judge(sweep)
+        start(sweep)
         return all(row.state in DONE for row in rows)
 
-    if len(done) < len(rows):
+    if left:
         limit = constants.RUN_TIMEOUT_SECONDS or math.inf
         with console.live_table(lambda: table(rows)):
-            aws.wait(f"{len(rows) - len(done)} rows to end", look, lambda: in_words(rows), limit)
-    return outcome(rows, definition, record)
+            aws.wait(f"{len(left)} rows to end", look, lambda: in_words(rows), limit)
+    return outcome(sweep, definition)
 
 
 # ----------------------------------------------------------------------------------------------------------- the file
@@ -169,71 +179,73 @@ def recall(rows: list[Row], record: list[dict[str, Any]], seen: list[Any]) -> No
 # ------------------------------------------------------------------------------------------------------------ the runs
 
 
-def judge(rows: list[Row], looks: int, record: Path) -> None:
+def judge(sweep: Sweep) -> None:
     """What has become of those that run."""
-    running = [row for row in rows if row.state == "running"]
+    running = [row for row in sweep.rows if row.state == "running"]
     found = {task["taskArn"]: task for task in tasks.describe([row.arns[-1] for row in running])} if running else {}
     for row in running:
         task = found.get(row.arns[-1])
         row.missed = 0 if task else row.missed + 1
         if task and task["lastStatus"] == "STOPPED":
-            ended(row, task, looks, record)
+            ended(sweep, row, task)
         elif row.missed > LOOKS:
             row.state = "unknown"
-            write(record, row, "unknown", row.arns[-1])
-            say(
-                "warning",
-                f"row {row.index}: AWS has forgotten task {tasks.task_id(row.arns[-1])}",
-                "how it ended is unknown",
-            )
+            write(sweep.record, row, "unknown", row.arns[-1])
+            its_task = f"task {tasks.task_id(row.arns[-1])}"
+            say("warning", f"row {row.index}: AWS has forgotten {its_task}", "how it ended is unknown")
 
 
-def ended(row: Row, task: Any, looks: int, record: Path) -> None:
+def ended(sweep: Sweep, row: Row, task: Any) -> None:
     """It did its work, or is started again, or has failed."""
-    minutes, usd = cost(task)
-    codes = runs.exit_codes(task)
-    row.told = {"exitCode": codes.get(constants.CONTAINER_NAME), "minutes": minutes, "usd": usd}
+    minutes, usd = cost(sweep, task)
+    minutes = round(minutes + row.told.get("minutes", 0), 1)  # of all its attempts
+    usd = None if usd is None else round(usd + (row.told.get("usd") or 0), 4)
+    row.told = {"exitCode": runs.exit_codes(task).get(constants.CONTAINER_NAME), "minutes": minutes, "usd": usd}
     if runs.did_its_work(task):
         row.state = "succeeded"
     elif retries.wanted([task], row.attempts):
         retries.tell(task, row.attempts, f"row {row.index}:")
-        row.not_before = looks + math.ceil(retries.pause(row.attempts) / max(constants.POLL_SECONDS, 1))
+        row.not_before = sweep.looks + math.ceil(retries.pause(row.attempts) / max(constants.POLL_SECONDS, 1))
         row.attempts, row.state = row.attempts + 1, "waiting"
     else:
         row.state = "failed"
         say("warning", f"row {row.index}:", runs.reason(task))
-    write(record, row, "again" if row.state == "waiting" else row.state, task["taskArn"])
+    write(sweep.record, row, "again" if row.state == "waiting" else row.state, task["taskArn"])
     if row.state != "waiting":
         price = "" if usd is None else f", ${usd:.2f}"
         say("ended", f"row {row.index}", f"{row.state}, exit code {row.told['exitCode']}, {minutes} min{price}")
 
 
-def start(rows: list[Row], looks: int, record: Path) -> None:
+def start(sweep: Sweep) -> None:
     """As many as may run at once, in the order of the file."""
-    free = constants.MAX_PARALLEL - sum(row.state == "running" for row in rows)
-    for row in [row for row in rows if row.state == "waiting" and row.not_before <= looks][: max(free, 0)]:
+    free = constants.MAX_PARALLEL - sum(row.state == "running" for row in sweep.rows)
+    may = [row for row in sweep.rows if row.state == "waiting" and row.not_before <= sweep.looks]
+    for row in may[: max(free, 0)]:
         row.arns += runs.start(row.asked, 1, row.arns, f"row {row.index}:")
         row.state, row.missed = "running", 0
-        write(record, row, "started", row.arns[-1])
+        write(sweep.record, row, "started", row.arns[-1])
 
 
-def cost(task: Any) -> tuple[float, float | None]:
+def cost(sweep: Sweep, task: Any) -> tuple[float, float | None]:
     """Minutes from the pull of the image to the end, and USD where a price is known: not of Spot capacity.
 
     On a host it is the part of it that the task's GPUs are: what idle GPUs cost beside it belongs to no row.
     """
     begun = task.get("pullStartedAt") or task.get("startedAt")
     minutes = (task["stoppedAt"] - begun).total_seconds() / 60 if begun and task.get("stoppedAt") else 0.0
-    hourly = None if constants.CAPACITY_TYPE == "spot" or not minutes else usd_per_hour(task)
+    if not minutes or constants.CAPACITY_TYPE == "spot":
+        return round(minutes, 1), None
+    gpus = sum(len(each.get("gpuIds", [])) for each in task.get("containers", []))
+    size = (task["cpu"], task["memory"], gpus)
+    if size not in sweep.hourly:
+        sweep.hourly[size] = costs.hourly_on_fargate([task]) if constants.LAUNCH_TYPE == "FARGATE" else of_host(gpus)
+    hourly = sweep.hourly[size]
     return round(minutes, 1), None if hourly is None else round(hourly * minutes / 60, 4)
 
 
-def usd_per_hour(task: Any) -> float | None:
-    if constants.LAUNCH_TYPE == "FARGATE":
-        return costs.hourly_on_fargate([task])
-    gpus = sum(len(each.get("gpuIds", [])) for each in task.get("containers", []))
-    price, of_host = costs.host_price(), costs.gpus_of_host()
-    return price * gpus / of_host if price and of_host and gpus and not constants.GPU_SHARING else None
+def of_host(gpus: int) -> float | None:
+    price, all_of_them = costs.host_price(), costs.gpus_of_host()
+    return price * gpus / all_of_them if price and all_of_them and gpus and not constants.GPU_SHARING else None
 
 
 # ------------------------------------------------------------------------------------------------------- what is told
@@ -259,8 +271,9 @@ def in_words(rows: list[Row]) -> str:
     return f"{counts}{f'; {why}' if why else ''}"
 
 
-def outcome(rows: list[Row], definition: Any, record: Path) -> dict[str, Any]:
+def outcome(sweep: Sweep, definition: Any) -> dict[str, Any]:
     """A row each. If one of them failed, it is a failure, with all the same."""
+    rows, record = sweep.rows, sweep.record
     told = [
         {
             "row": row.index,
@@ -269,6 +282,7 @@ def outcome(rows: list[Row], definition: Any, record: Path) -> dict[str, Any]:
             "minutes": None,
             "usd": None,
             **row.told,
+            "attempts": row.attempts + 1,
             "taskArn": row.arns[-1] if row.arns else None,
         }
         for row in rows
@@ -281,7 +295,7 @@ def outcome(rows: list[Row], definition: Any, record: Path) -> dict[str, Any]:
     }
     if failed := [row for row in rows if row.state in ("failed", "unknown")]:
         numbers = ", ".join(str(row.index) for row in failed)
-        how = f"once their lines are taken out of {record} they are run again"
+        how = f"to run one again, write again in place of its state in {record}"
         code = aws.TASK_FAILED if any(row.told.get("exitCode") for row in failed) else aws.FAILED
         raise Problem(f"{len(failed)} of {len(rows)} rows failed: {numbers}; {how}", result, code)
     say("next", aws.command("list_tasks.py"), f"what has ended stands in {record}")

@@ -104,7 +104,7 @@ def test_a_row_that_fails_is_told_and_the_others_run(job: Runbook, tmp_path: Pat
     ran = job.run("run_task.py", "--sweep", str(path), "--command", "sh -c 'echo no luck; exit $CODE'")
     assert ran.code == 4
     assert [row["exitCode"] for row in ran.result["rows"]] == [0, 3, 0]
-    assert "1 of 3 rows failed: 1; once their lines are taken out of" in ran.err
+    assert "1 of 3 rows failed: 1; to run one again, write again in place of its state in" in ran.err
     assert "log: no luck" in ran.err
 
 
@@ -177,7 +177,20 @@ def test_a_row_that_spot_ended_is_run_again_and_that_is_told(job: Runbook, tmp_p
     assert ran.code == 0, ran.err
     assert [row["state"] for row in ran.result["rows"]] == ["succeeded"] * 6
     assert ran.err.count("AWS took its Spot capacity back") == 1
+    assert sorted(row["attempts"] for row in ran.result["rows"]) == [1, 1, 1, 1, 1, 2]
     assert len(tasks(job, "STOPPED")) == 7
+
+
+def test_a_row_that_failed_is_run_again_where_its_record_says_so(job: Runbook, tmp_path: Path) -> None:
+    path, command = of(tmp_path, 2), ("--command", "sh -c 'test $SWEEP_INDEX = 0 && exit 3'")
+    assert job.run("run_task.py", "--sweep", path, *command).code == 4
+    begun = len(job.emulator.calls)
+    assert job.run("run_task.py", "--sweep", path, *command).code == 4
+    assert job.changes(begun) == []
+    record = tmp_path / "lr.csv.results.jsonl"
+    record.write_text(record.read_text().replace("failed", "again"))
+    assert job.run("run_task.py", "--sweep", path, *command).code == 4
+    assert job.changes(begun) == ["ecs:RunTask"]
 
 
 def test_six_rows_on_two_gpus_outlive_a_spot_host(runbook: Runbook, tmp_path: Path) -> None:
