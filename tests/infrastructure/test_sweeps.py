@@ -182,7 +182,7 @@ def test_a_row_that_spot_ended_is_run_again_and_that_is_told(job: Runbook, tmp_p
 
 
 def test_a_row_that_failed_is_run_again_where_its_record_says_so(job: Runbook, tmp_path: Path) -> None:
-    path, command = of(tmp_path, 2), ("--command", "sh -c 'test $SWEEP_INDEX = 0 && exit 3'")
+    path, command = of(tmp_path, 2), ("--command", "sh -c 'test $SWEEP_INDEX = 1 || exit 3'")
     assert job.run("run_task.py", "--sweep", path, *command).code == 4
     begun = len(job.emulator.calls)
     assert job.run("run_task.py", "--sweep", path, *command).code == 4
