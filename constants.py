@@ -468,7 +468,7 @@ LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))
 
 # -- Tasks
 
-# How many tasks run_task.py brings up.
+# How many tasks run_task.py brings up; with --sweep and --nodes it does not count.
 TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
 # What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
 RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
