@@ -42,7 +42,7 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
     if task.get("desiredStatus") == "STOPPED":
         return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
     if status == "PROVISIONING" and constants.LAUNCH_TYPE == "EC2":
-        return why_waiting(asks_for_gpu(task))
+        return why_waiting(asks_for_gpu(task)) + own_sizes(task)
     return {
         "PROVISIONING": "AWS is preparing its network interface",
         "PENDING": "the image is being pulled, or a volume is being mounted",
@@ -55,6 +55,23 @@ def asks_for_gpu(task: Any) -> bool:
     definition = task_definitions.definition(task["taskDefinitionArn"])
     containers = definition["containerDefinitions"] if definition else []
     return any(container.get("resourceRequirements") for container in containers)
+
+
+def own_sizes(task: Any) -> str:
+    """What the run asks for in place of what the settings say."""
+    asked = task.get("overrides", {})
+    containers = asked.get("containerOverrides", [])
+    gpus = [
+        each["value"] for one in containers for each in one.get("resourceRequirements", []) if each["type"] == "GPU"
+    ]
+    told = {
+        "--gpus": "".join(gpus[:1]),
+        "--memory": asked.get("memory")
+        or next((one["memoryReservation"] for one in containers if "memoryReservation" in one), ""),
+        "--cpu": asked.get("cpu") or next((one["cpu"] for one in containers if "cpu" in one), ""),
+    }
+    words = [f"{flag} {value}" for flag, value in told.items() if value]
+    return f"; this run asks for {' '.join(words)}" if words else ""
 
 
 def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
@@ -70,7 +87,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
     if not task.get("containers") or (on_host and not task.get("containerInstanceArn")):
         told.append("it was never placed")
         if on_host and task.get("stopCode") != "UserInitiated":
-            told.append(f"now {why_waiting(asks_for_gpu(task))}")
+            told.append(f"now {why_waiting(asks_for_gpu(task))}{own_sizes(task)}")
     text = "; ".join(told)
     hint = next((hint for words, hint in hints().items() if words in "; ".join([text, *log])), "")
     return f"{text}. {hint}".rstrip(". ") + "."

@@ -62,6 +62,7 @@ def test_gpus_memory_and_cpu_of_a_run_count_where_it_is_placed(runbook: Runbook)
     for flags in (("--gpus", "2"), ("--memory", "100001"), ("--cpu", "30001")):
         ran = runbook.run("run_task.py", *flags, WAIT_TIMEOUT_SECONDS="60")
         assert (ran.code, len(tasks(runbook))) == (3, 2), flags
+        assert f"; this run asks for {' '.join(flags)}\n" in ran.err
         runbook.aws("ecs").stop_task(cluster="gpu", task=ran_last(runbook), reason="by hand")
         runbook.settle(60)
     assert runbook.run("run_task.py", "--gpus", "1", "--memory", "50000", "--cpu", "9000").code == 0
