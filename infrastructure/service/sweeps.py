@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
 """
 
 import csv
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ from infrastructure.service import diagnosis, overrides, retries, runs, tasks
 INDEX = "SWEEP_INDEX"
 #: states in which a row is done
 DONE = ("succeeded", "failed", "unknown")
+#: what a line of the record says -> the state of its row by then
+STATES = {"started": "running", "again": "waiting", **{state: state for state in DONE}}
 #: in which order a terminal shows them, and how many
 ORDER, SHOWN = ("running", "failed", "unknown", "waiting", "succeeded"), 20
 #: a task that AWS does not list at so many looks in a row is one that it has forgotten
@@ -56,9 +59,8 @@ class Sweep:
     rows: list[Row]
     record: Path
     looks: int = 0
-    hourly: dict[tuple[Any, ...], float | None] = field(
-        default_factory=dict
-    )  # USD of a task of this size, asked for once
+    #: CPU, memory and GPUs of a task -> USD an hour, asked for once
+    hourly: dict[tuple[Any, ...], float | None] = field(default_factory=dict)
 
 
 def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> 
     sweep = Sweep(of_file(path, definition, wanted), Path(f"{path}.results.jsonl"))
     rows = sweep.rows
     recall(rows, read_record(sweep.record), seen)
+    write(sweep.record)
     left = [row for row in rows if row.state not in DONE]
     say("found", f"sweep {path}", f"{len(rows)} rows, {len(rows) - len(left)} of them done by {sweep.record}")
 
@@ -93,6 +96,8 @@ def of_file(path: str, definition: Any, wanted: dict[str, Any]) -> list[Row]:
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", "") or "save it as text in UTF-8"
         raise overrides.wrong(f"--sweep: {path} can't be read: {why}") from None
+    except csv.Error as error:
+        raise overrides.wrong(f"--sweep: {path} is no CSV: {error}") from None
     except ValueError as error:
         raise overrides.wrong(f"--sweep: {path} {error}") from None
     if not found:
@@ -101,7 +106,7 @@ def of_file(path: str, definition: Any, wanted: dict[str, Any]) -> list[Row]:
 
 
 def of_csv(text: str) -> list[dict[str, str]]:
-    names, *lines = list(csv.reader(text.splitlines(keepends=True))) or [[]]
+    names, *lines = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     for number, line in enumerate(lines, 1):
         if line and len(line) != len(names):
             raise ValueError(f"has {len(line)} fields in its row {number} for {len(names)} names")
@@ -142,20 +147,33 @@ def row(number: int, columns: Mapping[str, str], definition: Any, wanted: dict[s
 def read_record(path: Path) -> list[dict[str, Any]]:
     """What earlier runs have written. A last line that was cut short is none."""
     found = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    try:
+        lines = texts.decoded(path.read_bytes()).splitlines() if path.is_file() else []
+    except (OSError, ValueError) as error:
+        raise overrides.wrong(f"--sweep: {path} can't be read: {error}") from None
+    for line in lines:
         try:
-            found.append(json.loads(line))
+            each = json.loads(line)
         except ValueError:
             continue
+        if isinstance(each, dict) and isinstance(each.get("taskArn"), str) and each.get("state") in STATES:
+            found.append(each)
     return found
 
 
-def write(path: Path, row: Row, state: str, task_arn: str) -> None:
-    """One more line; nothing of the row's variables is in it, and their key is a hash."""
-    line = {"row": row.index, "key": row.key, "state": state, "taskArn": task_arn, **row.told}
-    if not console.dry_run:
+def write(path: Path, *lines: dict[str, Any]) -> None:
+    """More lines; with none of them, whether they could be written. No variable of a row is in them: its key is a hash."""
+    if console.dry_run:
+        return
+    try:
         with path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    except OSError as error:
+        raise overrides.wrong(f"--sweep: {path} can't be written: {error.strerror}") from None
+
+
+def line_of(row: Row, state: str) -> dict[str, Any]:
+    return {"row": row.index, "key": row.key, "state": state, "taskArn": row.arns[-1], **row.told}
 
 
 def recall(rows: list[Row], record: list[dict[str, Any]], seen: list[Any]) -> None:
@@ -164,7 +182,7 @@ def recall(rows: list[Row], record: list[dict[str, Any]], seen: list[Any]) -> No
     for line in record:
         if row := by_key.get(line.get("key", "")):
             row.arns = list(dict.fromkeys([*row.arns, line["taskArn"]]))
-            row.state = {"started": "running", "again": "waiting"}.get(line["state"], line["state"])
+            row.state = STATES[line["state"]]
             row.attempts += line["state"] == "again"
             row.told = {name: line[name] for name in ("exitCode", "minutes", "usd") if name in line}
     for task in sorted(seen, key=lambda each: each["createdAt"]):
@@ -190,7 +208,7 @@ def judge(sweep: Sweep) -> None:
             ended(sweep, row, task)
         elif row.missed > LOOKS:
             row.state = "unknown"
-            write(sweep.record, row, "unknown", row.arns[-1])
+            write(sweep.record, line_of(row, "unknown"))
             its_task = f"task {tasks.task_id(row.arns[-1])}"
             say("warning", f"row {row.index}: AWS has forgotten {its_task}", "how it ended is unknown")
 
@@ -210,7 +228,7 @@ def ended(sweep: Sweep, row: Row, task: Any) -> None:
     else:
         row.state = "failed"
         say("warning", f"row {row.index}:", runs.reason(task))
-    write(sweep.record, row, "again" if row.state == "waiting" else row.state, task["taskArn"])
+    write(sweep.record, line_of(row, "again" if row.state == "waiting" else row.state))
     if row.state != "waiting":
         price = "" if usd is None else f", ${usd:.2f}"
         say("ended", f"row {row.index}", f"{row.state}, exit code {row.told['exitCode']}, {minutes} min{price}")
@@ -223,7 +241,7 @@ def start(sweep: Sweep) -> None:
     for row in may[: max(free, 0)]:
         row.arns += runs.start(row.asked, 1, row.arns, f"row {row.index}:")
         row.state, row.missed = "running", 0
-        write(sweep.record, row, "started", row.arns[-1])
+        write(sweep.record, line_of(row, "started"))
 
 
 def cost(sweep: Sweep, task: Any) -> tuple[float, float | None]:

@@ -216,6 +216,7 @@ MISTAKES: dict[str, Any] = {
     "our name": ("SWEEP_INDEX\n1\n", "row 0: SWEEP_INDEX is there twice"),
     "a flag's name": ("A\n1\n", "row 0: A is there twice"),
     "too long": ("LR\n" + "x" * 8192 + "\n", "8192 at most"),
+    "too long for CSV": ("LR\n" + "x" * 140_000 + "\n", "is no CSV: field larger than field limit"),
     "no text": (b"\xff\xfe\x00LR", "can't be read"),
 }
 
@@ -256,6 +257,33 @@ def test_a_dry_run_starts_nothing_and_writes_nothing(job: Runbook, tmp_path: Pat
     assert (ran.code, job.changes(begun)) == (0, []), ran.err
     assert ran.err.count("would have started") == 2
     assert sorted(each.name for each in tmp_path.iterdir()) == ["lr.csv"]
+
+
+def test_a_record_that_can_not_be_written_is_told_before_anything_is_started(job: Runbook, tmp_path: Path) -> None:
+    path = of(tmp_path, 2)
+    (tmp_path / "lr.csv.results.jsonl").mkdir()
+    begun = len(job.emulator.calls)
+    ran = job.run("run_task.py", "--sweep", path)
+    assert (ran.code, job.changes(begun)) == (2, [])
+    assert "lr.csv.results.jsonl can't be written: Is a directory" in ran.err
+
+
+@pytest.mark.parametrize("line", ['{"row": 0, "key": ', "7", '{"key": "x", "state": "odd", "taskArn": "a"}', "[]", ""])
+def test_a_line_of_the_record_that_says_nothing_is_none(job: Runbook, tmp_path: Path, line: str) -> None:
+    path = of(tmp_path, 2)
+    (tmp_path / "lr.csv.results.jsonl").write_text(f"{line}\n")
+    ran = job.run("run_task.py", "--sweep", path)
+    assert (ran.code, len(tasks(job, "STOPPED"))) == (0, 2), ran.err
+
+
+def test_a_text_in_a_csv_file_may_have_more_lines(job: Runbook, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b'LR,NOTE\r\n0.5,"a\r\nb"\r\n')
+    ran = job.run("run_task.py", "--sweep", str(path))
+    assert ran.code == 0, ran.err
+    [task] = tasks(job, "STOPPED")
+    [override] = task["overrides"]["containerOverrides"]
+    assert {"name": "NOTE", "value": "a\nb"} in override["environment"]
 
 
 def test_the_record_holds_no_variable(job: Runbook, tmp_path: Path) -> None:
