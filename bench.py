@@ -1,13 +1,14 @@
 """Measure the pages on an emulated AWS: seconds beside AWS's own critical path, calls, memory, start-up, and growth.
 
 Where a `terraform` is on the PATH, and its provider in a folder that --plugins or TF_PLUGINS names, a Terraform twin of
-the Clara example is measured beside them. Prints one table, in Markdown; exit code 1 where a goal is missed. Needs no AWS
-account. Not part of `make test`: all of it takes about 40 minutes.
+the Clara example is measured beside them, and imports what they have made. Prints one table, in Markdown; exit code 1
+where a goal is missed. Needs no AWS account. Not part of `make test`: all of it takes about 40 minutes.
 
     make bench                                  all of it
     python bench.py create --scale 0.2          the Clara example alone, at a fifth of AWS's own times
     python bench.py startup growth emulator     the others alone, which know no scale
     python bench.py create --plugins DIR        with Terraform; DIR holds registry.terraform.io/hashicorp/aws/...
+    python bench.py import --plugins DIR        what Terraform would change in what the pages have made; half a minute
 
 Seconds are AWS's own: real ones divided by the scale. Below scale 1 what this machine itself does (a process's start) is
 so magnified with them; goals in seconds are judged at scale 1 alone, those in calls at every scale. A poll is a call made
@@ -22,12 +23,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmark import clara, critical_path, growth, startup, terraform
+from benchmark import clara, critical_path, growth, imports, startup, terraform
 from benchmark.clara import Life
 from benchmark.measured import Figures, measured
 from benchmark.table import Row, markdown, missed
 
-PARTS = ("create", "startup", "growth", "emulator")
+PARTS = ("create", "import", "startup", "growth", "emulator")
 #: what is measured -> how much longer than AWS's own critical path it may take
 OVER = {"create to hosts joined": 1.10, "create to a healthy target": 1.10, "delete": 1.15}
 
@@ -82,6 +83,17 @@ def rows_of(ours: Life, twin: Life | None, scale: float) -> list[Row]:
     ]
 
 
+def imported(plugins: str) -> list[Row]:
+    """What differs from the Terraform twin once it has imported the pages' own build, besides what is to."""
+    if not terraform.installed(plugins):
+        say("\nimport: there is no terraform, or no folder with its provider")
+        return []
+    found = imports.planned(plugins)
+    say(f"\n{imports.told(found)}")
+    differing = sum(bool(each.places) and not each.meant for each in found)
+    return [Row("the pages' build imported by Terraform", f"differing of {len(found)} resources", differing, None, 0)]
+
+
 def first(steps: dict[str, Figures]) -> Figures:
     return next(iter(steps.values()))
 
@@ -124,6 +136,8 @@ def main() -> int:
         say(critical_path.told())
         for scale in options.scale:
             rows += create(scale, options.plugins)
+    if "import" in parts:
+        rows += imported(options.plugins)
     if "startup" in parts:
         rows += startup.rows(options.times, options.aws, say)
     if "growth" in parts:

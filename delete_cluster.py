@@ -62,6 +62,7 @@ KEPT = {
 
 
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, and all images")
+@clean_up.telling_what_is_left(parts.ALL)
 def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any]:
     """What starts tasks goes first; then the slow deletions are asked for; each step waits only for what it needs."""
     before = aws.changes()

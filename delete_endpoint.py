@@ -36,6 +36,7 @@ from infrastructure.weights import schedule, sync
 
 
 @aws.page(changes=True, unlisted=True, yes="do not ask", images="the repository with its images too")
+@clean_up.telling_what_is_left(parts.OF_ENDPOINT)
 def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     """What starts tasks goes first, then the tasks, then what they stood on."""
     if not constants.ENDPOINT:

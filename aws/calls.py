@@ -81,7 +81,7 @@ def call(
 
         if console.dry_run or not busy:
             return next(iter(attempt()), None)
-        return wait(what or method.__name__, attempt, lambda: f"{refusal} {why()}".strip(), seconds)[0]
+        return wait(what or method.__name__, attempt, lambda: "; ".join(filter(None, [refusal, why()])), seconds)[0]
 
     return made
 

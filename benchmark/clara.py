@@ -101,7 +101,7 @@ def differences(ours: Any, theirs: Any, where: str = "") -> list[str]:
 
 def parsed(value: Any) -> Any:
     try:
-        return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+        return json.loads(value) if isinstance(value, str) and value.startswith(("{", "[")) else value
     except ValueError:
         return value
 

@@ -1,8 +1,9 @@
 """How a deletion of many things begins, goes on and ends: what will go is shown and asked about, what is left is told."""
 
+import functools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import aws
@@ -15,6 +16,7 @@ from infrastructure.cluster import cluster, launch_template, nat_gateways, netwo
 from infrastructure.parts import BELONGING, Parts, kind
 from infrastructure.service import scaling, task_definitions
 
+Page = Callable[..., dict[str, Any]]
 #: how long AWS may list what is deleted; the tagging API is the slowest
 SWEEP_SECONDS = 300
 #: kinds of which the parts list whatever bears our tag: what else the index shows of these is gone, for up to an hour
@@ -97,6 +99,43 @@ def rounds(of: Parts, page: str) -> Iterator[Seen]:
 
 #: after which AWS lists what was made: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 LISTED_SECONDS = 5
+
+
+def telling_what_is_left(of: Parts) -> Callable[[Page], Page]:
+    """Of a page that deletes these: where it fails half-way it tells what still stands, and that another run goes on."""
+
+    def of_page(page: Page) -> Page:
+        @functools.wraps(page)
+        def deleting(**flags: bool) -> dict[str, Any]:
+            before = aws.changes()
+            try:
+                return page(**flags)
+            except aws.FAILURES as error:
+                told, left = (
+                    aws.explain(error),
+                    what_is_left(of) if aws.changes() > before and not console.dry_run else [],
+                )
+                if not left:
+                    raise
+                lines = [
+                    told,
+                    f"left: {', '.join(left)}",
+                    f"run {aws.command(f'{page.__name__}.py')} again, it goes on",
+                ]
+                code = error.exit_code if isinstance(error, Problem) else aws.FAILED
+                raise Problem("\n".join(lines), {"left": left}, code) from error
+
+        return deleting
+
+    return of_page
+
+
+def what_is_left(of: Parts) -> list[str]:
+    """As AWS shows it now; nothing where it does not tell."""
+    aws.from_one_look(False)
+    aws.forget_all()
+    found, _ = aws.at_best(lambda: look(of).resources)
+    return [each.what for each in found or [] if not each.kept]
 
 
 def let_aws_list(seen: Seen) -> None:

@@ -12,7 +12,7 @@ import pytest
 from dotenv import dotenv_values
 
 import bench
-from benchmark import clara, critical_path, growth
+from benchmark import clara, critical_path, growth, imports
 from benchmark.clara import Life
 from benchmark.measured import Asked, Figures, measured, polls
 from benchmark.processes import run
@@ -213,7 +213,15 @@ def test_two_accounts_are_told_apart_by_what_they_mean() -> None:
 #: settings of the example whose values the twin repeats
 REPEATED = (
     *("CLUSTER_NAME", "VPC_CIDR", "PRIVATE_SUBNET_CIDRS", "PUBLIC_SUBNET_CIDRS", "INSTANCE_TYPE", "ALLOWED_CIDR"),
-    *("TASK_FAMILY", "IMAGE", "TASK_MEMORY", "LOG_RETENTION_DAYS", "HEALTH_CHECK_PATH", "HEALTH_CHECK_GRACE_SECONDS"),
+    *(
+        "TASK_FAMILY",
+        "IMAGE",
+        "TASK_CPU",
+        "TASK_MEMORY",
+        "LOG_RETENTION_DAYS",
+        "HEALTH_CHECK_PATH",
+        "HEALTH_CHECK_GRACE_SECONDS",
+    ),
 )
 
 
@@ -223,3 +231,16 @@ def test_the_twin_is_of_the_example_as_it_is() -> None:
     for name in REPEATED:
         for value in (example[name] or "").split(","):
             assert value in text, name
+
+
+def test_what_is_imported_differs_by_what_it_means() -> None:
+    same = {"value": '{"a": [1]}', "description": "", "size": 0, "force_delete": None}
+    other = {"value": '{"a":[1]}', "description": None, "size": 0, "force_delete": True}
+    assert imports.of_change("aws_x.y", {"actions": ["update"], "before": same, "after": other}).places == []
+    resized = imports.of_change("aws_x.y", {"actions": ["update"], "before": same, "after": {**other, "size": 300}})
+    assert resized.places == ["size: 0 here, 300 there"]
+    assert imports.of_change("aws_x.y", {"actions": ["create"], "before": None, "after": same}).places
+    assert "1 planned without a change, 0 with one of words only, 1 differ" in imports.told(
+        [imports.Planned("aws_x.y", False, []), resized]
+    )
+    assert imports.of_change("aws_x.y", {"actions": ["delete", "create"], "before": same, "after": other}).places

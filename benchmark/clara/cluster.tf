@@ -241,7 +241,7 @@ resource "aws_lb_listener" "https" {
 
 resource "aws_launch_template" "hosts" {
   name                   = "${local.cluster}-hosts"
-  image_id               = data.aws_ssm_parameter.image.value
+  image_id               = data.aws_ssm_parameter.image.insecure_value
   instance_type          = "g4dn.2xlarge"
   vpc_security_group_ids = [aws_security_group.hosts.id]
   iam_instance_profile {
@@ -290,6 +290,7 @@ resource "aws_autoscaling_group" "hosts" {
   max_size                  = 2
   desired_capacity          = 2
   vpc_zone_identifier       = [for subnet in aws_subnet.private : subnet.id]
+  health_check_grace_period = 0
   protect_from_scale_in     = true
   force_delete              = true
   wait_for_capacity_timeout = "0"

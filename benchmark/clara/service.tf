@@ -25,6 +25,7 @@ resource "aws_ecs_task_definition" "clara" {
   family                   = "clara"
   requires_compatibilities = ["EC2"]
   network_mode             = "bridge"
+  cpu                      = "7168"
   memory                   = "24576"
   execution_role_arn       = aws_iam_role.task_execution.arn
   task_role_arn            = aws_iam_role.task.arn
@@ -105,12 +106,13 @@ resource "aws_lb_listener_rule" "clara" {
 resource "aws_ecs_service" "clara" {
   name                               = "clara"
   cluster                            = aws_ecs_cluster.cluster.id
-  task_definition                    = aws_ecs_task_definition.clara.arn
+  task_definition                    = "clara:${aws_ecs_task_definition.clara.revision}"
   desired_count                      = 1
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = 180
   enable_ecs_managed_tags            = true
+  availability_zone_rebalancing      = "ENABLED"
   propagate_tags                     = "SERVICE"
   wait_for_steady_state              = true
   capacity_provider_strategy {
@@ -166,6 +168,7 @@ resource "aws_appautoscaling_policy" "clara" {
 resource "aws_cloudwatch_metric_alarm" "clara" {
   for_each            = local.steps
   alarm_name          = "${local.cluster}-${each.key}"
+  alarm_description   = "CPU ${each.value.comparison} ${each.value.threshold} % for ${each.value.minutes} min"
   namespace           = "AWS/ECS"
   metric_name         = "CPUUtilization"
   dimensions          = { ClusterName = aws_ecs_cluster.cluster.name, ServiceName = aws_ecs_service.clara.name }

@@ -32,7 +32,8 @@ rules.SENTENCES.update(
         "ecs-032": "Fargate needs awsvpc, and has neither host paths nor privileged containers.",
         "ecs-033": "A task definition for Fargate can not ask for a GPU.",
         "ecs-034": "A GPU requirement is a count, ALL, a fraction, or a sharing strategy; one way for the whole task.",
-        "ecs-035": "An EFS access point needs transit encryption and the root directory; IAM needs the encryption too.",
+        "ecs-035": "An EFS access point needs transit encryption and the root directory; IAM needs the encryption too. "
+        "Where no root directory is given, a definition is shown with /.",
         "ecs-036": "Containers need a memory figure, of 6 MiB at least, that fits into the task's.",
         "ecs-037": "In awsvpc and host mode the host port is the container port; without a network there is none.",
         "ecs-039": "A deregistered revision still starts tasks for up to 10 minutes, and then no more.",
@@ -357,6 +358,17 @@ def _normal(container: Item, mode: str) -> Item:
     return normal
 
 
+def _normal_volume(volume: Item) -> Item:
+    """A volume as it is shown: one of EFS with its root directory.
+
+    https://github.com/CircleCI-Public/aws-ecs-orb/issues/105
+    """
+    normal: Item = copy.deepcopy(volume)
+    if efs := normal.get("efsVolumeConfiguration"):
+        efs["rootDirectory"] = efs.get("rootDirectory") or "/"
+    return normal
+
+
 def compatibilities(definition: Item) -> list[str]:
     """On what a definition could run."""
     mode = definition.get("networkMode") or "bridge"
@@ -427,7 +439,7 @@ def register_task_definition(call: Call) -> Params:
         "family": family,
         **{key: copy.deepcopy(params[key]) for key in KEPT if params.get(key) is not None},
         "revision": revision,
-        "volumes": copy.deepcopy(params.get("volumes") or []),
+        "volumes": [_normal_volume(volume) for volume in params.get("volumes") or []],
         "status": "ACTIVE",
         "placementConstraints": copy.deepcopy(params.get("placementConstraints") or []),
         "registeredAt": call.world.timestamp(),

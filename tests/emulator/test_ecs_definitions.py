@@ -142,9 +142,11 @@ def test_a_gpu_is_shared_instead_of_counted(ecs: Any) -> None:
     ],
 )
 def test_access_points_need_encryption(ecs: Any, efs: dict[str, Any], good: bool) -> None:
-    volume = {"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-12345678", **efs}}
+    efs = {"fileSystemId": "fs-12345678", **efs}
+    volume = {"name": "v", "efsVolumeConfiguration": efs}
     if good:
-        register(ecs, volumes=[volume])
+        [shown] = register(ecs, volumes=[volume])["volumes"]
+        assert shown["efsVolumeConfiguration"] == {"rootDirectory": "/", **efs}
     else:
         assert refused(register, ecs, volumes=[volume])[0] == "ClientException"
 

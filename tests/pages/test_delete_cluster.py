@@ -759,3 +759,22 @@ def test_one_that_aws_never_deletes_ends_with_its_words(runbook: Runbook) -> Non
     assert ran.code == 3
     assert "gave up waiting for capacity provider gpu-capacity to be gone" in ran.err
     assert "DELETE_FAILED The capacity provider cannot be deleted because it is associated" in ran.err
+
+
+@pytest.mark.parametrize(
+    "operation", ["DeleteSubnet", "DeleteVpc", "DeleteFileSystem", "DeleteRole", "DeregisterTaskDefinition"]
+)
+@pytest.mark.parametrize("error", ["denied", "DependencyViolation", "expired"])
+def test_a_deletion_that_fails_tells_what_is_left_and_that_it_goes_on(
+    runbook: Runbook, operation: str, error: str
+) -> None:
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.emulator.faults.planned.append(Fault(operation, error, times=-1))
+    ran = runbook.run("delete_cluster.py", "--yes", WAIT_TIMEOUT_SECONDS="60")
+    runbook.emulator.faults.planned.clear()
+    assert ran.code in (1, 3), ran.err
+    if error != "expired":  # who is not known any more can't ask what is left
+        assert "run python delete_cluster.py again, it goes on" in ran.err
+        assert ran.result["left"]
+        assert all(each in ran.err for each in ran.result["left"])
+    assert runbook.run("delete_cluster.py", "--yes").result["left"] == []
