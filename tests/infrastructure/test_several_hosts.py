@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.core.faults import Fault
+from emulator.ecs import life
 from tests.conftest import Runbook
 from tests.infrastructure.test_overrides import log_of
 from tests.infrastructure.test_retries import interrupting, notice
@@ -222,6 +223,27 @@ def test_a_spot_interruption_starts_all_again(hosts: Runbook) -> None:
     assert "node 0: task" in ran.err
     assert "AWS took its Spot capacity back  again in 30 s, 1 of RETRIES=1" in ran.err
     assert len(tasks(hosts, "STOPPED")) == 4
+
+
+def test_a_second_node_that_once_fails_to_start_starts_all_again(job: Runbook) -> None:
+    failed: list[str] = []
+
+    def watch(when: str) -> None:
+        clusters = job.emulator.world.state["ecs"]["us-east-1"].clusters.values()
+        for task in [task for cluster in clusters for task in cluster.tasks.values()]:
+            if task.last == "PENDING" and environment({"overrides": task.overrides})["NODE_RANK"] == "1" and not failed:
+                failed.append(task.arn)
+                life.fail(job.emulator.world, task, "CannotPullContainerError: the registry did not answer", "main")
+
+    job.watch = watch
+    ran = job.run(*NODES, RETRIES="1")
+    job.watch = None
+    assert ran.code == 0, ran.err
+    assert "node 1: task" in ran.err
+    assert "its image could not be pulled  again in 30 s, 1 of RETRIES=1" in ran.err
+    reasons = [task["stoppedReason"] for task in tasks(job, "STOPPED")]
+    assert reasons.count("run_task.py --nodes: node 1 of the job has failed") == 1
+    assert len(reasons) == 4
 
 
 # ---------------------------------------------------------------------------------------------------- killed, run again
