@@ -24,12 +24,15 @@ from infrastructure.cluster import load_balancer
 from infrastructure.service import dns_record
 
 TIMEOUT_SECONDS = 30
+#: what a load balancer answers a client of HTTP/1.1, as this one, where TARGET_PROTOCOL_VERSION is another: the way is open
+#: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-464-issues
+WRONG_VERSION = 464
 
 
 @aws.page(insecure="do not verify the certificate", ca=("FILE", "verify it with this CA certificate"))
 def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
-    url = load_balancer.url()
-    if not url:
+    urls = load_balancer.urls()
+    if not urls:
         raise Problem("there is no load balancer to ask: set LISTENER_PROTOCOL, and run create_cluster.py")
     try:
         context = ssl.create_default_context(cafile=ca or None)
@@ -37,27 +40,33 @@ def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
         raise Problem(f"--ca {ca} is not a file of certificates: {error}") from error
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    where = name_leads()
-    checks = [ask(url + path, context) for path in dict.fromkeys([constants.HEALTH_CHECK_PATH, *constants.CHECK_PATHS])]
+    where = "".join(map(name_leads, constants.HOST_NAMES)) + inside()
+    paths = dict.fromkeys([constants.HEALTH_CHECK_PATH, *constants.CHECK_PATHS])
+    checks = [ask(url + path, context) for url in urls for path in paths]
     failed = [f"{check['url']}: {check['status']}" for check in checks if not check["ok"]]
     if failed:
         raise Problem(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}{where}")
-    return {"url": url, "checks": checks}
+    return {"url": urls[0], "checks": checks}
 
 
-def name_leads() -> str:
-    """Where HOST_NAME leads if not to the load balancer, as far as Route 53 tells: the end of a sentence."""
-    balancer = load_balancer.find() if constants.HOST_NAME else None
+def inside() -> str:
+    internal = constants.LOAD_BALANCER_SCHEME == "internal"
+    return ". LOAD_BALANCER_SCHEME=internal: it answers inside its VPC alone; run this there" if internal else ""
+
+
+def name_leads(host: str) -> str:
+    """Where a name leads if not to the load balancer, as far as Route 53 tells: the end of a sentence."""
+    balancer = load_balancer.find()
     if not balancer:
         return ""
-    places, here = dns_record.places(), balancer["DNSName"].lower()
+    places, here = dns_record.places(host), balancer["DNSName"].lower()
     if places == [here]:
         return ""
     if places is None:
-        return f". The DNS of {constants.HOST_NAME} is not in this account: does it lead to {here}? create_dns_record.py says how"
+        return f". The DNS of {host} is not in this account: does it lead to {here}? create_dns_record.py says how"
     if not places:
-        return f". {constants.HOST_NAME} does not lead to the load balancer yet: run create_dns_record.py"
-    leads = f"{constants.HOST_NAME} leads to {', '.join(places)},"
+        return f". {host} does not lead to the load balancer yet: run create_dns_record.py"
+    leads = f"{host} leads to {', '.join(places)},"
     say("warning", leads, "not to the load balancer: the answers may be another's")
     return f". {leads} not to the load balancer"
 
@@ -76,8 +85,10 @@ def ask(url: str, context: ssl.SSLContext) -> dict[str, Any]:
         hint = " (--insecure or --ca FILE)" if "CERTIFICATE_VERIFY_FAILED" in reason else ""
         status = f"no answer: {reason}{hint}"
     seconds = round(time.monotonic() - begun, 3)
-    ok = isinstance(status, int) and 200 <= status < 400
-    say("checked", url, f"{status} in {seconds:.3f} s")
+    other = status == WRONG_VERSION and constants.TARGET_PROTOCOL_VERSION != "HTTP1"
+    ok = other or (isinstance(status, int) and 200 <= status < 400)
+    told = f"{status} in {seconds:.3f} s"
+    say("checked", url, f"{told}: as to all of HTTP/1.1; of the tasks describe_service.py tells" if other else told)
     return {"url": url, "status": status, "seconds": seconds, "ok": ok}
 
 

@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 import texts
 from texts import (
     cidr_or_empty,
+    ecs_config,
     efs_volume,
     every,
     folder,
@@ -40,6 +41,7 @@ from texts import (
     port_range,
     seconds,
     shell_words,
+    source,
     vpc_cidr,
     whole,
     words,
@@ -53,7 +55,7 @@ OF_CLUSTER: set[str] = set()  # those that endpoints share
 READ: dict[Path, int] = {}  # each file that was looked for -> when it was last written
 OURS = "GPU_ECS_"
 #: what they hold is never shown
-MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS")
+MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS", "ECS_CONFIG")
 
 
 def problem(name: str, sentence: str) -> None:
@@ -205,6 +207,19 @@ def variables_file(text: str) -> dict[str, str]:
     return found
 
 
+def codes(text: str) -> str:
+    return health_codes(*((0, 99) if TARGET_PROTOCOL_VERSION == "GRPC" else (200, 499)))(text) if text else ""
+
+
+def script(text: str) -> str:
+    """The content of a file; its path as seen from .env."""
+    if not text:
+        return ""
+    path = SHARED_PATH.parent / texts.local(text)
+    READ[path] = texts.written(path)
+    return texts.script(path)
+
+
 def variables(text: str) -> dict[str, str]:
     found = pairs(VARIABLE)(text)
     for name in found.keys() & CONTAINER_ENVIRONMENT_FILE.keys():
@@ -250,6 +265,7 @@ PREFIX_FORM = r"(?!/)(?!.*(^|/)\.\.?(/|\Z))[^\x00-\x1f\x7f]{1,800}"
 S3_FOLDER = pattern(PREFIX_FORM, "a folder without a slash at its start, . and ..", or_empty=True)
 VOLUME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", "the name of a volume")
 #: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+PATH_PATTERN = r"/[\w/*?$.~\"'@:+&-]{0,127}"
 URL_PATH = r"/[\w.~:/?#\[\]@!$&'()*+,;=%-]{0,1023}"
 #: https://git-scm.com/docs/git-check-ref-format
 BRANCH = r"(?![-./])(?!.*(\.\.|//|/\.|\.lock(/|\Z)|[./]\Z))[\w./-]{1,255}"
@@ -312,6 +328,14 @@ AMI_ID = setting("AMI_ID", "", pattern(r"ami-[0-9a-f]{8,17}", "an AMI id", or_em
 # theirs needs CloudWatchAgentServerPolicy too; a bastion has no role then. Set later: what was made goes once no host has it.
 # Where no role of these scripts' own is needed, since every one is named, IAM is asked nothing: what they made before stays.
 HOST_ROLE = setting("HOST_ROLE", "", pattern(PROFILE, "an instance profile's name or ARN", or_empty=True), of="cluster")
+# A script on this machine that hosts run at their first boot, after ours: it begins with #!, such as #!/bin/bash. Its path
+# as seen from .env. A host joins the cluster also where it fails. All of user data has 16 KiB at most.
+HOST_USER_DATA = setting("HOST_USER_DATA", "", script, of="cluster")
+# More lines for /etc/ecs/ecs.config of the hosts: NAME=value;NAME=value, such as ECS_IMAGE_PULL_BEHAVIOR=prefer-cached.
+ECS_CONFIG = setting("ECS_CONFIG", "", ecs_config, of="cluster")
+# docker: Docker's images and containers are on the instance store of INSTANCE_TYPE, all its NVMe disks as one. What is
+# there goes with its host. Empty: they are on the root disk.
+INSTANCE_STORE = setting("INSTANCE_STORE", "", one_of("", "docker"), of="cluster")
 # EC2 key pair for SSH to the hosts; empty: none. It needs SSH_ALLOWED_CIDR.
 KEY_NAME = setting("KEY_NAME", "", KEY, of="cluster")
 # Who may reach port 22 of the hosts: one CIDR block.
@@ -323,6 +347,9 @@ CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", 
 
 # Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
 ALLOWED_CIDR = setting("ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
+# Who else may: CIDR blocks and security groups of the same VPC, such as 198.51.100.0/24,sg-0abc1234. Both settings count.
+ALLOWED_CIDRS = setting("ALLOWED_CIDRS", "", words(source), of="cluster")
+ALLOWED = list(dict.fromkeys(filter(None, [ALLOWED_CIDR, *ALLOWED_CIDRS])))
 # An existing VPC to use; empty: one is made. With it, SUBNET_IDS too. It can't be changed later.
 VPC_ID = setting("VPC_ID", "", VPC, of="cluster")
 # Existing subnets of VPC_ID for hosts, tasks and mount targets: one in each zone. Changed later: mount targets stay.
@@ -368,8 +395,14 @@ ON_FAILURE = setting("ON_FAILURE", "keep", one_of("keep", "delete"), of="cluster
 # A load balancer for a service: HTTPS, HTTP (not encrypted), or nothing for none. Changed later: services' rules move
 # from one port to the other without an outage; nothing is refused while a service is behind it.
 LISTENER_PROTOCOL = setting("LISTENER_PROTOCOL", "", one_of("", "HTTPS", "HTTP"), of="cluster")
-# ACM certificate of the HTTPS listener: issued, and in this region.
-CERTIFICATE_ARN = setting("CERTIFICATE_ARN", "", ACM_ARN, of="cluster")
+# Whom the load balancer faces: internet-facing, or internal, in private subnets and for callers inside the VPC alone.
+# It can't be changed later: AWS fixes it in the load balancer.
+LOAD_BALANCER_SCHEME = setting(
+    "LOAD_BALANCER_SCHEME", "internet-facing", one_of("internet-facing", "internal"), of="cluster"
+)
+# ACM certificate of the HTTPS listener: issued, and in this region. Several with commas: the first is shown to clients for
+# whose host name there is none.
+CERTIFICATE_ARNS = setting("CERTIFICATE_ARN", "", words(ACM_ARN), of="cluster")
 # Host names of the certificate that create_certificate.py asks for, in place of CERTIFICATE_ARN; *.example.com too.
 CERTIFICATE_DOMAINS = setting("CERTIFICATE_DOMAINS", "", HOSTS, of="cluster")
 # Route 53 zone of the host names; empty: the public one whose name they end with.
@@ -494,20 +527,36 @@ RETRY_ON = setting("RETRY_ON", "spot,host,pull", words(one_of("spot", "host", "p
 SERVICE_NAME = setting("SERVICE_NAME", "", pattern(r"[\w-]{1,255}", "a service name", or_empty=True)) or TASK_FAMILY
 # Tasks that the service keeps running.
 DESIRED_COUNT = setting("DESIRED_COUNT", "1", whole(0, 1000))
-# Host name that leads to the service, at the load balancer; empty: any.
-HOST_NAME = setting("HOST_NAME", "", pattern(HOST, "a host name such as a.example.com", or_empty=True))
+# Host name that leads to the service, at the load balancer; empty: any. Several with commas: URLs show the first. At most 5
+# with those of LISTENER_PATH.
+HOST_NAMES = setting("HOST_NAME", "", words(pattern(HOST, "a host name such as a.example.com")))
+HOST_NAME = next(iter(HOST_NAMES), "")
 # Priority of its listener rule; empty: the next free one. Emptied later: it keeps the number that it has.
 RULE_PRIORITY = setting("RULE_PRIORITY", "", whole(1, 50000, or_empty=True))
 # Another endpoint, of whose requests this one takes TRAFFIC_WEIGHT percent; empty: none.
 TRAFFIC_FROM = setting("TRAFFIC_FROM", "", ENDPOINT_FORM)
 # Percent of the requests for TRAFFIC_FROM's host name that come here instead.
 TRAFFIC_WEIGHT = setting("TRAFFIC_WEIGHT", "0", whole(0, 100))
-# Paths of the load balancer that lead to the service.
-LISTENER_PATH = setting("LISTENER_PATH", "/*", pattern(r"/[\w/*?$.~\"'@:+&-]{0,127}", "a path pattern such as /api/*"))
-# Path that tells whether a task is healthy.
-HEALTH_CHECK_PATH = setting("HEALTH_CHECK_PATH", "/", pattern(URL_PATH, "a path"))
-# HTTP codes that mean healthy.
-HEALTH_CHECK_CODES = setting("HEALTH_CHECK_CODES", "200-299", health_codes)
+# Paths of the load balancer that lead to the service; several with commas.
+LISTENER_PATHS = setting("LISTENER_PATH", "/*", words(pattern(PATH_PATTERN, "a path pattern such as /api/*")))
+# What it speaks with the container: HTTP1, HTTP2 or GRPC. The last two need LISTENER_PROTOCOL=HTTPS, and clients of HTTP/2.
+# It can't be changed while a service is behind it: AWS fixes it in the target group.
+TARGET_PROTOCOL_VERSION = setting("TARGET_PROTOCOL_VERSION", "HTTP1", one_of("HTTP1", "HTTP2", "GRPC"))
+GRPC = TARGET_PROTOCOL_VERSION == "GRPC"
+# How it chooses a task for a request: round_robin, least_outstanding_requests or weighted_random.
+ALGORITHM = setting("ALGORITHM", "round_robin", one_of("round_robin", "least_outstanding_requests", "weighted_random"))
+# Seconds for which the requests of one client go to the same task, by a cookie; empty: to any.
+STICKINESS_SECONDS = setting("STICKINESS_SECONDS", "", whole(1, 604800, or_empty=True))
+# Seconds in which a new task is given more and more requests, 30 to 900; empty: its whole part at once. Only with round_robin.
+SLOW_START = setting("SLOW_START", "", whole(30, 900, or_empty=True))
+# Path that tells whether a task is healthy; empty: /, with GRPC /AWS.ALB/healthcheck. With GRPC a method: /package.service/method.
+HEALTH_CHECK_PATH = setting("HEALTH_CHECK_PATH", "", pattern(URL_PATH, "a path", or_empty=True)) or (
+    "/AWS.ALB/healthcheck" if GRPC else "/"
+)
+# Codes that mean healthy: of HTTP, empty for 200-299; with GRPC of gRPC, 0 to 99, empty for 12, not implemented.
+HEALTH_CHECK_CODES = setting("HEALTH_CHECK_CODES", "", codes) or ("12" if GRPC else "200-299")
+# Port of the task, or of its host, that is asked for it, one of CONTAINER_PORTS; empty: the one of its requests.
+HEALTH_CHECK_PORT = setting("HEALTH_CHECK_PORT", "", whole(1, 65535, or_empty=True))
 # Seconds between two health checks.
 HEALTH_CHECK_INTERVAL = setting("HEALTH_CHECK_INTERVAL", "30", whole(5, 300))
 # Seconds after which a health check has failed.
@@ -632,6 +681,14 @@ OWN_TAGS = ("name", "volume", "amazonecsmanaged")
 MOST_TAGS = 40
 #: what shells and containers set, and is near one of ours by chance
 NOT_OURS = ("HOSTNAME",)
+#: what a host's agent is told by these scripts, and the setting from which it follows
+OWN_ECS_CONFIG = {
+    "ECS_CLUSTER": ": CLUSTER_NAME says it",
+    "ECS_AWSVPC_BLOCK_IMDS": "",
+    "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM": "",
+    "ECS_ENABLE_GPU_SUPPORT": ": GPU_COUNT says it",
+    "ECS_ENABLE_SPOT_INSTANCE_DRAINING": ": CAPACITY_TYPE says it",
+}
 CONTAINER_NAME = "main"
 LOG_GROUP = f"/ecs/{PREFIX}"
 #: where hosts, tasks and mount targets are, in an existing VPC
@@ -755,8 +812,8 @@ def check_endpoint() -> None:
         problem("HOST_NAME", f"is not set: say in {ENDPOINT_NAME} which host name leads to the endpoint")
     if len(SOURCE_PATHS) > 8:
         problem("SOURCE_PATHS", f"has {len(SOURCE_PATHS)} paths; a pipeline's trigger takes 8 at most")
-    if len(HOST_NAME) > 128:
-        problem("HOST_NAME", f"has {len(HOST_NAME)} characters; a load balancer's rule takes 128 at most")
+    for host in [host for host in HOST_NAMES if len(host) > 128]:
+        problem("HOST_NAME", f"has {len(host)} characters; a load balancer's rule takes 128 at most")
     if CERTIFICATE_DOMAINS and len(CERTIFICATE_DOMAINS[0]) > 64:
         first = CERTIFICATE_DOMAINS[0]
         problem("CERTIFICATE_DOMAINS", f"{first} is longer than 64 characters: put a shorter name first")
@@ -788,9 +845,10 @@ def check_network() -> None:
         problem("SECURITY_GROUP_IDS", f"has {len(SECURITY_GROUP_IDS)} groups; ECS takes 5 at most")
     if not VPC_ID:
         check_subnet_cidrs()
-    if CONTAINER_PORTS and not ALLOWED_CIDR and not SECURITY_GROUP_IDS and "ALLOWED_CIDR" not in PROBLEMS:
+    if CONTAINER_PORTS and not ALLOWED and not SECURITY_GROUP_IDS and "ALLOWED_CIDR" not in PROBLEMS:
         ports, how = ",".join(str(p) for _, p in CONTAINER_PORTS), "for example your own address as 203.0.113.7/32"
         problem("ALLOWED_CIDR", f"is not set, but CONTAINER_PORTS={ports}: say who may reach it, {how}")
+    check_allowed()
     check_load_balancer()
     if bool(BASTION_KEY_NAME) != bool(BASTION_ALLOWED_CIDR):
         problem("BASTION_ALLOWED_CIDR", "and BASTION_KEY_NAME go together: a bastion needs both")
@@ -799,22 +857,39 @@ def check_network() -> None:
         problem(missing, f"is not set, but {given} is: SSH needs both")
 
 
+def check_allowed() -> None:
+    """https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups"""
+    ports = len(CONTAINER_PORTS) if not LISTENER_PROTOCOL else 2 if LISTENER_PROTOCOL == "HTTPS" else 1
+    if len(ALLOWED) * ports > 55:
+        many = f"with ALLOWED_CIDR has {len(ALLOWED)} members, which make {len(ALLOWED) * ports} rules"
+        problem("ALLOWED_CIDRS", f"{many}; a security group takes 60, with those of ours")
+
+
 def check_load_balancer() -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"""
     if not LISTENER_PROTOCOL:
         return
-    if LISTENER_PROTOCOL == "HTTPS" and not CERTIFICATE_ARN and not CERTIFICATE_DOMAINS:
+    if LISTENER_PROTOCOL == "HTTPS" and not CERTIFICATE_ARNS and not CERTIFICATE_DOMAINS:
         problem("CERTIFICATE_ARN", "is not set, but LISTENER_PROTOCOL=HTTPS: an issued ACM certificate is needed")
-    if CERTIFICATE_ARN and CERTIFICATE_DOMAINS:
+    if CERTIFICATE_ARNS and CERTIFICATE_DOMAINS:
         problem("CERTIFICATE_DOMAINS", "and CERTIFICATE_ARN do not go together: one of them says which certificate")
-    if not ALLOWED_CIDR:
+    if len(CERTIFICATE_ARNS) > 26:
+        problem("CERTIFICATE_ARN", f"has {len(CERTIFICATE_ARNS)}; a load balancer takes 25 beside the first")
+    if not ALLOWED:
         problem("ALLOWED_CIDR", "is not set, but LISTENER_PROTOCOL is: say who may reach the load balancer")
     if not CONTAINER_PORTS and not CLUSTER_ONLY:
         problem("CONTAINER_PORTS", "is not set, but LISTENER_PROTOCOL is: say which port the service listens on")
-    count = len(PUBLIC_SUBNET_IDS if VPC_ID else PUBLIC_SUBNET_CIDRS)
+    how = ""
+    if LOAD_BALANCER_SCHEME == "internal":
+        how, name, count = ": private ones, since it is internal", "PRIVATE_SUBNET_CIDRS", len(PRIVATE_SUBNET_CIDRS)
+        if VPC_ID:
+            name, count = "PRIVATE_SUBNET_IDS" if PRIVATE_SUBNET_IDS else "SUBNET_IDS", len(WORK_SUBNET_IDS)
+    else:
+        name, count = "PUBLIC_SUBNET_CIDRS", len(PUBLIC_SUBNET_CIDRS)
+        if VPC_ID:
+            name, count = "PUBLIC_SUBNET_IDS", len(PUBLIC_SUBNET_IDS)
     if count < 2:
-        name = "PUBLIC_SUBNET_IDS" if VPC_ID else "PUBLIC_SUBNET_CIDRS"
-        problem(name, f"has {count} subnet, but a load balancer needs two, in two zones")
+        problem(name, f"has {count} subnet, but a load balancer needs two, in two zones{how}")
     if HEALTH_CHECK_TIMEOUT >= HEALTH_CHECK_INTERVAL:
         limit = f"HEALTH_CHECK_INTERVAL={HEALTH_CHECK_INTERVAL}"
         problem("HEALTH_CHECK_TIMEOUT", f"{HEALTH_CHECK_TIMEOUT} is not less than {limit}")
@@ -843,12 +918,15 @@ def check_subnet_cidrs() -> None:
 
 def check_task() -> None:
     check_gpu_sharing()
+    check_hosts()
     if LAUNCH_TYPE == "FARGATE":
         check_fargate()
     if MIN_INSTANCES > MAX_INSTANCES:
         problem("MIN_INSTANCES", f"{MIN_INSTANCES} is more than MAX_INSTANCES={MAX_INSTANCES}")
     if LOG_RETENTION_DAYS not in RETENTION_DAYS:
         problem("LOG_RETENTION_DAYS", f"{LOG_RETENTION_DAYS} is not one that CloudWatch Logs knows: {RETENTION_DAYS}")
+    for name in [name for name in ("MIN_INSTANCES", "MAX_INSTANCES") if CLUSTER_SIZE and TEXTS.get(name)]:
+        ODD.append(f"{name} does not count, since CLUSTER_SIZE={CLUSTER_SIZE} is set: CLUSTER_SIZE= empties that")
     check_ports()
     for name in CONTAINER_SECRETS.keys() & CONTAINER_ENVIRONMENT.keys():
         problem("CONTAINER_SECRETS", f"{name} is in CONTAINER_ENVIRONMENT too")
@@ -860,6 +938,7 @@ def check_task() -> None:
         values = [volume[key] for volume in EFS_VOLUMES]
         for value in sorted({value for value in values if values.count(value) > 1}):
             problem("EFS_VOLUMES", f"has the {key} {value} twice")
+    check_target_group()
     check_service()
     if EFS_PERFORMANCE_MODE == "maxIO" and EFS_THROUGHPUT_MODE == "elastic":
         problem("EFS_THROUGHPUT_MODE", "elastic does not go with EFS_PERFORMANCE_MODE=maxIO: use bursting")
@@ -880,9 +959,27 @@ def check_ports() -> None:
             problem("CONTAINER_PORTS", f"takes host port {number}, which SSH, Docker or the ECS agent uses")
 
 
+def check_target_group() -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html"""
+    version, algorithm = f"TARGET_PROTOCOL_VERSION={TARGET_PROTOCOL_VERSION}", f"ALGORITHM={ALGORITHM}"
+    if TARGET_PROTOCOL_VERSION != "HTTP1" and LISTENER_PROTOCOL == "HTTP":
+        problem("LISTENER_PROTOCOL", f"HTTP, but {version}: AWS takes that from HTTPS listeners only")
+    if SLOW_START and ALGORITHM != "round_robin":
+        problem("SLOW_START", f"{SLOW_START} does not go with {algorithm}: use round_robin, or leave it empty")
+    if STICKINESS_SECONDS and ALGORITHM == "weighted_random":
+        problem(
+            "STICKINESS_SECONDS", f"{STICKINESS_SECONDS} does not go with {algorithm}: use another, or leave it empty"
+        )
+    if GRPC and not re.fullmatch(r"/[\w.]+/\w+", HEALTH_CHECK_PATH, re.ASCII):
+        problem("HEALTH_CHECK_PATH", f"{HEALTH_CHECK_PATH} is no method such as /package.service/method, but {version}")
+    ports = [host or (NETWORK_MODE != "bridge" and container) for host, container in CONTAINER_PORTS]
+    if HEALTH_CHECK_PORT and not CLUSTER_ONLY and HEALTH_CHECK_PORT not in ports:
+        known = ", ".join(str(each) for each in ports if each) or "none that is known before"
+        problem("HEALTH_CHECK_PORT", f"{HEALTH_CHECK_PORT} is no port of CONTAINER_PORTS that can be asked: {known}")
+
+
 def check_service() -> None:
-    if (wildcards := LISTENER_PATH.count("*") + LISTENER_PATH.count("?")) > 5:
-        problem("LISTENER_PATH", f"has {wildcards} wildcards; a load balancer's rule takes 5 at most")
+    check_rule()
     check_scaling()
     if SCALING != "none" and DESIRED_COUNT and not MIN_TASKS <= DESIRED_COUNT <= MAX_TASKS:
         problem("DESIRED_COUNT", f"{DESIRED_COUNT} is outside MIN_TASKS={MIN_TASKS} to MAX_TASKS={MAX_TASKS}")
@@ -915,6 +1012,19 @@ def check_scaling() -> None:
         problem("MIN_TASKS", f"0, but SHARED_CLUSTER=true: {why}; use MIN_TASKS=1, or DESIRED_COUNT=0 for a pause")
 
 
+def check_rule() -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html"""
+    paths = "".join(LISTENER_PATHS)
+    if not LISTENER_PATHS and "LISTENER_PATH" not in PROBLEMS:
+        problem("LISTENER_PATH", "is empty: /* is every path")
+    if (wildcards := paths.count("*") + paths.count("?")) > 5:
+        problem("LISTENER_PATH", f"has {wildcards} wildcards; a load balancer's rule takes 5 at most")
+    count = len(HOST_NAMES) + (0 if "/*" in LISTENER_PATHS else len(LISTENER_PATHS))
+    if count > 5:
+        longer = "HOST_NAME" if len(HOST_NAMES) > len(LISTENER_PATHS) else "LISTENER_PATH"
+        problem(longer, f"makes {count} host names and paths; a load balancer's rule takes 5 at most")
+
+
 def check_gpu_sharing() -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-gpu.html"""
     if GPU_SHARING and not GPU_MEMORY_MIB:
@@ -925,6 +1035,16 @@ def check_gpu_sharing() -> None:
         problem("GPU_SHARING", f"is not set, but GPU_MEMORY_MIB={GPU_MEMORY_MIB}: {how}")
     if GPU_SHARING and LAUNCH_TYPE == "FARGATE":
         problem("GPU_SHARING", f"{GPU_SHARING}, but LAUNCH_TYPE=FARGATE: Fargate has no GPUs; use LAUNCH_TYPE=EC2")
+
+
+def check_hosts() -> None:
+    given = {"HOST_USER_DATA": HOST_USER_DATA, "ECS_CONFIG": ECS_CONFIG, "INSTANCE_STORE": INSTANCE_STORE}
+    for name in [name for name, value in given.items() if value and LAUNCH_TYPE == "FARGATE"]:
+        problem(name, "is set, but LAUNCH_TYPE=FARGATE: there are no hosts of ours; leave it empty, or use EC2")
+    for name in sorted(ECS_CONFIG.keys() & OWN_ECS_CONFIG.keys()):
+        problem("ECS_CONFIG", f"has {name}, which these scripts set{OWN_ECS_CONFIG[name]}")
+    if not re.fullmatch(r"[0-9]{1,7}", ECS_CONFIG.get("ECS_RESERVED_MEMORY", "0"), re.ASCII):
+        problem("ECS_CONFIG", "has ECS_RESERVED_MEMORY with another value than MiB")
 
 
 def check_fargate() -> None:

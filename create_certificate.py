@@ -26,9 +26,9 @@ PARTS = (certificate,)
 
 @aws.page(of="cluster", changes=True, undo="delete_certificate.py")
 def create_certificate() -> dict[str, Any]:
-    if constants.CERTIFICATE_ARN:
+    if constants.CERTIFICATE_ARNS:
         another = "to ask for another set CERTIFICATE_DOMAINS"
-        raise Problem(f"CERTIFICATE_ARN={constants.CERTIFICATE_ARN} is there already; {another}")
+        raise Problem(f"CERTIFICATE_ARN={','.join(constants.CERTIFICATE_ARNS)} is there already; {another}")
     if not constants.CERTIFICATE_DOMAINS:
         example = "ml.example.com,*.ml.example.com"
         raise Problem(f"CERTIFICATE_DOMAINS is not set: say for which host names, such as {example}")

@@ -1,4 +1,4 @@
-"""Let HOST_NAME lead to the load balancer: an alias record in the Route 53 zone that the name is in.
+"""Let HOST_NAME lead to the load balancer: an alias record in the Route 53 zone that the name is in; each of several names.
 
 Needs create_cluster.py. Where no zone of the name is in this account, prints the record to make in the DNS elsewhere.
 A record that leads elsewhere is left alone, unless --overwrite. Waits until Route 53 knows it everywhere, a minute.
@@ -30,16 +30,26 @@ def create_dns_record(overwrite: bool = False) -> dict[str, Any]:
         raise Problem(f"there is no load balancer {load_balancer.its_name()} to lead to: run create_cluster.py first")
     certificate.refuse_uncovered()
     dns_record.refuse_anothers()
-    zone = hosted_zone.find(constants.HOST_NAME)
-    if zone:
-        dns_record.create(zone, balancer, overwrite)
-        dns_record.delete_elsewhere(zone)
-    else:
-        say("warning", f"no zone of {constants.HOST_NAME} is in Route 53:", "make this record where its DNS is")
-        show(f"  {constants.HOST_NAME}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.")
+    zones = {host: hosted_zone.find(host) for host in constants.HOST_NAMES}
+    present = {host: dns_record.standing_at(host, zone) for host, zone in zones.items() if zone}
+    for host in present if not overwrite else ():
+        dns_record.refuse_elsewhere(host, zones[host], present[host])
+    changes = [dns_record.create(host, zones[host], balancer, present[host]) for host in present]
+    for change_id in filter(None, changes):
+        hosted_zone.wait_insync(change_id)
+    for host in present:
+        dns_record.delete_elsewhere(host, zones[host])
+    for host in [host for host in zones if host not in present]:
+        say("warning", f"no zone of {host} is in Route 53:", "make this record where its DNS is")
+        show(f"  {host}. {hosted_zone.TTL} IN CNAME {balancer['DNSName']}.")
     say("next", aws.command("check_service.py"), f"to undo: {aws.command('delete_dns_record.py')}")
+    records = [described(host, zone, balancer) for host, zone in zones.items()]
+    return {**records[0], "records": records} if len(records) > 1 else records[0]
+
+
+def described(host: str, zone: Any, balancer: Any) -> dict[str, Any]:
     return {
-        "hostName": constants.HOST_NAME,
+        "hostName": host,
         "type": "A" if zone else "CNAME",
         "value": balancer["DNSName"],
         "hostedZoneId": hosted_zone.zone_id(zone) if zone else None,

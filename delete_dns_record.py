@@ -20,8 +20,9 @@ from infrastructure.service import dns_record
 
 @aws.page(changes=True)
 def delete_dns_record() -> dict[str, Any]:
-    if constants.HOST_NAME and not dns_record.of_endpoint() and not dns_record.places():
-        say("already gone", f"DNS record {constants.HOST_NAME}")
+    for host in [] if dns_record.of_endpoint() else constants.HOST_NAMES:
+        if not dns_record.places(host):
+            say("already gone", f"DNS record {host}")
     dns_record.delete()
     say("next", aws.command("delete_service.py"))
     return {

@@ -26,7 +26,8 @@ from infrastructure.service import tasks
 @aws.page(changes=True, task=("ID", "the task's id or ARN"), all="every task that run_task.py started, of any revision")
 def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if bool(task) == all:
-        raise Problem("say which: --task ID for one, or --all for all that run_task.py started")
+        sentence = "say which: --task ID for one, or --all for all that run_task.py started"
+        raise Problem(sentence, None, aws.WRONG_SETTING)
     cluster.required()
     found = chosen(task)
     arns, whose = [each["taskArn"] for each in found], f"that run_task.py started for {tasks.of_whom()}"
@@ -45,7 +46,8 @@ def idle_hosts() -> str:
     if constants.LAUNCH_TYPE == "FARGATE":
         return ""
     if constants.MIN_INSTANCES:
-        return f"hosts cost until then: MIN_INSTANCES={constants.MIN_INSTANCES} keeps so many"
+        setting = "CLUSTER_SIZE" if constants.CLUSTER_SIZE else "MIN_INSTANCES"
+        return f"hosts cost until then: {setting}={constants.MIN_INSTANCES} keeps so many"
     return "an idle host costs until then, or about 15 minutes"
 
 

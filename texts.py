@@ -175,8 +175,30 @@ def vpc_cidr(text: str) -> str:
     return cidr(text)
 
 
+def source(text: str) -> str:
+    """Who is let in: a CIDR block, or the bearers of a security group."""
+    return text if re.fullmatch(r"sg-[0-9a-f]{8,17}", text) else cidr(text)
+
+
 def cidr_or_empty(text: str) -> str:
     return cidr(text) if text else ""
+
+
+def ecs_config(text: str) -> dict[str, str]:
+    """NAME=value;NAME=value as lines of ecs.config: values that are JSON have commas in them.
+
+    What is wrong is told by its place: a registry's password may be there.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
+    """
+    found: dict[str, str] = {}
+    for number, part in enumerate(filter(None, map(str.strip, text.split(";"))), 1):
+        name, equals, value = part.partition("=")
+        if not equals or not re.fullmatch(r"ECS_[A-Z0-9_]+", name) or not value.isprintable():
+            raise ValueError(f"is not NAME=value;NAME=value with names such as ECS_LOGLEVEL in its part {number}")
+        if name in found:
+            raise ValueError(f"has {name} twice")
+        found[name] = value
+    return found
 
 
 #: https://pkg.go.dev/github.com/distribution/reference
@@ -215,13 +237,19 @@ def port_range(text: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def health_codes(text: str) -> str:
+def health_codes(low: int, high: int) -> Callable[[str], str]:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html"""
-    for part in text.split(","):
-        match = re.fullmatch(r"([2-4][0-9]{2})(-([2-4][0-9]{2}))?", part)
-        if not match or (match[3] and match[3] <= match[1]):
-            raise ValueError("is not a list of codes from 200 to 499, such as 200-299 or 200,302")
-    return text
+
+    def parse(text: str) -> str:
+        for part in text.split(","):
+            match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", part)
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+            if not match or not low <= first <= last <= high or (match[2] and first == last):
+                such = "200-299 or 200,302" if low else "0 or 0-99"
+                raise ValueError(f"is not a list of codes from {low} to {high}, such as {such}")
+        return text
+
+    return parse
 
 
 def efs_volume(text: str) -> dict[str, Any]:
@@ -251,6 +279,19 @@ def folder(text: str) -> str:
     except OSError as error:
         raise ValueError(f"can't be looked at: {error.strerror}") from None
     return text
+
+
+def script(path: Path) -> str:
+    """What a file says that a host is to run: cloud-init takes for a script what names in its first line who reads it."""
+    if not written(path):
+        raise ValueError("is not there: there is no such file")
+    try:
+        found = decoded(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"can't be read: {getattr(error, 'strerror', '') or error}") from None
+    if not found.startswith("#!"):
+        raise ValueError("is no script: its first line begins with #!, such as #!/bin/bash")
+    return found
 
 
 def written(path: Path) -> int:

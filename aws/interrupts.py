@@ -11,6 +11,8 @@ from typing import Any
 
 #: those that would end the process without a word
 LISTENED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: what a page stands on
+NEEDED = ("boto3", "botocore", "dotenv", "rich")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -47,7 +49,10 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 
 def _quietly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not issubclass(kind, KeyboardInterrupt):
+    lacking = str(getattr(error, "name", "")).partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and lacking in NEEDED:
+        print(f"{lacking} is not installed: make .venv, then . .venv/bin/activate", file=sys.stderr)
+    elif not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
 
 

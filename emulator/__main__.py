@@ -22,9 +22,19 @@ def main() -> int:
     options = parser.parse_args()
     services.load()
     if options.rules:
-        print("\n".join(listed()))
+        with contextlib.suppress(BrokenPipeError):
+            print("\n".join(listed()), flush=True)
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        return run(options)
+    except OSError as error:
+        print(f"port {options.port} of 127.0.0.1: {error.strerror}; --port 0 takes a free one", file=sys.stderr)
+        return 1
+
+
+def run(options: argparse.Namespace) -> int:
+    """Until it is interrupted."""
     with serve(options.port, options.time_scale, options.latency) as (url, emulator):
         print(f"AWS is emulated at {url} (time scale {options.time_scale:g}). In another shell:", flush=True)
         print(f"export AWS_ENDPOINT_URL={url}")

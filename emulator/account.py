@@ -231,7 +231,8 @@ def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for group in elb.describe_target_groups()["TargetGroups"]:
         arn = group["TargetGroupArn"]
         attributes = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
-        kept = _kept(group, "Protocol VpcId HealthCheckPath HealthCheckProtocol TargetType Matcher")
+        kept = _kept(group, "Protocol ProtocolVersion VpcId TargetType Matcher")
+        kept |= _kept(group, "HealthCheckPath HealthCheckPort HealthCheckProtocol")
         kept |= {"checks": [f"{key}: {value}" for key, value in group.items() if key.endswith(("Seconds", "Count"))]}
         yield "target group", group["TargetGroupName"], {**kept, "attributes": attributes, "tags": tags(arn)}
     for balancer in elb.describe_load_balancers()["LoadBalancers"]:
@@ -242,7 +243,10 @@ def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "load balancer", name, {**kept, "subnets": subnets, "attributes": attributes, "tags": tags(arn)}
         for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
             port, arn = f"{name}:{listener['Port']}", listener["ListenerArn"]
-            yield "listener", port, {**_kept(listener, "Protocol SslPolicy Certificates"), "tags": tags(arn)}
+            more = elb.describe_listener_certificates(ListenerArn=arn)["Certificates"]
+            beside = [each["CertificateArn"] for each in more if not each["IsDefault"]]
+            kept = {**_kept(listener, "Protocol SslPolicy Certificates"), "tags": tags(arn)}
+            yield "listener", port, {**kept, **({"more certificates": sorted(beside)} if beside else {})}
             for rule in elb.describe_rules(ListenerArn=arn)["Rules"]:
                 paths = [value for each in rule["Conditions"] for value in each.get("Values", [])]
                 kept = {"priority": rule["Priority"], "tags": [] if rule["IsDefault"] else tags(rule["RuleArn"])}

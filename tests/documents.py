@@ -4,7 +4,8 @@ python -m tests.documents     writes outputs and tables into them anew
 
 A block of ```bash is run; each walk, which a copy of an example begins, in an account of its own. A block of ```text that
 follows it at once is what it prints; where it holds a line "...", only the lines that it shows, in their order. What
-stands between <!-- made: NAME --> and <!-- end --> is what the function NAME of this module answers.
+stands between <!-- made: NAME --> and <!-- end --> is what the function NAME of this module answers. The commands of
+<!-- before: ... --> are run and not shown: what a reader has done long before.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SETTINGS = ROOT / "docs" / "settings.md"
-COMMANDS = re.compile(r"```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n(?P<shown>[^`]*)```)?")
+COMMANDS = re.compile(
+    r"<!-- before: (?P<before>[^>]*) -->|```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n(?P<shown>[^`]*)```)?"
+)
 MADE = re.compile(
     r"(?P<begin><!-- made: (?P<name>\w+)(?: (?P<about>[\w.-]+))? -->\n).*?(?P<end><!-- end -->\n)", re.DOTALL
 )
@@ -164,6 +167,9 @@ def played_document(path: Path, record: Record) -> str:
     shell = Shell(record)
 
     def play(match: re.Match[str]) -> str:
+        if match["before"]:
+            shell.line(match["before"])
+            return match[0]
         lines = match["commands"].replace("\\\n", " ").splitlines()
         printed = "".join(map(shell.line, lines))
         output = f"\n\n```text\n{excerpt(printed, match['shown'])}```" if match["output"] else ""

@@ -11,6 +11,10 @@ import pytest
 
 from tests.conftest import ROOT, Runbook
 
+#: a load balancer, in front of one port
+BEHIND = {"LISTENER_PROTOCOL": "HTTP", "ALLOWED_CIDR": "198.51.100.0/24", "CONTAINER_PORTS": "80"} | {
+    "PUBLIC_SUBNET_CIDRS": "10.0.0.0/24,10.0.1.0/24"
+}
 MISTAKES = {
     "CLUSTER_NAME is missing": ({"CLUSTER_NAME": "(unset)"}, "CLUSTER_NAME: is not set"),
     "CLUSTER_NAME is too long": ({"CLUSTER_NAME": "a" * 29}, "has 29 characters; 28 at most"),
@@ -98,6 +102,55 @@ MISTAKES = {
     "a certificate above": ({"CONTAINER_CERTIFICATE": "/data/../etc/x"}, "is not an absolute path without . and .."),
     "codes that no load balancer takes": ({"HEALTH_CHECK_CODES": "200-599"}, "is not a list of codes from 200 to 499"),
     "codes the wrong way round": ({"HEALTH_CHECK_CODES": "299-200"}, "is not a list of codes from 200 to 499"),
+    "codes of HTTP for gRPC": (
+        {"TARGET_PROTOCOL_VERSION": "GRPC", "HEALTH_CHECK_CODES": "200"},
+        "is not a list of codes from 0 to 99, such as 0 or 0-99",
+    ),
+    "gRPC over HTTP": (
+        {**BEHIND, "TARGET_PROTOCOL_VERSION": "GRPC"},
+        "LISTENER_PROTOCOL: HTTP, but TARGET_PROTOCOL_VERSION=GRPC: AWS takes that from HTTPS listeners only",
+    ),
+    "HTTP/2 over HTTP": ({**BEHIND, "TARGET_PROTOCOL_VERSION": "HTTP2"}, "AWS takes that from HTTPS listeners only"),
+    "a path where gRPC has methods": (
+        {"TARGET_PROTOCOL_VERSION": "GRPC", "HEALTH_CHECK_PATH": "/ping"},
+        "HEALTH_CHECK_PATH: /ping is no method such as /package.service/method",
+    ),
+    "a slow start beside another algorithm": (
+        {"SLOW_START": "60", "ALGORITHM": "least_outstanding_requests"},
+        "SLOW_START: 60 does not go with ALGORITHM=least_outstanding_requests",
+    ),
+    "a slow start that is too quick": ({"SLOW_START": "29"}, "SLOW_START: '29' is outside 30 to 900"),
+    "stickiness at random": (
+        {"STICKINESS_SECONDS": "60", "ALGORITHM": "weighted_random"},
+        "STICKINESS_SECONDS: 60 does not go with ALGORITHM=weighted_random",
+    ),
+    "a health check at a port that is closed": (
+        {"HEALTH_CHECK_PORT": "9091", "CONTAINER_PORTS": "8080:80", "ALLOWED_CIDR": "10.0.0.0/8"},
+        "HEALTH_CHECK_PORT: 9091 is no port of CONTAINER_PORTS that can be asked: 8080",
+    ),
+    "a health check at a port that Docker chooses": (
+        {"HEALTH_CHECK_PORT": "80", "CONTAINER_PORTS": "80", "ALLOWED_CIDR": "10.0.0.0/8"},
+        "80 is no port of CONTAINER_PORTS that can be asked: none that is known before",
+    ),
+    "internal without private subnets": (
+        {**BEHIND, "LOAD_BALANCER_SCHEME": "internal"},
+        "PRIVATE_SUBNET_CIDRS: has 0 subnet, but a load balancer needs two, in two zones: private ones",
+    ),
+    "too many host names and paths": (
+        {"HOST_NAME": "a.example.com,b.example.com,c.example.com", "LISTENER_PATH": "/a,/b,/c"},
+        "LISTENER_PATH: makes 6 host names and paths; a load balancer's rule takes 5 at most",
+    ),
+    "no path": ({"LISTENER_PATH": ""}, "LISTENER_PATH: is empty: /* is every path"),
+    "more certificates than a load balancer takes": (
+        {**BEHIND, "LISTENER_PROTOCOL": "HTTPS"}
+        | {"CERTIFICATE_ARN": ",".join(f"arn:aws:acm:us-east-1:123456789012:certificate/{n}" for n in range(27))},
+        "CERTIFICATE_ARN: has 27; a load balancer takes 25 beside the first",
+    ),
+    "no block and no group": ({"ALLOWED_CIDRS": "everyone"}, "ALLOWED_CIDRS: 'everyone' is not a CIDR block"),
+    "more callers than a group has rules": (
+        {**BEHIND, "ALLOWED_CIDRS": ",".join(f"10.0.{n}.0/24" for n in range(60))},
+        "ALLOWED_CIDRS: with ALLOWED_CIDR has 61 members, which make 61 rules; a security group takes 60",
+    ),
     "a path with too many wildcards": (
         {"LISTENER_PATH": "/*/*/*/*/*/*"},
         "has 6 wildcards; a load balancer's rule takes 5",
@@ -224,7 +277,7 @@ def test_what_the_environment_says_in_place_of_a_file_is_told_by_name(folder: Fo
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("LOAD_BALANCER_SCHEME", ""),
+        ("LOAD_BALANCER_IP_ADDRESS_TYPE", ""),
         ("LOAD_BALANCER_PROTECT", "; did you mean LOAD_BALANCER_PROTECTION?"),
         ("INSTANCE_TYP", "; did you mean INSTANCE_TYPE?"),
         ("image", "; did you mean IMAGE?"),
@@ -424,3 +477,9 @@ def test_the_example_and_its_endpoints_are_settings_that_go_together(endpoints: 
     for name in (".env", "endpoints/a.env", "endpoints/b.env"):
         named = re.findall(r"^([A-Z_]+)=", (ROOT / "examples" / "ml-endpoints" / name).read_text(), re.MULTILINE)
         assert set(named) <= constants.KNOWN.keys(), name
+
+
+def test_what_cluster_size_overrides_is_told(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", CLUSTER_SIZE="1")
+    ran = runbook.run("create_cluster.py", CLUSTER_SIZE="1", MIN_INSTANCES="0")
+    assert "MIN_INSTANCES does not count, since CLUSTER_SIZE=1 is set" in ran.err

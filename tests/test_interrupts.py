@@ -181,3 +181,11 @@ def test_times_are_as_jq_takes_them(fargate: Runbook) -> None:
     fargate.has_run("create_cluster.py", "register_task_definition.py", "run_task.py")
     [task] = fargate.run("list_tasks.py").result["tasks"]
     assert time.strptime(task["since"], "%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_library_that_is_missing_is_told_in_a_sentence(tmp_path: Path) -> None:
+    for name in ("botocore", "dotenv"):
+        code = f"import sys; sys.path.insert(0, '.'); sys.modules[{name!r}] = None; import run_task"
+        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ran.returncode == 1
+        assert ran.stderr == f"{name} is not installed: make .venv, then . .venv/bin/activate\n"

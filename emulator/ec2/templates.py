@@ -102,7 +102,7 @@ def version_shown(template: Item, version: Item) -> Item:
 
 
 def add_version(world: World, template: Item, data: Item, description: str | None) -> Item:
-    check_user_data(data)
+    check_user_data(data, "InvalidUserData.Malformed")
     number = max(template["Versions"], default=0) + 1
     template["LatestVersionNumber"] = number
     template["Versions"][number] = {
@@ -118,8 +118,9 @@ def add_version(world: World, template: Item, data: Item, description: str | Non
     return version
 
 
-def check_user_data(data: Item) -> None:
-    """The one thing that is looked at: user data comes base64-encoded, and is small."""
+def check_user_data(data: Item, too_long: str = "InvalidParameterValue") -> None:
+    """The one thing that is looked at: user data comes base64-encoded, and is small. `too_long`: the code of that, which is
+    another one for launch templates: https://github.com/github-aws-runners/terraform-aws-github-runner/issues/3700"""
     given = data.get("UserData")
     if not given:
         return
@@ -128,7 +129,7 @@ def check_user_data(data: Item) -> None:
     except ValueError:
         raise AwsError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from None
     if len(text) > 16384:
-        raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
+        raise AwsError(too_long, "User data is limited to 16384 bytes")
 
 
 @on("ec2", "CreateLaunchTemplate", rules="ec2-028 ec2-029 sdk-005")

@@ -18,7 +18,7 @@ from emulator.ec2 import templates as ec2_templates
 from emulator.ec2.instances import ami_of
 from emulator.ec2.region import region_of as ec2_region_of
 from emulator.ec2.types import ecs_image_kind, instance_type, vcpus
-from emulator.ecs import life, problems, tasks
+from emulator.ecs import life, problems, tasks, user_data
 from emulator.ecs.placement import Demand, book, demand_of, has_attributes, lacking
 from emulator.ecs.state import (
     FARGATE,
@@ -101,11 +101,11 @@ CAPABILITIES = (
 # ------------------------------------------------------------------------------------------------ registration
 
 
-def cluster_in(user_data: str) -> str:
+def cluster_in(text: str) -> str:
     """The cluster that user data names: ECS_CLUSTER in /etc/ecs/ecs.config, else the one called default."""
-    text = user_data.replace("\\n", "\n")
-    found = re.findall(r"""^[^#\n]*?\bECS_CLUSTER\s*=\s*['"]?([A-Za-z0-9_.-]+)""", text, re.MULTILINE)
-    return str(found[-1]) if found and "ecs.config" in text else "default"
+    ran = "\n".join(user_data.scripts(text)).replace("\\n", "\n")
+    found = re.findall(r"""^[^#\n]*?\bECS_CLUSTER\s*=\s*['"]?([A-Za-z0-9_.-]+)""", ran, re.MULTILINE)
+    return str(found[-1]) if found and "ecs.config" in ran else "default"
 
 
 def _machine(world: World, region: str, ec2_id: str) -> Item | None:
@@ -155,6 +155,8 @@ def _try(world: World, region_name: str, ec2_id: str) -> None:
     machine = _machine(world, region_name, ec2_id)
     if machine is None or machine["State"]["Name"] != "running":
         region.booting.pop(ec2_id, None)
+        return
+    if user_data.never_ends(machine.get("UserData") or ""):
         return
     cluster = region.clusters.get(cluster_in(machine.get("UserData") or ""))
     if cluster is None or cluster.status != "ACTIVE" or not can_register(world, region_name, machine):
@@ -241,6 +243,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
         attributes=attributes,
         registered=world.timestamp(),
         tags=[],
+        disk=user_data.disk(region, machine),
     )
 
 

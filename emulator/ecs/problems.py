@@ -282,6 +282,8 @@ def image_problem(world: World, task: Task, container: Item) -> str | None:
         if task.launch_type == "FARGATE":
             return f"{RETRIED} image Manifest does not contain descriptor matching platform '{platform_of(task)}'"
         return f"{DAEMON} no matching manifest for {platform_of(task)} in the manifest list entries"
+    if task.instance is not None and 0 < task.instance.disk * 2**30 < found.size:
+        return "CannotPullContainerError: failed to register layer: write /var/lib/docker: no space left on device"
     return None
 
 

@@ -54,8 +54,8 @@ class Reply:
         return self.status not in (502, 504)
 
 
-def reply(world: World, region: str, group: Params, target_id: str, port: int, path: str) -> Reply:
-    """What a target answers to a GET of this path. A task must run, and let the load balancer in.
+def reply(world: World, region: str, group: Params, target_id: str, port: int, path: str, asked: int = 0) -> Reply:
+    """What a target answers to a GET of this path. A task must run, and let the load balancer in. `asked`: at another port.
 
     What a container knows of paths is not modelled: each is answered with 200, but for those of the settings'
     unknown_paths. An image with "broken" in its tag answers 500 to all, one with "unhealthy" in its name 503 to its
@@ -68,8 +68,10 @@ def reply(world: World, region: str, group: Params, target_id: str, port: int, p
     image = next((view["image"] for view in task.containers if view["name"] in names), "")
     if task.last not in ("ACTIVATING", "RUNNING", "DEACTIVATING"):
         return Reply(502, task, image)
-    if not _lets_in(region, world, task, group["TargetGroupArn"], port):
+    if not _lets_in(region, world, task, group["TargetGroupArn"], asked or port):
         return Reply(504, task, image)
+    if asked and asked not in _ports(task):
+        return Reply(502, task, image)
     if "broken" in image.partition("@")[0].rpartition("/")[2].partition(":")[2]:
         return Reply(500, task, image)
     if path in world.settings.unknown_paths:
@@ -78,16 +80,27 @@ def reply(world: World, region: str, group: Params, target_id: str, port: int, p
     return Reply(503 if ill else 200, task, image)
 
 
+def _ports(task: Task) -> set[int]:
+    """Where the containers of a task can be reached: their own ports, or those of the host."""
+    if task.awsvpc:
+        mapped = [each for one in task.definition["containerDefinitions"] for each in one.get("portMappings", [])]
+        return {each["containerPort"] for each in mapped}
+    return {each["hostPort"] for view in task.containers for each in view.get("networkBindings", [])}
+
+
 def illness(world: World, region: str, group: Params, target_id: str, port: int) -> tuple[str, str] | None:
     """Why a target fails its health check, as reason and description; None: it passes.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/check-target-health.html"""
     path = group.get("HealthCheckPath", "/").partition("?")[0]
-    got = reply(world, region, group, target_id, port, path)
+    asked = group.get("HealthCheckPort", "traffic-port")
+    got = reply(world, region, group, target_id, port, path, 0 if asked == "traffic-port" else int(asked))
     if got.status == 504:
         return "Target.Timeout", "Request timed out"
     if got.status == 502:
         return "Target.FailedHealthChecks", "Health checks failed"
     accepted = (group.get("Matcher") or {}).get("HttpCode")
+    if "GrpcCode" in (group.get("Matcher") or {}) and got.status != 200:
+        return "Target.ResponseCodeMismatch", "Health checks failed with these codes: [14]"  # of gRPC: unavailable
     if got.status == 200 or accepted is None or _accepts(accepted, got.status):
         return None  # 200 stands for whatever the container would answer here
     return "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{got.status}]"

@@ -92,7 +92,7 @@ def balancer(call: Call) -> LoadBalancer:
     return found
 
 
-@on("elbv2", "CreateLoadBalancer", rules="elb-001 elb-002 elb-003 elb-010")
+@on("elbv2", "CreateLoadBalancer", rules="elb-001 elb-002 elb-003 elb-010 elb-scheme")
 def create_load_balancer(call: Call) -> Params:
     state, given, name = here(call.world, call.region), call.params, call.params["Name"]
     _check_balancer_name(name)

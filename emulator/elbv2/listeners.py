@@ -88,7 +88,7 @@ def create_listener(call: Call) -> Params:
         raise invalid("A listener protocol must be specified")
     shown = {"LoadBalancerArn": arn, "Port": port, "Protocol": protocol}
     shown |= _secured(call, kind, protocol, given.get("Certificates"), given.get("SslPolicy"))
-    shown["DefaultActions"] = _actions(call, owner, given["DefaultActions"])
+    shown["DefaultActions"] = _actions(call, owner, protocol, given["DefaultActions"])
     others = [one for one in state.listeners.values() if one.shown["LoadBalancerArn"] == arn]
     for other in others:
         if other.shown["Port"] == port:
@@ -195,7 +195,7 @@ def modify_listener(call: Call) -> Params:
     policy = given.get("SslPolicy") or (shown.get("SslPolicy") if keeps_tls else None)
     changed |= _secured(call, owner["Type"], changed["Protocol"], certificates, policy)
     if given.get("DefaultActions"):
-        changed["DefaultActions"] = _actions(call, owner, given["DefaultActions"])
+        changed["DefaultActions"] = _actions(call, owner, changed["Protocol"], given["DefaultActions"])
         default = next(
             rule for rule in state.rules.values() if rule["ListenerArn"] == given["ListenerArn"] and rule["IsDefault"]
         )
@@ -231,16 +231,23 @@ def listener_attributes(call: Call) -> Params:
 # --- certificates beside a listener's default one
 
 
-@on("elbv2", "AddListenerCertificates", rules="elb-007")
+@on("elbv2", "AddListenerCertificates", rules="elb-007 elb-certificates")
 def add_listener_certificates(call: Call) -> Params:
     found = _listener(call, call.params["ListenerArn"])
     added = [certificate["CertificateArn"] for certificate in call.params["Certificates"]]
-    for arn in added:
-        _check_certificate(call, arn)
-    found.certificates = list(dict.fromkeys([*found.certificates, *added]))
-    tell_certificates(call.world, call.region)
-    if len(found.certificates) > CERTIFICATES:
+    if found.shown["Protocol"] not in SECURE:
+        raise invalid(f"A certificate cannot be specified for {found.shown['Protocol']} listeners")
+    if len(added) != 1:
+        raise invalid("You must provide a list containing exactly one certificate")
+    _check_certificate(call, added[0])
+    state = here(call.world, call.region)
+    balancer_arn, listed = found.shown["LoadBalancerArn"], dict.fromkeys([*found.certificates, *added])
+    others = [one for one in state.listeners.values() if one is not found]
+    beside = [arn for one in others if one.shown["LoadBalancerArn"] == balancer_arn for arn in one.certificates]
+    if len(listed) + len(beside) > CERTIFICATES:
         raise AwsError("TooManyCertificates", "The maximum number of certificates has been reached")
+    found.certificates = list(listed)
+    tell_certificates(call.world, call.region)
     return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in added]}
 
 
@@ -249,7 +256,9 @@ def remove_listener_certificates(call: Call) -> Params:
     found = _listener(call, call.params["ListenerArn"])
     default = [one["CertificateArn"] for one in found.shown.get("Certificates", [])]
     removed = [certificate["CertificateArn"] for certificate in call.params["Certificates"]]
-    if set(default) & set(removed):
+    if set(default) & set(removed) - set(
+        found.certificates
+    ):  # in the list too: that AWS takes it off is proven by nothing
         raise AwsError("OperationNotPermitted", "The default certificate of a listener cannot be removed")
     found.certificates = [arn for arn in found.certificates if arn not in removed]
     tell_certificates(call.world, call.region)
@@ -266,7 +275,7 @@ def describe_listener_certificates(call: Call) -> Params:
 # --- actions
 
 
-def _actions(call: Call, owner: Params, wanted: list[Params]) -> list[Params]:
+def _actions(call: Call, owner: Params, protocol: str, wanted: list[Params]) -> list[Params]:
     """Actions as a listener or rule keeps them: checked, and forwards in both of the forms in which AWS shows them."""
     if not wanted:
         raise invalid("Actions must be specified")
@@ -280,10 +289,10 @@ def _actions(call: Call, owner: Params, wanted: list[Params]) -> list[Params]:
     if len(routes) != 1:
         message = "The last action must be one of the following: forward, redirect, fixed-response"
         raise AwsError("InvalidLoadBalancerAction", message)
-    return [_action(call, owner, action) for action in wanted]
+    return [_action(call, owner, protocol, action) for action in wanted]
 
 
-def _action(call: Call, owner: Params, action: Params) -> Params:
+def _action(call: Call, owner: Params, protocol: str, action: Params) -> Params:
     if action["Type"] == "fixed-response":
         config = action.get("FixedResponseConfig") or {}
         if not re.fullmatch(r"[245]\d\d", config.get("StatusCode", "")):
@@ -306,11 +315,11 @@ def _action(call: Call, owner: Params, action: Params) -> Params:
             raise AwsError("InvalidLoadBalancerAction", message)
         return {**action, "RedirectConfig": {**shown, "Query": "#{query}", **config}}
     elif action["Type"] == "forward":
-        return _forward(call, owner, action)
+        return _forward(call, owner, protocol, action)
     return dict(action)
 
 
-def _forward(call: Call, owner: Params, action: Params) -> Params:
+def _forward(call: Call, owner: Params, protocol: str, action: Params) -> Params:
     single = action.get("TargetGroupArn")
     config = action.get("ForwardConfig") or {}
     groups = config.get("TargetGroups") or ([{"TargetGroupArn": single}] if single else [])
@@ -324,7 +333,7 @@ def _forward(call: Call, owner: Params, action: Params) -> Params:
     if len(set(arns)) < len(arns):
         raise invalid("A target group can be named only once in a forward action")
     for arn in arns:
-        _check_group(call, owner, arn)
+        _check_group(call, owner, protocol, arn)
     weighted = [{**group, "Weight": group.get("Weight", 1)} for group in groups]
     if any(not 0 <= group["Weight"] <= 999 for group in weighted):
         raise invalid("The weight of a target group must be between '0' and '999' inclusive")
@@ -335,7 +344,7 @@ def _forward(call: Call, owner: Params, action: Params) -> Params:
     return {**shown, "ForwardConfig": {"TargetGroups": weighted, "TargetGroupStickinessConfig": stickiness}}
 
 
-def _check_group(call: Call, owner: Params, arn: str) -> None:
+def _check_group(call: Call, owner: Params, listener: str, arn: str) -> None:
     """A target group fits a load balancer: it exists, speaks its kind of protocol, is in its VPC, and no other's."""
     state = here(call.world, call.region)
     group = state.groups.get(arn)
@@ -345,6 +354,11 @@ def _check_group(call: Call, owner: Params, arn: str) -> None:
     if (protocol in ("HTTP", "HTTPS", None)) != (owner["Type"] == "application"):
         message = f"The target group protocol '{protocol}' is not compatible with {owner['Type']} load balancers"
         raise AwsError("IncompatibleProtocols", message)
+    version = group.shown.get("ProtocolVersion", "HTTP1")
+    if version != "HTTP1" and listener != "HTTPS":
+        # https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2214
+        supported = f"is not supported with a target group with the protocol-version '{version}'"
+        raise AwsError("InvalidLoadBalancerAction", f"Listener protocol '{listener}' {supported}")
     if group.shown.get("VpcId", owner["VpcId"]) != owner["VpcId"]:
         message = f"The following target groups are not in the same VPC as the load balancer: '{arn}'"
         raise AwsError("InvalidConfigurationRequest", message)
@@ -369,7 +383,7 @@ def create_rule(call: Call) -> Params:
     own = [name for name, one in state.listeners.items() if one.shown["LoadBalancerArn"] == arn]
     if sum(1 for rule in state.rules.values() if rule["ListenerArn"] in own and not rule["IsDefault"]) >= RULES:
         raise AwsError("TooManyRules", f"The maximum number of rules on load balancer '{arn}' has been reached")
-    actions = _actions(call, owner, given["Actions"])
+    actions = _actions(call, owner, listener["Protocol"], given["Actions"])
     made = _add_rule(state, given["ListenerArn"], str(given["Priority"]), conditions, actions)
     state.tags[made] = {tag["Key"]: tag.get("Value", "") for tag in given.get("Tags") or []}
     settle_use(call.world, call.region)
@@ -478,8 +492,9 @@ def modify_rule(call: Call) -> Params:
     if given.get("Conditions"):
         rule["Conditions"] = _conditions(given["Conditions"])
     if given.get("Actions"):
-        arn = state.listeners[rule["ListenerArn"]].shown["LoadBalancerArn"]
-        rule["Actions"] = _actions(call, state.balancers[arn].shown, given["Actions"])
+        listener = state.listeners[rule["ListenerArn"]].shown
+        owner = state.balancers[listener["LoadBalancerArn"]].shown
+        rule["Actions"] = _actions(call, owner, listener["Protocol"], given["Actions"])
         settle_use(call.world, call.region)
     return {"Rules": [_shown_rule(rule)]}
 

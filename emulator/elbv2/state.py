@@ -32,10 +32,19 @@ rules.SENTENCES.update(
         "elb-015": "Protocol, port, target type, VPC and protocol version of a target group stay as they were made.",
         "elb-016": "The codes that a health check of an Application Load Balancer waits for are 200 to 499.",
         "elb-017": "A path pattern has up to 128 letters, digits and some signs, a host name pattern fewer signs.",
+        "elb-attributes": "Slow start goes with round robin alone, stickiness not with weighted random, and each attribute "
+        "has its range.",
+        "elb-protocol-version": "HTTP2 and GRPC groups are forwarded to by HTTPS listeners alone, and answer HTTP/1.1 with 464; "
+        "GRPC has a method for its health check, and codes 0 to 99.",
+        "elb-certificates": "Beside its default one a listener has 25 certificates at most, added one in a call, and shows the one "
+        "that a client asks for by SNI.",
+        "elb-stickiness": "A sticky target group answers with the cookie AWSALB, and sends who brings it to the same target.",
+        "elb-scheme": "An internal load balancer needs no way out and has private addresses alone; its scheme stays.",
         "elb-013": "Throttling and PriorRequestNotComplete come as faults on request, worded as ELB words them.",
     }
 )
 held("elb-013", "faults.py")
+held("elb-stickiness", "front_door.proxy")
 
 #: for how long a target group counts as used after the last listener or rule that named it is gone
 RELEASING = 10

@@ -27,6 +27,7 @@ from emulator.elbv2.state import (
 
 PROTOCOLS = ("HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "GENEVE", "QUIC", "TCP_QUIC")
 HTTP_CODES = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
+GRPC_CODES = re.compile(r"\d{1,2}(-\d{1,2})?(,\d{1,2}(-\d{1,2})?)*")
 PRIVATE = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")]
 
 #: attribute -> default; what AWS answers for a group of an Application Load Balancer
@@ -64,6 +65,13 @@ RANGES = {
     "stickiness.lb_cookie.duration_seconds": (1, 604800),
     "stickiness.app_cookie.duration_seconds": (1, 604800),
 }
+#: attribute -> the values that it can have
+VALUES = {
+    "load_balancing.algorithm.type": ("round_robin", "least_outstanding_requests", "weighted_random"),
+    "load_balancing.algorithm.anomaly_mitigation": ("on", "off"),
+    "stickiness.enabled": ("true", "false"),
+}
+VERSIONS = ("HTTP1", "HTTP2", "GRPC")
 STICKINESS = {"application": ("lb_cookie", "app_cookie"), "network": ("source_ip",)}
 
 
@@ -86,7 +94,7 @@ def check_name(kind: str, name: str) -> None:
         raise invalid(f"{kind} name '{name}' cannot begin or end with '-'")
 
 
-@on("elbv2", "CreateTargetGroup", rules="elb-004 elb-005 elb-016")
+@on("elbv2", "CreateTargetGroup", rules="elb-004 elb-005 elb-016 elb-protocol-version")
 def create_target_group(call: Call) -> Params:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html"""
     state, given = here(call.world, call.region), call.params
@@ -136,6 +144,10 @@ def _place(call: Call) -> Params:
     placed = {key: given[key] for key in ("Protocol", "Port", "VpcId")} | {"TargetType": kind}
     if given["Protocol"] in ("HTTP", "HTTPS"):
         placed["ProtocolVersion"] = given.get("ProtocolVersion") or "HTTP1"
+        if placed["ProtocolVersion"] not in VERSIONS:
+            raise invalid(f"Protocol version '{placed['ProtocolVersion']}' must be one of '{', '.join(VERSIONS)}'")
+    elif given.get("ProtocolVersion"):
+        raise invalid(f"Protocol version cannot be specified for target groups with the protocol '{given['Protocol']}'")
     return {**placed, "IpAddressType": given.get("IpAddressType") or "ipv4"}
 
 
@@ -191,11 +203,25 @@ def _check_health_check(shown: Params) -> None:
     port = shown.get("HealthCheckPort", "traffic-port")
     if port != "traffic-port" and not (port.isdigit() and 1 <= int(port) <= 65535):
         raise invalid(f"Health check port '{port}' must be 'traffic-port' or in the range [1-65535]")
+    _check_matcher(shown)
     if codes := (shown.get("Matcher") or {}).get("HttpCode"):
         highest = 499 if shown.get("Protocol") in ("HTTP", "HTTPS", None) else 599
         numbers = [int(code) for code in re.findall(r"\d+", codes)]
         if not HTTP_CODES.fullmatch(codes) or not all(200 <= number <= highest for number in numbers):
             raise invalid(f"Health check matcher HTTP code '{codes}' must be within '200-{highest}' inclusive")
+
+
+def _check_matcher(shown: Params) -> None:
+    """Codes of the protocol that the group speaks. AWS's words for it are proven by nothing."""
+    grpc, matcher = shown.get("ProtocolVersion") == "GRPC", shown.get("Matcher") or {}
+    if grpc and not re.fullmatch(r"/[^/]+/[^/]+", shown.get("HealthCheckPath", "")):
+        raise invalid(f"Health check path '{shown['HealthCheckPath']}' must have the format /package.service/method")
+    if matcher and ("GrpcCode" in matcher) != grpc:
+        kinds = ("gRPC", "HTTP") if grpc else ("HTTP", "gRPC")
+        raise invalid(f"A health check matcher of this target group takes {kinds[0]} codes, not {kinds[1]} codes")
+    numbers = [int(code) for code in re.findall(r"\d+", matcher.get("GrpcCode", ""))]
+    if grpc and matcher and (not GRPC_CODES.fullmatch(matcher["GrpcCode"]) or max(numbers) > 99):
+        raise invalid(f"Health check matcher gRPC code '{matcher['GrpcCode']}' must be within '0-99' inclusive")
 
 
 def _shown(call: Call, group: TargetGroup) -> Params:
@@ -259,7 +285,7 @@ def describe_target_group_attributes(call: Call) -> Params:
     return {"Attributes": [{"Key": key, "Value": value} for key, value in _group(call).attributes.items()]}
 
 
-@on("elbv2", "ModifyTargetGroupAttributes")
+@on("elbv2", "ModifyTargetGroupAttributes", rules="elb-attributes")
 def modify_target_group_attributes(call: Call) -> Params:
     group = _group(call)
     network = group.shown.get("Protocol") not in ("HTTP", "HTTPS", None)
@@ -277,8 +303,33 @@ def modify_target_group_attributes(call: Call) -> Params:
             protocol = group.shown.get("Protocol")
             message = f"Stickiness type '{value}' is not supported for target groups with the {protocol} protocol"
             raise AwsError("InvalidConfigurationRequest", message)
-    group.attributes.update({attribute["Key"]: attribute["Value"] for attribute in call.params["Attributes"]})
+        if value not in VALUES.get(key, (value,)):
+            raise invalid(f"'{key}' value '{value}' must be one of '{', '.join(VALUES[key])}'")
+    changed = group.attributes | {attribute["Key"]: attribute["Value"] for attribute in call.params["Attributes"]}
+    _check_together(changed)
+    group.attributes.update(changed)
     return describe_target_group_attributes(call)
+
+
+def _check_together(attributes: dict[str, str]) -> None:
+    """https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3686,
+    https://github.com/hashicorp/terraform-provider-aws/pull/35083 and
+    https://github.com/code-dot-org/code-dot-org/pull/51253 have seen these."""
+    algorithm = attributes.get("load_balancing.algorithm.type", "round_robin")
+    slow, sticky = attributes.get("slow_start.duration_seconds", "0") != "0", attributes["stickiness.enabled"] == "true"
+    mitigates = attributes.get("load_balancing.algorithm.anomaly_mitigation") == "on"
+    wrong = {
+        "You cannot enable both slow start mode and least outstanding requests": slow
+        and algorithm == "least_outstanding_requests",
+        "You cannot enable both slow start and weighted random algorithm on a target group": slow
+        and algorithm == "weighted_random",
+        "You cannot have both stickiness and weighted random algorithm enabled on the same target group.": sticky
+        and algorithm == "weighted_random",
+        "You can enable anomaly mitigation only with the weighted random algorithm": mitigates
+        and algorithm != "weighted_random",
+    }
+    for message in [message for message, holds in wrong.items() if holds]:
+        raise AwsError("InvalidConfigurationRequest", message)
 
 
 # --- targets

@@ -41,7 +41,7 @@ from emulator.route53 import records
 BY_ITSELF = "awselb/2.0"
 PORTS = {"http": 80, "https": 443}
 TLS_HANDSHAKE = 0x16
-PHRASES = {503: "Service Temporarily Unavailable", 504: "Gateway Time-out", 302: "Found"}
+PHRASES = {503: "Service Temporarily Unavailable", 504: "Gateway Time-out", 302: "Found", 464: "Incompatible Protocol"}
 
 
 @dataclass
@@ -220,8 +220,11 @@ def _forward(world: World, region: str, state: Region, rule: Params, request: Re
         return _own(503, "every target group of this rule has the weight 0")
     group = state.groups[arn]
     name = group.shown["TargetGroupName"]
+    version = group.shown.get("ProtocolVersion", "HTTP1")
+    if version != "HTTP1":
+        return _own(464, f"HTTP/1.1 was spoken, and target group {name} takes {version} alone")
     able = {f"{target_id} {port}": (target_id, port) for target_id, port in in_service(group)}
-    turn = take_turn(world, arn, dict.fromkeys(able, 1))
+    turn = brought(world, group, request, able) or take_turn(world, arn, dict.fromkeys(able, 1))
     if turn is None:
         return _own(503, f"no healthy targets in target group {name}")
     target_id, port = able[turn]
@@ -234,7 +237,29 @@ def _forward(world: World, region: str, state: Region, rule: Params, request: Re
     told = {"path": request.path, "targetGroup": name, "target": target_id, "port": port}
     if got.task is not None:
         told |= {"image": got.image, "task": got.task.arn, "taskDefinition": got.task.definition["taskDefinitionArn"]}
-    return Answer(got.status, {"Content-Type": "application/json"}, json.dumps(told).encode() + b"\n")
+    headers = {"Content-Type": "application/json", **cookie(world, group, turn)}
+    return Answer(got.status, headers, json.dumps(told).encode() + b"\n")
+
+
+def cookie(world: World, group: TargetGroup, turn: str) -> dict[str, str]:
+    """What a sticky target group gives a client: AWS encrypts it, and here too it means nothing to the client.
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/sticky-sessions.html"""
+    if group.attributes.get("stickiness.enabled") != "true" or group.attributes["stickiness.type"] != "lb_cookie":
+        return {}
+    until = world.now() + float(group.attributes["stickiness.lb_cookie.duration_seconds"])
+    known: dict[str, tuple[str, str, float]] = world.state["front_door_cookies"]
+    value = f"emulated{len(known)}"
+    known[value] = (group.shown["TargetGroupArn"], turn, until)
+    return {"Set-Cookie": f"AWSALB={value}; Expires={email.utils.formatdate(until, usegmt=True)}; Path=/"}
+
+
+def brought(world: World, group: TargetGroup, request: Request, able: dict[str, tuple[str, int]]) -> str | None:
+    """The target of the cookie that a request brings, while it holds and that one can answer."""
+    found = re.search(r"\bAWSALB=(\w+)", request.headers.get("cookie", ""))
+    if not found or group.attributes.get("stickiness.enabled") != "true":
+        return None
+    arn, turn, until = world.state["front_door_cookies"].get(found[1], ("", "", 0.0))
+    return turn if arn == group.shown["TargetGroupArn"] and turn in able and world.now() < until else None
 
 
 def in_service(group: TargetGroup) -> list[tuple[str, int]]:

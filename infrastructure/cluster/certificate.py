@@ -20,9 +20,9 @@ KEY_TYPES: Any = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1
 KEPT = "free; to delete it: python delete_certificate.py"
 
 
-def arn() -> str:
-    """The certificate of the settings: CERTIFICATE_ARN, or the usable one of ours with these names; '' for none."""
-    return constants.CERTIFICATE_ARN or (find() or {}).get("CertificateArn", "")
+def arns() -> list[str]:
+    """Those of the settings, the default one first: CERTIFICATE_ARN's, or the usable one of ours for CERTIFICATE_DOMAINS."""
+    return constants.CERTIFICATE_ARNS or [each["CertificateArn"] for each in [find()] if each]
 
 
 def find() -> Any | None:
@@ -74,17 +74,23 @@ def covers(host_name: str, detail: Any) -> bool:
 
 
 def refuse_uncovered() -> None:
-    """Before anything is made: a HOST_NAME that no browser would trust at this load balancer."""
-    if constants.LISTENER_PROTOCOL != "HTTPS" or not constants.HOST_NAME:
+    """Before anything is made: a host name that no browser would trust at this load balancer."""
+    if constants.LISTENER_PROTOCOL != "HTTPS" or not constants.HOST_NAMES:
         return
-    its_arn, wanted = arn(), f"HOST_NAME={constants.HOST_NAME}"
-    found = describe(its_arn) if its_arn else None
+    found = [detail for each in arns() if (detail := describe(each))]
     if not found:
-        raise Problem(f"there is no certificate for {wanted} yet: run create_certificate.py first")
-    if not covers(constants.HOST_NAME, found):
-        way = "or add it to CERTIFICATE_DOMAINS and run create_certificate.py and create_cluster.py"
-        uncovered = f"{wanted} is not covered by the certificate, which is for {names(found)}"
-        raise Problem(f"{uncovered}: choose a name of these, {way}")
+        raise Problem(
+            f"there is no certificate for HOST_NAME={constants.HOST_NAME} yet: run create_certificate.py first"
+        )
+    for host in constants.HOST_NAMES:
+        if not any(covers(host, detail) for detail in found):
+            way = "or add it to CERTIFICATE_DOMAINS and run create_certificate.py and create_cluster.py"
+            uncovered = f"HOST_NAME={host} is not covered by the certificate, which is for {all_names(found)}"
+            raise Problem(f"{uncovered}: choose a name of these, {way}")
+
+
+def all_names(details: list[Any]) -> str:
+    return ", ".join(map(names, details))
 
 
 def create() -> str:

@@ -18,12 +18,14 @@ from infrastructure.cluster import (
     cluster,
     costs,
     file_system,
+    listener_certificates,
     load_balancer,
     log_groups,
     network,
     parameters,
     roles,
     security_groups,
+    user_data,
 )
 from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
 
@@ -124,6 +126,7 @@ def check(new_hosts: bool = True) -> Facts:
     """
     facts = Facts()
     refuse_client_without_sharing()
+    user_data.refuse_unfit()
     aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()))
     if constants.LAUNCH_TYPE == "EC2":
         described = instance_type()
@@ -138,6 +141,7 @@ def check(new_hosts: bool = True) -> Facts:
     else:
         facts.zones = zones() if new_hosts else network.zones()
     listener_certificate()
+    allowed_groups()
     adopted_file_system()
     adopted_roles()
     cluster.refuse_changes()
@@ -193,9 +197,18 @@ def instance_type() -> Any:
         of_it = f"of its {described['MemoryInfo']['SizeInMiB']} MiB a host registers about {memory} with ECS"
         rest = "the rest is the firmware's and the kernel's"
         raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} does not fit on {kind}: {of_it}, {rest}")
+    refuse_without_store(described)
     if cpu < constants.TASK_CPU:
         raise Problem(f"TASK_CPU={constants.TASK_CPU} does not fit on {kind}: it has {cpu} CPU units")
     return described
+
+
+def refuse_without_store(described: Any) -> None:
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html"""
+    store = described.get("InstanceStorageInfo", {})
+    if constants.INSTANCE_STORE and store.get("NvmeSupport", "unsupported") == "unsupported":
+        kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE} has no NVMe instance store"
+        raise Problem(f"{kind}, but INSTANCE_STORE={constants.INSTANCE_STORE}: use g4dn, g5 or g6, or leave it empty")
 
 
 def offered_type() -> Any:
@@ -232,7 +245,8 @@ def fits(size: tuple[int, int, int]) -> bool:
 
 def memory_for_tasks(described: Any) -> int:
     """MiB that a host of this type registers with ECS, about, and no more."""
-    return int(described["MemoryInfo"]["SizeInMiB"] * (1 - HOST_RESERVE)) - HOST_RESERVE_MIB
+    reserved = HOST_RESERVE_MIB + int(constants.ECS_CONFIG.get("ECS_RESERVED_MEMORY", "0"))
+    return int(described["MemoryInfo"]["SizeInMiB"] * (1 - HOST_RESERVE)) - reserved
 
 
 def refuse_client_without_sharing() -> None:
@@ -311,12 +325,18 @@ def listener_certificate() -> None:
     """The HTTPS listener takes a certificate of this region only, and only once it is issued."""
     if constants.LISTENER_PROTOCOL != "HTTPS":
         return
-    its_arn, domains = certificate.arn(), ", ".join(constants.CERTIFICATE_DOMAINS)
-    borne = load_balancer.listeners().get(443, {}).get("Certificates", [])
-    if its_arn in [each["CertificateArn"] for each in borne]:
-        return
-    if not its_arn:
+    arns, domains = certificate.arns(), ", ".join(constants.CERTIFICATE_DOMAINS)
+    if not arns:
         raise Problem(f"there is no certificate for CERTIFICATE_DOMAINS={domains} yet: run create_certificate.py first")
+    listener = load_balancer.listeners().get(443, {})
+    listener_certificates.refuse_too_many(listener)
+    borne = [each["CertificateArn"] for each in listener.get("Certificates", [])]
+    for each in arns:
+        if each not in borne and listener_certificates.short(each) not in listener_certificates.noted(listener):
+            usable_certificate(each)
+
+
+def usable_certificate(its_arn: str) -> None:
     its_region = its_arn.split(":")[3]
     if its_region != region():
         raise Problem(f"CERTIFICATE_ARN is of {its_region}, but the load balancer is to be in {region()}")
@@ -324,7 +344,7 @@ def listener_certificate() -> None:
     if not found:
         raise Problem(f"CERTIFICATE_ARN={its_arn}: there is no such certificate in this account and region")
     whose, way = "CERTIFICATE_ARN", "finish its validation, then run this again"
-    if not constants.CERTIFICATE_ARN:
+    if not constants.CERTIFICATE_ARNS:
         whose, way = "the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it"
     if found["Status"] != "ISSUED":
         raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
@@ -404,13 +424,22 @@ def adopted_groups(setting: str, asked: list[str]) -> None:
     belong(setting, asked, {each["GroupId"]: each["VpcId"] for each in found["SecurityGroups"]} if found else {})
 
 
+def allowed_groups() -> None:
+    """The groups of ALLOWED_CIDRS: a rule names only what is in its own VPC, which may be still to be made."""
+    asked = [each for each in constants.ALLOWED_CIDRS if each.startswith("sg-")]
+    if asked and not constants.VPC_ID and not network.find_vpc():
+        raise Problem(f"ALLOWED_CIDRS: {asked[0]} can't be in the VPC that is still to be made: name it afterwards")
+    adopted_groups("ALLOWED_CIDRS", asked)
+
+
 def belong(setting: str, asked: list[str], found: dict[str, str]) -> None:
     """`found`: id -> its VPC."""
+    ours = f"VPC_ID={constants.VPC_ID}" if constants.VPC_ID else (network.find_vpc() or {}).get("VpcId", "")
     for identifier in asked:
         if identifier not in found:
             raise Problem(f"{setting}: {identifier} does not exist in this region")
-        if found[identifier] != constants.VPC_ID:
-            raise Problem(f"{setting}: {identifier} belongs to {found[identifier]}, not to VPC_ID={constants.VPC_ID}")
+        if found[identifier] != ours.removeprefix("VPC_ID="):
+            raise Problem(f"{setting}: {identifier} belongs to {found[identifier]}, not to {ours}")
 
 
 def adopted_file_system() -> None:

@@ -14,7 +14,7 @@ import aws
 import constants
 from aws import Resource, call, client, holds, name, ours, resource, tag_specification, tags
 from console import say
-from infrastructure.cluster import monitoring
+from infrastructure.cluster import user_data
 from infrastructure.cluster.checks import Facts
 from infrastructure.cluster.roles import Roles
 from infrastructure.cluster.security_groups import SecurityGroups
@@ -108,7 +108,7 @@ def data(image_id: str, device: str, groups: SecurityGroups, roles: Roles) -> An
     disk = {**size, "Encrypted": True, "DeleteOnTermination": True}
     wanted = host(image_id, constants.INSTANCE_TYPE, constants.KEY_NAME, groups.host_ids, "host")
     wanted["IamInstanceProfile"] = {"Name": roles.instance_profile_name}
-    wanted["UserData"] = base64.b64encode(user_data().encode()).decode()
+    wanted["UserData"] = base64.b64encode(user_data.text().encode()).decode()
     wanted["BlockDeviceMappings"] = [{"DeviceName": device, "Ebs": disk}]
     if constants.CAPACITY_TYPE == "spot":
         wanted["InstanceMarketOptions"] = {"MarketType": "spot"}
@@ -129,24 +129,6 @@ def host(image_id: str, instance_type: str, key_name: str, group_ids: list[str],
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags(its_part)} for kind in kinds],
     }
     return {**wanted, "KeyName": key_name} if key_name else wanted
-
-
-def user_data() -> str:
-    """What a host runs at its first boot: it tells the ECS agent which cluster to join. EC2 takes 16 KiB.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
-    """
-    lines = [
-        f"ECS_CLUSTER={constants.CLUSTER_NAME}",
-        "ECS_AWSVPC_BLOCK_IMDS=true",
-        "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM=ec2_instance",
-    ]
-    if constants.GPU_COUNT:
-        lines.append("ECS_ENABLE_GPU_SUPPORT=true")
-    if constants.CAPACITY_TYPE == "spot":
-        lines.append("ECS_ENABLE_SPOT_INSTANCE_DRAINING=true")
-    script = "#!/bin/bash\ncat >> /etc/ecs/ecs.config <<'END'\n" + "\n".join(lines) + "\nEND\n"
-    return script + (monitoring.install() if monitoring.wanted() else "")
 
 
 def same_kind(one: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""The Application Load Balancer in the public subnets, and its listeners; services add their own rules.
+"""The Application Load Balancer, in the public subnets or internal, and its listeners; services add their own rules.
 
 What no service answers gets 404. With HTTPS, port 80 only redirects to 443.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
@@ -12,7 +12,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, code, name, ours, refuse_foreign, resource, tags, tags_of, wait
 from console import say
-from infrastructure.cluster import certificate, security_groups
+from infrastructure.cluster import certificate, listener_certificates, security_groups
 from infrastructure.cluster.network import Network
 from infrastructure.cluster.security_groups import SecurityGroups
 
@@ -149,15 +149,24 @@ def service_listener_arn() -> str:
     return str(listener["ListenerArn"])
 
 
+def urls() -> list[str]:
+    """Where the load balancer answers: at each of HOST_NAME, or by its own name, which no certificate is for."""
+    balancer, scheme = standing() if constants.LISTENER_PROTOCOL else None, constants.LISTENER_PROTOCOL.lower()
+    return [f"{scheme}://{host}" for host in constants.HOST_NAMES or [balancer["DNSName"]]] if balancer else []
+
+
 def url() -> str:
-    """Where the load balancer answers: HOST_NAME, or its own name, which no certificate is for."""
-    balancer = standing() if constants.LISTENER_PROTOCOL else None
-    return f"{constants.LISTENER_PROTOCOL.lower()}://{constants.HOST_NAME or balancer['DNSName']}" if balancer else ""
+    """The first of them."""
+    return next(iter(urls()), "")
 
 
 def refuse_changes() -> None:
-    """What a load balancer serves is not taken away with it; nor one that is protected."""
-    balancer = None if constants.LISTENER_PROTOCOL else find()
+    """What a load balancer serves is not taken away with it, nor one that is protected; its scheme is as it was made."""
+    balancer = find()
+    if balancer and constants.LISTENER_PROTOCOL:
+        refuse_scheme(balancer)
+        refuse_versions(balancer)
+        return
     if not balancer:
         return
     none, what = "LISTENER_PROTOCOL is not set", f"the load balancer {its_name()}"
@@ -167,6 +176,25 @@ def refuse_changes() -> None:
     if served:
         pages = ", ".join(f"{f'ENDPOINT={each} ' if each else ''}python delete_service.py" for each in served)
         raise Problem(f"{none}, but services are asked for at {what}: set it back, or run {pages} first")
+
+
+def refuse_scheme(balancer: Any) -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"""
+    if balancer["Scheme"] != constants.LOAD_BALANCER_SCHEME:
+        undo = "run delete_service.py, then LISTENER_PROTOCOL= python create_cluster.py, which takes it away, and this again"
+        scheme = f"LOAD_BALANCER_SCHEME={constants.LOAD_BALANCER_SCHEME}"
+        aws.refuse_change(scheme, f"the load balancer {its_name()} is {balancer['Scheme']}", undo)
+
+
+def refuse_versions(balancer: Any) -> None:
+    """With HTTP no service could be reached any more that speaks HTTP2 or GRPC with its load balancer."""
+    if constants.LISTENER_PROTOCOL == "HTTPS" or 443 not in listeners():
+        return
+    pages = client("elbv2").get_paginator("describe_target_groups")
+    groups = aws.every(pages.paginate(LoadBalancerArn=balancer["LoadBalancerArn"]), "TargetGroups")
+    for group in [group for group in groups if group.get("ProtocolVersion", "HTTP1") != "HTTP1"]:
+        speaks = f"the target group {group['TargetGroupName']} speaks {group['ProtocolVersion']}"
+        aws.refuse_change("LISTENER_PROTOCOL=HTTP", f"{speaks}, for HTTPS alone", "run delete_service.py of it first")
 
 
 def create(net: Network, groups: SecurityGroups) -> None:
@@ -204,8 +232,12 @@ def set_listeners(balancer: Any, present: dict[int, Any]) -> None:
         make_listener(balancer, port, wanted[port])
     if changed:
         copy_rules(serving)
+    secure = present.get(443) or (listeners().get(443) if constants.CERTIFICATE_ARNS[1:] else None)
+    secure = secure if 443 in wanted else None
+    listener_certificates.add(secure)
     for port in [port for port in wanted if port in present]:
         update_listener(port, present[port], wanted[port])
+    listener_certificates.remove_former(secure)
     for each in [each for port, each in present.items() if port not in wanted and ours(each)]:
         what = f"listener {each['Protocol']} {each['Port']}"
         call(client("elbv2").delete_listener, what, of=each, gone="ListenerNotFound")(ListenerArn=each["ListenerArn"])
@@ -216,20 +248,27 @@ def set_listeners(balancer: Any, present: dict[int, Any]) -> None:
 
 def make(net: Network, groups: SecurityGroups) -> Any:
     what = f"load balancer {its_name()}"
-    request: Any = {"Name": its_name(), "Scheme": "internet-facing", "Type": "application", "Tags": tags("alb")}
+    scheme: Any = constants.LOAD_BALANCER_SCHEME
+    request: Any = {"Name": its_name(), "Scheme": scheme, "Type": "application", "Tags": tags("alb")}
     create = call(client("elbv2").create_load_balancer, what)
-    made = create(**request, Subnets=net.public_subnet_ids, SecurityGroups=groups.load_balancer_ids)
+    made = create(**request, Subnets=its_subnets(net), SecurityGroups=groups.load_balancer_ids)
     say("created", what)
     return {"LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"], "Tags": tags("alb")}
 
 
 def set_subnets(balancer: Any, net: Network) -> None:
     """In a zone that stays it answers all the while: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-subnets.html"""
-    present, what = {zone["SubnetId"] for zone in balancer["AvailabilityZones"]}, f"load balancer {its_name()}"
-    if net.public_subnet_ids and present != {*net.public_subnet_ids}:
+    present, wanted = {zone["SubnetId"] for zone in balancer["AvailabilityZones"]}, its_subnets(net)
+    what = f"load balancer {its_name()}"
+    if wanted and present != {*wanted}:
         set_them = call(client("elbv2").set_subnets, what, of=balancer)
-        set_them(LoadBalancerArn=balancer["LoadBalancerArn"], Subnets=net.public_subnet_ids)
-        say("updated", what, f"in {', '.join(net.public_subnet_ids)}")
+        set_them(LoadBalancerArn=balancer["LoadBalancerArn"], Subnets=wanted)
+        say("updated", what, f"in {', '.join(wanted)}")
+
+
+def its_subnets(net: Network) -> list[str]:
+    """What is internal is beside hosts and tasks: AWS takes any subnets for it, and private ones are no way in."""
+    return net.subnet_ids if constants.LOAD_BALANCER_SCHEME == "internal" else net.public_subnet_ids
 
 
 def set_attributes(balancer: Any, present: dict[str, str]) -> None:
@@ -254,7 +293,7 @@ def wanted_listeners() -> dict[int, Any]:
     not_found = [{"Type": "fixed-response", "FixedResponseConfig": NOT_FOUND}]
     if constants.LISTENER_PROTOCOL == "HTTP":
         return {80: {"Protocol": "HTTP", "DefaultActions": not_found}}
-    secure = {"Certificates": [{"CertificateArn": certificate.arn()}], "SslPolicy": TLS_POLICY}
+    secure = {"Certificates": [{"CertificateArn": each} for each in certificate.arns()[:1]], "SslPolicy": TLS_POLICY}
     return {
         80: {"Protocol": "HTTP", "DefaultActions": [REDIRECT]},
         443: {"Protocol": "HTTPS", "DefaultActions": not_found, **secure},

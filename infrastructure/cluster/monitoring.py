@@ -102,9 +102,10 @@ def create() -> None:
 
 def configuration() -> dict[str, Any]:
     """The agent's configuration: memory and disk, the GPUs where there are some, and the host's logs."""
+    disks = ["/", *(["/var/lib/docker"] if constants.INSTANCE_STORE else [])]
     metrics: dict[str, Any] = {
         "mem": {"measurement": ["mem_used_percent"], "metrics_collection_interval": 60},
-        "disk": {"measurement": ["used_percent"], "resources": ["/"], "metrics_collection_interval": 60},
+        "disk": {"measurement": ["used_percent"], "resources": disks, "metrics_collection_interval": 60},
     }
     if constants.GPU_COUNT:
         measured = ["utilization_gpu", "utilization_memory", "memory_used", "memory_total", "temperature_gpu"]

@@ -72,7 +72,7 @@ def its_name(suffix: str) -> str:
 
 
 def create(net: Network) -> SecurityGroups:
-    """Make the groups that the settings need; bring their rules into line with ALLOWED_CIDR and SSH_ALLOWED_CIDR."""
+    """Make the groups that the settings need; bring their rules into line with who is allowed."""
     adopted = constants.SECURITY_GROUP_IDS
     wanted = {
         "load-balancer": ("Load balancer in front of the ECS cluster", constants.LISTENER_PROTOCOL),
@@ -131,14 +131,14 @@ def remove(suffix: str) -> None:
 
 
 def load_balancer_rules() -> list[Any]:
-    """ALLOWED_CIDR, and nobody else; with HTTPS port 80 too, which only redirects."""
+    """Those of ALLOWED_CIDR and ALLOWED_CIDRS, and nobody else; with HTTPS port 80 too, which only redirects."""
     ports = (443, 80) if constants.LISTENER_PROTOCOL == "HTTPS" else (80,)
-    return [rule(port, port, constants.ALLOWED_CIDR, "clients") for port in ports]
+    return [rule(port, port, each, "clients") for port in ports for each in constants.ALLOWED]
 
 
 def callers(groups: SecurityGroups) -> list[str]:
-    """Who may reach the containers: the load balancer where there is one, else ALLOWED_CIDR."""
-    return groups.load_balancer_ids or [constants.ALLOWED_CIDR]
+    """Who may reach the containers: the load balancer where there is one, else who is allowed."""
+    return groups.load_balancer_ids or constants.ALLOWED
 
 
 def task_rules(groups: SecurityGroups, own_id: str) -> list[Any]:

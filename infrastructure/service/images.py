@@ -118,6 +118,9 @@ def refuse_size(image: str, found: Found) -> None:
     on_fargate = constants.LAUNCH_TYPE == "FARGATE"
     disk, size = FARGATE_DISK if on_fargate else constants.ROOT_VOLUME_GIB, found.size / GIB
     has = f"a Fargate task has {disk} GiB" if on_fargate else f"the disk has ROOT_VOLUME_GIB={disk}"
+    if constants.INSTANCE_STORE and (described := container_instances.described_type()):
+        disk = int(described.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0) * 1e9 / GIB)
+        has = f"the instance store of {constants.INSTANCE_TYPE} has {disk} GiB"
     if size > disk:
         raise Problem(f"{spelt(image)} has {size:.0f} GiB before it is unpacked, and {has}")
     if 3 * size > disk:

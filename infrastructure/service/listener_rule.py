@@ -1,4 +1,4 @@
-"""The load balancer's rule for the service: which host name and paths lead to its target group. It must be there before
+"""The load balancer's rule for the service: which host names and paths lead to its target group. It must be there before
 the service.
 
 With TRAFFIC_WEIGHT a part of another endpoint's requests comes here too: its rule then forwards to both groups.
@@ -122,7 +122,7 @@ def create(target_group_arn: str) -> None:
 def update(rule: Any, target_group_arn: str) -> None:
     elb, what, arn = client("elbv2"), f"listener rule {where()}", rule["RuleArn"]
     changed = []
-    if (hosts(rule), paths(rule)) != wanted():
+    if not asks(rule, wanted()):
         call(elb.modify_rule, what, of=rule)(RuleArn=arn, Conditions=conditions())
         changed.append("where it leads from")
     if target_group_arn not in shares(rule):
@@ -136,16 +136,22 @@ def update(rule: Any, target_group_arn: str) -> None:
 
 
 def where() -> str:
-    """What leads to the service, in words: the host name, or the path, or both."""
-    path = constants.LISTENER_PATH
-    return f"{constants.HOST_NAME}{path.removesuffix('*')}" if constants.HOST_NAME else path
+    """What leads to the service, in words: the host names, or the paths, or both."""
+    paths, names = constants.LISTENER_PATHS, constants.HOST_NAMES
+    return ", ".join([f"{host}{path.removesuffix('*')}" for host in names for path in paths] or paths)
 
 
 def wanted() -> tuple[list[str], list[str]]:
     """Host names and paths. A rule needs a condition; beside a host name the path that is every path is none."""
-    if not constants.HOST_NAME:
-        return [], [constants.LISTENER_PATH]
-    return [constants.HOST_NAME], [] if constants.LISTENER_PATH == "/*" else [constants.LISTENER_PATH]
+    all_paths = "/*" in constants.LISTENER_PATHS
+    if not constants.HOST_NAMES:
+        return [], ["/*"] if all_paths else constants.LISTENER_PATHS
+    return constants.HOST_NAMES, [] if all_paths else constants.LISTENER_PATHS
+
+
+def asks(rule: Any, these: tuple[list[str], list[str]]) -> bool:
+    """Whether it asks for exactly these host names and paths, in whatever order."""
+    return (set(hosts(rule)), set(paths(rule))) == (set(these[0]), set(these[1]))
 
 
 def conditions() -> list[Any]:
@@ -174,26 +180,32 @@ def refuse_taken() -> None:
     others = [rule for rule in beside() if rule is not own_rule]
     rule_to_split()
     for rule in others:
-        if (hosts(rule), paths(rule)) == wanted():
+        if asks(rule, wanted()):
             setting, other = ("HOST_NAME", "host name") if constants.HOST_NAME else ("LISTENER_PATH", "path")
-            value = constants.HOST_NAME or constants.LISTENER_PATH
+            value = ",".join(constants.HOST_NAMES or constants.LISTENER_PATHS)
             raise Problem(f"{setting}={value} leads to {leads_to(rule)} already: choose another {other}")
         if asked and rule["Priority"] == str(asked):
             taken = f"RULE_PRIORITY={asked} is taken by the rule to {leads_to(rule)}"
             raise Problem(f"{taken}: choose another, or leave it empty")
     number = asked or int(own_rule["Priority"] if own_rule else next_priority())
-    if not own_rule or (hosts(own_rule), paths(own_rule), int(own_rule["Priority"])) != (*wanted(), number):
+    if not own_rule or not asks(own_rule, wanted()) or int(own_rule["Priority"]) != number:
         refuse_hidden(number, others)
 
 
 def refuse_hidden(number: int, others: list[Any]) -> None:
     """The load balancer takes the first rule that fits: one that fits more must come later."""
+    of_host, of_path = wanted()
+    each_alone = [
+        ([host] if host else [], [path] if path else []) for host in of_host or [""] for path in of_path or [""]
+    ]
     for rule in others:
         theirs, priority, owner = (hosts(rule), paths(rule)), int(rule["Priority"]), leads_to(rule)
         plain = all(each["Field"] in dict((HOST, PATH)) for each in rule["Conditions"])
-        if plain and priority < number and covers(theirs, wanted()):
+        hidden = [each for each in each_alone if plain and priority < number and covers(theirs, each)]
+        if hidden:
+            lost = where() if len(hidden) == len(each_alone) else "".join(hidden[0][0] + hidden[0][1])
             raise Problem(
-                f"{where()} would never be asked for: the rule to {owner}, priority {priority}, comes first and takes "
+                f"{lost} would never be asked for: the rule to {owner}, priority {priority}, comes first and takes "
                 "all of it. Set RULE_PRIORITY below that; RULE_PRIORITY with create_service.py moves the other one"
             )
         if number < priority and covers(wanted(), theirs):

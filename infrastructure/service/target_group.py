@@ -14,7 +14,13 @@ from infrastructure.cluster.load_balancer import with_tags
 
 PART = "tg"
 #: of a new one: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
-DEFAULTS: list[Any] = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
+DEFAULTS = {
+    "deregistration_delay.timeout_seconds": "300",
+    "load_balancing.algorithm.type": "round_robin",
+    "slow_start.duration_seconds": "0",
+    "stickiness.enabled": "false",
+    "stickiness.lb_cookie.duration_seconds": "86400",
+}
 
 
 def its_name() -> str:
@@ -42,11 +48,12 @@ def named() -> Any | None:
 
 
 @aws.look
-def attributes() -> list[Any]:
+def attributes() -> dict[str, str]:
     """The endpoint's group's; none where there is no group."""
     group = named()
     describe = client("elbv2").describe_target_group_attributes
-    return [*describe(TargetGroupArn=group["TargetGroupArn"])["Attributes"]] if group else []
+    found = describe(TargetGroupArn=group["TargetGroupArn"])["Attributes"] if group else []
+    return {each["Key"]: each["Value"] for each in found}
 
 
 def health(arn: str) -> list[dict[str, Any]]:
@@ -66,6 +73,7 @@ def fixed() -> dict[str, tuple[str, Any]]:
     """Setting -> what follows from it, and can't be changed any more."""
     return {
         "TARGET_PROTOCOL": ("Protocol", constants.TARGET_PROTOCOL),
+        "TARGET_PROTOCOL_VERSION": ("ProtocolVersion", constants.TARGET_PROTOCOL_VERSION),
         "NETWORK_MODE": ("TargetType", "ip" if constants.NETWORK_MODE == "awsvpc" else "instance"),
     }
 
@@ -85,12 +93,11 @@ def refuse_changes() -> None:
 
 
 def create() -> str:
-    """Make the group, or bring its health check and its delay to the settings. Its ARN; none without a load balancer."""
+    """Make the group, or bring its health check and attributes to the settings. Its ARN; none without a load balancer."""
     if not constants.LISTENER_PROTOCOL:
         return ""
-    what, group, elb, present = f"target group {its_name()}", named(), client("elbv2"), DEFAULTS
-    if group:
-        present = attributes()
+    what, group, elb = f"target group {its_name()}", named(), client("elbv2")
+    present = attributes() if group else DEFAULTS
     if not group:
         port = constants.CONTAINER_PORTS[0][1]  # ECS registers each task with its own, also where this is another one
         where = {"Port": port, "VpcId": load_balancer.required()["VpcId"]}
@@ -103,23 +110,38 @@ def create() -> str:
         say("updated", what, ", ".join(changed))
     else:
         say("found", what)
-    arn = str(group["TargetGroupArn"])  # AWS's own 300 seconds, for targets that leave, make every deploy slow
-    delay: Any = {**DEFAULTS[0], "Value": str(constants.DEREGISTRATION_DELAY)}
-    if delay not in present:
-        call(elb.modify_target_group_attributes, what, of=group)(TargetGroupArn=arn, Attributes=[delay])
-        say("updated", what, f"deregistration delay {constants.DEREGISTRATION_DELAY} s")
-    return arn
+    set_attributes(group, present)
+    return str(group["TargetGroupArn"])
+
+
+def set_attributes(group: Any, present: dict[str, str]) -> None:
+    """AWS's own 300 seconds, for targets that leave, make every deploy slow."""
+    wanted = DEFAULTS | {
+        "deregistration_delay.timeout_seconds": str(constants.DEREGISTRATION_DELAY),
+        "load_balancing.algorithm.type": constants.ALGORITHM,
+        "slow_start.duration_seconds": str(constants.SLOW_START),
+    }
+    if constants.STICKINESS_SECONDS:
+        seconds = str(constants.STICKINESS_SECONDS)
+        wanted |= {"stickiness.enabled": "true", "stickiness.lb_cookie.duration_seconds": seconds}
+    changes: Any = [{"Key": key, "Value": value} for key, value in wanted.items() if present.get(key) != value]
+    if changes:
+        what = f"target group {its_name()}"
+        modify = call(client("elbv2").modify_target_group_attributes, what, of=group)
+        modify(TargetGroupArn=group["TargetGroupArn"], Attributes=changes)
+        say("updated", what, ", ".join(f"{each['Key']} {each['Value']}" for each in changes))
 
 
 def health_check() -> Any:
     return {
         "HealthCheckProtocol": constants.TARGET_PROTOCOL,
         "HealthCheckPath": constants.HEALTH_CHECK_PATH,
+        "HealthCheckPort": str(constants.HEALTH_CHECK_PORT or "traffic-port"),
         "HealthCheckIntervalSeconds": constants.HEALTH_CHECK_INTERVAL,
         "HealthCheckTimeoutSeconds": constants.HEALTH_CHECK_TIMEOUT,
         "HealthyThresholdCount": constants.HEALTHY_THRESHOLD,
         "UnhealthyThresholdCount": constants.UNHEALTHY_THRESHOLD,
-        "Matcher": {"HttpCode": constants.HEALTH_CHECK_CODES},
+        "Matcher": {"GrpcCode" if constants.GRPC else "HttpCode": constants.HEALTH_CHECK_CODES},
     }
 
 

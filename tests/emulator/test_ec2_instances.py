@@ -308,3 +308,9 @@ def test_throttling_comes_as_a_fault_only(emulator: Emulator, ec2: Any, monkeypa
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # boto3 tries again
     emulator.faults.planned.append(Fault("DescribeVpcs", "RequestLimitExceeded", times=9, status=503))
     assert refused(ec2.describe_vpcs)[0] == "RequestLimitExceeded"
+
+
+def test_user_data_of_a_template_is_small(ec2: Any) -> None:
+    data = {"UserData": base64.b64encode(b"#!/bin/sh\n" + b"#" * 16384).decode()}
+    error, message = refused(ec2.create_launch_template, LaunchTemplateName="gpu", LaunchTemplateData=data)
+    assert (error, message) == ("InvalidUserData.Malformed", "User data is limited to 16384 bytes")

@@ -534,3 +534,100 @@ def test_an_application_load_balancer_waits_for_200_to_499(elb: Any, network: Ne
 def test_what_a_target_group_was_made_with_stays(elb: Any, network: Network) -> None:
     given = elb.meta.service_model.operation_model("ModifyTargetGroup").input_shape.members
     assert not {"Protocol", "Port", "TargetType", "VpcId", "ProtocolVersion"} & given.keys()
+
+
+# --- what a target group speaks, how it chooses, and certificates beside the default one
+
+
+def reason(call: Callable[..., Any], **kwargs: Any) -> str:
+    with pytest.raises(ClientError) as error:
+        call(**kwargs)
+    return str(error.value.response["Error"]["Message"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ProtocolVersion": "HTTP3"},
+        {"ProtocolVersion": "GRPC", "HealthCheckPath": "/ping"},
+        {"ProtocolVersion": "GRPC", "Matcher": {"HttpCode": "200"}},
+        {"ProtocolVersion": "GRPC", "Matcher": {"GrpcCode": "100"}},
+        {"Matcher": {"GrpcCode": "0"}},
+        {"Protocol": "TCP", "ProtocolVersion": "HTTP2"},
+    ],
+)
+def test_a_target_group_speaks_one_version_and_is_asked_in_it(elb: Any, network: Network, wrong: Any) -> None:
+    settings = {"Protocol": "HTTP", "Port": 80, "VpcId": network.vpc, "TargetType": "ip", **wrong}
+    assert refused(elb.create_target_group, Name="x", **settings) == "ValidationError"
+
+
+@pytest.mark.parametrize("version", ["GRPC", "HTTP2"])
+def test_http_listeners_forward_to_no_other_version_than_http1(
+    emulator: Emulator, client: Client, elb: Any, balancer: str, network: Network, version: str
+) -> None:
+    plain, other = target_group(elb, network), target_group(elb, network, "other", ProtocolVersion=version)
+    told = f"Listener protocol 'HTTP' is not supported with a target group with the protocol-version '{version}'"
+    request = {"LoadBalancerArn": balancer, "Protocol": "HTTP", "Port": 80}
+    assert reason(elb.create_listener, **request, DefaultActions=forward(other)) == told
+    arn = listener(elb, balancer, plain)
+    rule = {"Priority": 1, "Conditions": [{"Field": "path-pattern", "Values": ["/"]}]}
+    assert reason(elb.create_rule, ListenerArn=arn, **rule, Actions=forward(other)) == told
+    made = elb.create_rule(ListenerArn=arn, **rule, Actions=forward(plain))["Rules"][0]["RuleArn"]
+    assert reason(elb.modify_rule, RuleArn=made, Actions=forward(other)) == told
+    [certificate] = issue(emulator, client, "a.example.com")
+    secure(elb, balancer, other, certificate)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"slow_start.duration_seconds": "29"}, "must be 0 or between '30-900' inclusive"),
+        ({"load_balancing.algorithm.type": "random"}, "must be one of 'round_robin, least_outstanding_requests"),
+        ({"stickiness.lb_cookie.duration_seconds": "604801"}, "must be between '1-604800' inclusive"),
+        (
+            {"slow_start.duration_seconds": "60", "load_balancing.algorithm.type": "least_outstanding_requests"},
+            "You cannot enable both slow start mode and least outstanding requests",
+        ),
+        (
+            {"slow_start.duration_seconds": "60", "load_balancing.algorithm.type": "weighted_random"},
+            "You cannot enable both slow start and weighted random algorithm on a target group",
+        ),
+        (
+            {"stickiness.enabled": "true", "load_balancing.algorithm.type": "weighted_random"},
+            "You cannot have both stickiness and weighted random algorithm enabled on the same target group.",
+        ),
+        ({"load_balancing.algorithm.anomaly_mitigation": "on"}, "only with the weighted random algorithm"),
+    ],
+)
+def test_attributes_have_their_ranges_and_go_together(
+    elb: Any, network: Network, attributes: dict[str, str], told: str
+) -> None:
+    arn = target_group(elb, network)
+    before = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+    asked = [{"Key": key, "Value": value} for key, value in attributes.items()]
+    assert told in reason(elb.modify_target_group_attributes, TargetGroupArn=arn, Attributes=asked)
+    assert elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"] == before
+
+
+def issue(emulator: Emulator, client: Client, *names: str) -> list[str]:
+    from emulator.acm import certificates
+
+    acm = client("acm")
+    arns = [acm.request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"] for name in names]
+    for arn in arns:
+        certificates.issue(emulator.world, "us-east-1", arn)
+    return arns
+
+
+def test_a_listener_has_twenty_five_certificates_beside_its_default_one(
+    emulator: Emulator, client: Client, elb: Any, balancer: str, network: Network
+) -> None:
+    default, *others = issue(emulator, client, *(f"a{number}.example.com" for number in range(27)))
+    arn = secure(elb, balancer, target_group(elb, network), default)["Listeners"][0]["ListenerArn"]
+    two = [{"CertificateArn": each} for each in others[:2]]
+    assert refused(elb.add_listener_certificates, ListenerArn=arn, Certificates=two) == "ValidationError"
+    for each in (*others[:25], others[0]):
+        elb.add_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": each}])
+    last = [{"CertificateArn": others[25]}]
+    assert refused(elb.add_listener_certificates, ListenerArn=arn, Certificates=last) == "TooManyCertificates"
+    assert len(elb.describe_listener_certificates(ListenerArn=arn)["Certificates"]) == 26

@@ -412,3 +412,31 @@ def test_a_script_is_rehearsed_unchanged() -> None:
 def door_of(url: str, path: str) -> dict[str, str]:
     with urllib.request.urlopen(f"{url}/_emulator/{path}", timeout=5) as answer:
         return dict(json.load(answer))
+
+
+def test_a_client_that_brings_the_cookie_comes_to_the_same_target_while_it_holds(site: Site) -> None:
+    group = site.group("app", "10.0.0.50", "10.0.0.51")
+    attributes = {"stickiness.enabled": "true", "stickiness.lb_cookie.duration_seconds": "60"}
+    asked = [{"Key": key, "Value": value} for key, value in attributes.items()]
+    site.listen(forward(**{group: 1}))
+    assert "Set-Cookie" not in site.ask("/")[1]
+    site.elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=asked)
+    _, headers, body = site.ask("/")
+    cookie, first = headers["Set-Cookie"].partition(";")[0], json.loads(body)["target"]
+    assert cookie.startswith("AWSALB=")
+    assert {json.loads(site.ask("/", Cookie=cookie)[2])["target"] for _ in range(4)} == {first}
+    assert len({json.loads(site.ask("/")[2])["target"] for _ in range(4)}) == 2
+    site.sleep(61)
+    assert len({json.loads(site.ask("/", Cookie=cookie)[2])["target"] for _ in range(4)}) == 2
+    site.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": first}])
+    assert json.loads(site.ask("/", Cookie=cookie)[2])["target"] != first
+
+
+def test_http_1_1_is_no_language_of_a_grpc_group(site: Site) -> None:
+    site.open(443)
+    site.alias("api.example.com")
+    certificate = [{"CertificateArn": site.certificate("api.example.com")}]
+    group = site.group("app", "10.0.0.50", ProtocolVersion="GRPC")
+    site.listen(forward(**{group: 1}), 443, "HTTPS", Certificates=certificate)
+    status, headers, _ = site.ask("https://api.example.com/")
+    assert (status, headers["Server"]) == (464, "awselb/2.0")

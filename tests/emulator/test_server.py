@@ -44,3 +44,13 @@ def test_pasted_into_a_shell_they_lead_the_scripts_there_in_its_own_time(lines: 
     assert ran.returncode == 0, ran.stderr
     assert "created cluster apiserver" in ran.stderr
     assert time.monotonic() - begun < 60  # 90 seconds of the EFS's DNS name alone, if they were AWS's
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(lines: str) -> None:
+    port = lines.partition("127.0.0.1:")[2].split()[0]
+    command = [sys.executable, "-m", "emulator", "--port", port]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        f"port {port} of 127.0.0.1: Address already in use; --port 0 takes a free one\n",
+    )

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Runbook
+from emulator.front_door.proxy import Request, route
+from tests.conftest import Runbook, issued
 from tests.standing import standing, tag
+from tests.zones import zone
 
 NO_HOSTS = {"CLUSTER_SIZE": ""}
 HTTP = {"LISTENER_PROTOCOL": "HTTP", "CERTIFICATE_ARN": "", "TARGET_PROTOCOL": "HTTP"}
@@ -253,3 +255,73 @@ def test_without_https_the_listener_of_443_goes_and_80_does_not_redirect_any_mor
     clara.has_run("create_cluster.py", **NO_HOSTS)
     assert sorted(listeners(clara)) == [80, 443]
     assert listeners(clara)[80]["DefaultActions"][0]["Type"] == "redirect"
+
+
+def test_an_internal_load_balancer_is_in_the_private_subnets_and_out_of_reach(clara: Runbook) -> None:
+    clara.settings["LOAD_BALANCER_SCHEME"] = "internal"
+    zone(clara, "example.com")
+    made = clara.run("create_cluster.py")
+    assert made.code == 0, made.err
+    [balancer] = clara.aws("elbv2").describe_load_balancers()["LoadBalancers"]
+    assert (balancer["Scheme"], balancer["DNSName"].startswith("internal-clara-train-alb-")) == ("internal", True)
+    assert {each["SubnetId"] for each in balancer["AvailabilityZones"]} == {*made.result["subnetIds"]}
+    clara.settings |= {"HOST_NAME": "a.example.com", "CERTIFICATE_ARN": issued(clara, "a.example.com")}
+    clara.has_run("create_dns_record.py")
+    clara.settle(200)
+    asked = route(clara.emulator, Request("GET", "https", "a.example.com", 443, "a.example.com"))
+    assert (asked.status, "internal: no way in from outside" in asked.headers["X-Emulator-Reason"]) == (504, True)
+    clara.has_run("delete_cluster.py --yes")
+    assert [name for name in clara.account() if name.startswith("DNS record")] == [], "found by its name that begins so"
+
+
+def test_the_check_of_an_internal_load_balancer_says_from_where_it_can_be_asked(clara: Runbook) -> None:
+    clara.settings["LOAD_BALANCER_SCHEME"] = "internal"
+    ran = clara.has_run("create_cluster.py").run("check_service.py")
+    assert (ran.code, "LOAD_BALANCER_SCHEME=internal: it answers inside its VPC alone" in ran.err) == (1, True)
+
+
+def allowed(runbook: Runbook, group: str) -> set[str]:
+    """Who is let in by the rules of a group, at its first port."""
+    filters = [{"Name": "group-name", "Values": [group]}]
+    [found] = runbook.aws("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    rule = found["IpPermissions"][0]
+    return {each["CidrIp"] for each in rule["IpRanges"]} | {each["GroupId"] for each in rule["UserIdGroupPairs"]}
+
+
+def test_several_blocks_and_groups_may_reach_it_and_those_no_longer_named_may_not(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py")
+    [vpc_id] = [each["VpcId"] for each in clara.aws("ec2").describe_vpcs()["Vpcs"] if not each["IsDefault"]]
+    theirs = clara.aws("ec2").create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc_id)["GroupId"]
+    clara.settle(60)
+    [one] = allowed(clara, "clara-train-load-balancer")
+    clara.has_run("create_cluster.py", ALLOWED_CIDRS=f"198.51.100.0/24,{theirs},{one}")
+    assert allowed(clara, "clara-train-load-balancer") == {one, "198.51.100.0/24", theirs}
+    clara.has_run("create_cluster.py", ALLOWED_CIDR="", ALLOWED_CIDRS=theirs)
+    assert allowed(clara, "clara-train-load-balancer") == {theirs}
+    clara.has_run("create_cluster.py")
+    assert allowed(clara, "clara-train-load-balancer") == {one}
+
+
+def test_a_group_that_no_rule_can_name_is_refused_before_anything_is_made(clara: Runbook) -> None:
+    begun = len(clara.emulator.calls)
+    ran = clara.run("create_cluster.py", ALLOWED_CIDRS="sg-0abc12345")
+    assert (ran.code, "ALLOWED_CIDRS: sg-0abc12345 can't be in the VPC that is still to be made" in ran.err) == (
+        1,
+        True,
+    )
+    assert clara.changes(begun) == []
+    default = clara.aws("ec2").describe_security_groups()["SecurityGroups"][0]
+    ran = clara.has_run("create_cluster.py").run("create_cluster.py", ALLOWED_CIDRS=default["GroupId"])
+    assert (ran.code, f"{default['GroupId']} belongs to {default['VpcId']}, not to vpc-" in ran.err) == (1, True), (
+        ran.err
+    )
+
+
+def test_http_is_refused_while_a_service_speaks_what_only_https_takes(clara: Runbook) -> None:
+    clara.has_run("create_cluster.py", "register_task_definition.py")
+    grpc = {"TARGET_PROTOCOL_VERSION": "GRPC", "HEALTH_CHECK_PATH": "", "HEALTH_CHECK_CODES": "0-99"}
+    clara.has_run("create_service.py", **grpc)
+    begun = len(clara.emulator.calls)
+    ran = clara.run("create_cluster.py", LISTENER_PROTOCOL="HTTP", CERTIFICATE_ARN="")
+    assert (ran.code, "LISTENER_PROTOCOL=HTTP, but the target group clara-train-tg speaks GRPC" in ran.err) == (1, True)
+    assert clara.changes(begun) == []

@@ -34,6 +34,9 @@ def test_memory_disk_and_gpus_are_measured(clara: Runbook) -> None:
     assert measured["mem"]["measurement"] == ["mem_used_percent"]
     assert measured["disk"]["measurement"] == ["used_percent"]
     assert "utilization_gpu" in measured["nvidia_gpu"]["measurement"]
+    clara.has_run("create_cluster.py", **NO_HOSTS, INSTANCE_STORE="docker", INSTANCE_TYPE="g5.4xlarge")
+    measured = configuration(clara)["metrics"]["metrics_collected"]
+    assert measured["disk"]["resources"] == ["/", "/var/lib/docker"], "Docker's disk, where it has one of its own"
 
 
 def test_the_hosts_logs_are_collected_and_kept_for_as_long_as_the_settings_say(clara: Runbook) -> None:

@@ -85,3 +85,42 @@ def test_a_revision_that_is_not_as_the_service_is_to_be_is_refused_before_anythi
         ran = clara.run(page, NETWORK_MODE="host", HEALTH_CHECK_PATH="/other")
         assert (ran.code, clara.changes(begun)) == (1, [])
         assert "NETWORK_MODE=host, but clara:1 has bridge: set it back, or run register_task_definition.py" in ran.err
+
+
+def attributes(runbook: Runbook) -> dict[str, str]:
+    arn = target_group(runbook)["TargetGroupArn"]
+    found = runbook.aws("elbv2").describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+    return {each["Key"]: each["Value"] for each in found}
+
+
+def test_grpc_has_a_health_check_of_its_own(clara: Runbook) -> None:
+    clara.settings["HEALTH_CHECK_PATH"] = ""
+    clara.has_run(*SERVED, TARGET_PROTOCOL_VERSION="GRPC")
+    found = target_group(clara)
+    assert (found["ProtocolVersion"], found["Matcher"]) == ("GRPC", {"GrpcCode": "12"})
+    assert (found["HealthCheckPath"], found["Protocol"]) == ("/AWS.ALB/healthcheck", "HTTPS")
+
+
+def test_how_a_task_is_chosen_is_as_the_settings_say(clara: Runbook) -> None:
+    clara.has_run(*SERVED)
+    ran = clara.run("create_service.py", STICKINESS_SECONDS="3600", SLOW_START="120")
+    assert ran.code == 0, ran.err
+    found = attributes(clara)
+    assert (found["stickiness.enabled"], found["stickiness.lb_cookie.duration_seconds"]) == ("true", "3600")
+    assert found["slow_start.duration_seconds"] == "120"
+    clara.has_run("create_service.py", ALGORITHM="least_outstanding_requests")
+    found = attributes(clara)
+    assert found["load_balancing.algorithm.type"] == "least_outstanding_requests"
+    assert (found["stickiness.enabled"], found["slow_start.duration_seconds"]) == ("false", "0")
+
+
+def test_health_is_asked_at_another_port_of_the_task(fargate: Runbook) -> None:
+    fargate.settings |= {"LISTENER_PROTOCOL": "HTTP", "PUBLIC_SUBNET_CIDRS": "10.0.0.0/24,10.0.1.0/24"}
+    fargate.settings |= {"CONTAINER_PORTS": "9090,9091", "HEALTH_CHECK_PORT": "9091"}
+    fargate.has_run(*SERVED)
+    [group] = fargate.aws("elbv2").describe_target_groups()["TargetGroups"]
+    [health] = fargate.aws("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupArn"])[
+        "TargetHealthDescriptions"
+    ]
+    assert (health["HealthCheckPort"], health["Target"]["Port"]) == ("9091", 9090)
+    assert health["TargetHealth"]["State"] == "healthy"

@@ -45,6 +45,7 @@ BALANCER = {
 }
 HTTPS = {"LISTENER_PROTOCOL": "HTTPS", "CERTIFICATE_ARN": "{certificate}"}
 ADOPTED = {**GPU, "VPC_ID": "{vpc}", "SUBNET_IDS": "{public_a},{public_b}"}
+INTERNAL = {"LOAD_BALANCER_SCHEME": "internal", "PUBLIC_SUBNET_IDS": ""}
 BASTION = {"BASTION_KEY_NAME": "ours", "BASTION_ALLOWED_CIDR": "203.0.113.7/32"}
 #: a file of settings for each endpoint, with nothing in it, and one of a container's variables
 FILES = Path(tempfile.mkdtemp())
@@ -52,6 +53,7 @@ FILES = Path(tempfile.mkdtemp())
 for each in (".env", "endpoints/a.env", "endpoints/b.env"):
     (FILES / each).touch()
 (FILES / "variables").write_text("MODE=fast\n")
+(FILES / "script").write_text("#!/bin/sh\ntrue\n")
 ON_HOSTS = {**GPU, **NO_DATA, **TWO_ZONES, "ALLOWED_CIDR": "203.0.113.7/32", "LISTENER_PROTOCOL": "HTTP"} | {
     "CONTAINER_PORTS": "9090",
     "COMMAND": "sleep infinity",
@@ -210,6 +212,9 @@ PAIRS: dict[str, list[Pair]] = {
     "MAX_INSTANCES": there_and_back("1", "3", "no data"),
     "ROOT_VOLUME_GIB": there_and_back("100", "200", "no data"),
     "AMI_ID": there_and_back("", "{plain_ami}", "no data"),
+    "HOST_USER_DATA": there_and_back("", "{script}", "no data"),
+    "ECS_CONFIG": there_and_back("", "ECS_LOGLEVEL=debug", "no data"),
+    "INSTANCE_STORE": there_and_back("", "docker", "no data"),
     "KEY_NAME": [
         *there_and_back("ours", "theirs", "no data", with_before=SSH, with_after=SSH),
         Pair("ours", "", "no data", with_before=SSH),
@@ -228,6 +233,9 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "ALLOWED_CIDR": there_and_back("203.0.113.7/32", "198.51.100.0/24", "balancer")
     + there_and_back("203.0.113.7/32", "198.51.100.0/24", "fargate"),
+    "ALLOWED_CIDRS": there_and_back("", "198.51.100.0/24,192.0.2.0/24", "balancer")
+    + there_and_back("", "198.51.100.0/24", "fargate")
+    + there_and_back("{group}", "198.51.100.0/24,{other_group}", "adopted balancer"),
     "VPC_ID": [
         Pair("", "{vpc}", ends="refused", says=(BACK,), with_after={"SUBNET_IDS": "{public_a}"}),
         Pair("{vpc}", "", ends="refused", says=(BACK,), with_before={"SUBNET_IDS": "{public_a}"}),
@@ -243,6 +251,13 @@ PAIRS: dict[str, list[Pair]] = {
     "SUBNET_IDS": [
         *there_and_back("{public_a}", "{public_b}", "adopted without data"),
         Pair("{public_a}", "{public_b}", "adopted service"),
+        Pair(
+            "{public_a},{public_b}",
+            "{public_b},{public_c}",
+            "adopted balancer",
+            with_before=INTERNAL,
+            with_after=INTERNAL,
+        ),
         Pair("{public_a}", "{public_a},{public_b}", "adopted"),
         Pair("{public_a},{public_b}", "{public_a}", "adopted", "kept", ("mount target", "network interface EFS")),
         Pair("{public_a}", "{private_a}", "adopted", "kept", ("mount target", "network interface EFS")),
@@ -330,9 +345,35 @@ PAIRS: dict[str, list[Pair]] = {
             with_before={"LOAD_BALANCER_PROTECTION": "on"},
         ),
     ],
-    "CERTIFICATE_ARN": there_and_back(
-        "{certificate}", "{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS
+    "LOAD_BALANCER_SCHEME": there_and_back(
+        "internet-facing",
+        "internal",
+        "balancer",
+        ends="refused",
+        says=(BACK, "LISTENER_PROTOCOL="),
+        with_before=PRIVATE,
+        with_after=PRIVATE,
     ),
+    "CERTIFICATE_ARN": [
+        *there_and_back("{certificate}", "{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS),
+        *there_and_back(
+            "{certificate}", "{certificate},{other_certificate}", "balancer", with_before=HTTPS, with_after=HTTPS
+        ),
+        Pair(
+            "{certificate},{other_certificate}",
+            "{other_certificate},{certificate}",
+            "balancer",
+            with_before=HTTPS,
+            with_after=HTTPS,
+        ),
+        Pair(
+            "{certificate},{other_certificate}",
+            "{certificate}",
+            "balancer",
+            with_before=HTTPS,
+            with_after={"LISTENER_PROTOCOL": "HTTP"},
+        ),
+    ],
     "CERTIFICATE_DOMAINS": [
         Pair(
             "a.example.com",
@@ -466,6 +507,24 @@ PAIRS: dict[str, list[Pair]] = {
         with_before=VOLUME,
         with_after=VOLUME,
     ),
+    "TARGET_PROTOCOL_VERSION": there_and_back(
+        "HTTP1",
+        "GRPC",
+        "service",
+        ends="refused",
+        says=(BACK, "delete_service.py"),
+        with_before=HTTPS,
+        with_after=HTTPS,
+    )
+    + there_and_back(
+        "HTTP1",
+        "HTTP2",
+        "service",
+        ends="refused",
+        says=(BACK, "delete_service.py"),
+        with_before=HTTPS,
+        with_after=HTTPS,
+    ),
     "GPU_SHARING": [
         *there_and_back("", "mps", "gpu task", with_after={"GPU_MEMORY_MIB": "7000"})[:1],
         Pair("mps", "", "gpu task", with_before={"GPU_MEMORY_MIB": "7000"}),
@@ -538,6 +597,8 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("a.example.com", "", "served"),
         Pair("", "a.example.com", "served"),
         Pair("a.example.com", "b.example.org", "host name"),
+        *there_and_back("a.example.com", "b.example.com,a.example.com", "host name"),
+        Pair("a.example.com,b.example.com", "b.example.org,b.example.com", "host name"),
     ],
     "RULE_PRIORITY": [*there_and_back("7", "9", "served"), Pair("", "7", "served")],
     "TRAFFIC_FROM": [
@@ -547,7 +608,18 @@ PAIRS: dict[str, list[Pair]] = {
     "TRAFFIC_WEIGHT": there_and_back(
         "0", "20", "beside another", with_before={"TRAFFIC_FROM": "a"}, with_after={"TRAFFIC_FROM": "a"}
     ),
-    "LISTENER_PATH": there_and_back("/*", "/api/*", "served") + there_and_back("/*", "/api/*", "host name"),
+    "LISTENER_PATH": there_and_back("/*", "/api/*", "served")
+    + there_and_back("/*", "/api/*", "host name")
+    + there_and_back("/api/*", "/v1/*,/api/*", "served")
+    + there_and_back("/*", "/api/*,/v1/*", "host name"),
+    "ALGORITHM": [
+        *there_and_back("round_robin", "least_outstanding_requests", "served"),
+        Pair("weighted_random", "round_robin", "served", with_after={"SLOW_START": "60", "STICKINESS_SECONDS": "60"}),
+        Pair("round_robin", "weighted_random", "served", with_before={"SLOW_START": "60", "STICKINESS_SECONDS": "60"}),
+    ],
+    "STICKINESS_SECONDS": [*there_and_back("", "3600", "served"), Pair("60", "3600", "served")],
+    "SLOW_START": there_and_back("", "60", "served"),
+    "HEALTH_CHECK_PORT": there_and_back("", "9090", "served"),
     "HEALTH_CHECK_PATH": [Pair("/", "/ping", "served")],
     "HEALTH_CHECK_CODES": [Pair("200-299", "200", "served")],
     "HEALTH_CHECK_INTERVAL": [Pair("30", "20", "served")],
@@ -639,7 +711,7 @@ def belongings(runbook: Runbook) -> dict[str, str]:
         "certificate": issued(runbook, "gpu.example.com"),
         "other_certificate": issued(runbook, "new.example.com"),
     }
-    files = {"variables": str(FILES / "variables")}
+    files = {"variables": str(FILES / "variables"), "script": str(FILES / "script")}
     return {**certificates, **files, **runbook.once(("belongings",), lambda: bring(runbook))}
 
 
@@ -858,6 +930,20 @@ KILLED = [
         ("PUBLIC_SUBNET_IDS", PAIRS["PUBLIC_SUBNET_IDS"][0]),
         ("SERVICE_NAME", Pair("", "other", "served", with_before=STEPS, with_after=STEPS)),
         ("HOST_NAME", Pair("a.example.com", "b.example.com", "host name")),
+        (
+            "CERTIFICATE_ARN",
+            Pair(
+                "{certificate},{other_certificate}",
+                "{other_certificate},{certificate}",
+                "balancer",
+                with_before=HTTPS,
+                with_after=HTTPS,
+            ),
+        ),
+        (
+            "CERTIFICATE_ARN",
+            Pair("{certificate}", "{other_certificate},{certificate}", "balancer", with_before=HTTPS, with_after=HTTPS),
+        ),
         (
             "SCALING",
             Pair("step", "target-tracking", "served", with_before={"MAX_TASKS": "3"}, with_after={"MAX_TASKS": "3"}),

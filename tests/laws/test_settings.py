@@ -104,9 +104,11 @@ RIGHT = {
     "AWS_REGION": "eu-west-1",
     "ENDPOINT": "a1",
     "AMI_ID": "ami-0abc1234",
+    "INSTANCE_STORE": "docker",
     "KEY_NAME": "key 7",
     "SSH_ALLOWED_CIDR": "10.0.0.0/8",
     "ALLOWED_CIDR": "203.0.113.7/32",
+    "ALLOWED_CIDRS": "203.0.113.7/32,sg-0abc1234",
     "VPC_ID": "vpc-0abc1234",
     "SUBNET_IDS": "subnet-0abc1234",
     "PRIVATE_SUBNET_IDS": "subnet-0abc1234",
@@ -148,11 +150,15 @@ RIGHT = {
     "TASK_DYNAMODB_TABLES": "table_1",
     "TASK_SQS_QUEUES": "queue_1.fifo",
     "SERVICE_NAME": "service_7",
-    "HOST_NAME": "a1.example.com",
+    "HOST_NAME": "a1.example.com,b1.example.com",
     "RULE_PRIORITY": "10",
     "TRAFFIC_FROM": "b1",
-    "LISTENER_PATH": "/a1/*",
+    "LISTENER_PATH": "/a1/*,/b1",
+    "STICKINESS_SECONDS": "3600",
+    "SLOW_START": "60",
     "HEALTH_CHECK_PATH": "/a1",
+    "HEALTH_CHECK_CODES": "200-299",
+    "HEALTH_CHECK_PORT": "8080",
     "CHECK_PATHS": "/a1,/b2",
     "SCALE_OUT_MEMORY": "90",
     "REQUESTS_PER_TASK": "100",
@@ -168,7 +174,7 @@ RIGHT = {
 #: a person's own words, which AWS takes in any letters
 OWN_WORDS = {
     *("EXTRA_TAGS", "ENTRY_POINT", "COMMAND", "CONTAINER_ENVIRONMENT", "CONTAINER_ENVIRONMENT_FILE"),
-    *("WEIGHTS_PREFIX", "WEIGHTS_FOLDER"),
+    *("WEIGHTS_PREFIX", "WEIGHTS_FOLDER", "HOST_USER_DATA", "ECS_CONFIG"),
 }
 
 

@@ -6,6 +6,7 @@ day must not open a door by it. On PATH there are programs that only write down 
 
 from __future__ import annotations
 
+import email
 import importlib
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.cluster import launch_template
+from infrastructure.cluster import user_data
 from infrastructure.delivery import pipeline
 from infrastructure.service import task_definitions
 from infrastructure.weights import sync
@@ -164,12 +165,60 @@ def test_a_host_s_first_boot_tells_its_agent_the_cluster(shell: Shell, given: Se
         shell.program(program)
     given(CLUSTER_NAME=value, HOST_MONITORING="enabled", GPU_COUNT=1)
     (etc / "ecs.config").touch()
-    text = launch_template.user_data().replace("/etc/ecs", str(etc))
+    text = user_data.text().replace("/etc/ecs", str(etc))
     assert str(opt) not in text
     text = text.replace("/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl", "agent-ctl")
     *_, told = shell.run(text)
     assert told == ["agent-ctl", "-a", "fetch-config", "-m", "ec2", "-s", "-c", f"ssm:AmazonCloudWatch-{value}"]
     assert (etc / "ecs.config").read_text().splitlines()[0] == f"ECS_CLUSTER={value}"
+
+
+@pytest.mark.parametrize("value", [value for value in NASTY if "\n" not in value])
+def test_a_line_of_the_user_s_reaches_the_agent_s_configuration_as_it_is(shell: Shell, given: Set, value: str) -> None:
+    etc = shell.folder / "etc"
+    etc.mkdir()
+    (etc / "ecs.config").touch()
+    given(ECS_CONFIG={"ECS_LOGLEVEL": value}, HOST_USER_DATA="#!/bin/sh\n", GPU_COUNT=0)
+    shell.run(boot_parts(user_data.text())[0].replace("/etc/ecs", str(etc)))
+    assert (etc / "ecs.config").read_text().splitlines()[-1] == f"ECS_LOGLEVEL={value}"
+
+
+def boot_parts(text: str) -> list[str]:
+    """Of several parts each as cloud-init runs it."""
+    found = email.message_from_string(text)
+    return [str(each.get_payload()) for each in found.walk() if not each.is_multipart()]
+
+
+STORE = ("mountpoint", "blkid", "lsblk", "mdadm", "mkfs.xfs", "mount", "mkdir")
+FOUND = ["blkid", "-L", "docker"]
+LISTED = ["lsblk", "-dpno", "NAME,MODEL"]
+MOUNTED = [["mkdir", "-p", "/var/lib/docker"], ["mount", "-L", "docker", "/var/lib/docker"]]
+ROOT_DISK = "/dev/nvme0n1 Amazon Elastic Block Store"
+
+
+@pytest.mark.parametrize("disks", [0, 1, 2])
+def test_the_disks_of_the_instance_store_become_docker_s(shell: Shell, given: Set, disks: int) -> None:
+    awk = shutil.which("awk")
+    assert awk
+    (shell.bin / "awk").symlink_to(awk)
+    given(INSTANCE_STORE="docker")
+    names = [f"/dev/nvme{number}n1" for number in range(1, disks + 1)]
+    for program in STORE:
+        shell.program(program, "exit 1\n" if program in ("mountpoint", "blkid") else "")
+    lines = "\n".join([ROOT_DISK, *(f"{name} Amazon EC2 NVMe Instance Storage" for name in names)])
+    shell.program("lsblk", f"echo '{lines}'\n")
+    shell.program("mkfs.xfs", '[ "$4" ]\n')
+    script = boot_parts(user_data.text())[0]
+    _, looked, listed, *made = shell.run(script)
+    assert (looked, listed) == (FOUND, LISTED)
+    disk = "/dev/md0" if disks > 1 else (*names, "")[0]
+    raid = ["mdadm", "--create", disk, "--run", "--level=0", f"--raid-devices={disks}", *names]
+    file_system = ["mkfs.xfs", "-f", "-L", "docker", disk]
+    assert made == [*([raid] if disks > 1 else []), file_system, *(MOUNTED if disks else [])]
+    shell.program("blkid")
+    assert shell.run(script) == [["mountpoint", "-q", "/var/lib/docker"], FOUND, *MOUNTED], "it was rebooted"
+    shell.program("mountpoint")
+    assert shell.run(script) == [["mountpoint", "-q", "/var/lib/docker"]]
 
 
 # ------------------------------------------------------------------------------------------- as long as AWS takes them
@@ -182,7 +231,7 @@ def test_no_text_is_longer_than_aws_takes_it(given: Set) -> None:
     given(**longest, CAPACITY_TYPE="spot", GPU_COUNT=1, HOST_MONITORING="enabled")
     given.patch.setattr(pipeline, "region", lambda: "ap-northeast-1")
     assert len(pipeline.start_command()) <= 1000
-    assert len(launch_template.user_data().encode()) <= 16 * 1024
+    assert len(user_data.text().encode()) <= 16 * 1024
 
 
 # --------------------------------------------------------------------------------------------------------- and a policy

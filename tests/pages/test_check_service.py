@@ -127,6 +127,18 @@ def test_a_host_name_is_asked_once_it_leads_to_the_load_balancer(served: Served)
     ran = served.check("--ca", path, HOST_NAME="old.example.com")
     assert ran.returncode == 1
     assert "old.example.com leads to 192.0.2.1, not to the load balancer" in ran.stderr
+    ran = served.check("--ca", path, HOST_NAME="clara.example.com,old.example.com")
+    assert ran.returncode == 1, "each name is asked"
+    assert "2 of 4 checks failed: https://old.example.com/docs/" in ran.stderr, ran.stderr
+
+
+def test_where_tasks_speak_grpc_the_answer_tells_that_the_way_is_open(served: Served) -> None:
+    grpc = {"TARGET_PROTOCOL_VERSION": "GRPC", "HEALTH_CHECK_PATH": "", "CHECK_PATHS": ""}
+    served.runbook.has_run("delete_service.py").has_run("create_service.py", **grpc)
+    ran = served.check("--insecure", **grpc)
+    assert ran.returncode == 0, ran.stderr
+    assert [each["status"] for each in json.loads(ran.stdout)["checks"]] == [464]
+    assert "as to all of HTTP/1.1; of the tasks describe_service.py tells" in ran.stderr
 
 
 def test_without_a_load_balancer_there_is_nothing_to_ask(runbook: Runbook) -> None:

@@ -70,7 +70,7 @@ def test_a_task_that_someone_else_started_runs_on(fargate: Runbook) -> None:
 @pytest.mark.parametrize("flags", [(), ("--all", "--task", "x")], ids=["neither", "both"])
 def test_it_wants_to_know_which(fargate: Runbook, flags: tuple[str, ...]) -> None:
     ran = fargate.run("stop_task.py", *flags)
-    assert (ran.code, ran.out, fargate.changes(0)) == (1, "", [])
+    assert (ran.code, ran.out, fargate.changes(0)) == (2, "", [])
     assert "say which: --task ID for one, or --all" in ran.err
 
 
