@@ -226,14 +226,20 @@ def first_failed(found: dict[int, Any]) -> tuple[int, Any] | None:
 
 
 def end(job: Job, reason: str) -> None:
-    """All that still go on, and until they have stopped; one that was just started AWS lists some seconds late."""
+    """All that still go on, and until they have stopped.
+
+    They are looked for by their tags: where an answer of AWS was lost, one may have started whose ARN is not known. What
+    was just started AWS lists some seconds late.
+    """
     looks, found = 0, list[Any]()
+    keys = {f"{job.key}-{rank}" for rank in range(job.count)}
 
     def look() -> bool:
         nonlocal looks
         looks += 1
-        found[:] = described(job).values()
-        return len(found) == len(job.arns) or looks > 5
+        found[:] = [task for task in tasks.of_run_task() if overrides.key_of(task) in keys]
+        all_listed = set(job.arns.values()) <= {task["taskArn"] for task in found}
+        return (all_listed and len(job.arns) == job.count) or looks > 4
 
     if not console.dry_run:
         aws.wait("the nodes to be listed", look, str)

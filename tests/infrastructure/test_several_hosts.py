@@ -213,6 +213,16 @@ def test_where_aws_refuses_one_of_them_none_is_left(job: Runbook, skip: int) -> 
     assert tasks(job) == []
 
 
+def test_one_whose_answer_was_lost_is_ended_too(job: Runbook) -> None:
+    """It runs, and its ARN is not known: only its tag tells of it."""
+    job.emulator.faults.planned.append(Fault("RunTask", "cut", when="after", skip=1, times=-1))
+    ran = job.run(*NODES)
+    assert ran.code == 1
+    assert "can't reach AWS" in ran.err
+    job.settle(60)
+    assert (tasks(job), len(tasks(job, "STOPPED"))) == ([], 2)
+
+
 def test_a_spot_interruption_starts_all_again(hosts: Runbook) -> None:
     hosts.settings["CAPACITY_TYPE"] = "spot"
     hosts.has_run(*REGISTERED)
