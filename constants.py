@@ -511,7 +511,7 @@ MAX_PARALLEL = setting("MAX_PARALLEL", "1", whole(1, 500))
 # Ports on which the nodes of one job (run_task.py --nodes) reach each other, and nobody else them: FROM-TO; MASTER_PORT is the
 # first. 29500-65535 has those too that NCCL and Gloo take as they come. It needs NETWORK_MODE=awsvpc. Empty: none.
 NODE_PORTS = setting("NODE_PORTS", "", port_range)
-# Seconds after which run_task.py gives up waiting for the end of a task that runs, with RUN_UNTIL=STOPPED; the task goes on.
+# Seconds after which run_task.py gives up waiting for the end of what runs, with RUN_UNTIL=STOPPED, and of a sweep; it goes on.
 # Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.
 RUN_TIMEOUT_SECONDS = setting("RUN_TIMEOUT_SECONDS", "", whole(1, 31536000, or_empty=True))
 # How often run_task.py starts a task again that ended for one of RETRY_ON, after 30 seconds, then 60, 120 and so on.
