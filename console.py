@@ -20,8 +20,8 @@ NEW = "(new-in-this-dry-run)"
 #: what is told before anything else, once
 _opening: list[Callable[[], None]] = []
 _lock = threading.RLock()
-#: a terminal has a table below, and so no line that lives
-_shows_table = False
+#: where a terminal has a table below: all is drawn there, and no line lives
+_screens: list[Any] = []
 _CHANGES = ("created", "updated", "uploaded", "deleted", "started", "stopped", "registered", "deregistered")
 _COLOURS = {"created": "green", "updated": "yellow", "deleted": "red", "kept": "cyan", "warning": "bold yellow"}
 
@@ -60,8 +60,9 @@ def say(verb: str, what: str, detail: str = "") -> None:
 
     text = Text(line)
     text.stylize(_COLOURS.get(verb, "dim" if verb in ("found", "already gone") else ""), 0, len(verb))
+    screen = _screens[-1] if _screens else Console(stderr=True)
     with contextlib.suppress(OSError):
-        Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+        screen.print(text, soft_wrap=True, highlight=False)
 
 
 @contextlib.contextmanager
@@ -119,7 +120,6 @@ def flush_streams() -> None:
 @contextlib.contextmanager
 def live_table(cells: Callable[[], tuple[list[str], list[list[str]]]]) -> Iterator[None]:
     """While it lasts, a terminal shows this table as it is by then, below all that is said; elsewhere nothing is shown."""
-    global _shows_table
     if not _terminal() or os.environ.get("NO_COLOR"):
         yield
         return
@@ -135,12 +135,12 @@ def live_table(cells: Callable[[], tuple[list[str], list[list[str]]]]) -> Iterat
         return table
 
     first()
-    _shows_table = True
+    _screens.append(Console(stderr=True))
     try:
-        with Live(get_renderable=drawn, console=Console(stderr=True), refresh_per_second=1):
+        with Live(get_renderable=drawn, console=_screens[-1], refresh_per_second=1):
             yield
     finally:
-        _shows_table = False
+        _screens.pop()
 
 
 class Progress:
@@ -160,7 +160,7 @@ class Progress:
         if due:
             self.told, self.news = now, why()
         line = f"  {now - self.begun:4.0f} s  {self.news or self.what}"
-        if _shows_table:
+        if _screens:
             return
         if _terminal():
             width = _columns()
@@ -179,5 +179,5 @@ def _columns() -> int:
 
 
 def _clear() -> None:
-    if _terminal() and not _shows_table:
+    if _terminal() and not _screens:
         _write("\r" + " " * _columns() + "\r", end="")

@@ -104,6 +104,7 @@ def test_on_a_terminal_a_table_stands_below_what_is_said(monkeypatch: pytest.Mon
         rows[0][1] = "succeeded"
     text = screen.getvalue()
     assert text.index("started row 0") < text.index("waiting for 1 rows") < text.rindex("succeeded")
+    assert text[text.index("started row 0") - 1] != "┘"  # the table is cleared before a line, and drawn anew below it
     assert "it boots" not in text  # the table is what lives
     console.say("next", "python list_tasks.py")
     assert screen.getvalue().endswith("python list_tasks.py\n")

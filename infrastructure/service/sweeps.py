@@ -230,7 +230,7 @@ def ended(sweep: Sweep, row: Row, task: Any) -> None:
         say("warning", f"row {row.index}:", runs.reason(task))
     write(sweep.record, line_of(row, "again" if row.state == "waiting" else row.state))
     if row.state != "waiting":
-        price = "" if usd is None else f", ${usd:.2f}"
+        price = "" if usd is None else f", ${usd:.4f}" if usd < 0.01 else f", ${usd:.2f}"
         say("ended", f"row {row.index}", f"{row.state}, exit code {row.told['exitCode']}, {minutes} min{price}")
 
 
