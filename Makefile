@@ -1,4 +1,5 @@
 # make help       what there is to make
+# make .venv      what the scripts and the tests need, in .venv
 # make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/, REGION=cn-north-1 another region
 # make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too
 # make check      what to run while working: lint, types, and the tests that take least
@@ -51,4 +52,5 @@ lock: .venv
 	mv requirements.new requirements.txt
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .rehearsal *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -17,23 +17,28 @@ its environment says by then. Those of another endpoint: `with constants.of(ENDP
 import contextlib
 import importlib
 import ipaddress
+import json
 import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+import definition_file
 import texts
 from texts import (
+    capability,
     cidr_or_empty,
     ecs_config,
     efs_volume,
     every,
     folder,
     health_codes,
+    health_command,
     image,
+    log_options,
     one_of,
     pairs,
     pattern,
@@ -42,6 +47,8 @@ from texts import (
     seconds,
     shell_words,
     source,
+    tmpfs,
+    ulimit,
     vpc_cidr,
     whole,
     words,
@@ -53,6 +60,8 @@ ODD: list[str] = []  # what is not wrong, but may not be what its writer expects
 KNOWN: dict[str, str] = {}  # setting -> its default as the README shows it
 OF_CLUSTER: set[str] = set()  # those that endpoints share
 READ: dict[Path, int] = {}  # each file that was looked for -> when it was last written
+SAYS: dict[str, tuple[str, Any]] = {}  # what TASK_DEFINITION_FILE says of what settings say too: its place, its value
+FROM_FILE: dict[str, str] = {}  # setting -> the place in TASK_DEFINITION_FILE that says it
 OURS = "GPU_ECS_"
 #: what they hold is never shown
 MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS", "ECS_CONFIG")
@@ -60,7 +69,10 @@ MAY_BE_SECRET = ("CONTAINER_ENVIRONMENT", "CONTAINER_SECRETS", "ECS_CONFIG")
 
 def problem(name: str, sentence: str) -> None:
     """Note a mistake; `check` tells it together with all the others."""
-    PROBLEMS.setdefault(texts.visible(name), []).append(texts.visible(sentence))
+    if name in FROM_FILE:
+        name, sentence = "TASK_DEFINITION_FILE", f"{FROM_FILE[name]}: {sentence}"
+    told = PROBLEMS.setdefault(texts.visible(name), [])
+    told += [each for each in [texts.visible(sentence)] if each not in told]
 
 
 def shown(path: Path) -> str:
@@ -152,17 +164,29 @@ def of(**environment: str) -> Iterator[None]:
 
 
 def setting(
-    name: str, default: str, parse: Callable[[str], T], *, of: str = "", required: str = "", instead: T | None = None
+    name: str,
+    default: str,
+    parse: Callable[[str], T],
+    *,
+    of: str = "",
+    required: str = "",
+    instead: T | None = None,
+    in_file: str = "",
 ) -> T:
     """The value of one setting. A ValueError of `parse` is a mistake of the user's.
 
     `of="cluster"`: it is the same for all endpoints. `required`: it has no default; this is an example. `instead`: what
-    counts in its place, where that is set.
+    counts in its place, where that is set. `in_file`: what of TASK_DEFINITION_FILE says the same, and then counts.
     """
     KNOWN[name] = default
     if of == "cluster":
         OF_CLUSTER.add(name)
     text = TEXTS.get(name, default).strip()
+    if in_file in SAYS:
+        FROM_FILE[name], value = SAYS[in_file]
+        if TEXTS.get(name):
+            ODD.append(texts.visible(f"{name} is not taken: TASK_DEFINITION_FILE says it, at {FROM_FILE[name]}"))
+        return cast(T, value)
     if not text and required:
         problem(name, f"is not set, and has no default; for example {name}={required}")
     try:
@@ -187,7 +211,36 @@ def parse_or_empty(parse: Callable[[str], T]) -> Any:
 # How a text is read, where another setting has a part in it: the rest is in texts.py.
 
 
+def task_definition(text: str) -> dict[str, Any]:
+    """The JSON of a file; its path as seen from .env. Roles that bear our names in it are ours to make, as if it were silent."""
+    if not text:
+        return {}
+    path = SHARED_PATH.parent / texts.local(text)
+    READ[path] = texts.written(path)
+    if not READ[path]:
+        raise ValueError(f"is not there: there is no file {shown(path)}")
+    own = f"{CLUSTER_NAME}-{ENDPOINT}" if ENDPOINT else CLUSTER_NAME
+    ours = {"executionRoleArn": f"{own}-task-execution", "taskRoleArn": f"{own}-task"}
+    found = definition_file.read(path)
+    return {key: value for key, value in found.items() if not (key in ours and is_of(str(value), ours[key]))}
+
+
+def is_of(role: str, name: str) -> bool:
+    """Whether a role, by its ARN or its name, is the one of this name, which ends with a Region."""
+    return bool(re.fullmatch(rf"(.*/)?{re.escape(name)}-[a-z]{{2,5}}(-[a-z]{{2,12}}){{1,2}}-[0-9]{{1,2}}", role))
+
+
 def gpus(text: str) -> int:
+    """ALL counts as one that is asked for: how many there are is the host's.
+
+    ECS takes a fraction too, for g6f, whose GPU the agent of a host does not register: aws/amazon-ecs-agent#4786.
+    """
+    if text == "ALL" and not GPU_SHARING:
+        return 1
+    if re.fullmatch(r"0?\.[0-9]+", text):
+        raise ValueError(
+            "is a part of a GPU, which a host does not register: GPU_SHARING=mps gives a task a part of one"
+        )
     if GPU_SHARING and whole(0, 16)(text) > 1:
         raise ValueError(f"does not go with GPU_SHARING={GPU_SHARING}: a task then has a part of one GPU; remove it")
     return whole(0, 16)(text)
@@ -250,6 +303,12 @@ LINK = r"arn:aws[\w-]*:(codestar-connections|codeconnections):[\w-]+:\d{12}:conn
 #: a secret's, with none or all three of JSON key, stage and version, or a parameter's: without * and ?, since a role is given it
 SECRET = r"secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+((:[!-)+-9;->@-~]*){3})?"
 SECRET_ARN = rf"arn:aws[\w-]*:({SECRET}|ssm:[\w-]+:\d{{12}}:parameter/[\w./-]+)|/[\w./-]+"
+REGISTRY_SECRET = pattern(
+    r"arn:aws[\w-]*:secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+", "the ARN of a secret", or_empty=True
+)
+S3_OBJECT = pattern(
+    r"arn:aws[\w-]*:s3:::[a-z0-9.-]{3,63}/[!-~]{1,800}\.env", "an ARN such as arn:aws:s3:::bucket/a.env"
+)
 ZONE_ID = pattern(r"Z[A-Z0-9]{1,31}", "the id of a hosted zone", or_empty=True)
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 BUCKET_NAME = r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
@@ -298,6 +357,15 @@ SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of=
 # The endpoint that a script is about: endpoints/$ENDPOINT.env is read between .env and the environment.
 ENDPOINT = setting("ENDPOINT", "", ENDPOINT_FORM, of="cluster")
 
+# -- A task definition of your own
+
+# A task definition as JSON, as the console, the AWS CLI or a repository has it; its path as seen from .env. What it says
+# counts; settings fill in what it does not say, of its main container too. Sidecars stay as they are.
+TASK_DEFINITION_FILE = setting("TASK_DEFINITION_FILE", "", task_definition)
+# Its container that settings are about: GPU, ports, command, health. Empty: its first essential one.
+MAIN_CONTAINER = setting("MAIN_CONTAINER", "", pattern(r"[\w-]{1,255}", "a container's name", or_empty=True))
+SAYS.update(definition_file.says(TASK_DEFINITION_FILE, MAIN_CONTAINER))
+
 # -- Where containers run
 
 # Where containers run: EC2 (the only one with GPUs) or FARGATE. It can't be changed later.
@@ -307,12 +375,18 @@ CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"
 # Instance type of the hosts (EC2). Hosts that run keep their type, disk, AMI and key until update_cluster.py.
 INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster")
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
-GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"))
-# GPUs for each task; 0 for none. Whole GPUs of one instance (g6f and gr6f have but a part of one); with GPU_SHARING it
-# counts as 1.
-GPU_COUNT = setting("GPU_COUNT", "1", gpus, instead=1 if GPU_SHARING else None)
+GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"), in_file="gpu sharing")
+# GPUs for each task; 0 for none, ALL for those of its host. Whole GPUs of one instance (g6f and gr6f have but a part of
+# one); with GPU_SHARING it counts as 1.
+GPU_COUNT = setting("GPU_COUNT", "1", gpus, instead=1 if GPU_SHARING else None, in_file="gpus")
 # GPU memory of each task, MiB, with GPU_SHARING=mps.
-GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True))
+GPU_MEMORY_MIB = setting("GPU_MEMORY_MIB", "", whole(1, 1048576, or_empty=True), in_file="gpu memory")
+# Percent of a GPU's compute that a task may use at most, with GPU_SHARING=mps; empty: all that is free.
+GPU_COMPUTE_PERCENT = setting("GPU_COMPUTE_PERCENT", "", whole(1, 100, or_empty=True), in_file="gpu percent")
+# CPU of the tasks: X86_64 or ARM64, which has no GPUs. Empty: on hosts that of INSTANCE_TYPE, on Fargate X86_64.
+CPU_ARCHITECTURE = setting(
+    "CPU_ARCHITECTURE", "", one_of("", "X86_64", "ARM64"), in_file="runtimePlatform.cpuArchitecture"
+)
 # Hosts, always so many: sets MIN_INSTANCES and MAX_INSTANCES both. Empty: those two count.
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True), of="cluster")
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
@@ -449,9 +523,11 @@ PREFIX = f"{CLUSTER_NAME}-{ENDPOINT}" if ENDPOINT else CLUSTER_NAME
 
 # Family of the task definition; empty: CLUSTER_NAME, with an endpoint CLUSTER_NAME-ENDPOINT.
 # Changed later: revisions of the former one stay, free, until delete_cluster.py or delete_endpoint.py.
-TASK_FAMILY = setting("TASK_FAMILY", "", pattern(r"[\w-]{1,255}", "a family name", or_empty=True)) or PREFIX
+TASK_FAMILY = (
+    setting("TASK_FAMILY", "", pattern(r"[\w-]{1,255}", "a family name", or_empty=True), in_file="family") or PREFIX
+)
 # Container image, with its tag or digest.
-IMAGE = setting("IMAGE", "nvidia/cuda:12.8.1-base-ubuntu24.04", image)
+IMAGE = setting("IMAGE", "nvidia/cuda:12.8.1-base-ubuntu24.04", image, in_file="image")
 # In place of IMAGE: a tag of the repository of create_repository.py, or current, the one that the pipeline deployed last.
 IMAGE_TAG = setting("IMAGE_TAG", "", pattern(r"\w[\w.-]{0,127}", "an image tag", or_empty=True))
 # Images that the repository keeps; older ones expire.
@@ -469,27 +545,66 @@ CONTAINER_ENVIRONMENT = setting("CONTAINER_ENVIRONMENT", "", variables) | CONTAI
 CONTAINER_SECRETS = setting("CONTAINER_SECRETS", "", pairs(VARIABLE))
 # Ports of the container: 9090, or HOST:CONTAINER. In bridge mode a port without HOST gets a dynamic one.
 # The load balancer leads to the first. Changed later: the former is named too, until create_service.py has moved to the new.
-CONTAINER_PORTS = setting("CONTAINER_PORTS", "", words(port))
+CONTAINER_PORTS = setting("CONTAINER_PORTS", "", words(port), in_file="portMappings")
 # bridge or host (EC2), awsvpc (Fargate; on EC2 the task then has no public address). Empty: bridge, on Fargate awsvpc.
 # It can't be changed while a service is behind a load balancer: AWS fixes the kind of targets, and ports would be closed.
-NETWORK_MODE = setting("NETWORK_MODE", "", one_of("", "bridge", "host", "awsvpc")) or (
+NETWORK_MODE = setting("NETWORK_MODE", "", one_of("", "bridge", "host", "awsvpc"), in_file="networkMode") or (
     "awsvpc" if LAUNCH_TYPE == "FARGATE" else "bridge"
 )
 # CPU units of the task, 1024 for one vCPU. Needed on Fargate; empty on EC2: no share reserved.
-TASK_CPU = setting("TASK_CPU", "", whole(128, 196608, or_empty=True))
+TASK_CPU = setting("TASK_CPU", "", whole(128, 196608, or_empty=True), in_file="cpu")
 # Memory of the task, MiB, a hard limit; a host keeps about 5 percent of its own. Needed on Fargate; empty on EC2: 256
 # reserved, and all that the host has left.
-TASK_MEMORY = setting("TASK_MEMORY", "", whole(128, 4194304, or_empty=True))
-# Shared memory (/dev/shm), MiB, EC2 only; empty: a quarter of TASK_MEMORY, or 1024 with a GPU. PyTorch loaders need it.
-SHARED_MEMORY_MIB = setting("SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=True)) or (
-    0 if LAUNCH_TYPE == "FARGATE" else TASK_MEMORY // 4 or (1024 if GPU_COUNT else 0)
+TASK_MEMORY = setting("TASK_MEMORY", "", whole(128, 4194304, or_empty=True), in_file="memory")
+# Disk of a task on Fargate, GiB, the image included: 21 to 200, which cost; empty: the 20 that are free.
+EPHEMERAL_STORAGE_GIB = setting(
+    "EPHEMERAL_STORAGE_GIB", "", whole(21, 200, or_empty=True), in_file="ephemeralStorage.sizeInGiB"
 )
+# Shared memory (/dev/shm), MiB, EC2 only; empty: a quarter of TASK_MEMORY, or 1024 with a GPU. PyTorch loaders need it.
+SHARED_MEMORY_MIB = setting(
+    "SHARED_MEMORY_MIB", "", whole(1, 1048576, or_empty=True), in_file="linuxParameters.sharedMemorySize"
+) or (0 if LAUNCH_TYPE == "FARGATE" else TASK_MEMORY // 4 or (1024 if GPU_COUNT else 0))
+# Folders of the container in memory, gone with it: /path:MIB, several with commas.
+TMPFS = setting("TMPFS", "", words(tmpfs))
+# Limits of the container: NAME:SOFT:HARD, -1 for none: memlock:-1:-1,nofile:65536:65536. On Fargate only nofile.
+ULIMITS = setting("ULIMITS", "", words(ulimit))
+# Linux capabilities that it has more than Docker gives it, and with - before them less: SYS_PTRACE,-NET_RAW. On Fargate
+# none but SYS_PTRACE can be added.
+CAPABILITIES = setting("CAPABILITIES", "", words(capability))
+# User of the container, USER or USER:GROUP, names or numbers; empty: the image's own.
+CONTAINER_USER = setting("CONTAINER_USER", "", pattern(r"[\w.-]{1,64}(:[\w.-]{1,64})?", "a user", or_empty=True))
+# Folder in which its command begins; empty: the image's own.
+WORKING_DIRECTORY = setting("WORKING_DIRECTORY", "", pattern(r"/[!-~]{0,1023}", "an absolute path", or_empty=True))
+# Whether its own files can't be written: volumes and TMPFS still can. ECS Exec does not work then. true or false.
+READONLY_ROOT = setting("READONLY_ROOT", "false", one_of("true", "false")) == "true"
+# Whether a small first process passes signals on and ends what its parent left: true or false. With ECS Exec always.
+INIT = setting("INIT", "false", one_of("true", "false")) == "true"
+# Seconds between SIGTERM and SIGKILL when it is stopped: to 120 on Fargate; empty: 30, or what the host's ECS agent has.
+STOP_TIMEOUT = setting("STOP_TIMEOUT", "", whole(2, 86400, or_empty=True))
+# Command in the container that tells by its exit code, 0, that it is healthy: a line for its shell, or a JSON array of
+# words. ECS ends a task whose essential container is not; a service starts another. Empty: none.
+HEALTH_COMMAND = setting("HEALTH_COMMAND", "", health_command)
+# Seconds between two of them.
+HEALTH_COMMAND_INTERVAL = setting("HEALTH_COMMAND_INTERVAL", "30", whole(5, 300))
+# Seconds after which it has failed.
+HEALTH_COMMAND_TIMEOUT = setting("HEALTH_COMMAND_TIMEOUT", "5", whole(2, 60))
+# How many in a row must fail.
+HEALTH_COMMAND_RETRIES = setting("HEALTH_COMMAND_RETRIES", "3", whole(1, 10))
+# Seconds after the start in which failures are not counted.
+HEALTH_COMMAND_START_PERIOD = setting("HEALTH_COMMAND_START_PERIOD", "0", whole(0, 300))
+# Secret with the username and password of a private registry (NGC, GHCR, Docker Hub): its ARN. ECR needs none.
+REGISTRY_CREDENTIALS = setting("REGISTRY_CREDENTIALS", "", REGISTRY_SECRET)
+# Files of NAME=value lines in S3 for its environment, by ARN, at most 10; they end with .env. CONTAINER_ENVIRONMENT wins.
+ENVIRONMENT_FILES = setting("ENVIRONMENT_FILES", "", words(S3_OBJECT))
+# How its output comes into its log. AWS loses lines where they come too fast (mode=non-blocking, max-buffer-size=25m); with
+# mode=blocking the container waits instead. Also awslogs-datetime-format and awslogs-multiline-pattern.
+LOG_OPTIONS = setting("LOG_OPTIONS", "mode=non-blocking", log_options)
 # An existing role with which ECS starts the task (pulls the image, writes logs); empty: one is made.
 # Set later: that one stays while a registered revision names it.
-TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN)
+TASK_EXECUTION_ROLE_ARN = setting("TASK_EXECUTION_ROLE_ARN", "", ROLE_ARN, in_file="executionRoleArn")
 # An existing role for the container itself; empty: one is made. Set later: that one stays likewise.
 # It mounts EFS_VOLUMES only if its policy lets it, by their access points: which, and what it needs, is told.
-TASK_ROLE_ARN = setting("TASK_ROLE_ARN", "", ROLE_ARN)
+TASK_ROLE_ARN = setting("TASK_ROLE_ARN", "", ROLE_ARN, in_file="taskRoleArn")
 # S3 buckets that the container may read and write, by name.
 TASK_S3_BUCKETS = setting("TASK_S3_BUCKETS", "", words(pattern(BUCKET_NAME, "a list of bucket names")))
 # DynamoDB tables that it may read and write, by name.
@@ -689,7 +804,12 @@ OWN_ECS_CONFIG = {
     "ECS_ENABLE_GPU_SUPPORT": ": GPU_COUNT says it",
     "ECS_ENABLE_SPOT_INSTANCE_DRAINING": ": CAPACITY_TYPE says it",
 }
-CONTAINER_NAME = "main"
+CONTAINER_NAME: str = SAYS["name"][1] if "name" in SAYS else "main"
+#: MiB and CPU units that a task takes of its host; 0 where it is not said
+HOST_MEMORY: int = TASK_MEMORY or SAYS["containers' memory"][1]
+HOST_CPU: int = TASK_CPU or SAYS["containers' cpu"][1]
+#: all GPUs of a host for each task, however many it has
+ALL_GPUS: bool = SAYS["all gpus"][1] if "gpus" in SAYS else TEXTS.get("GPU_COUNT", "").strip() == "ALL"
 LOG_GROUP = f"/ecs/{PREFIX}"
 #: where hosts, tasks and mount targets are, in an existing VPC
 WORK_SUBNET_IDS = PRIVATE_SUBNET_IDS or SUBNET_IDS
@@ -806,6 +926,8 @@ def check_endpoint() -> None:
     for name in ("TASK_FAMILY", "SERVICE_NAME", "HOST_NAME") if ENDPOINT else ():
         if merged(SHARED_FILE).get(name) and name not in merged(ENDPOINT_FILE, os.environ):
             problem(name, f"is set for all endpoints, but each has its own: put it into {ENDPOINT_NAME}")
+    if ENDPOINT and "TASK_FAMILY" in FROM_FILE and "TASK_DEFINITION_FILE" not in merged(ENDPOINT_FILE, os.environ):
+        problem("TASK_FAMILY", f"is the same for all endpoints: put TASK_DEFINITION_FILE into {ENDPOINT_NAME}")
     if SHARED_CLUSTER and NETWORK_MODE != "awsvpc":
         problem("NETWORK_MODE", f"is {NETWORK_MODE}, but endpoints need addresses of their own: NETWORK_MODE=awsvpc")
     if READ.get(ENDPOINT_PATH) and LISTENER_PROTOCOL and not HOST_NAME and "HOST_NAME" not in PROBLEMS:
@@ -925,6 +1047,7 @@ def check_task() -> None:
         problem("MIN_INSTANCES", f"{MIN_INSTANCES} is more than MAX_INSTANCES={MAX_INSTANCES}")
     if LOG_RETENTION_DAYS not in RETENTION_DAYS:
         problem("LOG_RETENTION_DAYS", f"{LOG_RETENTION_DAYS} is not one that CloudWatch Logs knows: {RETENTION_DAYS}")
+    check_definition()
     for name in [name for name in ("MIN_INSTANCES", "MAX_INSTANCES") if CLUSTER_SIZE and TEXTS.get(name)]:
         ODD.append(f"{name} does not count, since CLUSTER_SIZE={CLUSTER_SIZE} is set: CLUSTER_SIZE= empties that")
     check_ports()
@@ -942,6 +1065,32 @@ def check_task() -> None:
     check_service()
     if EFS_PERFORMANCE_MODE == "maxIO" and EFS_THROUGHPUT_MODE == "elastic":
         problem("EFS_THROUGHPUT_MODE", "elastic does not go with EFS_PERFORMANCE_MODE=maxIO: use bursting")
+
+
+def check_definition() -> None:
+    """What a rule about the file, or about a container, and another setting say of each other; more in definition.py."""
+    names = [str(each.get("name")) for each in definition_file.dicts(TASK_DEFINITION_FILE, "containerDefinitions")]
+    if MAIN_CONTAINER and MAIN_CONTAINER not in names:
+        there = f"it has {', '.join(names)}" if names else "and TASK_DEFINITION_FILE, which is not set, has none"
+        problem("MAIN_CONTAINER", f"{MAIN_CONTAINER} is no container of TASK_DEFINITION_FILE: {there}")
+    if (size := len(json.dumps(TASK_DEFINITION_FILE))) > 60_000:
+        problem("TASK_DEFINITION_FILE", f"has {size} characters; AWS takes 64 KiB with what is filled in")
+    asked = TASK_DEFINITION_FILE.get("requiresCompatibilities")
+    if isinstance(asked, list) and LAUNCH_TYPE not in asked:
+        place = f"requiresCompatibilities: {', '.join(map(str, asked))}"
+        problem("TASK_DEFINITION_FILE", f"{place}, but LAUNCH_TYPE={LAUNCH_TYPE}: set one of them")
+    if IMAGE_TAG and "IMAGE" in FROM_FILE:
+        problem("IMAGE_TAG", f"{IMAGE_TAG}, but TASK_DEFINITION_FILE says {FROM_FILE['IMAGE']}: take it away there")
+    if CONTAINER_CERTIFICATE and "certificate" in names:
+        problem("CONTAINER_CERTIFICATE", "makes a container certificate, which TASK_DEFINITION_FILE has: rename that")
+    if GPU_COUNT and CPU_ARCHITECTURE == "ARM64":
+        problem("CPU_ARCHITECTURE", "ARM64, but AWS has no ECS AMI for ARM with GPUs: use GPU_COUNT=0, or X86_64")
+    if READONLY_ROOT and ENABLE_EXECUTE_COMMAND:
+        problem("READONLY_ROOT", "does not go with ENABLE_EXECUTE_COMMAND: ECS Exec writes into the container's files")
+    if GPU_COMPUTE_PERCENT and not GPU_SHARING:
+        problem("GPU_COMPUTE_PERCENT", f"{GPU_COMPUTE_PERCENT}, but GPU_SHARING is not set: it is of a shared GPU")
+    if EPHEMERAL_STORAGE_GIB and LAUNCH_TYPE == "EC2" and "EPHEMERAL_STORAGE_GIB" not in FROM_FILE:
+        problem("EPHEMERAL_STORAGE_GIB", "is of Fargate: the disk of a host is ROOT_VOLUME_GIB")
 
 
 def check_ports() -> None:
@@ -1085,6 +1234,12 @@ def nearest(name: str, cutoff: float) -> str:
 
     near = difflib.get_close_matches(name.removeprefix(OURS).upper(), KNOWN, 1, cutoff)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def spelt(name: str) -> str:
+    """How a sentence calls the setting, or what of the file says the same."""
+    place = FROM_FILE.get(name, "" if TEXTS.get(name) or not TASK_DEFINITION_FILE else "containerDefinitions")
+    return f"TASK_DEFINITION_FILE: {place} {name}" if place else name
 
 
 def files() -> str:

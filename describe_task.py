@@ -71,7 +71,8 @@ def hosts() -> list[Any]:
 
 def container(each: Any) -> dict[str, Any]:
     kept = ("name", "lastStatus", "exitCode", "reason", "image", "imageDigest", "gpuIds")
-    return {key: each[key] for key in kept if key in each}
+    checked = {"healthStatus": each["healthStatus"]} if each.get("healthStatus", "UNKNOWN") != "UNKNOWN" else {}
+    return {key: each[key] for key in kept if key in each} | checked
 
 
 def addresses(task: Any) -> dict[str, Any]:

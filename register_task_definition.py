@@ -46,6 +46,7 @@ def register_task_definition() -> dict[str, Any]:
         service.refuse_network_mode()
         service.refuse_closed_port()
     access_points.refuse_changes()
+    log_group.refuse_missing()
     if constants.ENDPOINT or constants.ROLE_PATH != "/" or task_definitions.names_another_path():
         undo = "delete_endpoint.py" if constants.ENDPOINT else "delete_cluster.py"
         roles.refuse_other_path(*task_roles.SUFFIXES, undo=f"run {aws.command(undo)} first")
@@ -66,7 +67,7 @@ def register_task_definition() -> dict[str, Any]:
         "family": found["family"],
         "revision": found["revision"],
         "image": image,
-        "gpus": constants.GPU_COUNT,
+        "gpus": "ALL" if constants.ALL_GPUS else constants.GPU_COUNT,
         "gpuMemoryMib": constants.GPU_MEMORY_MIB or None,
     }
 

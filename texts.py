@@ -211,9 +211,16 @@ def image(text: str) -> str:
     """An image with its tag or digest; never `latest` silently."""
     if not re.search(rf"(@sha256:[0-9a-f]{{64}}|:{TAG})\Z", text):
         raise ValueError("names no tag and no digest; write the tag, for example nvidia/cuda:12.8.1-base-ubuntu24.04")
-    if len(text) > 255 or not re.fullmatch(rf"({DOMAIN}/)?{PART}(/{PART})*(:{TAG})?(@sha256:[0-9a-f]{{64}})?", text):
+    if not is_image(text):
         raise ValueError("is no image such as nvidia/cuda:12.8.1-base-ubuntu24.04, of 255 characters at most")
     return text
+
+
+def is_image(text: str) -> bool:
+    """Whether Docker reads it as an image; without a tag it is the one called latest."""
+    return len(text) <= 255 and bool(
+        re.fullmatch(rf"({DOMAIN}/)?{PART}(/{PART})*(:{TAG})?(@sha256:[0-9a-f]{{64}})?", text)
+    )
 
 
 def port(text: str) -> tuple[int, int]:
@@ -260,6 +267,77 @@ def efs_volume(text: str) -> dict[str, Any]:
     if {"", ".", ".."} & {*match[2].split("/")[1:]} or match[2] in ("", "/"):
         raise ValueError(f"has a volume at {text.partition(':')[2]!r}, which is no folder below /")
     return {"name": match[1], "path": match[2], "readOnly": bool(match[3])}
+
+
+# --------------------------------------------------------------------------------- members of a container's definition
+
+
+#: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
+ULIMITS = (
+    *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio"),
+    *("rttime", "sigpending", "stack"),
+)
+
+
+def ulimit(text: str) -> dict[str, Any]:
+    """NAME:SOFT:HARD, or NAME:BOTH; -1 is unlimited."""
+    match = re.fullmatch(r"([a-z]+):(-1|[0-9]{1,18})(?::(-1|[0-9]{1,18}))?", text)
+    if not match or match[1] not in ULIMITS:
+        raise ValueError(f"has {text!r}; write NAME:SOFT:HARD, such as memlock:-1:-1, with one of {', '.join(ULIMITS)}")
+    return {"name": match[1], "softLimit": int(match[2]), "hardLimit": int(match[3] or match[2])}
+
+
+def tmpfs(text: str) -> dict[str, Any]:
+    """PATH:MIB"""
+    match = re.fullmatch(r"(/[!-9;-~]+):([1-9][0-9]{0,6})", text)
+    if not match or {"", ".", ".."} & {*match[1].split("/")[1:]}:
+        raise ValueError(f"has {text!r}; write /path:MIB, such as /tmp:1024")
+    return {"containerPath": match[1], "size": int(match[2])}
+
+
+#: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_KernelCapabilities.html
+CAPABILITIES = (
+    *("ALL", "AUDIT_CONTROL", "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER"),
+    *("FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD"),
+    *("NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID"),
+    *("SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO"),
+    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "SYSLOG", "WAKE_ALARM"),
+)
+
+
+def capability(text: str) -> str:
+    """SYS_PTRACE is added, -NET_RAW is dropped."""
+    if text.removeprefix("-") not in CAPABILITIES:
+        raise ValueError(f"has {text!r}, which is no Linux capability such as SYS_PTRACE, or -NET_RAW to drop one")
+    return text
+
+
+def health_command(text: str) -> list[str]:
+    """A line for the container's shell; or a JSON array, which runs without one unless it begins with CMD-SHELL."""
+    words = json_words(text) if text.startswith("[") else [text] if text else []
+    if not words or words[0] in ("CMD", "CMD-SHELL"):
+        return words
+    return ["CMD" if text.startswith("[") else "CMD-SHELL", *words]
+
+
+#: of the awslogs driver: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html
+LOG_OPTIONS = {
+    "mode": r"blocking|non-blocking",
+    "max-buffer-size": r"[1-9][0-9]{0,5}[bkmg]?",
+    "awslogs-datetime-format": r".+",
+    "awslogs-multiline-pattern": r".+",
+}
+
+
+def log_options(text: str) -> dict[str, str]:
+    found = pairs(r"[\w-]+")(text)
+    for name, value in found.items():
+        if name not in LOG_OPTIONS or not re.fullmatch(LOG_OPTIONS[name], value, re.ASCII):
+            known = ", ".join(LOG_OPTIONS)
+            raise ValueError(f"has {name}={value}; known are {known}, for example mode=blocking, max-buffer-size=25m")
+    if found.get("mode") == "blocking" and "max-buffer-size" in found:
+        raise ValueError("has max-buffer-size, which mode=blocking does not use")
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------- files

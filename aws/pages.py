@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import console
 import constants
 import texts
-from aws import clients, dry_run, interrupts
+from aws import clients, definition_model, dry_run, interrupts
 from aws.clients import account, caller, client, dns_suffix, region
 from aws.failures import DONE, EXIT_CODES, FAILED, WRONG_SETTING, Problem, explain, is_expired, of_call
 from aws.looks import beside, forget_all, from_one_look
@@ -77,6 +77,7 @@ def page(
 
 def _begin(name: str, about: _Page) -> None:
     constants.load()
+    definition_model.check()
     constants.check(ENDPOINT=_wrong_scope(name, about))
     forget_all()
 

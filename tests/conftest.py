@@ -208,6 +208,11 @@ class Runbook:
         _current.emulator = self.emulator
         return _client(service)
 
+    def regional(self, service: str, region: str) -> Any:
+        """The same client, of another Region."""
+        _current.emulator = self.emulator
+        return _client(service, region)
+
     def account(self) -> dict[str, Any]:
         """Everything in the account but what it always has, by name, without ids and times."""
         found: dict[str, Any] = self.once(("account",), self.look)
@@ -314,8 +319,8 @@ def _session() -> botocore.session.Session:
 
 
 @functools.cache
-def _client(service: str) -> Any:
-    session: Any = boto3.Session("emulator", "emulator", region_name="us-east-1")
+def _client(service: str, region: str = "us-east-1") -> Any:
+    session: Any = boto3.Session("emulator", "emulator", region_name=region)
     session._session.register_component("data_loader", _loader())
     attach(session, _current)
     return session.client(service)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jmespath
 
@@ -33,6 +34,7 @@ from emulator.core.doors import DOORS
 from emulator.core.wire import Emulator
 from emulator.core.world import VirtualClock
 from emulator.front_door import proxy
+from emulator.iam import caller
 from tests import sentences
 from tests.conftest import ROOT, Ran, Runbook, issued
 from tests.examples import test_apiserver, test_clara_train, test_existing_vpc, test_gpu_cluster, test_ml_endpoints
@@ -48,13 +50,36 @@ COMMANDS = re.compile(
 MADE = re.compile(
     r"(?P<begin><!-- made: (?P<name>\w+)(?: (?P<about>[\w.-]+))? -->\n).*?(?P<end><!-- end -->\n)", re.DOTALL
 )
+FAULT = re.compile(r"^    (\w+): \w+ = (.+?)  # (.+)$", re.MULTILINE)
 PLAIN = ("cp", "mkdir", "echo", "rm")
-#: botocore's name of a service -> the one in IAM policies, where the two differ
-PREFIXES = {
-    "elbv2": "elasticloadbalancing",
-    "efs": "elasticfilesystem",
-    "service-quotas": "servicequotas",
-    "resourcegroupstaggingapi": "tag",
+EVERYTHING = [{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
+#: what else a user of an example does: what no document shows, and yet is called
+MORE = {
+    "gpu-cluster": (
+        "create_cluster.py",
+        "register_task_definition.py",
+        "run_task.py",
+        "describe_clusters.py",
+        "EXTRA_TAGS=team=ml create_cluster.py",
+        "create_cluster.py",
+        "INSTANCE_TYPE=g5.xlarge MAX_INSTANCES=2 create_cluster.py",
+        "COMMAND='sleep infinity' register_task_definition.py",
+        "run_task.py --replace",
+        "BASTION_KEY_NAME=ops BASTION_ALLOWED_CIDR=203.0.113.7/32 create_cluster.py",
+        "BASTION_KEY_NAME=ops BASTION_ALLOWED_CIDR=203.0.113.7/32 BASTION_INSTANCE_TYPE=t3.small create_cluster.py",
+        "delete_cluster.py --yes",
+    ),
+    "clara-train": (
+        "create_cluster.py",
+        "register_task_definition.py",
+        "SCALING=requests REQUESTS_PER_TASK=60 create_service.py",
+        "COMMAND='[\"nginx\"]' register_task_definition.py",
+        "SCALING=requests REQUESTS_PER_TASK=60 CLUSTER_SIZE=1 MAX_TASKS=1 update_service.py",
+        "SCALING=requests REQUESTS_PER_TASK=60 DESIRED_COUNT=0 update_service.py",
+        "delete_service.py",
+        "deregister_task_definition.py",
+        "delete_cluster.py --yes",
+    ),
 }
 #: what is not about one page
 LOW = {"bench", "console", "constants", "rehearse", "texts"}
@@ -87,11 +112,16 @@ class Recorded(Runbook):
         self.record = record
 
     def run(self, script: str, *flags: str, **settings: str) -> Ran:
-        start = len(self.emulator.calls)
-        with watched(self.record.settings.setdefault(script, set())):
+        self.emulator.world.state["caller"]["policies"] = EVERYTHING  # so that AWS asks about each action
+        asked = self.record.actions.setdefault(script, set())
+
+        def demand(call: Any, action: str, *_: Any) -> None:
+            asked.add(action)
+
+        reads = self.record.settings.setdefault(script, set())
+        with watched(reads), mock.patch.object(caller, "demand", demand):
             ran = super().run(script, *flags, **settings)
-        calls = [call for call in self.emulator.calls[start:] if call[0] != "sts"]  # every script's first line
-        self.record.actions.setdefault(script, set()).update(f"{service}:{name}" for service, name, _ in calls)
+        asked.discard("sts:GetCallerIdentity")  # every script's first line
         if ran.code == 0 and ran.out:
             self.record.results.setdefault(script, {}).update(dict.fromkeys(keys_of(json.loads(ran.out))))
         return ran
@@ -144,6 +174,7 @@ def played(record: Record) -> dict[Path, str]:
     """Each document as it is where all that it shows is true: its outputs first, then what is made of all runs."""
     texts = {path: played_document(path, record) for path in DOCUMENTS}
     in_a_network_of_theirs(record)
+    more(record)
     return {path: MADE.sub(lambda match: remade(match, record), text) for path, text in texts.items()}
 
 
@@ -154,6 +185,20 @@ def in_a_network_of_theirs(record: Record) -> None:
     test_existing_vpc.with_network(runbook)
     for command in test_existing_vpc.WALK:
         assert runbook.run(*command.split()).code == 0
+
+
+def more(record: Record) -> None:
+    """The walks of MORE, each with its example's settings."""
+    for example, walk in MORE.items():
+        runbook = Recorded(record)
+        runbook.aws("ec2").create_key_pair(KeyName="ops")
+        runbook.settings = {"ENV_FILE": str(ROOT / "examples" / f"{example}.env"), "CERTIFICATE_ARN": issued(runbook)}
+        for line in walk:
+            words = shlex.split(line)
+            settings = dict(word.split("=", 1) for word in words[:-1] if "=" in word and not word.startswith("-"))
+            page, *flags = words[len(settings) :]
+            ran = runbook.run(page, *flags, **settings)
+            assert ran.code == 0, f"{line}: {ran.err}"
 
 
 def remade(match: re.Match[str], record: Record) -> str:
@@ -352,7 +397,7 @@ def permissions(record: Record) -> str:
     for script, asked in sorted(record.actions.items()):
         services: dict[str, list[str]] = {}
         for service, operation in sorted(action.split(":") for action in asked):
-            services.setdefault(PREFIXES.get(service, service), []).append(operation)
+            services.setdefault(service, []).append(operation)
         rows.append([f"`{script}`", "; ".join(f"{name}: {', '.join(found)}" for name, found in services.items())])
     return table(["script", "actions"], rows)
 
@@ -367,7 +412,7 @@ def exits(_: Record) -> str:
     """The sentences that end a page: what they mean."""
     parts = []
     for title, rows in sentences.endings(ROOT):
-        parts.append(f"\n## {title}\n\n" + table(["it says", "it means"], [[f"`{text}`", why] for text, why in rows]))
+        parts.append(f"\n## {title}\n\n" + table(["it says", "about what"], [[f"`{text}`", why] for text, why in rows]))
     return "".join(parts)
 
 
@@ -407,6 +452,13 @@ def account_settings(_: Record) -> str:
     return table(["property", "means"], rows)
 
 
+def fault_members(_: Record) -> str:
+    """What a fault may say, with its default."""
+    text = (ROOT / "emulator" / "core" / "faults.py").read_text()
+    rows = [[f"`{name}`", f"`{default}`", comment] for name, default, comment in FAULT.findall(text)]
+    return table(["member", "default", "means"], rows)
+
+
 def rules_held(_: Record) -> str:
     """How many rules of real AWS the emulator holds, of each service; and each that it does not hold, with the reason."""
     services.load()
@@ -423,7 +475,7 @@ MAKERS: dict[str, Callable[..., str]] = {
     each.__name__: each
     for each in (
         *(scripts, settings, permissions, results, exits, comparison, targets),
-        *(doors, account_settings, rules_held),
+        *(doors, account_settings, fault_members, rules_held),
     )
 }
 

@@ -42,9 +42,11 @@ PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Sign in
 @dataclass
 class Fault:
     operation: str = (
-        "*"  # "RunTask", "ecs:RunTask", "ecs:*", or "*" for any; "denied": also "iam:PassRole" (implied.py)
+        "*"  # RunTask, ecs:RunTask, ecs:*, or * for any; with denied also what a call implies: iam:PassRole
     )
-    error: str = "cut"  # an error code, or one of the words above
+    error: str = (
+        "cut"  # an error code of AWS's, or one of the words cut, throttle, expired, invalid, denied, unavailable, page
+    )
     message: str = ""
     when: str = "before"  # "before" the call takes effect, or "after"
     skip: int = 0  # so many matching calls pass first
@@ -202,5 +204,5 @@ def _exception(call: Call, fault: Fault) -> Exception:
         code, status, message = worded(call, fault.error, action)
     else:
         code, status = fault.error, STATUSES.get(fault.error, 400)
-        message = f"{fault.error}: a fault on request"
+        message = "a fault on request"
     return AwsError(code, fault.message or message, fault.status or status)

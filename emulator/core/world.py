@@ -81,8 +81,8 @@ class Settings:
     checks_pass: bool = True
     #: False: a new account, the first call of a service fails while its service-linked role is being made
     service_linked_roles: bool = True
-    #: so many times DeleteCapacityProvider answers 200, and yet the provider stays, ACTIVE and DELETE_FAILED:
-    #: https://github.com/hashicorp/terraform-provider-aws/pull/48156
+    # https://github.com/hashicorp/terraform-provider-aws/pull/48156
+    #: so many times DeleteCapacityProvider answers 200, and yet the provider stays, ACTIVE and DELETE_FAILED
     failing_provider_deletions: int = 0
     #: extra seconds for which a network interface lingers after its owner is gone
     lingering_interfaces: float = 0.0

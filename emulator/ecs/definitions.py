@@ -35,6 +35,12 @@ rules.SENTENCES.update(
         "ecs-035": "An EFS access point needs transit encryption and the root directory; IAM needs the encryption too. "
         "Where no root directory is given, a definition is shown with /.",
         "ecs-036": "Containers need a memory figure, of 6 MiB at least, that fits into the task's.",
+        "definition-003": "Fargate takes of ulimits only nofile, adds no capability but SYS_PTRACE, and kills after 120 s at "
+        "the most.",
+        "definition-004": "A health check has its ranges, a ulimit no soft limit above the hard one, a tmpfs a size, and a "
+        "container ten files of variables at the most, which end with .env.",
+        "definition-005": "The awslogs driver takes no option that it does not know; a registry's credentials and files of "
+        "variables need an execution role.",
         "ecs-037": "In awsvpc and host mode the host port is the container port; without a network there is none.",
         "ecs-039": "A deregistered revision still starts tasks for up to 10 minutes, and then no more.",
         "ecs-040": "Only INACTIVE revisions are deleted, ten a call; they stay DELETE_IN_PROGRESS while in use.",
@@ -137,6 +143,56 @@ def _check_container(params: Params, container: Item) -> None:
             )
     if mode == "awsvpc" and container.get("links"):
         raise client_error("Links are not supported when networkMode=awsvpc.")
+    _check_limits(container)
+    _check_start_up(params, container)
+
+
+#: member of healthCheck -> least, most: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
+HEALTH_RANGES = {"interval": (5, 300), "timeout": (2, 60), "retries": (1, 10), "startPeriod": (0, 300)}
+#: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html
+AWSLOGS = {
+    *("group", "region", "stream-prefix", "create-group", "datetime-format", "multiline-pattern", "endpoint"),
+    *("credentials-endpoint", "force-flush-interval-seconds", "format", "stream", "tag"),
+}
+
+
+def _check_limits(container: Item) -> None:
+    """Messages are AWS's where one was reported (tmpfs: aws/amazon-ecs-agent#2226); of the others only the refusal is."""
+    check, name = container.get("healthCheck"), container["name"]
+    if check is not None:
+        command = check.get("command") or []
+        if command[:1] not in (["CMD"], ["CMD-SHELL"], ["NONE"]) or (command != ["NONE"] and not command[1:]):
+            raise client_error(f"Health check command of container '{name}' must begin with CMD, CMD-SHELL or NONE.")
+        for key, (least, most) in HEALTH_RANGES.items():
+            if not least <= check.get(key, least) <= most:
+                raise client_error(f"Health check {key} must be between {least} and {most}.")
+    for limit in container.get("ulimits") or []:
+        soft, hard = limit["softLimit"], limit["hardLimit"]
+        if hard != -1 and (soft > hard or soft == -1):
+            raise client_error(f"Invalid ulimit '{limit['name']}': the soft limit is greater than the hard limit.")
+    for mount in (container.get("linuxParameters") or {}).get("tmpfs") or []:
+        if mount["size"] < 1:
+            raise client_error(
+                "The container has an invalid tmpfs size value specified. It must be a non-zero, non-negative integer."
+            )
+
+
+def _check_start_up(params: Params, container: Item) -> None:
+    files = container.get("environmentFiles") or []
+    if len(files) > 10:
+        raise client_error("A container can have at most 10 environment files.")
+    if any(not each["value"].endswith(".env") for each in files):
+        raise client_error("An environment file must have the .env file extension.")
+    if (files or container.get("repositoryCredentials")) and not params.get("executionRoleArn"):
+        raise client_error(
+            "When you are specifying environment files or repository credentials, you must also specify a value for "
+            "'executionRoleArn'."
+        )
+    logging = container.get("logConfiguration") or {}
+    if logging.get("logDriver") == "awslogs":
+        known = {"mode", "max-buffer-size", "tag", *(f"awslogs-{each}" for each in AWSLOGS)}
+        if unknown := sorted({*(logging.get("options") or {})} - known):
+            raise client_error(f"Log driver awslogs disallows options: {', '.join(unknown)}.")
 
 
 def _check_dependencies(containers: list[Item]) -> None:
@@ -274,8 +330,20 @@ def _check_fargate_container(params: Params, container: Item) -> None:
     if container.get("privileged"):
         raise client_error("Fargate compatible task definitions do not support privileged containers.")
     linux = container.get("linuxParameters") or {}
-    if linux.get("devices") or linux.get("sharedMemorySize"):
-        raise client_error("Fargate compatible task definitions do not support devices or sharedMemorySize.")
+    for key in ("devices", "sharedMemorySize", "maxSwap", "swappiness"):
+        if linux.get(key):
+            raise client_error("Fargate compatible task definitions do not support devices or sharedMemorySize.")
+    if added := {*((linux.get("capabilities") or {}).get("add") or [])} - {"SYS_PTRACE"}:
+        raise client_error(
+            f"Fargate compatible task definitions do not support adding the capabilities {sorted(added)}."
+        )
+    if any(limit["name"] != "nofile" for limit in container.get("ulimits") or []):
+        raise client_error("Fargate compatible task definitions only support the ulimit nofile.")
+    if not 2 <= container.get("stopTimeout", 30) <= 120:
+        raise client_error("Fargate compatible task definitions support a stopTimeout between 2 and 120 seconds.")
+    for key in ("disableNetworking", "dnsSearchDomains", "dnsServers", "dockerSecurityOptions", "extraHosts", "links"):
+        if container.get(key):
+            raise client_error(f"Fargate compatible task definitions do not support {key}.")
     logging = container.get("logConfiguration")
     if logging and logging.get("logDriver") not in FARGATE_LOG_DRIVERS:
         raise client_error(f"Fargate does not support log driver {logging.get('logDriver')}.")
@@ -351,6 +419,8 @@ def _normal(container: Item, mode: str) -> Item:
         "systemControls": [],
         **copy.deepcopy(container),
     }
+    if normal.get("healthCheck"):
+        normal["healthCheck"] = {"interval": 30, "timeout": 5, "retries": 3, **normal["healthCheck"]}
     for mapping in normal["portMappings"]:
         mapping.setdefault("protocol", "tcp")
         if "containerPort" in mapping:
@@ -424,7 +494,11 @@ def _attributes_of(container: Item, execution_role: bool) -> set[str]:
     return names
 
 
-@on("ecs", "RegisterTaskDefinition", rules="ecs-030 ecs-031 ecs-032 ecs-033 ecs-034 ecs-035 ecs-036 ecs-037")
+@on(
+    "ecs",
+    "RegisterTaskDefinition",
+    rules="ecs-030 ecs-031 ecs-032 ecs-033 ecs-034 ecs-035 ecs-036 ecs-037 definition-003 definition-004 definition-005",
+)
 def register_task_definition(call: Call) -> Params:
     params = call.params
     _check(params)

@@ -15,8 +15,8 @@ from emulator.core.rules import AwsError, held
 from emulator.core.world import World
 from emulator.ec2 import interfaces as ec2_interfaces
 from emulator.ec2.region import find_subnet
-from emulator.ecs import problems
-from emulator.ecs.containers import PROGRAMS, Outcome, Place, outcome
+from emulator.ecs import problems, start_up
+from emulator.ecs.containers import PROGRAMS, Place, outcome
 from emulator.ecs.placement import dynamic_port, overridden
 from emulator.ecs.state import Cluster, Item, Task, new_id, region_of
 from emulator.elbv2 import state as elbv2
@@ -35,6 +35,7 @@ END_SECONDS, STOP_TIMEOUT = 5, 30
 DEPROVISION = 10
 ACTIVATE = 4
 SSM_AGENT = 20
+HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0}  # as AWS fills them in
 CAPACITY_TIMEOUT = 1200
 ROUNDS_WITHOUT_TIME = 25  # at time scale 0: so many requests instead of the twenty minutes
 STOPPED_VISIBLE = 3600
@@ -201,6 +202,7 @@ def _start_ready(world: World, task: Task) -> None:
         _running(world, task)
 
 
+TIMED_OUT = "dependency graph: container ordering dependency has timed out: startTimeout"
 DEPENDENCY = "dependency graph: container ordering dependency not satisfied; a container that it depends on failed"
 
 
@@ -253,8 +255,22 @@ def _start(world: World, task: Task, container: Item, view: Item) -> None:
         _write(world, task, view_log, [f"{container['name']} ({container['image']}) is running (emulated)"])
     else:
         world.after(max(result.seconds, 1), exited, world, task, view, result.code, result.killed)
-    if container.get("healthCheck"):
-        _watch_health(world, task, container, view)
+    if (container.get("healthCheck") or {}).get("command", ["NONE"]) != ["NONE"]:
+        _watch_health(world, task, container, view, place)
+    if container.get("startTimeout"):
+        world.after(container["startTimeout"], _give_up_waiting, world, task, container["name"])
+
+
+def _give_up_waiting(world: World, task: Task, name: str) -> None:
+    """Its startTimeout is over: a container that still waits for it to be healthy, or to end, is not started any more."""
+    views = {view["name"]: view for view in task.containers}
+    for container in _containers(world, task):
+        waits_for = [one for one in container.get("dependsOn", []) if one["containerName"] == name]
+        if views[container["name"]]["lastStatus"] == "PENDING" and any(
+            not _met(views[name], one["condition"]) for one in waits_for
+        ):
+            fail(world, task, "Task failed to start", container["name"], TIMED_OUT)
+            return
 
 
 def _binding(task: Task, mapping: Item) -> Item:
@@ -268,7 +284,8 @@ def _binding(task: Task, mapping: Item) -> Item:
 
 
 def _place(world: World, task: Task, container: Item, view: Item) -> Place:
-    environment = {pair["name"]: pair.get("value", "") for pair in container.get("environment", [])}
+    said = {pair["name"]: pair.get("value", "") for pair in container.get("environment", [])}
+    environment = {**start_up.variables(container), **said}
     environment["AWS_REGION"] = task.region
     instance = task.instance
     name, memory = (instance.gpu_name, instance.gpu_memory) if instance else ("", 0)
@@ -285,29 +302,41 @@ def _write(world: World, task: Task, place: tuple[str, str, str] | None, lines: 
         log_groups.write(world, *place, lines)
 
 
-def _watch_health(world: World, task: Task, container: Item, view: Item) -> None:
-    """A container with a health check turns HEALTHY after one interval, or UNHEALTHY if the check can only fail."""
-    check = container["healthCheck"]
+def _watch_health(world: World, task: Task, container: Item, view: Item, place: Place) -> None:
+    """The first check is an interval after the start, each next one an interval after the end of the one before.
+
+    One that takes longer than its timeout has failed; what fails within the start period is not counted. A command that is
+    not known here passes. https://docs.docker.com/reference/dockerfile/#healthcheck
+    """
+    check = {**HEALTH_CHECK, **container["healthCheck"]}
     command = check["command"]
-    words = ["sh", "-c", " ".join(command[1:])] if command[:1] == ["CMD-SHELL"] else command[1:]
-    result: Outcome = outcome({"command": words}, Place({}, []))
-    interval = check.get("interval") or 30
-    if result.code is None or result.code == 0:
-        world.after(interval, _turn, world, task, view, "HEALTHY")
-    else:
-        wait = (check.get("startPeriod") or 0) + interval * (check.get("retries") or 3)
-        world.after(wait, _turn, world, task, view, "UNHEALTHY")
+    words = ["sh", "-c", " ".join(command[1:])] if command[0] == "CMD-SHELL" else command[1:]
+    result = outcome({"command": words}, place)
+    passes = result.code in (None, 0) and result.seconds <= check["timeout"]
+    takes = min(result.seconds, check["timeout"])
+    every = check["interval"] + takes
+    uncounted = 0 if passes else int(check["startPeriod"] // every)
+    checks = uncounted + (1 if passes else check["retries"])
+    world.after(checks * every, _turn, world, task, view, "HEALTHY" if passes else "UNHEALTHY")
 
 
 def _turn(world: World, task: Task, view: Item, health: str) -> None:
+    """A task of RunTask goes on, however ill; a service stops its own.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
+    """
     if not _going(task) or view["lastStatus"] != "RUNNING":
         return
     view["healthStatus"] = health
-    if health == "UNHEALTHY" and task.service is None and _essential(task, view["name"]) and task.last == "RUNNING":
-        stop(world, task, "EssentialContainerExited", "Task failed container health checks")
-        return
     _start_ready(world, task)
     enter(world, task, task.last)
+
+
+def health(task: Task) -> list[str]:
+    """Of its essential containers that have a health check."""
+    return [
+        view["healthStatus"] for view in task.containers if "healthStatus" in view and _essential(task, view["name"])
+    ]
 
 
 def _essential(task: Task, name: str) -> bool:
@@ -396,15 +425,21 @@ def _drain_targets(world: World, task: Task) -> float:
 
 def _stopping(world: World, task: Task) -> None:
     enter(world, task, "STOPPING")
-    seconds = 1.0
-    for container, view in zip(_containers(world, task), task.containers, strict=True):
+    containers, each = _containers(world, task), dict[str, float]()
+    for container, view in zip(containers, task.containers, strict=True):
         if view["lastStatus"] != "RUNNING":
             continue
         deaf = outcome(container, _place(world, task, container, view)).deaf
-        timeout = container.get("stopTimeout") or STOP_TIMEOUT
-        seconds = max(seconds, timeout if deaf else min(timeout, END_SECONDS))
+        timeout = container.get("stopTimeout") or problems.stop_timeout(world, task) or STOP_TIMEOUT
+        each[container["name"]] = timeout if deaf else min(timeout, END_SECONDS)
         view["exitCode"] = 137 if deaf else 143
-    world.after(seconds, _containers_stopped, world, task)
+    world.after(max([1.0, *(_ends(name, containers, each) for name in each)]), _containers_stopped, world, task)
+
+
+def _ends(name: str, containers: list[Item], each: dict[str, float]) -> float:
+    """After how many seconds it has stopped: those that depend on it stop first."""
+    later = [one["name"] for one in containers if name in [on["containerName"] for on in one.get("dependsOn", [])]]
+    return each.get(name, 0.0) + max((_ends(other, containers, each) for other in later), default=0.0)
 
 
 def _containers_stopped(world: World, task: Task) -> None:

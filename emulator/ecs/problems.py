@@ -17,7 +17,7 @@ from emulator.core.world import ACCOUNT, World
 from emulator.ec2.instances import instance, interfaces_of
 from emulator.ec2.region import find_group, region_of
 from emulator.ecr.repositories import find_image, repository_policy
-from emulator.ecs import secrets
+from emulator.ecs import secrets, start_up
 from emulator.ecs.state import FARGATE, Item, Task
 from emulator.efs import file_systems
 from emulator.iam import roles as iam_roles
@@ -95,6 +95,18 @@ def _reaches_metadata(world: World, task: Task) -> bool:
     if mode == "bridge":
         return options.get("HttpTokens") != "required" or int(options.get("HttpPutResponseHopLimit", 1)) > 1
     return mode == "host" or "ECS_AWSVPC_BLOCK_IMDS=true" not in machine.get("UserData", "")
+
+
+def stop_timeout(world: World, task: Task) -> float:
+    """ECS_CONTAINER_STOP_TIMEOUT of the host's agent, which counts where a container says nothing; 0 for none.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
+    """
+    machine = instance(world, task.region, task.instance.ec2_id) if task.instance else {}
+    found = re.findall(
+        r"^[^#\n]*?\bECS_CONTAINER_STOP_TIMEOUT=(\d+)(m?)", machine.get("UserData", "").replace("\\n", "\n"), re.M
+    )
+    return float(found[-1][0]) * (60 if found[-1][1] else 1) if found else 0.0
 
 
 def roles_problem(world: World, definition: Item, overrides: Item) -> str | None:
@@ -202,6 +214,8 @@ def before_pull(world: World, task: Task) -> tuple[float, str] | None:
     for container in task.definition["containerDefinitions"]:
         if problem := secrets.problem(_puller(task), task.id, task.region, container):
             return 5, problem
+        if problem := start_up.problem(_puller(task), task.id, task.region, container):
+            return 5, problem
     if task.launch_type != "FARGATE":
         return None
     connected = reaches(world, task, "")
@@ -274,7 +288,8 @@ def image_problem(world: World, task: Task, container: Item) -> str | None:
         return _no_such_image(world, task, image)
     if ecr and (denied := _pull_denied(task, ecr[2], image)):
         return denied
-    if found.access == "private":
+    given = start_up.credentials(_puller(task), task.id, task.region, container)
+    if found.access == "private" and not start_up.lets_in(found, given):
         return _private(task, image)
     if found.access == "limited":
         return _limited(task, image)

@@ -214,8 +214,7 @@ def healthy(world: World, service: Service, task: Task) -> bool:
     """RUNNING, passing its container health checks, and healthy at its load balancers."""
     if task.last != "RUNNING" or task.desired != "RUNNING":
         return False
-    states = [view["healthStatus"] for view in task.containers if "healthStatus" in view]
-    if any(state != "HEALTHY" for state in states):
+    if any(state != "HEALTHY" for state in life.health(task)):
         return False
     return all(_target_state(world, task, target) == "healthy" for target in task.targets)
 
@@ -240,7 +239,7 @@ def _stop_ill(world: World, service: Service) -> None:
                 f"(reason {why}).",
             )
             reason = f"Task failed ELB health checks in (target-group {ill['group']})"
-        elif any(view.get("healthStatus") == "UNHEALTHY" for view in task.containers):
+        elif "UNHEALTHY" in life.health(task):
             tell(world, service, f"(service {service.name}) (task {task.id}) failed container health checks.")
             reason = "Task failed container health checks"
         else:

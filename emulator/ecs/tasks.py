@@ -533,7 +533,8 @@ def _sum(task: Task, key: str) -> str:
 
 
 def _health(task: Task) -> str:
-    states = {view["healthStatus"] for view in task.containers if "healthStatus" in view}
+    """By its essential containers: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html"""
+    states = set(life.health(task))
     return "UNHEALTHY" if "UNHEALTHY" in states else "HEALTHY" if states == {"HEALTHY"} else "UNKNOWN"
 
 

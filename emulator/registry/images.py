@@ -58,6 +58,7 @@ class Image:
     hands_over: bool = False  # the entry point is a script that ends with exec "$@"
     size: int = 300_000_000  # compressed bytes to pull, for one platform
     access: str = "public"  # "private": 401; "limited": 429, the registry has had too many pulls
+    login: str = ""  # of a private one: USER:PASSWORD; "": it takes any
 
     @property
     def is_index(self) -> bool:

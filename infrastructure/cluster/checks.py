@@ -189,17 +189,24 @@ def instance_type() -> Any:
         raise Problem(f"{kind} has {has}, and the ECS agent counts whole ones only. {fitting()}")
     if count and not gpus:
         raise Problem(f"{kind} has no NVIDIA GPU, but GPU_COUNT={count}: use g4dn.xlarge, or GPU_COUNT=0")
+    arm = "ARM64" if parameters.on_arm(described) else "X86_64"
+    if constants.CPU_ARCHITECTURE not in ("", arm):
+        raise Problem(f"CPU_ARCHITECTURE={constants.CPU_ARCHITECTURE}, but {kind} is {arm}: set one of them")
     if gpus < count:
         raise Problem(f"{kind} has {gpus} GPUs, but each task needs GPU_COUNT={count}")
     if constants.GPU_SHARING and shared < constants.GPU_MEMORY_MIB:
         raise Problem(f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB} is more than a GPU of {kind} has: {shared} MiB")
-    if memory < constants.TASK_MEMORY:
+    if memory < constants.HOST_MEMORY:
         of_it = f"of its {described['MemoryInfo']['SizeInMiB']} MiB a host registers about {memory} with ECS"
         rest = "the rest is the firmware's and the kernel's"
-        raise Problem(f"TASK_MEMORY={constants.TASK_MEMORY} does not fit on {kind}: {of_it}, {rest}")
+        raise Problem(
+            f"{constants.spelt('TASK_MEMORY')}={constants.HOST_MEMORY} does not fit on {kind}: {of_it}, {rest}"
+        )
     refuse_without_store(described)
-    if cpu < constants.TASK_CPU:
-        raise Problem(f"TASK_CPU={constants.TASK_CPU} does not fit on {kind}: it has {cpu} CPU units")
+    if cpu < constants.HOST_CPU:
+        raise Problem(
+            f"{constants.spelt('TASK_CPU')}={constants.HOST_CPU} does not fit on {kind}: it has {cpu} CPU units"
+        )
     return described
 
 
@@ -228,7 +235,7 @@ def fitting() -> str:
         client("ec2").get_paginator("describe_instance_types").paginate(Filters=filters), "InstanceTypes"
     )
     able = sorted((size, each["InstanceType"]) for each in every_type if fits(size := sizes(each)))
-    needs = {"GPU_COUNT": constants.GPU_COUNT, "TASK_MEMORY": constants.TASK_MEMORY, "TASK_CPU": constants.TASK_CPU}
+    needs = {"GPU_COUNT": constants.GPU_COUNT, "TASK_MEMORY": constants.HOST_MEMORY, "TASK_CPU": constants.HOST_CPU}
     asked = " and ".join(f"{name}={value}" for name, value in needs.items() if value)
     return f"For {asked or 'the task'} it offers {', '.join(name for _, name in able[:3]) or 'none'}"
 
@@ -239,7 +246,7 @@ def sizes(described: Any) -> tuple[int, int, int]:
 
 
 def fits(size: tuple[int, int, int]) -> bool:
-    wanted = constants.GPU_COUNT, constants.TASK_MEMORY, constants.TASK_CPU
+    wanted = constants.GPU_COUNT, constants.HOST_MEMORY, constants.HOST_CPU
     return all(has >= needed for has, needed in zip(size, wanted, strict=True))
 
 
@@ -298,6 +305,8 @@ def enough_places(described: Any, memory: int = 0) -> None:
         needed, there = count, each * hosts
         if what == "GPU" and constants.GPU_SHARING:
             things = f"parts of a GPU with {constants.GPU_MEMORY_MIB} MiB"
+        elif what == "GPU" and constants.ALL_GPUS:
+            things = "hosts with all their GPUs"
         elif what == "GPU":
             needed, there = count * constants.GPU_COUNT, gpu_count(described) * hosts
         has = f"{hosts} {constants.INSTANCE_TYPE} hosts have {there}"
@@ -311,13 +320,13 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
     if constants.GPU_SHARING:
         found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // constants.GPU_MEMORY_MIB)
     elif constants.GPU_COUNT:
-        found["GPU"] = gpu_count(described) // constants.GPU_COUNT
+        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // constants.GPU_COUNT
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
-    if constants.TASK_MEMORY:
-        found[MEMORY] = memory_for_tasks(described) // constants.TASK_MEMORY
-    if constants.TASK_CPU:
-        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.TASK_CPU
+    if constants.HOST_MEMORY:
+        found[MEMORY] = memory_for_tasks(described) // constants.HOST_MEMORY
+    if constants.HOST_CPU:
+        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.HOST_CPU
     return found
 
 

@@ -94,12 +94,13 @@ def free_places(host: Any, described: Any) -> dict[str, int]:
         shared = [gpu["remainingMemoryInMiB"] for gpu in gpu_devices(host) if gpu["sharingMode"] != "DEDICATED"]
         found["GPU"] = sum(free // constants.GPU_MEMORY_MIB for free in shared)
     elif constants.GPU_COUNT:
-        found["GPU"] = len(gpus(host, "remainingResources")) // constants.GPU_COUNT
+        free = len(gpus(host, "remainingResources"))
+        found["GPU"] = int(free == len(gpus(host)) > 0) if constants.ALL_GPUS else free // constants.GPU_COUNT
     left = {each["name"]: each.get("integerValue", 0) for each in host["remainingResources"]}
-    if constants.TASK_MEMORY:
-        found[MEMORY] = left["MEMORY"] // constants.TASK_MEMORY
-    if constants.TASK_CPU:
-        found[CPU] = left["CPU"] // constants.TASK_CPU
+    if constants.HOST_MEMORY:
+        found[MEMORY] = left["MEMORY"] // constants.HOST_MEMORY
+    if constants.HOST_CPU:
+        found[CPU] = left["CPU"] // constants.HOST_CPU
     if constants.NETWORK_MODE == "awsvpc" and TRUNK not in [each["name"] for each in host["attributes"]]:
         tasks = host["runningTasksCount"] + host["pendingTasksCount"]  # each has one, and the host its own
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1 - tasks

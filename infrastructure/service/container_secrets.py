@@ -1,4 +1,4 @@
-"""What CONTAINER_SECRETS names: whether it is there, and what the execution role needs to read it. Reads only.
+"""The secrets that the task definition names: whether it is there, and what the execution role needs to read it. Reads only.
 
 IAM is asked about a secret's whole ARN, with the six characters at its end, and about the customer's KMS key with which it
 is encrypted. What the caller may not look at is taken to be right, and named.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import aws
-import constants
+import definition
 from aws import Problem, call, client, every
 from console import say
 
@@ -46,14 +46,14 @@ def source(value_from: str) -> Source:
     """ARN:JSON-KEY:STAGE:VERSION, an ARN, or a parameter's name such as /team/token."""
     words = value_from.split(":")
     if len(words) == 1:
-        return Source(aws.arn("ssm", f"parameter{value_from}"))
+        return Source(aws.arn("ssm", f"parameter/{value_from.lstrip('/')}"))
     return Source(":".join(words[:ARN_PARTS]), *words[ARN_PARTS:])
 
 
 @aws.look
 def found() -> dict[str, Found]:
     """By the ARN that the settings name."""
-    arns = sorted({source(each).arn for each in constants.CONTAINER_SECRETS.values()})
+    arns = sorted({source(each).arn for each in definition.secrets().values()})
     return dict(zip(arns, aws.side_by_side(look_for, arns), strict=True))
 
 
@@ -62,8 +62,13 @@ def look_for(arn: str) -> Found:
         return find_secret(arn)
     if arn.split(":")[4] == aws.account():
         return find_parameter(arn)
-    say("warning", f"CONTAINER_SECRETS: {arn} is not looked at:", "it is another account's")
+    say("warning", f"{whose()}: {arn} is not looked at:", "it is another account's")
     return Found(arn)
+
+
+def whose() -> str:
+    """The settings that name them."""
+    return ", ".join(dict.fromkeys(each.partition(":")[0] for each in definition.secrets()))
 
 
 def region_of(arn: str) -> str:
@@ -74,7 +79,7 @@ def seen(what: str, read: Callable[[], T], otherwise: T) -> T:
     """What AWS tells, where the caller may ask."""
     answer, why = aws.at_best(read)
     if why:
-        say("warning", f"CONTAINER_SECRETS: {what} is not looked at:", why)
+        say("warning", f"{whose()}: {what} is not looked at:", why)
     return otherwise if answer is None else answer
 
 
@@ -126,9 +131,9 @@ def key_arn(of: str, key: str) -> str:
 
 def refuse_missing() -> None:
     """Before anything is made: a task that can't read one of them never starts."""
-    sources = {name: source(each) for name, each in constants.CONTAINER_SECRETS.items()}
+    sources = {name: source(each) for name, each in definition.secrets().items()}
     told = dict(zip(sources, aws.side_by_side(lacking, sources.values()), strict=True))
-    if lines := [f"CONTAINER_SECRETS: {name}: {why}" for name, why in told.items() if why]:
+    if lines := [f"{name}: {why}" for name, why in told.items() if why]:
         raise Problem("\n".join(lines))
 
 

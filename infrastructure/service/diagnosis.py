@@ -41,6 +41,8 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
         return why_stopped(task, log)
     if task.get("desiredStatus") == "STOPPED":
         return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
+    if status == "PENDING" and (waits := waits_for_others(task)):
+        return waits
     if status == "PROVISIONING" and constants.LAUNCH_TYPE == "EC2":
         return why_waiting(asks_for_gpu(task)) + own_sizes(task)
     return {
@@ -48,6 +50,16 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
         "PENDING": "the image is being pulled, or a volume is being mounted",
         "ACTIVATING": "its containers have started, and it is being connected",
     }.get(status, f"its status is {status}")
+
+
+def waits_for_others(task: Any) -> str:
+    """Some of its containers run, or have ended, and others wait for them: dependsOn."""
+    seen = {each["name"]: each.get("lastStatus", "PENDING") for each in task.get("containers", [])}
+    waiting = [name for name, status in seen.items() if status == "PENDING"]
+    before = [f"{name} ({status})" for name, status in seen.items() if status != "PENDING"]
+    return (
+        f"the container {', '.join(waiting)} waits, by dependsOn, for {', '.join(before)}" if before and waiting else ""
+    )
 
 
 def asks_for_gpu(task: Any) -> bool:
@@ -64,11 +76,14 @@ def own_sizes(task: Any) -> str:
     gpus = [
         each["value"] for one in containers for each in one.get("resourceRequirements", []) if each["type"] == "GPU"
     ]
+
+    def size(name: str) -> Any:
+        return next((one[name] for one in containers if name in one), "")
+
     told = {
         "--gpus": "".join(gpus[:1]),
-        "--memory": asked.get("memory")
-        or next((one["memoryReservation"] for one in containers if "memoryReservation" in one), ""),
-        "--cpu": asked.get("cpu") or next((one["cpu"] for one in containers if "cpu" in one), ""),
+        "--memory": asked.get("memory") or size("memory") or size("memoryReservation"),
+        "--cpu": asked.get("cpu") or size("cpu"),
     }
     words = [f"{flag} {value}" for flag, value in told.items() if value]
     return f"; this run asks for {' '.join(words)}" if words else ""
@@ -94,7 +109,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
 
 
 OTHER_CPU = "The image is for another CPU than the host has: build it for that one, docker build --platform"
-PRIVATE = "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR"
+PRIVATE = "The registry has no such image, or wants other credentials: REGISTRY_CREDENTIALS names a secret with them"
 UNREACHED = "The nodes of a job reach each other on NODE_PORTS only: let node 0 listen at the first of these"
 NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
 
@@ -105,7 +120,8 @@ def hints() -> dict[str, str]:
     Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
     """
     on_host, spot = constants.LAUNCH_TYPE == "EC2", constants.CAPACITY_TYPE == "spot"
-    disk = "Fargate gives a task 20 GiB of disk, the image included: write less, or to EFS_VOLUMES"
+    given = f"Fargate gives a task {constants.EPHEMERAL_STORAGE_GIB or 20} GiB of disk"
+    disk = f"{given}, the image included: raise EPHEMERAL_STORAGE_GIB, or write to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
     cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
     taken = "AWS took its Spot capacity back: RETRIES=2 starts it again, CAPACITY_TYPE=on-demand keeps it"
@@ -124,6 +140,8 @@ def hints() -> dict[str, str]:
         "ours create_cluster.py puts right, and with an endpoint register_task_definition.py",
         "EFS": "Look at the mount targets, and at the security group that lets NFS in: create_cluster.py puts both right",
         "log group": "create_cluster.py makes the log group",
+        "registry credentials": f"{makes_roles} gives the role the right to the secret that REGISTRY_CREDENTIALS names",
+        "download env files": f"Look whether they are in S3; {makes_roles} gives the role its rights to ENVIRONMENT_FILES",
         "unable to retrieve secret": f"{makes_roles} gives the role the rights that CONTAINER_SECRETS needs",
         "is not authorized to perform": "Give the role that is named there this right",
         "OutOfMemory": memory,
@@ -149,14 +167,37 @@ def why_waiting(of_gpu: bool = True) -> str:
             return f"no GPU has enough memory left: {', '.join(map(str, most))} MiB, {needs}; {full}"
     elif constants.GPU_COUNT and of_gpu:
         free = [len(container_instances.gpus(host, "remainingResources")) for host in hosts]
-        if max(free) < constants.GPU_COUNT:
+        busy = all(count < len(container_instances.gpus(host)) for count, host in zip(free, hosts, strict=True))
+        needed = "all of a host's" if constants.ALL_GPUS else str(constants.GPU_COUNT)
+        if max(free) < constants.GPU_COUNT or (constants.ALL_GPUS and busy):
             held = len(tasks.stopping())
             still = f"; {held} stopping tasks still hold theirs" if held else ""
             free_now = ", ".join(map(str, free))
-            return f"no free GPU: the hosts have {free_now} free, the task needs {constants.GPU_COUNT}; {full}{still}"
+            return f"no free GPU: the hosts have {free_now} free, the task needs {needed}; {full}{still}"
     return f"no host has room for it (TASK_CPU={constants.TASK_CPU}, TASK_MEMORY={constants.TASK_MEMORY}); {full}"
 
 
 def log_tail(task: Any, group: str) -> list[str]:
-    names, task_id = [each["name"] for each in task.get("containers", [])], tasks.task_id(task["taskArn"])
-    return [line for each in names for line in log_group.tail(group, f"{each}/{each}/{task_id}")]
+    """Of each of its containers, from where its definition sends it; `group`: where that is ours."""
+    return [line for place in log_places(task, group) for line in log_group.tail(*place)]
+
+
+def log_places(task: Any, group: str) -> list[tuple[str, str, str]]:
+    """Group, stream and Region of each container's log; without a prefix the stream bears Docker's id of the container.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html
+    """
+    containers, task_id = task.get("containers", []), tasks.task_id(task["taskArn"])
+    if not constants.TASK_DEFINITION_FILE:
+        names = [each["name"] for each in containers]
+        first = constants.CONTAINER_NAME if constants.CONTAINER_NAME in names else ""
+        return [(group, f"{first or each}/{each}/{task_id}", "") for each in names]
+    found = task_definitions.known(task["taskDefinitionArn"]) or {"containerDefinitions": []}
+    logs = {each["name"]: each.get("logConfiguration", {}).get("options", {}) for each in found["containerDefinitions"]}
+    places = []
+    for each in [each for each in containers if "awslogs-group" in logs.get(each["name"], {})]:
+        options = logs[each["name"]]
+        prefix = options.get("awslogs-stream-prefix")
+        stream = f"{prefix}/{each['name']}/{task_id}" if prefix else each.get("runtimeId", "")
+        places.append((options["awslogs-group"], stream, options.get("awslogs-region", "")))
+    return [place for place in places if place[1]]

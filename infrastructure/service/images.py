@@ -19,6 +19,7 @@ from botocore.utils import get_environ_proxies
 
 import aws
 import constants
+import definition
 from aws import Problem, call
 from console import say
 from infrastructure.cluster import container_instances, parameters
@@ -56,6 +57,10 @@ class Found(NamedTuple):
     unchecked: str = ""
 
 
+#: of an image that ECS pulls with the credentials of a secret, which is not read here
+SECRET = Found(unchecked="it is pulled with credentials that are not looked at")
+
+
 def parts(image: str) -> tuple[str, str, str]:
     """Registry, repository, and tag or digest, as Docker reads an image: nginx:1 is docker.io, library/nginx, 1."""
     name, _, digest = image.partition("@")
@@ -73,7 +78,10 @@ def named() -> dict[str, Found]:
     """What is known of the images that the settings name, all asked at the same time; a tag of ours is not known yet."""
     wanted = [] if constants.IMAGE_TAG else [constants.IMAGE]
     wanted += [constants.CERTIFICATE_IMAGE] if constants.CONTAINER_CERTIFICATE else []
-    return dict(zip(wanted, aws.side_by_side(ask, wanted), strict=True))
+    wanted = list(dict.fromkeys([*wanted, *(image for image, _ in definition.sidecar_images())]))
+    with_credentials = definition.images_with_credentials()
+    told = aws.side_by_side(lambda each: SECRET if each in with_credentials else ask(each), wanted)
+    return dict(zip(wanted, told, strict=True))
 
 
 def check(image: str = "") -> None:
@@ -93,11 +101,18 @@ def check(image: str = "") -> None:
 def spelt(image: str) -> str:
     """With the setting that names it."""
     names = [name for name in ("IMAGE", "CERTIFICATE_IMAGE") if getattr(constants, name) == image]
+    places = [place for each, place in definition.sidecar_images() if each == image]
+    if names:
+        places = [constants.FROM_FILE[each] for each in names if each in constants.FROM_FILE]
+    if places:
+        return f"TASK_DEFINITION_FILE: {places[0]} {image}"
     return f"{names[0]}={image}" if names else f"image {image}"
 
 
 def platform() -> str:
-    """What our tasks run on. AWS has no GPU AMI for arm64, and Fargate is asked for X86_64."""
+    """What our tasks run on. AWS has no GPU AMI for arm64, and Fargate is asked for X86_64, unless CPU_ARCHITECTURE asks."""
+    if constants.CPU_ARCHITECTURE:
+        return "linux/arm64" if constants.CPU_ARCHITECTURE == "ARM64" else "linux/amd64"
     if constants.LAUNCH_TYPE == "FARGATE" or constants.GPU_COUNT:
         return "linux/amd64"
     described = container_instances.described_type()
@@ -116,7 +131,8 @@ def refuse_platform(image: str, found: Found) -> None:
 def refuse_size(image: str, found: Found) -> None:
     """Unpacked it is larger than what is pulled, about twice; for a while the disk holds both."""
     on_fargate = constants.LAUNCH_TYPE == "FARGATE"
-    disk, size = FARGATE_DISK if on_fargate else constants.ROOT_VOLUME_GIB, found.size / GIB
+    fargate_disk = constants.EPHEMERAL_STORAGE_GIB or FARGATE_DISK
+    disk, size = fargate_disk if on_fargate else constants.ROOT_VOLUME_GIB, found.size / GIB
     has = f"a Fargate task has {disk} GiB" if on_fargate else f"the disk has ROOT_VOLUME_GIB={disk}"
     if constants.INSTANCE_STORE and (described := container_instances.described_type()):
         disk = int(described.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0) * 1e9 / GIB)
@@ -177,7 +193,7 @@ def in_registry(host: str, repository: str, reference: str) -> Found:
         headers |= {"Authorization": f"Bearer {given}"}
         answer = get(f"{address}/manifests/{reference}", **headers)
     if answer.status_code in (401, 403):
-        wants = f"{host} has no such image, or wants credentials for it, which tasks of these scripts have not:"
+        wants = f"{host} has no such image, or wants credentials for it: REGISTRY_CREDENTIALS names a secret with them;"
         return Found(private=f"{wants} a copy in this account's ECR needs none, create_repository.py")
     if answer.status_code == 404 and any(each["code"] in UNKNOWN for each in json.loads(answer.content)["errors"]):
         return Found(missing=f"{host} has no such image: look at its name and its tag")

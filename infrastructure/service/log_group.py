@@ -7,7 +7,8 @@ from typing import Any
 
 import aws
 import constants
-from aws import Resource, call, client
+import definition
+from aws import Problem, Resource, call, client, every
 from infrastructure.cluster import log_groups
 
 
@@ -27,14 +28,28 @@ def create() -> str:
     return constants.LOG_GROUP
 
 
+def refuse_missing() -> None:
+    """Before a definition is registered whose containers log to groups of the user's own; those are his to make."""
+    told = []
+    for place, options in definition.logs_elsewhere():
+        name, its_region = options["awslogs-group"], options.get("awslogs-region") or aws.region()
+        logs = client("logs", region_name=its_region)
+        listed = every(logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name), "logGroups")
+        if name not in [each["logGroupName"] for each in listed]:
+            way = f"aws logs create-log-group --log-group-name {name} --region {its_region}"
+            told.append(f"TASK_DEFINITION_FILE: {place}: there is no log group {name} in {its_region}: {way}")
+    if told:
+        raise Problem("\n".join(told))
+
+
 def delete() -> None:
     """Last but for the roles: a container that still writes would make it again."""
     log_groups.remove(constants.LOG_GROUP)
 
 
-def tail(group: str, stream: str) -> list[str]:
+def tail(group: str, stream: str, region: str = "") -> list[str]:
     """The last lines of a log; none where there is no such log (yet)."""
-    get_log_events = call(client("logs").get_log_events, gone=log_groups.GONE)
+    get_log_events = call(client("logs", region_name=region).get_log_events, gone=log_groups.GONE)
     found = get_log_events(logGroupName=group, logStreamName=stream, limit=10)
     return [event["message"].rstrip() for event in found["events"]] if found else []
 

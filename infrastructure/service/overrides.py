@@ -83,15 +83,16 @@ def check_fargate(cpu: int, memory: int) -> None:
 def of(definition: Any, wanted: Mapping[str, Any], more: Mapping[str, str] | None = None) -> dict[str, Any]:
     """RunTask's `overrides`; {} where the run is as the revision says. `more`: variables beside those of the flags.
 
-    Where the revision says the size of the task, the task's is overridden; else what its main container reserves: AWS
-    subtracts that from what a host has, and the container may use all that the host has left.
+    Where the revision says the size of the task, the task's is overridden; else its main container's: the hard limit where
+    it has one, or what it reserves: AWS subtracts that from what a host has, and it may use all that the host has left.
     """
+    main = main_container(definition)
     environment = {**wanted["environment"], **(more or {})}
     of_task, of_container = {"cpu": wanted["cpu"], "memory": wanted["memory"]}, {}
     if not definition.get("cpu"):
         of_container["cpu"] = of_task.pop("cpu")
     if not definition.get("memory"):
-        of_container["memoryReservation"] = of_task.pop("memory")
+        of_container["memory" if main.get("memory") else "memoryReservation"] = of_task.pop("memory")
     container = {
         **of_container,
         "command": wanted["command"],
@@ -102,7 +103,12 @@ def of(definition: Any, wanted: Mapping[str, Any], more: Mapping[str, str] | Non
     found: dict[str, Any] = {key: str(value) for key, value in of_task.items() if value}
     if container:
         found["containerOverrides"] = [{"name": constants.CONTAINER_NAME, **container}]
-    refuse_none_of_some(definition, wanted)
+    if container and not main:
+        revision = definition["taskDefinitionArn"].rpartition("/")[2]
+        raise wrong(f"{revision} has no container {constants.CONTAINER_NAME}: run register_task_definition.py first")
+    if wanted["gpus"] == 0 and main.get("resourceRequirements"):  # an override puts a number in a number's place
+        how = "register a revision with GPU_COUNT=0"
+        raise wrong(f"--gpus 0, but the revision asks for GPUs, and an override can't take them away: {how}")
     if (size := len(json.dumps(found))) > MOST_CHARACTERS:
         raise wrong(
             f"the command and the environment of the run have {size} characters of JSON; {MOST_CHARACTERS} at most"
@@ -110,12 +116,10 @@ def of(definition: Any, wanted: Mapping[str, Any], more: Mapping[str, str] | Non
     return found
 
 
-def refuse_none_of_some(definition: Any, wanted: Mapping[str, Any]) -> None:
-    """An override puts a number in a number's place; none can't be said with it."""
-    [main] = [each for each in definition["containerDefinitions"] if each["name"] == constants.CONTAINER_NAME]
-    if wanted["gpus"] == 0 and main.get("resourceRequirements"):
-        how = "register a revision with GPU_COUNT=0"
-        raise wrong(f"--gpus 0, but the revision asks for GPUs, and an override can't take them away: {how}")
+def main_container(definition: Any) -> dict[str, Any]:
+    """The revision's, {} where it has none of that name: another definition file made it."""
+    found = [each for each in definition["containerDefinitions"] if each["name"] == constants.CONTAINER_NAME]
+    return dict(found[0]) if found else {}
 
 
 def key(definition: Any, overrides: Mapping[str, Any], more: str = "") -> str:

@@ -326,7 +326,7 @@ def outage() -> str:
 
 def needs_a_place() -> bool:
     """Whether a host takes only so many of its tasks."""
-    sized = constants.GPU_COUNT or constants.TASK_MEMORY or constants.TASK_CPU
+    sized = constants.GPU_COUNT or constants.HOST_MEMORY or constants.HOST_CPU
     return constants.LAUNCH_TYPE == "EC2" and bool(sized or constants.NETWORK_MODE == "awsvpc")
 
 

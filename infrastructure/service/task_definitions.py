@@ -10,17 +10,16 @@ from typing import Any
 
 import aws
 import constants
+import definition_file
 from aws import Problem, Resource, call, client, every, mine, ours, part, resource, tags_of
 from console import say
+from definition import mount_points, whole
 from infrastructure.cluster import roles, tag_index
 from infrastructure.service import access_points
 
 PART = "task"
-#: MiB kept for a container whose task has no TASK_MEMORY; it may use all that the host has left
-MEMORY_RESERVATION = 256
 #: characters of a certificate's common name: https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
 COMMON_NAME = 64
-FARGATE_PLATFORM = {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
 KEPT = "free; they go with all the others of the endpoint"
 #: so many revisions are asked about one by one
 FEW = 5
@@ -185,7 +184,7 @@ def create(image: str) -> Any:
 def register(wanted: dict[str, Any], its_part: str) -> Any:
     """The newest revision of a family if it is as wanted; else a new one."""
     found = newest() if wanted["family"] == constants.TASK_FAMILY else definition(wanted["family"])
-    if found and is_ours(found) and agree(found, wanted):
+    if found and is_ours(found) and agree(found, definition_file.as_kept(wanted)):
         say("found", f"task definition {revision(found['taskDefinitionArn'])}", "nothing has changed")
         return found
     its_tags = aws.endpoint_tags(its_part, "key", "value")
@@ -207,7 +206,9 @@ def made_before(made: Any, wanted: dict[str, Any], after: int) -> Any | None:
     numbers = {int(arn.rpartition(":")[2]): arn for arn in definitions(family=wanted["family"])}
     between = [arn for number, arn in sorted(numbers.items()) if after < number < made["revision"]]
     described = (definition(arn) for arn in between)
-    return next((each for each in described if each and is_ours(each) and agree(each, wanted)), None)
+    return next(
+        (each for each in described if each and is_ours(each) and agree(each, definition_file.as_kept(wanted))), None
+    )
 
 
 def agree(present: Any, wanted: Any) -> bool:
@@ -223,52 +224,16 @@ def agree(present: Any, wanted: Any) -> bool:
 
 
 def task_definition(image: str) -> dict[str, Any]:
-    """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
+    """The whole request: ../../definition.py, with the roles, the file systems and the log group that AWS has of ours."""
     made_roles = roles.find()
-    return filled(
-        family=constants.TASK_FAMILY,
-        requiresCompatibilities=[constants.LAUNCH_TYPE],
-        networkMode=constants.NETWORK_MODE,
+    return whole(
+        volumes(),
+        logs_to(constants.CONTAINER_NAME),
+        certificate_container(),
         executionRoleArn=made_roles.task_execution_role_arn,
         taskRoleArn=made_roles.task_role_arn,
-        containerDefinitions=[container(image), *certificate_container()],
-        volumes=volumes(),
-        cpu=constants.TASK_CPU and str(constants.TASK_CPU),
-        memory=constants.TASK_MEMORY and str(constants.TASK_MEMORY),
-        runtimePlatform=FARGATE_PLATFORM if constants.LAUNCH_TYPE == "FARGATE" else None,
-    )
-
-
-def filled(**members: Any) -> dict[str, Any]:
-    """Without those that the settings leave empty."""
-    return {key: value for key, value in members.items() if value}
-
-
-def container(image: str) -> dict[str, Any]:
-    certificate = [{"containerName": "certificate", "condition": "SUCCESS"}]
-    init = constants.ENABLE_EXECUTE_COMMAND  # it ends what a shell of ECS Exec leaves behind
-    return filled(
-        name=constants.CONTAINER_NAME,
         image=image,
-        essential=True,
-        portMappings=port_mappings(),
-        environment=[{"name": key, "value": value} for key, value in constants.CONTAINER_ENVIRONMENT.items()],
-        secrets=[{"name": key, "valueFrom": arn} for key, arn in constants.CONTAINER_SECRETS.items()],
-        mountPoints=mount_points(),
-        logConfiguration=logs_to(constants.CONTAINER_NAME),
-        entryPoint=constants.ENTRY_POINT,
-        command=constants.COMMAND,
-        dependsOn=certificate if constants.CONTAINER_CERTIFICATE else None,
-        memoryReservation=None if constants.TASK_MEMORY else MEMORY_RESERVATION,
-        resourceRequirements=gpus(),
-        linuxParameters=filled(sharedMemorySize=constants.SHARED_MEMORY_MIB, initProcessEnabled=init),
     )
-
-
-def gpus() -> list[dict[str, Any]]:
-    if constants.GPU_SHARING:
-        return [{"type": "GPU", "sharingStrategy": {"nvidiaMps": {"memory": constants.GPU_MEMORY_MIB}}}]
-    return [{"type": "GPU", "value": str(constants.GPU_COUNT)}] if constants.GPU_COUNT else []
 
 
 def certificate_container() -> list[dict[str, Any]]:
@@ -291,33 +256,17 @@ def certificate_container() -> list[dict[str, Any]]:
             "command": [script],
             "memoryReservation": 64,
             "mountPoints": mount_points(),
-            "logConfiguration": logs_to(constants.CONTAINER_NAME),
         }
     ]
 
 
-def port_mappings() -> list[dict[str, Any]]:
-    """In bridge mode host port 0 lets Docker choose; elsewhere the two ports are the same."""
-    bridge = constants.NETWORK_MODE == "bridge"
-    return [
-        {"containerPort": inside, "hostPort": host if bridge else inside, "protocol": "tcp"}
-        for host, inside in constants.CONTAINER_PORTS
-    ]
-
-
-def mount_points() -> list[dict[str, Any]]:
-    return [
-        {"sourceVolume": volume["name"], "containerPath": volume["path"], "readOnly": volume["readOnly"]}
-        for volume in constants.EFS_VOLUMES
-    ]
-
-
-def volumes() -> list[dict[str, Any]]:
+def volumes() -> dict[str, dict[str, Any]]:
+    """Those of EFS_VOLUMES, by name."""
     points = access_points.find() if constants.EFS_VOLUMES else {}
     names = [volume["name"] for volume in constants.EFS_VOLUMES]
     if lacking := [each for each in names if each not in points]:
         raise Problem(f"EFS_VOLUMES: {', '.join(lacking)} has no access point yet: run create_cluster.py again")
-    return [volume_of(each, points[each]) for each in names]
+    return {each: volume_of(each, points[each]) for each in names}
 
 
 def volume_of(its_name: str, point: Any) -> dict[str, Any]:
@@ -332,8 +281,8 @@ def volume_of(its_name: str, point: Any) -> dict[str, Any]:
 
 def logs_to(prefix: str) -> dict[str, Any]:
     """The endpoint's log group, which must be there: log_group.py."""
-    options = {"awslogs-group": constants.LOG_GROUP, "awslogs-region": aws.region(), "awslogs-stream-prefix": prefix}
-    return {"logDriver": "awslogs", "options": options}
+    where = {"awslogs-group": constants.LOG_GROUP, "awslogs-region": aws.region(), "awslogs-stream-prefix": prefix}
+    return {"logDriver": "awslogs", "options": {**where, **constants.LOG_OPTIONS}}
 
 
 def delete(family: str = "", present: list[Any] | None = None) -> None:

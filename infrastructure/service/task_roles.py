@@ -9,6 +9,7 @@ from typing import Any
 
 import aws
 import constants
+import definition
 from aws import Resource, mine, partition
 from infrastructure.cluster import roles
 from infrastructure.service import access_points, container_secrets, task_definitions
@@ -33,7 +34,7 @@ def create(file_system_ids: dict[str, str], points: dict[str, str]) -> None:
     """Make or complete both; `points` are the volumes' access points. A cluster that endpoints share has none of its own."""
     if constants.CLUSTER_ONLY:
         return
-    roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, secrets_policy())
+    roles.create_role("task-execution", roles.task_trust(), EXECUTION_POLICIES, execution_policy())
     roles.create_role("task", roles.task_trust(), (), task_policy(file_system_ids, points))
     for suffix in SUFFIXES:
         leave(suffix, task_definitions.active)
@@ -42,7 +43,8 @@ def create(file_system_ids: dict[str, str], points: dict[str, str]) -> None:
 def are_named_rights() -> bool:
     """Whether the settings of the container name what its roles must allow: who changes these need not make the cluster again."""
     named = (
-        constants.CONTAINER_SECRETS,
+        definition.secrets(),
+        definition.environment_files(),
         constants.TASK_S3_BUCKETS,
         constants.TASK_DYNAMODB_TABLES,
         constants.TASK_SQS_QUEUES,
@@ -60,9 +62,16 @@ def leave(suffix: str, active: Callable[[], list[Any]]) -> None:
     roles.leave(suffix, f"{revisions} can be run with it; delete_cluster.py deletes it" if named else "")
 
 
-def secrets_policy() -> dict[str, Any] | None:
-    """Reading the secrets that CONTAINER_SECRETS names, and nothing else."""
-    statements = container_secrets.rights() if constants.CONTAINER_SECRETS else []
+def execution_policy() -> dict[str, Any] | None:
+    """Reading the secrets and the files in S3 that the task definition names, and nothing else.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-execution-IAM-role.html
+    """
+    statements = container_secrets.rights() if definition.secrets() else []
+    if files := sorted({*definition.environment_files()}):
+        buckets = sorted({each.partition("/")[0] for each in files})
+        statements += [{"Action": "s3:GetObject", "Resource": files}]
+        statements += [{"Action": "s3:GetBucketLocation", "Resource": buckets}]
     return roles.document(*statements) if statements else None
 
 

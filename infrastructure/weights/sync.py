@@ -20,6 +20,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_name, wait
 from console import say
+from definition import filled, platform
 from infrastructure.cluster import capacity, roles, security_groups
 from infrastructure.service import (
     access_points,
@@ -131,7 +132,7 @@ def guarded() -> str:
 
 def task_definition(point: Any, role_arn: str) -> Any:
     """The whole request. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
-    volume, filled = constants.WEIGHTS_VOLUME, task_definitions.filled
+    volume = constants.WEIGHTS_VOLUME
     on_fargate = constants.LAUNCH_TYPE == "FARGATE"
     container = filled(
         name=CONTAINER,
@@ -153,7 +154,7 @@ def task_definition(point: Any, role_arn: str) -> Any:
         volumes=[task_definitions.volume_of(volume, point)],
         cpu=str(CPU) if on_fargate else None,
         memory=str(MEMORY) if on_fargate else None,
-        runtimePlatform=task_definitions.FARGATE_PLATFORM if on_fargate else None,
+        runtimePlatform=platform() if on_fargate else None,
     )
 
 

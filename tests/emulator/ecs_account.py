@@ -35,7 +35,7 @@ class Account:
     """A VPC with public subnets in two zones and a private one, and an ACTIVE cluster called main."""
 
     def __init__(self, emulator: Emulator, client: Client) -> None:
-        self.world = emulator.world
+        self.world, self.client = emulator.world, client
         self.ec2, self.iam, self.ssm = client("ec2"), client("iam"), client("ssm")
         self.ecs, self.asg, self.logs = client("ecs"), client("autoscaling"), client("logs")
         self.make_network()

@@ -514,7 +514,11 @@ def test_a_health_check_makes_a_container_healthy_or_not(host: Account) -> None:
     assert host.task(task)["healthStatus"] == "HEALTHY"
     host.register(container={"healthCheck": {"command": ["CMD-SHELL", "exit 1"], "interval": 10}})
     task = host.run()
-    assert host.wait(task, "STOPPED")["stoppedReason"] == "Task failed container health checks"
+    host.wait(task, "RUNNING")
+    host.sleep(20)
+    assert host.task(task)["healthStatus"] == "UNKNOWN"
+    host.sleep(15)
+    assert (host.task(task)["healthStatus"], host.status(task)) == ("UNHEALTHY", "RUNNING"), "RunTask's goes on"
 
 
 def test_tasks_are_found_by_what_they_are(host: Account) -> None:

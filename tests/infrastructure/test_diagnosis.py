@@ -104,19 +104,19 @@ STOPPED: dict[str, tuple[dict[str, Any], str]] = {
         {
             "reason": 'CannotPullContainerError: Head "https://ghcr.io/v2/team/app/manifests/v1": unauthorized: authentication'
         },
-        "The registry has no such image, or wants credentials, which these tasks have not: push a copy to ECR",
+        "The registry has no such image, or wants other credentials: REGISTRY_CREDENTIALS names a secret with them",
     ),
     "credentials that are needed, on Fargate": (
         {
             "reason": "CannotPullContainerError: failed to fetch anonymous token: https://ghcr.io/token: 401 Unauthorized"
         },
-        "or wants credentials, which these tasks have not",
+        "or wants other credentials",
     ),
     "denied": (
         {
             "reason": "CannotPullContainerError: pull access denied for team/app, repository does not exist or may require"
         },
-        "or wants credentials, which these tasks have not",
+        "or wants other credentials",
     ),
     "too many pulls": (
         {"reason": "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit."},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import Runbook
@@ -77,6 +80,20 @@ def test_where_the_revision_says_the_size_of_the_task_the_task_s_is_another(job:
     assert job.run("run_task.py", "--cpu", "512", "--memory", "2048").code == 0
     [task] = tasks(job, "STOPPED")
     assert (task["cpu"], task["memory"]) == ("512", "2048")
+
+
+def test_a_container_with_a_hard_limit_has_another_one(runbook: Runbook, tmp_path: Path) -> None:
+    """Of a definition file, which says no size of the task."""
+    main = {"name": "work", "image": "example.com/ml:v1", "command": ["sleep", "600"], "memory": 1000}
+    path = tmp_path / "definition.json"
+    path.write_text(json.dumps({"containerDefinitions": [{**main, "essential": True}]}))
+    runbook.settings |= {"TASK_DEFINITION_FILE": str(path), "IMAGE": "", "COMMAND": "", "GPU_COUNT": ""}
+    runbook.settings = {name: text for name, text in runbook.settings.items() if text}
+    runbook.has_run(*REGISTERED)
+    assert runbook.run("run_task.py", "--memory", "3000").code == 0
+    [task] = tasks(runbook)
+    [override] = task["overrides"]["containerOverrides"]
+    assert (override["name"], override["memory"]) == ("work", 3000)
 
 
 MISTAKES = {

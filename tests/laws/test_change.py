@@ -53,6 +53,9 @@ FILES = Path(tempfile.mkdtemp())
 for each in (".env", "endpoints/a.env", "endpoints/b.env"):
     (FILES / each).touch()
 (FILES / "variables").write_text("MODE=fast\n")
+(FILES / "definition.json").write_text(
+    json.dumps({"containerDefinitions": [{"name": name, "image": "busybox:1"} for name in ("first", "second")]})
+)
 (FILES / "script").write_text("#!/bin/sh\ntrue\n")
 ON_HOSTS = {**GPU, **NO_DATA, **TWO_ZONES, "ALLOWED_CIDR": "203.0.113.7/32", "LISTENER_PROTOCOL": "HTTP"} | {
     "CONTAINER_PORTS": "9090",
@@ -180,6 +183,9 @@ def there_and_back(before: str, after: str, base: str = "hosts", **more: Any) ->
 SSH = {"SSH_ALLOWED_CIDR": "203.0.113.7/32"}
 BACK = "set it back"
 UPDATE = "python update_cluster.py replaces them"
+MPS = {"GPU_SHARING": "mps", "GPU_MEMORY_MIB": "7000"}
+HEALTH = {"HEALTH_COMMAND": "true"}
+BUSYBOX = {"IMAGE": "busybox:1"}
 PAIRS: dict[str, list[Pair]] = {
     "EXTRA_TAGS": [
         *there_and_back("", "team=ml,owner=ann", "balancer"),
@@ -570,6 +576,35 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "TASK_MEMORY": [Pair("512", "1024", "task")],
     "SHARED_MEMORY_MIB": [Pair("", "2048", "gpu task")],
+    "TASK_DEFINITION_FILE": [Pair("", "{definition}", "task"), Pair("{definition}", "", "task")],
+    "MAIN_CONTAINER": [
+        Pair(
+            "",
+            "second",
+            "task",
+            with_before={"TASK_DEFINITION_FILE": "{definition}"},
+            with_after={"TASK_DEFINITION_FILE": "{definition}"},
+        )
+    ],
+    "CPU_ARCHITECTURE": [Pair("", "ARM64", "task", with_before=BUSYBOX, with_after=BUSYBOX)],
+    "GPU_COMPUTE_PERCENT": [Pair("", "50", "gpu task", with_before=MPS, with_after=MPS)],
+    "EPHEMERAL_STORAGE_GIB": [Pair("", "30", "task")],
+    "TMPFS": [Pair("", "/tmp:64", "task")],
+    "ULIMITS": [Pair("", "nofile:65536", "task")],
+    "CAPABILITIES": [Pair("", "-NET_RAW", "task")],
+    "CONTAINER_USER": [Pair("", "1000:1000", "task")],
+    "WORKING_DIRECTORY": [Pair("", "/srv", "task")],
+    "READONLY_ROOT": [Pair("false", "true", "task")],
+    "INIT": [Pair("false", "true", "task")],
+    "STOP_TIMEOUT": [Pair("", "60", "task")],
+    "HEALTH_COMMAND": [Pair("", "true", "task")],
+    "HEALTH_COMMAND_INTERVAL": [Pair("30", "10", "task", with_before=HEALTH, with_after=HEALTH)],
+    "HEALTH_COMMAND_TIMEOUT": [Pair("5", "10", "task", with_before=HEALTH, with_after=HEALTH)],
+    "HEALTH_COMMAND_RETRIES": [Pair("3", "5", "task", with_before=HEALTH, with_after=HEALTH)],
+    "HEALTH_COMMAND_START_PERIOD": [Pair("0", "60", "task", with_before=HEALTH, with_after=HEALTH)],
+    "REGISTRY_CREDENTIALS": there_and_back("", "{registry}", "roles"),
+    "ENVIRONMENT_FILES": there_and_back("", "arn:aws:s3:::their-files/a.env", "roles"),
+    "LOG_OPTIONS": [Pair("mode=non-blocking", "mode=blocking", "task")],
     "TASK_S3_BUCKETS": there_and_back("", "their-logs", "roles") + there_and_back("their-logs", "their-other", "roles"),
     "TASK_DYNAMODB_TABLES": there_and_back("", "theirs", "roles"),
     "TASK_SQS_QUEUES": there_and_back("", "theirs", "roles"),
@@ -711,7 +746,8 @@ def belongings(runbook: Runbook) -> dict[str, str]:
         "certificate": issued(runbook, "gpu.example.com"),
         "other_certificate": issued(runbook, "new.example.com"),
     }
-    files = {"variables": str(FILES / "variables"), "script": str(FILES / "script")}
+    names = {"variables": "variables", "script": "script", "definition": "definition.json"}
+    files = {name: str(FILES / file) for name, file in names.items()}
     return {**certificates, **files, **runbook.once(("belongings",), lambda: bring(runbook))}
 
 
@@ -750,8 +786,12 @@ def bring(runbook: Runbook) -> dict[str, str]:
     runbook.aws("iam").attach_role_policy(RoleName="their-role", PolicyArn=policy)
     found |= adoptable(runbook)
     key = runbook.aws("kms").create_key()["KeyMetadata"]["KeyId"]
-    for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key})):
-        request = {"Name": f"their-{its_name}", "SecretString": '{"token": "x"}', **more}
+    for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key}), ("registry", {})):
+        request = {
+            "Name": f"their-{its_name}",
+            "SecretString": '{"token": "x", "username": "us", "password": "x"}',
+            **more,
+        }
         found[its_name] = runbook.aws("secretsmanager").create_secret(**request)["ARN"]
     runbook.aws("ssm").put_parameter(Name="/theirs", Value="x", Type="SecureString")
     plain = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"

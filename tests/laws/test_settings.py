@@ -136,6 +136,18 @@ RIGHT = {
     "NETWORK_MODE": "awsvpc",
     "TASK_CPU": "1024",
     "TASK_MEMORY": "2048",
+    "MAIN_CONTAINER": "main_7",
+    "GPU_COMPUTE_PERCENT": "50",
+    "CPU_ARCHITECTURE": "ARM64",
+    "EPHEMERAL_STORAGE_GIB": "30",
+    "TMPFS": "/tmp/a1:64",
+    "ULIMITS": "memlock:-1:-1,nofile:65536:65536",
+    "CAPABILITIES": "SYS_PTRACE,-NET_RAW",
+    "CONTAINER_USER": "user1:7",
+    "WORKING_DIRECTORY": "/srv/a1",
+    "STOP_TIMEOUT": "60",
+    "REGISTRY_CREDENTIALS": "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry-a1B2c3",
+    "ENVIRONMENT_FILES": "arn:aws:s3:::files-1/a1.env",
     "SHARED_MEMORY_MIB": "64",
     "TASK_EXECUTION_ROLE_ARN": "arn:aws:iam::123456789012:role/a1",
     "TASK_ROLE_ARN": "arn:aws:iam::123456789012:role/a1",
@@ -174,7 +186,7 @@ RIGHT = {
 #: a person's own words, which AWS takes in any letters
 OWN_WORDS = {
     *("EXTRA_TAGS", "ENTRY_POINT", "COMMAND", "CONTAINER_ENVIRONMENT", "CONTAINER_ENVIRONMENT_FILE"),
-    *("WEIGHTS_PREFIX", "WEIGHTS_FOLDER", "HOST_USER_DATA", "ECS_CONFIG"),
+    *("WEIGHTS_PREFIX", "WEIGHTS_FOLDER", "HOST_USER_DATA", "ECS_CONFIG", "TASK_DEFINITION_FILE", "HEALTH_COMMAND"),
 }
 
 

@@ -21,7 +21,7 @@ FILES = [
 TOOLS = ("bench.py", "rehearse.py")
 PRODUCT = {str(path.relative_to(ROOT)): path for path in FILES if path.name not in TOOLS}
 TREES = {name: ast.parse(path.read_text()) for name, path in PRODUCT.items()}
-LOW = ("console", "constants", "texts")
+LOW = ("console", "constants", "definition", "definition_file", "texts")
 PAGES = [path.stem for path in FILES if path.parent == ROOT and path.stem not in LOW]
 #: the dotted name of a module, by its file
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in PRODUCT}
@@ -153,10 +153,13 @@ def test_every_module_that_creates_deletes_side_by_side_and_is_looked_at_in_the_
 LAYERS = (
     *(
         "texts",
+        "definition_file",
         "constants",
+        "definition",
         "console",
         "aws.interrupts",
         "aws.service_models",
+        "aws.definition_model",
         "aws.answers",
         "aws.dry_run",
         "aws.fresh",
@@ -179,7 +182,7 @@ def layer(module: str) -> int:
 def test_arrows_go_down_only(name: str) -> None:
     found, module = imports(name), MODULES[name]
     assert not found & {"emulator", "moto", "tests", "rehearse", "bench", "benchmark"}
-    if name in ("constants.py", "texts.py"):
+    if name in ("constants.py", "definition.py", "definition_file.py", "texts.py"):
         assert not found & {"boto3", "botocore"}
     assert found & set(PAGES) == USERS_OF_PAGES.get(module, set())
     for other in found & set(MODULES.values()) - set(PAGES):
