@@ -82,7 +82,7 @@ MORE = {
     ),
 }
 #: what is not about one page
-LOW = {"bench", "console", "constants", "rehearse", "texts"}
+LOW = {"bench", "console", "constants", "definition", "definition_file", "rehearse", "texts"}
 
 
 def pages() -> list[str]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+import aws
+from aws import interrupts
 from emulator.core import services
 from emulator.core.doors import DOORS
 from emulator.server import serve
@@ -113,6 +118,24 @@ def test_the_python_of_the_documents_works_in_any_directory(tmp_path: Path) -> N
         command = [sys.executable, "-m", "doctest", "-o", "IGNORE_EXCEPTION_DETAIL", str(ROOT / "docs" / "pages.md")]
         ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_each_request_to_the_emulator_that_is_shown_is_answered() -> None:
+    lines = [line for line in TEXTS[ROOT / "docs" / "emulator.md"].splitlines() if line.startswith("curl ")]
+    assert lines
+    with serve() as (url, _):
+        for line in lines:
+            _, where, _, data = shlex.split(line)
+            request = urllib.request.Request(where.replace("$AWS_ENDPOINT_URL", url), data.encode())
+            with urllib.request.urlopen(request) as answer:
+                assert answer.status == 200, line
+
+
+def test_the_exit_codes_are_those_of_the_code() -> None:
+    table = TEXTS[ROOT / "docs" / "pages.md"].partition("## Exit codes")[2].partition("## ")[0]
+    told = [int(code) for cell in re.findall(r"^\| (\d[\d, ]*) \|", table, re.MULTILINE) for code in cell.split(", ")]
+    ends = [aws.DONE, aws.FAILED, aws.WRONG_SETTING, aws.NOT_READY, aws.TASK_FAILED]
+    assert sorted(told) == sorted([*ends, *(128 + number for number in (signal.SIGINT, *interrupts.LISTENED))])
 
 
 def test_each_script_is_a_module_of_the_installed_package() -> None:
