@@ -10,6 +10,9 @@ from console import say
 from infrastructure.cluster import capacity
 from infrastructure.service import diagnosis, overrides, retries, task_definitions, task_security_group, tasks
 
+#: a task that AWS has listed, and does not list at so many looks in a row, is one that it has forgotten
+LOOKS = 60
+
 
 def same(task: Any, definition: Any, key: str) -> bool:
     """Whether it is of this revision, and with these overrides."""
@@ -82,26 +85,44 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
 
 def settled(arns: list[str]) -> list[Any]:
     """The tasks once each runs, and with RUN_UNTIL=STOPPED has ended, or as soon as one has failed."""
-    found = wait_until("RUNNING", arns, 0)
+    found = wait_until("RUNNING", arns, [], 0)
     if constants.RUN_UNTIL == "RUNNING" or any(map(has_failed, found)):
         return found
-    return wait_until("STOPPED", arns, constants.RUN_TIMEOUT_SECONDS or math.inf)
+    return wait_until("STOPPED", arns, found, constants.RUN_TIMEOUT_SECONDS or math.inf)
 
 
-def wait_until(status: str, arns: list[str], seconds: float) -> list[Any]:
-    found: list[Any] = []
+def wait_until(status: str, arns: list[str], seen: list[Any], seconds: float) -> list[Any]:
+    """The tasks, as they were `seen` before, once each has this status, or has ended, or as soon as one has failed.
+
+    AWS forgets a stopped task after an hour: what one was when it was seen last is kept while the others run.
+    """
+    found = {task["taskArn"]: task for task in seen}
+    missed = 0
 
     def look() -> list[Any]:
-        found[:] = tasks.describe(arns)
-        there = len(found) == len(arns) and all(task["lastStatus"] in (status, "STOPPED") for task in found)
-        return found if there or any(map(has_failed, found)) else []
+        nonlocal missed
+        open_still = [arn for arn in arns if found.get(arn, {}).get("lastStatus") != "STOPPED"]
+        listed = {task["taskArn"]: task for task in tasks.describe(open_still)} if open_still else {}
+        forgotten = [arn for arn in open_still if arn in found and arn not in listed]
+        missed = missed + 1 if forgotten else 0
+        refuse_forgotten(forgotten, missed)
+        found.update(listed)
+        there = len(found) == len(arns) and all(task["lastStatus"] in (status, "STOPPED") for task in found.values())
+        return [found[arn] for arn in arns if arn in found] if there or any(map(has_failed, found.values())) else []
 
     def why() -> str:
-        waiting = [task for task in found if task["lastStatus"] != status]
+        waiting = [task for task in found.values() if task["lastStatus"] not in (status, "STOPPED")]
         runs = f"it still runs, and costs, until {aws.command('stop_task.py --all')}"
         return "; ".join(dict.fromkeys(diagnosis.why(task) or runs for task in waiting))
 
     return aws.wait(f"{len(arns)} tasks {'to run' if status == 'RUNNING' else 'to end'}", look, why, seconds)
+
+
+def refuse_forgotten(arns: list[str], looks: int) -> None:
+    """Of tasks that AWS does not list any more, at so many looks in a row, no one will learn how they ended."""
+    if looks > LOOKS:
+        its_id = tasks.task_id(arns[0])
+        raise Problem(f"task {its_id} has ended more than an hour ago, and AWS has forgotten how: look at its log")
 
 
 def has_failed(task: Any) -> bool:

@@ -181,9 +181,16 @@ def address(task: Any) -> str:
 def until_ended(job: Job) -> dict[int, Any]:
     """Node 0 decides: when it has done its work the others are given GRACE seconds, and are then ended."""
     found: dict[int, Any] = {}
+    missed = 0
 
     def look() -> bool:
-        found.update(described(job))
+        nonlocal missed
+        listed = described(job)
+        found.update(listed)
+        ended = [rank for rank, task in found.items() if task["lastStatus"] == "STOPPED"]
+        forgotten = [arn for rank, arn in job.arns.items() if rank not in listed and rank not in ended]
+        missed = missed + 1 if forgotten else 0
+        runs.refuse_forgotten(forgotten, missed)
         head_is_done = 0 in found and found[0]["lastStatus"] == "STOPPED"
         return bool(first_failed(found)) or head_is_done
 

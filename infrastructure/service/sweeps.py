@@ -35,8 +35,6 @@ DONE = ("succeeded", "failed", "unknown")
 STATES = {"started": "running", "again": "waiting", **{state: state for state in DONE}}
 #: in which order a terminal shows them, and how many
 ORDER, SHOWN = ("running", "failed", "unknown", "waiting", "succeeded"), 20
-#: a task that AWS does not list at so many looks in a row is one that it has forgotten
-LOOKS = 60
 
 
 @dataclass
@@ -191,7 +189,9 @@ def recall(rows: list[Row], record: list[dict[str, Any]], seen: list[Any]) -> No
             row.arns.append(task["taskArn"])
             row.state = "running"
     for row in rows:
-        row.missed = LOOKS - 3 if row.state == "running" and row.arns[-1] not in [t["taskArn"] for t in seen] else 0
+        row.missed = (
+            runs.LOOKS - 3 if row.state == "running" and row.arns[-1] not in [t["taskArn"] for t in seen] else 0
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------ the runs
@@ -206,7 +206,7 @@ def judge(sweep: Sweep) -> None:
         row.missed = 0 if task else row.missed + 1
         if task and task["lastStatus"] == "STOPPED":
             ended(sweep, row, task)
-        elif row.missed > LOOKS:
+        elif row.missed > runs.LOOKS:
             row.state = "unknown"
             write(sweep.record, line_of(row, "unknown"))
             its_task = f"task {tasks.task_id(row.arns[-1])}"

@@ -296,6 +296,19 @@ def test_a_failure_while_nobody_looked_ends_all_too(job: Runbook) -> None:
     assert tasks(job) == []
 
 
+def test_one_that_ended_while_this_machine_slept_is_told(job: Runbook) -> None:
+    def watch(when: str) -> None:
+        found = job.emulator.world.state["ecs"]["us-east-1"].clusters["api"].tasks.values()
+        if found and all(task.last == "RUNNING" for task in found):
+            job.watch = None
+            job._settle(3 * 3600)
+
+    job.watch = watch
+    ran = job.run(*NODES, "--command", "sleep 600")
+    assert ran.code == 1
+    assert "has ended more than an hour ago, and AWS has forgotten how" in ran.err
+
+
 def test_a_job_that_has_ended_is_a_new_one_the_next_time(job: Runbook) -> None:
     first, second = job.run(*NODES), job.run(*NODES)
     assert (first.code, second.code, len(tasks(job, "STOPPED"))) == (0, 0, 4)
