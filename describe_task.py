@@ -1,10 +1,13 @@
 """Describe one task: where it is, how to reach it, and if it does not run, why.
 
 Without --task: the newest one that run_task.py started for this cluster, or for this ENDPOINT, of any family and revision;
-one that runs before one that has stopped. Prints its revision, and who started it.
+one that runs before one that has stopped. Prints its revision, and who started it. --gpu needs what execute_command.py
+needs for what nvidia-smi tells now, and HOST_MONITORING=enabled for the last hour; a GPU idle for long, and one that is
+broken, are named.
 
     python describe_task.py                        next: python stop_task.py --all
     python describe_task.py --task ID
+    python describe_task.py --gpu                  and what its GPUs do: now, and in the last hour
     curl "http://$(python describe_task.py | jq -r .publicIp):9090/"
 """
 
@@ -16,11 +19,11 @@ import constants
 from aws import Problem, client
 from console import say
 from infrastructure.cluster import cluster, container_instances
-from infrastructure.service import diagnosis, tasks
+from infrastructure.service import diagnosis, gpus, tasks
 
 
-@aws.page(task=("ID", "the task's id or ARN"))
-def describe_task(task: str = "") -> dict[str, Any]:
+@aws.page(task=("ID", "the task's id or ARN"), gpu="what its GPUs do now, and did in the last hour")
+def describe_task(task: str = "", gpu: bool = False) -> dict[str, Any]:
     reads = (cluster.required, lambda: pick(task), *((hosts, our_instances) if behind_hosts() else ()))
     _, found, *_ = aws.together(*reads)
     told = {
@@ -33,6 +36,7 @@ def describe_task(task: str = "") -> dict[str, Any]:
         "startedAt": found.get("startedAt"),
         "containers": [container(each) for each in found["containers"]],
         **addresses(found),
+        **(gpus.describe(found) if gpu else {}),
     }
     if why := diagnosis.why(found):
         told["why"] = why

@@ -112,7 +112,7 @@ def make_room(running: list[Any], definition: Any, key: str, replace: bool) -> N
 def detached(arns: list[str]) -> dict[str, Any]:
     """The tasks as they are now. AWS tells of one that has just been started some seconds later."""
     for arn in arns:
-        follow = aws.command(f"describe_task.py --task {tasks.task_id(arn)}")
+        follow = aws.command(f"show_logs.py --follow --task {tasks.task_id(arn)}")
         say("next", follow, f"to stop: {aws.command(f'stop_task.py --task {tasks.task_id(arn)}')}")
     return {"tasks": [{"taskArn": arn} for arn in arns]}
 

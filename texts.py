@@ -51,6 +51,14 @@ def seconds(high: int) -> Callable[[str], float]:
     return parse
 
 
+def age(text: str) -> float:
+    """Seconds: 90s, 10m, 2h, 1d."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+    if not found:
+        raise ValueError("is no age such as 30s, 10m, 2h or 1d")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
 # ------------------------------------------------------------------------------------------------------ words and lists
 
 

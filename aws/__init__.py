@@ -52,6 +52,7 @@ from aws.ownership import (
     tags,
     tags_of,
     this_hour,
+    this_minute,
     token,
 )
 from aws.pages import REPEATED, REST, command, main, page

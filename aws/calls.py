@@ -1,5 +1,6 @@
 """One way to call what AWS may refuse, and one way to wait."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, overload
@@ -96,15 +97,23 @@ def at_best(read: Callable[[], T]) -> tuple[T | None, str]:
         return None, repr(error)
 
 
-def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: float = 0) -> T:
+def wait(
+    what: str,
+    attempt: Callable[[], T],
+    why: Callable[[], str],
+    seconds: float = 0,
+    done: Callable[[], tuple[int, int]] = lambda: (0, 0),
+) -> T:
     """Look again until `attempt` answers something true, and return that.
 
     The one way to wait: after 1, 2 and 3 seconds, then every POLL_SECONDS, up to `seconds` or WAIT_TIMEOUT_SECONDS.
-    When the time is over `why` says what AWS says. Under --dry-run one look must do, whatever it shows.
+    When the time is over `why` says what AWS says. `done`: how many of how many are there, where that is known: a
+    terminal shows it as a bar. Under --dry-run one look must do, whatever it shows.
     """
     limit = seconds or constants.WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
     looks, seen, outer = 0, set[look[Any]](), getattr(last, "waits", ())
+    progress = None
     last.waits = (*outer, seen)
     try:
         while not (answer := attempt()) and not console.dry_run:
@@ -112,15 +121,19 @@ def wait(what: str, attempt: Callable[[], T], why: Callable[[], str], seconds: f
                 raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}", exit_code=NOT_READY)
             looks += 1
             if looks == 3:  # most things are there at the third look
-                progress = console.Progress(what, limit)
-            elif looks > 3:
-                progress.show(why)
+                up_to = f"up to {limit / 60:.0f} min" if limit >= 60 else f"up to {limit:.0f} s"
+                console.say("waiting", f"for {what}", f"({up_to})" if math.isfinite(limit) else "(as long as it takes)")
+                progress = console.Progress(what)
+            elif progress:
+                progress.show(why, done)
             interval = min(looks, constants.POLL_SECONDS) if looks <= 3 else constants.POLL_SECONDS
             time.sleep(interval)
             forget(*seen)
         return answer
     finally:
         last.waits = outer
+        if progress:
+            progress.close()
 
 
 def pause(seconds: float) -> None:

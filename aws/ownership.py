@@ -116,6 +116,11 @@ def this_hour() -> str:
     return datetime.fromtimestamp(time.time(), timezone.utc).strftime("%Y-%m-%dT%H")
 
 
+def this_minute() -> datetime:
+    """When it began, in UTC."""
+    return datetime.fromtimestamp(time.time() // 60 * 60, timezone.utc)
+
+
 class Resource(NamedTuple):
     """Something that stands in the account, as an inventory lists it: made by `resource`."""
 

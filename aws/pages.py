@@ -32,6 +32,7 @@ class _Page:
     changes: bool
     undo: str
     unlisted: bool
+    lines: bool
     flags: "dict[str, Flag]"
 
 
@@ -48,18 +49,20 @@ def page(
     changes: bool = False,
     undo: str = "",
     unlisted: bool = False,
+    lines: bool = False,
     **flags: Flag,
 ) -> Callable[[Callable[P, dict[str, Any]]], Callable[P, dict[str, Any]]]:
     """Makes a page of a function: its settings are loaded anew and checked, and AWS is looked at anew, whenever it begins.
 
     `of="cluster"`: it is about what endpoints share. `changes`: it has --dry-run. `undo`: the command that takes away
-    what it makes. `unlisted`: it can do without the endpoint's file. `flags`: its parameters that the command line
-    takes: what each means; for one that takes a value, the value's name too: ("ID", "the task's id or ARN"); and for one
-    that takes several, how: ("K=V", "a variable", REPEATED), ("ARGS", "the command", REST).
+    what it makes. `unlisted`: it can do without the endpoint's file. `lines`: it writes its result to stdout itself, as it
+    comes. `flags`: its parameters that the command line takes: what each means; for one that takes a value, the value's
+    name too: ("ID", "the task's id or ARN"); and for one that takes several, how: ("K=V", "a variable", REPEATED),
+    ("ARGS", "the command", REST).
     """
 
     def of_function(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
-        about = _pages[function.__name__] = _Page(of, changes, undo, unlisted, flags)
+        about = _pages[function.__name__] = _Page(of, changes, undo, unlisted, lines, flags)
 
         @functools.wraps(function)
         def begun(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
@@ -106,7 +109,11 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         _begin(function.__name__, about)
         beside(caller)  # AWS tells it while the page asks already what else it needs
         console.begin_with(_tell_where)
-        console.result(_run(function, options))
+        result = _run(function, options)
+        if not about.lines:
+            console.result(result)
+        return DONE
+    except BrokenPipeError:  # `| head -1` has read what it wanted
         return DONE
     except texts.WrongSettings as wrong:  # before anything else, so without the first line, for which AWS is asked
         console.begin_with()

@@ -58,10 +58,11 @@ USERS_OF_TIME = (
         "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
+        "infrastructure.service.task_logs",
     ),
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-READS = ("BatchGet", "Describe", "Get", "List", "AssumeRole", "GET", "HEAD")
+READS = ("BatchGet", "Describe", "Filter", "Get", "List", "AssumeRole", "GET", "HEAD")
 
 
 def pytest_collection_finish() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import subprocess
 import sys
 from typing import Any
 
 import pytest
 
-from tests.conftest import Runbook
+from tests.conftest import ROOT, Runbook
 
 SCRIPTS = (
     "create_cluster.py",
@@ -77,17 +79,104 @@ def test_on_a_terminal_there_is_colour_unless_no_color_says_no(
     assert "VPC vpc-1" in text
 
 
-def test_on_a_terminal_a_wait_is_one_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    import console
-
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A terminal of 80 columns on stderr."""
     screen: Any = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
-    progress = console.Progress("hosts", 600)
-    begun = screen.tell()
-    progress.show(lambda: "it boots")
-    progress.show(lambda: "it boots")
-    assert "\n" not in screen.getvalue()[begun:]
-    assert screen.getvalue()[begun:].count("\r") == 2
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "20")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return screen
+
+
+def words(screen: Any, since: int = 0) -> str:
+    """What it shows, without the codes of colours and of moving about."""
+    return " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", screen.getvalue()[since:]).split())
+
+
+def test_on_a_terminal_a_wait_is_a_live_row_that_goes_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    import console
+
+    screen = terminal(monkeypatch)
+    row = console.Progress("2 hosts to join the cluster")
+    row.show(lambda: "it boots", lambda: (1, 2))
+    assert "0 s 2 hosts to join the cluster ━" in words(screen) and "1/2" in words(screen)
+    row.close()
+    at = screen.tell()
+    console.say("created", "cluster gpu")
+    assert words(screen, at) == "created cluster gpu"
+    assert screen.getvalue()[:at].endswith("\x1b[2K\x1b[?25h\r"), "the row is taken away, and the cursor is back"
+
+
+def test_what_is_told_during_a_wait_stands_above_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    import console
+
+    screen = terminal(monkeypatch)
+    row = console.Progress("the service to be stable")
+    at = screen.tell()
+    console.say("event", "(service api) has started 1 tasks, and this line is longer than the terminal is wide.")
+    console.log("2026-11-26T14:09:09.000Z", "api", "\x1b[31mepoch 1\x1b[0m")
+    shown = words(screen, at)
+    assert "has started 1 tasks, and this line is longer than the terminal is wide." in shown
+    assert shown.index("epoch 1") < shown.rindex("the service to be stable")
+    row.close()
+
+
+def test_a_long_reason_is_wrapped_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    import console
+
+    screen = terminal(monkeypatch)
+    row = console.Progress("hosts")
+    row.told -= 30
+    reason = "no g5.xlarge capacity in us-east-1a: " + " ".join(f"word{n}" for n in range(30)) + " THE-END"
+    row.show(lambda: reason)
+    assert all(word in words(screen) for word in reason.split())
+    row.close()
+
+
+def test_bytes_that_are_moved_have_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    import console
+
+    screen = terminal(monkeypatch)
+    with console.bar("uploading", 3_000_000_000) as advance:
+        advance(1_500_000_000)
+    assert "1.5/3 GB" in words(screen)
+
+
+def test_two_waits_at_once_are_two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    import console
+
+    screen = terminal(monkeypatch)
+    first, second = console.Progress("hosts"), console.Progress("mount targets")
+    at = screen.tell()
+    second.show(lambda: "")
+    assert "hosts" in words(screen, at) and "mount targets" in words(screen, at)
+    first.close()
+    at = screen.tell()
+    second.show(lambda: "")
+    assert "hosts" not in words(screen, at) and "mount targets" in words(screen, at)
+    second.close()
+    assert console._live == []
+
+
+def test_a_terminal_that_can_not_move_its_cursor_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    import console
+
+    screen = terminal(monkeypatch)
+    monkeypatch.setenv("TERM", "dumb")
+    row = console.Progress("hosts")
+    row.told -= 30
+    row.show(lambda: "it boots")
+    assert screen.getvalue() == "     0 s  it boots\n"
+
+
+def test_rich_is_imported_only_where_something_is_drawn() -> None:
+    """Start-up is felt on every command."""
+    code = "import sys, show_logs, push_image, describe_task, run_task; sys.exit('rich' in sys.modules)"
+    environment = {"CLUSTER_NAME": "gpu", "ENV_FILE": "/dev/null", "PYTHONPATH": str(ROOT), "IMAGE": "nginx:1"}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_on_a_terminal_a_table_stands_below_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,12 +189,13 @@ def test_on_a_terminal_a_table_stands_below_what_is_said(monkeypatch: pytest.Mon
     rows = [["0", "waiting"]]
     with console.live_table(lambda: (["row", "state"], rows)):
         console.say("started", "row 0: task 1")
-        console.Progress("1 rows to end", 60).show(lambda: "it boots")
+        progress = console.Progress("1 rows to end")
+        progress.show(lambda: "it boots")
         rows[0][1] = "succeeded"
+        progress.close()
     text = screen.getvalue()
-    assert text.index("started row 0") < text.index("waiting for 1 rows") < text.rindex("succeeded")
+    assert text.index("started row 0") < text.index("1 rows to end") < text.rindex("succeeded")
     assert text[text.index("started row 0") - 1] != "┘"  # the table is cleared before a line, and drawn anew below it
-    assert "it boots" not in text  # the table is what lives
     console.say("next", "python list_tasks.py")
     assert screen.getvalue().endswith("python list_tasks.py\n")
 

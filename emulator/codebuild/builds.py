@@ -5,15 +5,18 @@ https://docs.aws.amazon.com/codebuild/latest/APIReference/Welcome.html
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import uuid
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from moto.core.exceptions import ServiceException
 from moto.core.exceptions import _RESTError as MotoError
+from moto.s3.models import s3_backends
 
 from emulator.codestar_connections.connections import Commit
 from emulator.core import partitions, rules
@@ -36,6 +39,7 @@ rules.SENTENCES.update(
         "cb-push": "A build may do what its role may: sign in to ECR and push; a tag that an immutable repository has "
         "already is refused. A buildspec that is not in the source, or a full clone without the right to use the "
         "connection, fails it before anything is built.",
+        "cb-s3": "A build of a zip in S3 needs a role that may read it; docker build needs the Dockerfile that it names in it.",
     }
 )
 
@@ -65,7 +69,8 @@ PUSHING = ("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPar
 NO_DAEMON = "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
 ASSIGNMENT = re.compile(r"^[\s-]*(?:export )?([A-Za-z_]\w*)=(\S*)\s*$", re.MULTILINE)
 EXPANSION = re.compile(r"\$(?:(\w+)|\{(\w+)(?::(\d+):(\d+)|%%([^}]+))?\})")
-PUSH = re.compile(r"docker push\s+\S*?(?:/|\b)([\w./-]+):([\w.-]+)")
+DOCKERFILE = re.compile(r"""docker build .*?--file "?([^"\s]+)""")
+PUSH = re.compile(r"docker push\s+\"?\S*?(?:/|\b)([\w./-]+):([\w.-]+)")
 SETTINGS = (
     *("description", "source", "secondarySources", "sourceVersion", "artifacts", "secondaryArtifacts", "cache"),
     *("environment", "serviceRole", "timeoutInMinutes", "queuedTimeoutInMinutes", "encryptionKey", "tags"),
@@ -234,6 +239,11 @@ def start(
     state, name, identifier = here(world, region), project["name"], str(uuid.uuid4())
     state.numbers[name] = state.numbers.get(name, 0) + 1
     source, environment = {**project["source"]}, {**project["environment"]}
+    source |= {
+        key: given[f"source{key.title()}Override"]
+        for key in ("type", "location")
+        if f"source{key.title()}Override" in given
+    }
     variables = {one["name"]: one for one in environment.get("environmentVariables", [])}
     variables |= {one["name"]: one for one in given.get("environmentVariablesOverride", [])}
     environment["environmentVariables"] = list(variables.values())
@@ -263,6 +273,8 @@ def start(
     made = Build(facts, buildspec, world.now())
     if commit:
         _read_source(made, commit, connection)
+    elif source["type"] == "S3":
+        _read_zip(region, made)
     if "docker build" in made.buildspec and not environment.get("privilegedMode"):
         made.fail("BUILD", made.why, NO_DAEMON)
     if commit and commit.fails:
@@ -296,6 +308,36 @@ def _may_log(region: str, build: Build) -> bool:
     place = build.shown["logs"]
     arn = f"arn:{partitions.here()}:logs:{region}:{ACCOUNT}:log-group:{place['groupName']}:log-stream:{place['streamName']}"
     return may(build.shown["serviceRole"], "logs:PutLogEvents", arn)
+
+
+held("cb-s3", "a build whose source is S3")
+
+
+def _read_zip(region: str, build: Build) -> None:
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/sample-multi-in-out.html"""
+    bucket, _, key = build.shown["source"]["location"].removeprefix("arn:aws:s3:::").partition("/")
+    arn = f"arn:{partitions.here()}:s3:::{bucket}/{key}"
+    decision = decide_for_role(build.shown["serviceRole"], "s3:GetObject", arn)
+    if not decision:
+        told = f"error while downloading key {key}, error: AccessDenied: {refusal(decision, _session(build), 's3:GetObject', arn)}"
+        build.fail("DOWNLOAD_SOURCE", told)
+        return
+    found = s3_backends[ACCOUNT][partitions.here()].buckets.get(bucket)
+    stored = found.keys.get(key) if found else None
+    if stored is None:
+        build.fail(
+            "DOWNLOAD_SOURCE", f"error while downloading key {key}, error: NoSuchKey: The specified key does not exist."
+        )
+        return
+    with zipfile.ZipFile(io.BytesIO(stored.value)) as zipped:
+        paths = zipped.namelist()
+    values = {one["name"]: one["value"] for one in build.shown["environment"]["environmentVariables"]}
+    named = DOCKERFILE.search(expanded(build.buildspec, values))
+    dockerfile = named[1] if named else "Dockerfile"
+    if "docker build" in build.buildspec and dockerfile not in paths:
+        build.fail(
+            "BUILD", build.why, f"ERROR: failed to solve: failed to read dockerfile: open {dockerfile}: no such file"
+        )
 
 
 def _read_source(build: Build, commit: Commit, connection: str) -> None:

@@ -94,6 +94,8 @@ class Settings:
     unknown_paths: list[str] = field(default_factory=list)
     #: seconds of one vCPU that a container takes for each request which a load balancer passes to it
     request_cpu_seconds: float = 5.0
+    #: how busy a GPU is while a task has it, in percent
+    gpu_percent: float = 87.0
     #: Regions in which AWS Backup is missing: EFS refuses a backup policy there
     regions_without_backup: list[str] = field(default_factory=list)
 

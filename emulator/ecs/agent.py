@@ -243,6 +243,7 @@ def make_instance(world: World, region: str, cluster: Cluster, machine: Item) ->
         attributes=attributes,
         registered=world.timestamp(),
         tags=[],
+        watched="amazon-cloudwatch-agent-ctl" in (machine.get("UserData") or ""),
         disk=user_data.disk(region, machine),
     )
 

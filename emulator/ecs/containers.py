@@ -46,6 +46,7 @@ class Place:
     gpus: list[str]  # the ids of the container's GPUs
     gpu_name: str = "Tesla T4"
     gpu_memory: int = 15360
+    gpu_percent: float = 0.0  # how busy they are
     hostname: str = "localhost"
     programs: dict[str, Callable[[list[str]], Outcome]] = field(
         default_factory=dict
@@ -92,7 +93,7 @@ def _script(text: str, place: Place) -> Outcome:
             continue
         if operator == "||" and total.code == 0:
             continue
-        words = [_expanded(word, place) for word in words]
+        words = [_expanded(word, place, total.code or 0) for word in words]
         last = bool(words) and words[0] == "exec"  # the command takes the shell's place
         words = words[1:] if last else words
         if not words:
@@ -124,11 +125,11 @@ def _commands(text: str) -> list[tuple[str, list[str]]]:
     return [(operator, words) for operator, words in commands if words and operator != "|"]
 
 
-def _expanded(word: str, place: Place) -> str:
+def _expanded(word: str, place: Place, code: int) -> str:
     def value(match: re.Match[str]) -> str:
-        return place.environment.get(match[1] or match[2], "")
+        return str(code) if match[0] == "$?" else place.environment.get(match[1] or match[2], "")
 
-    return re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, word)
+    return re.sub(r"\$(?:\?|(\w+)|\{(\w+)\})", value, word)
 
 
 def _command(words: list[str], place: Place) -> Outcome:
@@ -185,6 +186,9 @@ def _nvidia_smi(arguments: list[str], place: Place) -> Outcome:
         return Outcome([(0.0, "nvidia-smi: not found")], code=127)
     if "-L" in arguments or "--list-gpus" in arguments:
         return Outcome([(1.0, f"GPU {n}: {place.gpu_name} (UUID: {gpu})") for n, gpu in enumerate(place.gpus)], 1.0)
+    query = next((each.partition("=")[2] for each in arguments if each.startswith("--query-gpu=")), "")
+    if query:
+        return Outcome([(1.0, _queried(query, number, place)) for number in range(len(place.gpus))], 1.0)
     rule = "+" + "-" * 89 + "+"
     table = [
         rule,
@@ -198,3 +202,19 @@ def _nvidia_smi(arguments: list[str], place: Place) -> Outcome:
         table.append(f"| {name:<40}| {f'00000000:00:{30 + number:02X}.0 Off':<23}| {memory:<21}|")
     table += [rule, "| {:<88}|".format("Processes: No running processes found"), rule]
     return Outcome([(1.0, line) for line in table], 1.0)
+
+
+def _queried(query: str, number: int, place: Place) -> str:
+    """A line of --format=csv,noheader,nounits: https://docs.nvidia.com/deploy/nvidia-smi/index.html"""
+    busy = place.gpu_percent / 100
+    known: dict[str, object] = {
+        "index": number,
+        "name": place.gpu_name,
+        "uuid": place.gpus[number],
+        "utilization.gpu": int(place.gpu_percent),
+        "memory.used": int(busy * place.gpu_memory),
+        "memory.total": place.gpu_memory,
+        "temperature.gpu": int(30 + 40 * busy),
+        "power.draw": f"{9 + 60 * busy:.2f}",
+    }
+    return ", ".join(str(known.get(each, "[N/A]")) for each in query.split(","))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import shlex
 from datetime import timedelta
 
 from moto.core.utils import get_service_model
@@ -9,6 +12,8 @@ from moto.core.utils import get_service_model
 from emulator.core import partitions, rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import World
+from emulator.ecs.containers import Outcome, outcome
+from emulator.ecs.life import place_of
 from emulator.ecs.state import Item, find_cluster, find_task, invalid, new_id, short
 
 # ------------------------------------------------------------------------------------------------ exec, protection
@@ -53,6 +58,8 @@ def execute_command(call: Call) -> Params:
             "TargetNotConnectedException", "The execute command failed due to an internal error. Try again later."
         )
     session = f"ecs-execute-command-{new_id()[:17]}"
+    definition = next(one for one in task.definition["containerDefinitions"] if one["name"] == name)
+    result = outcome({"command": shlex.split(params["command"])}, place_of(call.world, task, definition, container))
     return {
         "clusterArn": cluster.arn,
         "containerArn": container["containerArn"],
@@ -61,10 +68,16 @@ def execute_command(call: Call) -> Params:
         "session": {
             "sessionId": session,
             "streamUrl": f"wss://ssmmessages.{call.region}.{partitions.domain(call.region)}/v1/data-channel/{session}",
-            "tokenValue": new_id() * 4,
+            "tokenValue": token(result),
         },
         "taskArn": task.arn,
     }
+
+
+def token(result: Outcome) -> str:
+    """What the command comes to, for programs/session_manager_plugin.py: on AWS it is opaque, and the plugin asks with it."""
+    told = {"lines": [line for _, line in result.lines], "ends": result.code is not None}
+    return base64.b64encode(json.dumps(told).encode()).decode()
 
 
 def _exec_reachable(container: Item) -> bool:

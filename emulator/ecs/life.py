@@ -245,8 +245,7 @@ def _start(world: World, task: Task, container: Item, view: Item) -> None:
         view["networkBindings"] = [_binding(task, mapping) for mapping in container.get("portMappings", [])]
     if task.exec_enabled:
         view["managedAgents"] = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
-    place = _place(world, task, container, view)
-    place.programs = {name: functools.partial(run, world, task, container) for name, run in PROGRAMS.items()}
+    place = place_of(world, task, container, view)
     result = outcome(container, place)
     view_log = problems.log_stream(task, container, view["runtimeId"])
     for at in sorted({at for at, _ in result.lines}):
@@ -283,16 +282,18 @@ def _binding(task: Task, mapping: Item) -> Item:
     return {"bindIP": "0.0.0.0", "containerPort": mapping.get("containerPort"), "hostPort": port, "protocol": protocol}
 
 
-def _place(world: World, task: Task, container: Item, view: Item) -> Place:
+def place_of(world: World, task: Task, container: Item, view: Item) -> Place:
+    """Where a container's commands run: those of its start, and those of ECS Exec."""
     said = {pair["name"]: pair.get("value", "") for pair in container.get("environment", [])}
     environment = {**start_up.variables(container), **said}
     environment["AWS_REGION"] = task.region
     instance = task.instance
     name, memory = (instance.gpu_name, instance.gpu_memory) if instance else ("", 0)
-    place = Place(environment, view.get("gpuIds", []), name, memory, task.id[:12])
+    place = Place(environment, view.get("gpuIds", []), name, memory, world.settings.gpu_percent, task.id[:12])
     if image := problems.image_of(world, container["image"]):
         place.has, place.runs = image.has, problems.platform_of(task) in image.platforms
         place.handed_over = image.entry_point if image.hands_over else ()
+    place.programs = {name: functools.partial(run, world, task, container) for name, run in PROGRAMS.items()}
     return place
 
 
@@ -429,7 +430,7 @@ def _stopping(world: World, task: Task) -> None:
     for container, view in zip(containers, task.containers, strict=True):
         if view["lastStatus"] != "RUNNING":
             continue
-        deaf = outcome(container, _place(world, task, container, view)).deaf
+        deaf = outcome(container, place_of(world, task, container, view)).deaf
         timeout = container.get("stopTimeout") or problems.stop_timeout(world, task) or STOP_TIMEOUT
         each[container["name"]] = timeout if deaf else min(timeout, END_SECONDS)
         view["exitCode"] = 137 if deaf else 143

@@ -63,6 +63,7 @@ class Instance:
     images: set[str] = field(default_factory=set)  # pulled before, so there at once
     managed: str | None = None  # the Managed Instances provider that it belongs to
     gpu_name: str = ""
+    watched: bool = False  # the CloudWatch agent runs on it
     disk: float = 0  # GiB under Docker; 0: it is not looked at
 
     @property

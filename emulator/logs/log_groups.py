@@ -22,9 +22,15 @@ rules.SENTENCES.update(
         "logs-002": "Only the retention times of AWS's own list are taken.",
         "logs-003": "A deleted group comes back if something that may create it still writes; deletion protection "
         "refuses the delete.",
+        "logs-filter": "FilterLogEvents is told names of streams or a prefix, not both; a stream that is not there yet is "
+        "ResourceNotFoundException by its name, and nothing by a prefix. Pages may be empty and have a next one.",
+        "logs-late": "What a container writes can be read some seconds later, with the time at which it was written.",
     }
 )
 
+#: events in a page at most, and the seconds until a container's line can be read. AWS gives no figure for these: the
+#: driver sends what it has every five seconds, https://docs.docker.com/engine/logging/drivers/awslogs/
+PAGE, LATE_SECONDS = 10_000, 5
 RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
 
@@ -106,6 +112,49 @@ def describe_log_groups(call: Call) -> Params:
     return answer
 
 
+# --- reading
+
+
+@on("logs", "FilterLogEvents", rules="logs-filter logs-late")
+def filter_log_events(call: Call) -> Params:
+    """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"""
+    asked, backend = call.params, logs_backends[ACCOUNT][call.region]
+    names, prefix = asked.get("logStreamNames"), asked.get("logStreamNamePrefix")
+    if names and prefix:
+        told = "Parameters 'logStreamNames' and 'logStreamNamePrefix' are mutually exclusive."
+        raise AwsError("InvalidParameterException", told)
+    group = backend.groups.get(_name(asked.get("logGroupName") or asked.get("logGroupIdentifier") or ""))
+    if group is None:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    if any(name not in group.streams for name in names or ()):
+        raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
+    streams: dict[str, Any] = {
+        name: stream
+        for name, stream in group.streams.items()
+        if name in (names or [name]) and name.startswith(prefix or "")
+    }
+    first, last, pattern = asked.get("startTime") or 0, asked.get("endTime") or 2**63, asked.get("filterPattern") or ""
+    now = call.world.now() * 1000
+    found = [
+        {**event, "logStreamName": name}
+        for name, stream in streams.items()
+        for event in stream.filter_log_events(first, last, pattern)
+        if event["ingestionTime"] <= now
+    ]
+    found.sort(key=lambda event: (event["timestamp"], event["ingestionTime"], int(event["eventId"])))
+    return _page(found, asked)
+
+
+def _page(found: list[Params], asked: Params) -> Params:
+    """One page of the events: the first of what is long is empty, as AWS may answer while it still searches."""
+    begin, limit = int(asked.get("nextToken") or -1), asked.get("limit") or PAGE
+    if begin < 0 and len(found) > limit:
+        return {"events": [], "searchedLogStreams": [], "nextToken": "0"}
+    begin = max(begin, 0)
+    more = {"nextToken": str(begin + limit)} if len(found) > begin + limit else {}
+    return {"events": found[begin : begin + limit], "searchedLogStreams": [], **more}
+
+
 # --- for tasks and builds
 
 
@@ -132,7 +181,10 @@ def write(world: World, region: str, group: str, stream: str, lines: list[str], 
     now = int(world.now() * 1000)
     events = [{"timestamp": now, "message": line} for line in lines]
     if events:
-        backend.groups[group].streams[stream].put_log_events(events)
+        kept = backend.groups[group].streams[stream]
+        kept.put_log_events(events)
+        for event in kept.events[-len(events) :]:
+            event.ingestion_time = now + int(1000 * world.clock.delay(LATE_SECONDS))
 
 
 @bearer

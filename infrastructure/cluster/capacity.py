@@ -115,8 +115,10 @@ def wait_ready() -> None:
     def attachments() -> str:  # AWS says nothing where it never had a list of providers
         return (cluster.describe() or {}).get("attachmentsStatus", "")  # type: ignore[no-any-return]
 
+    connected: list[Any] = []
+
     def joined() -> list[Any]:
-        connected = [host for host in container_instances.describe() if host["agentConnected"]]
+        connected[:] = [host for host in container_instances.describe() if host["agentConnected"]]
         return connected if len(connected) >= constants.MIN_INSTANCES else []
 
     wait(
@@ -126,7 +128,9 @@ def wait_ready() -> None:
     )
     if constants.LAUNCH_TYPE == "FARGATE" or not constants.MIN_INSTANCES:
         return
-    hosts = wait(f"{constants.MIN_INSTANCES} hosts to join the cluster", joined, auto_scaling_group.why_no_host)
+    of = constants.MIN_INSTANCES
+    why = auto_scaling_group.why_no_host
+    hosts = wait(f"{of} hosts to join the cluster", joined, why, done=lambda: (len(connected), of))
     container_instances.warn_of_missing_gpus(hosts)
 
 

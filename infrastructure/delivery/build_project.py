@@ -59,10 +59,10 @@ def objects_statement(*actions: str) -> dict[str, Any]:
 
 
 def create_role(connection_arn: str) -> str:
-    """Clone the source, read and write artifacts, push to the one repository, write the log."""
+    """Clone the source where there is a connection to it, read and write artifacts, push to the repository, write the log."""
     repository_arn = aws.arn("ecr", f"repository/{repository.its_name()}")
     policy = roles.document(
-        connection_statement(connection_arn),
+        *([connection_statement(connection_arn)] if connection_arn else []),
         objects_statement("GetObject", "GetObjectVersion", "PutObject"),
         {"Action": ["s3:GetBucketAcl", "s3:GetBucketLocation"], "Resource": artifact_bucket.arn()},
         {"Action": "ecr:GetAuthorizationToken", "Resource": "*"},
@@ -72,7 +72,7 @@ def create_role(connection_arn: str) -> str:
     return roles.create_role(ROLE, roles.trust("codebuild"), (), policy)
 
 
-def settings(role_arn: str) -> Any:
+def settings(role_arn: str, source: dict[str, str] | None) -> Any:
     variables = {
         "AWS_DEFAULT_REGION": aws.region(),
         "REPOSITORY_URI": repository.uri(),
@@ -80,8 +80,8 @@ def settings(role_arn: str) -> Any:
         "CONTAINER_NAME": constants.CONTAINER_NAME,
     }
     return {
-        "source": {"type": "CODEPIPELINE", "buildspec": constants.BUILDSPEC},
-        "artifacts": {"type": "CODEPIPELINE"},
+        "source": source or {"type": "CODEPIPELINE", "buildspec": constants.BUILDSPEC},
+        "artifacts": {"type": "NO_ARTIFACTS" if source else "CODEPIPELINE"},
         "environment": {
             "type": "ARM_CONTAINER" if "aarch64" in constants.BUILD_IMAGE else "LINUX_CONTAINER",
             "image": constants.BUILD_IMAGE,
@@ -96,16 +96,19 @@ def settings(role_arn: str) -> Any:
     }
 
 
-def create(connection_arn: str) -> None:
-    """Make the project with its role, or bring it to the settings. IAM's news of a new role reaches CodeBuild late."""
+def create(connection_arn: str, source: dict[str, str] | None = None) -> None:
+    """Make the project with its role, or bring it to the settings. IAM's news of a new role reaches CodeBuild late.
+
+    Its source is the pipeline, or `source`: what image_build.py has put into the bucket.
+    """
     codebuild, what, present = client("codebuild"), f"build project {its_name()}", find()
     aws.refuse_foreign(what, present)
-    wanted = settings(create_role(connection_arn))
+    wanted = settings(create_role(connection_arn), source)
     waiting, there = f"role {roles.role_name(ROLE)} to be known to CodeBuild", "ResourceAlreadyExistsException"
     if not present:
         make = call(codebuild.create_project, waiting, there=there, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
         make(name=its_name(), **wanted, tags=endpoint_tags("build", "key", "value"))
-        say("created", what, f"{constants.BUILD_IMAGE} builds {constants.BUILDSPEC}")
+        say("created", what, f"{constants.BUILD_IMAGE} builds {'the folder' if source else constants.BUILDSPEC}")
     elif changed := [key for key, value in wanted.items() if not holds(present.get(key), value)]:
         update = call(codebuild.update_project, waiting, of=present, busy=NOT_ASSUMED, seconds=ROLE_SECONDS)
         update(name=its_name(), **wanted)
@@ -114,14 +117,18 @@ def create(connection_arn: str) -> None:
         say("found", what)
 
 
-def running() -> list[str]:
-    """The ids of the builds that have not ended."""
+def newest_builds() -> list[Any]:
+    """The newest hundred, the newest first."""
     codebuild = client("codebuild")
     read = call(codebuild.list_builds_for_project, gone="ResourceNotFoundException")
     listed = read(projectName=its_name(), sortOrder="DESCENDING")
     ids = listed["ids"][:100] if listed else []
-    found = codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
-    return [build["id"] for build in found if build["buildStatus"] == "IN_PROGRESS"]
+    return codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
+
+
+def running() -> list[str]:
+    """The ids of the builds that have not ended."""
+    return [build["id"] for build in newest_builds() if build["buildStatus"] == "IN_PROGRESS"]
 
 
 def stop(project: Any) -> None:

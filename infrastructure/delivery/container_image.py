@@ -64,5 +64,6 @@ def refuse_missing_tag(tag: str) -> None:
         return
     paused = f"DESIRED_COUNT=0 {command('create_service.py')}"
     held = ", ".join(repository.image_tags(10))
-    there = f"it has {held}" if held else f"it is empty; until the pipeline has built one, {paused} is right"
+    builds = f"{command('push_image.py')} builds one; until a pipeline has, {paused} is right"
+    there = f"it has {held}" if held else f"it is empty: {builds}"
     raise Problem(f"the tag {tag} is not in the repository {repository.its_name()}: {there}")

@@ -96,9 +96,15 @@ def image_tags(limit: int = 0) -> list[str]:
     return found[: limit or None]
 
 
-def has_tag(tag: str) -> bool:
+def tagged(tag: str) -> Any | None:
+    """The image of this tag."""
     describe_images = call(client("ecr").describe_images, gone=("ImageNotFoundException", NOT_THERE))
-    return describe_images(repositoryName=its_name(), imageIds=[{"imageTag": tag}]) is not None
+    found = describe_images(repositoryName=its_name(), imageIds=[{"imageTag": tag}])
+    return next(iter(found["imageDetails"]), None) if found else None
+
+
+def has_tag(tag: str) -> bool:
+    return tagged(tag) is not None
 
 
 def newest_tag() -> str:

@@ -194,7 +194,7 @@ def in_registry(host: str, repository: str, reference: str) -> Found:
         answer = get(f"{address}/manifests/{reference}", **headers)
     if answer.status_code in (401, 403):
         wants = f"{host} has no such image, or wants credentials for it: REGISTRY_CREDENTIALS names a secret with them;"
-        return Found(private=f"{wants} a copy in this account's ECR needs none, create_repository.py")
+        return Found(private=f"{wants} one in this account's ECR needs none, push_image.py")
     if answer.status_code == 404 and any(each["code"] in UNKNOWN for each in json.loads(answer.content)["errors"]):
         return Found(missing=f"{host} has no such image: look at its name and its tag")
     if answer.status_code != 200:
@@ -234,10 +234,10 @@ def in_ecr(account: str, region: str, repository: str, reference: str) -> Found:
         found = manifests(**{"imageDigest" if ":" in reference else "imageTag": reference})
         if found is None:
             return Found(
-                missing=f"there is no repository {repository} in {region}: create_repository.py makes one, of our name"
+                missing=f"there is no repository {repository} in {region}: push_image.py makes one, with an image in it"
             )
         if not found:
-            push = "push it, or let create_pipeline.py build one and leave it to IMAGE_TAG"
+            push = "push_image.py builds one of a Dockerfile, and says the IMAGE line"
             return Found(missing=f"the repository {repository} in {region} has no {reference}: {push}")
         return described(found[0], lambda digest: (manifests(imageDigest=digest) or [b"{}"])[0], config)
 

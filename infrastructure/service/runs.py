@@ -8,7 +8,15 @@ import constants
 from aws import Problem, endpoint_tags, token
 from console import say
 from infrastructure.cluster import capacity
-from infrastructure.service import diagnosis, overrides, retries, task_definitions, task_security_group, tasks
+from infrastructure.service import (
+    diagnosis,
+    overrides,
+    retries,
+    task_definitions,
+    task_logs,
+    task_security_group,
+    tasks,
+)
 
 #: a task that AWS has listed, and does not list at so many looks in a row, is one that it has forgotten
 LOOKS = 60
@@ -66,9 +74,9 @@ def start(asked: dict[str, Any], count: int, known: list[str], what: str = "") -
 
 def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) -> list[Any]:
     """Until each does what RUN_UNTIL says. One that fails is started again if RETRIES says so, or ends the wait."""
-    before = 0
+    before, log = 0, task_logs.Told()
     while True:
-        found = settled(arns)
+        found = settled(arns, log)
         failed = [task for task in found if has_failed(task)]
         if not failed:
             return found
@@ -83,18 +91,19 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
         arns = others + start(asked, len(failed), known)
 
 
-def settled(arns: list[str]) -> list[Any]:
+def settled(arns: list[str], log: task_logs.Told) -> list[Any]:
     """The tasks once each runs, and with RUN_UNTIL=STOPPED has ended, or as soon as one has failed."""
-    found = wait_until("RUNNING", arns, [], 0)
+    found = wait_until("RUNNING", arns, [], 0, log)
     if constants.RUN_UNTIL == "RUNNING" or any(map(has_failed, found)):
         return found
-    return wait_until("STOPPED", arns, found, constants.RUN_TIMEOUT_SECONDS or math.inf)
+    return wait_until("STOPPED", arns, found, constants.RUN_TIMEOUT_SECONDS or math.inf, log)
 
 
-def wait_until(status: str, arns: list[str], seen: list[Any], seconds: float) -> list[Any]:
+def wait_until(status: str, arns: list[str], seen: list[Any], seconds: float, log: task_logs.Told) -> list[Any]:
     """The tasks, as they were `seen` before, once each has this status, or has ended, or as soon as one has failed.
 
-    AWS forgets a stopped task after an hour: what one was when it was seen last is kept while the others run.
+    With RUN_UNTIL=STOPPED their log is shown meanwhile. AWS forgets a stopped task after an hour: what one was when it was
+    seen last is kept while the others run.
     """
     found = {task["taskArn"]: task for task in seen}
     missed = 0
@@ -107,6 +116,8 @@ def wait_until(status: str, arns: list[str], seen: list[Any], seconds: float) ->
         missed = missed + 1 if forgotten else 0
         refuse_forgotten(forgotten, missed)
         found.update(listed)
+        if constants.RUN_UNTIL == "STOPPED":
+            task_logs.follow(log, list(found.values()))
         there = len(found) == len(arns) and all(task["lastStatus"] in (status, "STOPPED") for task in found.values())
         return [found[arn] for arn in arns if arn in found] if there or any(map(has_failed, found.values())) else []
 

@@ -364,7 +364,12 @@ def wait_stable(task_definition_arn: str) -> None:
         refuse_failure(service, task_definition_arn)
         return is_stable(service, task_definition_arn)
 
-    wait(f"service {constants.SERVICE_NAME} to be stable", look, lambda: why_not_stable(required()))
+    def done() -> tuple[int, int]:
+        service = required()
+        there = healthy() if constants.LISTENER_PROTOCOL else service["runningCount"]
+        return min(there, service["desiredCount"]), service["desiredCount"]
+
+    wait(f"service {constants.SERVICE_NAME} to be stable", look, lambda: why_not_stable(required()), done=done)
 
 
 def is_stable(service: Any, task_definition_arn: str) -> bool:

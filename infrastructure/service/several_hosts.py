@@ -20,7 +20,7 @@ import texts
 from aws import Problem
 from console import say
 from infrastructure.cluster import network, security_groups
-from infrastructure.service import diagnosis, overrides, retries, runs, tasks
+from infrastructure.service import diagnosis, overrides, retries, runs, task_logs, tasks
 
 NAMES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "NNODES")
 #: as long as an address can be
@@ -37,6 +37,7 @@ class Job:
     key: str
     arns: dict[int, str] = field(default_factory=dict)  # rank -> the task of this attempt
     known: list[tuple[int, str]] = field(default_factory=list)  # rank, and task, of all attempts
+    log: task_logs.Told = field(default_factory=task_logs.Told)
 
 
 def count_of(text: str) -> int:
@@ -217,8 +218,12 @@ def let_end(job: Job, found: dict[int, Any]) -> None:
 
 
 def described(job: Job) -> dict[int, Any]:
+    """Rank -> task, as AWS lists them now; with RUN_UNTIL=STOPPED their log is shown meanwhile."""
     of = {arn: rank for rank, arn in job.arns.items()}
-    return {of[task["taskArn"]]: task for task in tasks.describe(list(of))} if of else {}
+    found = tasks.describe(list(of)) if of else []
+    if constants.RUN_UNTIL == "STOPPED":
+        task_logs.follow(job.log, found)
+    return {of[task["taskArn"]]: task for task in found}
 
 
 # ------------------------------------------------------------------------------------------------------- how it ended

@@ -8,8 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/uploading-downloading-obje
 import contextlib
 import functools
 import hashlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ def upload(wanted: dict[str, Path]) -> int:
     return total
 
 
-def upload_file(path: Path, key: str, advance: Callable[[int], None]) -> None:
+def upload_file(path: Path, key: str, advance: Callable[[float], None]) -> None:
     """A large one in parts: of a run that was killed they stay, and cost, until a lifecycle rule of the bucket ends them."""
     from boto3.exceptions import S3UploadFailedError
     from boto3.s3.transfer import S3Transfer, TransferConfig
@@ -156,19 +155,9 @@ def upload_file(path: Path, key: str, advance: Callable[[int], None]) -> None:
         raise Problem(f"{path} was not uploaded: {error}: {right}") from error
 
 
-@contextlib.contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None]]:
+def progress(total: int) -> "contextlib.AbstractContextManager[Callable[[float], None]]":
     """A bar on a terminal; elsewhere the line for each file is enough."""
-    if console.dry_run or not total or not sys.stderr.isatty():
-        yield lambda sent: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress("uploading", *columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("uploading", total=total)
-        yield lambda sent: bar.advance(task, sent)
+    return console.bar("uploading", total)
 
 
 def in_words(size: float) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -65,6 +68,37 @@ def test_docker_builds_for_the_machine_that_it_is_on(emulator: Emulator, client:
     client("ecr").describe_images(repositoryName="app")
     found = repositories.find_image(emulator.world, "us-east-1", "app", "v1")
     assert found and found.platforms == (f"linux/{cpu}",)
+
+
+@pytest.mark.parametrize(
+    ("key", "files", "status", "phase"),
+    [
+        ("app.zip", ("Dockerfile", "app.py"), "SUCCEEDED", "COMPLETED"),
+        ("app.zip", ("app.py",), "FAILED", "BUILD"),
+        ("other.zip", ("Dockerfile",), "FAILED", "DOWNLOAD_SOURCE"),
+    ],
+)
+def test_a_build_of_a_zip_in_s3_needs_the_zip_and_its_dockerfile(
+    emulator: Emulator, client: Client, key: str, files: tuple[str, ...], status: str, phase: str
+) -> None:
+    codebuild, arn = client("codebuild"), role(emulator, client, "codebuild.amazonaws.com")
+    client("ecr").create_repository(repositoryName="app")
+    client("s3").create_bucket(Bucket="sources")
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for each in files:
+            archive.writestr(each, each)
+    client("s3").put_object(Bucket="sources", Key="app.zip", Body=zipped.getvalue())
+    spec = 'docker build --file "$DOCKERFILE" .\ndocker push 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1'
+    codebuild.create_project(**project(arn, spec))
+    variables = [{"name": "DOCKERFILE", "value": "Dockerfile"}]
+    source = {"sourceTypeOverride": "S3", "sourceLocationOverride": f"sources/{key}"}
+    build = codebuild.start_build(projectName="app", environmentVariablesOverride=variables, **source)["build"]["id"]
+    sleep(emulator, 200)
+    [seen] = codebuild.batch_get_builds(ids=[build])["builds"]
+    failed = [each["phaseType"] for each in seen["phases"] if each.get("phaseStatus") == "FAILED"]
+    assert (seen["buildStatus"], [*failed, seen["currentPhase"]][0]) == (status, phase)
+    assert repositories.repository_has_image(emulator.world, "us-east-1", "app", "v1") is (status == "SUCCEEDED")
 
 
 def test_docker_needs_privileged_mode(emulator: Emulator, client: Client) -> None:

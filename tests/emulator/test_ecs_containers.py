@@ -6,7 +6,7 @@ import pytest
 
 from emulator.ecs.containers import Outcome, Place, outcome
 
-PLACE = Place({"NAME": "world"}, ["GPU-1"], "NVIDIA T4", 15360)
+PLACE = Place({"NAME": "world"}, ["GPU-1"], "NVIDIA T4", 15360, 40)
 
 
 def ends(*command: str, place: Place = PLACE) -> Outcome:
@@ -26,6 +26,8 @@ def ends(*command: str, place: Place = PLACE) -> Outcome:
         ("nvidia-smi -L", 0, 1, ["GPU 0: NVIDIA T4 (UUID: GPU-1)"]),
         ("set -e\nmkdir -p /data\necho done", 0, 0, ["done"]),
         ("exec sleep 5", 0, 5, []),
+        ("sh -c 'exit 5'; echo $?", 0, 0, ["5"]),
+        ("nvidia-smi --query-gpu=index,uuid,utilization.gpu,fan.speed --format=csv", 0, 1, ["0, GPU-1, 40, [N/A]"]),
     ],
 )
 def test_scripts_run_to_their_end(script: str, code: int, seconds: float, lines: list[str]) -> None:

@@ -51,7 +51,10 @@ def test_before_the_first_image_a_service_has_no_tasks_and_says_so(ml: Runbook) 
     begun = len(ml.emulator.calls)
     ran = ml.run("create_service.py")
     assert (ran.code, ml.changes(begun)) == (1, [])
-    assert "the tag not-built-yet is not in the repository ml-a: it is empty; until the pipeline has built" in ran.err
+    assert (
+        "the tag not-built-yet is not in the repository ml-a: it is empty: ENDPOINT=a python push_image.py" in ran.err
+    )
+    assert "builds one; until a pipeline has, " in ran.err
     assert "DESIRED_COUNT=0 ENDPOINT=a python create_service.py is right" in ran.err
     ran = ml.run("create_service.py", **NONE)
     assert ran.code == 0, ran.err

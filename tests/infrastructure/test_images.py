@@ -94,7 +94,7 @@ def test_a_private_one_is_told_and_registered_all_the_same(cluster: Runbook) -> 
         assert (
             f"warning IMAGE={image}:  {image.partition('/')[0]} has no such image, or wants credentials for it" in err
         )
-        assert "create_repository.py" in err
+        assert "push_image.py" in err
 
 
 @pytest.mark.parametrize("image", ["quay.io/team/app:limited", "registry.example.com:5000/team/app:v1"])
@@ -198,9 +198,12 @@ def test_an_image_in_ecr_is_looked_up_with_its_cpu_and_size(ecr: Runbook) -> Non
 
 def test_a_tag_or_repository_that_is_not_in_ecr_is_refused_with_what_to_do(ecr: Runbook) -> None:
     told = refused(ecr, f"{REGISTRY}/app:v1")
-    assert "the repository app in us-east-1 has no v1: push it, or let create_pipeline.py build one" in told
+    assert (
+        "the repository app in us-east-1 has no v1: push_image.py builds one of a Dockerfile, and says the IMAGE line"
+        in told
+    )
     told = refused(ecr, f"{REGISTRY}/other:v1")
-    assert "there is no repository other in us-east-1: create_repository.py makes one, of our name" in told
+    assert "there is no repository other in us-east-1: push_image.py makes one, with an image in it" in told
     elsewhere = f"{REGISTRY.replace('us-east-1', 'eu-west-1')}/app:v1"
     assert "there is no repository app in eu-west-1" in refused(ecr, elsewhere)
 

@@ -191,7 +191,7 @@ def test_detached_it_starts_and_says_how_to_follow(job: Runbook) -> None:
     [told] = ran.result["tasks"]
     task_id = told["taskArn"].rsplit("/", 1)[-1]
     assert ran.code == 0
-    assert f"next python describe_task.py --task {task_id}" in ran.err
+    assert f"next python show_logs.py --follow --task {task_id}" in ran.err
     assert f"python stop_task.py --task {task_id}" in ran.err
     assert "waiting" not in ran.err
     job.settle(5)

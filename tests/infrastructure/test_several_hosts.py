@@ -8,7 +8,7 @@ import pytest
 
 from emulator.core.faults import Fault
 from emulator.ecs import life
-from tests.conftest import Runbook
+from tests.conftest import READS, Runbook
 from tests.infrastructure.test_overrides import log_of
 from tests.infrastructure.test_retries import interrupting, notice
 from tests.infrastructure.test_sweeps import Killed
@@ -264,7 +264,7 @@ def killed(runbook: Runbook, call: int, when: str = "after") -> None:
     count = [0]
 
     def watch(moment: str) -> None:
-        count[0] += moment == "after" and not runbook.emulator.calls[-1][1].startswith(("Describe", "List", "Get"))
+        count[0] += moment == "after" and not runbook.emulator.calls[-1][1].startswith(READS)
         if count[0] >= call and moment == when:
             raise Killed
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from emulator.codestar_connections import connections
-from tests.conftest import Runbook, issued
+from tests.conftest import ROOT, Runbook, issued
 from tests.interruptions.test_interruptions import deaths_of, differences, has_run, now
 from tests.pictures import put_back, take
 from tests.zones import ml_endpoints
@@ -17,10 +17,13 @@ PIPELINE = (*REPOSITORY, "ENDPOINT=a create_pipeline.py")
 REGISTERED = ("create_cluster.py", "ENDPOINT=a register_task_definition.py")
 SERVED = (*REGISTERED, "ENDPOINT=a create_service.py")
 PAUSED = (*REGISTERED, "ENDPOINT=a DESIRED_COUNT=0 create_service.py")
+#: by CodeBuild; this folder's own text serves as a Dockerfile
+PUSH = f"ENDPOINT=a PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / 'interruptions' / '__init__.py'}"
 #: script -> what a user has run before it, and what undoes it
 BEFORE = {
     "create_certificate.py": ((), "delete_certificate.py"),
     "ENDPOINT=a create_repository.py": ((), "ENDPOINT=a delete_repository.py"),
+    PUSH: ((), "ENDPOINT=a delete_endpoint.py --yes --images"),
     "ENDPOINT=a create_pipeline.py": (REPOSITORY, "ENDPOINT=a delete_pipeline.py"),
     "ENDPOINT=a register_task_definition.py": (("create_cluster.py",), "ENDPOINT=a deregister_task_definition.py"),
     "ENDPOINT=a create_service.py": (REGISTERED, "ENDPOINT=a delete_service.py"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Runbook
+from tests.conftest import ROOT, Runbook
 from tests.everything import LIGHT, prepared
 from tests.interruptions.test_interruptions import SERVED, differences, has_run, now, run
 from tests.pictures import put_back, take
@@ -40,7 +40,14 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("clara", REGISTERED[:1], "ROOT_VOLUME_GIB=200 update_cluster.py"),
     ("everything", REGISTERED, "sync_weights.py"),
     ("fargate", (), "create_cluster.py"),
+    ("everything", (), "CERTIFICATE_DOMAINS=a.example.com create_certificate.py"),
+    (
+        "everything",
+        ("CERTIFICATE_DOMAINS=a.example.com create_certificate.py",),
+        "CERTIFICATE_DOMAINS=a.example.com delete_certificate.py",
+    ),
     ("everything", (), "create_repository.py"),
+    ("everything", (), f"PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / '__init__.py'}"),
     ("everything", ("create_repository.py",), "create_pipeline.py"),
     ("everything", ("create_repository.py", "create_pipeline.py"), "delete_pipeline.py"),
     ("everything", ("create_repository.py",), "delete_repository.py --images"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Runbook
+from infrastructure.service import gpus
+from tests.conftest import ROOT, Runbook
 
 REGISTERED = ("create_cluster.py", "register_task_definition.py")
 
@@ -236,3 +240,96 @@ def test_a_task_that_pulls_its_image_says_so(fargate: Runbook) -> None:
     fargate.has_run(*REGISTERED)
     start(fargate, 30)
     assert why(fargate) == "the image is being pulled, or a volume is being mounted"
+
+
+# ------------------------------------------------------------------------------------------------------------ its GPUs
+
+
+@pytest.fixture
+def watched(runbook: Runbook, tmp_path: Path) -> Runbook:
+    """Two GPUs of a host that tells CloudWatch, one of them a task's; and the emulator's Session Manager plugin."""
+    script = tmp_path / "session-manager-plugin"
+    program = ROOT / "emulator" / "programs" / "session_manager_plugin.py"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
+    script.chmod(0o755)
+    runbook.settings |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "INSTANCE_TYPE": "g4dn.12xlarge"}
+    runbook.settings |= {"HOST_MONITORING": "enabled", "ENABLE_EXECUTE_COMMAND": "true"}
+    return runbook.has_run(*REGISTERED, "run_task.py")
+
+
+def test_gpu_tells_what_it_does_now_and_did_in_the_last_hour(watched: Runbook) -> None:
+    watched.settle(3600)
+    ran = watched.run("describe_task.py", "--gpu")
+    [gpu] = ran.result["gpus"]
+    assert (gpu["name"], gpu["utilizationPercent"], gpu["memoryTotalMiB"]) == ("NVIDIA T4", 87, 15360)
+    assert gpu["temperatureCelsius"] > 60 and gpu["powerWatts"] > 60
+    [container] = ran.result["containers"]
+    assert [gpu["uuid"]] == container["gpuIds"]
+    assert "found GPU 0  NVIDIA T4: 87 % busy, 13363 of 15360 MiB" in ran.err
+    hour = ran.result["lastHour"]
+    assert [(each["index"], set(each["percent"][-50:])) for each in hour] == [
+        ("0", {87}),
+        *((str(n), {0}) for n in (1, 2, 3)),
+    ]
+    assert "▇" * 50 in ran.err
+
+
+def test_a_gpu_that_is_idle_for_long_is_said_with_what_its_host_costs(watched: Runbook) -> None:
+    watched.settle(3600)
+    ran = watched.run("describe_task.py", "--gpu")
+    told = [line for line in ran.err.splitlines() if "has done nothing" in line]
+    assert len(told) == 3 and all("$3.91 an hour" in line for line in told), ran.err
+    assert [each["idleMinutes"] for each in ran.result["lastHour"]] == [0, 60, 60, 60]
+    watched.emulator.world.settings.gpu_percent = 0
+    assert "GPU 0 of host" in watched.run("describe_task.py", "--gpu").err
+
+
+def test_what_the_gpus_did_before_the_task_is_in_the_last_hour_too(watched: Runbook) -> None:
+    """A minute of which nothing was told, before the host was there, is a gap."""
+    watched.settle(600)
+    hour = watched.run("describe_task.py", "--gpu").result["lastHour"][0]["percent"]
+    assert hour[0] is None and hour[-1] == 87
+
+
+def test_without_exec_and_without_monitoring_it_is_said_what_lacks(runbook: Runbook) -> None:
+    runbook.settings["PATH"] = "/nowhere"
+    runbook.has_run(*REGISTERED, "run_task.py")
+    ran = runbook.run("describe_task.py", "--gpu")
+    assert (ran.code, ran.result["gpus"], ran.result["lastHour"]) == (0, None, None)
+    assert "what the GPUs do now is not known: the Session Manager plugin" in " ".join(ran.err.split())
+    assert "HOST_MONITORING=enabled has hosts tell CloudWatch" in ran.err
+
+
+def test_a_broken_gpu_is_named(runbook: Runbook) -> None:
+    runbook.settings["INSTANCE_TYPE"] = "g4dn.12xlarge"
+    runbook.emulator.world.settings.lost_gpus = 1
+    runbook.has_run(*REGISTERED, "run_task.py")
+    assert "registered 3 of the 4 GPUs of a g4dn.12xlarge" in runbook.run("describe_task.py", "--gpu").err
+
+
+def test_the_gpus_of_a_task_that_does_not_run_are_not_waited_for(watched: Runbook) -> None:
+    watched.has_run("stop_task.py --all")
+    begun = watched.emulator.world.now()
+    told = watched.run("describe_task.py", "--gpu").result
+    assert (told["lastStatus"], told["gpus"]) == ("STOPPED", None)
+    assert watched.emulator.world.now() == begun
+
+
+def test_without_the_flag_no_more_is_asked(watched: Runbook) -> None:
+    since = len(watched.emulator.calls)
+    assert "gpus" not in watched.run("describe_task.py").result
+    asked = {operation for _, operation, _ in watched.emulator.calls[since:]}
+    assert not asked & {"ExecuteCommand", "GetMetricData"}
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [([0.0, 50.0, 100.0], "▁▅█"), ([None, 87.0, None], " ▇"), ([], ""), ([12.4, 12.6], "▁▂")],
+)
+def test_a_sparkline_has_a_character_a_minute(values: list[float | None], line: str) -> None:
+    assert gpus.sparkline(values) == line
+
+
+def test_what_a_gpu_does_not_tell_is_null() -> None:
+    read = gpus.read(["0", "GPU-1", "NVIDIA T4", "[N/A]", "1", "2", "33", "[Not Supported]"])
+    assert (read["utilizationPercent"], read["powerWatts"], read["temperatureCelsius"]) == (None, None, 33)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Runbook
+import console
+from tests.conftest import ROOT, Runbook
 
 ON = {"ENABLE_EXECUTE_COMMAND": "true"}
 
@@ -47,7 +51,10 @@ def task(runbook: Runbook) -> Any:
     return ecs.describe_tasks(cluster="api", tasks=arns)["tasks"][-1]
 
 
-def test_the_plugin_gets_the_session_as_the_aws_cli_gives_it(ready: Runbook, plugin: Path) -> None:
+def test_the_plugin_gets_the_session_as_the_aws_cli_gives_it(
+    ready: Runbook, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "at_a_terminal", lambda: True)
     ready.has_run("run_task.py", **ON)
     ran = ready.run("execute_command.py", "--command", "ls -l /app", **ON)
     assert (ran.code, ran.out) == (7, ""), ran.err
@@ -65,7 +72,8 @@ def test_the_plugin_gets_the_session_as_the_aws_cli_gives_it(ready: Runbook, plu
     assert json.loads(given(plugin)[0])["sessionId"].startswith("ecs-execute-command-")
 
 
-def test_without_the_plugin_nothing_is_started(ready: Runbook, plugin: Path) -> None:
+def test_without_the_plugin_nothing_is_started(ready: Runbook, plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "at_a_terminal", lambda: True)
     ready.has_run("run_task.py", **ON)
     since = len(ready.emulator.calls)
     ran = ready.run("execute_command.py", PATH="/nowhere")
@@ -75,7 +83,10 @@ def test_without_the_plugin_nothing_is_started(ready: Runbook, plugin: Path) -> 
     assert [operation for _, operation, _ in ready.emulator.calls[since:]] == ["GetCallerIdentity"]
 
 
-def test_a_task_that_was_started_without_it_is_told_with_the_way(ready: Runbook, plugin: Path) -> None:
+def test_a_task_that_was_started_without_it_is_told_with_the_way(
+    ready: Runbook, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "at_a_terminal", lambda: True)
     ran = ready.run("execute_command.py", **ON)
     assert ran.code == 1 and "no task of api is RUNNING: start one with run_task.py" in ran.err
     ready.has_run("run_task.py")
@@ -90,10 +101,83 @@ def test_a_task_that_was_started_without_it_is_told_with_the_way(ready: Runbook,
     assert not (plugin / "arguments").exists()
 
 
-def test_a_role_without_the_right_is_told_with_the_actions_that_it_lacks(ready: Runbook, plugin: Path) -> None:
-    ready.aws("iam").delete_role_policy(RoleName="api-task-us-east-1", PolicyName="settings")
+def test_a_role_without_the_right_is_told_with_the_actions_that_it_lacks(
+    ready: Runbook, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "at_a_terminal", lambda: True)
+    iam, which = ready.aws("iam"), {"RoleName": "api-task-us-east-1", "PolicyName": "settings"}
+    policy = iam.get_role_policy(**which)["PolicyDocument"]
+    policy["Statement"] = [each for each in policy["Statement"] if "ssmmessages" not in str(each["Action"])]
+    iam.put_role_policy(**which, PolicyDocument=json.dumps(policy))
     ready.has_run("run_task.py", **ON)
     ran = ready.run("execute_command.py", **ON)
     assert ran.code == 1 and "the role api-task-us-east-1 lacks ssmmessages:CreateControlChannel" in ran.err
     assert "python create_cluster.py gives it that, and a new task has it" in ran.err
     assert not (plugin / "arguments").exists()
+
+
+# ------------------------------------------------------------------------------------------------ without a terminal
+
+
+@pytest.fixture
+def emulated(runbook: Runbook, tmp_path: Path) -> Runbook:
+    """A task with a GPU, and the emulator's plugin, which runs what it is asked to."""
+    script = tmp_path / "session-manager-plugin"
+    program = ROOT / "emulator" / "programs" / "session_manager_plugin.py"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
+    script.chmod(0o755)
+    runbook.settings |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", **ON}
+    return runbook.has_run("create_cluster.py", "register_task_definition.py", "run_task.py")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "output"),
+    [
+        ("echo one; echo two", 0, "one\ntwo\n"),
+        ("echo before; exit 3", 3, "before\n"),
+        ("false", 1, ""),
+        ("no-such-program-here; false", 1, "exec: no-such-program-here: not found\n"),
+        ("""echo "it's" 'a "quoted" word'""", 0, """it's a "quoted" word\n"""),
+        ("nvidia-smi -L | head -1 && echo end-0123456789abcdef:9", 0, None),
+    ],
+)
+def test_without_a_terminal_it_runs_one_command_and_ends_as_that_did(
+    emulated: Runbook, command: str, code: int, output: str | None
+) -> None:
+    ran = emulated.run("execute_command.py", "--command", command)
+    assert ran.code == code, ran.err
+    assert output is None or ran.out == output
+    assert "begin-" not in ran.out and "Starting session" not in ran.out
+
+
+def test_without_a_terminal_there_is_no_shell(emulated: Runbook) -> None:
+    since = len(emulated.emulator.calls)
+    ran = emulated.run("execute_command.py")
+    assert (ran.code, ran.out) == (2, "") and "without a terminal there is no shell: --command 'ls -l'" in ran.err
+    assert not [operation for _, operation, _ in emulated.emulator.calls[since:] if operation == "ExecuteCommand"]
+
+
+def test_a_session_that_breaks_off_is_a_failure_with_what_the_plugin_said(ready: Runbook, plugin: Path) -> None:
+    ready.has_run("run_task.py", **ON)
+    (plugin / "session-manager-plugin").write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo 1.2.707.0 && exit\necho; echo "Cannot perform start session: EOF"; exit 0\n'
+    )
+    ran = ready.run("execute_command.py", "--command", "ls", **ON)
+    assert (ran.code, ran.out) == (1, "")
+    assert "the session ended before the command did: Cannot perform start session: EOF" in ran.err
+
+
+@pytest.mark.parametrize(
+    "command", ["it's", 'a "b" $HOME `id` \\ ; & | \n c', "echo $((1+1)); exit 7", "printf 'no newline'"]
+)
+def test_the_wrapped_command_reaches_a_real_shell_as_it_is(command: str, tmp_path: Path) -> None:
+    """The agent splits the text into words as a shell does, and runs them: here by a real sh, in a terminal."""
+    from infrastructure.service import exec_sessions
+
+    mark = "0123456789abcdef"
+    alone = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
+    said = exec_sessions.in_a_terminal(shlex.split(exec_sessions.wrapped(command, mark)), dict(os.environ))
+    begin, _, rest = said.partition(f"begin-{mark}\n")
+    output, _, code = rest.partition(f"end-{mark}:")
+    assert begin == "" and int(code) == alone.returncode
+    assert sorted(output.splitlines()) == sorted((alone.stdout + alone.stderr).splitlines())
