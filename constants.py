@@ -755,10 +755,10 @@ WEIGHTS_FOLDER = setting("WEIGHTS_FOLDER", "", folder)
 WEIGHTS_VOLUME = setting("WEIGHTS_VOLUME", "weights", VOLUME)
 # How often the bucket is synced to the volume, such as every 3 minutes; empty: only when sync_weights.py runs.
 SYNC_SCHEDULE = setting("SYNC_SCHEDULE", "", every)
-# Image with the AWS CLI that does it.
+# Image with the AWS CLI: it does this, and the copies of copy_data.py.
 SYNC_IMAGE = setting("SYNC_IMAGE", "public.ecr.aws/aws-cli/aws-cli:2.31.0", image)
 
-# An existing role for the sync's container; empty: one is made. Set later: that one stays while a revision names it.
+# An existing role for the containers of the sync and of copies; empty: each gets one. Set later: they stay while in use.
 SYNC_ROLE_ARN = setting("SYNC_ROLE_ARN", "", ROLE_ARN)
 # An existing role for the schedule; empty: one is made. Set later: that one goes.
 SCHEDULE_ROLE_ARN = setting("SCHEDULE_ROLE_ARN", "", ROLE_ARN)
@@ -822,7 +822,7 @@ ADOPTED_ROLES = {
     "task": TASK_ROLE_ARN,
     "build": BUILD_ROLE_ARN,
     "pipeline": PIPELINE_ROLE_ARN,
-    "sync": SYNC_ROLE_ARN,
+    **dict.fromkeys(("sync", "copy"), SYNC_ROLE_ARN),
     "schedule": SCHEDULE_ROLE_ARN,
 }
 #: those for which there is no need
@@ -830,6 +830,7 @@ NOT_NEEDED = (
     *(("host",) if LAUNCH_TYPE == "FARGATE" else ()),
     *(("bastion",) if not BASTION_KEY_NAME else ()),
     *(("build", "pipeline") if not SOURCE_REPOSITORY else ()),
+    "copy",  # copy_data.py sees to it by itself
     *(("sync",) if not WEIGHTS_BUCKET else ()),
     *(("schedule",) if not SYNC_SCHEDULE else ()),
 )

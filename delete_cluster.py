@@ -51,7 +51,7 @@ from infrastructure.service import (
     task_roles,
     tasks,
 )
-from infrastructure.weights import schedule, sync
+from infrastructure.weights import copies, schedule, sync, transfer_bucket
 
 #: what is kept, by the service of its ARN, in the last line
 KEPT = {
@@ -91,6 +91,8 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         clean_up.let_aws_list(seen)  # a task that was just started too
         tasks.wait_deleted()
         sync.delete()
+        copies.delete()
+        transfer_bucket.delete()
         task_definitions.delete()
         mount_targets.delete()  # what runs writes through them
         capacity.delete()

@@ -32,7 +32,7 @@ from infrastructure.service import (
     task_security_group,
     tasks,
 )
-from infrastructure.weights import schedule, sync
+from infrastructure.weights import copies, schedule, sync, transfer_bucket
 
 
 @aws.page(changes=True, unlisted=True, yes="do not ask", images="the repository with its images too")
@@ -48,6 +48,8 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         dns_record.delete()
         schedule.delete()
         sync.delete()
+        copies.delete()
+        transfer_bucket.delete()
         pipeline.delete()
         build_project.delete()
         artifact_bucket.delete()

@@ -1,9 +1,9 @@
 """Bring the weights to the volume on EFS: from a folder to the bucket, and from the bucket to the volume.
 
 Needs register_task_definition.py. With WEIGHTS_FOLDER, its files that differ are uploaded first. Then a one-shot task
-makes the volume what the bucket's folder is (aws s3 sync --delete), and its log and its result are shown; a cent or so.
-With SYNC_SCHEDULE a schedule repeats it from then on; without, a schedule that is there is deleted. Prints what was
-uploaded, downloaded and deleted. Where there is no file to sync, --delete would erase the volume: this asks.
+on Fargate makes the volume what the bucket's folder is (aws s3 sync --delete), and its log and its result are shown; a
+cent or so. With SYNC_SCHEDULE a schedule repeats it from then on; without, a schedule that is there is deleted. Prints
+what was uploaded, downloaded and deleted. Where there is no file to sync, --delete would erase the volume: this asks.
 
     python sync_weights.py             next: python create_service.py
     python sync_weights.py --dry-run   what would be uploaded; and what the task would do, told by the task itself: it is
@@ -47,7 +47,7 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     )
     if not constants.SYNC_SCHEDULE:
         schedule.delete_unwanted()
-    present = source_bucket.objects()
+    present = source_bucket.present()
     confirm(len(present), erase)
     changed = source_bucket.changed(present)
     result = {"source": source_bucket.source(), "volume": constants.WEIGHTS_VOLUME, "uploaded": len(changed)}

@@ -57,8 +57,8 @@ def page(
     `of="cluster"`: it is about what endpoints share. `changes`: it has --dry-run. `undo`: the command that takes away
     what it makes. `unlisted`: it can do without the endpoint's file. `lines`: it writes its result to stdout itself, as it
     comes. `flags`: its parameters that the command line takes: what each means; for one that takes a value, the value's
-    name too: ("ID", "the task's id or ARN"); and for one that takes several, how: ("K=V", "a variable", REPEATED),
-    ("ARGS", "the command", REST).
+    name too: ("ID", "the task's id or ARN"); with an empty name it is a word without a flag; and for one that takes
+    several, how: ("K=V", "a variable", REPEATED), ("ARGS", "the command", REST).
     """
 
     def of_function(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
@@ -204,6 +204,8 @@ def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
         elif meaning[2:] == (REST,):
             parser.usage = f"{parser.format_usage().partition(' ')[2].rstrip()} [-- {meaning[0]}]"
             parser.epilog = f"-- {meaning[0]}: {meaning[1]}\n{more}"
+        elif not meaning[0]:
+            parser.add_argument(flag, metavar=flag.upper(), help=meaning[1])
         else:
             parser.add_argument(f"--{flag}", metavar=meaning[0], default="", help=meaning[1])
     return parser

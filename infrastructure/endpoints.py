@@ -27,7 +27,7 @@ from infrastructure.service import (
     task_security_group,
     tasks,
 )
-from infrastructure.weights import schedule, sync
+from infrastructure.weights import copies, schedule, sync, transfer_bucket
 
 #: parts whose looks see those of all endpoints at once
 SEEN_AT_ONCE = (access_points, task_security_group, target_group, listener_rule, service)
@@ -87,10 +87,17 @@ def lists() -> list[List]:
             ("logs", "describe_log_groups", "logGroups", "logGroupName", {"logGroupNamePrefix": each}, logs)
             for each in kinds
         ),
-        ("ecs", "list_task_definition_families", "families", "", {"status": "ACTIVE"}, (task_definitions, sync)),
+        (
+            "ecs",
+            "list_task_definition_families",
+            "families",
+            "",
+            {"status": "ACTIVE"},
+            (task_definitions, sync, copies),
+        ),
         ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName", {"AlarmNamePrefix": aws.name("")}, (scaling,)),
         ("ecr", "describe_repositories", "repositories", "repositoryName", {}, (repository,)),
-        ("s3", "list_buckets", "Buckets", "Name", {}, (artifact_bucket,)),
+        ("s3", "list_buckets", "Buckets", "Name", {}, (artifact_bucket, transfer_bucket)),
         ("codebuild", "list_projects", "projects", "", {}, (build_project,)),
         ("codepipeline", "list_pipelines", "pipelines", "name", {}, (pipeline,)),
         ("scheduler", "list_schedule_groups", "ScheduleGroups", "Name", {}, (schedule,)),
@@ -109,7 +116,7 @@ def names_by_parts() -> list[tuple[tuple[ModuleType, ...], list[str]]]:
     asked = lists()
     found = [(each[-1], names) for each, names in zip(asked, aws.side_by_side(listed, asked), strict=True)]
     started = [plain(task.get("startedBy", "")) for task in (tasks.find() if cluster.of_ours() else [])]
-    own_role = (task_roles, build_project, pipeline, sync, schedule)
+    own_role = (task_roles, build_project, pipeline, sync, schedule, copies)
     return [*found, ((tasks,), started), (own_role, list(map(plain, roles.names())))]
 
 

@@ -44,7 +44,7 @@ from infrastructure.service import (
     task_security_group,
     tasks,
 )
-from infrastructure.weights import schedule, sync
+from infrastructure.weights import copies, schedule, sync, transfer_bucket
 
 Parts = tuple[ModuleType, ...]
 #: what endpoints share
@@ -58,7 +58,7 @@ SERVICE: Parts = (
     *(target_group, listener_rule, service, scaling, dns_record),
 )
 DELIVERY: Parts = (repository, connection, build_logs, artifact_bucket, build_project, pipeline)
-WEIGHTS: Parts = (sync, schedule)
+WEIGHTS: Parts = (sync, schedule, transfer_bucket, copies)
 ALL = (*CLUSTER, *SERVICE, *DELIVERY, *WEIGHTS)
 #: what goes with an endpoint; the connection to the Git host is shared
 OF_ENDPOINT = tuple(part for part in (*SERVICE, *DELIVERY, *WEIGHTS) if part is not connection)

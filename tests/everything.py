@@ -44,6 +44,9 @@ LIGHT = {
     "PRIVATE_SUBNET_CIDRS": "",
     "COMMAND": "sleep infinity",
 }
+COPY = "copy_data.py s3://example-weights data:/in"
+#: what the command line of a page can't do without
+WORDS = {"copy_data.py": tuple(COPY.split()[1:])}
 #: page -> the pages that must have run before it, and the command that undoes it
 PAGES: dict[str, tuple[tuple[str, ...], str]] = {
     "create_cluster.py": ((), "delete_cluster.py --yes"),
@@ -53,6 +56,7 @@ PAGES: dict[str, tuple[tuple[str, ...], str]] = {
     "run_task.py": (("register_task_definition.py",), "stop_task.py --all"),
     "create_service.py": (("register_task_definition.py",), "delete_service.py"),
     "sync_weights.py": (("register_task_definition.py",), "delete_sync.py"),
+    COPY: (("register_task_definition.py",), "delete_copy.py"),
     "create_dns_record.py": (("create_cluster.py",), "delete_dns_record.py"),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Runbook
+from tests.everything import WORDS
 
 #: a load balancer, in front of one port
 BEHIND = {"LISTENER_PROTOCOL": "HTTP", "ALLOWED_CIDR": "198.51.100.0/24", "CONTAINER_PORTS": "80"} | {
@@ -456,7 +457,7 @@ def test_a_page_of_the_cluster_takes_no_endpoint_and_any_other_needs_one(folder:
     assert {"create_cluster.py", "delete_cluster.py", "update_cluster.py", "describe_clusters.py"} <= {*SHARED}
     assert len(PAGES) - len(SHARED) > 20
     for page in PAGES:
-        ran = made.run(page, **({"ENDPOINT": "a"} if page in SHARED else {}))
+        ran = made.run(page, *WORDS.get(page, ()), **({"ENDPOINT": "a"} if page in SHARED else {}))
         name = page.removesuffix(".py")
         told = (
             f"ENDPOINT: a, but {name}.py is about the cluster: run it without ENDPOINT"

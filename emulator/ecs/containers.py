@@ -4,7 +4,8 @@ No container is run. A command that is not known here runs on until it is stoppe
 
     sleep N    exit N    true    false    echo TEXT    nvidia-smi [-L]    env    :    cd    export    set    mkdir
     touch      rm        ls      cat      date    hostname    out-of-memory    openssl x509|req
-    test A = B, test A -eq B, and !=, -ne; of any other test that it is true; the PROGRAMS, such as aws s3 sync
+    test A = B, test A -eq B, and !=, -ne; and the PROGRAMS, such as aws s3 sync; echo TEXT > FILE, touch, rm and other
+    tests see the files of EFS volumes
 
 of those that are in the image, also inside `sh -c "..."` or `bash -c "..."`, joined by && || ; and new lines, with
 $NAME taken from the environment. A shell that is given nothing to do ends at once. What they write goes to the
@@ -133,11 +134,18 @@ def _expanded(word: str, place: Place, code: int) -> str:
 
 
 def _command(words: list[str], place: Place) -> Outcome:
-    """One command. Where it writes to a file, only what goes to stderr comes into the log: the AWS CLI's errors."""
+    """One command. Where it writes to a file, only what goes to stderr comes into the log: the AWS CLI's errors.
+
+    On a volume that file is there for others, too.
+    """
     redirected = next((at for at, word in enumerate(words) if set(word) <= {"<", ">", "&"} and word), None)
     if redirected is not None:
         done = _command(words[:redirected], place) if redirected else Outcome()
         errors = done.lines if (done.code or 0) > 250 else []
+        if words[redirected] == ">" and ">" in place.programs and redirected + 1 < len(words) and not done.code:
+            text = "".join(f"{line}\n" for _, line in done.lines)
+            written = place.programs[">"]([words[redirected + 1], text])
+            return Outcome(written.lines, done.seconds, written.code)
         return Outcome(errors, done.seconds, done.code)
     name, arguments = words[0].rpartition("/")[2], words[1:]
     if not place.has(words[0]):
@@ -154,6 +162,8 @@ def _command(words: list[str], place: Place) -> Outcome:
         return _environment(arguments, place)
     if name == "hostname":
         return Outcome([(0.0, place.hostname)])
+    if name == "test" and len(arguments) == 3 and arguments[1] in ("=", "-eq", "!=", "-ne"):
+        return Outcome(code=int((arguments[0] == arguments[2]) is (arguments[1] in ("!=", "-ne"))))
     if name in place.programs:
         return place.programs[name](arguments)
     if name == "nvidia-smi":
@@ -162,8 +172,6 @@ def _command(words: list[str], place: Place) -> Outcome:
         return Outcome(seconds=5, code=137, killed="OutOfMemoryError: Container killed due to memory usage")
     if name == "openssl" and arguments:  # x509: there is no certificate yet; anything else makes one
         return Outcome(seconds=1, code=int(arguments[0] == "x509"))
-    if name == "test" and len(arguments) == 3 and arguments[1] in ("=", "-eq", "!=", "-ne"):
-        return Outcome(code=int((arguments[0] == arguments[2]) is (arguments[1] in ("!=", "-ne"))))
     if name in QUIET:
         return Outcome()
     return Outcome(code=None)

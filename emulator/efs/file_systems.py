@@ -24,6 +24,7 @@ from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import interfaces as ec2_interfaces
+from emulator.efs import contents
 from emulator.iam import policies as iam_policies
 from emulator.iam import roles as iam_roles
 from emulator.iam.conditions import several
@@ -332,12 +333,13 @@ def delete_file_system(call: Call) -> Params:
         for point in here.access_points.values():
             if point["FileSystemId"] == name:
                 point["LifeCycleState"] = "deleting"
-        call.world.after(DELETING, _file_system_gone, here, name)
+        call.world.after(DELETING, _file_system_gone, call.world, here, name)
     return {}
 
 
-def _file_system_gone(here: Region, name: str) -> None:
+def _file_system_gone(world: World, here: Region, name: str) -> None:
     here.file_systems.pop(name, None)
+    contents.forget(world, name)
     for point_id in [i for i, point in here.access_points.items() if point["FileSystemId"] == name]:
         del here.access_points[point_id]
 

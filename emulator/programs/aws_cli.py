@@ -1,12 +1,16 @@
-"""The AWS CLI in an emulated container: `aws s3 sync` from a bucket to a directory on EFS, and `aws s3 ls`.
+"""The AWS CLI in an emulated container: `aws s3 sync` and `aws s3 cp` between a bucket and EFS, and `aws s3 ls`.
 
-The bucket is moto's. What is on a file system is a dict: directory -> path -> (size, ETag); only this command and
-`files_of` know it. https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
+The bucket is moto's. What is on a file system is a dict, by the directory that an access point shows as its root: path
+-> file. It stays from task to task, and goes with its file system; who else
+writes there is in emulator/programs/files.py. https://docs.aws.amazon.com/cli/latest/reference/s3/sync.html
 """
 
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
+from datetime import timezone
+from typing import Any
 
 from moto.s3.models import s3_backends
 
@@ -15,54 +19,48 @@ from emulator.core.world import ACCOUNT, World
 from emulator.ecs import problems
 from emulator.ecs.containers import PROGRAMS, Outcome
 from emulator.ecs.state import Item, Task
-from emulator.efs import file_systems
+from emulator.efs.contents import File
 from emulator.iam.policies import may
-
-Files = dict[str, tuple[int, str]]
+from emulator.programs import files
 
 STARTS, EACH = 2.0, 0.5  # AWS seconds until the first line, and for each file
 #: so long a connection to nowhere takes to be given up, with the CLI's retries
 TIMEOUT = 300.0
 FLAGS = ("--delete", "--exact-timestamps", "--size-only", "--no-progress", "--dryrun", "--only-show-errors", "--quiet")
 NO_LIST = "An error occurred ({}) when calling the ListObjectsV2 operation: {}"
-READ_ONLY = "[Errno 30] Read-only file system"
+DENIED = "An error occurred (AccessDenied) when calling the {} operation: Access Denied"
 #: the directory in which the CLI's image starts its commands: it writes paths as seen from there
 WORKING_DIRECTORY = "/aws"
-
-
-def files_of(world: World, file_system_id: str, directory: str) -> Files:
-    """What is in a directory of a file system, to look at and to change."""
-    held: dict[tuple[str, str], Files] = world.state["efs_files"]
-    return held.setdefault((file_system_id, posixpath.normpath(directory)), {})
 
 
 def run(world: World, task: Task, container: Item, words: list[str]) -> Outcome:
     """`aws` with these words. Only what these scripts use is known; any other command runs on until it is stopped."""
     if words[:1] == ["s3"] and not problems.reaches(world, task, "s3"):
         line = f'Could not connect to the endpoint URL: "https://s3.{task.region}.amazonaws.com/"'
-        return Outcome([(TIMEOUT, f"fatal error: {line}" if words[1:2] == ["sync"] else line)], TIMEOUT, 1)
+        return Outcome([(TIMEOUT, f"fatal error: {line}" if words[1:2] in (["sync"], ["cp"]) else line)], TIMEOUT, 1)
     role = problems.role_within(world, task)
     if words[:1] == ["s3"] and not role:
         line = "Unable to locate credentials"
         return (
             Outcome([(1.0, f"fatal error: {line}")], 1.0, 1)
-            if words[1:2] == ["sync"]
+            if words[1:2] in (["sync"], ["cp"])
             else Outcome([(1.0, line)], 1.0, 253)
         )
     if words[:2] == ["s3", "ls"] and len(words) == 3:
         return _ls(task, role, words[2])
-    if words[:2] != ["s3", "sync"]:
+    if words[:1] != ["s3"] or words[1:2] not in (["sync"], ["cp"]):
         return Outcome(code=None)
     arguments = [word for word in words[2:] if not word.startswith("--")]
     unknown = [word for word in words[2:] if word.startswith("--") and word not in FLAGS]
     if unknown or len(arguments) != 2:
         return Outcome([(1.0, f"Unknown options: {','.join(unknown) or arguments}")], 1.0, 252)
-    source, target = arguments
-    if not source.startswith("s3://"):
-        return Outcome(code=None)
-    name, _, prefix = source.removeprefix("s3://").partition("/")
-    folder = f"{prefix.rstrip('/')}/" if prefix else ""
-    return _sync(world, task, role, container, name, folder, target, set(words))
+    [url] = [each for each in arguments if each.startswith("s3://")] or [""]
+    if not url or (words[1] == "cp" and "--delete" in words):
+        return Outcome([(1.0, "aws: [ERROR]: Error: Invalid argument type")], 1.0, 252)
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    local = next(each for each in arguments if each != url)
+    copy = Copy(world, task, container, role, bucket, prefix, local, arguments[0] == url, set(words))
+    return copy.sync() if words[1] == "sync" else copy.cp()
 
 
 def _ls(task: Task, role: str, source: str) -> Outcome:
@@ -78,82 +76,128 @@ def _ls(task: Task, role: str, source: str) -> Outcome:
     return Outcome([(1.0, key.removeprefix(prefix)) for key in found], 1.0, int(bool(prefix) and not found))
 
 
-def _sync(
-    world: World, task: Task, role: str, container: Item, name: str, prefix: str, target: str, flags: set[str]
-) -> Outcome:
-    bucket = s3_backends[ACCOUNT][partitions.here()].buckets.get(name)
-    if bucket is None:
-        return _fatal("NoSuchBucket", "The specified bucket does not exist")
-    arn = f"arn:{partitions.here()}:s3:::{name}"
-    if not may(role, "s3:ListBucket", arn, {"s3:prefix": prefix}):
-        return _fatal("AccessDenied", _denied(role, task, "s3:ListBucket", arn))
-    there: Files = {
-        key.removeprefix(prefix): (int(found.size), str(found.etag).strip('"'))
-        for key, found in bucket.keys.items()
-        if key.startswith(prefix) and not key.endswith("/")
-    }
-    place, hindered = _directory(world, task, container, target, role)
-    return _copy(role, name, prefix, target, there, place, hindered, flags)
+@dataclass
+class Copy:
+    """One `aws s3 sync` or `aws s3 cp`: between a bucket and a path in the container, one way or the other."""
 
+    world: World
+    task: Task
+    container: Item
+    role: str
+    name: str
+    prefix: str
+    local: str
+    down: bool
+    flags: set[str]
 
-def _copy(
-    role: str, name: str, prefix: str, target: str, there: Files, place: Files, hindered: str, flags: set[str]
-) -> Outcome:
-    """Make the directory what the bucket's folder is, and say what was done."""
-    dry, code, told = "--dryrun" in flags, 0, []
-    for path in sorted(there.keys() | place.keys()):
-        local = posixpath.relpath(posixpath.join(target, path), WORKING_DIRECTORY)
-        step = f"download: s3://{name}/{prefix}{path} to {local}" if path in there else f"delete: {local}"
-        if path not in there and "--delete" not in flags:
-            continue
-        if path in there and path in place and _same(there[path], place[path], flags):
-            continue
-        if dry:
-            told.append(f"(dryrun) {step}")
-        elif path in there and not may(role, "s3:GetObject", f"arn:{partitions.here()}:s3:::{name}/{prefix}{path}"):
-            reason = "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"
-            told.append(f"download failed: {step.removeprefix('download: ')} {reason}")
-            code = 1
-        elif hindered:
-            kind = "download failed" if path in there else "delete failed"
-            told.append(f"{kind}: {step.partition(': ')[2]} {hindered}: '{target}/{path}'")
-            code = 1
-        elif path in there:
-            place[path] = there[path]
-            told.append(step)
+    @property
+    def bucket(self) -> Any:
+        backend: Any = s3_backends[ACCOUNT][partitions.here()]
+        return backend.buckets.get(self.name)
+
+    def may(self, action: str, key: str = "", **context: str) -> bool:
+        resource = f"arn:{partitions.here()}:s3:::{self.name}{f'/{key}' if key else ''}"
+        return bool(may(self.role, f"s3:{action}", resource, context))
+
+    def objects(self, folder: str) -> dict[str, File]:
+        """By what follows the folder in their keys; what only stands for a folder is none."""
+        return {
+            key.removeprefix(folder): File(int(found.size), str(found.etag).strip('"'), found.value, when(found))
+            for key, found in self.bucket.keys.items()
+            if key.startswith(folder) and not key.endswith("/")
+        }
+
+    def sync(self) -> Outcome:
+        """Compare the two sides, copy what differs, and with --delete take away what the source does not have."""
+        folder = f"{self.prefix.rstrip('/')}/" if self.prefix.rstrip("/") else ""
+        if self.bucket is None:
+            return _fatal("NoSuchBucket", "The specified bucket does not exist")
+        if not may(self.role, "s3:ListBucket", f"arn:{partitions.here()}:s3:::{self.name}", {"s3:prefix": folder}):
+            arn = f"arn:{partitions.here()}:s3:::{self.name}"
+            return _fatal("AccessDenied", _denied(self.role, self.task, "s3:ListBucket", arn))
+        place = files.place_of(self.world, self.task, self.container, self.local, self.role)
+        if not self.down and not place.is_folder():
+            line = f"The user-provided path {self.local} does not exist."
+            return Outcome([(STARTS, line)], STARTS, 255)
+        there, here = self.objects(folder), place.under()
+        source, target = (there, here) if self.down else (here, there)
+        steps = []
+        for path in sorted(source.keys() | target.keys()):
+            if path not in source and "--delete" in self.flags:
+                steps.append(self.delete(place, folder, path))
+            elif path in source and not (path in target and self.same(source[path], target[path])):
+                steps.append(self.copy(place, folder + path, posixpath.join(self.local, path), source[path]))
+        return _told(steps)
+
+    def cp(self) -> Outcome:
+        """One file; where the target ends with a slash, or is a folder, under its own name."""
+        place = files.place_of(self.world, self.task, self.container, self.local, self.role)
+        if self.down:
+            if self.bucket is None or not self.may("GetObject", self.prefix):
+                return _fatal_head("403" if self.bucket else "404", "Forbidden" if self.bucket else "Not Found")
+            found = self.objects("").get(self.prefix)
+            if found is None:
+                return _fatal_head("404", f'Key "{self.prefix}" does not exist')
+            into = self.local.endswith("/") or place.is_folder()
+            path = posixpath.join(self.local, self.prefix.rpartition("/")[2]) if into else self.local
+            return _told([self.copy(place, self.prefix, path, found)])
+        name = self.local.rpartition("/")[2]
+        here = place.one()
+        if here is None:
+            return Outcome([(STARTS, f"The user-provided path {self.local} does not exist.")], STARTS, 255)
+        key = f"{self.prefix}{name}" if not self.prefix or self.prefix.endswith("/") else self.prefix
+        return _told([self.copy(place, key, self.local, here)])
+
+    def same(self, source: File, target: File) -> bool:
+        """By default a file that has the size of the newer object is left as it is."""
+        if not self.down:
+            return source.size == target.size and source.written <= target.written
+        return source[:2] == target[:2] if "--exact-timestamps" in self.flags else source.size == target.size
+
+    def copy(self, place: files.Place, key: str, path: str, found: File) -> tuple[str, bool]:
+        """The line that tells it, and whether it went well."""
+        ends = (f"s3://{self.name}/{key}", posixpath.relpath(path, WORKING_DIRECTORY))
+        word, (source, target) = ("download", ends) if self.down else ("upload", ends[::-1])
+        step = f"{source} to {target}"
+        if "--dryrun" in self.flags:
+            return f"(dryrun) {word}: {step}", True
+        action = "GetObject" if self.down else "PutObject"
+        if not self.may(action, key):
+            return f"{word} failed: {step} {DENIED.format(action)}", False
+        if self.down and place.hindered:
+            return f"{word} failed: {step} {place.hindered}: '{path}'", False
+        if self.down:
+            place.write(path, found)
         else:
-            del place[path]
-            told.append(step)
-    lines = [(STARTS + EACH * number, line) for number, line in enumerate(told)]
-    return Outcome(lines, STARTS + EACH * len(told), code)
+            stored: Any = s3_backends[ACCOUNT][partitions.here()]
+            stored.put_object(self.name, key, found.content)
+            stored.buckets[self.name].keys[key].last_modified = self.world.timestamp().replace(tzinfo=None)
+        return f"{word}: {step}", True
+
+    def delete(self, place: files.Place, folder: str, path: str) -> tuple[str, bool]:
+        local = posixpath.join(self.local, path)
+        target = posixpath.relpath(local, WORKING_DIRECTORY) if self.down else f"s3://{self.name}/{folder}{path}"
+        if "--dryrun" in self.flags:
+            return f"(dryrun) delete: {target}", True
+        if not self.down and not self.may("DeleteObject", folder + path):
+            return f"delete failed: {target} {DENIED.format('DeleteObject')}", False
+        if self.down and place.hindered:
+            return f"delete failed: {target} {place.hindered}: '{local}'", False
+        if self.down:
+            place.remove(local)
+        else:
+            backend: Any = s3_backends[ACCOUNT][partitions.here()]
+            backend.delete_object(self.name, folder + path)
+        return f"delete: {target}", True
 
 
-def _same(source: tuple[int, str], present: tuple[int, str], flags: set[str]) -> bool:
-    """By default a file that has the size of the newer object is left as it is."""
-    return source == present if "--exact-timestamps" in flags else source[0] == present[0]
+def when(found: Any) -> float:
+    return float(found.last_modified.replace(tzinfo=timezone.utc).timestamp())
 
 
-def _directory(world: World, task: Task, container: Item, target: str, role: str) -> tuple[Files, str]:
-    """The files under a path in the container, and the error of writing there. What is on no volume begins empty."""
-    for mount in container.get("mountPoints", []):
-        if posixpath.normpath(target) != posixpath.normpath(mount["containerPath"]):
-            continue
-        [volume] = [each for each in task.definition["volumes"] if each["name"] == mount["sourceVolume"]]
-        settings = volume.get("efsVolumeConfiguration")
-        if settings is None:
-            break
-        authorization = settings.get("authorizationConfig") or {}
-        point_id, system_id = authorization.get("accessPointId"), settings["fileSystemId"]
-        directory = (
-            file_systems.directory_of(world, task.region, point_id)
-            if point_id
-            else settings.get("rootDirectory") or "/"
-        )
-        hindered = (
-            READ_ONLY if mount.get("readOnly") else file_systems.write_problem(world, task.region, settings, role)
-        )
-        return files_of(world, system_id, directory), hindered
-    return {}, ""
+def _told(steps: list[tuple[str, bool]]) -> Outcome:
+    lines = [(STARTS + EACH * number, line) for number, (line, _) in enumerate(steps)]
+    return Outcome(lines, STARTS + EACH * len(steps), int(not all(well for _, well in steps)))
 
 
 def _denied(role: str, task: Task, action: str, resource: str) -> str:
@@ -165,6 +209,11 @@ def _denied(role: str, task: Task, action: str, resource: str) -> str:
 
 def _fatal(code: str, message: str) -> Outcome:
     line = f"fatal error: An error occurred ({code}) when calling the ListObjectsV2 operation: {message}"
+    return Outcome([(STARTS, line)], STARTS, 1)
+
+
+def _fatal_head(code: str, message: str) -> Outcome:
+    line = f"fatal error: An error occurred ({code}) when calling the HeadObject operation: {message}"
     return Outcome([(STARTS, line)], STARTS, 1)
 
 

@@ -43,13 +43,18 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
         return f"it is stopping ({status}), and holds its GPU and its memory until it is STOPPED"
     if status == "PENDING" and (waits := waits_for_others(task)):
         return waits
-    if status == "PROVISIONING" and constants.LAUNCH_TYPE == "EC2":
+    if status == "PROVISIONING" and on_host(task):
         return why_waiting(asks_for_gpu(task)) + own_sizes(task)
     return {
         "PROVISIONING": "AWS is preparing its network interface",
         "PENDING": "the image is being pulled, or a volume is being mounted",
         "ACTIVATING": "its containers have started, and it is being connected",
     }.get(status, f"its status is {status}")
+
+
+def on_host(task: Any) -> bool:
+    """Where this one task is: a copy of data runs on Fargate in any cluster."""
+    return constants.LAUNCH_TYPE == "EC2" and task.get("launchType") != "FARGATE"
 
 
 def waits_for_others(task: Any) -> str:
@@ -98,13 +103,12 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
             parts.append(container["reason"])
         if parts:
             told.append(f"container {container['name']}: {', '.join(parts)}")
-    on_host = constants.LAUNCH_TYPE == "EC2"
-    if not task.get("containers") or (on_host and not task.get("containerInstanceArn")):
+    if not task.get("containers") or (on_host(task) and not task.get("containerInstanceArn")):
         told.append("it was never placed")
-        if on_host and task.get("stopCode") != "UserInitiated":
+        if on_host(task) and task.get("stopCode") != "UserInitiated":
             told.append(f"now {why_waiting(asks_for_gpu(task))}{own_sizes(task)}")
     text = "; ".join(told)
-    hint = next((hint for words, hint in hints().items() if words in "; ".join([text, *log])), "")
+    hint = next((hint for words, hint in hints(on_host(task)).items() if words in "; ".join([text, *log])), "")
     return f"{text}. {hint}".rstrip(". ") + "."
 
 
@@ -114,12 +118,12 @@ UNREACHED = "The nodes of a job reach each other on NODE_PORTS only: let node 0 
 NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
 
 
-def hints() -> dict[str, str]:
+def hints(of_host: bool) -> dict[str, str]:
     """Words in a stopped task's reasons or log -> what to do about it, by the launch type's settings; the first found counts.
 
     Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
     """
-    on_host, spot = constants.LAUNCH_TYPE == "EC2", constants.CAPACITY_TYPE == "spot"
+    spot = constants.CAPACITY_TYPE == "spot"
     given = f"Fargate gives a task {constants.EPHEMERAL_STORAGE_GIB or 20} GiB of disk"
     disk = f"{given}, the image included: raise EPHEMERAL_STORAGE_GIB, or write to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
@@ -128,7 +132,7 @@ def hints() -> dict[str, str]:
     makes_roles = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
     return {
         **dict.fromkeys(("SpotInterruption", "TerminationNotice") if spot else (), taken),
-        "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if on_host else disk,
+        "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if of_host else disk,
         **dict.fromkeys(("no matching manifest", "descriptor matching platform", "exec format error"), OTHER_CPU),
         "toomanyrequests": "The registry has had too many pulls from this address: wait, or push a copy to ECR",
         **dict.fromkeys(("unauthorized", "401 Unauthorized", "pull access denied"), PRIVATE),

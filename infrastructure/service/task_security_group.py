@@ -37,15 +37,18 @@ def create() -> list[str]:
     return [str(group["GroupId"])]
 
 
-def placement(group_ids: list[str]) -> dict[str, Any]:
+def placement(group_ids: list[str], fargate: bool = False) -> dict[str, Any]:
     """Where tasks with an address of their own are: in these groups, or the cluster's for tasks."""
-    return network_configuration(network.required(), group_ids or security_groups.find().task_ids)
+    return network_configuration(network.required(), group_ids or security_groups.find().task_ids, fargate)
 
 
-def network_configuration(net: Network, group_ids: list[str]) -> dict[str, Any]:
-    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none."""
+def network_configuration(net: Network, group_ids: list[str], fargate: bool = False) -> dict[str, Any]:
+    """A Fargate task in a public subnet needs a public address to pull its image; on EC2 ECS allows none.
+
+    `fargate`: what runs there whatever LAUNCH_TYPE says.
+    """
     configuration: dict[str, Any] = {"subnets": net.subnet_ids, "securityGroups": group_ids}
-    if constants.LAUNCH_TYPE == "FARGATE":
+    if fargate or constants.LAUNCH_TYPE == "FARGATE":
         public = set(net.subnet_ids) <= set(net.public_subnet_ids) or not net.public_subnet_ids
         configuration["assignPublicIp"] = "ENABLED" if public else "DISABLED"
     return {"awsvpcConfiguration": configuration}

@@ -1,1 +1,1 @@
-"""From a bucket to a volume: the sync of the weights, and its schedule."""
+"""Between buckets and volumes: copies, the sync of the weights, and its schedule."""

@@ -13,7 +13,7 @@ import aws
 import constants
 from aws import call, client, endpoint_name, endpoint_tags, holds, mine, wait
 from console import say
-from infrastructure.cluster import capacity, roles
+from infrastructure.cluster import roles
 from infrastructure.cluster.regions import offered
 from infrastructure.weights import sync
 
@@ -74,8 +74,6 @@ def create(task_definition_arn: str, where: Any) -> str:
         call(scheduler.create_schedule, waiting, there="ConflictException", busy=unknown, seconds=seconds)(**wanted)
     say("updated" if present else "created", what, expression)
     roles.leave(ROLE)
-    if constants.LAUNCH_TYPE == "EC2" and not constants.MIN_INSTANCES:
-        say("warning", "each run needs a host", "with MIN_INSTANCES=0 the schedule alone keeps one up, or starts one")
     return expression
 
 
@@ -129,17 +127,16 @@ def policy() -> dict[str, Any]:
 
 
 def target(task_definition_arn: str, where: Any, role_arn: str) -> dict[str, Any]:
-    """What is started: the task that sync_weights.py starts, on the same capacity and in the same network."""
+    """What is started: the task that sync_weights.py starts, on Fargate, and in the same network."""
     parameters: dict[str, Any] = {
         "TaskDefinitionArn": task_definition_arn,
         "TaskCount": 1,
-        "CapacityProviderStrategy": capacity.default_strategy(),
+        "LaunchType": "FARGATE",
         "EnableECSManagedTags": True,
         "PropagateTags": "TASK_DEFINITION",
     }
-    if where:  # with Scheduler's own capitals
-        inner = {key[0].upper() + key[1:]: value for key, value in where["awsvpcConfiguration"].items()}
-        parameters["NetworkConfiguration"] = {"awsvpcConfiguration": inner}
+    inner = {key[0].upper() + key[1:]: value for key, value in where["awsvpcConfiguration"].items()}  # its own capitals
+    parameters["NetworkConfiguration"] = {"awsvpcConfiguration": inner}
     cluster_arn = aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")
     return {"Arn": cluster_arn, "RoleArn": role_arn, "EcsParameters": parameters, "RetryPolicy": RETRY}
 

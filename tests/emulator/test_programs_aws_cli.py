@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.programs import aws_cli
+from emulator.efs import contents
 from tests.conftest import Runbook
 
 LOGS = {
@@ -26,21 +26,35 @@ def account(fargate: Runbook) -> Runbook:
     return fargate
 
 
-def volume(runbook: Runbook) -> aws_cli.Files:
+def volume(runbook: Runbook) -> contents.Files:
     [point] = runbook.aws("efs").describe_access_points()["AccessPoints"]
-    return aws_cli.files_of(runbook.emulator.world, point["FileSystemId"], point["RootDirectory"]["Path"])
+    return contents.files_of(runbook.emulator.world, point["FileSystemId"], point["RootDirectory"]["Path"])
 
 
 def sync(runbook: Runbook, *words: str, readonly: bool = False) -> tuple[int, list[str]]:
     """Exit code and log of a task that runs `aws s3 sync` with these words."""
+    return runs(runbook, "aws", "s3", "sync", *words, readonly=readonly)
+
+
+def shell(runbook: Runbook, script: str, readonly: bool = False) -> tuple[int, list[str]]:
+    return runs(runbook, "sh", "-c", script, readonly=readonly)
+
+
+def keys(runbook: Runbook) -> dict[str, bytes]:
+    s3 = runbook.aws("s3")
+    found = s3.list_objects_v2(Bucket="weights").get("Contents", [])
+    return {each["Key"]: s3.get_object(Bucket="weights", Key=each["Key"])["Body"].read() for each in found}
+
+
+def runs(runbook: Runbook, *words: str, readonly: bool = False) -> tuple[int, list[str]]:
     ecs = runbook.aws("ecs")
     present = ecs.describe_task_definition(taskDefinition="api")["taskDefinition"]
     kept = ("cpu", "memory", "networkMode", "executionRoleArn", "taskRoleArn", "volumes", "requiresCompatibilities")
     container: Any = {
         "name": "cli",
         "image": "public.ecr.aws/aws-cli/aws-cli:2.31.0",
-        "entryPoint": ["aws"],
-        "command": ["s3", "sync", *words],
+        "entryPoint": [words[0]],
+        "command": [*words[1:]],
         "mountPoints": [{"sourceVolume": "data", "containerPath": "/mnt/data", "readOnly": readonly}],
         "logConfiguration": LOGS,
     }
@@ -113,3 +127,73 @@ def test_root_without_root_access_writes_nothing(account: Runbook) -> None:
         "download failed: s3://weights/v1/a to ../mnt/data/a [Errno 13] Permission denied: '/mnt/data/a'",
     )
     assert volume(account) == {}
+
+
+# ------------------------------------------------------------------------------------------- the other way, and one file
+
+
+def test_what_one_task_writes_the_next_one_uploads(account: Runbook) -> None:
+    assert shell(account, "echo trained > /mnt/data/out/model && touch /mnt/data/out/done") == (0, [])
+    code, lines = sync(account, "/mnt/data/out", "s3://weights/results", "--dryrun")
+    assert (code, lines[1]) == (0, "(dryrun) upload: ../mnt/data/out/model to s3://weights/results/model")
+    assert sync(account, "/mnt/data/out", "s3://weights/results")[0] == 0
+    assert (keys(account)["results/model"], keys(account)["results/done"]) == (b"trained\n", b"")
+    assert sync(account, "/mnt/data/out", "s3://weights/results") == (0, [])
+    assert shell(account, "echo further > /mnt/data/out/model")[0] == 0  # of the same size, but newer
+    code, lines = sync(account, "/mnt/data/out/", "s3://weights/results/")
+    assert (code, lines) == (0, ["upload: ../mnt/data/out/model to s3://weights/results/model"])
+
+
+def test_a_part_of_the_volume_is_synced_and_no_other_part_deleted(account: Runbook) -> None:
+    assert shell(account, "touch /mnt/data/keep /mnt/data/in/old")[0] == 0
+    code, lines = sync(account, "s3://weights/v1", "/mnt/data/in", "--delete")
+    assert code == 0 and "delete: ../mnt/data/in/old" in lines
+    assert set(volume(account)) == {"keep", "in/a", "in/b"}
+    code, lines = sync(account, "/mnt/data/in", "s3://weights/v2", "--delete")
+    assert (code, "delete: s3://weights/v2/c" in lines) == (0, True)
+    assert set(keys(account)) == {"v1/a", "v1/b", "v2/a", "v2/b"}
+
+
+def test_one_file_is_copied_under_its_own_name_or_another(account: Runbook) -> None:
+    assert runs(account, "aws", "s3", "cp", "s3://weights/v1/a", "/mnt/data/in/") == (
+        0,
+        ["download: s3://weights/v1/a to ../mnt/data/in/a"],
+    )
+    assert runs(account, "aws", "s3", "cp", "/mnt/data/in/a", "s3://weights/v3/")[0] == 0
+    assert runs(account, "aws", "s3", "cp", "/mnt/data/in/a", "s3://weights/other")[0] == 0
+    assert {"v3/a", "other"} <= set(keys(account))
+    code, lines = runs(account, "aws", "s3", "cp", "s3://weights/nowhere", "/mnt/data/")
+    assert code == 1 and "HeadObject" in lines[0]
+    assert runs(account, "aws", "s3", "cp", "/mnt/data/nowhere", "s3://weights/")[0] == 255
+
+
+def test_a_role_that_may_not_write_or_delete_is_told_so(account: Runbook) -> None:
+    assert shell(account, "touch /mnt/data/out/model")[0] == 0
+    iam, its = account.aws("iam"), {"RoleName": "api-task-us-east-1", "PolicyName": "settings"}
+    policy = iam.get_role_policy(**its)["PolicyDocument"]
+    for statement in policy["Statement"]:
+        if "s3:PutObject" in statement["Action"]:
+            statement["Action"] = ["s3:GetObject"]
+    iam.put_role_policy(**its, PolicyDocument=json.dumps(policy))
+    code, lines = sync(account, "/mnt/data/out", "s3://weights/v1", "--delete")
+    assert code == 1 and len(lines) == 3, lines
+    assert any(line.startswith("delete failed: s3://weights/v1/a") for line in lines)
+    assert any(line.startswith("upload failed: ../mnt/data/out/model to s3://weights/v1/model") for line in lines)
+
+
+def test_a_shell_sees_the_volume(account: Runbook) -> None:
+    assert shell(account, "test -d /mnt/data/out")[0] == 1
+    assert shell(account, "touch /mnt/data/out/model; test -d /mnt/data/out && test -f /mnt/data/out/model")[0] == 0
+    assert shell(account, "test -f /mnt/data/out")[0] == 1
+    assert shell(account, "rm -r /mnt/data/out; test -e /mnt/data/out")[0] == 1
+    assert shell(account, "touch /mnt/data/x", readonly=True) == (
+        1,
+        ["sh: can't create /mnt/data/x: Read-only file system"],
+    )
+
+
+def test_the_data_goes_with_its_file_system(account: Runbook) -> None:
+    assert shell(account, "touch /mnt/data/x")[0] == 0
+    assert volume(account)
+    account.has_run("delete_cluster.py --yes")
+    assert account.emulator.world.state["efs_files"] == {}

@@ -28,6 +28,8 @@ BEFORE = {
     "ENDPOINT=a register_task_definition.py": (("create_cluster.py",), "ENDPOINT=a deregister_task_definition.py"),
     "ENDPOINT=a create_service.py": (REGISTERED, "ENDPOINT=a delete_service.py"),
     "ENDPOINT=a sync_weights.py": (PAUSED, "ENDPOINT=a delete_sync.py"),
+    "ENDPOINT=a copy_data.py s3://example-ml-weights/a weights:/in": (PAUSED, "ENDPOINT=a delete_copy.py"),
+    f"ENDPOINT=a copy_data.py {ROOT / 'LICENSE'} weights:/in": (PAUSED, "ENDPOINT=a delete_copy.py"),
     "ENDPOINT=a create_dns_record.py": (PAUSED, "ENDPOINT=a delete_dns_record.py"),
     "ENDPOINT=b TRAFFIC_FROM=a TRAFFIC_WEIGHT=10 create_service.py": (
         (*SERVED, "ENDPOINT=b register_task_definition.py"),
@@ -40,6 +42,7 @@ BEFORE_DELETE = {
     "ENDPOINT=a delete_repository.py --images": (REPOSITORY, ""),
     "ENDPOINT=a delete_pipeline.py": (PIPELINE, ""),
     "ENDPOINT=a delete_dns_record.py": ((*PAUSED, "ENDPOINT=a create_dns_record.py"), ""),
+    "ENDPOINT=a delete_copy.py": ((*PAUSED, "ENDPOINT=a copy_data.py s3://example-ml-weights/a weights:/in"), ""),
     "ENDPOINT=a delete_endpoint.py --yes --images": (
         (*SERVED, "ENDPOINT=a create_dns_record.py", "ENDPOINT=a sync_weights.py", *REPOSITORY),
         "",

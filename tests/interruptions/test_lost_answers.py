@@ -23,7 +23,14 @@ WALKS = {
 }
 #: what the pages of an endpoint make, without one
 DELETES = (
-    *("delete_dns_record.py", "stop_task.py --all", "delete_sync.py", "delete_service.py", "delete_pipeline.py"),
+    *(
+        "delete_dns_record.py",
+        "stop_task.py --all",
+        "delete_sync.py",
+        "delete_copy.py",
+        "delete_service.py",
+        "delete_pipeline.py",
+    ),
     *("delete_repository.py --images", "deregister_task_definition.py", "delete_cluster.py --yes --everything"),
 )
 

@@ -120,10 +120,11 @@ BASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "own connection": ({**DELIVERED, "CONNECTION_ARN": ""}, ("create_pipeline.py",)),
     "tagged": (DELIVERED, ("register_task_definition.py",)),
     "sync": (SYNCED, ("sync_weights.py",)),
+    "copy": ({**SYNCED, "SYNC_SCHEDULE": ""}, ("copy_data.py s3://their-weights weights:/in",)),
 }
 
 #: what its pages do each time
-ALWAYS = {"sync": ("ecs:RunTask",)}
+ALWAYS = dict.fromkeys(("sync", "copy"), ("ecs:RunTask",))
 
 
 def push(runbook: Runbook) -> None:
@@ -156,6 +157,7 @@ PREPARED: dict[str, tuple[str | Callable[[Runbook], None], ...]] = {
     "own connection": (*CLUSTER, "create_repository.py", connect),
     "tagged": (*CLUSTER, "create_repository.py", push),
     "sync": SERVICE[:2],
+    "copy": SERVICE[:2],
 }
 
 
@@ -463,6 +465,7 @@ PAIRS: dict[str, list[Pair]] = {
         *there_and_back("/", "/team/", "pipeline", ends="refused", says=(BACK, "delete_pipeline.py")),
         *there_and_back("/", "/team/", "endpoint", ends="refused", says=(BACK, "delete_endpoint.py")),
         Pair("/", "/team/", "sync", "refused", says=(BACK, "delete_sync.py")),
+        Pair("/", "/team/", "copy", "refused", says=(BACK, "delete_copy.py")),
         Pair("/", "/team/", "task", "refused", says=(BACK, "delete_cluster.py")),
         Pair("/team/", "/", "roles", "refused", says=(BACK, "delete_cluster.py")),
     ],
@@ -472,6 +475,7 @@ PAIRS: dict[str, list[Pair]] = {
         *there_and_back("", "{boundary}", "pipeline"),
         *there_and_back("", "{boundary}", "endpoint"),
         *there_and_back("", "{boundary}", "sync"),
+        *there_and_back("", "{boundary}", "copy"),
     ],
     "HOST_ROLE": [
         *there_and_back("", "{profile}", "no data"),
@@ -491,6 +495,8 @@ PAIRS: dict[str, list[Pair]] = {
     "SYNC_ROLE_ARN": [
         Pair("", "{sync_role}", "sync", "kept", ("role gpu-sync",), ("free",)),
         Pair("{sync_role}", "", "sync"),
+        Pair("", "{sync_role}", "copy", "kept", ("role gpu-copy",), ("free",)),
+        Pair("{sync_role}", "", "copy"),
     ],
     "SCHEDULE_ROLE_ARN": there_and_back("", "{schedule_role}", "sync"),
     "TASK_EXECUTION_ROLE_ARN": [
@@ -716,7 +722,10 @@ PAIRS: dict[str, list[Pair]] = {
     "WEIGHTS_VOLUME": [Pair("weights", "more", "sync", "kept", ("files in /weights",), ("about $0.30 per GiB",))],
     "SYNC_SCHEDULE": there_and_back("every 3 hours", "", "sync")
     + there_and_back("every 3 hours", "every 5 hours", "sync"),
-    "SYNC_IMAGE": [Pair("public.ecr.aws/aws-cli/aws-cli:2.31.0", "public.ecr.aws/aws-cli/aws-cli:2.32.0", "sync")],
+    "SYNC_IMAGE": [
+        Pair("public.ecr.aws/aws-cli/aws-cli:2.31.0", "public.ecr.aws/aws-cli/aws-cli:2.32.0", base)
+        for base in ("sync", "copy")
+    ],
 }
 #: settings that make nothing in the account: why no pair of texts could tell
 MAKE_NOTHING = {
@@ -853,7 +862,7 @@ def vpc(runbook: Runbook, its_name: str, subnets: dict[str, str]) -> dict[str, s
 
 
 #: within the hour, in which AWS lists stopped tasks: a sync that is asked for once more is another one by them
-SETTLES = {"sync": 600}
+SETTLES = {"sync": 600, "copy": 600}
 
 
 def stands(runbook: Runbook, seconds: float = 3600) -> dict[str, list[Any]]:
@@ -1150,7 +1159,7 @@ def test_revisions_of_families_that_no_setting_names_any_more_go_with_the_cluste
 
 
 def passed(runbook: Runbook, page: str, settings: dict[str, str]) -> str:
-    ran = runbook.run(page, **settings)
+    ran = runbook.run(*page.split(), **settings)
     assert ran.code == 0, ran.err
     return ran.err
 
@@ -1158,7 +1167,7 @@ def passed(runbook: Runbook, page: str, settings: dict[str, str]) -> str:
 def refused(runbook: Runbook, pages: tuple[str, ...], setting: str, pair: Pair, after: dict[str, str]) -> None:
     """By the first page that would change anything."""
     begun = len(runbook.emulator.calls)
-    ran = next((ran for page in pages if (ran := runbook.run(page, **after)).code), None)
+    ran = next((ran for page in pages if (ran := runbook.run(*page.split(), **after)).code), None)
     assert ran, "no page refuses it"
     assert (ran.code in (1, 2), ran.out, runbook.changes(begun)) == (True, "", []), ran.err
     assert [text for text in (setting, *pair.says) if text not in ran.err] == [], ran.err

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from tests.conftest import Runbook
-from tests.everything import LIGHT, PAGES, prepared, tag, tagged, with_needs
+from tests.everything import COPY, LIGHT, PAGES, prepared, tag, tagged, with_needs
 from tests.examples.test_endpoints import with_everything
 
 #: the pages that can each be left out
-OPTIONAL = [page for page in PAGES if page != "create_cluster.py"]
-SETS = sorted(
-    {tuple(with_needs(chosen)) for size in range(len(OPTIONAL) + 1) for chosen in combinations(OPTIONAL, size)}
-)
+OPTIONAL = [page for page in PAGES if page not in ("create_cluster.py", COPY)]
+SETS = [
+    *sorted(
+        {tuple(with_needs(chosen)) for size in range(len(OPTIONAL) + 1) for chosen in combinations(OPTIONAL, size)}
+    ),
+    *(tuple(with_needs(chosen)) for chosen in ((COPY,), tuple(PAGES))),  # a copy shares nothing with what others make
+]
 
 
 def now(runbook: Runbook) -> Any:
@@ -80,6 +83,7 @@ OF_ENDPOINT: dict[str, tuple[str, ...]] = {
     "register_task_definition.py": (),
     "create_service.py": ("register_task_definition.py",),
     "sync_weights.py": ("register_task_definition.py",),
+    "copy_data.py s3://example-ml-weights weights:/in": ("register_task_definition.py",),
 }
 
 

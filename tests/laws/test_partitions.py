@@ -15,7 +15,7 @@ import pytest
 from emulator.account import resources
 from emulator.core.wire import attach
 from tests.conftest import Runbook
-from tests.everything import LIGHT, prepared
+from tests.everything import COPY, LIGHT, prepared
 from tests.laws.test_style import PRODUCT
 
 #: the domains and the partitions in which AWS is: a text of the product names none of them
@@ -46,13 +46,13 @@ def test_no_text_spells_the_domain_or_the_arns_of_one_partition(name: str) -> No
 def test_no_service_but_ec2_can_be_made_another_account_s_deputy(runbook: Runbook) -> None:
     """Each role of ours is taken on by one service, for this account alone; EC2 is not told for whom it does so."""
     prepared(runbook).has_run("create_cluster.py", "create_repository.py", "create_pipeline.py")
-    runbook.has_run("register_task_definition.py", "sync_weights.py")
+    runbook.has_run("register_task_definition.py", "sync_weights.py", COPY)
     trusts = {
         role["RoleName"]: role["AssumeRolePolicyDocument"]["Statement"]
         for role in runbook.aws("iam").list_roles()["Roles"]
         if role["Path"] == "/"
     }
-    assert len(trusts) == 8
+    assert len(trusts) == 9
     for name, [statement] in trusts.items():
         condition = statement.get("Condition", {}).get("StringEquals", {})
         of_ec2 = statement["Principal"] == {"Service": "ec2.amazonaws.com"}

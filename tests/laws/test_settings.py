@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Runbook
+from tests.everything import WORDS
 
 NOTEBOOK = """
 import json, os, sys
@@ -418,7 +419,7 @@ WRONG = (
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_asks_aws_for_anything_while_a_setting_is_wrong(runbook: Runbook, page: str) -> None:
     for wrong in WRONG:
-        ran = runbook.run(page, **wrong)
+        ran = runbook.run(page, *WORDS.get(page, ()), **wrong)
         assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
     assert runbook.emulator.calls == []
 

@@ -18,7 +18,7 @@ import pytest
 from infrastructure.cluster import user_data
 from infrastructure.delivery import pipeline
 from infrastructure.service import task_definitions
-from infrastructure.weights import sync
+from infrastructure.weights import copies, copy_task, sync
 from tests.conftest import Runbook
 
 NASTY = (
@@ -134,6 +134,24 @@ def test_a_sync_reads_the_folder_of_the_bucket_that_the_settings_name(shell: She
     assert shell.run(sync.guarded()) == [looked]
     shell.program("aws")
     assert shell.run(sync.command("--dryrun")) == [[*synced, "--dryrun"]]
+
+
+@pytest.mark.parametrize("value", NASTY)
+def test_a_copy_is_between_the_places_that_were_named(shell: Shell, given: Set, value: str) -> None:
+    shell.program("aws")
+    onto = copies.Copy(value, value, value, value, None, onto=True, delete=True)
+    looked, synced = shell.run(copies.script(onto, one=False))
+    assert looked == ["aws", "s3", "ls", f"s3://{value}/{value}/"]
+    assert synced[:5] == ["aws", "s3", "sync", f"s3://{value}/{value}", f"/mnt/{value}/{value}".rstrip("/")]
+    assert synced[-1] == "--delete"
+    [copied] = shell.run(copies.script(onto, one=True))
+    assert copied[:4] == ["aws", "s3", "cp", f"s3://{value}/{value}"] and "--delete" not in copied
+    off = copies.Copy(value, value, value, value, None, onto=False, delete=False)
+    assert shell.run(copies.script(off, one=False)) == [[""]], "there is no such place here"
+    given.patch.setattr(copy_task, "mounted", lambda *_: str(shell.folder))
+    assert shell.run(copies.script(off, one=False)) == [
+        ["aws", "s3", "sync", str(shell.folder), f"s3://{value}/{value}", "--no-progress"]
+    ]
 
 
 @pytest.mark.parametrize("value", NASTY)

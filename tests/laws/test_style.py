@@ -99,6 +99,7 @@ UNDONE_BY = {
     "create_service.py": ("delete_service.py", "delete_endpoint.py"),
     "create_pipeline.py": ("delete_pipeline.py", "delete_endpoint.py"),
     "sync_weights.py": ("delete_sync.py", "delete_endpoint.py"),
+    "copy_data.py": ("delete_copy.py", "delete_endpoint.py"),
 }
 #: what all endpoints use goes with the cluster
 SHARED = {"connection"}

@@ -23,21 +23,21 @@ def test_a_tag_that_is_set_later_reaches_everything_and_one_that_goes_leaves_eve
     prepared(runbook).has_run(*PAGES)
     pages = [page for page in PAGES if page != "run_task.py"]
     for page in pages:
-        ran = runbook.run(page, EXTRA_TAGS="team=ml,owner=ann")
+        ran = runbook.run(*page.split(), EXTRA_TAGS="team=ml,owner=ann")
         assert ran.code == 0, ran.err
     assert [arn for arn, tags in ours(runbook).items() if (tags.get("team"), tags.get("owner")) != ("ml", "ann")] == []
     for page in pages:
         before = len(runbook.emulator.calls)
-        ran = runbook.run(page, EXTRA_TAGS="team=ml,owner=ann")
+        ran = runbook.run(*page.split(), EXTRA_TAGS="team=ml,owner=ann")
         tagging = [call for call in runbook.changes(before) if "Tag" in call]
         assert (ran.code, tagging) == (0, []), ran.err
     for page in pages:
-        assert runbook.run(page, EXTRA_TAGS="team=search").code == 0
+        assert runbook.run(*page.split(), EXTRA_TAGS="team=search").code == 0
     assert [
         arn for arn, tags in ours(runbook).items() if (tags.get("team"), "owner" in tags) != ("search", False)
     ] == []
     for page in pages:
-        assert runbook.run(page).code == 0
+        assert runbook.run(*page.split()).code == 0
     left = {arn: tags for arn, tags in ours(runbook).items() if {"team", "owner", "gpu-ecs-extra-tags"} & tags.keys()}
     assert left == {}
 
@@ -61,7 +61,7 @@ def test_what_an_earlier_version_made_is_found_adopted_and_deleted(runbook: Runb
             tag(runbook, arn, {}, ("gpu-ecs-part",))
     stands = runbook.account()
     for page in PAGES:
-        ran = runbook.run(page)
+        ran = runbook.run(*page.split())
         assert ran.code == 0, ran.err
         assert "created " not in ran.err, ran.err
     made = [name for name in runbook.account().keys() ^ stands.keys() if not name.startswith("task")]
@@ -132,7 +132,7 @@ def test_an_interrupted_page_names_what_undoes_it(runbook: Runbook, page: str) -
             raise KeyboardInterrupt
 
     runbook.watch = watch
-    ran = runbook.run(page)
+    ran = runbook.run(*page.split())
     assert ran.code == 130, ran.err
     command = undo.removesuffix(" --yes").removesuffix(" --images")
     assert f"what it made so far stays, and may cost, until python {command}" in ran.err, ran.err

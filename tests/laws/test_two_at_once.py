@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Runbook
-from tests.everything import LIGHT, prepared
+from tests.everything import COPY, LIGHT, prepared
 from tests.interruptions.test_interruptions import SERVED, differences, has_run, now, run
 from tests.pictures import put_back, take
 from tests.test_aws import another_run
@@ -39,6 +39,9 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("clara", SERVED, "delete_cluster.py --yes"),
     ("clara", REGISTERED[:1], "ROOT_VOLUME_GIB=200 update_cluster.py"),
     ("everything", REGISTERED, "sync_weights.py"),
+    ("everything", REGISTERED, COPY),
+    ("everything", REGISTERED, f"copy_data.py {ROOT / 'LICENSE'} data:/in"),
+    ("everything", (*REGISTERED, COPY), "delete_copy.py"),
     ("fargate", (), "create_cluster.py"),
     ("everything", (), "CERTIFICATE_DOMAINS=a.example.com create_certificate.py"),
     (
@@ -62,6 +65,7 @@ BY_TOKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("runbook", REGISTERED, "run_task.py"),
     ("job", REGISTERED, "run_task.py"),
     ("everything", REGISTERED, "sync_weights.py"),
+    ("everything", REGISTERED, COPY),
     ("clara", REGISTERED, "create_service.py"),
 )
 BY_A_TOKEN = ("RunTask", "CreateService")

@@ -45,7 +45,7 @@ def tagged(runbook: Runbook, pages: list[str], **settings: str) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runbook.emulator, "_answer", seen)
         for page in pages:
-            ran = runbook.run(page, **settings)
+            ran = runbook.run(*page.split(), **settings)
             assert ran.code == 0, ran.err
     return made
 

@@ -14,7 +14,7 @@ import pytest
 from moto.s3.models import s3_backends
 
 from emulator.core.faults import Fault
-from emulator.programs import aws_cli
+from emulator.efs import contents
 from emulator.scheduler import schedules
 from tests.conftest import ROOT, Runbook
 
@@ -42,14 +42,14 @@ def keys(runbook: Runbook) -> set[str]:
     return {each["Key"] for each in runbook.aws("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])}
 
 
-def volume(runbook: Runbook) -> dict[str, tuple[int, str]]:
+def volume(runbook: Runbook) -> contents.Files:
     """What is in endpoint A's directory of the weights' file system."""
     [point] = [
         point
         for point in runbook.aws("efs").describe_access_points()["AccessPoints"]
         if {"Key": "volume", "Value": "weights"} in point["Tags"]
     ]
-    return aws_cli.files_of(runbook.emulator.world, point["FileSystemId"], point["RootDirectory"]["Path"])
+    return contents.files_of(runbook.emulator.world, point["FileSystemId"], point["RootDirectory"]["Path"])
 
 
 def syncs(runbook: Runbook) -> list[Any]:
@@ -174,8 +174,7 @@ def test_an_upload_that_is_denied_is_told_with_the_right_that_lacks(ready: Runbo
 def test_on_a_terminal_the_upload_has_a_bar() -> None:
     code = (
         "import sys, io, console; sys.stderr = type('T', (io.StringIO,), {'isatty': lambda self: True})()\n"
-        "from infrastructure.weights import source_bucket as bucket\n"
-        "with bucket.progress(10) as advance: advance(10)\n"
+        "with console.bar('uploading', 10) as advance: advance(10)\n"
         "assert '10/10 bytes' in sys.stderr.getvalue(), sys.stderr.getvalue()\n"
     )
     environment = {"CLUSTER_NAME": "gpu", "ENV_FILE": "/dev/null", "PYTHONPATH": str(ROOT), "TERM": "xterm"}
@@ -335,18 +334,54 @@ def test_an_empty_folder_in_front_of_a_full_bucket_is_a_mistake(ready: Runbook, 
 # ------------------------------------------------------------------------------------------------------ without Fargate
 
 
-def test_without_endpoints_and_on_ec2_it_is_the_same(runbook: Runbook) -> None:
-    runbook.settings |= {"MIN_INSTANCES": "1", "WEIGHTS_BUCKET": BUCKET, "WEIGHTS_VOLUME": "data"}
+def test_where_tasks_are_on_hosts_it_is_the_same_and_starts_none(runbook: Runbook) -> None:
+    runbook.settings |= {"MIN_INSTANCES": "0", "WEIGHTS_BUCKET": BUCKET, "WEIGHTS_VOLUME": "data"}
     runbook.has_run("create_cluster.py", "register_task_definition.py")
     runbook.aws("s3").create_bucket(Bucket=BUCKET)
     put(runbook, "model.bin", b"first")
     ran = runbook.run("sync_weights.py", SYNC_SCHEDULE="every hour")
     assert (ran.code, ran.result["source"], ran.result["downloaded"]) == (0, f"s3://{BUCKET}", 1), ran.err
+    ran = runbook.run("sync_weights.py", "--dry-run", SYNC_SCHEDULE="every hour")
+    assert (ran.code, ran.result["downloaded"]) == (0, 0), ran.err
     described = runbook.aws("scheduler").get_schedule(GroupName="gpu-sync", Name="gpu-sync")
-    assert "NetworkConfiguration" not in described["Target"]["EcsParameters"]
+    started = described["Target"]["EcsParameters"]
+    assert started["LaunchType"] == "FARGATE" and "CapacityProviderStrategy" not in started
     runbook.settle(3700)
     group = schedules.groups(runbook.emulator.world, "us-east-1")["gpu-sync"].schedules["gpu-sync"]
     assert (len(group.started), group.dropped) == (1, [])
+    assert runbook.aws("ec2").describe_instances()["Reservations"] == []
+
+
+def test_a_schedule_that_started_its_task_on_hosts_starts_it_on_fargate_from_the_next_run_on(runbook: Runbook) -> None:
+    runbook.settings |= {"MIN_INSTANCES": "0", "WEIGHTS_BUCKET": BUCKET, "WEIGHTS_VOLUME": "data"}
+    runbook.settings["SYNC_SCHEDULE"] = "every hour"
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.aws("s3").create_bucket(Bucket=BUCKET)
+    put(runbook, "model.bin", b"first")
+    runbook.has_run("sync_weights.py")
+    scheduler, its = runbook.aws("scheduler"), {"GroupName": "gpu-sync", "Name": "gpu-sync"}
+    found = scheduler.get_schedule(**its)
+    strategy = [{"capacityProvider": "gpu-capacity", "weight": 1, "base": 0}]
+    parameters = {**found["Target"]["EcsParameters"], "CapacityProviderStrategy": strategy}
+    del parameters["LaunchType"], parameters["NetworkConfiguration"]
+    kept = {key: found[key] for key in ("ScheduleExpression", "FlexibleTimeWindow", "State")}
+    scheduler.update_schedule(**its, **kept, Target={**found["Target"], "EcsParameters": parameters})
+    ran = runbook.run("sync_weights.py")
+    assert ran.code == 0 and "updated schedule gpu-sync" in ran.err, ran.err
+    started = scheduler.get_schedule(**its)["Target"]["EcsParameters"]
+    assert started["LaunchType"] == "FARGATE" and "CapacityProviderStrategy" not in started
+
+
+def test_a_preview_never_runs_what_an_earlier_version_registered_for_hosts(runbook: Runbook) -> None:
+    runbook.settings |= {"MIN_INSTANCES": "0", "WEIGHTS_BUCKET": BUCKET, "WEIGHTS_VOLUME": "data"}
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    runbook.aws("s3").create_bucket(Bucket=BUCKET)
+    put(runbook, "model.bin", b"first")
+    container = {"name": "sync", "image": "public.ecr.aws/aws-cli/aws-cli:2.31.0", "memoryReservation": 1024}
+    runbook.aws("ecs").register_task_definition(family="gpu-sync", containerDefinitions=[container])
+    since = len(runbook.emulator.calls)
+    ran = runbook.run("sync_weights.py", "--dry-run")
+    assert (ran.code, ran.result["downloaded"], runbook.changes(since)) == (0, None, []), ran.err
 
 
 def test_a_scheduled_sync_never_empties_the_volume(ready: Runbook) -> None:
