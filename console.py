@@ -172,8 +172,9 @@ class Progress:
             _draw()
 
 
-#: what is being waited for, on a terminal; and rich's live display of it
+#: what is being waited for, on a terminal, a table above it, and rich's live display of both
 _rows: list[Progress] = []
+_tables: list[Callable[[], tuple[list[str], list[list[str]]]]] = []
 _live: list[Any] = []
 
 
@@ -187,24 +188,41 @@ def bar(what: str, total: float) -> Iterator[Callable[[float], None]]:
         row.close()
 
 
+@contextlib.contextmanager
+def live_table(cells: Callable[[], tuple[list[str], list[list[str]]]]) -> Iterator[None]:
+    """While it lasts, a terminal shows this table as it is by then, below all that is said; elsewhere nothing is shown."""
+    if not _terminal() or os.environ.get("NO_COLOR"):
+        yield
+        return
+    _tables.append(cells)
+    _draw()
+    try:
+        yield
+    finally:
+        _tables.remove(cells)
+        _draw()
+        _screen().print(_table(cells))
+
+
 def _draw() -> None:
     """Begin rich's live display with the first row, end it after the last: it stands below what is told meanwhile."""
     from rich.console import Console
     from rich.live import Live
 
     with _lock, contextlib.suppress(OSError):
-        if _rows and not _live:
+        if (_rows or _tables) and not _live:
             screen = Console(stderr=True)
             kept: Any = {"redirect_stdout": False, "redirect_stderr": False, "transient": True}
             _live.append(Live(get_renderable=_drawn, console=screen, refresh_per_second=4, **kept))
             _live[0].start()
-        elif _rows:
+        elif _rows or _tables:
             _live[0].refresh()
         elif _live:
             _live.pop().stop()
 
 
 def _drawn() -> Any:
+    from rich.console import Group
     from rich.filesize import pick_unit_and_suffix
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -218,7 +236,17 @@ def _drawn() -> Any:
         count = f"{row.done / unit:.4g}/{row.total / unit:.4g}{f' {suffix}' if row.in_bytes else ''}"
         bars = (ProgressBar(total=row.total, completed=row.done, width=20), count) if row.total else ("", "")
         grid.add_row(f"  {time.monotonic() - row.begun:4.0f} s", Text(row.news or row.what), *bars)
-    return grid
+    return Group(*map(_table, _tables), grid)
+
+
+def _table(cells: Callable[[], tuple[list[str], list[list[str]]]]) -> Any:
+    from rich.table import Table
+
+    names, rows = cells()
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _screen() -> Any:

@@ -43,6 +43,7 @@ from texts import (
     pairs,
     pattern,
     port,
+    port_range,
     seconds,
     shell_words,
     source,
@@ -615,10 +616,24 @@ LOG_RETENTION_DAYS = setting("LOG_RETENTION_DAYS", "30", whole(1, 3653))
 
 # -- Tasks
 
-# How many tasks run_task.py brings up.
+# How many tasks run_task.py brings up; with --sweep and --nodes it does not count.
 TASK_COUNT = setting("TASK_COUNT", "1", whole(1, 1000))
 # What run_task.py waits for: RUNNING, or STOPPED for a task that does its work and ends.
 RUN_UNTIL = setting("RUN_UNTIL", "RUNNING", one_of("RUNNING", "STOPPED"))
+# Tasks of a sweep that run_task.py runs at once at most: as many as the hosts have GPUs. More wait for a host in PROVISIONING,
+# and AWS ends them after about 20 minutes without one.
+MAX_PARALLEL = setting("MAX_PARALLEL", "1", whole(1, 500))
+# Ports on which the nodes of one job (run_task.py --nodes) reach each other, and nobody else them: FROM-TO; MASTER_PORT is the
+# first. 29500-65535 has those too that NCCL and Gloo take as they come. It needs NETWORK_MODE=awsvpc. Empty: none.
+NODE_PORTS = setting("NODE_PORTS", "", port_range)
+# Seconds after which run_task.py gives up waiting for the end of what runs, with RUN_UNTIL=STOPPED, and of a sweep; it goes on.
+# Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.
+RUN_TIMEOUT_SECONDS = setting("RUN_TIMEOUT_SECONDS", "", whole(1, 31536000, or_empty=True))
+# How often run_task.py starts a task again that ended for one of RETRY_ON, after 30 seconds, then 60, 120 and so on.
+RETRIES = setting("RETRIES", "0", whole(0, 10))
+# What it starts again for: spot (AWS took Spot capacity back), host (the host ended), pull (the image could not be pulled),
+# exit (the task's own exit code was not 0).
+RETRY_ON = setting("RETRY_ON", "spot,host,pull", words(one_of("spot", "host", "pull", "exit")))
 
 # -- Service
 
@@ -767,6 +782,8 @@ CLUSTER_TAG = "gpu-ecs-cluster"
 ENDPOINT_TAG = "gpu-ecs-endpoint"
 #: what it is to us, private-1: beside the Name, which is for people
 PART_TAG = "gpu-ecs-part"
+#: which run of run_task.py a task belongs to, where it is not just as its revision says
+RUN_TAG = "gpu-ecs-run"
 #: the names of EXTRA_TAGS as they were given, so that one that goes from there goes from AWS too
 EXTRA_TAG = "gpu-ecs-extra-tags"
 TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS else {}), CLUSTER_TAG: CLUSTER_NAME}
@@ -1088,6 +1105,8 @@ def check_definition() -> None:
 
 def check_ports() -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html"""
+    if NODE_PORTS and NETWORK_MODE != "awsvpc":
+        problem("NODE_PORTS", f"is set, but NETWORK_MODE={NETWORK_MODE}: nodes need addresses of their own, awsvpc")
     for host, container in CONTAINER_PORTS:
         if NETWORK_MODE != "bridge" and host not in (0, container):
             problem("CONTAINER_PORTS", f"{host}:{container} maps a port, which NETWORK_MODE={NETWORK_MODE} can't")

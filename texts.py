@@ -242,6 +242,16 @@ def port(text: str) -> tuple[int, int]:
     return host, container
 
 
+def port_range(text: str) -> tuple[int, int] | None:
+    """FROM-TO, both included; None for none."""
+    if not text:
+        return None
+    match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
+    if not match or not 1024 <= int(match[1]) <= int(match[2]) <= 65535:
+        raise ValueError("is no range of ports from 1024 to 65535, such as 29500-65535")
+    return int(match[1]), int(match[2])
+
+
 def health_codes(low: int, high: int) -> Callable[[str], str]:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html"""
 

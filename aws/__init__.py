@@ -55,4 +55,4 @@ from aws.ownership import (
     this_minute,
     token,
 )
-from aws.pages import command, main, page
+from aws.pages import REPEATED, REST, command, main, page

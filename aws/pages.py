@@ -33,9 +33,13 @@ class _Page:
     undo: str
     unlisted: bool
     lines: bool
-    flags: dict[str, str | tuple[str, str]]
+    flags: "dict[str, Flag]"
 
 
+#: what a flag means; for one that takes a value the value's name before it; REPEATED or REST behind it
+Flag = str | tuple[str, str] | tuple[str, str, str]
+#: a flag that may be given several times, and what stands behind `--`: their values are lists
+REPEATED, REST = "repeated", "rest"
 _pages: dict[str, _Page] = {}
 
 
@@ -46,14 +50,15 @@ def page(
     undo: str = "",
     unlisted: bool = False,
     lines: bool = False,
-    **flags: str | tuple[str, str],
+    **flags: Flag,
 ) -> Callable[[Callable[P, dict[str, Any]]], Callable[P, dict[str, Any]]]:
     """Makes a page of a function: its settings are loaded anew and checked, and AWS is looked at anew, whenever it begins.
 
     `of="cluster"`: it is about what endpoints share. `changes`: it has --dry-run. `undo`: the command that takes away
     what it makes. `unlisted`: it can do without the endpoint's file. `lines`: it writes its result to stdout itself, as it
     comes. `flags`: its parameters that the command line takes: what each means; for one that takes a value, the value's
-    name too: ("ID", "the task's id or ARN"); with an empty name it is a word without a flag.
+    name too: ("ID", "the task's id or ARN"); with an empty name it is a word without a flag; and for one that takes
+    several, how: ("K=V", "a variable", REPEATED), ("ARGS", "the command", REST).
     """
 
     def of_function(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
@@ -98,7 +103,7 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
     console.open_streams()
     about, before = _pages[function.__name__], clients.changes()
     try:
-        options = vars(_parser(function.__name__, manual or "", about).parse_args())
+        options = _options(_parser(function.__name__, manual or "", about), about)
         console.dry_run = options.pop("dry_run", False)
         dry_run.begin()
         _begin(function.__name__, about)
@@ -192,13 +197,26 @@ def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
     if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
     for flag, meaning in about.flags.items():
-        if isinstance(meaning, tuple) and not meaning[0]:
-            parser.add_argument(flag, metavar=flag.upper(), help=meaning[1])
-        elif isinstance(meaning, tuple):
-            parser.add_argument(f"--{flag}", metavar=meaning[0], default="", help=meaning[1])
-        else:
+        if isinstance(meaning, str):
             parser.add_argument(f"--{flag}", action="store_true", help=meaning)
+        elif meaning[2:] == (REPEATED,):
+            parser.add_argument(f"--{flag}", metavar=meaning[0], action="append", default=[], help=meaning[1])
+        elif meaning[2:] == (REST,):
+            parser.usage = f"{parser.format_usage().partition(' ')[2].rstrip()} [-- {meaning[0]}]"
+            parser.epilog = f"-- {meaning[0]}: {meaning[1]}\n{more}"
+        elif not meaning[0]:
+            parser.add_argument(flag, metavar=flag.upper(), help=meaning[1])
+        else:
+            parser.add_argument(f"--{flag}", metavar=meaning[0], default="", help=meaning[1])
     return parser
+
+
+def _options(parser: argparse.ArgumentParser, about: _Page) -> dict[str, Any]:
+    """The page's parameters. What stands behind `--` goes to its REST word by word; a page without one takes none."""
+    given = sys.argv[1:]
+    rest = [flag for flag, meaning in about.flags.items() if meaning[2:] == (REST,)]
+    at = given.index("--") if rest and "--" in given else len(given)
+    return {**vars(parser.parse_args(given[:at])), **dict.fromkeys(rest, given[at + 1 :])}
 
 
 def _settings_of(page: str) -> str:

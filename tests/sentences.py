@@ -138,7 +138,7 @@ def of_file(path: Path) -> Iterator[tuple[str, str]]:
         why = " ".join((ast.get_docstring(function) or "").split("\n\n")[0].split()) or first_of(path)
         for call in [each for each in ast.walk(function) if isinstance(each, ast.Call)]:
             named = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-            if named == "Problem" and call.args and (text := said(call.args[0], values)).strip("…; :"):
+            if named in ("Problem", "wrong") and call.args and (text := said(call.args[0], values)).strip("…; :"):
                 yield re.sub(r"(…[ ;:,]*){2,}", "… ", text).strip(), why
 
 

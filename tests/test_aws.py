@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -283,7 +284,7 @@ def another_run(runbook: Runbook, command: str) -> tuple[int, str]:
     for name in first:
         del sys.modules[name]
     words = command.split()
-    settings = dict(word.split("=", 1) for word in words if "=" in word)
+    settings = dict(word.split("=", 1) for word in itertools.takewhile(lambda word: "=" in word, words))
     script, *flags = words[len(settings) :]
     ran = Runbook(runbook.emulator, runbook.settings).run(script, *flags, **settings)
     for name in [name for name in sys.modules if name.split(".")[0] in PRODUCT]:

@@ -179,6 +179,35 @@ def test_rich_is_imported_only_where_something_is_drawn() -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_on_a_terminal_a_table_stands_below_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    import console
+
+    screen: Any = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    rows = [["0", "waiting"]]
+    with console.live_table(lambda: (["row", "state"], rows)):
+        console.say("started", "row 0: task 1")
+        progress = console.Progress("1 rows to end")
+        progress.show(lambda: "it boots")
+        rows[0][1] = "succeeded"
+        progress.close()
+    text = screen.getvalue()
+    assert text.index("started row 0") < text.index("1 rows to end") < text.rindex("succeeded")
+    assert text[text.index("started row 0") - 1] != "┘"  # the table is cleared before a line, and drawn anew below it
+    console.say("next", "python list_tasks.py")
+    assert screen.getvalue().endswith("python list_tasks.py\n")
+
+
+def test_elsewhere_a_table_is_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    import console
+
+    with console.live_table(lambda: (["row"], [["0"]])):
+        console.show("a line")
+    assert capsys.readouterr().err == "a line\n"
+
+
 def test_the_last_line_suggests_what_to_run_next(fargate: Runbook) -> None:
     for command in ("create_cluster.py", "register_task_definition.py", "run_task.py", "stop_task.py --all"):
         script, *flags = command.split()

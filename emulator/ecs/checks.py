@@ -7,7 +7,8 @@ import json
 from emulator.core.rules import AwsError, Params
 from emulator.ec2.region import backend_of
 from emulator.ecs import definitions
-from emulator.ecs.state import FARGATE, Cluster, Item, Provider, invalid, short
+from emulator.ecs.placement import size
+from emulator.ecs.state import FARGATE, Cluster, Item, Provider, client_error, invalid, short
 
 # ------------------------------------------------------------------------------------------------ what is refused
 
@@ -118,6 +119,18 @@ def check_overrides(definition: Item, overrides: Item) -> None:
                     raise invalid(error.message) from error
     if len(json.dumps(overrides)) > 8192:
         raise invalid("Overrides length must be at most 8192.")
+
+
+def check_fargate_size(definition: Item, overrides: Item) -> None:
+    """A task's size by its overrides is one of Fargate's, as in a definition; it has no GPU there either.
+
+    That RunTask refuses so, and in these words, is proven by nothing that could be read.
+    """
+    cpu, memory = (overrides.get(key) or definition[key] for key in ("cpu", "memory"))
+    if not definitions.fargate_pair(size(cpu, 1024), size(memory, 1024)):
+        raise client_error("No Fargate configuration exists for given values.")
+    if any(change.get("resourceRequirements") for change in overrides.get("containerOverrides") or []):
+        raise client_error("Tasks using the Fargate launch type do not support GPU resource requirements.")
 
 
 def check_run(params: Params) -> None:

@@ -3,8 +3,9 @@
 No container is run. A command that is not known here runs on until it is stopped, as a server does. Known are
 
     sleep N    exit N    true    false    echo TEXT    nvidia-smi [-L]    env    :    cd    export    set    mkdir
-    touch      rm        ls      cat      test         date    hostname    out-of-memory    openssl x509|req
-    and the PROGRAMS, such as aws s3 sync; echo TEXT > FILE, touch, rm and test see the files of EFS volumes
+    touch      rm        ls      cat      date    hostname    out-of-memory    openssl x509|req
+    test A = B, test A -eq B, and !=, -ne; and the PROGRAMS, such as aws s3 sync; echo TEXT > FILE, touch, rm and other
+    tests see the files of EFS volumes
 
 of those that are in the image, also inside `sh -c "..."` or `bash -c "..."`, joined by && || ; and new lines, with
 $NAME taken from the environment. A shell that is given nothing to do ends at once. What they write goes to the
@@ -161,6 +162,8 @@ def _command(words: list[str], place: Place) -> Outcome:
         return _environment(arguments, place)
     if name == "hostname":
         return Outcome([(0.0, place.hostname)])
+    if name == "test" and len(arguments) == 3 and arguments[1] in ("=", "-eq", "!=", "-ne"):
+        return Outcome(code=int((arguments[0] == arguments[2]) is (arguments[1] in ("!=", "-ne"))))
     if name in place.programs:
         return place.programs[name](arguments)
     if name == "nvidia-smi":

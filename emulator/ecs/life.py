@@ -253,7 +253,7 @@ def _start(world: World, task: Task, container: Item, view: Item) -> None:
     if result.code is None:
         _write(world, task, view_log, [f"{container['name']} ({container['image']}) is running (emulated)"])
     else:
-        world.after(max(result.seconds, 1), _exited, world, task, view, result.code, result.killed)
+        world.after(max(result.seconds, 1), exited, world, task, view, result.code, result.killed)
     if (container.get("healthCheck") or {}).get("command", ["NONE"]) != ["NONE"]:
         _watch_health(world, task, container, view, place)
     if container.get("startTimeout"):
@@ -376,7 +376,7 @@ def _exec_agent(world: World, task: Task) -> None:
         ]
 
 
-def _exited(world: World, task: Task, view: Item, code: int, killed: str) -> None:
+def exited(world: World, task: Task, view: Item, code: int, killed: str) -> None:
     """A container ends by itself; with an essential one the task ends."""
     if not _going(task) or view["lastStatus"] != "RUNNING":
         return

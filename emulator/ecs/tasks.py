@@ -17,6 +17,7 @@ from emulator.ecs.checks import (
     check_common,
     check_compatible,
     check_exec,
+    check_fargate_size,
     check_network,
     check_overrides,
     check_run,
@@ -361,6 +362,8 @@ def run_task(call: Call) -> Params:
         raise invalid("Placement constraints and strategies are not supported with FARGATE.")
     check_constraints(params.get("placementConstraints"), params.get("placementStrategy"), cluster)
     launch = _launch(call, cluster, definition)
+    if fargate:
+        check_fargate_size(definition, launch.overrides)
     count = params.get("count", 1)
     targets: list[str | None] = list(shares(strategy, count)) if strategy else [None] * count
     if fargate and not strategy:

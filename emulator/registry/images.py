@@ -91,12 +91,16 @@ _BUSYBOX = Image(BOTH, command=("sh",), programs=SHELL, size=2_200_000)
 _AWS_CLI = Image(
     BOTH, entry_point=("/usr/local/bin/aws",), command=(), programs=(*SHELL, "bash", "aws"), size=130_000_000
 )
+_TORCH = Image(command=("/bin/bash",), programs=(*SHELL, "bash", "python", "torchrun"), size=3_300_000_000)
+_RAY = Image(command=("/bin/bash",), programs=(*SHELL, "bash", "python", "ray"), size=3_000_000_000)
 TABLE: dict[str, Image] = {
     **{f"docker.io/nvidia/cuda:{version}-base-ubuntu24.04": _CUDA for version in ("12.8.1", "12.9.0")},
     **{f"docker.io/alpine/openssl:{tag}": _OPENSSL for tag in ("3.3.3", "3.3.4")},
     **{f"docker.io/library/nginx:{tag}": _NGINX for tag in ("1", "1.27", "1.28", "latest")},
     **{f"docker.io/library/busybox:{tag}": _BUSYBOX for tag in ("1", "latest")},
     **{f"public.ecr.aws/aws-cli/aws-cli:{tag}": _AWS_CLI for tag in ("2.31.0", "2.32.0")},
+    "docker.io/pytorch/pytorch:2.8.0-cuda12.8-cudnn9-runtime": _TORCH,
+    "docker.io/rayproject/ray:2.49.0-gpu": _RAY,
     "nvcr.io/nvidia/clara-train-sdk:v3.1.01": Image(size=8_100_000_000),
     "nvcr.io/nvidia/clara-train-sdk:v4.1": Image(size=8_900_000_000),
     "public.ecr.aws/j6h6k0h7/ml/sd-apiserver:latest": Image(size=500_000_000),

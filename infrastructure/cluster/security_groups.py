@@ -94,7 +94,7 @@ def create(net: Network) -> SecurityGroups:
         "load-balancer": load_balancer_rules(),
         "bastion": [rule(22, 22, constants.BASTION_ALLOWED_CIDR, "SSH")],
         "hosts": host_rules(groups),
-        "tasks": task_rules(groups),
+        "tasks": task_rules(groups, of.get("tasks", {}).get("GroupId", "")),
         "file-system": nfs_rules(sorted({*groups.host_ids, *groups.task_ids, *held})),
     }
     listed = all_rules() if any(present.values()) else []
@@ -141,9 +141,10 @@ def callers(groups: SecurityGroups) -> list[str]:
     return groups.load_balancer_ids or constants.ALLOWED
 
 
-def task_rules(groups: SecurityGroups) -> list[Any]:
-    """The container's ports."""
-    return [
+def task_rules(groups: SecurityGroups, own_id: str) -> list[Any]:
+    """The container's ports; and NODE_PORTS from the group itself, `own_id`, for jobs on several hosts."""
+    own = [rule(*constants.NODE_PORTS, own_id, "nodes of one job")] if constants.NODE_PORTS else []
+    return own + [
         rule(container, container, source, CONTAINER_PORT)
         for _, container in constants.CONTAINER_PORTS
         for source in callers(groups)

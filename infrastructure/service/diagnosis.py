@@ -44,7 +44,7 @@ def why(task: Any, log: Iterable[str] = ()) -> str:
     if status == "PENDING" and (waits := waits_for_others(task)):
         return waits
     if status == "PROVISIONING" and on_host(task):
-        return why_waiting(asks_for_gpu(task))
+        return why_waiting(asks_for_gpu(task)) + own_sizes(task)
     return {
         "PROVISIONING": "AWS is preparing its network interface",
         "PENDING": "the image is being pulled, or a volume is being mounted",
@@ -74,6 +74,26 @@ def asks_for_gpu(task: Any) -> bool:
     return any(container.get("resourceRequirements") for container in containers)
 
 
+def own_sizes(task: Any) -> str:
+    """What the run asks for in place of what the settings say."""
+    asked = task.get("overrides", {})
+    containers = asked.get("containerOverrides", [])
+    gpus = [
+        each["value"] for one in containers for each in one.get("resourceRequirements", []) if each["type"] == "GPU"
+    ]
+
+    def size(name: str) -> Any:
+        return next((one[name] for one in containers if name in one), "")
+
+    told = {
+        "--gpus": "".join(gpus[:1]),
+        "--memory": asked.get("memory") or size("memory") or size("memoryReservation"),
+        "--cpu": asked.get("cpu") or size("cpu"),
+    }
+    words = [f"{flag} {value}" for flag, value in told.items() if value]
+    return f"; this run asks for {' '.join(words)}" if words else ""
+
+
 def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
     """stopCode, stoppedReason, and each container's exit code and reason. A task that never ran has no containers."""
     told = [f"{task.get('stopCode', '')}: {task.get('stoppedReason', 'no reason given')}".lstrip(": ")]
@@ -86,7 +106,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
     if not task.get("containers") or (on_host(task) and not task.get("containerInstanceArn")):
         told.append("it was never placed")
         if on_host(task) and task.get("stopCode") != "UserInitiated":
-            told.append(f"now {why_waiting(asks_for_gpu(task))}")
+            told.append(f"now {why_waiting(asks_for_gpu(task))}{own_sizes(task)}")
     text = "; ".join(told)
     hint = next((hint for words, hint in hints(on_host(task)).items() if words in "; ".join([text, *log])), "")
     return f"{text}. {hint}".rstrip(". ") + "."
@@ -94,6 +114,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
 
 OTHER_CPU = "The image is for another CPU than the host has: build it for that one, docker build --platform"
 PRIVATE = "The registry has no such image, or wants other credentials: REGISTRY_CREDENTIALS names a secret with them"
+UNREACHED = "The nodes of a job reach each other on NODE_PORTS only: let node 0 listen at the first of these"
 NO_COMMAND = "The image has no such program: look at ENTRY_POINT and COMMAND; with sh -c all of a script is one word"
 
 
@@ -107,13 +128,16 @@ def hints(of_host: bool) -> dict[str, str]:
     disk = f"{given}, the image included: raise EPHEMERAL_STORAGE_GIB, or write to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
     cuda = "The image wants a newer CUDA than the AMI's driver has: use an older image, or a newer AMI_ID"
+    taken = "AWS took its Spot capacity back: RETRIES=2 starts it again, CAPACITY_TYPE=on-demand keeps it"
     makes_roles = "register_task_definition.py" if constants.ENDPOINT else "create_cluster.py"
     return {
+        **dict.fromkeys(("SpotInterruption", "TerminationNotice") if spot else (), taken),
         "no space left on device": "Raise ROOT_VOLUME_GIB; update_cluster.py brings hosts with it" if of_host else disk,
         **dict.fromkeys(("no matching manifest", "descriptor matching platform", "exec format error"), OTHER_CPU),
         "toomanyrequests": "The registry has had too many pulls from this address: wait, or push a copy to ECR",
         **dict.fromkeys(("unauthorized", "401 Unauthorized", "pull access denied"), PRIVATE),
         **dict.fromkeys(("executable file not found in $PATH", "exit code 127"), NO_COMMAND),
+        **dict.fromkeys(("while trying to connect to (", "clients joined", "Failed to connect to GCS"), UNREACHED),
         "CannotPullContainer": "Look at IMAGE, and at the task's way to the registry",
         "unsatisfied condition: cuda": cuda,
         "access denied by server while mounting": "The task role's policy, or the file system's, does not let it mount: what is "

@@ -32,7 +32,7 @@ def create() -> list[str]:
         say("found", f"security group {group['GroupId']}", security_groups.its_name("tasks"))
     else:
         group = security_groups.make_group(network.required(), "tasks", f"Tasks of endpoint {constants.ENDPOINT}")
-    security_groups.bring_into_line(group, listed, security_groups.task_rules(groups))
+    security_groups.bring_into_line(group, listed, security_groups.task_rules(groups, group["GroupId"]))
     let_in(shared, listed, [group["GroupId"]])
     return [str(group["GroupId"])]
 

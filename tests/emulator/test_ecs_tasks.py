@@ -803,3 +803,19 @@ def test_a_container_has_its_hosts_rights_where_the_metadata_is_open_to_it(
     network: Any = {"networkConfiguration": account.network(public="DISABLED")} if mode == "awsvpc" else {}
     ended = account.wait(account.run(**network), "STOPPED")
     assert ended["containers"][0]["exitCode"] == (0 if reached else 253)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"memory": "777"},
+        {"cpu": "1024"},
+        {"containerOverrides": [{"name": "main", "resourceRequirements": [{"type": "GPU", "value": "1"}]}]},
+    ],
+    ids=str,
+)
+def test_fargate_takes_its_own_sizes_alone_by_overrides_too(account: Account, overrides: Any) -> None:
+    account.register_fargate()
+    code, _ = refused(account.run_fargate, overrides=overrides)
+    assert code == "ClientException"
+    assert account.run_fargate(overrides={"cpu": "512", "memory": "1024"})

@@ -7,6 +7,7 @@ and one before the first call, are all the states there are. A picture of the ac
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from collections.abc import Iterable
@@ -36,6 +37,11 @@ BEFORE_SERVICE = {
 }
 #: a bastion for a cluster that stands, and its end where it is no longer asked for
 BASTION = "BASTION_KEY_NAME=ops BASTION_ALLOWED_CIDR=198.51.100.7/32 create_cluster.py"
+#: a job on two hosts, and a run with variables of its own
+BEFORE_RUNS = {
+    "NODE_PORTS=29500-65535 run_task.py --nodes 2": BEFORE["run_task.py"],
+    "run_task.py --env LR=0.1 --memory 1024": BEFORE["run_task.py"],
+}
 BEFORE_BASTION = {BASTION: ("create_cluster.py",), "create_cluster.py": (BASTION,)}
 if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
     BEFORE_SERVICE |= {"create_cluster.py": (), "delete_cluster.py --yes": SERVED}
@@ -50,7 +56,7 @@ def keyed(runbook: Runbook) -> Runbook:
 
 def run(runbook: Runbook, command: str) -> Ran:
     words = command.split()
-    settings = dict(word.split("=", 1) for word in words if "=" in word)
+    settings = dict(word.split("=", 1) for word in itertools.takewhile(lambda word: "=" in word, words))
     script, *flags = words[len(settings) :]
     return runbook.run(script, *flags, **settings)
 
@@ -155,6 +161,7 @@ def cases(before: dict[str, Any], settings: str) -> list[Any]:
         *cases(BEFORE_SERVICE, "clara"),
         *cases(BEFORE, "runbook"),
         *cases(BEFORE, "fargate"),
+        *cases(BEFORE_RUNS, "fargate"),
         *cases(BEFORE_BASTION, "keyed"),
     ],
 )

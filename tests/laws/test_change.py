@@ -616,6 +616,8 @@ PAIRS: dict[str, list[Pair]] = {
     "TASK_SQS_QUEUES": there_and_back("", "theirs", "roles"),
     "LOG_RETENTION_DAYS": there_and_back("30", "7", "roles") + there_and_back("30", "7", "pipeline"),
     "TASK_COUNT": [Pair("1", "2", "run")],
+    "NODE_PORTS": there_and_back("", "29500-65535", "fargate")
+    + there_and_back("29500-29600", "30000-65535", "endpoint"),
     "SERVICE_NAME": [
         Pair("", "other", "pipeline"),
         *there_and_back("", "other", "service"),
@@ -737,6 +739,10 @@ MAKE_NOTHING = {
     "WAIT_TIMEOUT_SECONDS": "how long is waited",
     "WAIT": "how long is waited",
     "RUN_UNTIL": "how long run_task.py waits",
+    "RUN_TIMEOUT_SECONDS": "how long run_task.py waits",
+    "RETRIES": "how often run_task.py starts a task again",
+    "RETRY_ON": "for what run_task.py starts a task again",
+    "MAX_PARALLEL": "how many tasks of a sweep run at the same time",
     "CHECK_PATHS": "what check_service.py asks for",
     "ALLOW_DOWNTIME": "how a deploy goes where no GPU is free",
     "WEIGHTS_FOLDER": "what is uploaded to the user's bucket, in which nothing is ever deleted",

@@ -181,6 +181,8 @@ RIGHT = {
     "CONNECTION_ARN": "arn:aws:codeconnections:us-east-1:123456789012:connection/a1",
     "WEIGHTS_BUCKET": "weights-1a",
     "SYNC_SCHEDULE": "every 3 minutes",
+    "NODE_PORTS": "29500-65535",
+    "RUN_TIMEOUT_SECONDS": "3600",
 }
 #: a person's own words, which AWS takes in any letters
 OWN_WORDS = {

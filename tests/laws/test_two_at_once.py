@@ -26,6 +26,8 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("runbook", REGISTERED, "run_task.py"),
     ("job", REGISTERED, "run_task.py"),
     ("fargate", STARTED, "TASK_COUNT=2 run_task.py"),
+    ("fargate", REGISTERED, "run_task.py --env LR=0.1"),
+    ("fargate", REGISTERED, "NODE_PORTS=29500-65535 run_task.py --nodes 2"),
     ("fargate", (*STARTED, "TASK_MEMORY=1024 register_task_definition.py"), "run_task.py --replace"),
     ("fargate", STARTED, "stop_task.py --all"),
     ("fargate", REGISTERED[:1], "register_task_definition.py"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.core.faults import Fault
+from emulator.ecs import life
 from tests.conftest import Runbook
 
 REGISTERED = ("create_cluster.py", "register_task_definition.py")
@@ -344,6 +345,45 @@ def test_a_task_that_fails_ends_with_exit_4_and_tells_its_code_and_its_log(farga
     assert (ran.code, ran.result["tasks"][0]["exitCodes"]) == (4, {"main": 42})
     assert "exit code 42" in ran.err
     assert "log: out of luck" in ran.err
+
+
+def test_one_that_ended_hours_before_the_other_is_not_waited_for_for_ever(fargate: Runbook) -> None:
+    """AWS forgets it after an hour."""
+    fargate.settings.update(RUN_UNTIL="STOPPED", COMMAND="sleep 3h", TASK_COUNT="2", POLL_SECONDS="60")
+    fargate.has_run(*REGISTERED)
+    ended: list[str] = []
+
+    def watch(when: str) -> None:
+        world = fargate.emulator.world
+        running = [
+            task for task in world.state["ecs"]["us-east-1"].clusters["api"].tasks.values() if task.last == "RUNNING"
+        ]
+        if running and not ended:
+            ended.append(running[0].arn)
+            life.exited(world, running[0], running[0].containers[0], 0, "")
+
+    fargate.watch = watch
+    ran = fargate.run("run_task.py", RUN_TIMEOUT_SECONDS="36000")
+    fargate.watch = None
+    assert ran.code == 0, ran.err
+    assert [task["exitCodes"] for task in ran.result["tasks"]] == [{"main": 0}] * 2
+    assert ended[0] in [task["taskArn"] for task in ran.result["tasks"]]
+
+
+def test_one_that_ended_while_this_machine_slept_is_told(fargate: Runbook) -> None:
+    fargate.settings.update(RUN_UNTIL="STOPPED", COMMAND="sleep 600", POLL_SECONDS="30")
+    fargate.has_run(*REGISTERED)
+
+    def watch(when: str) -> None:
+        world = fargate.emulator.world
+        if any(task.last == "RUNNING" for task in world.state["ecs"]["us-east-1"].clusters["api"].tasks.values()):
+            fargate.watch = None
+            fargate._settle(3 * 3600)
+
+    fargate.watch = watch
+    ran = fargate.run("run_task.py")
+    assert ran.code == 1
+    assert "has ended more than an hour ago, and AWS has forgotten how" in ran.err
 
 
 def test_a_one_shot_task_runs_anew_each_time(fargate: Runbook) -> None:
