@@ -12,9 +12,12 @@ import argparse
 import functools
 import json
 import os
+import shlex
+import shutil
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -26,14 +29,16 @@ from emulator.account import resources
 from emulator.acm import certificates
 from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
+from emulator.core.doors import DOORS
 from emulator.core.wire import Emulator
+from emulator.ecs import life
 from emulator.efs import file_systems
 from emulator.server import serve
 
 HERE = Path(__file__).parent
 HOME = "us-east-1"
 #: how the operations begin that change nothing; the emulator tells some of S3 by their method
-READS = ("BatchGet", "Describe", "Get", "List", "GET", "HEAD")
+READS = ("BatchGet", "Describe", "Filter", "Get", "List", "GET", "HEAD")
 #: lines of a result that are shown
 SHOWN = 12
 TASK_WALK = (
@@ -91,12 +96,29 @@ ENDPOINTS_WALK = (
     "! delete_cluster.py --yes",
     "delete_cluster.py --yes --everything",
 )
+#: data in, one run, a sweep of which AWS takes a Spot host back, a job of which a node once fails to start, results out
+NODES = "run_task.py --nodes 2 --command 'sh -c \"exec torchrun --nnodes=$NNODES --node-rank=$NODE_RANK train.py\"'"
+TRAINING_WALK = (
+    "create_cluster.py",
+    "register_task_definition.py",
+    "copy_data.py s3://example-training/in data:/in",
+    "run_task.py",
+    "show_logs.py",
+    "(meanwhile: AWS takes a Spot host back)",
+    "run_task.py --sweep .rehearsal/training.csv",
+    "(meanwhile: the second node can't pull its image, once)",
+    NODES.replace("node-rank=$NODE_RANK", "node-rank=$NODE_RANK --master-addr=$MASTER_ADDR --master-port=$MASTER_PORT"),
+    "copy_data.py data:/out s3://example-training/out",
+    "(the results are in the bucket)",
+    "delete_cluster.py --yes",
+)
 #: example -> its walk
 WALKS = {
     "gpu-cluster": TASK_WALK,
     "apiserver": TASK_WALK,
     "clara-train": SERVICE_WALK,
     "ml-endpoints": ENDPOINTS_WALK,
+    "training": TRAINING_WALK,
 }
 
 
@@ -154,6 +176,13 @@ def prerequisites(example: str, url: str, emulator: Emulator, region: str = HOME
         arn = acm.request_certificate(DomainName="clara.example.com", ValidationMethod="DNS")["CertificateArn"]
         certificates.issue(emulator.world, region, arn)
         return {**way, "CERTIFICATE_ARN": arn}
+    if example == "training":
+        s3, rows = client(url, "s3", region), HERE / ".rehearsal" / "training.csv"
+        s3.create_bucket(Bucket="example-training")
+        s3.put_object(Bucket="example-training", Key="in/train.csv", Body=b"1,2,3\n")
+        shutil.rmtree(rows.parent, ignore_errors=True)
+        rows.parent.mkdir()
+        shutil.copy(HERE / "examples" / "training.csv", rows)
     if example == "ml-endpoints":
         client(url, "route53", region).create_hosted_zone(Name="example.com", CallerReference="rehearsal")
         s3 = client(url, "s3", region)
@@ -179,6 +208,13 @@ def act(what: str, url: str, emulator: Emulator, region: str) -> tuple[int, floa
         emulator.world.settings.request_cpu_seconds = 60  # each is a volume to be segmented
         scaled = all(scales(url, region, emulator, requests, to) for requests, to in ((10, 2), (0, 1)))
         return int(not scaled), time.monotonic() - begun
+    if "meanwhile" in what:
+        threading.Thread(target=meanwhile, args=(what, emulator, region), daemon=True).start()
+        return 0, time.monotonic() - begun
+    if "results" in what:
+        found = client(url, "s3", region).list_objects_v2(Bucket="example-training", Prefix="out/").get("Contents", [])
+        print("".join(f"  {each['Key']}, {each['Size']} bytes\n" for each in found), end="", flush=True)
+        return int(not found), time.monotonic() - begun
     if "handshake" in what:
         connections.finish_handshakes(emulator.world)
         return 0, time.monotonic() - begun
@@ -190,6 +226,24 @@ def act(what: str, url: str, emulator: Emulator, region: str) -> tuple[int, floa
             break
         time.sleep(0.1)
     return int(newest["status"] != "Succeeded"), time.monotonic() - begun
+
+
+def meanwhile(what: str, emulator: Emulator, region: str) -> None:
+    """What AWS does while the next script runs: once, to the first task that is as far as that."""
+    spot = "Spot" in what
+    while True:
+        time.sleep(0.02)
+        with emulator._lock:
+            clusters = emulator.world.state["ecs"][region].clusters.values()
+            for task in [task for cluster in clusters for task in cluster.tasks.values()]:
+                given = task.overrides.get("containerOverrides") or [{}]
+                named = {each["name"]: each["value"] for each in given[0].get("environment") or []}
+                if spot and task.last == "RUNNING" and "SWEEP_INDEX" in named and task.instance:
+                    DOORS["POST", "/_emulator/spot-interruptions"](emulator, {"instance": task.instance.ec2_id})
+                    return
+                if not spot and task.last == "PENDING" and named.get("NODE_RANK") == "1":
+                    life.fail(emulator.world, task, "CannotPullContainerError: the registry did not answer", "main")
+                    return
 
 
 def scales(url: str, region: str, emulator: Emulator, requests: int, to: int) -> bool:
@@ -218,10 +272,10 @@ def scales(url: str, region: str, emulator: Emulator, requests: int, to: int) ->
 
 def run(command: str, environment: dict[str, str]) -> tuple[int, float]:
     """One script as its own process, its output as the user sees it. What must stop is well when it exits with 1."""
-    words = command.removeprefix("! ").split()
+    words = shlex.split(command.removeprefix("! "))
     settings = dict(word.split("=", 1) for word in words[:1] if "=" in word)
     script, *flags = words[len(settings) :]
-    print(f"\n$ {' '.join([*words[: len(settings)], 'python', script, *flags])}", flush=True)
+    print(f"\n$ {shlex.join([*words[: len(settings)], 'python', script, *flags])}", flush=True)
     begun = time.monotonic()
     page = [sys.executable, str(HERE / script), *flags]
     ran = subprocess.run(page, env=environment | settings, cwd=HERE, check=False, stdout=subprocess.PIPE, text=True)

@@ -10,8 +10,8 @@ import constants
 from console import say
 from infrastructure.service import tasks
 
-#: seconds before the first new attempt; before each further one twice as many
-FIRST_PAUSE = 30
+#: looks of POLL_SECONDS before the first new attempt, so 30 seconds; before each further one twice as many
+FIRST_PAUSE = 6
 WORDS = {
     "spot": "AWS took its Spot capacity back",
     "host": "its host ended",
@@ -46,13 +46,13 @@ def tell(task: Any, before: int, what: str = "") -> None:
     say(
         "warning",
         f"{its_name}: {WORDS[cause(task)]}",
-        f"again in {pause(before)} s, {before + 1} of RETRIES={constants.RETRIES}",
+        f"again in {pause(before):.0f} s, {before + 1} of RETRIES={constants.RETRIES}",
     )
 
 
-def pause(before: int) -> int:
+def pause(before: int) -> float:
     """Seconds until the next attempt."""
-    return int(FIRST_PAUSE * 2**before)
+    return float(FIRST_PAUSE * 2**before * constants.POLL_SECONDS)
 
 
 def wait(before: int) -> None:

@@ -223,7 +223,7 @@ def ended(sweep: Sweep, row: Row, task: Any) -> None:
         row.state = "succeeded"
     elif retries.wanted([task], row.attempts):
         retries.tell(task, row.attempts, f"row {row.index}:")
-        row.not_before = sweep.looks + math.ceil(retries.pause(row.attempts) / max(constants.POLL_SECONDS, 1))
+        row.not_before = sweep.looks + retries.FIRST_PAUSE * 2**row.attempts
         row.attempts, row.state = row.attempts + 1, "waiting"
     else:
         row.state = "failed"

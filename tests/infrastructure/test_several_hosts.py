@@ -227,7 +227,7 @@ def test_a_spot_interruption_starts_all_again(hosts: Runbook) -> None:
     hosts.settings["CAPACITY_TYPE"] = "spot"
     hosts.has_run(*REGISTERED)
     interrupting(hosts, 1, lambda task: notice(hosts, instance=task.instance.ec2_id))
-    ran = hosts.run(*NODES, "--command", "sleep 600", RETRIES="1")
+    ran = hosts.run(*NODES, "--command", "sleep 600", RETRIES="1", POLL_SECONDS="5")
     hosts.watch = None
     assert ran.code == 0, ran.err
     assert "node 0: task" in ran.err
@@ -246,7 +246,7 @@ def test_a_second_node_that_once_fails_to_start_starts_all_again(job: Runbook) -
                 life.fail(job.emulator.world, task, "CannotPullContainerError: the registry did not answer", "main")
 
     job.watch = watch
-    ran = job.run(*NODES, RETRIES="1")
+    ran = job.run(*NODES, RETRIES="1", POLL_SECONDS="5")
     job.watch = None
     assert ran.code == 0, ran.err
     assert "node 1: task" in ran.err
