@@ -34,12 +34,11 @@ from infrastructure.delivery import (
 PARTS = (connection, build_logs, artifact_bucket, build_project, pipeline)
 
 
-@aws.page(changes=True, undo="delete_pipeline.py")
+@aws.page(changes=True, undo="delete_pipeline.py", mistakes=constants.too_long_for_a_pipeline)
 def create_pipeline() -> dict[str, Any]:
     if not constants.SOURCE_REPOSITORY:
         way = f"for example team/endpoint-a; to end what is built: {aws.command('delete_pipeline.py')}"
         constants.check(SOURCE_REPOSITORY=f"is not set: say what to build, {way}")
-    constants.check(**constants.too_long_for_a_pipeline())
     connection.refuse_not_offered()
     parts.look((repository, *PARTS))
     if not repository.find():

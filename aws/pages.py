@@ -33,6 +33,7 @@ class _Page:
     undo: str
     unlisted: bool
     lines: bool
+    mistakes: Callable[[], dict[str, str]]
     flags: "dict[str, Flag]"
 
 
@@ -50,19 +51,20 @@ def page(
     undo: str = "",
     unlisted: bool = False,
     lines: bool = False,
+    mistakes: Callable[[], dict[str, str]] = dict,
     **flags: Flag,
 ) -> Callable[[Callable[P, dict[str, Any]]], Callable[P, dict[str, Any]]]:
     """Makes a page of a function: its settings are loaded anew and checked, and AWS is looked at anew, whenever it begins.
 
     `of="cluster"`: it is about what endpoints share. `changes`: it has --dry-run. `undo`: the command that takes away
     what it makes. `unlisted`: it can do without the endpoint's file. `lines`: it writes its result to stdout itself, as it
-    comes. `flags`: its parameters that the command line takes: what each means; for one that takes a value, the value's
-    name too: ("ID", "the task's id or ARN"); with an empty name it is a word without a flag; and for one that takes
-    several, how: ("K=V", "a variable", REPEATED), ("ARGS", "the command", REST).
+    comes. `mistakes`: what is wrong with settings for this page alone. `flags`: its parameters that the command line takes:
+    what each means; for one that takes a value, the value's name too: ("ID", "the task's id or ARN"); with an empty name it
+    is a word without a flag; and for one that takes several, how: ("K=V", "a variable", REPEATED), ("ARGS", "the command", REST).
     """
 
     def of_function(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
-        about = _pages[function.__name__] = _Page(of, changes, undo, unlisted, lines, flags)
+        about = _pages[function.__name__] = _Page(of, changes, undo, unlisted, lines, mistakes, flags)
 
         @functools.wraps(function)
         def begun(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
@@ -81,7 +83,8 @@ def page(
 def _begin(name: str, about: _Page) -> None:
     constants.load()
     definition_model.check()
-    constants.check(ENDPOINT=_wrong_scope(name, about))
+    its_own = {setting: told for setting, told in about.mistakes().items() if told}
+    constants.check(**{"ENDPOINT": _wrong_scope(name, about)} | its_own)
     forget_all()
 
 

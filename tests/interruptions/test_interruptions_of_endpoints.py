@@ -18,7 +18,7 @@ REGISTERED = ("create_cluster.py", "ENDPOINT=a register_task_definition.py")
 SERVED = (*REGISTERED, "ENDPOINT=a create_service.py")
 PAUSED = (*REGISTERED, "ENDPOINT=a DESIRED_COUNT=0 create_service.py")
 #: by CodeBuild; this folder's own text serves as a Dockerfile
-PUSH = f"ENDPOINT=a PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / 'interruptions' / '__init__.py'}"
+PUSH = f"ENDPOINT=a PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / 'app'}"
 #: script -> what a user has run before it, and what undoes it
 BEFORE = {
     "create_certificate.py": ((), "delete_certificate.py"),

@@ -50,7 +50,7 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "CERTIFICATE_DOMAINS=a.example.com delete_certificate.py",
     ),
     ("everything", (), "create_repository.py"),
-    ("everything", (), f"PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / '__init__.py'}"),
+    ("everything", (), f"PATH=/nowhere push_image.py --dockerfile {ROOT / 'tests' / 'app'}"),
     ("everything", ("create_repository.py",), "create_pipeline.py"),
     ("everything", ("create_repository.py", "create_pipeline.py"), "delete_pipeline.py"),
     ("everything", ("create_repository.py",), "delete_repository.py --images"),
