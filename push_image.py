@@ -2,9 +2,8 @@
 
 Makes the repository where there is none. Docker, podman, finch or nerdctl on this machine builds it; where none of them
 runs, CodeBuild does, of a zip of the folder, with a project, a bucket and a log group of its own that cost next to
-nothing. The tag is the commit and a
-hash of the files, never latest: what has been pushed already is not built again. What .dockerignore names is left out,
-and .git and .env.
+nothing. The tag is the commit and a hash of the files, never latest: what has been pushed already is not built again.
+What .dockerignore names is left out, and .git and .env.
 
     python push_image.py                                    the Dockerfile of the current folder
     python push_image.py --dockerfile ../app                of another folder

@@ -59,10 +59,10 @@ def wanted(since: str, grep: str) -> tuple[float, re.Pattern[str]]:
 
 def refuse_failed(found: list[Any]) -> None:
     """How the tasks have ended, where one did not end well."""
-    codes = {each["taskArn"]: [of.get("exitCode") for of in each.get("containers", [])] for each in found}
+    codes = {each["taskArn"]: tasks.exit_codes(each).values() for each in found}
     failed = [each for each in found if not codes[each["taskArn"]] or any(codes[each["taskArn"]])]
     if failed:
-        ended = any(code for each in failed for code in codes[each["taskArn"]])
+        ended = any(any(codes[each["taskArn"]]) for each in failed)
         told = (f"task {tasks.task_id(each['taskArn'])} stopped: {diagnosis.why(each)}" for each in failed)
         raise Problem("\n".join(told), exit_code=aws.TASK_FAILED if ended else aws.FAILED)
 

@@ -68,7 +68,7 @@ def row(found: Any) -> dict[str, Any]:
         "startedBy": found.get("startedBy"),
         "stopCode": found.get("stopCode"),
         "stoppedReason": found.get("stoppedReason"),
-        "exitCodes": {each["name"]: each["exitCode"] for each in found["containers"] if "exitCode" in each},
+        "exitCodes": tasks.exit_codes(found),
     }
 
 

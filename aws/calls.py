@@ -121,7 +121,7 @@ def wait(
                 raise Problem(f"gave up waiting for {what} after {limit:.0f} s: {why()}", exit_code=NOT_READY)
             looks += 1
             if looks == 3:  # most things are there at the third look
-                up_to = f"up to {limit / 60:.0f} min" if limit >= 60 else f"up to {limit:.0f} s"
+                up_to = f"up to {in_words(limit)}"
                 console.say("waiting", f"for {what}", f"({up_to})" if math.isfinite(limit) else "(as long as it takes)")
                 progress = console.Progress(what)
             elif progress:
@@ -134,6 +134,13 @@ def wait(
         last.waits = outer
         if progress:
             progress.close()
+
+
+def in_words(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def pause(seconds: float) -> None:

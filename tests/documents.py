@@ -409,10 +409,11 @@ def results(record: Record) -> str:
 
 
 def exits(_: Record) -> str:
-    """The sentences that end a page: what they mean."""
+    """The sentences that end a page: what they are about, and what to do."""
     parts = []
     for title, rows in sentences.endings(ROOT):
-        parts.append(f"\n## {title}\n\n" + table(["it says", "about what"], [[f"`{text}`", why] for text, why in rows]))
+        cells = [[f"`{text}`", why, sentences.remedy(text)] for text, why in rows]
+        parts.append(f"\n## {title}\n\n" + table(["it says", "about what", "what to do"], cells))
     return "".join(parts)
 
 

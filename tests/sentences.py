@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.remedies import REMEDIES
+
 SETTING = re.compile(r'((?:^# .*\n)+)^\w+ = \(?\s*setting\(\s*"(\w+)",\s*"([^"]*)"', re.MULTILINE)
 #: the head of a group of settings
 GROUP = re.compile(r"^# -- (.+)\n", re.MULTILINE)
@@ -116,6 +118,70 @@ def endings(root: Path) -> list[tuple[str, list[tuple[str, str]]]]:
     files = [*sorted(path for path in root.glob("*.py") if path.name not in ("bench.py", "rehearse.py")), *files]
     found = [(title(path), list(dict.fromkeys(of_file(path)))) for path in files]
     return [(about, rows) for about, rows in found if rows]
+
+
+#: how the clause of a sentence begins that says what to do
+VERBS = (
+    *(
+        "add",
+        "ask",
+        "build",
+        "choose",
+        "correct",
+        "delete",
+        "empty",
+        "fetch",
+        "for example",
+        "give",
+        "install",
+        "it must be",
+    ),
+    *(
+        "leave",
+        "look",
+        "lower",
+        "make",
+        "move",
+        "name",
+        "open",
+        "pass",
+        "press",
+        "push",
+        "put",
+        "python",
+        "raise",
+        "register",
+    ),
+    *(
+        "remove",
+        "run",
+        "save",
+        "say",
+        "set",
+        "sign in",
+        "start",
+        "take",
+        "to delete",
+        "to end",
+        "try",
+        "use",
+        "wait",
+        "write",
+    ),
+)
+CLAUSE = re.compile(rf"(?:^|[:;,.] (?:so )?|\bor |\band )((?:{'|'.join(VERBS)})\b.*)", re.IGNORECASE)
+
+
+def remedy(sentence: str) -> str:
+    """What to do: the sentence's own clause; else what tests/remedies.py says of it."""
+    if found := CLAUSE.search(sentence):
+        return found[1]
+    return next((what for piece, what in REMEDIES.items() if is_in(piece, sentence)), "")
+
+
+def is_in(piece: str, sentence: str) -> bool:
+    """A piece that ends with $ is the sentence's end."""
+    return sentence.endswith(piece[:-1]) if piece.endswith("$") else piece in sentence
 
 
 def title(path: Path) -> str:

@@ -6,6 +6,8 @@ the account and the region. https://docs.aws.amazon.com/AmazonS3/latest/userguid
 
 import functools
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -25,6 +27,8 @@ BUSY = (NOT_THERE, ABORTED)
 #: for how long it may not; a bucket that is not there after that has been taken away by another run
 SECONDS = 120
 LONGEST = 63
+#: files from this size on go up in parts of this size, ten at a time: boto3's own figures, and the AWS CLI's
+PART = 8 * 2**20
 
 
 def its_name(part: str) -> str:
@@ -147,6 +151,30 @@ def expire(bucket: Any, days: int) -> None:
         put_rules = call(s3.put_bucket_lifecycle_configuration, what, of=bucket, busy=BUSY, seconds=SECONDS)
         put_rules(Bucket=bucket["Name"], LifecycleConfiguration={"Rules": [rule]})
         say("updated", what, f"objects expire after {days} days")
+
+
+def transfer(size: int) -> Any:
+    """boto3's way to move one file; a large one in parts.
+
+    Of an upload that was killed the parts stay, and cost, until a lifecycle rule of the bucket ends them.
+    """
+    from boto3.s3.transfer import S3Transfer, TransferConfig
+
+    config: Any = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=size >= PART)
+    return S3Transfer(client("s3"), config)
+
+
+def upload(path: Path, bucket: str, prefix: str, key: str, advance: Callable[[float], None], **extra: Any) -> None:
+    """Upload one file. Encrypted by S3, as every new object is; the prefix is what the credentials may write to."""
+    from boto3.exceptions import S3UploadFailedError
+
+    try:
+        with transfer(path.stat().st_size) as moves:
+            moves.upload_file(str(path), bucket, prefix + key, advance, extra)
+    except S3UploadFailedError as error:
+        denied = "AccessDenied" in str(error)
+        right = f"your credentials need s3:PutObject on {arn(bucket)}/{prefix}*" if denied else "run it again"
+        raise Problem(f"{path} was not uploaded: {error}: {right}") from error
 
 
 def remove(part: str) -> None:

@@ -17,11 +17,14 @@ import console
 import constants
 from aws import Problem, call, client, token, wait
 from console import say
+from infrastructure.cluster import buckets
 from infrastructure.delivery import artifact_bucket, build_context, build_logs, build_project, pipeline, repository
 from infrastructure.delivery.build_context import Context
 
 #: they take the same words
 TOOLS = ("docker", "podman", "finch", "nerdctl")
+#: of the artifacts' bucket
+FOLDER = "push-image/"
 BUILDSPEC = """\
 version: 0.2
 phases:
@@ -84,11 +87,11 @@ def tell_output(program: str, words: list[str]) -> None:
 def there(context: Context, platform: str, image: str) -> None:
     """Run again after it was cut short, it follows the build that it began."""
     refuse_other_cpu(platform)
-    key = f"push-image/{image.rpartition(':')[2]}.zip"
+    name = f"{image.rpartition(':')[2]}.zip"
     build_logs.create()
     artifact_bucket.create()
-    upload(context, key)
-    source = f"{artifact_bucket.its_name()}/{key}"
+    upload(context, name)
+    source = f"{artifact_bucket.its_name()}/{FOLDER}{name}"
     if not (pipeline.find() and build_project.find()):
         build_project.create("", {"type": "S3", "location": source, "buildspec": BUILDSPEC})
     follow(start(source, context.dockerfile, platform, image), image.rpartition(":")[2])
@@ -120,20 +123,14 @@ def refuse_other_cpu(platform: str) -> None:
         raise Problem("no role is made with these settings, and BUILD_ROLE_ARN names none: CodeBuild needs one")
 
 
-def upload(context: Context, key: str) -> None:
-    from boto3.exceptions import S3UploadFailedError
-    from boto3.s3.transfer import S3Transfer
-
+def upload(context: Context, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         zipped = Path(folder) / "source.zip"
         build_context.zip_into(context, zipped)
         size = zipped.stat().st_size
         if not console.dry_run:
-            try:
-                with console.bar("uploading the folder", size) as advance, S3Transfer(client("s3")) as transfer:
-                    transfer.upload_file(str(zipped), artifact_bucket.its_name(), key, advance)
-            except S3UploadFailedError as error:
-                raise Problem(f"{context.folder} was not uploaded: {error}; run it again") from error
+            with console.bar("uploading the folder", size) as advance:
+                buckets.upload(zipped, artifact_bucket.its_name(), FOLDER, name, advance)
     say("uploaded", f"{context.folder}", f"{len(context.files)} files, {size / 1e6:.1f} MB zipped")
 
 

@@ -152,7 +152,7 @@ def did_its_work(task: Any) -> bool:
 
 def failure(found: list[Any], failed: list[Any], what: str = "") -> Problem:
     """What ends the wait for these tasks: the reasons of those that failed."""
-    ended = any(code for task in failed for code in exit_codes(task).values())
+    ended = any(code for task in failed for code in tasks.exit_codes(task).values())
     result = {"tasks": [outcome(task) for task in found]} if ended or constants.RUN_UNTIL == "STOPPED" else None
     told = "\n".join(reason(task, what) for task in failed)
     return Problem(told, result, aws.TASK_FAILED if ended else aws.FAILED)
@@ -164,15 +164,10 @@ def reason(task: Any, what: str = "") -> str:
     return f"{what} task {tasks.task_id(task['taskArn'])} stopped: {diagnosis.why(task, lines)}{log}".strip()
 
 
-def exit_codes(task: Any) -> dict[str, int]:
-    """Of its containers that have ended. One that never ran has none."""
-    return {each["name"]: each["exitCode"] for each in task.get("containers", []) if "exitCode" in each}
-
-
 def outcome(task: Any) -> dict[str, Any]:
     """What a task is and how it ended, as AWS tells it of this very task."""
     digests = {each["name"]: each["imageDigest"] for each in task.get("containers", []) if "imageDigest" in each}
-    told = {"imageDigests": digests, "exitCodes": exit_codes(task)}
+    told = {"imageDigests": digests, "exitCodes": tasks.exit_codes(task)}
     what = {
         "taskArn": task["taskArn"],
         "taskDefinitionArn": task["taskDefinitionArn"],

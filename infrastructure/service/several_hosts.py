@@ -262,7 +262,7 @@ def end(job: Job, reason: str) -> None:
 def failure(job: Job, rank: int, task: Any) -> Problem:
     """The node that failed, and its reasons; the result has all."""
     found = described(job)
-    ended = any(code for code in runs.exit_codes(task).values())
+    ended = any(code for code in tasks.exit_codes(task).values())
     result = {"tasks": [told(each, found[each]) for each in sorted(found)]}
     sentence = f"node {rank} of {job.count} has failed, and the others are ended: {runs.reason(task)}"
     return Problem(sentence, result, aws.TASK_FAILED if ended else aws.FAILED)

@@ -218,7 +218,7 @@ def ended(sweep: Sweep, row: Row, task: Any) -> None:
     minutes, usd = cost(sweep, task)
     minutes = round(minutes + row.told.get("minutes", 0), 1)  # of all its attempts
     usd = None if usd is None else round(usd + (row.told.get("usd") or 0), 4)
-    row.told = {"exitCode": runs.exit_codes(task).get(constants.CONTAINER_NAME), "minutes": minutes, "usd": usd}
+    row.told = {"exitCode": tasks.exit_codes(task).get(constants.CONTAINER_NAME), "minutes": minutes, "usd": usd}
     if runs.did_its_work(task):
         row.state = "succeeded"
     elif retries.wanted([task], row.attempts):

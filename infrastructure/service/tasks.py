@@ -80,6 +80,11 @@ def describe(arns: list[str]) -> list[Any]:
     return every([answer for answer in answers if answer], "tasks")
 
 
+def exit_codes(task: Any) -> dict[str, int]:
+    """Of its containers that have ended. One that never ran has none."""
+    return {each["name"]: each["exitCode"] for each in task.get("containers", []) if "exitCode" in each}
+
+
 def task_id(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
 

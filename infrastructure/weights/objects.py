@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/uploading-downloading-obje
 
 import functools
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from aws import Problem, call, client, code, region
 from console import say
 from infrastructure.cluster import buckets
 
-#: files from this size on go up in parts of this size, ten at a time: boto3's own figures, and the AWS CLI's
-PART = 8 * 2**20
 MOST_PARTS = 10_000
 MD5 = "md5-of-parts"
 hashed = functools.partial(hashlib.md5, usedforsecurity=False)
@@ -76,7 +73,7 @@ def differs(bucket: str, path: Path, found: Any) -> bool:
 
 def md5(path: Path) -> str:
     """The ETag that S3 gives the file: of a file in one piece its MD5, else that of its parts' MD5s, and their number."""
-    size, length, parts = path.stat().st_size, PART, []
+    size, length, parts = path.stat().st_size, buckets.PART, []
     while size > length * MOST_PARTS:  # as boto3 does it
         length *= 2
     try:
@@ -85,7 +82,7 @@ def md5(path: Path) -> str:
                 parts.append(hashed(part))
     except OSError as error:
         raise Problem(f"{path} can't be read: {error.strerror}") from error
-    if size < PART:
+    if size < buckets.PART:
         return next(iter(parts), hashed(b"")).hexdigest()
     return f"{hashed(b''.join(each.digest() for each in parts)).hexdigest()}-{len(parts)}"
 
@@ -95,35 +92,11 @@ def upload(bucket: str, prefix: str, wanted: dict[str, Path]) -> int:
     total = sum(path.stat().st_size for path in wanted.values())
     with console.bar("uploading", total) as advance:
         for key, path in wanted.items():
+            name = key.removeprefix(prefix)
             if not console.dry_run:
-                upload_file(path, bucket, key, prefix, advance)
-            size = in_words(path.stat().st_size)
-            say("uploaded", key.removeprefix(prefix), f"{size} to s3://{bucket}/{key}")
+                buckets.upload(path, bucket, prefix, name, advance, Metadata={MD5: md5(path)})
+            say("uploaded", name, f"{in_words(path.stat().st_size)} to s3://{bucket}/{key}")
     return total
-
-
-def transfer(size: int) -> Any:
-    """boto3's way to move one file; a large one in parts.
-
-    Of an upload that was killed the parts stay, and cost, until a lifecycle rule of the bucket ends them.
-    """
-    from boto3.s3.transfer import S3Transfer, TransferConfig
-
-    config: Any = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=size >= PART)
-    return S3Transfer(client("s3"), config)
-
-
-def upload_file(path: Path, bucket: str, key: str, prefix: str, advance: Callable[[float], None]) -> None:
-    from boto3.exceptions import S3UploadFailedError
-
-    extra = {"Metadata": {MD5: md5(path)}}
-    try:
-        with transfer(path.stat().st_size) as moves:
-            moves.upload_file(str(path), bucket, key, advance, extra)
-    except S3UploadFailedError as error:
-        denied = "AccessDenied" in str(error)
-        right = f"your credentials need s3:PutObject on {buckets.arn(bucket)}/{prefix}*" if denied else "run it again"
-        raise Problem(f"{path} was not uploaded: {error}: {right}") from error
 
 
 def download(bucket: str, prefix: str, wanted: dict[str, Any], folder: Path) -> int:
@@ -135,7 +108,7 @@ def download(bucket: str, prefix: str, wanted: dict[str, Any], folder: Path) -> 
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise Problem(f"s3://{bucket}/{key} would be written outside of {folder}: nothing more was downloaded")
             path.parent.mkdir(parents=True, exist_ok=True)
-            with transfer(found["Size"]) as moves:
+            with buckets.transfer(found["Size"]) as moves:
                 moves.download_file(bucket, key, str(path), None, advance)
             say("downloaded", key.removeprefix(prefix), f"{in_words(found['Size'])} to {path}")
     return total

@@ -12,6 +12,7 @@ import pytest
 from emulator.core.wire import Answer, Emulator, attach
 from emulator.core.world import VirtualClock
 from tests.conftest import new_account
+from tests.emulator.ecs_account import Account
 from tests.pictures import put_back
 
 
@@ -60,3 +61,16 @@ def client(emulator: Emulator) -> Callable[[str], Any]:
 def zone(client: Callable[[str], Any]) -> str:
     made = client("route53").create_hosted_zone(Name="example.com", CallerReference="1")
     return str(made["HostedZone"]["Id"])
+
+
+@pytest.fixture
+def account(emulator: Emulator, client: Callable[[str], Any]) -> Account:
+    """What tests of ECS need in an account: a cluster, a network, roles."""
+    return Account(emulator, client)
+
+
+@pytest.fixture
+def host(account: Account) -> Account:
+    """The account with one small instance in its cluster."""
+    account.instance()
+    return account

@@ -11,11 +11,6 @@ from emulator.core.world import Clock
 from tests.emulator.ecs_account import INSTANCE_POLICY, Account, Client, refused
 
 
-@pytest.fixture
-def account(emulator: Emulator, client: Client) -> Account:
-    return Account(emulator, client)
-
-
 def instances(account: Account, **filters: Any) -> list[str]:
     return list(account.ecs.list_container_instances(cluster="main", **filters)["containerInstanceArns"])
 

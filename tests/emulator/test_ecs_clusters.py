@@ -10,11 +10,6 @@ from emulator.core.wire import Emulator
 from tests.emulator.ecs_account import Account, Client, refused
 
 
-@pytest.fixture
-def account(emulator: Emulator, client: Client) -> Account:
-    return Account(emulator, client)
-
-
 def sleep(emulator: Emulator, seconds: float) -> None:
     emulator.world.clock.sleep(seconds)  # type: ignore[attr-defined]
 

@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 
-from emulator.core.wire import Emulator
 from tests.emulator.ecs_account import Account, Client
 
 HEAD = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
 ASM = f"{HEAD}unable to retrieve secret from asm: service call has been retried 1 time(s): "
 SSM = f"{HEAD}unable to retrieve secrets from ssm: "
 MAY = "secretsmanager:GetSecretValue"
-
-
-@pytest.fixture
-def account(emulator: Emulator, client: Client) -> Account:
-    return Account(emulator, client)
 
 
 @pytest.fixture

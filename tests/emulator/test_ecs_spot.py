@@ -8,15 +8,10 @@ import pytest
 
 from emulator.core.doors import DOORS
 from emulator.core.wire import Emulator
-from tests.emulator.ecs_account import Account, Client
+from tests.emulator.ecs_account import Account
 
 SPOT: Any = {"InstanceMarketOptions": {"MarketType": "spot"}}
 WATCHING = "echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config\n"
-
-
-@pytest.fixture
-def account(emulator: Emulator, client: Client) -> Account:
-    return Account(emulator, client)
 
 
 def notice(emulator: Emulator, **what: str) -> Any:

@@ -7,23 +7,11 @@ from typing import Any
 
 import pytest
 
-from emulator.core.wire import Emulator
 from emulator.registry import images
-from tests.emulator.ecs_account import Account, Client, refused
+from tests.emulator.ecs_account import Account, refused
 
 APP = "ghcr.io/team/app:v1"
 TRUE, FALSE = {"command": ["CMD-SHELL", "true"], "interval": 10}, {"command": ["CMD-SHELL", "false"], "interval": 10}
-
-
-@pytest.fixture
-def account(emulator: Emulator, client: Client) -> Account:
-    return Account(emulator, client)
-
-
-@pytest.fixture
-def host(account: Account) -> Account:
-    account.instance()
-    return account
 
 
 def allow(account: Account, **actions: list[str] | str) -> None:

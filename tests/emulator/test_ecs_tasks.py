@@ -16,18 +16,6 @@ FARGATE_LOGS = {"logDriver": "awslogs", "options": {**GROUP, "awslogs-stream-pre
 
 
 @pytest.fixture
-def account(emulator: Emulator, client: Client) -> Account:
-    return Account(emulator, client)
-
-
-@pytest.fixture
-def host(account: Account) -> Account:
-    """The account with one small instance in its cluster."""
-    account.instance()
-    return account
-
-
-@pytest.fixture
 def gpu_host(account: Account) -> Account:
     account.instance("g4dn.xlarge")
     return account

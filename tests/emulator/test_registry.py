@@ -66,17 +66,6 @@ def test_what_is_not_there_or_not_for_anyone(emulator: Emulator, url: str, statu
 # --- a task whose image is not there, or does not run
 
 
-@pytest.fixture
-def account(emulator: Emulator, client: Client) -> Account:
-    return Account(emulator, client)
-
-
-@pytest.fixture
-def host(account: Account) -> Account:
-    account.instance()
-    return account
-
-
 WORDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "private": (
         {"access": "private"},

@@ -22,6 +22,7 @@ from emulator.server import serve
 from tests import sentences
 from tests.conftest import ROOT, Runbook
 from tests.documents import DOCUMENTS, MAKERS, SETTINGS, Record, account_settings, pages, played, steady
+from tests.remedies import REMEDIES
 
 README = ROOT / "README.md"
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
@@ -62,7 +63,8 @@ def test_each_sentence_with_which_a_page_ends_is_explained(page: str) -> None:
     told = (ROOT / "docs" / "troubleshooting.md").read_text()
     for path in sentences.reach(ROOT, ROOT / page):
         for sentence, why in sentences.of_file(path):
-            assert f"| `{sentence}` | {why} |" in told
+            assert f"| `{sentence}` | {why} | {sentences.remedy(sentence)} |" in told
+            assert sentences.remedy(sentence), sentence
 
 
 @pytest.mark.parametrize("page", pages())
@@ -77,6 +79,11 @@ def test_help_names_settings_undo_exit_codes_and_an_example(page: str, runbook: 
     assert "exit: 0 done" in ran.out
     undo = sentences.undo_of(ROOT / page).strip("`")
     assert not undo or f"undo: python {undo}" in ran.out
+
+
+def test_each_remedy_is_asked_for() -> None:
+    said = {sentence for _, rows in sentences.endings(ROOT) for sentence, _ in rows}
+    assert [piece for piece in REMEDIES if not any(sentences.is_in(piece, each) for each in said)] == []
 
 
 def test_what_is_made_has_a_maker_and_no_maker_is_idle() -> None:

@@ -73,6 +73,14 @@ def test_a_task_that_never_ran_is_told_with_its_reason(fargate: Runbook) -> None
     assert ran.code in (1, 4) and f"task {task} stopped: UserInitiated" in ran.err
 
 
+def test_follow_of_a_task_whose_image_is_not_there_fails(fargate: Runbook) -> None:
+    """Its containers have no exit code: that is not an end with 0."""
+    fargate.settings["IMAGE"] = "example.com/does-not-exist:1"
+    task = start(fargate, "sleep 100000")
+    ran = fargate.run("show_logs.py", "--follow")
+    assert ran.code == 1 and f"task {task} stopped: TaskFailedToStart" in ran.err, ran.err
+
+
 def test_lines_that_come_late_and_out_of_order_are_neither_lost_nor_told_twice(fargate: Runbook) -> None:
     task = start(fargate, "sh -c 'sleep 200; echo end'", 60)
     world, written = fargate.emulator.world, iter(range(40))
