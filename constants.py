@@ -634,8 +634,8 @@ MAX_PARALLEL = setting("MAX_PARALLEL", "1", whole(1, 500))
 # Ports on which the nodes of one job (run_task.py --nodes) reach each other, and nobody else them: FROM-TO; MASTER_PORT is the
 # first. 29500-65535 has those too that NCCL and Gloo take as they come. It needs NETWORK_MODE=awsvpc. Empty: none.
 NODE_PORTS = setting("NODE_PORTS", "", port_range)
-# Minutes for which run_task.py asks again for hosts, once a minute, where AWS has none of INSTANCE_TYPE in any zone. 0: it ends
-# at once with exit code 3, and the reason in each zone.
+# Minutes for which run_task.py asks again for a host, once a minute, where AWS has none of INSTANCE_TYPE in any zone; then it
+# ends with exit code 3 and the reason in each zone. create_service.py asks as long, and then makes the service all the same.
 WAIT_FOR_CAPACITY = setting("WAIT_FOR_CAPACITY", "0", whole(0, 1440))
 # Seconds after which run_task.py gives up waiting for the end of what runs, with RUN_UNTIL=STOPPED, and of a sweep; it goes on.
 # Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.

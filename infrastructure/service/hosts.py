@@ -37,6 +37,16 @@ class Room:
     missing: int  # hosts more that the others want, as far as MAX_INSTANCES lets them come
 
 
+def bring_for_service(definition: Any, count: int) -> None:
+    """The same for a service that begins where no host is kept. It goes on where AWS has none: ECS asks again and again."""
+    if constants.MIN_INSTANCES or not constants.WAIT:
+        return
+    try:
+        bring(definition, {}, count)
+    except Problem as problem:
+        say("warning", str(problem), "The service waits for a host")
+
+
 def bring(definition: Any, its_overrides: Any, count: int, together: bool = False) -> None:
     """The hosts that `count` more tasks want and that are not there: asked for, and waited for until they are in service.
 
@@ -58,11 +68,12 @@ def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: boo
     """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes."""
     its_sizes, ids = sizes(definition, its_overrides), list[str]()
     for minutes in range(constants.WAIT_FOR_CAPACITY, -1, -1):
+        state = launches.newest_activity(aws.name("hosts"))
         group = auto_scaling_group.described()
         room = room_for(count, its_sizes, group, together)
         if room.missing < 1:
             break
-        about = (definition["taskDefinitionArn"], its_overrides, minutes)
+        about = (state, definition["taskDefinitionArn"], its_overrides, minutes)
         subnet_ids = launches.zones_in_order(group, room.missing)
         launched = launches.launch(group, subnet_ids, room.missing, about, together)
         ids += launched.ids
