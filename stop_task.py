@@ -39,7 +39,7 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
         say("already gone", f"tasks {whose}", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
     if all:
-        hosts.end_idle()
+        hosts.end_idle(never_placed=sum(map(hosts.waits, found)))
     say("next", aws.command("delete_cluster.py"), idle_hosts(all))
     return {"stopped": [row(found) for found in stopped]}
 
