@@ -41,7 +41,7 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
+from infrastructure.service import access_points, deadlines, log_group, mount_checks, service, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -56,6 +56,7 @@ def create_cluster() -> dict[str, Any]:
     is_new, stood = not cluster.find(), file_system.ids()
     facts = checks.check(new_hosts)
     tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
+    deadlines.check()
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
     access_points.refuse_changes()
@@ -86,6 +87,7 @@ def create_cluster() -> dict[str, Any]:
         log_group_name = log_group.create()
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
+        deadlines.create()  # before there is a host
         nat_gateways.wait_ready(net)  # without a way out no host could join
         group_arn = auto_scaling_group.create(net)
         roles.leave_host()

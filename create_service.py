@@ -23,6 +23,7 @@ from infrastructure import parts
 from infrastructure.cluster import certificate, cluster, file_system, load_balancer, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
+    deadlines,
     dns_record,
     listener_rule,
     scaling,
@@ -53,6 +54,7 @@ def create_service() -> dict[str, Any]:
     scaling.refuse_taken()
     service.refuse_changes(definition)
     former = service.former()
+    deadlines.renew(constants.SERVICE_NAME)
     parts.retag(PARTS)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()

@@ -31,7 +31,7 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import cluster, container_instances, ways_out
-from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
+from infrastructure.service import deadlines, overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
 
 @aws.page(
@@ -72,6 +72,7 @@ def run_task(
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
     ways_out.warn_of_tasks()
+    deadlines.renew()
     if sweep:
         return sweeps.run(sweep, definition, wanted, seen)
     if count:
