@@ -38,6 +38,7 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
         say("already gone", f"tasks {whose}", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
     deadlines.drop(map(tasks.task_id, arns), guards=all)
+    deadlines.mend()
     say("next", aws.command("delete_cluster.py"), idle_hosts())
     return {"stopped": [row(found) for found in stopped]}
 

@@ -33,6 +33,11 @@ DENIED = ("AccessDenied", "AccessDeniedException")
 YOUNG = timedelta(minutes=5)
 #: no schedule is made for a moment that may be over when AWS sees it: it refuses that
 SOON = timedelta(minutes=2)
+#: MAX_CLUSTER_HOURS counts from now, but what stands is not moved by less
+STEP = timedelta(minutes=10)
+NOW = timedelta()
+#: of what ends all, what comes after the hosts
+LATER = {"limits": NOW, "service": timedelta(minutes=1)}
 #: what stays costs on
 STAYS = "what holds data stays; NAT gateways, load balancer and bastion stay too, and cost"
 
@@ -58,6 +63,10 @@ class Listed(NamedTuple):
     what: str  # its name without the instant
     at: datetime
     made: datetime
+
+    @property
+    def kind(self) -> str:
+        return self.what.partition("-")[0]
 
 
 #: what a schedule calls, and with which members
@@ -116,7 +125,7 @@ def listed() -> list[Listed]:
     ]
 
 
-LOOKS = (find_group, *roles.looks(ROLE))
+LOOKS = (find_group,)
 
 
 @contextlib.contextmanager
@@ -138,17 +147,19 @@ def without() -> str:
 
 
 def ends_all() -> datetime | None:
-    """When all is to stop, as seen from now."""
-    if constants.MAX_CLUSTER_HOURS:
-        return this_minute() + timedelta(hours=constants.MAX_CLUSTER_HOURS)
-    return constants.STOP_AT
+    """When all is to stop, as seen from now; what stands is not moved by some minutes."""
+    if not constants.MAX_CLUSTER_HOURS:
+        return constants.STOP_AT
+    wanted = this_minute() + timedelta(hours=constants.MAX_CLUSTER_HOURS)
+    stand = [each.at - LATER.get(each.kind, NOW) for each in listed() if each.kind in ("hosts", *LATER)]
+    return max((at for at in stand if wanted - STEP < at <= wanted), default=wanted)
 
 
-def ends(task: Any) -> datetime | None:
+def ends(task: Any, all_ends: datetime | None) -> datetime | None:
     """When this task is to stop. A host takes its tasks with it; on Fargate each is stopped by itself."""
     own = task["createdAt"].astimezone(timezone.utc) + timedelta(hours=constants.MAX_RUN_HOURS)
     instants = [own] if constants.MAX_RUN_HOURS else []
-    instants += [at for at in [ends_all()] if at and not on_hosts()]
+    instants += [all_ends] if all_ends and not on_hosts() else []
     return max(min(instants).replace(second=0, microsecond=0), this_minute() + SOON) if instants else None
 
 
@@ -177,9 +188,9 @@ def end_task(task_id: str) -> Action:
     return "ecs:stopTask", {"Cluster": constants.CLUSTER_NAME, "Task": task_id, "Reason": reason}
 
 
-def of_tasks(found: Iterable[Any]) -> dict[Deadline, Action]:
+def of_tasks(found: Iterable[Any], all_ends: datetime | None) -> dict[Deadline, Action]:
     """One for each that run_task.py started."""
-    ids = {tasks.task_id(task["taskArn"]): ends(task) for task in found if is_of_run_task(task)}
+    ids = {tasks.task_id(task["taskArn"]): ends(task, all_ends) for task in found if is_of_run_task(task)}
     return {Deadline("stop", its_id, at): end_task(its_id) for its_id, at in ids.items() if at}
 
 
@@ -188,14 +199,13 @@ def is_of_run_task(task: Any) -> bool:
     return str(task.get("startedBy", "")).endswith("/run_task")
 
 
-def of_all(services: Iterable[str], scaled: Iterable[str]) -> dict[Deadline, Action]:
+def of_all(at: datetime | None, services: Iterable[str], scaled: Iterable[str]) -> dict[Deadline, Action]:
     """A scaled service's limits go first: AWS acts within a minute of the instant, in any order."""
-    at = ends_all()
     if not at:
         return {}
-    found = {Deadline("hosts", constants.CLUSTER_NAME, at): end_hosts()} if on_hosts() else {}
+    found = {Deadline("hosts", name("hosts"), at): end_hosts()} if on_hosts() else {}
     found |= {Deadline("limits", each, at): end_scaling(each) for each in scaled}
-    return found | {Deadline("service", each, at + timedelta(minutes=1)): end_service(each) for each in services}
+    return found | {Deadline("service", each, at + LATER["service"]): end_service(each) for each in services}
 
 
 # --- create and delete
@@ -226,23 +236,24 @@ def create(*services: str) -> None:
     MAX_CLUSTER_HOURS counts from now. A task without one, of a run that died, gets its own.
     """
     if not asked():
-        if left_over():
+        if find_group():
             say("found", f"schedule group {its_name()}", "no deadline is asked for any more")
             delete()
         return
-    aws.look_at(*LOOKS, listed, service.services, scaling.targets)
+    aws.look_at(*roles.looks(ROLE), listed, service.services, scaling.targets)
     with telling_who_asks():
         create_group()
         new_role = bool(constants.STOP_ROLE_ARN) or not roles.role(ROLE)()
         roles.create_role(ROLE, trust(), (), policy())
         names = dict.fromkeys([*(each["serviceName"] for each in service.services()), *services])
         scaled = [each for each in map(scaling.service_of, scaling.targets()) if each in names]
-        wanted = of_all(names, scaled) | (of_tasks(tasks.find()) if of_each_task() else {})
+        at = ends_all()
+        wanted = of_all(at, names, scaled) | (of_tasks(tasks.find(), at) if of_each_task() else {})
         gone = former(wanted)
         put(wanted, again=new_role)
         remove(gone)
     roles.leave(ROLE)
-    if at := ends_all():
+    if at:
         say("deadline", f"cluster {constants.CLUSTER_NAME}", f"{in_words(at)}: hosts, services and tasks; {STAYS}")
     if constants.MAX_RUN_HOURS:
         say("deadline", "each task", f"of run_task.py stops {constants.MAX_RUN_HOURS:g} h after its start")
@@ -256,19 +267,13 @@ def of_each_task() -> bool:
 def put(wanted: dict[Deadline, Action], again: bool = False) -> None:
     """Make those that do not stand yet, side by side; `again`: tell those that do what their role is."""
     there = {each.name for each in listed()}
-    its_group = find_group()
-
-    def put_one(each: Deadline) -> None:
-        if each.name not in there:
-            make(each, client("scheduler").create_schedule, aws.NOTHING, *wanted[each])
-        elif again:
-            make(each, client("scheduler").update_schedule, its_group, *wanted[each])
-
-    aws.side_by_side(put_one, wanted)
+    new = [each for each in wanted if again or each.name not in there]
+    aws.side_by_side(lambda each: make(each, each.name in there, *wanted[each]), new)
 
 
-def make(deadline: Deadline, put_schedule: Any, of: Any, api: str, members: dict[str, Any]) -> None:
+def make(deadline: Deadline, stands: bool, api: str, members: dict[str, Any]) -> None:
     """It is gone once it has acted. A new role is seen by AWS after some seconds."""
+    scheduler: Any = client("scheduler")
     target = {
         "Arn": f"arn:{aws.partition()}:scheduler:::aws-sdk:{api}",
         "RoleArn": roles.named(ROLE),
@@ -277,7 +282,15 @@ def make(deadline: Deadline, put_schedule: Any, of: Any, api: str, members: dict
     }
     what = f"schedule {deadline.name} (AWS sees a new role after some seconds)"
     unknown, limit = "must allow AWS EventBridge Scheduler to assume the role", roles.PROPAGATION_SECONDS
-    call(put_schedule, what, of=of, there="ConflictException", busy=unknown, seconds=limit)(
+    put_schedule = call(
+        scheduler.update_schedule if stands else scheduler.create_schedule,
+        what,
+        of=find_group() if stands else aws.NOTHING,
+        there="ConflictException",
+        busy=unknown,
+        seconds=limit,
+    )
+    put_schedule(
         Name=deadline.name,
         GroupName=its_name(),
         ScheduleExpression=f"at({deadline.at:%Y-%m-%dT%H:%M:%S})",
@@ -286,7 +299,7 @@ def make(deadline: Deadline, put_schedule: Any, of: Any, api: str, members: dict
         ActionAfterCompletion="DELETE",
         Target=target,
     )
-    say("created" if of is aws.NOTHING else "updated", f"schedule {deadline.name}", api)
+    say("updated" if stands else "created", f"schedule {deadline.name}", api)
 
 
 def former(wanted: Iterable[Deadline]) -> list[str]:
@@ -296,12 +309,14 @@ def former(wanted: Iterable[Deadline]) -> list[str]:
     """
     names = {each.name for each in wanted}
     moved = {each.name.rpartition("-")[0] for each in wanted}
-    kinds = ("stop", "guard") if constants.MAX_RUN_HOURS else ("stop",) if ends_all() and not on_hosts() else ()
+    kinds: tuple[str, ...] = (
+        ("stop", "guard") if constants.MAX_RUN_HOURS else ("stop",) if ends_all() and not on_hosts() else ()
+    )
     kinds += ("limits", "service") if ends_all() else ()
 
     def starting(each: Listed) -> bool:
-        young = this_minute() - each.made < YOUNG
-        return young and each.what.partition("-")[0] in kinds and each.what not in moved
+        own = each.what in moved or each.what.startswith(f"guard-{own_guards()}")
+        return this_minute() - each.made < YOUNG and each.kind in kinds and not own
 
     return [each.name for each in listed() if each.name not in names and not starting(each)]
 
@@ -332,21 +347,32 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     """
     if not of_each_task() or not asked() or console.dry_run:
         return run()
-    guard = Deadline("guard", key, this_minute() + timedelta(hours=constants.MAX_RUN_HOURS))
-    sooner = any(each.what.startswith("hosts-") and each.at <= guard.at for each in listed())
+    guard = Deadline("guard", f"{own_guards()}{key}", this_minute() + timedelta(hours=constants.MAX_RUN_HOURS))
+    sooner = any(each.kind == "hosts" and each.at <= guard.at for each in listed())
     guards = {} if sooner or not on_hosts() else {guard: end_hosts()}
-    died = [each.name for each in listed() if each.what == f"guard-{key}"]  # a run like this one, before
-    done = list(dict.fromkeys([*(each.name for each in guards), *died]))
+    done = [each.name for each in guards]
     put(guards)
     try:
         answer = run()
     except (Problem, ClientError) as error:
-        if isinstance(error, Problem) or error.response["ResponseMetadata"].get("HTTPStatusCode", 500) < 500:
+        if isinstance(error, Problem) or aws.code(error) != "ServerException":
             remove(done)  # AWS has refused: nothing was started
         raise
-    put(of_tasks(answer["tasks"]))
+    put(of_tasks(answer["tasks"], ends_all()))
     remove(done)
     return answer
+
+
+def own_guards() -> str:
+    """How those of this endpoint's runs begin: the next run takes them away, once each task has its own."""
+    return token(constants.STARTED_BY)[:8]
+
+
+def mend() -> None:
+    """A task without a schedule, of a run that died, gets its own; its guard goes. Nothing else is moved."""
+    if of_each_task() and asked() and find_group():
+        put(of_tasks(tasks.find(), ends_all()))
+        remove([each.name for each in listed() if each.what.startswith(f"guard-{own_guards()}")])
 
 
 def create_group() -> None:
@@ -409,8 +435,10 @@ def delete() -> None:
 
 
 def left_over() -> list[aws.Resource]:
+    """Who has not looked at all roles, and has no deadline, does not ask about its role."""
     group, what = find_group(), f"schedule group {its_name()} with its schedules"
-    return [*([aws.resource(what, group["Arn"], group)] if ours(group) else []), *roles.roles_left(ROLE)]
+    found = [aws.resource(what, group["Arn"], group)] if ours(group) else []
+    return [*found, *(roles.roles_left(ROLE) if found or asked() or roles.names.remembers() else [])]
 
 
 # --- what a person is told
@@ -420,11 +448,9 @@ def tell(task_id: str = "") -> dict[str, Any]:
     """The time left, of this task or of what ends first: a line, and what of it a result holds."""
     if not asked():
         return {}
-    found = [each for each in listed() if not each.what.startswith("guard-")]
-    if task_id:
-        found = [each for each in found if each.what.startswith("hosts-") or each.what == f"stop-{task_id}"]
+    found = [each for each in listed() if not task_id or each.what in (f"stop-{task_id}", f"hosts-{name('hosts')}")]
     if not found:
-        return {"stopsAt": None}
+        return {"stopsAt": None}  # nothing is left to end, or nothing has begun
     first = min(found, key=lambda each: each.at)
     its_task = first.what.removeprefix("stop-") if first.what.startswith("stop-") else ""
     say(f"task {its_task} stops itself" if its_task else "stops itself", in_words(first.at))
