@@ -91,6 +91,7 @@ def create_cluster() -> dict[str, Any]:
         nat_gateways.wait_ready(net)  # without a way out no host could join
         group_arn = auto_scaling_group.create(net)
         roles.leave_host()
+        service.leave_provider_of_gone(group_arn)
         capacity.create(group_arn)
         bastion.create(net, groups)
 

@@ -246,7 +246,8 @@ def create(*services: str) -> None:
         new_role = bool(constants.STOP_ROLE_ARN) or not roles.role(ROLE)()
         roles.create_role(ROLE, trust(), (), policy())
         names = dict.fromkeys([*(each["serviceName"] for each in service.services()), *services])
-        scaled = [each for each in map(scaling.service_of, scaling.targets()) if each in names]
+        scalable = {*map(scaling.service_of, scaling.targets()), *(services if constants.SCALING != "none" else ())}
+        scaled = [each for each in names if each in scalable]
         at = ends_all()
         wanted = of_all(at, names, scaled) | (of_tasks(tasks.find(), at) if of_each_task() else {})
         gone = former(wanted)
