@@ -73,6 +73,7 @@ def create_cluster() -> dict[str, Any]:
         file_system_ids = file_system.create()
         cluster_arn = cluster.create()
         made_roles = roles.create()
+        another_role = deadlines.create()
         net = network.create(facts.zones, asked)
         nat_gateways.create(net)
         network.create_routes(net)
@@ -87,8 +88,8 @@ def create_cluster() -> dict[str, Any]:
         log_group_name = log_group.create()
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
-        deadlines.create()  # before there is a host
         nat_gateways.wait_ready(net)  # without a way out no host could join
+        deadlines.plan(another_role=another_role)  # before there is a host
         group_arn = auto_scaling_group.create(net)
         roles.leave_host()
         service.leave_provider_of_gone(group_arn)

@@ -43,7 +43,7 @@ LOOKS = (
 
 @aws.page(changes=True, undo="delete_service.py")
 def create_service() -> dict[str, Any]:
-    parts.look((cluster, file_system, *PARTS), *LOOKS)
+    parts.look((cluster, file_system, *PARTS), *LOOKS, *deadlines.looks())
     cluster.required()
     definition = service.revision_to_run()
     ways_out.warn_of_tasks()

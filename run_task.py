@@ -70,7 +70,7 @@ def run_task(
     count = several_hosts.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
-    _, definition, _, seen = aws.together(*reads)
+    _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks())
     ways_out.warn_of_tasks()
     deadlines.renew()
     if sweep:

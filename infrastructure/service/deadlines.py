@@ -223,35 +223,38 @@ def check() -> None:
     roles.refuse_other_path(ROLE)
 
 
-def renew(*services: str) -> None:
-    """The same as `create`, for pages that do not look at all of the cluster. No call where no setting asks for one."""
-    if asked():
-        check()
-        create(*services)
+def create() -> bool:
+    """The role and the group, or their end where no setting asks for a deadline; whether schedules act with another role now.
 
-
-def create(*services: str) -> None:
-    """Those that the settings ask for, for all that runs, and for `services` that are about to; and none else.
-
-    MAX_CLUSTER_HOURS counts from now. A task without one, of a run that died, gets its own.
+    The role first: where a group stands, its role is complete.
     """
     if not asked():
         if find_group():
             say("found", f"schedule group {its_name()}", "no deadline is asked for any more")
             delete()
-        return
-    aws.look_at(*roles.looks(ROLE), listed, service.services, scaling.targets)
+        return False
     with telling_who_asks():
-        create_group()
-        new_role = bool(constants.STOP_ROLE_ARN) or not roles.role(ROLE)()
+        another = bool(constants.STOP_ROLE_ARN) or not roles.role(ROLE)()
         roles.create_role(ROLE, trust(), (), policy())
-        names = dict.fromkeys([*(each["serviceName"] for each in service.services()), *services])
-        scalable = {*map(scaling.service_of, scaling.targets()), *(services if constants.SCALING != "none" else ())}
-        scaled = [each for each in names if each in scalable]
-        at = ends_all()
-        wanted = of_all(at, names, scaled) | (of_tasks(tasks.find(), at) if of_each_task() else {})
-        gone = former(wanted)
-        put(wanted, again=new_role)
+        create_group()
+    return another
+
+
+def plan(*services: str, another_role: bool = False) -> None:
+    """The schedules that the settings ask for, for all that runs, and for `services` that are about to; and none else.
+
+    MAX_CLUSTER_HOURS counts from now. A task without one, of a run that died, gets its own.
+    """
+    if not asked():
+        return
+    aws.look_at(listed, service.services, scaling.targets)
+    names, at = dict.fromkeys([*(each["serviceName"] for each in service.services()), *services]), ends_all()
+    scalable = {*map(scaling.service_of, scaling.targets()), *(services if constants.SCALING != "none" else ())}
+    wanted = of_all(at, names, [each for each in names if each in scalable])
+    wanted |= of_tasks(tasks.find(), at) if of_each_task() else {}
+    gone = former(wanted)
+    with telling_who_asks():
+        put(wanted, another_role)
         remove(gone)
     roles.leave(ROLE)
     if at:
@@ -260,15 +263,27 @@ def create(*services: str) -> None:
         say("deadline", "each task", f"of run_task.py stops {constants.MAX_RUN_HOURS:g} h after its start")
 
 
+def renew(*services: str) -> None:
+    """Check, create and plan, for pages that make something in the cluster. No call where no setting asks for a deadline."""
+    if asked():
+        check()
+        plan(*services, another_role=not find_group() and create())
+
+
+def looks() -> list[aws.look[Any]]:
+    """What these read first, for pages that look at all at the same time."""
+    return [find_group, listed, roles.role(ROLE)] if asked() else []
+
+
 def of_each_task() -> bool:
     """Whether tasks have schedules of their own."""
     return bool(constants.MAX_RUN_HOURS or not on_hosts())
 
 
-def put(wanted: dict[Deadline, Action], again: bool = False) -> None:
-    """Make those that do not stand yet, side by side; `again`: tell those that do what their role is."""
+def put(wanted: dict[Deadline, Action], another_role: bool = False) -> None:
+    """Make those that do not stand yet, side by side; and those that do anew where they are to act with another role."""
     there = {each.name for each in listed()}
-    new = [each for each in wanted if again or each.name not in there]
+    new = [each for each in wanted if another_role or each.name not in there]
     aws.side_by_side(lambda each: make(each, each.name in there, *wanted[each]), new)
 
 
