@@ -230,6 +230,21 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
     wait(what, find, lambda: "AWS does not list it")
 
 
+def leave_provider_of_gone(group_arn: str) -> None:
+    """Where the hosts' group is a new one, as after a deadline: AWS keeps a capacity provider that a service names.
+
+    create_service.py names the new one: https://github.com/aws/containers-roadmap/issues/838
+    """
+    for each in services() if capacity.is_of_another_group(group_arn) else ():
+        named = [item["capacityProvider"] for item in each.get("capacityProviderStrategy", [])]
+        if constants.CAPACITY_PROVIDER in named:
+            its_name = each["serviceName"]
+            leave = call(client("ecs").update_service, f"service {its_name}", of=each)
+            request: Any = {"capacityProviderStrategy": [], "forceNewDeployment": True}
+            leave(cluster=constants.CLUSTER_NAME, service=its_name, **request)
+            say("updated", f"service {its_name}", "its hosts are gone: create_service.py starts it again")
+
+
 def balanced(target_group_arn: str) -> list[Any]:
     """To which port of which container the load balancer leads: the first of CONTAINER_PORTS."""
     container = {"containerName": constants.CONTAINER_NAME, "containerPort": constants.CONTAINER_PORTS[0][1]}

@@ -27,6 +27,7 @@ BEFORE = {
     "stop_task.py --all": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
     "delete_cluster.py --yes": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
 }
+DEADLINES = {"MAX_RUN_HOURS": "8", "MAX_CLUSTER_HOURS": "12"}
 SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
 #: the same for a service behind a load balancer; a setting in front of a command is for that command alone
 BEFORE_SERVICE = {
@@ -174,7 +175,7 @@ def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(
     request: pytest.FixtureRequest, settings: str, before: tuple[str, ...], command: str, then: str
 ) -> None:
     runbook: Runbook = request.getfixturevalue(settings)
-    runbook.settings["POLL_SECONDS"] = "30"
+    runbook.settings |= {"POLL_SECONDS": "30", **(DEADLINES if settings == "fargate" else {})}
     empty = json.loads(json.dumps(runbook.account(), default=str))
     has_run(runbook, before)
     deaths = deaths_of(runbook, command)
