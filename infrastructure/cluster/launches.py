@@ -101,18 +101,22 @@ def in_words(refusals: list[Any]) -> str:
     return f"{told}. {auto_scaling_group.advice('vCPU' if of_quota(refusals) else 'capacity')}" if told else ""
 
 
-def zones_in_order(group: Any, count: int) -> list[str]:
-    """The group's subnets: those with the fewest of its hosts first; of Spot, those where AWS sees the best chance."""
+def zones_in_order(group: Any, count: int, together: bool) -> list[str]:
+    """The group's subnets: those with the fewest of its hosts first; `together`, those with the most.
+
+    Of Spot, those where AWS sees the best chance.
+    """
     subnet_ids: list[str] = group["VPCZoneIdentifier"].split(",")
     if len(subnet_ids) == 1:
         return subnet_ids
     hosts = [each["AvailabilityZone"] for each in group["Instances"]]
     subnets = {each["SubnetId"]: each for each in client("ec2").describe_subnets(SubnetIds=subnet_ids)["Subnets"]}
-    scores = spot_scores(count) if constants.CAPACITY_TYPE == "spot" else {}
+    scores = spot_scores(count) if constants.CAPACITY_TYPE == "spot" and not (together and hosts) else {}
 
     def rank(subnet_id: str) -> tuple[int, int]:
         subnet = subnets[subnet_id]
-        return -scores.get(subnet["AvailabilityZoneId"], 0), hosts.count(subnet["AvailabilityZone"])
+        crowd = hosts.count(subnet["AvailabilityZone"])
+        return -scores.get(subnet["AvailabilityZoneId"], 0), -crowd if together else crowd
 
     return sorted(subnet_ids, key=rank)
 

@@ -38,25 +38,26 @@ class Room:
 
 
 def bring_for_service(definition: Any, count: int) -> None:
-    """The same for a service that begins where no host is kept. It goes on where AWS has none: ECS asks again and again."""
-    if constants.MIN_INSTANCES or not constants.WAIT:
-        return
-    try:
-        bring(definition, {}, count)
-    except Problem as problem:
-        say("warning", str(problem), "The service waits for a host")
+    """The same for a service that begins where no host is kept; ECS asks for its hosts again and again."""
+    if constants.WAIT and not constants.MIN_INSTANCES:
+        bring(definition, {}, count, go_on=True)
 
 
-def bring(definition: Any, its_overrides: Any, count: int, together: bool = False) -> None:
+def bring(definition: Any, its_overrides: Any, count: int, together: bool = False, go_on: bool = False) -> None:
     """The hosts that `count` more tasks want and that are not there: asked for, and waited for until they are in service.
 
     Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. `together`: each task
-    on a host of its own, all in one zone. Where AWS refuses the way itself, managed scaling brings the hosts.
+    on a host of its own, all in one zone. `go_on`: also where AWS has none. Where it refuses the way itself, managed
+    scaling brings them.
     """
     if constants.LAUNCH_TYPE == "FARGATE" or count < 1:
         return
     try:
         ask_for_hosts(definition, its_overrides, count, together)
+    except Problem as problem:
+        if not go_on:
+            raise
+        say("warning", str(problem))
     except ClientError as error:
         if code(error) not in launches.UNABLE:
             raise
@@ -74,7 +75,7 @@ def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: boo
         if room.missing < 1:
             break
         about = (state, definition["taskDefinitionArn"], its_overrides, minutes)
-        subnet_ids = launches.zones_in_order(group, room.missing)
+        subnet_ids = launches.zones_in_order(group, room.missing, together)
         launched = launches.launch(group, subnet_ids, room.missing, about, together)
         ids += launched.ids
         told = launches.in_words(launched.refusals)
@@ -109,22 +110,19 @@ def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, toget
     return Room(free, coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
 
 
+def in_state(state: str, group: Any) -> list[str]:
+    """The ids of the hosts that are Pending, InService, or Terminating, each with what follows it."""
+    return [each["InstanceId"] for each in group["Instances"] if each["LifecycleState"].startswith(state)]
+
+
 def there(group: Any) -> list[str]:
-    """The ids of the hosts that start, or run."""
-    return [each["InstanceId"] for each in group["Instances"] if not each["LifecycleState"].startswith("Terminat")]
+    return in_state("Pending", group) + in_state("InService", group)
 
 
 def drained(hosts: list[Any], group: Any) -> list[Any]:
     """Those in service that take no task though none is on them: `end_idle` was killed there."""
-    in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
-    return [
-        host
-        for host in hosts
-        if host["status"] == "DRAINING"
-        and host["ec2InstanceId"] in in_service
-        and host["agentConnected"]
-        and is_empty(host)
-    ]
+    able = [host for host in hosts if host["status"] == "DRAINING" and host["agentConnected"] and is_empty(host)]
+    return [host for host in able if host["ec2InstanceId"] in in_state("InService", group)]
 
 
 def sizes(definition: Any, its_overrides: Any) -> container_instances.Sizes:
@@ -143,9 +141,9 @@ def wait_in_service(ids: list[str]) -> None:
     seen: set[str] = set()
 
     def settled() -> bool:
-        states = {each["InstanceId"]: each["LifecycleState"] for each in auto_scaling_group.described()["Instances"]}
-        seen.update(states)
-        return seen.issuperset(ids) and not any(state.startswith("Pending") for state in states.values())
+        group = auto_scaling_group.described()
+        seen.update(in_state("", group))
+        return seen.issuperset(ids) and not in_state("Pending", group)
 
     aws.wait("the hosts to be in service", settled, auto_scaling_group.why_no_host)
     if group := auto_scaling_group.find():
@@ -205,13 +203,9 @@ def idle() -> list[Any]:
     group, going = auto_scaling_group.described(), tasks.going()
     if any(waits(task) for task in going) or not aws.ours(group):
         return []
-    in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
-    busy = {task.get("containerInstanceArn") for task in going}
-    empty = [
-        host
-        for host in container_instances.describe("")
-        if host["ec2InstanceId"] in in_service and host["containerInstanceArn"] not in busy
-    ]
+    in_service, busy = in_state("InService", group), {task.get("containerInstanceArn") for task in going}
+    free = [host for host in container_instances.describe("") if host["containerInstanceArn"] not in busy]
+    empty = [host for host in free if host["ec2InstanceId"] in in_service]
     return empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
 
 
@@ -229,18 +223,23 @@ def is_empty(host: Any) -> bool:
 def end(hosts: list[Any]) -> None:
     set_state(hosts, "DRAINING")
     try:
-        going = end_empty([host["containerInstanceArn"] for host in hosts])
+        end_empty([host["containerInstanceArn"] for host in hosts])
     except ClientError:
-        set_state(hosts, "ACTIVE")
+        give_back(hosts)
         raise
-    if stay := [host for host in hosts if host["ec2InstanceId"] not in going]:
+    give_back(hosts)
+
+
+def give_back(hosts: list[Any]) -> None:
+    """Those of these that do not end take tasks again."""
+    in_service = in_state("InService", auto_scaling_group.described())
+    if stay := [host for host in hosts if host["ec2InstanceId"] in in_service]:
         set_state(stay, "ACTIVE")
-        for host in stay:
-            say("kept", f"host {host['ec2InstanceId']}", "a task wants it")
+        say("kept", f"host {', '.join(host['ec2InstanceId'] for host in stay)}", "it takes tasks again")
 
 
-def end_empty(arns: list[str]) -> list[str]:
-    """The EC2 ids of those that end."""
+def end_empty(arns: list[str]) -> None:
+    """Of these, which take no task any more. Another run's next task, of a sweep, comes within two looks of its own."""
     looks, found = 0, list[Any]()
 
     def settled() -> bool:
@@ -249,24 +248,24 @@ def end_empty(arns: list[str]) -> list[str]:
         found[:] = [host for host in container_instances.describe("") if host["containerInstanceArn"] in arns]
         return all(map(is_empty, found)) or looks >= LOOKS
 
-    aws.pause(UNSEEN)
+    aws.pause(UNSEEN + 2 * constants.POLL_SECONDS)
     aws.wait("the hosts to be empty", settled, str)
-    if any(map(waits, tasks.find())):
-        return []
-    return terminate(auto_scaling_group.described(), [host["ec2InstanceId"] for host in found if is_empty(host)])
+    if not any(map(waits, tasks.find())):
+        terminate(auto_scaling_group.described(), [host["ec2InstanceId"] for host in found if is_empty(host)])
 
 
-def terminate(group: Any, ids: list[str]) -> list[str]:
-    """Ask for the end of these, none of which is replaced. Those of which AWS has taken it."""
+def terminate(group: Any, ids: list[str]) -> None:
+    """Ask for the end of these, none of which is replaced. Protection is from scale-in, and that is none.
+
+    That AWS ends a protected one so is not proven: it would be a ValidationError, and the host stays for managed scaling.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
+    """
     what = f"Auto Scaling group {group.get('AutoScalingGroupName')}"
     end_it = client("autoscaling").terminate_instance_in_auto_scaling_group
     ask = call(end_it, what, of=group, gone="ValidationError", busy=auto_scaling_group.BUSY)
-    ended = []
     for host_id in ids:
         if ask(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
             say("deleted", f"host {host_id}", "asked for: no task is on it")
-            ended.append(host_id)
-    return ended
 
 
 def set_state(hosts: list[Any], status: Any) -> None:
