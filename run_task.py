@@ -98,13 +98,14 @@ def run_alike(definition: Any, wanted: dict[str, Any], seen: list[Any], replace:
     key = overrides.key(definition, its_overrides)
     make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
     known = [task for task in seen if runs.same(task, definition, key)]
+    arns = [task["taskArn"] for task in known]
     running = [task["taskArn"] for task in known if tasks.goes_on(task)]
     for arn in running:
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
-    hosts.bring(definition, its_overrides, missing)
-    started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
+    hosts.bring(hosts.Wish(definition, its_overrides, missing, sorted(arns)))
+    started = runs.start(asked, missing, arns) if missing > 0 else []
     if detach:
         return detached(running + started)
     done = runs.follow(running + started, asked, definition, key)

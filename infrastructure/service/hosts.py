@@ -37,25 +37,36 @@ class Room:
     missing: int  # hosts more that the others want, as far as MAX_INSTANCES lets them come
 
 
+@dataclass
+class Wish:
+    """Tasks for which there are to be hosts."""
+
+    definition: Any
+    overrides: Any
+    count: int
+    known: Any  # what was seen when it was decided how many are missing, as in RunTask's token
+    together: bool = False  # each on a host of its own, all in one zone
+    go_on: bool = False  # also where AWS has no host
+
+
 def bring_for_service(definition: Any, count: int) -> None:
-    """The same for a service that begins where no host is kept; ECS asks for its hosts again and again."""
+    """For a service that begins where no host is kept; ECS asks for its hosts again and again."""
     if constants.WAIT and not constants.MIN_INSTANCES:
-        bring(definition, {}, count, go_on=True)
+        bring(Wish(definition, {}, count, (constants.SERVICE_NAME, aws.this_hour()), go_on=True))
 
 
-def bring(definition: Any, its_overrides: Any, count: int, together: bool = False, go_on: bool = False) -> None:
-    """The hosts that `count` more tasks want and that are not there: asked for, and waited for until they are in service.
+def bring(wish: Wish) -> None:
+    """The hosts that these tasks want and that are not there: asked for, and waited for until they are in service.
 
-    Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. `together`: each task
-    on a host of its own, all in one zone. `go_on`: also where AWS has none. Where it refuses the way itself, managed
-    scaling brings them.
+    Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. Where AWS refuses the
+    way itself, managed scaling brings them.
     """
-    if constants.LAUNCH_TYPE == "FARGATE" or count < 1:
+    if constants.LAUNCH_TYPE == "FARGATE" or wish.count < 1:
         return
     try:
-        ask_for_hosts(definition, its_overrides, count, together)
+        ask_for_hosts(wish)
     except Problem as problem:
-        if not go_on:
+        if not wish.go_on:
             raise
         say("warning", str(problem))
     except ClientError as error:
@@ -65,38 +76,43 @@ def bring(definition: Any, its_overrides: Any, count: int, together: bool = Fals
         say("warning", f"hosts could not be asked for at once ({aws.explain(error).splitlines()[0]}):", later)
 
 
-def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: bool) -> None:
-    """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes."""
-    its_sizes, ids = sizes(definition, its_overrides), list[str]()
-    for minutes in range(constants.WAIT_FOR_CAPACITY, -1, -1):
-        state = launches.newest_activity(aws.name("hosts"))
+def ask_for_hosts(wish: Wish) -> None:
+    """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes.
+
+    What AWS refuses at first may be its answer to an earlier call with the same token: it is asked once more at once.
+    """
+    ids: list[str] = []
+    for attempt in range(constants.WAIT_FOR_CAPACITY + 2):
         group = auto_scaling_group.described()
-        room = room_for(count, its_sizes, group, together)
+        room = room_for(wish, group)
         if room.missing < 1:
             break
-        about = (state, definition["taskDefinitionArn"], its_overrides, minutes)
-        subnet_ids = launches.zones_in_order(group, room.missing, together)
-        launched = launches.launch(group, subnet_ids, room.missing, about, together)
+        about = (wish.definition["taskDefinitionArn"], wish.overrides, wish.known, aws.this_minute() if attempt else "")
+        subnet_ids = launches.zones_in_order(group, room.missing, wish.together)
+        launched = launches.launch(group, subnet_ids, room.missing, about, wish.together)
         ids += launched.ids
         told = launches.in_words(launched.refusals)
-        if launched.ids or room.free or room.coming or not told:
+        if launched.ids or room.free or room.coming:
             if told:
                 say("warning", told, "What finds no host now waits for one")
             break
-        if launches.of_quota(launched.refusals):
+        if attempt and launches.of_quota(launched.refusals):
             raise Problem(told, None, aws.NOT_READY)
-        if not minutes:
+        if attempt > constants.WAIT_FOR_CAPACITY:
             raise Problem(f"{told} Or ask again for so many minutes: WAIT_FOR_CAPACITY=30", None, aws.NOT_READY)
-        say("waiting", f"for capacity: {told}", f"asked again in a minute, for {minutes} minutes more")
-        aws.pause(60)
-    if room.free < count:
+        if attempt:
+            left = constants.WAIT_FOR_CAPACITY - attempt + 1
+            say("waiting", f"for capacity: {told}", f"asked again in a minute, for {left} minutes more")
+            aws.pause(60)
+    if room.free < wish.count:
         wait_in_service(ids)
 
 
-def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, together: bool) -> Room:
+def room_for(wish: Wish, group: Any) -> Room:
     """What ECS says that hosts have left, of the same things by which it places tasks."""
     hosts, described = container_instances.describe(""), container_instances.described_type()
-    most = 1 if together else count
+    its_sizes, count = sizes(wish.definition, wish.overrides), wish.count
+    most = 1 if wish.together else count
     able = [host for host in hosts if host["status"] == "ACTIVE" and host["agentConnected"]]
     free = sum(min([most, *container_instances.free_places(host, described, its_sizes).values()]) for host in able)
     of_new = min([most, *checks.places(described, sizes=its_sizes).values()])
@@ -105,7 +121,7 @@ def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, toget
     coming = max(len(members), group.get("DesiredCapacity", 0)) - sum(host in joined for host in members)
     if free + of_new * coming < count and (idle := drained(hosts, group)):
         set_state(idle, "ACTIVE")
-        return room_for(count, its_sizes, group, together)
+        return room_for(wish, group)
     wanted = -(-(count - free) // of_new) - coming if of_new else 0
     return Room(free, coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
 
