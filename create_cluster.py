@@ -47,11 +47,11 @@ from infrastructure.service import access_points, log_group, mount_checks, servi
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
 
 
-@aws.page(of="cluster", changes=True, undo="delete_cluster.py")
-def create_cluster() -> dict[str, Any]:
+@aws.page(of="cluster", changes=True, undo="delete_cluster.py", yes="do not ask, whatever it costs")
+def create_cluster(yes: bool = False) -> dict[str, Any]:
     """Everything is asked for first, what takes longest before all; and waited for at the end."""
-    before = aws.changes()
-    parts.look((*PARTS, checks))
+    before, priced = aws.changes(), costs.of_cluster()
+    parts.look((*PARTS, checks), *costs.looks(priced))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     is_new, stood = not cluster.find(), file_system.ids()
     facts = checks.check(new_hosts)
@@ -62,8 +62,8 @@ def create_cluster() -> dict[str, Any]:
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
-    if new_hosts:
-        costs.tell_before()
+    if new_hosts or nat_gateways.addresses_needed()[1] or (constants.LISTENER_PROTOCOL and not load_balancer.find()):
+        costs.tell_before(priced, yes)
     with undone_where_it_fails(is_new, keep_data=bool(stood)):
         parts.retag(PARTS)
         roles.create_service_linked_roles(is_new, new_hosts, not load_balancer.find())

@@ -20,7 +20,7 @@ import console
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import certificate, cluster, file_system, load_balancer, ways_out
+from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
     dns_record,
@@ -40,9 +40,9 @@ LOOKS = (
 )
 
 
-@aws.page(changes=True, undo="delete_service.py")
-def create_service() -> dict[str, Any]:
-    parts.look((cluster, file_system, *PARTS), *LOOKS)
+@aws.page(changes=True, undo="delete_service.py", yes="do not ask, whatever it costs")
+def create_service(yes: bool = False) -> dict[str, Any]:
+    parts.look((cluster, file_system, *PARTS), *LOOKS, *costs.looks_for_tasks())
     cluster.required()
     definition = service.revision_to_run()
     ways_out.warn_of_tasks()
@@ -53,6 +53,9 @@ def create_service() -> dict[str, Any]:
     scaling.refuse_taken()
     service.refuse_changes(definition)
     former = service.former()
+    running = (service.find() or {}).get("desiredCount", 0)
+    if running < constants.DESIRED_COUNT:
+        costs.tell_before(costs.for_tasks(constants.DESIRED_COUNT - running), yes)
     parts.retag(PARTS)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()

@@ -30,7 +30,7 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure.cluster import cluster, container_instances, ways_out
+from infrastructure.cluster import cluster, container_instances, costs, ways_out
 from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
 
@@ -46,6 +46,7 @@ from infrastructure.service import overrides, runs, several_hosts, sweeps, task_
     detach="start, and do not wait",
     sweep=("FILE", "a task for each row of this CSV or JSON-lines file, its columns in the environment"),
     nodes=("N", "one job on N hosts: each node knows its rank, and node 0's address"),
+    yes="do not ask, whatever it costs",
     args=("ARGS", "the command, for this run, word by word", REST),
 )
 def run_task(
@@ -58,6 +59,7 @@ def run_task(
     detach: bool = False,
     sweep: str = "",
     nodes: str = "",
+    yes: bool = False,
     args: Sequence[str] = (),
 ) -> dict[str, Any]:
     if replace and constants.RUN_UNTIL == "STOPPED":
@@ -70,8 +72,10 @@ def run_task(
     count = several_hosts.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
-    _, definition, _, seen = aws.together(*reads)
+    _, definition, _, seen, *_ = aws.together(*reads, *costs.looks_for_tasks())
     ways_out.warn_of_tasks()
+    if sweep or count:
+        costs.tell_before(costs.for_tasks(count or constants.MAX_PARALLEL, hosts_each=bool(count)), yes)
     if sweep:
         return sweeps.run(sweep, definition, wanted, seen)
     if count:
@@ -85,6 +89,8 @@ def run_task(
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
+    if missing > 0:
+        costs.tell_before(costs.for_tasks(missing, wanted["cpu"] or 0, wanted["memory"] or 0), yes)
     started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
     if detach:
         return detached(running + started)

@@ -51,6 +51,13 @@ def seconds(high: int) -> Callable[[str], float]:
     return parse
 
 
+def amount(text: str) -> float:
+    """Of money: 1, 0.5."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,4})?", text):
+        raise ValueError("is not an amount such as 1 or 0.50")
+    return float(text)
+
+
 def age(text: str) -> float:
     """Seconds: 90s, 10m, 2h, 1d."""
     found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)

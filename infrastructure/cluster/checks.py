@@ -16,7 +16,6 @@ from console import say
 from infrastructure.cluster import (
     certificate,
     cluster,
-    costs,
     file_system,
     listener_certificates,
     load_balancer,
@@ -113,7 +112,7 @@ def trunking() -> bool:
 
 LOOKS = (described_type, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
-OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.offer)
+OF_NEW_HOSTS = (offering_zones, vcpu_quota)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
@@ -122,7 +121,7 @@ OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.offer)
 def check(new_hosts: bool = True) -> Facts:
     """Look at everything that the settings name, before the first change.
 
-    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, no offer and no price.
+    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, and no offer.
     """
     facts = Facts()
     refuse_client_without_sharing()
