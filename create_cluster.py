@@ -21,7 +21,7 @@ import constants
 from aws import Problem, region
 from console import say
 from delete_cluster import delete_cluster
-from infrastructure import parts
+from infrastructure import bill, parts
 from infrastructure.cluster import (
     auto_scaling_group,
     bastion,
@@ -101,6 +101,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
         say("nothing changed:", "all is as the settings say")
     endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""
     say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
+    bill.tell_cluster()
     return {
         "clusterName": constants.CLUSTER_NAME,
         "clusterArn": cluster_arn,

@@ -19,7 +19,7 @@ import aws
 import console
 import constants
 from console import say
-from infrastructure import parts
+from infrastructure import bill, parts
 from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
@@ -79,7 +79,9 @@ def create_service(yes: bool = False) -> dict[str, Any]:
         say("paused", f"service {constants.SERVICE_NAME}", f"0 tasks, {until}")
     following = "create_dns_record.py" if constants.HOST_NAME else "check_service.py"
     say("next", aws.command(following), f"to undo: {aws.command('delete_service.py')}")
-    return service.described()
+    told = service.described()
+    bill.tell_tasks(max(told["runningCount"], told["desiredCount"]), "delete_service.py")
+    return told
 
 
 if __name__ == "__main__":

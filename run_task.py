@@ -30,6 +30,7 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
+from infrastructure import bill
 from infrastructure.cluster import cluster, container_instances, costs, ways_out
 from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
@@ -120,12 +121,14 @@ def detached(arns: list[str]) -> dict[str, Any]:
     for arn in arns:
         follow = aws.command(f"show_logs.py --follow --task {tasks.task_id(arn)}")
         say("next", follow, f"to stop: {aws.command(f'stop_task.py --task {tasks.task_id(arn)}')}")
+    bill.tell_tasks(len(arns), "stop_task.py --all")
     return {"tasks": [{"taskArn": arn} for arn in arns]}
 
 
 def told(definition: Any, done: list[dict[str, Any]]) -> dict[str, Any]:
     to_stop = f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else ""
     say("next", aws.command("describe_task.py"), to_stop)
+    bill.tell_tasks(len(done) if constants.RUN_UNTIL == "RUNNING" else 0, "stop_task.py --all")
     return {"taskDefinitionArn": definition["taskDefinitionArn"] if done else None, "tasks": done}
 
 

@@ -16,6 +16,7 @@ import console
 import constants
 from aws import Problem
 from console import say
+from infrastructure import bill
 from infrastructure.cluster import cluster, file_system
 from infrastructure.delivery import container_image
 from infrastructure.service import listener_rule, scaling, service, target_group, task_definitions
@@ -45,7 +46,9 @@ def update_service(revision: str = "") -> dict[str, Any]:
         service.wait_stable(definition["taskDefinitionArn"])
     listener_rule.share_traffic()
     say("next", aws.command("check_service.py"))
-    return service.described()
+    told = service.described()
+    bill.tell_tasks(max(told["runningCount"], told["desiredCount"]), "delete_service.py")
+    return told
 
 
 if __name__ == "__main__":

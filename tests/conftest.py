@@ -58,6 +58,7 @@ USERS_OF_TIME = (
         "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
+        "infrastructure.bill",
         "infrastructure.service.task_logs",
     ),
 )

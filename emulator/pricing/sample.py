@@ -107,6 +107,7 @@ ROWS = (
     _watch("Storage Snapshot", "USE1-TimedStorage-ByteHrs", "GB-Mo", 0.03),
     _watch("Metric", "CW:MetricMonitorUsage", "Metrics", 0.30, {10000: 0.10, 250000: 0.05, 1000000: 0.02}),
     _watch("Alarm", "CW:AlarmMonitorUsage", "Alarms", 0.10),
+    Row("AmazonECR", "EC2 Container Registry", "TimedStorage-ByteHrs", "GB-Mo", 0.10, {"storageType": "S3"}),
     # https://aws.amazon.com/backup/pricing/
     _backup("WarmStorage-ByteHrs-EFS", 0.05),
     _backup("WarmStorage-ByteHrs-EFS-LAGV", 0.06),

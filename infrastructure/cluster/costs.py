@@ -40,11 +40,19 @@ class Row(NamedTuple):
     running: float = 0.0
     idle: float = 0.0
     spot: bool = False
+    zone: str = ""  # of Spot capacity that there is
 
     def price(self) -> Price | None:
-        if self.spot:
-            return prices.spot(dict(self.item.asked)["instanceType"], constants.AVAILABILITY_ZONES)
-        return prices.price(self.item)
+        zones = [self.zone] if self.zone else constants.AVAILABILITY_ZONES
+        return prices.spot(self.kind(), zones) if self.spot else prices.price(self.item)
+
+    def kind(self) -> str:
+        """The instance type, of a host."""
+        return dict(self.item.asked).get("instanceType", "")
+
+    def look(self) -> aws.look[Any]:
+        """The look at its price."""
+        return prices.spot_history(self.kind()) if self.spot else prices.products(self.item.service, self.item.asked)
 
     def an_hour(self, units: float) -> float:
         """What so many of the unit cost for an hour; 0 where the price is not known."""
@@ -61,13 +69,7 @@ Rows = list[Row]
 
 def looks(rows: Iterable[Row]) -> list[aws.look[Any]]:
     """The looks at the prices of these, to be made at the same time as a page's other ones."""
-    found = [
-        prices.spot_history(dict(row.item.asked)["instanceType"])
-        if row.spot
-        else prices.products(row.item.service, row.item.asked)
-        for row in rows
-    ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(row.look() for row in rows))
 
 
 # ------------------------------------------------------------------------------------------------- what the settings ask for
@@ -77,6 +79,12 @@ def of_cluster() -> Rows:
     """All that a cluster of these settings costs: with as many hosts or tasks as may run, and with none that need not."""
     running = fargate(tasks_at_once()) if on_fargate() else hosts(constants.MIN_INSTANCES, constants.MAX_INSTANCES)
     return [*running, *standing(), *by_use()]
+
+
+def of_host(bastion: bool = False) -> Rows:
+    """What comes with one host: its disk, which is the AMI's own for a bastion, and its public address."""
+    disk = [] if bastion else [Row("disk", ITEMS["disk"], "1", constants.ROOT_VOLUME_GIB, constants.ROOT_VOLUME_GIB)]
+    return [*disk, *([Row("address", ITEMS["address"], "1", 1, 1)] if bastion or public_hosts() else [])]
 
 
 def on_fargate() -> bool:
@@ -204,19 +212,31 @@ def tell_before(rows: Rows, yes: bool = True) -> None:
         say("costs", "nothing more:", f"MIN_INSTANCES={constants.MIN_INSTANCES} hosts are there anyway")
         return
     aws.look_at(*looks(rows))
-    known = [price for row in rows if (price := row.price())]
-    currency = ", ".join(sorted({price.currency for price in known}))
-    if not known:
+    if currency := currency_of(rows):
+        console.show_table(table(rows, currency))
+        confirm(total(rows), currency, yes)
+
+
+def currency_of(rows: Rows) -> str:
+    """Of the price list; where none of these has a price there it is told why not, and where a person reads them."""
+    known = sorted({price.currency for row in rows if (price := row.price())})
+    if not known and rows:
         where = prices.PAGES.get(partition(), prices.PAGES["aws"])
-        say("costs", "could not look at AWS's price list:", f"{why_unknown(rows)}; see {where}")
+        why = next(filter(None, (row.look()()[1] for row in rows)), "it has none of these")
+        say("costs", "could not look at AWS's price list:", f"{why}; see {where}")
+    return ", ".join(known)
+
+
+def tell_now(what: str, rows: Rows, stop: str) -> None:
+    """The last line of a page that leaves something running: what it costs an hour, and the command that stops it."""
+    if console.dry_run:
         return
-    console.show_table(table(rows, currency))
-    confirm(total(rows), currency, yes)
-
-
-def why_unknown(rows: Rows) -> str:
-    told = [prices.why_unknown(row.item) for row in rows if not row.spot]
-    return next(filter(None, told), "it has none of these")
+    aws.look_at(*looks(rows))
+    if not rows:
+        say("costs", "nothing by the hour now:", f"what is stored and moved does; to stop: {stop}")
+    elif currency := currency_of(rows):
+        lacking = "" if all(row.price() for row in rows) else "at least "
+        say("costs", f"{lacking}{prices.money(total(rows), currency)} an hour now:", f"{what}; to stop: {stop}")
 
 
 def table(rows: Rows, currency: str) -> list[list[str]]:
@@ -255,7 +275,7 @@ def confirm(hourly: float, currency: str, yes: bool) -> None:
     """Ask a person before more than CONFIRM_ABOVE an hour is started; where nobody can be asked it is told."""
     if hourly <= constants.CONFIRM_ABOVE or yes or console.dry_run:
         return
-    told = f"{hourly:.2f} {currency} an hour, more than CONFIRM_ABOVE={constants.CONFIRM_ABOVE:g}"
+    told = f"{prices.money(hourly, currency)} an hour, more than CONFIRM_ABOVE={constants.CONFIRM_ABOVE:g}"
     if not sys.stdin or not sys.stdin.isatty():
         say("costs", f"up to {told}:", "there is no terminal to ask on, so it goes on")
         return

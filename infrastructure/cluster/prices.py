@@ -79,7 +79,7 @@ ITEMS = {
     "logs": Item("AmazonCloudWatch", "DataProcessing-Bytes", "GB", of(productFamily="Data Payload")),
     "stored logs": Item("AmazonCloudWatch", "TimedStorage-ByteHrs", "month", of(productFamily="Storage Snapshot")),
     "metrics": Item("AmazonCloudWatch", "CW:MetricMonitorUsage", "metric", of(productFamily="Metric")),
-    "images": Item("AmazonECR", "TimedStorage-ByteHrs", "month"),
+    "images": Item("AmazonECR", "TimedStorage-ByteHrs", "month", of(productFamily="EC2 Container Registry")),
 }
 
 
@@ -92,7 +92,7 @@ def host(kind: str) -> Item:
 @functools.cache
 def products(service: str, asked: Attributes) -> aws.look[tuple[list[Any], str]]:
     """The look at what the list has of this; and why it tells nothing, in words."""
-    return aws.look(lambda: read(service, asked))
+    return aws.steady_look(lambda: read(service, asked))
 
 
 def read(service: str, asked: Attributes) -> tuple[list[Any], str]:
@@ -115,11 +115,6 @@ def read(service: str, asked: Attributes) -> tuple[list[Any], str]:
 def ask(items: Iterable[Item]) -> None:
     """All that is not known yet, at the same time."""
     aws.look_at(*dict.fromkeys(products(each.service, each.asked) for each in items))
-
-
-def why_unknown(item: Item) -> str:
-    """In words; "" where the list has answered."""
-    return products(item.service, item.asked)()[1]
 
 
 def found(item: Item) -> list[Any]:
@@ -150,10 +145,21 @@ def price(item: Item) -> Price | None:
     return aws.at_best(told)[0]
 
 
+def money(amount: float, currency: str) -> str:
+    """$1.94, or 13.80 CNY."""
+    return f"${amount:.2f}" if currency == "USD" else f"{amount:.2f} {currency}"
+
+
+def a_month(item: Item, gigabytes: float) -> str:
+    """What storing so much costs, in words; "" where the price is not known."""
+    known = price(item)
+    return f", about {money(gigabytes * known.amount, known.currency)} a month" if known else ""
+
+
 @functools.cache
 def spot_history(kind: str) -> aws.look[tuple[dict[str, float], str]]:
     """The look at what Spot capacity of this type costs now, zone -> USD an hour; and why that is not told, in words."""
-    return aws.look(lambda: read_spot(kind))
+    return aws.steady_look(lambda: read_spot(kind))
 
 
 def read_spot(kind: str) -> tuple[dict[str, float], str]:
