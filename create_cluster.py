@@ -42,6 +42,7 @@ from infrastructure.cluster import (
     ways_out,
 )
 from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
+from infrastructure.weights import copy_task
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -50,7 +51,7 @@ PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_po
 @aws.page(of="cluster", changes=True, undo="delete_cluster.py", yes="do not ask, whatever it costs")
 def create_cluster(yes: bool = False) -> dict[str, Any]:
     """Everything is asked for first, what takes longest before all; and waited for at the end."""
-    before, priced = aws.changes(), costs.of_cluster()
+    before, priced = aws.changes(), [*costs.of_cluster(), *costs.of_schedule(copy_task.CPU, copy_task.MEMORY)]
     parts.look((*PARTS, checks), *costs.looks(priced))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     is_new, stood = not cluster.find(), file_system.ids()

@@ -79,8 +79,8 @@ class shared_look(look[T]):  # noqa: N801 - a decorator
     shared = True
 
 
-class steady_look(shared_look[T]):  # noqa: N801 - a decorator
-    """And what no wait asks for again, poll by poll: a price."""
+class steady_look(look[T]):  # noqa: N801 - a decorator
+    """For what does not change while one waits: no wait reads it again, poll by poll. A price."""
 
     steady = True
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHist
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 from emulator.core import rules
@@ -60,6 +60,6 @@ def _history(world: World, region: str, kind: str, zone: str, start: Any) -> lis
     since = world.timestamp() - timedelta(hours=HOURS)
     now = price(region, kind, zone)
     rows = [{**row, "SpotPrice": f"{now:.6f}", "Timestamp": since}]
-    if start is None or start < since:
+    if start is None or start.replace(tzinfo=timezone.utc) < since:
         rows.append({**row, "SpotPrice": f"{now * 1.1:.6f}", "Timestamp": since - timedelta(hours=8)})
     return rows

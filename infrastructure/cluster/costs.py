@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price
 """
 
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -179,6 +180,23 @@ def by_use() -> Rows:
     if constants.CONTAINER_INSIGHTS != "disabled":
         named["Container Insights"] = "metrics"
     return [Row(what, ITEMS[key], BY_USE) for what, key in {**named, "logs": "logs"}.items()]
+
+
+def of_schedule(cpu: int, memory: int) -> Rows:
+    """The tasks that SYNC_SCHEDULE starts, of this size: each is paid for by the second, and a minute at least.
+
+    https://aws.amazon.com/fargate/pricing/
+    """
+    found = re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)s?\)", constants.SYNC_SCHEDULE)
+    if not found or not constants.WEIGHTS_BUCKET:
+        return []
+    share = 1 / (int(found[1]) * {"minute": 1, "hour": 60, "day": 1440}[found[2]])
+    arm = " on ARM" if constants.CPU_ARCHITECTURE == "ARM64" else ""
+    sizes = {f"vCPU{arm}": cpu / 1024, f"GB{arm}": memory / 1024}
+    return [
+        Row(f"{key} of each sync", ITEMS[key], f"{size:g}, a minute", size * share, size * share)
+        for key, size in sizes.items()
+    ]
 
 
 def looks_for_tasks() -> list[aws.look[Any]]:

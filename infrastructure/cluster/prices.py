@@ -147,7 +147,8 @@ def price(item: Item) -> Price | None:
 
 def money(amount: float, currency: str) -> str:
     """$1.94, or 13.80 CNY."""
-    return f"${amount:.2f}" if currency == "USD" else f"{amount:.2f} {currency}"
+    digits = f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.4f}"
+    return f"${digits}" if currency == "USD" else f"{digits} {currency}"
 
 
 def a_month(item: Item, gigabytes: float) -> str:
