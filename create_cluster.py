@@ -51,11 +51,12 @@ PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_po
 @aws.page(of="cluster", changes=True, undo="delete_cluster.py", yes="do not ask, whatever it costs")
 def create_cluster(yes: bool = False) -> dict[str, Any]:
     """Everything is asked for first, what takes longest before all; and waited for at the end."""
-    before, priced = aws.changes(), [*costs.of_cluster(), *costs.of_schedule(copy_task.CPU, copy_task.MEMORY)]
-    parts.look((*PARTS, checks), *costs.looks(priced))
+    before = aws.changes()
+    parts.look((*PARTS, checks))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     is_new, stood = not cluster.find(), file_system.ids()
-    facts = checks.check(new_hosts)
+    priced = what_costs() if is_new or costs_more() else []
+    facts = checks.check(new_hosts, costs.looks(priced))
     tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
@@ -63,7 +64,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
-    if new_hosts or nat_gateways.addresses_needed()[1] or (constants.LISTENER_PROTOCOL and not load_balancer.find()):
+    if priced:
         costs.tell_before(priced, yes)
     with undone_where_it_fails(is_new, keep_data=bool(stood)):
         parts.retag(PARTS)
@@ -121,6 +122,16 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
         "taskExecutionRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_execution_role_arn,
         "taskRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_role_arn,
     }
+
+
+def costs_more() -> bool:
+    """Whether there are to be more or other hosts, a NAT gateway or a load balancer than there are yet."""
+    balancer = constants.LISTENER_PROTOCOL and not load_balancer.find()
+    return bool(not auto_scaling_group.stands() or nat_gateways.addresses_needed()[1] or balancer)
+
+
+def what_costs() -> costs.Rows:
+    return [*costs.of_cluster(), *costs.of_schedule(copy_task.CPU, copy_task.MEMORY)]
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 Reads only. Each check raises aws.Problem with the setting to change; all of them together take a few seconds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 from typing import Any
@@ -118,15 +119,15 @@ OF_NEW_HOSTS = (offering_zones, vcpu_quota)
 # ---------------------------------------------------------------------------------------------------------------- checks
 
 
-def check(new_hosts: bool = True) -> Facts:
-    """Look at everything that the settings name, before the first change.
+def check(new_hosts: bool = True, more: Iterable[aws.look[Any]] = ()) -> Facts:
+    """Look at everything that the settings name, and at `more` at the same time, before the first change.
 
     Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, and no offer.
     """
     facts = Facts()
     refuse_client_without_sharing()
     user_data.refuse_unfit()
-    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()))
+    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()), *more)
     if constants.LAUNCH_TYPE == "EC2":
         described = instance_type()
         facts.image_id = constants.AMI_ID or ami(described)
