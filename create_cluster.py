@@ -21,7 +21,7 @@ import constants
 from aws import Problem, region
 from console import say
 from delete_cluster import delete_cluster
-from infrastructure import bill, parts
+from infrastructure import parts
 from infrastructure.cluster import (
     auto_scaling_group,
     bastion,
@@ -41,7 +41,7 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
+from infrastructure.service import access_points, bill, log_group, mount_checks, service, task_roles
 from infrastructure.weights import copy_task
 
 #: what this page makes: the cluster, and without endpoints what its tasks need

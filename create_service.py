@@ -19,10 +19,11 @@ import aws
 import console
 import constants
 from console import say
-from infrastructure import bill, parts
+from infrastructure import parts
 from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
+    bill,
     dns_record,
     listener_rule,
     scaling,

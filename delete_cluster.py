@@ -20,7 +20,7 @@ import constants
 from aws import Resource
 from console import say
 from delete_endpoint import delete_endpoint
-from infrastructure import bill, clean_up, endpoints, parts
+from infrastructure import clean_up, endpoints, parts
 from infrastructure.cluster import (
     auto_scaling_group,
     bastion,
@@ -41,6 +41,7 @@ from infrastructure.cluster import (
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
 from infrastructure.service import (
     access_points,
+    bill,
     dns_record,
     listener_rule,
     log_group,
@@ -59,8 +60,6 @@ KEPT = {
     "ecr": "the kept repositories",
     "acm": "the certificate: python delete_certificate.py",
 }
-#: and as what the price list has it
-PRICED = {"elasticfilesystem": "EFS", "ecr": "images"}
 
 
 @aws.page(of="cluster", changes=True, yes="do not ask", everything="its endpoints first, and all images")
@@ -71,7 +70,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     kept_of_endpoints = delete_endpoints(yes) if everything else endpoints.refuse_left()
     listed = clean_up.look(parts.ALL).resources
     clean_up.confirm("cluster", constants.CLUSTER_NAME, [*listed, *kept_of_endpoints], yes)
-    stood, begun = ([], None) if console.dry_run or not listed else (bill.by_the_hour(), bill.begun())
+    stood = bill.before_the_end() if listed and not console.dry_run else None
 
     for seen in clean_up.rounds(parts.ALL, "delete_cluster.py"):
         dns_record.delete_all()
@@ -131,9 +130,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         tell_nothing()
     else:
         tell(kept, kept_of_endpoints)
-        bill.tell_end(
-            stood, begun, {PRICED[each.arn.split(":")[2]] for each in kept if each.arn.split(":")[2] in PRICED}
-        )
+        bill.tell_end(stood, kept)
     return {
         "clusterName": constants.CLUSTER_NAME,
         "deleted": [each.what for each in listed if not each.kept],

@@ -9,8 +9,8 @@ from typing import Any
 import aws
 import constants
 from aws import Problem
-from infrastructure import bill
 from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs
+from infrastructure.service import bill
 
 
 @aws.page(of="cluster")

@@ -16,8 +16,8 @@ import console
 import constants
 from aws import Problem
 from console import say
-from infrastructure import bill
 from infrastructure.cluster import auto_scaling_group, cluster, file_system, load_balancer, log_groups, nat_gateways
+from infrastructure.service import bill
 
 
 @aws.page(of="cluster", billed="ask Cost Explorer too, for which AWS charges")

@@ -30,9 +30,8 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure import bill
 from infrastructure.cluster import cluster, container_instances, costs, ways_out
-from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
+from infrastructure.service import bill, overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
 
 @aws.page(

@@ -16,10 +16,9 @@ import console
 import constants
 from aws import Problem
 from console import say
-from infrastructure import bill
 from infrastructure.cluster import cluster, file_system
 from infrastructure.delivery import container_image
-from infrastructure.service import listener_rule, scaling, service, target_group, task_definitions
+from infrastructure.service import bill, listener_rule, scaling, service, target_group, task_definitions
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import aws
 import console
 import constants
-from aws import client, every
+from aws import Resource, client, every
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
@@ -30,8 +30,8 @@ from infrastructure.service import tasks
 #: how far back the bill is asked for
 BILLED_DAYS = 30
 GIB = 2**30
-#: what a deletion may keep, as items of the price list
-KEPT = ("EFS", "images")
+#: what a deletion may keep, by the service of its ARN -> the item of the price list
+KEPT = {"elasticfilesystem": ITEMS["EFS"], "ecr": ITEMS["images"]}
 
 
 class Thing(NamedTuple):
@@ -63,7 +63,7 @@ def things() -> list[Thing]:
 def by_the_hour() -> list[Thing]:
     of_hosts: tuple[Callable[[], list[Thing]], ...] = (hosts, disks) if auto_scaling_group.standing() else ()
     running = (lambda: fargate(running_tasks()),) if costs.on_fargate() else ()
-    return [thing for each in aws.together(*of_hosts, gateways, balancer, *running) for thing in each]
+    return [thing for each in aws.together(*of_hosts, gateways, our_balancer, *running) for thing in each]
 
 
 def hosts() -> list[Thing]:
@@ -98,9 +98,12 @@ def gateways() -> list[Thing]:
     return [thing for each in since for thing in (Thing("NAT gateway", ITEMS["NAT gateway"], 1, each), address(each))]
 
 
-def balancer() -> list[Thing]:
+def our_balancer() -> list[Thing]:
+    return balancer(load_balancer.find())
+
+
+def balancer(found: Any) -> list[Thing]:
     """It has an address in each of its zones, unless it is internal."""
-    found = load_balancer.find()
     if not found:
         return []
     zones = found["AvailabilityZones"] if found["Scheme"] == "internet-facing" else []
@@ -240,29 +243,46 @@ def counted(words: list[str]) -> str:
 
 def tell_cluster(running: list[Any] | None = None) -> None:
     """The last line about a cluster; `running`: its tasks, where the page knows them. What no setting asks for is not read."""
-    if console.dry_run:
-        return
-    words, rows = ([], []) if costs.on_fargate() else hosts_now()
-    found = list[Thing]()
-    if costs.on_fargate():
-        known = running_tasks() if running is None else running
-        found, words = fargate(known), ["task"] * len(known)
-    if costs.nat_gateways() or nat_gateways.all_gateways.remembers():
-        found += gateways()
-    if constants.LISTENER_PROTOCOL or load_balancer.standing.remembers():
-        found += balancer()
-    words += [each.what for each in found if each.what in ("NAT gateway", "load balancer")]
-    costs.tell_now(counted(words), [*rows, *(each.row() for each in found)], "python delete_cluster.py")
+
+    def read() -> tuple[str, Rows]:
+        words, rows = ([], []) if costs.on_fargate() else hosts_now()
+        found = list[Thing]()
+        if costs.on_fargate():
+            known = running_tasks() if running is None else running
+            found, words = fargate(known), ["task"] * len(known)
+        if costs.nat_gateways() or nat_gateways.all_gateways.remembers():
+            found += gateways()
+        if constants.LISTENER_PROTOCOL or load_balancer.standing.remembers():
+            found += balancer(load_balancer.standing())
+        words += [each.what for each in found if each.what in ("NAT gateway", "load balancer")]
+        return counted(words), [*rows, *(each.row() for each in found)]
+
+    tell_now(read, "python delete_cluster.py")
 
 
 def tell_tasks(count: int, stop: str) -> None:
     """The last line of what starts tasks: they themselves on Fargate, else the hosts that they keep."""
+    standing = not costs.on_fargate() and constants.MIN_INSTANCES
+    how = "python delete_cluster.py" if standing else aws.command(stop)
+    tell_now(lambda: tasks_now(count), f"{how}; all that stands: python describe_costs.py")
+
+
+def tasks_now(count: int) -> tuple[str, Rows]:
+    if costs.on_fargate():
+        return counted(["task"] * count), costs.fargate(count) if count else []
+    words, rows = hosts_now()
+    return counted(words), rows
+
+
+def tell_now(read: Callable[[], tuple[str, Rows]], stop: str) -> None:
+    """A courtesy at the end of work that is done: what may not be read is told, and no failure."""
     if console.dry_run:
         return
-    words, rows = (["task"] * count, costs.fargate(count)) if costs.on_fargate() else hosts_now()
-    anyway = words and not costs.on_fargate() and constants.MIN_INSTANCES
-    how = "python delete_cluster.py" if anyway else aws.command(stop)
-    costs.tell_now(counted(words), rows if words else [], f"{how}; all that stands: python describe_costs.py")
+    found, why = aws.at_best(read)
+    if found is None:
+        say("costs", "could not look at what stands:", why)
+    else:
+        costs.tell_now(*found, stop)
 
 
 # -------------------------------------------------------------------------------------------------- what ran, and what was billed
@@ -275,9 +295,16 @@ def begun() -> datetime | None:
     return min([*times, *(each["CreatedTime"] for each in auto_scaling_group.groups() if aws.ours(each))], default=None)
 
 
-def tell_end(found: list[Thing], since: datetime | None, kept: set[str]) -> None:
+def before_the_end() -> tuple[list[Thing], datetime | None] | None:
+    """What a deletion is going to tell in its last line; None where that may not be read."""
+    return aws.at_best(lambda: (by_the_hour(), begun()))[0]
+
+
+def tell_end(stood: tuple[list[Thing], datetime | None] | None, kept: list[Resource]) -> None:
     """The last lines of a deletion: what is kept costs on; how long it ran, and what had been paid for what stood then."""
-    for item in [ITEMS[each] for each in KEPT if each in kept]:
+    found, since = stood or ([], None)
+    services = {each.arn.split(":")[2] for each in kept}
+    for item in [item for service, item in KEPT.items() if service in services]:
         if price := prices.price(item):
             what = f"{prices.money(price.amount, price.currency)} a GB and month"
             say("costs", f"what is kept: {what}", f"of {item.service.removeprefix('Amazon')}")
