@@ -102,8 +102,8 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
     if aws.changes() == before:
         say("nothing changed:", "all is as the settings say")
     endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""
-    say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
     bill.tell_cluster()
+    say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
     return {
         "clusterName": constants.CLUSTER_NAME,
         "clusterArn": cluster_arn,

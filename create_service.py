@@ -78,10 +78,10 @@ def create_service(yes: bool = False) -> dict[str, Any]:
     if not constants.DESIRED_COUNT:
         until = "until the pipeline's next run or update_service.py"
         say("paused", f"service {constants.SERVICE_NAME}", f"0 tasks, {until}")
-    following = "create_dns_record.py" if constants.HOST_NAME else "check_service.py"
-    say("next", aws.command(following), f"to undo: {aws.command('delete_service.py')}")
     told = service.described()
     bill.tell_tasks(max(told["runningCount"], told["desiredCount"]), "delete_service.py")
+    following = "create_dns_record.py" if constants.HOST_NAME else "check_service.py"
+    say("next", aws.command(following), f"to undo: {aws.command('delete_service.py')}")
     return told
 
 

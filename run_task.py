@@ -117,17 +117,17 @@ def make_room(running: list[Any], definition: Any, key: str, replace: bool) -> N
 
 def detached(arns: list[str]) -> dict[str, Any]:
     """The tasks as they are now. AWS tells of one that has just been started some seconds later."""
+    bill.tell_tasks(len(arns), "stop_task.py --all")
     for arn in arns:
         follow = aws.command(f"show_logs.py --follow --task {tasks.task_id(arn)}")
         say("next", follow, f"to stop: {aws.command(f'stop_task.py --task {tasks.task_id(arn)}')}")
-    bill.tell_tasks(len(arns), "stop_task.py --all")
     return {"tasks": [{"taskArn": arn} for arn in arns]}
 
 
 def told(definition: Any, done: list[dict[str, Any]]) -> dict[str, Any]:
     to_stop = f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else ""
-    say("next", aws.command("describe_task.py"), to_stop)
     bill.tell_tasks(len(done) if constants.RUN_UNTIL == "RUNNING" else 0, "stop_task.py --all")
+    say("next", aws.command("describe_task.py"), to_stop)
     return {"taskDefinitionArn": definition["taskDefinitionArn"] if done else None, "tasks": done}
 
 

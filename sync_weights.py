@@ -64,10 +64,10 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     result["schedule"] = schedule.create(definition_arn, where) if constants.SYNC_SCHEDULE else None
     parts.retag(PARTS)
     following = "create_service.py" if constants.LISTENER_PROTOCOL else "run_task.py"
-    say("next", aws.command(following), f"to undo: {aws.command('delete_sync.py')}")
     if rows := costs.of_schedule(copy_task.CPU, copy_task.MEMORY):
         what = f"a sync by {constants.SYNC_SCHEDULE}, if each takes a minute"
         costs.tell_now(what, rows, aws.command("delete_sync.py"))
+    say("next", aws.command(following), f"to undo: {aws.command('delete_sync.py')}")
     return result
 
 

@@ -44,9 +44,9 @@ def update_service(revision: str = "") -> dict[str, Any]:
     if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
     listener_rule.share_traffic()
-    say("next", aws.command("check_service.py"))
     told = service.described()
     bill.tell_tasks(max(told["runningCount"], told["desiredCount"]), "delete_service.py")
+    say("next", aws.command("check_service.py"))
     return told
 
 

@@ -13,7 +13,8 @@ RUNNING = ("create_cluster.py", "register_task_definition.py", "run_task.py")
 
 
 def last(err: str) -> str:
-    return " ".join(err.splitlines()[-1].split())
+    """Of the lines about costs."""
+    return " ".join([line for line in err.splitlines() if line.startswith("costs ")][-1].split())
 
 
 @pytest.fixture
@@ -47,9 +48,11 @@ def test_what_stands_is_told_and_a_deletion_ends_with_what_it_cost(running: Runb
 
 
 def test_what_starts_something_ends_with_its_price_and_the_command_that_stops_it(fargate: Runbook) -> None:
-    said = [last(fargate.run(page).err) for page in RUNNING]
-    assert said[0] == "costs nothing by the hour now: what is stored and moved does; to stop: python delete_cluster.py"
-    assert said[2].startswith("costs $0.02 an hour now: 1 x task; to stop: python stop_task.py --all;")
+    made, _, started = [fargate.run(page).err for page in RUNNING]
+    assert (
+        last(made) == "costs nothing by the hour now: what is stored and moved does; to stop: python delete_cluster.py"
+    )
+    assert last(started).startswith("costs $0.02 an hour now: 1 x task; to stop: python stop_task.py --all;")
     told = fargate.run("describe_costs.py").result
     assert {"vCPU of tasks", "GB of tasks", "public address"} <= {row["what"] for row in told["rows"]}
     assert told["perHour"] == round(0.25 * 0.04048, 4) + round(0.5 * 0.004445, 4) + 0.005
