@@ -36,7 +36,7 @@ def describe_clusters() -> dict[str, Any]:
         **bastion.told(),
         **hourly(running),
     }
-    bill.tell_cluster(running)
+    costs.tell_now(*bill.cluster_now(running), "python delete_cluster.py")
     return told
 
 

@@ -13,6 +13,7 @@ REMEDIES: dict[str, str] = {
     "is not a file of certificates": "name a file in PEM form, as openssl writes it",
     "there is no file in …": "correct bucket and prefix; `aws s3 ls` shows what there is",
     "is one object, not a folder": "leave --delete out, or name the folder",
+    "that is not yes": "run it again, and type yes; or pass --yes, or raise CONFIRM_ABOVE",
     "that is not the name": "run it again, and type the name that it asks for; or pass --yes (--erase for the weights)",
     "CERTIFICATE_ARN=… is there already": "set CERTIFICATE_DOMAINS in its place, to ask for another one",
     "and what this run made is not all deleted": "run delete_cluster.py, and put right what it names",

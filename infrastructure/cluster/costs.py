@@ -177,9 +177,12 @@ def by_use() -> Rows:
         named["through a NAT gateway"] = "through NAT"
     if constants.LISTENER_PROTOCOL:
         named["what the balancer passes"] = "LCU"
-    if constants.CONTAINER_INSIGHTS != "disabled":
-        named["Container Insights"] = "metrics"
-    return [Row(what, ITEMS[key], BY_USE) for what, key in {**named, "logs": "logs"}.items()]
+    if constants.CONTAINER_INSIGHTS == "enabled" or constants.HOST_MONITORING == "enabled":
+        named["metrics of CloudWatch"] = "metrics"
+    enhanced = (
+        [Row("Container Insights", prices.ENHANCED, BY_USE)] if constants.CONTAINER_INSIGHTS == "enhanced" else []
+    )
+    return [*(Row(what, ITEMS[key], BY_USE) for what, key in {**named, "logs": "logs"}.items()), *enhanced]
 
 
 def of_schedule(cpu: int, memory: int) -> Rows:

@@ -81,6 +81,8 @@ ITEMS = {
     "metrics": Item("AmazonCloudWatch", "CW:MetricMonitorUsage", "metric", of(productFamily="Metric")),
     "images": Item("AmazonECR", "TimedStorage-ByteHrs", "month", of(productFamily="EC2 Container Registry")),
 }
+#: what the list calls these is not known here, so that their price is never found
+ENHANCED = Item("AmazonCloudWatch", "?", "metric", of(productFamily="Metric"))
 
 
 def host(kind: str) -> Item:

@@ -241,23 +241,23 @@ def counted(words: list[str]) -> str:
     return ", ".join(f"{words.count(each)} x {each}" for each in dict.fromkeys(words))
 
 
-def tell_cluster(running: list[Any] | None = None) -> None:
-    """The last line about a cluster; `running`: its tasks, where the page knows them. What no setting asks for is not read."""
+def cluster_now(running: list[Any]) -> tuple[str, Rows]:
+    """What stands of a cluster, with these tasks of it. What no setting asks for, and no one has looked at, is not read."""
+    words, rows = ([], []) if costs.on_fargate() else hosts_now()
+    found = fargate(running)
+    words += ["task"] * len(running)
+    if costs.nat_gateways() or nat_gateways.all_gateways.remembers():
+        found += gateways()
+    if constants.LISTENER_PROTOCOL or load_balancer.standing.remembers():
+        found += balancer(load_balancer.standing())
+    words += [each.what for each in found if each.what in ("NAT gateway", "load balancer")]
+    return counted(words), [*rows, *(each.row() for each in found)]
 
-    def read() -> tuple[str, Rows]:
-        words, rows = ([], []) if costs.on_fargate() else hosts_now()
-        found = list[Thing]()
-        if costs.on_fargate():
-            known = running_tasks() if running is None else running
-            found, words = fargate(known), ["task"] * len(known)
-        if costs.nat_gateways() or nat_gateways.all_gateways.remembers():
-            found += gateways()
-        if constants.LISTENER_PROTOCOL or load_balancer.standing.remembers():
-            found += balancer(load_balancer.standing())
-        words += [each.what for each in found if each.what in ("NAT gateway", "load balancer")]
-        return counted(words), [*rows, *(each.row() for each in found)]
 
-    tell_now(read, "python delete_cluster.py")
+def tell_cluster() -> None:
+    """The last line of what makes a cluster: what that leaves standing, without the tasks that others start in it."""
+    more = "; its tasks too: python describe_costs.py" if costs.on_fargate() else ""
+    tell_now(lambda: cluster_now([]), f"python delete_cluster.py{more}")
 
 
 def tell_tasks(count: int, stop: str) -> None:
@@ -340,21 +340,31 @@ def billed() -> dict[str, Any] | None:
         "Filter": {"Tags": {"Key": constants.CLUSTER_TAG, "Values": [constants.CLUSTER_NAME]}},
         "GroupBy": [{"Type": "DIMENSION", "Key": "SERVICE"}],
     }
-    answer, why = aws.at_best(lambda: client("ce").get_cost_and_usage(**request))
-    if answer is None:
+    days, why = aws.at_best(lambda: billed_days(request))
+    if days is None:
         say("warning", "could not look at what AWS has billed:", why)
         return None
-    groups = [(day["TimePeriod"]["Start"], group) for day in answer["ResultsByTime"] for group in day["Groups"]]
+    groups = [group for day in days for group in day["Groups"]]
     if not groups:
         how = "the payer account activates it under cost allocation tags of its billing console; then it takes a day"
         say("warning", f"AWS has billed nothing by the tag {constants.CLUSTER_TAG}:", f"it lags a day; {how}")
     sums: dict[str, float] = {}
-    for _, group in groups:
+    for group in groups:
         [service], amount = group["Keys"], float(group["Metrics"]["UnblendedCost"]["Amount"])
         sums[service] = round(sums.get(service, 0) + amount, 4)
     return {
         **request["TimePeriod"],
-        "currency": next((group["Metrics"]["UnblendedCost"]["Unit"] for _, group in groups), None),
+        "currency": next((group["Metrics"]["UnblendedCost"]["Unit"] for group in groups), None),
         "services": sums,
         "total": round(sum(sums.values()), 4),
     }
+
+
+def billed_days(request: Any) -> list[Any]:
+    """Cost Explorer has no paginator in boto3; so few services and days are one page."""
+    answer = client("ce").get_cost_and_usage(**request)
+    days = [*answer["ResultsByTime"]]
+    while token := answer.get("NextPageToken"):
+        answer = client("ce").get_cost_and_usage(**request, NextPageToken=token)
+        days += answer["ResultsByTime"]
+    return days
