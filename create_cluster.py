@@ -41,7 +41,7 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.service import access_points, bill, log_group, mount_checks, service, task_roles
+from infrastructure.service import access_points, bill, deadlines, log_group, mount_checks, service, task_roles
 from infrastructure.weights import copy_task
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
@@ -58,6 +58,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
     priced = what_costs() if is_new or costs_more() else []
     facts = checks.check(new_hosts, costs.looks(priced))
     tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
+    deadlines.check()
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
     access_points.refuse_changes()
@@ -74,6 +75,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
         file_system_ids = file_system.create()
         cluster_arn = cluster.create()
         made_roles = roles.create()
+        another_role = deadlines.create()
         net = network.create(facts.zones, asked)
         nat_gateways.create(net)
         network.create_routes(net)
@@ -89,8 +91,10 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
+        deadlines.plan(another_role=another_role)  # before there is a host
         group_arn = auto_scaling_group.create(net)
         roles.leave_host()
+        service.leave_provider_of_gone(group_arn)
         capacity.create(group_arn)
         bastion.create(net, groups)
 

@@ -24,6 +24,7 @@ from infrastructure.cluster import certificate, cluster, costs, file_system, loa
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
     bill,
+    deadlines,
     dns_record,
     listener_rule,
     scaling,
@@ -43,7 +44,7 @@ LOOKS = (
 
 @aws.page(changes=True, undo="delete_service.py", yes="do not ask, whatever it costs")
 def create_service(yes: bool = False) -> dict[str, Any]:
-    parts.look((cluster, file_system, *PARTS), *LOOKS, *costs.looks_for_tasks())
+    parts.look((cluster, file_system, *PARTS), *LOOKS, *deadlines.looks(), *costs.looks_for_tasks())
     cluster.required()
     definition = service.revision_to_run()
     ways_out.warn_of_tasks()
@@ -57,6 +58,7 @@ def create_service(yes: bool = False) -> dict[str, Any]:
     running = (service.find() or {}).get("desiredCount", 0)
     if running < constants.DESIRED_COUNT:
         costs.tell_before(costs.for_tasks(constants.DESIRED_COUNT - running), yes)
+    deadlines.renew(constants.SERVICE_NAME)
     parts.retag(PARTS)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()

@@ -42,6 +42,7 @@ from infrastructure.delivery import artifact_bucket, build_logs, build_project, 
 from infrastructure.service import (
     access_points,
     bill,
+    deadlines,
     dns_record,
     listener_rule,
     log_group,
@@ -115,6 +116,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         clean_up.look_again(seen)
         security_groups.delete()
         network.delete()
+        deadlines.delete()  # no host stands any more
         monitoring.delete()  # hosts write to its log groups until they have ended
         cluster.delete()
         log_group.delete()

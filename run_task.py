@@ -31,7 +31,17 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import cluster, container_instances, costs, ways_out
-from infrastructure.service import bill, overrides, runs, several_hosts, sweeps, task_definitions, tasks
+from infrastructure.service import (
+    bill,
+    deadlines,
+    hosts,
+    overrides,
+    runs,
+    several_hosts,
+    sweeps,
+    task_definitions,
+    tasks,
+)
 
 
 @aws.page(
@@ -72,25 +82,37 @@ def run_task(
     count = several_hosts.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
-    _, definition, _, seen, *_ = aws.together(*reads, *costs.looks_for_tasks())
+    _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks(), *costs.looks_for_tasks())
     ways_out.warn_of_tasks()
     if sweep or count:
         costs.tell_before(costs.for_tasks(count or constants.MAX_PARALLEL, hosts_each=bool(count)), yes)
-    if sweep:
-        return sweeps.run(sweep, definition, wanted, seen)
-    if count:
-        return told(definition, several_hosts.run(count, definition, wanted, seen))
+        deadlines.renew()
+    with hosts.ended_after(bool(sweep) or (constants.RUN_UNTIL == "STOPPED" and not detach)):
+        if sweep:
+            return sweeps.run(sweep, definition, wanted, seen)
+        if count:
+            return told(definition, several_hosts.run(count, definition, wanted, seen))
+        return run_alike(definition, wanted, seen, replace, detach, yes)
+
+
+def run_alike(
+    definition: Any, wanted: dict[str, Any], seen: list[Any], replace: bool, detach: bool, yes: bool
+) -> dict[str, Any]:
+    """TASK_COUNT tasks of this revision, all with the same overrides."""
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
-    make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
     known = [task for task in seen if runs.same(task, definition, key)]
     running = [task["taskArn"] for task in known if tasks.goes_on(task)]
+    missing = constants.TASK_COUNT - len(running)
+    if missing > 0:
+        costs.tell_before(costs.for_tasks(missing, wanted["cpu"] or 0, wanted["memory"] or 0), yes)
+    deadlines.renew()
+    make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
     for arn in running:
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
-    asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
-    if missing > 0:
-        costs.tell_before(costs.for_tasks(missing, wanted["cpu"] or 0, wanted["memory"] or 0), yes)
+    asked = runs.request(definition, its_overrides, key)
+    hosts.bring(definition, its_overrides, missing)
     started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
     if detach:
         return detached(running + started)
@@ -126,7 +148,8 @@ def detached(arns: list[str]) -> dict[str, Any]:
 
 def told(definition: Any, done: list[dict[str, Any]]) -> dict[str, Any]:
     to_stop = f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else ""
-    bill.tell_tasks(len(done) if constants.RUN_UNTIL == "RUNNING" else 0, "stop_task.py --all")
+    if constants.RUN_UNTIL == "RUNNING":
+        bill.tell_tasks(len(done), "stop_task.py --all")
     say("next", aws.command("describe_task.py"), to_stop)
     return {"taskDefinitionArn": definition["taskDefinitionArn"] if done else None, "tasks": done}
 
