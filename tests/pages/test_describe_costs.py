@@ -49,9 +49,8 @@ def test_what_stands_is_told_and_a_deletion_ends_with_what_it_cost(running: Runb
 
 def test_what_starts_something_ends_with_its_price_and_the_command_that_stops_it(fargate: Runbook) -> None:
     made, _, started = [fargate.run(page).err for page in RUNNING]
-    assert (
-        last(made) == "costs nothing by the hour now: what is stored and moved does; to stop: python delete_cluster.py"
-    )
+    stop = "to stop: python delete_cluster.py; its tasks too: python describe_costs.py"
+    assert last(made) == f"costs nothing by the hour now: what is stored and moved does; {stop}"
     assert last(started).startswith("costs $0.02 an hour now: 1 x task; to stop: python stop_task.py --all;")
     told = fargate.run("describe_costs.py").result
     assert {"vCPU of tasks", "GB of tasks", "public address"} <= {row["what"] for row in told["rows"]}
