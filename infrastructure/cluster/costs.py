@@ -121,6 +121,8 @@ def fargate(count: int, cpu: int = 0, memory: int = 0) -> Rows:
     vcpus, gib = (cpu or constants.TASK_CPU) / 1024, (memory or constants.TASK_MEMORY) / 1024
     arm = " on ARM" if constants.CPU_ARCHITECTURE == "ARM64" else ""
     whose = "each endpoint's task" if constants.CLUSTER_ONLY else "task"
+    if constants.CAPACITY_TYPE == "spot":  # what Fargate Spot costs the list does not tell
+        whose += ", at the most"
     found = [
         Row(f"{whose}: vCPU{arm}", ITEMS[f"vCPU{arm}"], f"{count} x {vcpus:g}", count * vcpus),
         Row(f"{whose}: memory", ITEMS[f"GB{arm}"], f"{count} x {gib:g} GB", count * gib),

@@ -99,7 +99,7 @@ def products(service: str, asked: Attributes) -> aws.look[tuple[list[Any], str]]
 
 def read(service: str, asked: Attributes) -> tuple[list[Any], str]:
     if partition() != "aws":
-        return [], "the price list is not asked in China and GovCloud"
+        return [], f"the price list is not asked in {partition()}"
     wanted = {"regionCode": region(), **dict(asked)}
     filters: Any = [
         {"Type": "CONTAINS" if field in PARTS_OF else "TERM_MATCH", "Field": field, "Value": value}
@@ -175,7 +175,7 @@ def read_spot(kind: str) -> tuple[dict[str, float], str]:
         return {each["AvailabilityZone"]: float(each["SpotPrice"]) for each in rows}  # the newest of each zone
 
     if partition() != "aws":
-        return {}, "the price list is not asked in China and GovCloud"
+        return {}, f"the price list is not asked in {partition()}"
     known, why = aws.at_best(told)
     return known or {}, why
 

@@ -122,10 +122,11 @@ def fargate(running: list[Any]) -> list[Thing]:
         since = task.get("pullStartedAt") or task["createdAt"]
         attributes = {each["name"]: each.get("value") for each in task.get("attributes", [])}
         arm = " on ARM" if attributes.get("ecs.cpu-architecture") == "arm64" else ""
+        most = " (Spot: at the most)" if task.get("capacityProviderName") == "FARGATE_SPOT" else ""
         more = task.get("ephemeralStorage", {}).get("sizeInGiB", costs.FREE_DISK) - costs.FREE_DISK
         found += [
-            Thing(f"vCPU of tasks{arm}", ITEMS[f"vCPU{arm}"], int(task["cpu"]) / 1024, since),
-            Thing(f"GB of tasks{arm}", ITEMS[f"GB{arm}"], int(task["memory"]) / 1024, since),
+            Thing(f"vCPU of tasks{arm}{most}", ITEMS[f"vCPU{arm}"], int(task["cpu"]) / 1024, since),
+            Thing(f"GB of tasks{arm}{most}", ITEMS[f"GB{arm}"], int(task["memory"]) / 1024, since),
             *([Thing("GB of tasks' disks", ITEMS["task's disk"], more, since)] if more > 0 else []),
             *([address(since)] if costs.public_tasks() else []),
         ]
