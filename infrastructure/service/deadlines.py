@@ -20,7 +20,7 @@ import console
 import constants
 from aws import Problem, call, client, every, explain, name, ours, tags, this_minute, token, wait
 from console import say
-from infrastructure.cluster import roles
+from infrastructure.cluster import auto_scaling_group, roles
 from infrastructure.cluster.regions import offered
 from infrastructure.service import scaling, service, tasks
 
@@ -223,6 +223,14 @@ def check() -> None:
     roles.refuse_other_path(ROLE)
 
 
+def refuse_ended() -> None:
+    """What is started after the deadline would wait for a host that can't come. Where one stands, no call is made for that."""
+    if on_hosts() and ends_all() and find_group() and not any(each.kind == "hosts" for each in listed()):
+        group = auto_scaling_group.find()
+        if not group or group.get("Status"):
+            raise Problem("the hosts have ended at their deadline: run create_cluster.py first, which starts anew")
+
+
 def create() -> bool:
     """The role and the group, or their end where no setting asks for a deadline; whether schedules act with another role now.
 
@@ -248,7 +256,8 @@ def plan(*services: str, another_role: bool = False) -> None:
     if not asked():
         return
     aws.look_at(listed, service.services, scaling.targets)
-    names, at = dict.fromkeys([*(each["serviceName"] for each in service.services()), *services]), ends_all()
+    stand, at = [each["serviceName"] for each in service.services() if ours(each)], ends_all()
+    names = dict.fromkeys([*stand, *services])
     scalable = {*map(scaling.service_of, scaling.targets()), *(services if constants.SCALING != "none" else ())}
     wanted = of_all(at, names, [each for each in names if each in scalable])
     wanted |= of_tasks(tasks.find(), at) if of_each_task() else {}
@@ -267,6 +276,7 @@ def renew(*services: str) -> None:
     """Check, create and plan, for pages that make something in the cluster. No call where no setting asks for a deadline."""
     if asked():
         check()
+        refuse_ended()
         plan(*services, another_role=not find_group() and create())
 
 
@@ -283,8 +293,13 @@ def of_each_task() -> bool:
 def put(wanted: dict[Deadline, Action], another_role: bool = False) -> None:
     """Make those that do not stand yet, side by side; and those that do anew where they are to act with another role."""
     there = {each.name for each in listed()}
-    new = [each for each in wanted if another_role or each.name not in there]
-    aws.side_by_side(lambda each: make(each, each.name in there, *wanted[each]), new)
+    make_all({each: wanted[each] for each in wanted if each.name not in there})
+    if another_role:
+        make_all({each: wanted[each] for each in wanted if each.name in there}, stand=True)
+
+
+def make_all(these: dict[Deadline, Action], stand: bool = False) -> None:
+    aws.side_by_side(lambda each: make(each, stand, *these[each]), these)
 
 
 def make(deadline: Deadline, stands: bool, api: str, members: dict[str, Any]) -> None:
@@ -355,6 +370,13 @@ def drop(ids: Iterable[str], guards: bool = False) -> None:
     remove([its_name for its_name, kind, its_id in of if its_id in its_ids or (guards and kind == "guard")])
 
 
+def drop_of_endpoint() -> None:
+    """Of its service, and of the tasks that it had within the last hour."""
+    if asked():
+        stopped = tasks.listed("STOPPED", startedBy=constants.STARTED_BY)
+        drop([constants.SERVICE_NAME, *map(tasks.task_id, stopped)])
+
+
 def guarded(run: Callable[[], Any], key: str) -> Any:
     """RunTask, and a schedule for each task that it starts.
 
@@ -367,14 +389,14 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     sooner = any(each.kind == "hosts" and each.at <= guard.at for each in listed())
     guards = {} if sooner or not on_hosts() else {guard: end_hosts()}
     done = [each.name for each in guards]
-    put(guards)
+    make_all(guards)
     try:
         answer = run()
     except (Problem, ClientError) as error:
         if isinstance(error, Problem) or aws.code(error) != "ServerException":
             remove(done)  # AWS has refused: nothing was started
         raise
-    put(of_tasks(answer["tasks"], ends_all()))
+    make_all(of_tasks(answer["tasks"], ends_all()))
     remove(done)
     return answer
 
@@ -460,11 +482,21 @@ def left_over() -> list[aws.Resource]:
 # --- what a person is told
 
 
+def look() -> None:
+    """Before `tell`, beside a page's other reads. It must not stop a page that only looks."""
+    with contextlib.suppress(Problem):
+        listed()
+
+
 def tell(task_id: str = "") -> dict[str, Any]:
     """The time left, of this task or of what ends first: a line, and what of it a result holds."""
     if not asked():
         return {}
-    found = [each for each in listed() if not task_id or each.what in (f"stop-{task_id}", f"hosts-{name('hosts')}")]
+    try:
+        found = [each for each in listed() if not task_id or each.what in (f"stop-{task_id}", f"hosts-{name('hosts')}")]
+    except Problem as problem:
+        say("warning", "the time left is not known:", str(problem))
+        found = []
     if not found:
         return {"stopsAt": None}  # nothing is left to end, or nothing has begun
     first = min(found, key=lambda each: each.at)

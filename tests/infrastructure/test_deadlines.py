@@ -163,6 +163,8 @@ def test_at_the_instant_hosts_services_and_tasks_end_and_data_stays(runbook: Run
     [service] = runbook.aws("ecs").describe_services(cluster="gpu", services=["gpu"])["services"]
     assert service["desiredCount"] == 0
     assert len(runbook.aws("efs").describe_file_systems()["FileSystems"]) == 1
+    late = runbook.run("run_task.py")
+    assert late.code == 1 and "the hosts have ended at their deadline: run create_cluster.py first" in late.err
     again = runbook.run("create_cluster.py")
     assert again.code == 0 and len(gpu_hosts(runbook)) == 1, again.err
     assert runbook.run("create_service.py").code == 0
@@ -232,3 +234,5 @@ def test_without_the_right_it_is_refused_with_the_setting_that_does_without(gpu:
     assert "your credentials may not scheduler:" in ran.err
     assert "MAX_RUN_HOURS asks for that: MAX_RUN_HOURS= does without a deadline" in ran.err
     assert gpu.run(page).code == 0
+    looked = gpu.run("list_tasks.py", MAX_RUN_HOURS="8")
+    assert looked.code == 0 and "warning the time left is not known: " in looked.err
