@@ -9,6 +9,7 @@ import pytest
 
 from emulator.core.faults import Fault
 from emulator.scheduler import schedules
+from infrastructure.service import deadlines
 from tests.conftest import READS, Runbook
 from tests.pictures import put_back, take
 
@@ -139,6 +140,12 @@ def test_this_machine_may_die_at_any_call_of_run_task(gpu: Runbook) -> None:
         put_back(gpu.emulator, picture)
         assert gpu.run("run_task.py").code == 0 and kinds(gpu) == ["stop"], point
         assert len(running(gpu)) == 1
+    [died] = [picture for point, picture in points.items() if point.endswith("ecs:RunTask")]
+    put_back(gpu.emulator, died)
+    assert kinds(gpu) == ["guard"]
+    gpu.settle(60)
+    gpu.has_run("register_task_definition.py")
+    assert kinds(gpu) == ["stop"]
 
 
 # --------------------------------------------------------------------------------------------------- of all
@@ -222,6 +229,23 @@ def test_an_instant_that_is_over_is_refused_before_anything_is_made(gpu: Runbook
     ran = gpu.run("create_cluster.py", STOP_AT="2026-01-01T00:00Z")
     assert (ran.code, gpu.changes(begun)) == (1, [])
     assert "STOP_AT=2026-01-01T00:00Z is over: set a later one, or STOP_AT= for none" in ran.err
+
+
+def test_where_aws_has_no_scheduler_it_is_refused(gpu: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "offered", lambda _: False)
+    begun = len(gpu.emulator.calls)
+    ran = gpu.run("create_cluster.py", MAX_RUN_HOURS="8")
+    assert (ran.code, gpu.changes(begun)) == (1, [])
+    assert "EventBridge Scheduler is not offered in us-east-1: MAX_RUN_HOURS asks for that" in ran.err
+    assert gpu.run("create_cluster.py").code == 0
+
+
+def test_a_run_that_aws_refuses_leaves_no_guard(gpu: Runbook) -> None:
+    gpu.settings["MAX_RUN_HOURS"] = "8"
+    gpu.has_run(*STARTED[:2])
+    gpu.emulator.faults.planned.append(Fault("ecs:RunTask", "denied", times=-1))
+    assert gpu.run("run_task.py").code == 1
+    assert kinds(gpu) == []
 
 
 @pytest.mark.parametrize("page", ["create_cluster.py", "run_task.py"])
