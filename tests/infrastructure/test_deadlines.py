@@ -159,7 +159,7 @@ def test_at_the_instant_hosts_services_and_tasks_end_and_data_stays(runbook: Run
     ran = runbook.run("create_service.py")
     assert ran.code == 0, ran.err
     runbook.has_run("run_task.py")
-    assert kinds(runbook) == ["hosts", "limits", "service"]
+    assert kinds(runbook) == ["hosts", "limits", "service", "stop"]
     assert "stops itself in 11 h 5" in runbook.run("describe_service.py").err
     looked = runbook.run("describe_clusters.py")
     assert looked.result["stopsAt"] == f"{instants(runbook)[0][3:-1]}Z"
@@ -193,7 +193,7 @@ def test_it_is_moved_by_the_pages_that_make_something_and_goes_with_its_setting(
     assert moved > first
     at = ends_in(gpu, 5)
     gpu.has_run("create_cluster.py", MAX_CLUSTER_HOURS="", STOP_AT=f"{at}Z")
-    assert (kinds(gpu), instants(gpu)) == (["hosts"], [f"at({at})"])
+    assert (kinds(gpu), instants(gpu)) == (["hosts", "stop"], [f"at({at})"])
     gpu.has_run("create_cluster.py", MAX_CLUSTER_HOURS="")
     assert group(gpu) is None
 
