@@ -23,8 +23,8 @@ from infrastructure.service import deadlines, listener_rule, scaling, service, t
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
 def update_service(revision: str = "") -> dict[str, Any]:
-    looks = (*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS)
-    aws.look_at(cluster.describe, service.targets, task_definitions.newest, *looks, *deadlines.looks())
+    looks: list[Any] = [*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS, *deadlines.looks()]
+    aws.look_at(cluster.describe, service.targets, task_definitions.newest, *looks)
     cluster.required()
     found = service.required()
     service.refuse_foreign(found)

@@ -18,7 +18,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.cluster.checks import enough_places, offered_type, places
-from infrastructure.service import diagnosis, scaling, target_group, task_definitions, task_security_group, tasks
+from infrastructure.service import diagnosis, hosts, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
@@ -219,6 +219,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         request["networkConfiguration"] = where
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     busy = (NO_BALANCER, *roles_unseen, "still Draining")
+    hosts.bring_for_service(definition, constants.DESIRED_COUNT)
     make = call(client("ecs").create_service, what, there=NOT_IDEMPOTENT, busy=busy)
     if not make(**request):  # another run's, of another revision or other settings
         found = aws.listed(what, find, "ECS")
@@ -270,6 +271,9 @@ def update(
         request["forceNewDeployment"] = True  # else running tasks stay where they are
     if changed.keys() & NEW_TASKS:
         request |= how
+    if not service["desiredCount"] and changed.get("desiredCount"):
+        definition = task_definitions.known(task_definition_arn)
+        hosts.bring_for_service(definition, changed["desiredCount"])
     call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
     say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
 

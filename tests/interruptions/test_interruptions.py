@@ -43,6 +43,10 @@ BEFORE_RUNS = {
     "NODE_PORTS=29500-65535 run_task.py --nodes 2": BEFORE["run_task.py"],
     "run_task.py --env LR=0.1 --memory 1024": BEFORE["run_task.py"],
 }
+#: from no host, where more than one may be, to none again
+BEFORE_ONE_SHOT = {
+    "RUN_UNTIL=STOPPED run_task.py -- true": ("MAX_INSTANCES=2 create_cluster.py", "register_task_definition.py"),
+}
 BEFORE_BASTION = {BASTION: ("create_cluster.py",), "create_cluster.py": (BASTION,)}
 if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
     BEFORE_SERVICE |= {"create_cluster.py": (), "delete_cluster.py --yes": SERVED}
@@ -163,6 +167,7 @@ def cases(before: dict[str, Any], settings: str) -> list[Any]:
         *cases(BEFORE, "runbook"),
         *cases(BEFORE, "fargate"),
         *cases(BEFORE_RUNS, "fargate"),
+        *cases(BEFORE_ONE_SHOT, "runbook"),
         *cases(BEFORE_BASTION, "keyed"),
     ],
 )

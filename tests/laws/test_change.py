@@ -756,6 +756,8 @@ MAKE_NOTHING = {
     "RUN_TIMEOUT_SECONDS": "how long run_task.py waits",
     "RETRIES": "how often run_task.py starts a task again",
     "RETRY_ON": "for what run_task.py starts a task again",
+    "WAIT_FOR_CAPACITY": "how long run_task.py asks for hosts",
+    "KEEP_HOSTS": "when hosts end on which no task is",
     "MAX_PARALLEL": "how many tasks of a sweep run at the same time",
     "CHECK_PATHS": "what check_service.py asks for",
     "ALLOW_DOWNTIME": "how a deploy goes where no GPU is free",
