@@ -62,7 +62,7 @@ USERS_OF_TIME = (
     ),
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-READS = ("BatchGet", "Describe", "Filter", "Get", "List", "AssumeRole", "GET", "HEAD")
+READS = ("BatchGet", "Describe", "Filter", "Get", "List", "Simulate", "AssumeRole", "GET", "HEAD")
 
 
 def pytest_collection_finish() -> None:
@@ -238,7 +238,8 @@ class Runbook:
     def changes(self, since: int) -> list[str]:
         """The changing calls since the emulator's call of this number, as service:operation."""
         calls = self.emulator.calls[since:]
-        return [f"{service}:{operation}" for service, operation, _ in calls if not operation.startswith(READS)]
+        made = [(service, operation) for service, operation, outcome in calls if outcome != "DryRunOperation"]
+        return [f"{service}:{operation}" for service, operation in made if not operation.startswith(READS)]
 
 
 def _send(emulator: Emulator, request: Any) -> AWSResponse:
