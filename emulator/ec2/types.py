@@ -19,6 +19,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYP
 from moto.utilities.utils import load_resource
 
 from emulator.core.rules import SENTENCES, AwsError, Call, on
+from emulator.core.world import World
 from emulator.ec2.other_partitions import image_of, lender
 from emulator.ec2.region import Item, by_keys, not_found, page, pattern, select
 
@@ -273,6 +274,17 @@ def image_shown(row: Item) -> Item:
     }
 
 
+def sized(world: World, image: Item) -> Item:
+    """An image with the disk that the account's settings give the ECS-optimized ones."""
+    [device] = image["BlockDeviceMappings"]
+    if "ecs" not in image["Name"].lower() or device["Ebs"]["VolumeSize"] == world.settings.image_gib:
+        return image
+    return {
+        **image,
+        "BlockDeviceMappings": [{**device, "Ebs": {**device["Ebs"], "VolumeSize": world.settings.image_gib}}],
+    }
+
+
 def created(name: str, years: int = 0) -> str:
     """The date that AWS puts into the names of its images."""
     date = re.search(r"(20[12]\d)\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])(?!\d)", name)
@@ -329,6 +341,6 @@ def describe_images(call: Call) -> Item:
     found = [find_image(call.region, one) for one in wanted] if wanted else list(images(call.region).values())
     if owners := params.get("Owners"):
         found = [one for one in found if one["OwnerId"] in owners or one["ImageOwnerAlias"] in owners]
-    items = select(found, params.get("Filters"), by_keys(IMAGE_FILTERS))
+    items = select((sized(call.world, one) for one in found), params.get("Filters"), by_keys(IMAGE_FILTERS))
     items, token = page(items, params)
     return {"Images": items, **({"NextToken": token} if token else {})}

@@ -249,7 +249,8 @@ def more(service: str, code: str, least: float) -> str:
             since = f"{each['Created']:%Y-%m-%d}"
             return f"a request for {each['DesiredValue']:.0f} is open since {since} ({each['Status']}): wait for AWS's answer"
     line = f"--service-code {service} --quota-code {code} --desired-value {math.ceil(least)} --region {region()}"
-    return f"ask for more (it takes hours to days): aws service-quotas request-service-quota-increase {line}"
+    ask = "ask for more in the Service Quotas console (it takes hours to days), or with"
+    return f"{ask} aws service-quotas request-service-quota-increase {line}"
 
 
 # --------------------------------------------------------------------------------------------------------------- vCPUs

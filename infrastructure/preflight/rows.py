@@ -224,7 +224,8 @@ def names() -> str:
         taken[f"target group {target_group.its_name()}"] = target_group.named()
     for what, found in taken.items():
         aws.refuse_foreign(what, found)
-    return f"{sum(map(bool, taken.values()))} of {len(taken)} are there, and ours"
+    ours = sum(map(bool, taken.values()))
+    return f"none of {len(taken)} names is another's" + (f"; {ours} are ours already" if ours else "")
 
 
 def named(things: list[Any], key: str, wanted: str) -> bool:
@@ -237,7 +238,8 @@ def certificate() -> str:
         return ""
     checks.listener_certificate()
     certificates.refuse_uncovered()
-    return f"{len(certificates.arns())} issued, for {', '.join(constants.HOST_NAMES or constants.CERTIFICATE_DOMAINS) or 'the listener'}"
+    names = constants.HOST_NAMES or constants.CERTIFICATE_DOMAINS
+    return f"{len(certificates.arns())} issued, for {', '.join(names) or 'the listener'}"
 
 
 def dns() -> str:
