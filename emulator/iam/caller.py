@@ -111,7 +111,8 @@ def _limit(emulator: Emulator, given: Json) -> Json:
             state[key] = None if given[name] is None else _documents(given[name])
     if "role" in given:
         state["role"] = given["role"]
-    return _show(emulator, given)
+    shown: Json = _show(emulator, given)
+    return shown
 
 
 def _documents(wanted: Any) -> list[Any]:

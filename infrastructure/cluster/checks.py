@@ -142,8 +142,7 @@ def check(new_hosts: bool = True) -> Facts:
         facts.zones = adopted_network()
     else:
         facts.zones = zones() if new_hosts else network.zones()
-    for each in new_network:
-        quotas.check(each, facts.zones)
+    quotas.check_all(new_network, facts.zones)
     listener_certificate()
     allowed_groups()
     adopted_file_system()

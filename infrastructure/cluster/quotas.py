@@ -55,7 +55,7 @@ def code_of(kind: str, spot: bool) -> str:
 
 
 @functools.cache
-def listed(service: str, code: str = "") -> aws.look[dict[str, float] | str]:
+def listed(service: str, code: str) -> aws.look[dict[str, float] | str]:
     """The look at quotas of a service, those that apply or else AWS's defaults: code -> value; or why not, in words."""
     return aws.look(lambda: read(service, {"QuotaCode": code} if code else {}))
 
@@ -93,7 +93,7 @@ def every_internet_gateway() -> list[Any]:
 def every_nat_gateway() -> list[Any]:
     """Those that count, each with its zone: a gateway knows its subnet only."""
     counted: Any = [{"Name": "state", "Values": ["pending", "available", "deleting"]}]
-    found = every(client("ec2").get_paginator("describe_nat_gateways").paginate(Filter=counted), "NatGateways")
+    found = every(client("ec2").get_paginator("describe_nat_gateways").paginate(Filters=counted), "NatGateways")
     in_them: Any = [{"Name": "subnet-id", "Values": sorted({each.get("SubnetId", "") for each in found})}]
     subnets = client("ec2").describe_subnets(Filters=in_them)["Subnets"] if found else []
     zones = {each["SubnetId"]: each["AvailabilityZone"] for each in subnets}
@@ -220,6 +220,15 @@ def check(counted: Counted, zones: Iterable[str] = ()) -> str:
     return ""
 
 
+def check_all(kinds: Iterable[Counted], zones: Iterable[str]) -> None:
+    """The same for several; quotas that can't be read are told once for each service."""
+    limits = {each: value(each.service, each.code) for each in kinds if each.wanted()}
+    for service, why in {each.service: why for each, why in limits.items() if isinstance(why, str)}.items():
+        say("warning", f"the quotas of {service} could not be read:", why.partition("\n")[0])
+    for each in [each for each, limit in limits.items() if not isinstance(limit, str)]:
+        check(each, zones)
+
+
 def looks(*kinds: Counted) -> list[aws.look[Any]]:
     """What `check` of these reads, so that it can be read side by side."""
     wanted = [each for each in kinds if each.wanted()]
@@ -229,7 +238,7 @@ def looks(*kinds: Counted) -> list[aws.look[Any]]:
 
 def value(service: str, code: str) -> float | str:
     """What the account may have of it; or why that is not known, in words."""
-    found = listed(service)() if service in SMALL else listed(service, code)()
+    found = listed(service, "" if service in SMALL else code)()
     if isinstance(found, str) or code in found:
         return found if isinstance(found, str) else found[code]
     quotas: Any = aws.courtesy("service-quotas")
