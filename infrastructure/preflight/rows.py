@@ -137,11 +137,15 @@ def spot() -> str:
     told = client("ec2").get_spot_placement_scores(
         **asked, TargetCapacity=constants.MAX_INSTANCES, SingleAvailabilityZone=True
     )["SpotPlacementScores"]
-    scores = sorted((each["Score"] for each in told), reverse=True)
-    best = f"the best zone has {scores[0]} of 10" if scores else "EC2 tells no score"
-    if not scores or scores[0] <= POOR_SCORE:
-        say("warning", f"Spot hosts of {constants.INSTANCE_TYPE} are unlikely now:", f"{best}; CAPACITY_TYPE=on-demand")
-    return best
+    best = max((each["Score"] for each in told), default=0)
+    sentence = f"the best zone has {best} of 10" if told else "EC2 tells no score"
+    if best <= POOR_SCORE:
+        say(
+            "warning",
+            f"Spot hosts of {constants.INSTANCE_TYPE} are unlikely now:",
+            f"{sentence}; CAPACITY_TYPE=on-demand",
+        )
+    return sentence
 
 
 def ami() -> str:
