@@ -15,7 +15,7 @@ import aws
 import constants
 from aws import Problem, client, every, ours, region
 from console import say
-from infrastructure.cluster import file_system, nat_gateways, security_groups
+from infrastructure.cluster import file_system, load_balancer, nat_gateways, security_groups
 
 #: letters of a family -> the vCPU quotas that on-demand and spot launches count against; each other one is of STANDARD
 VCPUS = {
@@ -151,7 +151,7 @@ def gateways() -> int:
 
 
 def groups() -> int:
-    return len(security_groups.SUFFIXES)
+    return len(security_groups.wanted())
 
 
 def balancers() -> int:
@@ -176,9 +176,18 @@ def interfaces() -> int:
     return hosts + tasks + gateways() + zones * (max(1, systems()) + balancers())
 
 
-def of_our_name(thing: Any) -> bool:
+def our_balancer(thing: Any) -> bool:
     """Elastic Load Balancing lists names without tags."""
-    return str(thing.get("LoadBalancerName") or thing.get("TargetGroupName")).startswith(aws.name(""))
+    return bool(thing["LoadBalancerName"] == load_balancer.its_name())
+
+
+def our_target_group(thing: Any) -> bool:
+    return str(thing["TargetGroupName"]).startswith(aws.endpoint_name(""))
+
+
+def in_our_network(thing: Any) -> bool:
+    """Network interfaces bear no tags of ours; in an adopted VPC none is known as ours."""
+    return thing.get("VpcId") in [each["VpcId"] for each in every_vpc() if ours(each)]
 
 
 VPCS = Counted("VPCs", "vpc", "L-F678F1CE", every_vpc, new_network)
@@ -186,10 +195,10 @@ INTERNET_GATEWAYS = Counted("internet gateways", "vpc", "L-A4707A72", every_inte
 NAT_GATEWAYS = Counted("NAT gateways", "vpc", "L-FE5A380F", every_nat_gateway, gateways)
 ADDRESSES = Counted("Elastic IPs", "ec2", "L-0263D0A3", every_address, gateways)
 SECURITY_GROUPS = Counted("security groups", "vpc", "L-E79EC296", every_security_group, groups)
-INTERFACES = Counted("network interfaces", "vpc", "L-DF5E4CA3", every_interface, interfaces)
-BALANCERS = Counted("load balancers", "elasticloadbalancing", "L-53DA6B97", every_balancer, balancers, of_our_name)
+INTERFACES = Counted("network interfaces", "vpc", "L-DF5E4CA3", every_interface, interfaces, in_our_network)
+BALANCERS = Counted("load balancers", "elasticloadbalancing", "L-53DA6B97", every_balancer, balancers, our_balancer)
 TARGET_GROUPS = Counted(
-    *("target groups", "elasticloadbalancing", "L-B22855CB", every_target_group, target_groups, of_our_name)
+    *("target groups", "elasticloadbalancing", "L-B22855CB", every_target_group, target_groups, our_target_group)
 )
 FILE_SYSTEMS = Counted("file systems", "elasticfilesystem", "L-848C634D", file_system.all_systems, systems)
 #: what costs by the hour from its creation on, and what it needs: create_cluster.py asks for these

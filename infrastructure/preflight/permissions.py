@@ -18,7 +18,7 @@ import aws
 import constants
 from aws import Problem, call, caller, client, explain, region
 from console import say
-from infrastructure.cluster import checks, nat_gateways, quotas
+from infrastructure.cluster import checks, nat_gateways, quotas, roles
 from infrastructure.service import images
 
 #: the actions of each page, as they were recorded
@@ -121,8 +121,8 @@ def simulate() -> dict[str, str]:
     return {action: why for action, why in found.items() if why}
 
 
-def ask(source: str, actions: list[str], resource: str = "*") -> dict[str, str]:
-    """Action -> what forbids it; "" where it is allowed."""
+def ask(source: str, actions: list[str], resource: str = "") -> dict[str, str]:
+    """Action -> what forbids it; "" where it is allowed: on any resource, or on this one. The context is as of our calls."""
     context: Any = [
         {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": values}
         for key, kind, values in (
@@ -130,10 +130,17 @@ def ask(source: str, actions: list[str], resource: str = "*") -> dict[str, str]:
             (f"aws:RequestTag/{constants.CLUSTER_TAG}", "string", [constants.CLUSTER_NAME]),
             (f"aws:ResourceTag/{constants.CLUSTER_TAG}", "string", [constants.CLUSTER_NAME]),
             ("aws:TagKeys", "stringList", [*constants.TAGS]),
+            ("ec2:CreateAction", "string", ["CreateVpc"]),
+            ("iam:PassedToService", "string", [roles.principal("ecs-tasks")]),
+            ("iam:AWSServiceName", "string", [roles.principal("ecs")]),
         )
     ]
     pages = client("iam").get_paginator("simulate_principal_policy")
-    request: Any = {"PolicySourceArn": source, "ActionNames": actions, "ResourceArns": [resource]}
+    request: Any = {
+        "PolicySourceArn": source,
+        "ActionNames": actions,
+        **({"ResourceArns": [resource]} if resource else {}),
+    }
     told = aws.every(pages.paginate(**request, ContextEntries=context), "EvaluationResults")
     return {each["EvalActionName"]: why_denied(each) for each in told}
 

@@ -51,22 +51,22 @@ class Row(NamedTuple):
 
 
 def credentials() -> str:
-    """Whose they are, and whether they end before the cluster is made."""
-    who = f"{str(caller()['Arn']).split(':', 5)[-1]} of {account()}"
-    end = getattr(aws.session().get_credentials(), "_expiry_time", None)
-    if not end:
-        return f"{who}; these credentials tell no end"
-    minutes = (end.timestamp() - datetime.now(timezone.utc).timestamp()) / 60
+    """Whose they are, and whether they end before the cluster is made: those of the environment do, others are renewed."""
+    found = aws.session().get_credentials()
+    who, end = f"{str(caller()['Arn']).split(':', 5)[-1]} of {account()}", getattr(found, "_expiry_time", None)
+    if not found or not end:
+        return f"{who}; these credentials tell no end" + (", and have one" if found and found.token else "")
     until = f"{who}, until {end.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    if found.method != "env":
+        return f"{until}, and renewed by then ({found.method})"
+    minutes = (end - datetime.now(timezone.utc)).total_seconds() / 60
     if minutes < CREATE_MINUTES:
         say(
             "warning",
             f"{until}:",
             f"{minutes:.0f} min are left, and create_cluster.py may take {CREATE_MINUTES}: sign in anew",
         )
-    elif constants.RUN_UNTIL == "STOPPED":
-        return f"{until}: run_task.py waits for its task no longer than that"
-    return until
+    return until + ("; run_task.py waits for its task no longer than that" if constants.RUN_UNTIL == "STOPPED" else "")
 
 
 def service_linked_roles() -> str:
@@ -220,7 +220,8 @@ def names() -> str:
     if constants.LAUNCH_TYPE == "EC2":
         taken[f"Auto Scaling group {aws.name('hosts')}"] = auto_scaling_group.find()
         taken[f"launch template {aws.name('hosts')}"] = launch_template.find()
-    for suffix in ("host", "task-execution", "task"):
+    of_tasks = () if constants.CLUSTER_ONLY else ("task-execution", "task")
+    for suffix in [each for each in ("host", *of_tasks) if not constants.ADOPTED_ROLES[each]]:
         taken[f"role {roles.role_name(suffix)}"] = roles.role(suffix)()
     if constants.LISTENER_PROTOCOL and named(quotas.every_balancer(), "LoadBalancerName", load_balancer.its_name()):
         taken[f"load balancer {load_balancer.its_name()}"] = load_balancer.named()

@@ -182,7 +182,7 @@ TURNS: list[Turn] = [
     ("internet gateways", quota("L-A4707A72", 1), A, "stop", "is 1 internet gateways, 1 are there"),
     ("NAT gateways", quota("L-FE5A380F", 0), C, "stop", "is 0 NAT gateways in a zone, 0 are there"),
     ("Elastic IPs", quota("L-0263D0A3", 1), C, "stop", "is 1 Elastic IPs, 0 are there, and 2 more is needed"),
-    ("security groups", quota("L-E79EC296", 3), A, "stop", "is 3 security groups, 1 are there"),
+    ("security groups", quota("L-E79EC296", 2), A, "stop", "is 2 security groups, 1 are there"),
     ("network interfaces", quota("L-DF5E4CA3", 1), A, "stop", "is 1 network interfaces, 0 are there"),
     ("load balancers", quota("L-53DA6B97", 0), C, "stop", "is 0 load balancers, 0 are there"),
     ("target groups", quota("L-B22855CB", 0), C, "stop", "is 0 target groups, 0 are there"),
