@@ -382,7 +382,9 @@ def usable_certificate(its_arn: str) -> None:
         raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
     days = (found["NotAfter"].timestamp() - time.time()) / 86400
     if days < CERTIFICATE_DAYS and found.get("RenewalEligibility") != "ELIGIBLE":
-        say("warning", f"{whose} ends in {days:.0f} days:", "ACM does not renew it by itself: import its successor")
+        theirs = found.get("Type") == "IMPORTED"
+        why = "it was imported: import its successor" if theirs else "ACM renews it only while something uses it"
+        say("warning", f"{whose} ends in {days:.0f} days:", why)
 
 
 def quota_code() -> str:

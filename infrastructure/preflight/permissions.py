@@ -62,7 +62,8 @@ def only_with() -> dict[str, Any]:
     hosts = "iam:.*InstanceProfile|ec2:(RunInstances|.*LaunchTemplate.*|DescribeInstance.*)"
     return {
         "(pricing|servicequotas):.*": False,  # the pages do without
-        "(codebuild|s3|scheduler):.*|codepipeline:(?!ListPipelines).*|codeconnections:(?!ListConnections).*": False,
+        "codebuild:.*|s3:ListAllMyBuckets|scheduler:List.*|codeconnections:(?!ListConnections).*": False,
+        "codepipeline:(?!ListPipelines|GetPipeline$).*": False,
         ".*:(Untag.*|DeleteTags)|tag:TagResources": bool(constants.EXTRA_TAGS),
         "acm:(?!ListCertificates).*": constants.LISTENER_PROTOCOL == "HTTPS",
         "elasticloadbalancing:(?!Describe).*": bool(constants.LISTENER_PROTOCOL),
@@ -70,7 +71,7 @@ def only_with() -> dict[str, Any]:
         "(application-autoscaling|cloudwatch):(?!Describe).*": constants.SCALING != "none",
         f"ec2:{change}(Vpc|Subnet|InternetGateway|RouteTable|Route)(Attribute)?": own_network,
         f"ec2:{change}(Address|NatGateway|VpcEndpoints?)": own_network and nat_gateways.gateway_names(),
-        "ecr:.*": constants.IMAGE_TAG or images.ECR.match(images.parts(constants.IMAGE)[0]),
+        "ecr:(?!DescribeRepositories).*": constants.IMAGE_TAG or images.ECR.match(images.parts(constants.IMAGE)[0]),
         "route53:.*": constants.HOST_NAMES or constants.CERTIFICATE_DOMAINS,
         "ssm:(Put|Delete).*": constants.HOST_MONITORING == "enabled",
         "elasticfilesystem:(?!Describe).*": bool(constants.EFS_VOLUMES),

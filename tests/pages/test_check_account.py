@@ -127,6 +127,10 @@ def certificate_of_no_one(runbook: Runbook) -> None:
     runbook.settings["CERTIFICATE_ARN"] = runbook.aws("acm").request_certificate(**request)["CertificateArn"]
 
 
+def certificate_near_its_end(runbook: Runbook) -> None:
+    runbook.emulator.world.clock.skip(180 * 86400)
+
+
 def another_s_record(runbook: Runbook) -> None:
     route53 = runbook.aws("route53")
     zone_id = route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
@@ -189,6 +193,7 @@ TURNS: list[Turn] = [
     ("file systems", quota("L-848C634D", 0), A, "stop", "is 0 file systems, 0 are there"),
     ("addresses", small_subnet, G, "stop", "has 11 free addresses, and 13 are needed"),
     ("certificate", certificate_of_no_one, C, "stop", "is PENDING_VALIDATION, not ISSUED"),
+    ("certificate", certificate_near_its_end, C, "warning", "ends in 18 days: ACM renews it only while"),
     ("certificate", sets(HOST_NAME="other.example.com"), C, "stop", "is not covered by the certificate"),
     ("DNS", another_s_record, C, "stop", "leads elsewhere already: A 192.0.2.1"),
     ("DNS", sets(HOST_NAME="clara.example.com"), C, "warning", "is in no public zone of this account"),
