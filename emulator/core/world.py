@@ -99,7 +99,7 @@ class Settings:
     #: how busy a GPU is while a task has it, in percent
     gpu_percent: float = 87.0
     #: the best Spot placement score of any type, 1 to 10, in the zones that have capacity; in the others it is 1
-    spot_score: int = 9
+    spot_score: int = 10
     #: GiB of the root disk of the ECS-optimized AMIs
     image_gib: int = 30
     #: Regions in which AWS Backup is missing: EFS refuses a backup policy there

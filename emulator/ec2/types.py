@@ -28,6 +28,7 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
 SENTENCES.update(
     {"ec2-031": "P2, P3, P3dn, G2, G3 and G4ad are offered nowhere: DescribeInstanceTypes says InvalidInstanceType."}
 )
+SENTENCES["ec2-spot-score"] = "Spot placement scores tell zones by their ids, and 1 where there is no capacity."
 
 ECS_OWNER = "591542846629"
 
@@ -187,23 +188,23 @@ def describe_instance_type_offerings(call: Call) -> Item:
     return {"InstanceTypeOfferings": items, **({"NextToken": token} if token else {})}
 
 
-@on("ec2", "GetSpotPlacementScores")
+@on("ec2", "GetSpotPlacementScores", rules="ec2-spot-score")
 def get_spot_placement_scores(call: Call) -> Item:
-    """10 for a zone that has Spot capacity of one of the types, 1 for one that offers them and has none now.
+    """The account's score for a zone that has Spot capacity of one of the types, 1 for one that offers them and has none now.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-placement-score.html
     """
-    params, without = call.params, set(call.world.settings.without_capacity)
+    params, without, best = call.params, set(call.world.settings.without_capacity), call.world.settings.spot_score
     if not params.get("InstanceTypes") or params.get("RegionNames") not in (None, [call.region]):
         raise AwsError("InvalidParameterValue", "The emulator scores instance types, in the Region of the call.")
     if not params.get("SingleAvailabilityZone"):
-        return {"SpotPlacementScores": [{"Region": call.region, "Score": 10}]}
+        return {"SpotPlacementScores": [{"Region": call.region, "Score": best}]}
     scores = []
     for zone in backend_of(call.region).describe_availability_zones():
         types = [each for each in params["InstanceTypes"] if zone.name in offered(call.region).get(each, set())]
         has = [each for each in types if not {zone.name, f"{zone.name}:{each}"} & without]
         if types:
-            score = {"Region": call.region, "AvailabilityZoneId": zone.zone_id, "Score": 10 if has else 1}
+            score = {"Region": call.region, "AvailabilityZoneId": zone.zone_id, "Score": best if has else 1}
             scores.append(score)
     return {"SpotPlacementScores": sorted(scores, key=lambda each: -each["Score"])}
 

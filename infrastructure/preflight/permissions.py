@@ -56,13 +56,15 @@ def pages() -> list[str]:
 
 
 def only_with() -> dict[str, Any]:
-    """Actions that these pages need with some settings alone, as a pattern -> whether the settings are so."""
+    """Actions that these pages need with some settings alone, as a pattern -> whether the settings are so. The first of
+    them the pages do without; the next are of parts that have pages of their own."""
     on_hosts, own_network = constants.LAUNCH_TYPE == "EC2", not constants.VPC_ID
     change = "(Create|Delete|Attach|Detach|Modify|Associate|Disassociate|Allocate|Release|Put|Update)"
     hosts = "iam:.*InstanceProfile|ec2:(RunInstances|.*LaunchTemplate.*|DescribeInstance.*)"
     return {
-        "(pricing|servicequotas):.*": False,  # the pages do without
+        "(pricing|servicequotas|ce):.*|autoscaling:LaunchInstances|ec2:(CreateFleet|GetSpotPlacementScores)": False,
         "codebuild:.*|s3:ListAllMyBuckets|scheduler:List.*|codeconnections:(?!ListConnections).*": False,
+        "scheduler:(?!Get|List).*": constants.MAX_RUN_HOURS or constants.MAX_CLUSTER_HOURS or constants.STOP_AT,
         "codepipeline:(?!ListPipelines|GetPipeline$).*": False,
         ".*:(Untag.*|DeleteTags)|tag:TagResources": bool(constants.EXTRA_TAGS),
         "acm:(?!ListCertificates).*": constants.LISTENER_PROTOCOL == "HTTPS",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import aws
 import console
 import constants
-from aws import Problem, account, caller, client, region
+from aws import Problem, account, caller, client
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
@@ -21,6 +21,7 @@ from infrastructure.cluster import (
     container_instances,
     hosted_zone,
     launch_template,
+    launches,
     load_balancer,
     log_groups,
     network,
@@ -127,18 +128,12 @@ def zones() -> str:
 
 
 def spot() -> str:
-    """How likely EC2 takes a Spot request to succeed now, 1 to 10 for each zone. Of one type alone it is rarely high.
-
-    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-placement-score.html
-    """
+    """How likely EC2 takes a Spot request to succeed now, 1 to 10 for each zone. Of one type alone it is rarely high."""
     if constants.LAUNCH_TYPE != "EC2" or constants.CAPACITY_TYPE != "spot":
         return ""
-    asked: Any = {"InstanceTypes": [constants.INSTANCE_TYPE], "RegionNames": [region()]}
-    told = client("ec2").get_spot_placement_scores(
-        **asked, TargetCapacity=constants.MAX_INSTANCES, SingleAvailabilityZone=True
-    )["SpotPlacementScores"]
-    best = max((each["Score"] for each in told), default=0)
-    sentence = f"the best zone has {best} of 10" if told else "EC2 tells no score"
+    scores = launches.spot_scores(constants.MAX_INSTANCES)
+    best = max(scores.values(), default=0)
+    sentence = f"the best zone has {best} of 10" if scores else "AWS tells no score"
     if best <= POOR_SCORE:
         say(
             "warning",

@@ -90,9 +90,9 @@ def test_spot_scores_are_told_by_the_ids_of_zones(emulator: Emulator, client: Cl
     asked = {"InstanceTypes": ["g4dn.xlarge"], "TargetCapacity": 1, "RegionNames": ["us-east-1"]}
     emulator.world.settings.without_capacity = ["us-east-1a", "us-east-1b:g4dn.xlarge"]
     told = scores(**asked, SingleAvailabilityZone=True)["SpotPlacementScores"]
-    assert sorted(each["Score"] for each in told)[:3] == [1, 1, 9]
+    assert sorted(each["Score"] for each in told)[:3] == [1, 1, 10]
     assert all(each["AvailabilityZoneId"].startswith("use1-az") for each in told)
-    assert scores(**asked)["SpotPlacementScores"] == [{"Region": "us-east-1", "Score": 9}]
+    assert scores(**asked)["SpotPlacementScores"] == [{"Region": "us-east-1", "Score": 10}]
 
 
 def test_a_disk_smaller_than_the_image_s_own_is_refused(emulator: Emulator, client: Client) -> None:
