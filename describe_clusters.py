@@ -16,7 +16,7 @@ from infrastructure.service import bill, deadlines
 @aws.page(of="cluster")
 def describe_clusters() -> dict[str, Any]:
     of_hosts = (auto_scaling_group.standing, costs.offer) if on_hosts() else ()
-    reads = (cluster.describe, hosts_in_any_state, deadlines.listed, *of_hosts)
+    reads = (cluster.describe, hosts_in_any_state, deadlines.look, *of_hosts)
     found, hosts, *_ = aws.together(*reads)
     if not found or found["status"] == "INACTIVE":
         status = {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}

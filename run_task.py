@@ -4,7 +4,9 @@ Needs register_task_definition.py. TASK_COUNT tasks of its newest revision are w
 already are counted, so that running it again starts only what is missing. Tasks of another family or revision run on
 beside them; with --replace those of other revisions are stopped first, since they may hold the GPU. Prints of each task
 its revision, image digests and state, and the exit codes of one that has ended; if one of them is not 0 it ends with
-exit code 4. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
+exit code 4. With MIN_INSTANCES=0 the host must come first: it is asked for at once, and the task runs after 3 to 7 minutes;
+where no zone has one, exit code 3 and the reason in each (WAIT_FOR_CAPACITY). With RUN_UNTIL=STOPPED, and after a sweep,
+hosts end on which no task is any more (KEEP_HOSTS).
 
 A run may have a command, variables and sizes of its own: nothing is registered for that. It is a job of its own, and
 counts those tasks alone that run with the very same; killed and run again it goes on with the one that it started.

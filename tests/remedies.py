@@ -48,6 +48,7 @@ REMEDIES: dict[str, str] = {
     "there is no such key pair": "correct the name; `aws ec2 describe-key-pairs` lists those that there are",
     "CERTIFICATE_ARN is of …": "name a certificate of the load balancer's region",
     "there is no such certificate in this account": CORRECT,
+    "EventBridge Scheduler is not offered in …": "empty the setting that the sentence names, or take another region",
     "there is no such VPC": CORRECT,
     "has two subnets in one zone": "name one subnet of each zone",
     "… does not exist in this region": CORRECT,
