@@ -131,7 +131,8 @@ def test_this_machine_may_die_at_any_call_of_run_task(gpu: Runbook) -> None:
     assert gpu.run("run_task.py").code == 0
     gpu.watch = None
     made = [each.partition(" ")[2] for each in points]
-    assert made == ["scheduler:CreateSchedule", "ecs:RunTask", "scheduler:CreateSchedule", "scheduler:DeleteSchedule"]
+    guarded = ["scheduler:CreateSchedule", "ecs:RunTask", "scheduler:CreateSchedule", "scheduler:DeleteSchedule"]
+    assert made == ["autoscaling:LaunchInstances", *guarded]  # a host without a task is ended by ECS
     for point, picture in points.items():
         put_back(gpu.emulator, picture)
         gpu._settle(8.5 * HOUR)
