@@ -31,6 +31,8 @@ MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 PROPAGATION_SECONDS = 120
 #: the roles of instances: the cluster's, each in an instance profile
 OF_INSTANCES = ("host", "bastion")
+#: those and the deadlines': shared by its endpoints
+OF_CLUSTER = (*OF_INSTANCES, "stop")
 #: the roles that have policies of AWS
 WITH_MANAGED = (*OF_INSTANCES, "task-execution")
 INLINE_POLICY = "settings"
@@ -134,8 +136,8 @@ def named(suffix: str) -> str:
 
 
 def role_name(suffix: str) -> str:
-    """Those of instances are the cluster's, every other one the endpoint's."""
-    return f"{aws.name(suffix) if suffix in OF_INSTANCES else aws.endpoint_name(suffix)}-{region()}"
+    """Some are the cluster's, every other one the endpoint's."""
+    return f"{aws.name(suffix) if suffix in OF_CLUSTER else aws.endpoint_name(suffix)}-{region()}"
 
 
 def create() -> Roles:
@@ -158,6 +160,14 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
     if not constants.MAKES_ROLES:
         return
+    create = call(client("iam").create_service_linked_role, there="InvalidInput")
+    for service, role_id in service_linked_wanted(new_cluster, new_hosts, new_balancer).items():
+        if role_id not in service_linked() and create(AWSServiceName=principal(service)):
+            say("created", f"service-linked role {role_id}", "the account's own; it stays")
+
+
+def service_linked_wanted(new_cluster: bool, new_hosts: bool, new_balancer: bool) -> dict[str, str]:
+    """Service -> its role, of those that the settings need for what is new. EFS makes its own one by itself."""
     on_hosts = constants.LAUNCH_TYPE == "EC2" and new_hosts
     services = {
         "ecs": ("AWSServiceRoleForECS", new_cluster),
@@ -169,10 +179,7 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
         ),
         "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none" and new_cluster),
     }
-    create = call(client("iam").create_service_linked_role, there="InvalidInput")
-    for service, (role_id, needed) in services.items():
-        if needed and role_id not in service_linked() and create(AWSServiceName=principal(service)):
-            say("created", f"service-linked role {role_id}", "the account's own; it stays")
+    return {service: role_id for service, (role_id, needed) in services.items() if needed}
 
 
 def role_arn(role_id: str, path: str = "") -> str:
@@ -220,7 +227,8 @@ def create_role(suffix: str, trusted: Policy, managed: Names, inline: Policy | N
     if constants.ADOPTED_ROLES[suffix]:
         return named(suffix)
     iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
-    what, text, its_tags = f"role {role_id}", json.dumps(trusted), endpoint_tags(suffix)
+    what, text = f"role {role_id}", json.dumps(trusted)
+    its_tags = tags(suffix) if suffix in OF_CLUSTER else endpoint_tags(suffix)
     is_new = False
     aws.refuse_foreign(what, found)
     if not found:
@@ -315,7 +323,7 @@ def create_instance_profile(suffix: str = "host") -> None:
 def leave(suffix: str, in_use: str = "") -> None:
     """Our own role, in whose place the user's has come: it goes, unless it is `in_use`, in words."""
     own = role(suffix)() if constants.ADOPTED_ROLES[suffix] else None
-    if not mine(own):
+    if not (ours if suffix in OF_CLUSTER else mine)(own):
         return
     if in_use:
         say("kept", f"role {role_name(suffix)}", f"free; {in_use}")
