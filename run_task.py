@@ -30,7 +30,7 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure.cluster import cluster, container_instances, ways_out
+from infrastructure.cluster import cluster, container_instances, pause, ways_out
 from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
 
@@ -71,6 +71,7 @@ def run_task(
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
+    pause.refuse()
     ways_out.warn_of_tasks()
     if sweep:
         return sweeps.run(sweep, definition, wanted, seen)

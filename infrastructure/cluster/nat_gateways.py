@@ -10,6 +10,7 @@ import aws
 import constants
 from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, token, wait
 from console import NEW, say
+from infrastructure.cluster import network
 from infrastructure.cluster.network import Kind, Network, Wanted, add_default_route, as_resources, remove_default_route
 
 ALIVE = ("pending", "available")
@@ -91,7 +92,14 @@ def wait_ready(net: Network) -> None:
             continue
         gateway = find_gateway(f"nat-{min(number, len(wanted))}") or {"NatGatewayId": NEW}
         add_default_route(net.tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
-    delete_surplus()
+    delete_surplus(gateway_names())
+
+
+def take() -> None:
+    """All of them for a while, once nothing needs a way out: no route leads to them then. Others come with other addresses."""
+    for table in network.route_tables():
+        remove_default_route(table)
+    delete_surplus([])
 
 
 def gateway_subnets(net: Network) -> dict[str, str]:
@@ -130,9 +138,8 @@ def delete() -> None:
         say("deleted", f"S3 endpoint {endpoint['VpcEndpointId']}")
 
 
-def delete_surplus() -> None:
-    """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
-    wanted = gateway_names()
+def delete_surplus(wanted: list[str]) -> None:
+    """What is not wanted any more, once no route leads to it; it costs money. Its Elastic IP goes with it."""
     surplus = [gateway for gateway in gateways(*ALIVE, "deleting") if part(gateway) not in wanted]
     for gateway in [each for each in surplus if each["State"] in ALIVE]:
         ask_for_end(gateway)
