@@ -38,7 +38,6 @@ PARTS = (cluster, pause, network, nat_gateways, file_system, auto_scaling_group,
 @aws.page(
     of="cluster",
     changes=True,
-    undo="resume_cluster.py",
     deep="the NAT gateways and the load balancer too: others come back",
 )
 def pause_cluster(deep: bool = False) -> dict[str, Any]:
@@ -56,10 +55,10 @@ def pause_cluster(deep: bool = False) -> dict[str, Any]:
     deploys.take()
     counts.take()
     runs_again.take()
+    auto_scaling_group.empty()  # hosts and tasks end at the same time
+    auto_scaling_group.empty("bastion")
     counts.wait_ended()
     runs_again.wait_ended()
-    auto_scaling_group.empty()
-    auto_scaling_group.empty("bastion")
     if deep:
         load_balancer.delete()
     auto_scaling_group.wait_drained(constants.WAIT_TIMEOUT_SECONDS)

@@ -61,11 +61,11 @@ def resume_cluster() -> dict[str, Any]:
     if constants.WAIT and not console.dry_run:
         auto_scaling_group.wait_joined()
         counts.wait_running()
-        runs_again.wait_running(arns)
         bastion.wait_ready()
+    found = runs_again.wait_running(arns) if constants.WAIT and not console.dry_run else []
     say("next", "python describe_clusters.py", "to undo: python pause_cluster.py")
     services = {name: count for name, count in ran["services"].items() if count}
-    return {"clusterName": constants.CLUSTER_NAME, "services": services, "tasks": runs_again.told(arns)}
+    return {"clusterName": constants.CLUSTER_NAME, "services": services, "tasks": runs_again.told(found)}
 
 
 def make_ways() -> None:

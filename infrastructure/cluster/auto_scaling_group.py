@@ -245,14 +245,14 @@ def refresh_in_words(each: str = "hosts") -> str:
 
 
 def wait_joined() -> None:
-    """Until as many hosts as the group wants have joined the cluster."""
+    """Until as many hosts as the group wants have joined the cluster. On Fargate there is none."""
     connected: list[Any] = []
 
     def joined() -> bool:
         aws.forget(groups)
         wanted = (find() or {"DesiredCapacity": 0})["DesiredCapacity"]
         connected[:] = [host for host in container_instances.describe() if host["agentConnected"]]
-        return len(connected) >= wanted
+        return len(connected) >= int(wanted)
 
     wait("hosts to join the cluster again", joined, why_no_host)
 

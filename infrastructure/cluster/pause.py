@@ -1,7 +1,7 @@
 """Whether the cluster is paused: a tag of the cluster says since when, and an SSM parameter what ran, until it runs again.
 
 The tag comes before the parameter, and goes after it; nothing is changed without the parameter. It holds the environments
-of runs, so AWS encrypts it (SecureString), with the key that each account has for that; both are free.
+of runs, so AWS encrypts it (SecureString), with the key that each account has for that. Up to 4096 characters it is free.
 https://docs.aws.amazon.com/systems-manager/latest/userguide/systems-manager-parameter-store.html
 """
 
@@ -75,11 +75,10 @@ def create(ran: dict[str, Any]) -> dict[str, Any]:
     if not since():
         its_cluster = cluster.required()
         mark = call(client("ecs").tag_resource, f"cluster {constants.CLUSTER_NAME}", of=its_cluster)
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time()))
+        now = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(time.time()))
         mark(resourceArn=its_cluster["clusterArn"], tags=[{"key": constants.PAUSED_TAG, "value": now}])
         aws.forget(cluster.describe, its_tags)
-    put = call(client("ssm").put_parameter, what(), there="ParameterAlreadyExists")
-    made = put(Name=its_name(), Type="SecureString", Tier="Intelligent-Tiering", Value=value, Tags=tags("pause"))
+    made = put(value, Tags=tags("pause"))
     say("created" if made else "found", what(), "what ran, for resume_cluster.py")
     return (None if made else record()) or ran
 
@@ -88,9 +87,15 @@ def add(ran: dict[str, Any], **more: Any) -> dict[str, Any]:
     """More that the pause takes, before it does."""
     wanted = {**ran, **more}
     if wanted != ran:
-        put = call(client("ssm").put_parameter, what(), of=its_tags())
-        put(Name=its_name(), Type="SecureString", Tier="Intelligent-Tiering", Value=encoded(wanted), Overwrite=True)
+        put(encoded(wanted), Overwrite=True)
     return wanted
+
+
+def put(value: str, **how: Any) -> Any | None:
+    """AWS takes tags of a new one only, and no more than 4096 characters without a charge: it chooses the kind."""
+    of = its_tags() or aws.NOTHING
+    put_parameter = call(client("ssm").put_parameter, what(), of=of, there="ParameterAlreadyExists")
+    return put_parameter(Name=its_name(), Type="SecureString", Tier="Intelligent-Tiering", Value=value, **how)
 
 
 def encoded(ran: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ def read(its_name: str) -> dict[str, Any]:
     its_tags = call(codepipeline.list_tags_for_resource, gone="ResourceNotFoundException")(resourceArn=arn)
     state = call(codepipeline.get_pipeline_state, gone=NOT_THERE)(name=its_name)
     stages: Any = state["stageStates"] if state else []
-    into = next((each["inboundTransitionState"] for each in stages if each["stageName"] == DEPLOY), {})
+    into: Any = next((each["inboundTransitionState"] for each in stages if each["stageName"] == DEPLOY), {})
     return {"name": its_name, "tags": its_tags["tags"] if its_tags else [], "into": into}
 
 

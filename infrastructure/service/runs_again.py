@@ -13,7 +13,7 @@ import constants
 from aws import client, wait
 from console import say
 from infrastructure.cluster import network
-from infrastructure.service import runs, task_security_group, tasks
+from infrastructure.service import diagnosis, runs, task_security_group, tasks
 from infrastructure.service.counts import of_service
 
 REASON = "pause_cluster.py"
@@ -140,20 +140,24 @@ def on_fargate(asked: dict[str, Any]) -> bool:
     return asked.get("launchType") == "FARGATE" or any(each.startswith("FARGATE") for each in providers)
 
 
-def wait_running(arns: list[str]) -> None:
-    """Until each has run: one that has done its work meanwhile has too."""
+def wait_running(arns: list[str]) -> list[Any]:
+    """Until each runs, or has ended already, which may be its work done; one that could not start is told. AWS tells of a
+    new one some seconds late."""
+    found: list[Any] = []
+
+    def there() -> bool:
+        found[:] = tasks.describe(arns) if arns else []
+        return len(found) == len(arns) and not waiting()
 
     def waiting() -> list[str]:
-        return [
-            tasks.in_words(task) for task in tasks.describe(arns) if task["lastStatus"] not in ("RUNNING", "STOPPED")
-        ]
+        return [tasks.in_words(task) for task in found if task["lastStatus"] not in ("RUNNING", "STOPPED")]
 
-    if arns:
-        wait(f"{len(arns)} tasks to run", lambda: not waiting(), lambda: "; ".join(waiting()))
+    wait(f"{len(arns)} tasks to run", there, lambda: "; ".join(waiting()) or "AWS does not tell of them")
+    for task in [task for task in found if not task.get("startedAt")]:
+        say("warning", f"task {tasks.task_id(task['taskArn'])} did not start:", diagnosis.why(task))
+    return found
 
 
-def told(arns: list[str]) -> list[dict[str, Any]]:
-    return [
-        {"taskArn": each["taskArn"], "taskDefinition": tasks.revision(each), "lastStatus": each["lastStatus"]}
-        for each in (tasks.describe(arns) if arns else [])
-    ]
+def told(found: list[Any]) -> list[dict[str, Any]]:
+    kept = ("taskArn", "lastStatus")
+    return [{**{key: each[key] for key in kept}, "taskDefinition": tasks.revision(each)} for each in found]

@@ -14,11 +14,15 @@ from infrastructure.cluster import hosted_zone, load_balancer
 from infrastructure.service import dns_record, listener_rule, scaling, target_group
 
 #: what PutScalingPolicy and PutMetricAlarm take of what AWS tells
-OF_POLICY = ("PolicyName", "PolicyType", "ServiceNamespace", "ResourceId", "ScalableDimension")
-OF_POLICY += ("StepScalingPolicyConfiguration", "TargetTrackingScalingPolicyConfiguration")
-OF_ALARM = ("AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions")
-OF_ALARM += ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit", "Metrics")
-OF_ALARM += ("EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData")
+OF_POLICY = (
+    *("PolicyName", "PolicyType", "ServiceNamespace", "ResourceId", "ScalableDimension"),
+    *("StepScalingPolicyConfiguration", "TargetTrackingScalingPolicyConfiguration"),
+)
+OF_ALARM = (
+    *("AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions"),
+    *("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit", "Metrics"),
+    *("EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData"),
+)
 #: AWS makes these, and makes them anew with their policy
 OF_AWS = "TargetTracking-"
 LOOKS = (*load_balancer.LOOKS, load_balancer.rules, target_group.groups)
@@ -112,10 +116,10 @@ def move_scaling(former: str, now: str) -> None:
             say("updated", what, f"by the requests of {now}")
 
 
-def moved_to(thing: Any, kept: tuple[str, ...], former: str, now: str) -> Any | None:
-    """With the new balancer in the place of the former; None where it does not look at that."""
+def moved_to(thing: Any, kept: tuple[str, ...], former: str, now: str) -> Any:
+    """With the new balancer in the place of the former; {} where it does not look at that."""
     text = json.dumps({key: thing[key] for key in kept if thing.get(key) not in (None, [])})
-    return json.loads(text.replace(former, now)) if former in text and former != now else None
+    return json.loads(text.replace(former, now)) if former in text and former != now else {}
 
 
 def move_records(rules: list[dict[str, Any]]) -> None:

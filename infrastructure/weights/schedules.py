@@ -24,14 +24,17 @@ def listed() -> list[Any]:
     scheduler, its_cluster = client("scheduler"), aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")
     found = every(scheduler.get_paginator("list_schedules").paginate(), "Schedules")
     own = [each for each in found if each.get("Target", {}).get("Arn") == its_cluster]
-    read = call(scheduler.list_tags_for_resource, gone=NOT_THERE)
-    arns = sorted({aws.arn("scheduler", f"schedule-group/{each['GroupName']}") for each in own})
-    answers = dict(zip(arns, aws.side_by_side(lambda arn: read(ResourceArn=arn), arns), strict=True))
-    with_tags = [
-        {**each, "Tags": (answers[aws.arn("scheduler", f"schedule-group/{each['GroupName']}")] or {}).get("Tags", [])}
-        for each in own
-    ]
+    names = sorted({each["GroupName"] for each in own})
+    its_tags = dict(zip(names, aws.side_by_side(tags_of_group, names), strict=True))
+    with_tags = [{**each, "Tags": its_tags[each["GroupName"]]} for each in own]
     return [each for each in with_tags if aws.ours(each)]
+
+
+def tags_of_group(its_name: str) -> list[Any]:
+    """A schedule can bear no tags, its group can."""
+    read = call(client("scheduler").list_tags_for_resource, gone=NOT_THERE)
+    found = read(ResourceArn=aws.arn("scheduler", f"schedule-group/{its_name}"))
+    return [*found["Tags"]] if found else []
 
 
 LOOKS = (listed,)
