@@ -61,6 +61,8 @@ def create(net: Network) -> None:
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
     wanted, present = gateway_subnets(net), {each: find_gateway(each) for each in gateway_names()}
+    if None in present.values():  # a former one still has the Elastic IP
+        wait_gone([gateway["NatGatewayId"] for gateway in gateways("deleting")])
     # with the token of one that is dead AWS would answer that one, for as long as it lists it
     dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
     for each, subnet_id in wanted.items():
