@@ -33,8 +33,10 @@ def read(its_name: str) -> dict[str, Any]:
     its_tags = call(codepipeline.list_tags_for_resource, gone="ResourceNotFoundException")(resourceArn=arn)
     state = call(codepipeline.get_pipeline_state, gone=NOT_THERE)(name=its_name)
     stages: Any = state["stageStates"] if state else []
-    into: Any = next((each["inboundTransitionState"] for each in stages if each["stageName"] == DEPLOY), {})
-    return {"name": its_name, "tags": its_tags["tags"] if its_tags else [], "into": into}
+    deploy: Any = next((each for each in stages if each["stageName"] == DEPLOY), {})
+    deploys = deploy.get("latestExecution", {}).get("status") == "InProgress"
+    own = {"name": its_name, "tags": its_tags["tags"] if its_tags else []}
+    return {**own, "into": deploy.get("inboundTransitionState", {}), "deploys": deploys}
 
 
 LOOKS = (pipelines,)
@@ -46,6 +48,9 @@ def take() -> None:
             disable = call(client("codepipeline").disable_stage_transition, f"pipeline {each['name']}", of=each)
             disable(pipelineName=each["name"], stageName=DEPLOY, transitionType="Inbound", reason=PAUSED)
             say("updated", f"pipeline {each['name']}", "what is pushed meanwhile waits before Deploy")
+        if each["deploys"]:
+            way = "it may start tasks again: run pause_cluster.py once more when it has ended"
+            say("warning", f"pipeline {each['name']} deploys just now:", way)
 
 
 def bring_back() -> None:

@@ -30,6 +30,8 @@ LOOKS = (*load_balancer.LOOKS, load_balancer.rules, target_group.groups)
 
 def refuse() -> None:
     """What could not be brought back, before anything is changed."""
+    if not load_balancer.find():
+        return
     if load_balancer.attributes().get("deletion_protection.enabled") == "true":
         way = "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
         raise Problem(f"--deep, but the load balancer {load_balancer.its_name()} is protected from deletion: {way}")
@@ -37,6 +39,10 @@ def refuse() -> None:
         if not ours(load_balancer.tags_by_arn().get(listener["ListenerArn"])):
             there = f"the listener {listener['Protocol']} {listener['Port']} of {load_balancer.its_name()}"
             raise Problem(f"--deep, but {there} is not of this runbook, and would not come back: pause without --deep")
+    for rule in load_balancer.rules():
+        if secret := [each["Type"] for each in rule["Actions"] if each["Type"].startswith("authenticate-")]:
+            there = f"the listener rule {load_balancer.words(rule)} has an action {secret[0]}, whose secret AWS does not tell"
+            raise Problem(f"--deep, but {there}, so that it would not come back: pause without --deep")
 
 
 def seen() -> dict[str, Any]:
@@ -57,12 +63,15 @@ def rule(found: Any, ports: dict[str, int]) -> dict[str, Any]:
     """As CreateRule takes it."""
     actions = [{key: value for key, value in each.items() if key != "Order"} for each in found["Actions"]]
     conditions = [load_balancer.condition(each) for each in found["Conditions"]]
-    its_own = {"Priority": int(found["Priority"]), "Conditions": conditions, "Actions": actions, "Tags": found["Tags"]}
+    its_tags = {"Tags": found["Tags"]} if found["Tags"] else {}
+    its_own = {"Priority": int(found["Priority"]), "Conditions": conditions, "Actions": actions, **its_tags}
     return {"port": ports[found["ListenerArn"]], **its_own}
 
 
 def bring_back(ran: dict[str, Any]) -> None:
-    """Once the balancer has its listeners. The rules come before the services' tasks, which ECS registers by them."""
+    """Once the balancer has its listeners; a dry run has made none. The rules come before the services' tasks."""
+    if not load_balancer.find():
+        return
     listeners = load_balancer.listeners()
     there = {(each["ListenerArn"], int(each["Priority"])) for each in load_balancer.rules()}
     for each in ran["rules"]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import random
+
 import pytest
 
 from tests.conftest import Runbook
@@ -153,6 +156,17 @@ def test_a_dry_run_changes_nothing(clara: Runbook) -> None:
     ran = clara.run("resume_cluster.py", "--dry-run")
     assert ran.code == 0 and "would have updated service" in ran.err, ran.err
     assert clara.account() == paused
+    assert clara.run(PAUSE, "--deep").code == 0
+    assert clara.run("resume_cluster.py", "--dry-run").code == 0
+
+
+def test_more_than_can_be_remembered_is_told_before_anything_ends(fargate: Runbook) -> None:
+    noise = base64.b64encode(random.Random(1).randbytes(5900)).decode()
+    assert fargate.has_run(*RAN[:2]).run("run_task.py", "--env", f"NOISE={noise}").code == 0
+    before = fargate.account()
+    ran = fargate.run(PAUSE)
+    assert ran.code == 1 and "too much runs to remember it all" in ran.err, ran.err
+    assert fargate.account() == before
 
 
 def test_without_a_cluster_there_is_nothing_to_pause(runbook: Runbook) -> None:
