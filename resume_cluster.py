@@ -75,7 +75,7 @@ def make_ways() -> None:
     net = network.create(facts.zones, asked)
     nat_gateways.create(net)
     network.create_routes(net)
-    groups = security_groups.create(net)
+    groups = security_groups.find()
     load_balancer.create(net, groups)
     nat_gateways.wait_ready(net)
     load_balancer.wait_ready(groups)

@@ -10,32 +10,22 @@ from typing import Any
 import aws
 import console
 import constants
-from aws import client, wait
+from aws import wait
 from console import say
-from infrastructure.cluster import network
-from infrastructure.service import diagnosis, runs, task_security_group, tasks
+from infrastructure.cluster import network, security_groups
+from infrastructure.service import diagnosis, runs, task_definitions, task_security_group, tasks
 from infrastructure.service.counts import of_service
-
-REASON = "pause_cluster.py"
-#: what RunTask is given again
-SAME = ("startedBy", "enableExecuteCommand", "launchType")
 
 
 def seen() -> dict[str, Any]:
     """What run_task.py has started: what RunTask was asked for -> how many. Others' are told."""
     found = [task for task in tasks.find() if not of_service(task)]
-    own = [task for task in found if is_own(task)]
-    for task in [task for task in found if task not in own]:
-        whose = (
-            "a node of a job on several hosts" if is_node(task) else f"started by {task.get('startedBy') or 'another'}"
-        )
-        say(
-            "warning",
-            f"task {tasks.task_id(task['taskArn'])} of {tasks.revision(task)}, {whose}:",
-            "it does not come back",
-        )
-    groups = groups_of(own)
-    counted = Counter(json.dumps(request(task, groups), sort_keys=True) for task in own)
+    for task in [task for task in found if not is_own(task)]:
+        node = "a node of a job on several hosts"
+        whose = node if is_node(task) else f"started by {task.get('startedBy') or 'another'}"
+        what = f"task {tasks.task_id(task['taskArn'])} of {tasks.revision(task)}"
+        say("warning", f"{what}, {whose}:", "it does not come back")
+    counted = Counter(json.dumps(request(task), sort_keys=True) for task in found if is_own(task))
     return {"runs": [{"count": count, "request": json.loads(asked)} for asked, count in counted.items()]}
 
 
@@ -48,22 +38,20 @@ def is_node(task: Any) -> bool:
     return "-nodes-" in str(task.get("group", ""))
 
 
-def request(task: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
-    """RunTask's, but for how many, the token, and the subnets."""
-    provider = task.get("capacityProviderName")
-    found = {key: task[key] for key in SAME if task.get(key)}
-    if provider:
-        found.pop("launchType", None)
-        found["capacityProviderStrategy"] = [{"capacityProvider": provider, "weight": 1, "base": 0}]
-    found["taskDefinition"] = task["taskDefinitionArn"]
-    found["tags"] = sorted(
-        (each for each in task.get("tags", []) if not each["key"].startswith("aws:")), key=lambda each: each["key"]
-    )
-    if overrides := without_nothing(task.get("overrides", {})):
-        found["overrides"] = overrides
-    if interface := interface_of(task):
-        found["networkConfiguration"] = {"securityGroups": groups.get(interface, [])}
-    return found
+def request(task: Any) -> dict[str, Any]:
+    """RunTask's, but for how many, the token, and where in the network."""
+    provider = {"capacityProvider": task.get("capacityProviderName"), "weight": 1, "base": 0}
+    its_tags = [each for each in task.get("tags", []) if not each["key"].startswith("aws:")]
+    found = {
+        "taskDefinition": task["taskDefinitionArn"],
+        "startedBy": task["startedBy"],
+        "enableExecuteCommand": task.get("enableExecuteCommand"),
+        "tags": sorted(its_tags, key=lambda each: str(each["key"])),
+        "overrides": without_nothing(task.get("overrides", {})),
+        "launchType": None if provider["capacityProvider"] else task.get("launchType"),
+        "capacityProviderStrategy": [provider] if provider["capacityProvider"] else None,
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def without_nothing(overrides: Any) -> dict[str, Any]:
@@ -75,27 +63,12 @@ def without_nothing(overrides: Any) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def interface_of(task: Any) -> str:
-    """The network interface of a task that has an address of its own."""
-    details = [detail for each in task.get("attachments", []) for detail in each.get("details", [])]
-    return next((each["value"] for each in details if each["name"] == "networkInterfaceId"), "")
-
-
-def groups_of(found: list[Any]) -> dict[str, list[str]]:
-    """Network interface -> its security groups, which ECS does not tell."""
-    ids = sorted(filter(None, map(interface_of, found)))
-    pages = client("ec2").get_paginator("describe_network_interfaces")
-    filters: Any = [{"Name": "network-interface-id", "Values": ids}]
-    listed = aws.every(pages.paginate(Filters=filters), "NetworkInterfaces") if ids else []
-    return {each["NetworkInterfaceId"]: [group["GroupId"] for group in each["Groups"]] for each in listed}
-
-
 def take() -> int:
     """Ask each to stop. How many there were."""
     going = [task for task in tasks.going() if not of_service(task)]
     running = [task["taskArn"] for task in going if tasks.goes_on(task)]
     if running:
-        tasks.ask_to_stop(running, REASON)
+        tasks.ask_to_stop(running, "pause_cluster.py")
     return len(going)
 
 
@@ -107,37 +80,38 @@ def wait_ended() -> None:
 def bring_back(ran: dict[str, Any]) -> list[str]:
     """Start what is missing of each. The ARNs of all that run."""
     arns: list[str] = []
-    listed = tasks.all_of() if ran["runs"] else []
-    groups = groups_of([task for task in listed if is_own(task)])
+    listed = [task for task in (tasks.all_of() if ran["runs"] else []) if is_own(task)]
     for each in ran["runs"]:
-        asked = each["request"]
-        same = [task for task in listed if is_own(task) and alike(request(task, groups), asked)]
+        same = [task for task in listed if aws.holds(request(task), each["request"])]
         running = [task["taskArn"] for task in same if tasks.goes_on(task)]
         missing = each["count"] - len(running)
-        if missing > 0:
-            running += runs.start(placed(asked), missing, [task["taskArn"] for task in same])
+        if missing > 0 and (asked := placed(each["request"])):
+            running += runs.start(asked, missing, [task["taskArn"] for task in same])
         arns += running
     return arns
 
 
-def alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """A task that has ended has no network interface any more."""
-    kept = (one.keys() | other.keys()) - {"networkConfiguration"}
-    return all(aws.holds(one.get(key), other.get(key)) for key in kept)
-
-
-def placed(asked: dict[str, Any]) -> dict[str, Any]:
-    """With the subnets of the cluster."""
+def placed(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """With the place in the network, where the revision has addresses of its own; None where it is deregistered."""
+    definition = task_definitions.definition(asked["taskDefinition"])
+    if not definition or definition["status"] != "ACTIVE":
+        say("already gone", f"task definition {tasks.task_id(asked['taskDefinition'])}", "its tasks do not come back")
+        return None
     found = {"cluster": constants.CLUSTER_NAME, "enableECSManagedTags": True, **asked}
-    if own := asked.get("networkConfiguration"):
-        net, fargate = network.required(), on_fargate(asked)
-        found["networkConfiguration"] = task_security_group.network_configuration(net, own["securityGroups"], fargate)
+    if definition.get("networkMode") == "awsvpc":
+        groups = groups_of(aws.tags_of(asked).get(constants.ENDPOINT_TAG, ""))
+        providers = [each["capacityProvider"] for each in asked.get("capacityProviderStrategy", [])]
+        fargate = any(each.startswith("FARGATE") for each in [*providers, asked.get("launchType", "")])
+        where = task_security_group.network_configuration(network.required(), groups, fargate)
+        found["networkConfiguration"] = where
     return found
 
 
-def on_fargate(asked: dict[str, Any]) -> bool:
-    providers = [each["capacityProvider"] for each in asked.get("capacityProviderStrategy", [])]
-    return asked.get("launchType") == "FARGATE" or any(each.startswith("FARGATE") for each in providers)
+def groups_of(endpoint: str) -> list[str]:
+    """The tasks' security group of this endpoint; another's, where the settings name them."""
+    own = [each for each in security_groups.all_groups() if aws.ours(each) and aws.part(each) == "tasks"]
+    of = [each["GroupId"] for each in own if aws.tags_of(each).get(constants.ENDPOINT_TAG, "") == endpoint]
+    return constants.SECURITY_GROUP_IDS or of
 
 
 def wait_running(arns: list[str]) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from tests.conftest import Runbook, issued
 from tests.interruptions.test_interruptions import has_run, now
@@ -114,6 +115,20 @@ def test_endpoints_come_back_with_all_that_leads_to_them(ml: Runbook) -> None:
     )
     ids = [each["LoadBalancerArn"].rpartition("/")[2] for each in (former, balancer)]
     assert [its_id in looked_at for its_id in ids] == [False, True]
+
+
+def test_what_is_pushed_meanwhile_starts_nothing_and_is_deployed_afterwards(ml: Runbook) -> None:
+    ecs = ml.aws("ecs")
+    former = ecs.describe_services(cluster="ml", services=["ml-a"])["services"][0]["taskDefinition"]
+    has_run(ml, ("pause_cluster.py",))
+    pipelines.push(ml.emulator.world, "example/ml-endpoints", "main", "Better", {}, "")
+    ml.settle(3600)
+    tasks = ecs.describe_tasks(cluster="ml", tasks=ecs.list_tasks(cluster="ml")["taskArns"] or ["none"])["tasks"]
+    assert [task["startedBy"] for task in tasks] == []
+    has_run(ml, (RESUME,))
+    ml.settle(3600)
+    [service] = ecs.describe_services(cluster="ml", services=["ml-a"])["services"]
+    assert (service["taskDefinition"] > former, service["runningCount"]) == (True, 1)
 
 
 def test_what_was_deleted_meanwhile_is_left_out(ml: Runbook) -> None:
