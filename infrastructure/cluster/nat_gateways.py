@@ -175,7 +175,12 @@ def release(address: Any) -> None:
     say("deleted", f"Elastic IP {its_id}")
 
 
-ADDRESS = Kind("Elastic IP", "AllocationId", addresses, make_address, release)
+def in_use_first(found: list[Any]) -> list[Any]:
+    """Another run may have made its gateway with one meanwhile, which AWS then does not release."""
+    return sorted(found, key=lambda each: "AssociationId" not in each)
+
+
+ADDRESS = Kind("Elastic IP", "AllocationId", addresses, make_address, release, in_use_first)
 
 
 def left_over() -> list[Resource]:

@@ -10,6 +10,8 @@ from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from tests.conftest import Runbook, issued
 from tests.interruptions.test_interruptions import has_run, now
+from tests.laws.test_two_at_once import both
+from tests.pictures import put_back, take
 from tests.zones import ml_endpoints, records
 
 RAN = ("create_cluster.py", "register_task_definition.py", "run_task.py")
@@ -152,6 +154,28 @@ def test_what_was_asleep_or_disabled_stays_so(ml: Runbook) -> None:
     before = now(ml)
     has_run(ml, ("pause_cluster.py", RESUME))
     same(before, now(ml))
+
+
+def test_of_two_at_once_the_one_whose_address_is_in_use_already_has_made_it(endpoints: Runbook) -> None:
+    """The other one has seen no address, makes some too, and may not release the first; by their ids it would, mostly."""
+    endpoints.settings |= {"POLL_SECONDS": "30", "NAT_GATEWAYS": "per-zone"}
+    has_run(endpoints, ("create_cluster.py", "pause_cluster.py --deep"))
+    picture, start = take(endpoints.emulator), len(endpoints.emulator.calls)
+    has_run(endpoints, (RESUME,))
+    point = [operation for _, operation, _ in endpoints.emulator.calls[start:]].index("AllocateAddress")
+    expected = now(endpoints)
+    put_back(endpoints.emulator, picture)
+    ends, found = both(endpoints, RESUME, point)
+    assert [code for code, _ in ends] == [0, 0], ends
+    same(expected, found)
+
+
+def test_a_revision_that_is_deregistered_meanwhile_does_not_hold_the_rest(fargate: Runbook) -> None:
+    fargate.has_run(*RAN, "pause_cluster.py")
+    fargate.aws("ecs").deregister_task_definition(taskDefinition="api:1")
+    resumed = fargate.run(RESUME)
+    assert (resumed.code, resumed.result["tasks"]) == (0, []), resumed.err
+    assert "already gone task definition api:1  its tasks do not come back" in resumed.err
 
 
 def test_a_second_resume_says_that_nothing_is_paused(fargate: Runbook) -> None:
