@@ -22,17 +22,16 @@ from infrastructure import parts
 from infrastructure.cluster import (
     auto_scaling_group,
     cluster,
-    file_system,
     load_balancer,
     nat_gateways,
     network,
     pause,
 )
 from infrastructure.delivery import deploys
-from infrastructure.service import counts, runs_again, ways_in
+from infrastructure.service import bill, counts, deadlines, runs_again, ways_in
 from infrastructure.weights import schedules
 
-PARTS = (cluster, pause, network, nat_gateways, file_system, auto_scaling_group, counts, ways_in, deploys, schedules)
+PARTS = (cluster, pause, network, nat_gateways, auto_scaling_group, counts, ways_in, deploys, schedules)
 
 
 @aws.page(
@@ -43,7 +42,7 @@ PARTS = (cluster, pause, network, nat_gateways, file_system, auto_scaling_group,
 def pause_cluster(deep: bool = False) -> dict[str, Any]:
     """What starts tasks first; then the tasks, and what they stand on."""
     before = aws.changes()
-    parts.look(PARTS)
+    parts.look(PARTS, *deadlines.looks())
     if not cluster.of_ours():
         raise Problem(cluster.missing())
     if deep:
@@ -66,6 +65,7 @@ def pause_cluster(deep: bool = False) -> dict[str, Any]:
     if deep:
         nat_gateways.take()  # a host that still drains tells ECS so through them
         load_balancer.wait_deleted()
+    deadlines.remove([each.name for each in deadlines.listed()])  # nothing is left for them to end
     return told(ran, nothing=aws.changes() == before)
 
 
@@ -77,30 +77,19 @@ def seen() -> dict[str, Any]:
 
 
 def told(ran: dict[str, Any], nothing: bool) -> dict[str, Any]:
-    costs = still_costs()
     if nothing:
         say("found", f"cluster {constants.CLUSTER_NAME}", f"paused since {pause.since()}: nothing changed")
-    say("still costs", ", ".join(costs) or "nothing")
     say("next", "python resume_cluster.py", "brings back what ran")
-    services = {name: count for name, count in ran["services"].items() if count}
+    deeper = nat_gateways.gateways() or load_balancer.find()
+    bill.tell_now(
+        lambda: bill.cluster_now([]), f"python {'pause_cluster.py --deep' if deeper else 'delete_cluster.py'}"
+    )
     return {
         "clusterName": constants.CLUSTER_NAME,
         "pausedSince": pause.since(),
-        "services": services,
+        "services": {name: count for name, count in ran["services"].items() if count},
         "tasks": sum(each["count"] for each in ran["runs"]),
-        "stillCosts": costs,
     }
-
-
-def still_costs() -> list[str]:
-    """What stands, and is paid by the hour or by what it holds."""
-    gateways = len(nat_gateways.gateways())
-    return [
-        *([f"{gateways} NAT gateway{'s' if gateways > 1 else ''} with an address each"] if gateways else []),
-        *([f"the load balancer {load_balancer.its_name()} with its addresses"] if load_balancer.find() else []),
-        *(["what EFS stores"] if file_system.ids() else []),
-        "logs",
-    ]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from infrastructure.cluster import (
     bastion,
     checks,
     cluster,
+    costs,
     load_balancer,
     nat_gateways,
     network,
@@ -31,7 +32,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.delivery import deploys
-from infrastructure.service import counts, runs_again, ways_in
+from infrastructure.service import bill, counts, deadlines, runs_again, ways_in
 from infrastructure.weights import schedules
 
 PARTS = (cluster, pause, network, nat_gateways, auto_scaling_group, counts, ways_in, deploys, schedules)
@@ -40,7 +41,7 @@ PARTS = (cluster, pause, network, nat_gateways, auto_scaling_group, counts, ways
 @aws.page(of="cluster", changes=True, undo="pause_cluster.py")
 def resume_cluster() -> dict[str, Any]:
     """All is asked for first; that it was paused is forgotten before it is waited for."""
-    parts.look(PARTS)
+    parts.look(PARTS, *deadlines.looks())
     if not cluster.of_ours():
         raise Problem(cluster.missing())
     ran = pause.record()
@@ -48,9 +49,11 @@ def resume_cluster() -> dict[str, Any]:
         pause.delete()
         say("found", f"cluster {constants.CLUSTER_NAME}", "nothing is paused")
         return {"clusterName": constants.CLUSTER_NAME, "services": {}, "tasks": []}
+    deadlines.check()
     if ran["deep"]:
         make_ways()
         ways_in.bring_back(ran)
+    deadlines.plan(another_role=not deadlines.find_group() and deadlines.create())  # before there is a host
     for each, sizes in ran["groups"].items():
         auto_scaling_group.resize(each, sizes)
     counts.bring_back(ran)
@@ -58,14 +61,24 @@ def resume_cluster() -> dict[str, Any]:
     deploys.bring_back()
     schedules.bring_back(ran)
     pause.delete()
-    if constants.WAIT and not console.dry_run:
-        auto_scaling_group.wait_joined()
-        counts.wait_running()
-        bastion.wait_ready()
-    found = runs_again.wait_running(arns) if constants.WAIT and not console.dry_run else []
+    found = wait_running(ran, arns) if constants.WAIT and not console.dry_run else []
     say("next", "python describe_clusters.py", "to undo: python pause_cluster.py")
+    running = bill.running_tasks() if costs.on_fargate() else []
+    bill.tell_now(lambda: bill.cluster_now(running), "python pause_cluster.py")
     services = {name: count for name, count in ran["services"].items() if count}
     return {"clusterName": constants.CLUSTER_NAME, "services": services, "tasks": runs_again.told(found)}
+
+
+def wait_running(ran: dict[str, Any], arns: list[str]) -> list[Any]:
+    """Until all of it runs. Nothing does for which there can be no host."""
+    if gone := [each for each in ran["groups"] if not auto_scaling_group.find(each)]:
+        what = ", ".join(f"Auto Scaling group {aws.name(each)}" for each in gone)
+        say("warning", f"{what} is gone:", "run create_cluster.py, which makes it again, and create_service.py")
+        return []
+    auto_scaling_group.wait_joined()
+    counts.wait_running()
+    bastion.wait_ready()
+    return runs_again.wait_running(arns)
 
 
 def make_ways() -> None:

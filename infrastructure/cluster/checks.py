@@ -3,6 +3,7 @@
 Reads only. Each check raises aws.Problem with the setting to change; all of them together take a few seconds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 from typing import Any
@@ -16,7 +17,6 @@ from console import say
 from infrastructure.cluster import (
     certificate,
     cluster,
-    costs,
     file_system,
     listener_certificates,
     load_balancer,
@@ -27,7 +27,16 @@ from infrastructure.cluster import (
     security_groups,
     user_data,
 )
-from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
+from infrastructure.cluster.container_instances import (
+    CPU,
+    MEMORY,
+    Sizes,
+    described_type,
+    gpu_count,
+    gpu_memory,
+    nvidia,
+    settings_sizes,
+)
 
 #: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
 #: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
@@ -113,21 +122,21 @@ def trunking() -> bool:
 
 LOOKS = (described_type, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
-OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.offer)
+OF_NEW_HOSTS = (offering_zones, vcpu_quota)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
 
 
-def check(new_hosts: bool = True) -> Facts:
-    """Look at everything that the settings name, before the first change.
+def check(new_hosts: bool = True, more: Iterable[aws.look[Any]] = ()) -> Facts:
+    """Look at everything that the settings name, and at `more` at the same time, before the first change.
 
-    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, no offer and no price.
+    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, and no offer.
     """
     facts = Facts()
     refuse_client_without_sharing()
     user_data.refuse_unfit()
-    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()))
+    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()), *more)
     if constants.LAUNCH_TYPE == "EC2":
         described = instance_type()
         facts.image_id = constants.AMI_ID or ami(described)
@@ -314,19 +323,20 @@ def enough_places(described: Any, memory: int = 0) -> None:
         raise Problem(f"DESIRED_COUNT={count} tasks need {needed} {things}, but {has}: {way}")
 
 
-def places(described: Any, memory: int = 0) -> dict[str, int]:
+def places(described: Any, memory: int = 0, sizes: Sizes | None = None) -> dict[str, int]:
     """How many tasks one host of this type holds, by each of the things that limit it."""
     found: dict[str, int] = {}
+    gpus, of_task, cpu = sizes or settings_sizes()
     if constants.GPU_SHARING:
         found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // constants.GPU_MEMORY_MIB)
-    elif constants.GPU_COUNT:
-        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // constants.GPU_COUNT
+    elif gpus:
+        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // gpus
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
-    if constants.HOST_MEMORY:
-        found[MEMORY] = memory_for_tasks(described) // constants.HOST_MEMORY
-    if constants.HOST_CPU:
-        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.HOST_CPU
+    if of_task:
+        found[MEMORY] = memory_for_tasks(described) // of_task
+    if cpu:
+        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // cpu
     return found
 
 

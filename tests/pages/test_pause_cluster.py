@@ -37,7 +37,7 @@ def test_nothing_runs_any_more_and_nothing_comes_back_by_itself(runbook: Runbook
         *("instance gpu-bastion", "instance gpu-host", "task gpu:1"),
         *("network interface of a host", "network interface of a host (again)"),
     }
-    assert "still costs what EFS stores, logs" in paused.err
+    assert "costs nothing by the hour now: " in paused.err and "to stop: python delete_cluster.py" in paused.err
     assert "python resume_cluster.py  brings back what ran" in paused.err
 
 
@@ -126,14 +126,15 @@ def test_a_deep_pause_takes_what_costs_by_the_hour(endpoints: Runbook) -> None:
     assert paused.code == 0, paused.err
     left = {each.partition(" ")[0] for each in endpoints.account()}
     assert not {"load", "NAT", "Elastic", "listener"} & left
-    assert "still costs what EFS stores, logs" in paused.err
+    assert "costs nothing by the hour now: " in paused.err
     shallow = endpoints.run("describe_clusters.py")
     assert shallow.code == 0, shallow.err
 
 
 def test_a_pause_that_is_there_can_go_deeper(endpoints: Runbook) -> None:
     before = endpoints.has_run("create_cluster.py").account()
-    assert "1 NAT gateway with an address each, the load balancer ml-alb" in endpoints.run(PAUSE).err
+    costs = "an hour now:  1 x NAT gateway, 1 x load balancer; to stop: python pause_cluster.py --deep"
+    assert costs in endpoints.run(PAUSE).err
     assert endpoints.run(PAUSE, "--deep").code == 0
     assert endpoints.run("resume_cluster.py").code == 0
     assert endpoints.account() == before

@@ -82,6 +82,19 @@ def test_tasks_of_a_gpu_cluster_come_back_each_with_its_overrides(runbook: Runbo
     assert overridden(runbook) == given
 
 
+def test_a_deadline_ends_nothing_while_it_is_paused_and_counts_anew(runbook: Runbook) -> None:
+    runbook.settings["MAX_CLUSTER_HOURS"] = "12"
+    scheduler = runbook.has_run(*RAN, "pause_cluster.py").aws("scheduler")
+    assert scheduler.list_schedules(GroupName="gpu-stop")["Schedules"] == []
+    runbook.settle(15 * 3600)
+    resumed = runbook.run(RESUME)
+    assert (resumed.code, len(resumed.result["tasks"])) == (0, 1), resumed.err
+    kinds = sorted(
+        each["Name"].partition("-")[0] for each in scheduler.list_schedules(GroupName="gpu-stop")["Schedules"]
+    )
+    assert kinds == ["hosts", "stop"]
+
+
 @pytest.mark.parametrize("flags", ["", " --deep"])
 def test_a_service_with_its_scaling_and_its_balancer_comes_back(clara: Runbook, flags: str) -> None:
     clara.has_run(*SERVED).settle()
