@@ -53,6 +53,7 @@ def resume_cluster() -> dict[str, Any]:
     if ran["deep"]:
         make_ways()
         ways_in.bring_back(ran)
+    aws.forget(deadlines.listed)  # another resume may have set them meanwhile
     deadlines.plan(another_role=not deadlines.find_group() and deadlines.create())  # before there is a host
     for each, sizes in ran["groups"].items():
         auto_scaling_group.resize(each, sizes)

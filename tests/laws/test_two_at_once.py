@@ -73,7 +73,6 @@ BY_TOKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("everything", REGISTERED, "sync_weights.py"),
     ("everything", REGISTERED, COPY),
     ("clara", REGISTERED, "create_service.py"),
-    ("fargate", (*STARTED, "pause_cluster.py"), "resume_cluster.py"),
 )
 BY_A_TOKEN = ("RunTask", "CreateService")
 #: so many points of each page, where not all of them are tried
