@@ -171,7 +171,7 @@ def check_parts(world: World, region: str, request: Item) -> None:
             "InvalidParameterCombination",
             "Network interfaces and an instance-level security groups may not be specified on the same request",
         )
-    check_image_and_type(region, request)
+    check_image_and_type(world, region, request)
     check_profile(world, request)
     key = request.get("KeyName")
     if key and key not in backend_of(region).key_pairs:
@@ -184,8 +184,8 @@ def check_parts(world: World, region: str, request: Item) -> None:
             )
 
 
-def check_image_and_type(region: str, request: Item) -> None:
-    image = ec2_types.find_image(region, ami_of(region, request["ImageId"]))
+def check_image_and_type(world: World, region: str, request: Item) -> None:
+    image = ec2_types.sized(world, ec2_types.find_image(region, ami_of(region, request["ImageId"])))
     name = request.get("InstanceType") or "m1.small"
     found = ec2_types.instance_type(name)
     if found is None:
