@@ -32,7 +32,7 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure.cluster import cluster, container_instances, costs, ways_out
+from infrastructure.cluster import cluster, container_instances, costs, pause, ways_out
 from infrastructure.service import (
     bill,
     deadlines,
@@ -85,6 +85,7 @@ def run_task(
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks(), *costs.looks_for_tasks())
+    pause.refuse()
     ways_out.warn_of_tasks()
     if sweep or count:
         costs.tell_before(costs.for_tasks(count or constants.MAX_PARALLEL, hosts_each=bool(count)), yes)
