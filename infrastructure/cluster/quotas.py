@@ -206,7 +206,7 @@ OF_NETWORK = (VPCS, INTERNET_GATEWAYS, NAT_GATEWAYS, ADDRESSES)
 
 
 def check(counted: Counted, zones: Iterable[str] = ()) -> str:
-    """Refuse what AWS would refuse; else how many there are. NAT gateways count in each zone."""
+    """An account may have so many of a kind in a region, NAT gateways in a zone: AWS would refuse one more. Else: how many."""
     what, wanted = counted.what, counted.wanted()
     if not wanted:
         return ""
@@ -287,7 +287,7 @@ def vcpus_in_use(code: str) -> int:
 
 
 def check_fargate() -> str:
-    """What other tasks of the account run at the same time counts too, and is not known here."""
+    """All Fargate tasks of the account count at the same time; what others run is not known here."""
     if constants.LAUNCH_TYPE != "FARGATE":
         return ""
     code, each = FARGATE[constants.CAPACITY_TYPE], int(constants.TASK_CPU or 0) / 1024

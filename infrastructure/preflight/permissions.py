@@ -182,7 +182,7 @@ def named(service: str) -> str:
 
 
 def check() -> str:
-    """Every action that the pages need; a user who may not ask is told that, and nothing is held against him."""
+    """Every action that the scripts need is allowed. Who may not ask IAM that is told so, and goes on."""
     found = denied()
     if found.unknown:
         say("warning", "could not look:", found.unknown)
@@ -230,7 +230,7 @@ def dry_run() -> str:
 
 
 def try_one(method: Callable[..., Any], request: dict[str, Any]) -> str:
-    """The name of the call, which is not made."""
+    """With DryRun EC2 looks at the call, and does not do it. Its name, as AWS writes it."""
     words = "".join(word.capitalize() for word in method.__name__.split("_"))
     try:
         call(method, there=WOULD)(**request, DryRun=True)

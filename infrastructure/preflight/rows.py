@@ -71,7 +71,7 @@ def credentials() -> str:
 
 
 def service_linked_roles() -> str:
-    """They are made where they are missing, by those who may."""
+    """AWS's services act with roles of their own, which are made where they are missing, by those who may."""
     if not constants.MAKES_ROLES:
         return ""
     wanted = roles.service_linked_wanted(True, True, True)
@@ -111,7 +111,7 @@ def offers() -> list[str]:
 
 
 def zones() -> str:
-    """Each zone of ours offers the type."""
+    """The type is not offered in every zone."""
     if not constants.VPC_ID:
         return f"{constants.INSTANCE_TYPE} in {', '.join(checks.zones())}" if constants.LAUNCH_TYPE == "EC2" else ""
     ours = sorted({each["AvailabilityZone"] for each in network.named_subnets()})
