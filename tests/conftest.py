@@ -60,6 +60,7 @@ USERS_OF_TIME = (
         "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
+        "infrastructure.service.bill",
         "infrastructure.cluster.checks",
         "infrastructure.service.task_logs",
     ),

@@ -450,7 +450,7 @@ def add_disks(world: World, region: str, made: Item, request: Item, image: Item)
             iops=ebs.get("Iops") if kind in ("gp3", "io1", "io2") else None,
             throughput=ebs.get("Throughput") if kind == "gp3" else None,
         )
-        volume.snapshot_id = ebs.get("SnapshotId")
+        volume.snapshot_id, volume.create_time = ebs.get("SnapshotId"), world.timestamp().replace(tzinfo=None)
         attach_disk(world, volume, made, name, ebs["DeleteOnTermination"])
         set_tags(region, volume.id, specified_tags(request, "volume"))
         made["BlockDeviceMappings"].append(

@@ -4,6 +4,7 @@ Reads only. Each check raises aws.Problem with the setting to change; all of the
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,6 @@ from console import say
 from infrastructure.cluster import (
     certificate,
     cluster,
-    costs,
     file_system,
     listener_certificates,
     load_balancer,
@@ -122,22 +122,22 @@ def image() -> Any:
 
 LOOKS = (described_type, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
-OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.offer)
+OF_NEW_HOSTS = (offering_zones, vcpu_quota)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
 
 
-def check(new_hosts: bool = True) -> Facts:
-    """Look at everything that the settings name, before the first change.
+def check(new_hosts: bool = True, more: Iterable[aws.look[Any]] = ()) -> Facts:
+    """Look at everything that the settings name, and at `more` at the same time, before the first change.
 
-    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, no offer and no price.
+    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, and no offer.
     """
     facts = Facts()
     refuse_client_without_sharing()
     user_data.refuse_unfit()
     new_network = quotas.OF_NETWORK if new_hosts and not network.stands() else ()
-    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()), *quotas.looks(*new_network))
+    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()), *quotas.looks(*new_network), *more)
     if constants.LAUNCH_TYPE == "EC2":
         described = instance_type()
         facts.image_id = constants.AMI_ID or ami(described)

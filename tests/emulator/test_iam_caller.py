@@ -224,6 +224,19 @@ def test_a_group_hands_over_its_launch_templates_role(limit: Limit, account: Acc
     account.asg.create_auto_scaling_group(**group)
 
 
+def test_launch_instances_needs_all_that_is_done_in_the_callers_name(limit: Limit, account: Account) -> None:
+    """asg-016"""
+    account.auto_scaling_group()
+    request = {"AutoScalingGroupName": "workers", "RequestedCapacity": 1, "SubnetIds": [account.a]}
+    fleet = ("ec2:CreateFleet", "ec2:DescribeLaunchTemplateVersions", "ec2:RunInstances", "ec2:CreateTags")
+    for action in ("autoscaling:LaunchInstances", *fleet, "iam:PassRole"):
+        limit(allow("*"), {**allow(action), "Effect": "Deny"})
+        code, told = refused(account.asg.launch_instances, **request)
+        assert (code, f"not authorized to perform: {action}" in told) == ("AccessDenied", True), told
+    limit(allow(["autoscaling:LaunchInstances", *fleet, "iam:PassRole"]))
+    assert account.asg.launch_instances(**request)["Errors"] == []
+
+
 def test_the_first_of_its_kind_makes_a_service_linked_role(emulator: Emulator, limit: Limit, client: Client) -> None:
     emulator.world.settings.service_linked_roles = False
     limit(allow("ecs:*"))
