@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import Problem, call, caller, client, explain, region
+from aws import Problem, call, caller, client, explain, message, region
 from console import say
 from infrastructure.cluster import checks, nat_gateways, quotas, roles
 from infrastructure.service import images
@@ -235,5 +235,7 @@ def try_one(method: Callable[..., Any], request: dict[str, Any]) -> str:
     try:
         call(method, there=WOULD)(**request, DryRun=True)
     except ClientError as error:
-        raise Problem(f"EC2 would refuse {words}: {explain(error)}") from error
+        by = ", an SCP of the organisation forbids it" if "service control policy" in message(error) else ""
+        why = explain(error).partition("\n")[0]  # the rest is long, and encoded
+        raise Problem(f"EC2 would refuse {words}: {why}{by}") from error
     return words

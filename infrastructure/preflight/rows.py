@@ -30,7 +30,7 @@ from infrastructure.cluster import (
 )
 from infrastructure.cluster import certificate as certificates
 from infrastructure.preflight import permissions
-from infrastructure.service import dns_record, images, target_group
+from infrastructure.service import dns_record, drivers, images, target_group
 
 OK, WARNING, STOP = "ok", "warning", "stop"
 #: what create_cluster.py may take, with its waits
@@ -159,8 +159,11 @@ def image() -> str:
     if constants.CLUSTER_ONLY:
         return ""
     images.check()
-    sizes = [f"{name}, {found.size / 1e9:.1f} GB" for name, found in images.named().items()]
-    return "; ".join(sizes)
+    driver, told = drivers.of_hosts(), []
+    for name, found in images.named().items():
+        demands = found.demand and driver and f", demands {drivers.least(found.demand)} of {drivers.in_words(driver)}"
+        told.append(f"{name}, {found.size / 1e9:.1f} GB{demands or ''}")
+    return "; ".join(told)
 
 
 def interfaces_of_host() -> str:
