@@ -22,13 +22,14 @@ from infrastructure.preflight import policy
 
 
 @aws.page(of="either", for_=("USE", f"for {', '.join(policy.USES)} or all"))
-def show_policy(for_: str = "all") -> dict[str, Any]:
-    if for_ not in (*policy.USES, "all"):
-        raise Problem(f"--for {for_}: give one of {', '.join(policy.USES)}, all", exit_code=aws.WRONG_SETTING)
-    found = policy.documents(for_)
+def show_policy(for_: str = "") -> dict[str, Any]:
+    use = for_ or "all"
+    if use not in (*policy.USES, "all"):
+        raise Problem(f"--for {use} is none of {', '.join(policy.USES)}, all", exit_code=aws.WRONG_SETTING)
+    found = policy.documents(use)
     for number, document in enumerate(found, 1):
         say("found", f"policy {number}", f"{policy.size(document)} characters of {policy.MOST_CHARACTERS}")
-    return {"for": for_, "clusterName": constants.CLUSTER_NAME, "documents": found}
+    return {"for": use, "clusterName": constants.CLUSTER_NAME, "documents": found}
 
 
 if __name__ == "__main__":

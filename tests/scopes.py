@@ -18,6 +18,7 @@ infrastructure/permissions.json is made of both; a scope is a few words:
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections import defaultdict
 from typing import Any, NamedTuple
@@ -135,14 +136,17 @@ def levels(demands: set[Demand]) -> dict[str, int]:
     return {action: level(action) for action in made}
 
 
-def table(asked: dict[str, set[Demand]]) -> dict[str, Any]:
-    """What permissions.json holds: the actions of each page, and the scopes of each action."""
+def written(asked: dict[str, set[Demand]]) -> str:
+    """What permissions.json holds, a line for each action: the pages that need it, and its scopes."""
     demands = {each for page in asked.values() for each in page}
     level = levels(demands)
-    scopes: dict[str, set[str]] = defaultdict(set)
-    for each in demands:
-        scopes[each.action].add(scope(each, level.get(each.action, 0)))
-    return {
-        "pages": {page: sorted({each.action for each in found}) for page, found in sorted(asked.items())},
-        "scopes": {action: sorted(found) for action, found in sorted(scopes.items())},
-    }
+    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for page, its_demands in asked.items():
+        for each in its_demands:
+            found[each.action][0].add(page.removesuffix(".py"))
+            found[each.action][1].add(scope(each, level.get(each.action, 0)))
+    lines = (
+        f'"{action}": {json.dumps({"pages": sorted(pages), "scopes": sorted(words)})}'
+        for action, (pages, words) in sorted(found.items())
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"

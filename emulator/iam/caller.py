@@ -198,10 +198,14 @@ def _besides(call: Call, action: str, arns: list[str], context: Context) -> Iter
         for arn in started:
             of_template = {} if arn == template else {"ec2:LaunchTemplate": template}
             yield action, arn, {**context, **of_template, "ec2:IsLaunchTemplateResource": "true"}
+        if requests.tags_of_template(call, template) and call.operation != "LaunchInstances":
+            yield from _besides(call, "ec2:CreateTags", arns, context)
     elif "Tag" not in action:
         yield action, "*", context
     elif prefix == "ec2" and call.service == "autoscaling":
-        yield action, "*", {**context, "ec2:CreateAction": "RunInstances"}
+        put = requests.tags_of_template(call, requests.started_by(call)[1])
+        launched = {"ec2:CreateAction": "RunInstances", **{f"aws:RequestTag/{key}": text for key, text in put.items()}}
+        yield action, requests.launched(call), {**context, **launched}
     elif prefix == "autoscaling" and call.service == "ecs":
         group = call.params["autoScalingGroupProvider"]["autoScalingGroupArn"]
         yield action, group, {key: text for key, text in context.items() if not key.startswith("aws:RequestTag/")}

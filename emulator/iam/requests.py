@@ -149,6 +149,21 @@ def started_by(call: Call) -> tuple[list[str], str]:
     return [template, *(_arn(call, each, "ec2") for each in others)], template
 
 
+def launched(call: Call) -> str:
+    return _arn(call, "instance/*", "ec2")
+
+
+def tags_of_template(call: Call, arn: str) -> dict[str, str]:
+    """The tags that the newest version of a launch template puts on what is started from it: whoever has it started needs
+    ec2:CreateTags. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+    """
+    held = call.world.state["ec2"].get(call.region)
+    template = held.templates.get(arn.rpartition("/")[2]) if held else None
+    if template is None:
+        return {}
+    return tags_in(template["Versions"][template["LatestVersionNumber"]]["LaunchTemplateData"])
+
+
 def _template(call: Call, named: Params) -> str:
     """The ARN of a launch template, by its id or its name."""
     held = call.world.state["ec2"].get(call.region)

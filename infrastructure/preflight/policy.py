@@ -30,15 +30,18 @@ Statement = dict[str, Any]
 
 
 def table() -> dict[str, Any]:
-    """pages: script -> actions; scopes: action -> how far it can be limited."""
+    """Action -> the scripts that need it, and the scopes: how far it can be limited."""
     found: dict[str, Any] = json.loads(TABLE.read_text())
     return found
 
 
 def actions(use: str) -> list[str]:
     """Of all scripts that one needs for a use; "all": of every script."""
-    pages = table()["pages"].items()
-    return sorted({each for page, listed in pages if use == "all" or page.split("_")[0] in USES[use] for each in listed})
+    return [
+        action
+        for action, about in table().items()
+        if use == "all" or any(page.split("_")[0] in USES[use] for page in about["pages"])
+    ]
 
 
 def documents(use: str) -> list[dict[str, Any]]:
@@ -72,10 +75,12 @@ def statements(use: str) -> list[Statement]:
     """One for each kind of scope, with all actions that can be limited so."""
     grouped: dict[tuple[str, str], set[str]] = defaultdict(set)
     resources: dict[tuple[str, str], set[str]] = defaultdict(set)
-    scopes = table()["scopes"]
+    known = table()
     for action in actions(use):
-        for kind, _, ending in (scope.partition(" ") for scope in scopes[action]):
+        for kind, _, ending in (scope.partition(" ") for scope in known[action]["scopes"]):
             service = action.partition(":")[0]
+            if ending == "vpc/{vpc}" and not constants.VPC_ID:
+                continue
             group = (kind, kind_of_group(kind, ending, service))
             grouped[group].add(action)
             resources[group].update(arns(kind, service, ending))
@@ -88,7 +93,7 @@ def statements(use: str) -> list[Statement]:
 
 def kind_of_group(kind: str, ending: str, service: str) -> str:
     """What may not stand in one statement: each service has its own key for a creation, and "*" is more than a name."""
-    return service if kind == "creation" else ending if ending in ("*", "cluster") or kind == "pass" else ""
+    return service if kind == "creation" else ending if ending in ("*", "cluster") else ""
 
 
 def worded(kind: str, more: str, its_actions: list[str], resources: list[str]) -> list[Statement]:
@@ -104,7 +109,8 @@ def worded(kind: str, more: str, its_actions: list[str], resources: list[str]) -
     if more == "cluster":
         conditions["ArnEquals"] = {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}
     if kind == "pass":
-        conditions = {"StringEquals": {"iam:PassedToService": roles.principal(more)}}
+        services = {scope.partition(" ")[2] for scope in table()[its_actions[0]]["scopes"]}
+        conditions = {"StringEquals": {"iam:PassedToService": sorted(map(roles.principal, services))}}
     if kind == "linked":
         conditions = {"StringLike": {"iam:AWSServiceName": "*.amazonaws.com"}}
     if kind == "template":
@@ -117,7 +123,7 @@ def launches(its_actions: list[str]) -> list[Statement]:
     """Only from a launch template, and of these only from ours.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html"""
     template = aws.arn("ec2", "launch-template/*")
-    kinds = ("image", "instance", "key-pair", "network-interface", "security-group", "snapshot", "subnet", "volume")
+    kinds = ("capacity-reservation", "image", "instance", "key-pair", "network-interface", "security-group", "snapshot", "subnet", "volume")
     used = [f"arn:{partition()}:ec2:{region()}:*:{kind}/*" for kind in kinds]  # an image and its snapshots are AWS's
     ours = {"StringEquals": {f"aws:ResourceTag/{constants.CLUSTER_TAG}": constants.CLUSTER_NAME}}
     of_template = {"ArnLike": {"ec2:LaunchTemplate": template}}
@@ -137,7 +143,7 @@ def arns(kind: str, service: str, ending: str) -> list[str]:
     if ending in ("", "*", "cluster"):
         return ["*"]
     name, family, path = constants.CLUSTER_NAME, constants.TASK_FAMILY, constants.ROLE_PATH
-    told = ending.format(name=name, family=family, path=path, vpc=constants.VPC_ID or "none")
+    told = ending.format(name=name, family=family, path=path, vpc=constants.VPC_ID)
     at = {"iam": f":{account()}", "s3": ":", "route53": ":"}.get(service, f"{region()}:{account()}")
     if told.startswith("parameter/aws/"):
         at = f"{region()}:*"
