@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import jmespath
@@ -39,6 +39,7 @@ from emulator.iam import caller, requests
 from emulator.iam.conditions import Context
 from tests import scopes, sentences
 from tests.conftest import ROOT, Ran, Runbook, issued
+from tests.policies import Asked, Held
 from tests.examples import test_apiserver, test_clara_train, test_existing_vpc, test_gpu_cluster, test_ml_endpoints
 
 DOCUMENTS = [
@@ -111,7 +112,7 @@ class Record:
         self.actions: dict[str, set[str]] = {}
         self.demands: dict[str, set[scopes.Demand]] = {}
         #: the policies that show_policy.py shows with some settings, and all that AWS asked with these
-        self.asked: list[tuple[list[Any], set[Asked]]] = []
+        self.asked: Held = []
         self.settings: dict[str, set[str]] = {}
         self.results: dict[str, dict[str, None]] = {}
 
@@ -154,14 +155,6 @@ class Recorded(Runbook):
             Asked(action, arn, tuple((key, str(text)) for key, text in {**context, **tags}.items() if KEYS.match(key)))
             for action, arn, context, tags in asked
         )
-
-
-class Asked(NamedTuple):
-    """What AWS asked, with those keys of the request that our policies look at."""
-
-    action: str
-    arn: str
-    context: tuple[tuple[str, str], ...]
 
 
 @contextmanager
@@ -232,6 +225,7 @@ def more(record: Record) -> None:
     """The walks of MORE, each with its example's settings."""
     for example, walk in MORE.items():
         runbook = Recorded(record)
+        runbook.emulator.world.settings.service_linked_roles = False  # an account that has not had ECS before
         runbook.aws("ec2").create_key_pair(KeyName="ops")
         runbook.settings = {"ENV_FILE": str(ROOT / "examples" / f"{example}.env"), "CERTIFICATE_ARN": issued(runbook)}
         for line in walk:

@@ -12,7 +12,7 @@ infrastructure/permissions.json is made of both; a scope is a few words:
     named ENDING    what has one of our names
     pass SERVICE    our roles, for this service
     template        what an Auto Scaling group launches from a launch template of ours
-    linked          the role of an AWS service
+    linked SERVICE  the role that AWS makes for a service
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def demand(action: str, arn: str, context: Context, tags: dict[str, str]) -> Dem
         "creation": f"{service}:CreateAction" in context,
         "cluster": "ecs:cluster" in context,
     }
-    passed = str(context.get("iam:PassedToService", "")).partition(".amazonaws")[0]
+    passed = str(context.get("iam:PassedToService") or context.get("iam:AWSServiceName", "")).partition(".amazonaws")[0]
     return Demand(action, ending(arn), frozenset(key for key, there in keys.items() if there), passed)
 
 
@@ -69,12 +69,14 @@ def ending(arn: str) -> str:
     name, family = re.escape(constants.CLUSTER_NAME), re.escape(constants.TASK_FAMILY)
     if arn.split(":")[2] == "iam":
         found = found.replace(constants.ROLE_PATH, "{path}", 1)
+    if constants.PREFIX != constants.CLUSTER_NAME:
+        found = re.sub(rf"(?<![\w-]){re.escape(constants.PREFIX)}(?![\w-])", "{prefix}", found)
     found = re.sub(rf"(?<![\w-]){name}-[^/:]*", "{name}-*", found)
     found = re.sub(rf"((?<![\w])|(?<=AmazonCloudWatch-)){name}(?![\w-])", "{name}", found)
     found = re.sub(rf"(?<![\w-]){family}(?![\w-])", "{family}", found)
     found = re.sub(rf"(?<=^vpc/){constants.VPC_ID}$", "{vpc}", found) if constants.VPC_ID else found
     found = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)([a-z]+-)?[0-9a-f]{8,}|(?<=:)\d+$", "*", found)
-    found = re.sub(r"(/\{name\}(-\*)?/|^parameter/aws/service/|^hostedzone/).+", r"\1*", found)
+    found = re.sub(r"(/\{(?:name|prefix)\}(-\*)?/|^parameter/aws/service/|^hostedzone/).+", r"\1*", found)
     return "{name}-*" if arn.split(":")[2] == "s3" and found.startswith("{name}-*") else found
 
 
@@ -103,7 +105,7 @@ def scope(found: Demand, level: int) -> str:
     if action == "iam:PassRole":
         return f"pass {passed_to}"
     if action == "iam:CreateServiceLinkedRole":
-        return "linked"
+        return f"linked {passed_to}"
     if action in LAUNCHED:
         return "template"
     if known(action)["access_level"] in ("Read", "List") and action not in CONTENT:

@@ -207,8 +207,9 @@ def _besides(call: Call, action: str, arns: list[str], context: Context) -> Iter
         launched = {"ec2:CreateAction": "RunInstances", **{f"aws:RequestTag/{key}": text for key, text in put.items()}}
         yield action, requests.launched(call), {**context, **launched}
     elif prefix == "autoscaling" and call.service == "ecs":
-        group = call.params["autoScalingGroupProvider"]["autoScalingGroupArn"]
-        yield action, group, {key: text for key, text in context.items() if not key.startswith("aws:RequestTag/")}
+        named = call.params["autoScalingGroupProvider"]["autoScalingGroupArn"].rpartition("/")[2]
+        group = call.world.state["autoscaling"].get(call.region, {}).get(named)
+        yield action, group.arn if group is not None else "*", {key: text for key, text in context.items() if not key.startswith("aws:RequestTag/")}
     else:
         for arn in requests.made_by(call, arns):
             yield action, arn, {**context, **created}

@@ -207,8 +207,11 @@ def _ecs(call: Call) -> Iterator[str]:
     ]
     if found:
         yield from found
-    elif call.operation == "CreateCapacityProvider":
+    elif call.operation in ("CreateCapacityProvider", "UpdateCapacityProvider"):
         yield _arn(call, f"capacity-provider/{given['name']}")
+    elif "taskDefinitions" in given:
+        for text in given["taskDefinitions"]:
+            yield text if text.startswith("arn:") else _arn(call, f"task-definition/{text}")
     elif call.operation in ("RunTask", "RegisterTaskDefinition"):
         family = str(given.get("family") or given.get("taskDefinition", ""))
         yield (

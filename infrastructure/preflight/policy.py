@@ -26,6 +26,8 @@ USES = {
     "delete": ("delete", "deregister"),
     "look": LOOK,
 }
+#: services that tell a policy in which call something is tagged
+KNOW_CREATIONS = ("ec2", "ecs", "elasticfilesystem", "elasticloadbalancing")
 Statement = dict[str, Any]
 
 
@@ -42,6 +44,14 @@ def actions(use: str) -> list[str]:
         for action, about in table().items()
         if use == "all" or any(page.split("_")[0] in USES[use] for page in about["pages"])
     ]
+
+
+def samples(action: str) -> list[str]:
+    """Resources of ours by which it can be asked whether an action is allowed at all: * in the place of a number."""
+    scopes = (scope.partition(" ") for scope in table()[action]["scopes"])
+    found = {arn for kind, _, ending in scopes for arn in arns(kind, action.partition(":")[0], ending)}
+    launched = launches([action])[0]["Resource"] if table()[action]["scopes"] == ["template"] else []
+    return sorted({each.replace("*", "0") for each in (*found, *launched)} - {"0"})
 
 
 def documents(use: str) -> list[dict[str, Any]]:
@@ -108,11 +118,10 @@ def worded(kind: str, more: str, its_actions: list[str], resources: list[str]) -
         conditions["Null"] = {f"{more}:CreateAction": "false"}
     if more == "cluster":
         conditions["ArnEquals"] = {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}
-    if kind == "pass":
+    if kind in ("pass", "linked"):
         services = {scope.partition(" ")[2] for scope in table()[its_actions[0]]["scopes"]}
-        conditions = {"StringEquals": {"iam:PassedToService": sorted(map(roles.principal, services))}}
-    if kind == "linked":
-        conditions = {"StringLike": {"iam:AWSServiceName": "*.amazonaws.com"}}
+        key = "iam:PassedToService" if kind == "pass" else "iam:AWSServiceName"
+        conditions = {"StringEquals": {key: sorted(map(roles.principal, services))}}
     if kind == "template":
         return launches(its_actions)
     statement = {"Effect": "Allow", "Action": its_actions, "Resource": resources}
@@ -143,6 +152,9 @@ def arns(kind: str, service: str, ending: str) -> list[str]:
     if ending in ("", "*", "cluster"):
         return ["*"]
     name, family, path = constants.CLUSTER_NAME, constants.TASK_FAMILY, constants.ROLE_PATH
+    if "{prefix}" in ending:  # of an endpoint, or of the cluster where there are none
+        both = (ending.replace("{prefix}", each) for each in ("{name}", "{name}-*"))
+        return [arn for each in both for arn in arns(kind, service, each)]
     told = ending.format(name=name, family=family, path=path, vpc=constants.VPC_ID)
     at = {"iam": f":{account()}", "s3": ":", "route53": ":"}.get(service, f"{region()}:{account()}")
     if told.startswith("parameter/aws/"):
