@@ -129,7 +129,7 @@ class Recorded(Runbook):
         asked: list[tuple[str, str, Context, dict[str, str]]] = []
 
         def demand(call: Any, action: str, arn: str, context: Context) -> None:
-            if action != "sts:GetCallerIdentity":  # every script's first line
+            if action != "sts:GetCallerIdentity" and not call.params.get("DryRun"):  # every script's first line; what is tried
                 asked.append((action, arn, context, requests.resource_tags(call, arn)))
 
         reads = self.record.settings.setdefault(script, set())

@@ -22,6 +22,7 @@ UNLIMITED = {
     "ec2:CreateFleet": "asked in an Auto Scaling group's name, of anything; ec2:RunInstances is limited, and asked too",
     "ec2:CreateNetworkInterface": "asked in EFS's name, in a subnet that may be of a network that was there before",
     "ec2:DeleteNetworkInterface": "EFS's network interfaces bear no tag",
+    "ec2:RunInstances": "only from a launch template of ours; in which subnet is not limited",
     "ecs:DeregisterTaskDefinition": "AWS knows no resource for it",
     "route53:ChangeResourceRecordSets": "a zone is not ours, and has no name in its ARN",
     "tag:TagResources": "AWS knows no resource for it; the action of the resource's own service is limited, and asked too",
@@ -80,13 +81,13 @@ def changes(action: str) -> bool:
 
 
 def reached(held: Held) -> set[str]:
-    """The actions that would do to a stranger's resource what they did to ours: of another name, with another's tag or none.
-    What the request itself brings, our tag too, is as before."""
+    """The actions that would do to a stranger's resource what they did to ours: of another name, with another's tag or none,
+    and whatever tag the request itself brings."""
     found: set[str] = set()
     for documents, asked in held:
         ours = next(iter({name for each in asked for name in tag_of(each)}), "")
         for each in asked:
-            if each.action not in found and changes(each.action) and each.arn != "arn:aws:iam::aws:policy":
+            if each.action not in found and changes(each.action):
                 found |= {each.action for other in strangers(each, ours) if allowed(documents, other)}
     return found
 
@@ -97,9 +98,15 @@ def tag_of(asked: Asked) -> list[str]:
 
 def strangers(asked: Asked, ours: str) -> Iterator[Asked]:
     """The same request, about a resource that is not ours; none where it makes one."""
-    if asked.arn.endswith("/*") and asked.arn.split(":")[2] == "ec2":
-        return
-    bare = tuple((key, text) for key, text in asked.context if not key.endswith(TAG))
+    keys = {key for key, _ in asked.context}
+    tagging = scopes.known(asked.action)["access_level"] == "Tagging"
     arn = asked.arn.replace(ours, "stranger") if ours else asked.arn
-    for context in (bare, (*bare, (f"aws:{TAG}", "stranger"))):
+    if not any(key.endswith(TAG) for key in keys) and arn == asked.arn:
+        makes = "aws:RequestTag/gpu-ecs-cluster" in keys and not tagging
+        if arn.endswith("*") and (makes or ":ec2:" in arn):
+            return
+        arn = arn.replace("*", "stranger") if arn.endswith("*") else f"{arn.partition('/')[0]}/stranger"
+    bare = tuple((key, text) for key, text in asked.context if not key.endswith((TAG, "CreateAction")))
+    brought = (*bare, ("aws:RequestTag/gpu-ecs-cluster", ours))
+    for context in (bare, brought, (*bare, (f"aws:{TAG}", "stranger")), (*brought, (f"aws:{TAG}", "stranger"))):
         yield Asked(asked.action, arn, context)
