@@ -39,8 +39,8 @@ from emulator.iam import caller, requests
 from emulator.iam.conditions import Context
 from tests import scopes, sentences
 from tests.conftest import ROOT, Ran, Runbook, issued
-from tests.policies import Asked, Held
 from tests.examples import test_apiserver, test_clara_train, test_existing_vpc, test_gpu_cluster, test_ml_endpoints
+from tests.policies import Asked, Held
 
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
@@ -56,7 +56,9 @@ MADE = re.compile(
 )
 FAULT = re.compile(r"^    (\w+): \w+ = (.+?)  # (.+)$", re.MULTILINE)
 #: what conditions of our policies are about
-KEYS = re.compile(r".*(Re(quest|source)Tag/gpu-ecs-cluster|CreateAction|PassedToService|AWSServiceName)$|ecs:cluster|ec2:Launch")
+KEYS = re.compile(
+    r".*(Re(quest|source)Tag/gpu-ecs-cluster|CreateAction|PassedToService|AWSServiceName)$|ecs:cluster|ec2:Launch"
+)
 PLAIN = ("cp", "mkdir", "echo", "rm")
 EVERYTHING = [{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
 #: what else a user of an example does: what no document shows, and yet is called
@@ -129,7 +131,9 @@ class Recorded(Runbook):
         asked: list[tuple[str, str, Context, dict[str, str]]] = []
 
         def demand(call: Any, action: str, arn: str, context: Context) -> None:
-            if action != "sts:GetCallerIdentity" and not call.params.get("DryRun"):  # every script's first line; what is tried
+            if action != "sts:GetCallerIdentity" and not call.params.get(
+                "DryRun"
+            ):  # every script's first line; what is tried
                 asked.append((action, arn, context, requests.resource_tags(call, arn)))
 
         reads = self.record.settings.setdefault(script, set())
@@ -140,8 +144,9 @@ class Recorded(Runbook):
             self.record.results.setdefault(script, {}).update(dict.fromkeys(keys_of(json.loads(ran.out))))
         return ran
 
-
-    def note(self, script: str, asked: list[tuple[str, str, Context, dict[str, str]]], settings: dict[str, str]) -> None:
+    def note(
+        self, script: str, asked: list[tuple[str, str, Context, dict[str, str]]], settings: dict[str, str]
+    ) -> None:
         """What was asked, in terms of the names that the settings give; and what it may be with the policies for these."""
         found = {scopes.demand(*each) for each in asked}
         self.record.demands.setdefault(script, set()).update(found)

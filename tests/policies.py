@@ -70,7 +70,11 @@ def actions(documents: list[Any]) -> Iterator[str]:
 
 def without(documents: list[Any], action: str) -> list[Params]:
     return [
-        {"Statement": [{**each, "Action": [one for one in each["Action"] if one != action]} for each in held["Statement"]]}
+        {
+            "Statement": [
+                {**each, "Action": [one for one in each["Action"] if one != action]} for each in held["Statement"]
+            ]
+        }
         for held in documents
     ]
 

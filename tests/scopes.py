@@ -117,7 +117,9 @@ def scope(found: Demand, level: int) -> str:
     if "creation" in keys and f"{service}:CreateAction" in knows:
         return "creation"
     if "ours" in keys and "aws:ResourceTag/" in knows:
-        return "ours cluster" if "cluster" in keys and "/{name}/" not in its_ending and "ecs:cluster" in knows else "ours"
+        return (
+            "ours cluster" if "cluster" in keys and "/{name}/" not in its_ending and "ecs:cluster" in knows else "ours"
+        )
     if "new" in keys and "aws:RequestTag/" in knows:
         return f"new{level or ''} {its_ending}"
     return f"named {its_ending}" if its_ending != "*" else "*"

@@ -172,7 +172,9 @@ def _asked(call: Call, request: Any) -> Iterator[Asked]:
     own = requests.action_of(call, request)
     if call.operation == "CreateServiceLinkedRole":
         context["iam:AWSServiceName"] = call.params["AWSServiceName"]
-    of_what_stands = {key: text for key, text in context.items() if not key.startswith(("aws:RequestTag/", "aws:TagKeys"))}
+    of_what_stands = {
+        key: text for key, text in context.items() if not key.startswith(("aws:RequestTag/", "aws:TagKeys"))
+    }
     made = requests.made_by(call, arns) if call.service == "ec2" and own != "ec2:CreateTags" else arns
     for arn in arns:
         yield own, arn, context if arn in made else of_what_stands
@@ -209,7 +211,11 @@ def _besides(call: Call, action: str, arns: list[str], context: Context) -> Iter
     elif prefix == "autoscaling" and call.service == "ecs":
         named = call.params["autoScalingGroupProvider"]["autoScalingGroupArn"].rpartition("/")[2]
         group = call.world.state["autoscaling"].get(call.region, {}).get(named)
-        yield action, group.arn if group is not None else "*", {key: text for key, text in context.items() if not key.startswith("aws:RequestTag/")}
+        yield (
+            action,
+            group.arn if group is not None else "*",
+            {key: text for key, text in context.items() if not key.startswith("aws:RequestTag/")},
+        )
     else:
         for arn in requests.made_by(call, arns):
             yield action, arn, {**context, **created}

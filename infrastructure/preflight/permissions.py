@@ -35,10 +35,11 @@ SCP, BOUNDARY, DENIED, MISSING = (
 
 
 class Denied(NamedTuple):
-    """What may not be done: action -> what forbids it; or why that is not known."""
+    """What may not be done: action -> what forbids it; or why that is not known. And what may be done to ours alone."""
 
     actions: dict[str, str]
     unknown: str = ""
+    to_ours: frozenset[str] = frozenset()
 
 
 # ------------------------------------------------------------------------------------------------------ what is needed
@@ -61,8 +62,10 @@ def only_with() -> dict[str, Any]:
     hosts = "iam:.*InstanceProfile|ec2:(RunInstances|.*LaunchTemplate.*|DescribeInstance.*)"
     return {
         "(pricing|servicequotas|ce):.*|autoscaling:LaunchInstances|ec2:(CreateFleet|GetSpotPlacementScores)": False,
-        "codebuild:.*|s3:ListAllMyBuckets|scheduler:List.*|codeconnections:(?!ListConnections).*": False,
-        "scheduler:(?!Get|List).*": constants.MAX_RUN_HOURS or constants.MAX_CLUSTER_HOURS or constants.STOP_AT,
+        "codebuild:.*|s3:ListAllMyBuckets|scheduler:ListScheduleGroups|codeconnections:(?!ListConnections).*": False,
+        "scheduler:(?!Get|ListScheduleGroups).*": constants.MAX_RUN_HOURS
+        or constants.MAX_CLUSTER_HOURS
+        or constants.STOP_AT,
         "codepipeline:(?!ListPipelines|GetPipeline$).*": False,
         ".*:(Untag.*|DeleteTags)|tag:TagResources": bool(constants.EXTRA_TAGS),
         "acm:(?!ListCertificates).*": constants.LISTENER_PROTOCOL == "HTTPS",
@@ -94,15 +97,15 @@ def needed() -> list[str]:
 def denied() -> Denied:
     """Of the needed actions, and of iam:CreateServiceLinkedRole."""
     found, why = aws.at_best(simulate)
-    return Denied(found or {}, why.partition("\n")[0])
+    return found or Denied({}, why.partition("\n")[0])
 
 
-def simulate() -> dict[str, str]:
+def simulate() -> Denied:
     """Each hundred in a call, all at the same time. What "*" does not allow is asked about once more with our own names:
     a policy may be for these alone."""
     source, actions = principal(), [*needed(), *(["iam:CreateServiceLinkedRole"] if constants.MAKES_ROLES else [])]
     if source.endswith(":root"):
-        return {}
+        return Denied({})
     hundreds = [actions[start : start + HUNDRED] for start in range(0, len(actions), HUNDRED)]
     answers = aws.side_by_side(lambda some: ask(source, some), hundreds)
     found = {action: why for answer in answers for action, why in answer.items()}
@@ -112,7 +115,11 @@ def simulate() -> dict[str, str]:
             by_name[resource].append(action)
     for answer in aws.side_by_side(lambda resource: ask(source, by_name[resource], resource), [*filter(None, by_name)]):
         found |= {action: why for action, why in answer.items() if found[action]}
-    return {action: why for action, why in found.items() if why}
+    asked_again = {action for some in by_name.values() for action in some}
+    return Denied(
+        {action: why for action, why in found.items() if why},
+        to_ours=frozenset(action for action in asked_again if not found[action]),
+    )
 
 
 def ask(source: str, actions: list[str], resource: str = "") -> dict[str, str]:
@@ -239,4 +246,4 @@ def try_one(method: Callable[..., Any], request: dict[str, Any]) -> str:
 def only_from_templates(operation: str, error: ClientError) -> bool:
     """Who may start instances from our launch templates alone, as with show_policy.py, may not try it without one."""
     refused = operation == "RunInstances" and aws.code(error) == "UnauthorizedOperation"
-    return refused and not denied().unknown and "ec2:RunInstances" not in denied().actions and SCP_WORDS not in message(error)
+    return refused and SCP_WORDS not in message(error) and "ec2:RunInstances" in denied().to_ours

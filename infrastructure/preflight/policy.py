@@ -59,7 +59,9 @@ def documents(use: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for statement in statements(use):
         for part in divided(statement):
-            fitting = (each for each in found if size({**each, "Statement": [*each["Statement"], part]}) < MOST_CHARACTERS)
+            fitting = (
+                each for each in found if size({**each, "Statement": [*each["Statement"], part]}) < MOST_CHARACTERS
+            )
             document = next(fitting, None)
             if document is None:
                 document = {"Version": "2012-10-17", "Statement": []}
@@ -132,7 +134,17 @@ def launches(its_actions: list[str]) -> list[Statement]:
     """Only from a launch template, and of these only from ours.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html"""
     template = aws.arn("ec2", "launch-template/*")
-    kinds = ("capacity-reservation", "image", "instance", "key-pair", "network-interface", "security-group", "snapshot", "subnet", "volume")
+    kinds = (
+        "capacity-reservation",
+        "image",
+        "instance",
+        "key-pair",
+        "network-interface",
+        "security-group",
+        "snapshot",
+        "subnet",
+        "volume",
+    )
     used = [f"arn:{partition()}:ec2:{region()}:*:{kind}/*" for kind in kinds]  # an image and its snapshots are AWS's
     ours = {"StringEquals": {f"aws:ResourceTag/{constants.CLUSTER_TAG}": constants.CLUSTER_NAME}}
     of_template = {"ArnLike": {"ec2:LaunchTemplate": template}}
