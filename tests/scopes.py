@@ -128,7 +128,8 @@ def scope(found: Demand, level: int) -> str:
 def levels(demands: set[Demand]) -> dict[str, int]:
     """EC2's actions that make something: 1 what stands alone, 2 what is made in that, and so on. Who may make a subnet and
     a VPC with our tag must not, by the same words, make a subnet in any VPC."""
-    made, within = defaultdict(set), defaultdict(set)
+    made: dict[str, set[str]] = defaultdict(set)
+    within: dict[str, set[str]] = defaultdict(set)
     for each in demands:
         if each.action.startswith("ec2:") and "creation" not in each.keys:
             (made if "new" in each.keys else within)[each.action].add(each.ending.partition("/")[0])
