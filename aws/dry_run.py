@@ -6,6 +6,7 @@ would have given, finds nothing.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ import console
 from console import NEW
 
 READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter")
+_numbers = itertools.count(1)
 #: parameter and value: names of what this run would have made; AWS does not know them
 _made: set[tuple[str, Any]] = set()
 
@@ -75,4 +77,6 @@ def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, depth: int = 0)
         } | asked
     if shape.type_name == "list":
         return [] if empty else [_stand_in(shape.member, params, empty, depth + 1)]  # type: ignore[attr-defined]
-    return {"map": {}, "boolean": False, "integer": 0, "long": 0, "string": "" if empty else NEW}.get(shape.type_name)
+    if shape.type_name == "string":
+        return "" if empty else f"{NEW}-{next(_numbers)})"
+    return {"map": {}, "boolean": False, "integer": 0, "long": 0}.get(shape.type_name)

@@ -1,0 +1,437 @@
+"""What a run did as a shell script: each change as a command of the AWS CLI, in order, and what it waited for.
+
+Names of commands and options are those that the AWS CLI derives from botocore's models, as is done here. An id that an
+earlier line's answer gives is a shell variable; one that was found stands as it is. A value of an environment is never
+printed: it is the variable ENV_NAME, which whoever runs the script sets.
+https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-parameters.html
+"""
+
+import functools
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore import xform_name
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.waiter import SingleWaiterConfig, WaiterModel
+
+from aws.record import SECRET, SECRET_ENDS, Call, Record, Told, Wait, strings
+from console import NEW, NEW_ID
+
+#: botocore's name of a service -> the CLI's, where the two differ
+COMMANDS = {"s3": "s3api"}
+#: options that the CLI calls otherwise: aws ecs update-service --disable-execute-command
+RENAMED = {("ecs", "no-enable-execute-command"): "disable-execute-command"}
+RENAMED |= {("ecs", "no-interactive"): "non-interactive"}
+#: members that only make a call that is made twice make one thing; the CLI fills them in itself
+TOKENS = ("clienttoken", "clientrequesttoken")
+#: how the members are called whose words are waited for
+STATES = ("LifeCycleState", "State", "Status", "lifecycleState", "status", "lastStatus", "updateStatus")
+#: the words that mean that it is there
+READY = ("available", "active", "ACTIVE", "running", "RUNNING", "InService", "ISSUED", "INSYNC", "AVAILABLE", "ENABLED")
+#: words of what we say that we wait for, where that is an end
+ENDS = ("gone", "end", "stop", "terminated", "nothing", "empty", "let the hosts go")
+#: words that need no quotes
+PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+WIDTH = 100
+HEADER = '''#!/bin/sh
+# {page}.py, as commands of the AWS CLI{about}
+set -eu
+export AWS_PAGER= AWS_REGION={region} AWS_DEFAULT_REGION={region}
+'''
+AGAIN = '''
+# AWS knows for some seconds nothing of what is new, and takes time for what is busy: try for up to 10 minutes
+again() {
+    tries=120
+    until answer=$("$@") && [ "$answer" != None ]; do
+        case $? in 2 | 252) return 1 ;; esac # no command of the CLI's
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 5
+    done
+    printf '%s\\n' "$answer"
+}
+'''
+UNTIL = '''
+# until WANTED COMMAND: ask for up to 30 minutes, until all that it answers is WANTED; what is not found counts as 0
+until_is() {
+    wanted=$1 tries=360
+    shift
+    while :; do
+        answer=$("$@" --output text 2>&1) || case $answer in
+            *NotFound* | *NoSuch* | *"not found"* | *"not exist"*) answer=0 ;;
+            *) printf '%s\\n' "$answer" >&2 ;;
+        esac
+        [ "$(printf '%s\\n' "$answer" | tr '\\t' '\\n' | sort -u)" != "$wanted" ] || return 0
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 5
+    done
+}
+'''
+SECRETS = '''
+# values of the environment are not printed: set these first
+'''
+
+
+@dataclass
+class Variable:
+    """A value that a line's answer gives, and where in the answer it stands."""
+
+    name: str
+    value: str
+    source: Call
+    key: str
+    path: str
+
+
+@dataclass
+class Script:
+    """What is known while the lines are written."""
+
+    record: Record
+    region: str
+    reads: bool = False  # whether reads are lines too
+    variables: dict[str, Variable] = field(default_factory=dict)  # by value
+    needed: dict[int, list[Variable]] = field(default_factory=dict)  # by the number of the call that gives them
+    written: set[int] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+
+
+def script(record: Record, reads: bool = False) -> str:
+    """The whole. `reads`: of a page that changes nothing, its reads."""
+    regions = [call.region for call in record.calls]
+    made = Script(record, max(regions, key=regions.count, default=""), reads)
+    changes = [call for call in succeeded(record) if call.changes or reads]
+    waits = waited(record)
+    find_variables(made)
+    for call in changes:
+        need(made, call.params)
+    told = comments(record)
+    comment = ""
+    for each in sorted([*changes, *waits], key=lambda each: each.number):
+        if isinstance(each, Wait):
+            write_wait(made, each)
+            continue
+        for its_read in reads_for(made, each.params):
+            write_call(made, its_read)
+        if (said := told.get(each.number, "")) != comment:
+            comment = said
+            made.lines += ["", *([f"# {in_comment(made, said)}"] if said else [])]
+        write_call(made, each)
+    return with_header(made)
+
+
+def with_header(made: Script) -> str:
+    body = "\n".join(made.lines)
+    about = "; a dry run: nothing was changed" if made.record.dry_run else ""
+    about += f"; it ended with exit code {made.record.exit}, and this is what it did until then" if made.record.exit else ""
+    text = HEADER.format(page=made.record.page, region=shlex.quote(made.region), about=about)
+    if made.secrets:
+        text += SECRETS + "".join(f'ENV_{name}=$(printf %s "${{ENV_{name}?}}" | sed \'s/[\\\\"]/\\\\&/g\')\n' for name in sorted(made.secrets))
+    text += AGAIN if re.search(r"(^|\()again ", body, re.MULTILINE) else ""
+    text += UNTIL if re.search(r"^until_is ", body, re.MULTILINE) else ""
+    nothing = "" if body.strip() else "\n# it changed nothing"
+    return f"{text}{nothing}{body}"
+
+
+def succeeded(record: Record) -> list[Call]:
+    """In the order in which they began. One that AWS refused for now and that was made again is here once."""
+    return sorted((call for call in record.calls if not call.error), key=lambda call: call.number)
+
+
+def waited(record: Record) -> list[Wait]:
+    """Those that only look, the outermost of each."""
+    changing = {number for call in record.calls if call.changes for number in call.waits}
+    return [wait for wait in record.waits if wait.number not in changing and not set(wait.waits) - changing]
+
+
+def comments(record: Record) -> dict[int, str]:
+    """A call's number -> the step that was told of it: the next of its thread."""
+    found: dict[int, str] = {}
+    after: dict[int, Told] = {}
+    everything: list[Call | Told] = [*record.calls, *record.told]
+    for each in sorted(everything, key=lambda each: each.number, reverse=True):
+        if isinstance(each, Told):
+            after[each.thread] = each
+        elif told := after.get(each.thread):
+            found[each.number] = f"{told.verb} {told.what}" + (f"  {told.detail}" if told.detail else "")
+    return found
+
+
+def in_comment(made: Script, text: str) -> str:
+    """One line, with variables in place of their values."""
+    for value in sorted(made.variables, key=len, reverse=True):
+        variable = made.variables[value]
+        if variable in made.needed.get(variable.source.number, []):
+            text = text.replace(value, f"${variable.name}")
+    return NEW_ID.sub("(new)", " ".join(text.split()))
+
+
+# ------------------------------------------------------------------------------------------------------------ variables
+
+
+def find_variables(made: Script) -> None:
+    """What an answer tells for the first time, of something that this run made."""
+    seen: set[str] = set()
+    ours: set[str] = set()
+    taken: dict[str, int] = {}
+    changed = False
+    for call in succeeded(made.record):
+        given = {text for _, text in strings(call.params)}
+        changed = changed or call.changes
+        if call.operation.startswith(("Create", "Put", "Register")):
+            ours |= {text for key, text in strings(call.params) if key.lower().endswith("name")}
+        about_ours = call.changes or any(our in text for text in given for our in ours & given)
+        for path, key, value, item in answers(call.answer):
+            if value in seen or value in given or not is_id(key, value):
+                continue
+            if call.changes or (changed and (about_ours or ours & item)):
+                name = variable_name(call, key, path)
+                taken[name] = taken.get(name, 0) + 1
+                name += f"_{taken[name]}" if taken[name] > 1 else ""
+                made.variables[value] = Variable(name, value, call, key, path)
+        seen |= given | {text for _, text in strings(call.answer)}
+        ours |= {value for value, variable in made.variables.items() if variable.source is call}
+
+
+def answers(thing: Any, path: str = "", key: str = "") -> Iterator[tuple[str, str, str, set[str]]]:
+    """Every text in an answer: its JMESPath, its member's name, itself, and the texts beside it."""
+    if isinstance(thing, dict):
+        item = {text for _, text in strings(thing)}
+        for name, value in thing.items():
+            at = f"{path}.{name}" if path else name
+            if isinstance(value, str):
+                yield at, name, value, item
+            else:
+                yield from answers(value, at, name)
+    elif isinstance(thing, list):
+        for number, value in enumerate(thing):
+            if isinstance(value, str):
+                yield f"{path}[{number}]", key, value, set(thing)
+            else:
+                yield from answers(value, f"{path}[{number}]", key)
+
+
+def is_id(key: str, value: str) -> bool:
+    named = key.lower().rstrip("s").endswith(("id", "arn", "dnsname", "uri", "url", "address", "publicip"))
+    return len(value) > 6 and named and (value.startswith(NEW) or any(letter.isdigit() for letter in value) or ":" in value)
+
+
+def variable_name(call: Call, key: str, path: str) -> str:
+    """VpcId -> VPC_ID; Role.Arn -> ROLE_ARN"""
+    words = key.rstrip("s") if "[" in path.rpartition(".")[2] else key
+    if words.lower() in ("id", "arn", "dnsname", "uri", "url"):
+        parents = [part for part in re.split(r"\.|\[\d+\]", path) if part][:-1]
+        words = (parents[-1].removesuffix("s") if parents else re.sub("^[A-Z][a-z]+", "", call.operation)) + words[0].upper() + words[1:]
+    return xform_name(words, "_").upper()
+
+
+def need(made: Script, thing: Any) -> None:
+    """Whatever of it an earlier answer gave is a variable."""
+    for variable in used(made, thing):
+        needed = made.needed.setdefault(variable.source.number, [])
+        if variable not in needed:
+            needed.append(variable)
+            if not variable.source.changes:
+                need(made, variable.source.params)
+
+
+def used(made: Script, thing: Any) -> list[Variable]:
+    texts = "\n".join(text for _, text in strings(thing))
+    found = []
+    for value in sorted(made.variables, key=len, reverse=True):
+        if value in texts:
+            found.append(made.variables[value])
+            texts = texts.replace(value, "")
+    return found
+
+
+def reads_for(made: Script, thing: Any) -> list[Call]:
+    """The reads whose answers it takes, and that are no lines yet."""
+    found: list[Call] = []
+    for variable in used(made, thing):
+        source = variable.source
+        if not source.changes and source.number not in made.written and source not in found:
+            found += [*reads_for(made, source.params), source]
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------- commands
+
+
+def write_call(made: Script, call: Call) -> None:
+    """One command; with what later lines need of its answer."""
+    if call.number in made.written:
+        return
+    made.written.add(call.number)
+    words = command(made, call)
+    variables = made.needed.get(call.number, [])
+    patient = call.patient or bool(used(made, call.params)) or not call.changes
+    again = "again " if patient and not made.reads else ""
+    if not variables:
+        made.lines.append(wrapped(f"{again}aws", words))
+    elif len(variables) == 1:
+        query = ["--query", quoted(made, variables[0].path), "--output text"]
+        made.lines.append(f"{variables[0].name}=$({wrapped(f'{again}aws', [*words, ' '.join(query)])})")
+    else:
+        paths = shlex.quote(f"[{', '.join(variable.path for variable in variables)}]")
+        made.lines.append(f"ANSWER=$({wrapped(f'{again}aws', [*words, f'--query {paths} --output text'])})")
+        for number, variable in enumerate(variables, 1):
+            made.lines.append(f"{variable.name}=$(printf '%s\\n' \"$ANSWER\" | cut -f{number})")
+
+
+def wrapped(first: str, words: list[str]) -> str:
+    """On one line, or with an option on each."""
+    line = " ".join([first, *words])
+    if len(line) <= WIDTH and "\n" not in line:
+        return line
+    return " \\\n    ".join([" ".join([first, words[0]]), *words[1:]])
+
+
+def command(made: Script, call: Call) -> list[str]:
+    """The command, then each option with its value: ["ec2 create-vpc", "--cidr-block 10.0.0.0/16"]"""
+    model = operation(call.service, call.operation)
+    members: dict[str, Shape] = getattr(model.input_shape, "members", {})
+    words = [f"{COMMANDS.get(call.service, call.service)} {xform_name(call.operation, '-')}"]
+    for name, value in call.params.items():
+        required = name in getattr(model.input_shape, "required_members", [])
+        if name in members and not (name.lower() in TOKENS and not required):
+            words.append(option(made, call.service, name, value, members[name]))
+    return words
+
+
+def option(made: Script, service: str, name: str, value: Any, shape: Shape) -> str:
+    its_name = xform_name(name, "-")
+    if isinstance(value, dict) and list(getattr(shape, "members", {})) == ["Value"]:
+        value = value["Value"]  # {"Value": True} of EC2 is a flag too
+    if isinstance(value, bool):
+        its_name = its_name if value else f"no-{its_name}"
+        return f"--{RENAMED.get((service, its_name), its_name)}"
+    if shape.type_name in ("structure", "map") or not isinstance(value, list):
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+        if text.startswith("-"):
+            return f"--{its_name}={quoted(made, text, name)}"
+        return f"--{its_name} {quoted(made, text, name)}"
+    plain = [each for each in value if isinstance(each, str | int) and re.match(r"[\w(/]", str(each))]
+    if plain == value and value:
+        return f"--{its_name} {' '.join(quoted(made, str(each), name) for each in value)}"
+    return f"--{its_name} {quoted(made, json.dumps(value, ensure_ascii=False), name)}"
+
+
+def quoted(made: Script, text: str, key: str = "") -> str:
+    """As the shell reads it: what is a variable in double quotes, the rest in single ones where it needs them."""
+    known = sorted(made.variables, key=len, reverse=True)
+    pattern = "|".join([*map(re.escape, known), f"{SECRET}.*?{SECRET_ENDS}", NEW_ID.pattern])
+    words, at = "", 0
+    for match in re.finditer(pattern, text):
+        words += literal(text[at : match.start()]) + f'"${{{reference(made, match[0], key)}}}"'
+        at = match.end()
+    words += literal(text[at:])
+    return re.sub(r"\$\{(\w+)\}(?=\")", r"$\1", words) or "''"
+
+
+def literal(text: str) -> str:
+    return text if not text or PLAIN.fullmatch(text) else shlex.quote(text)
+
+
+def reference(made: Script, value: str, key: str) -> str:
+    """The name of the variable that stands for it."""
+    if value.startswith(SECRET):
+        name = re.sub(r"\W", "_", value.strip(SECRET + SECRET_ENDS))
+        made.secrets.add(name)
+        return f"ENV_{name}"
+    if value in made.variables:
+        return made.variables[value].name
+    alike = [each for each in made.variables.values() if each.key.lower() == key.lower().rstrip("s")]
+    newest = alike[-1].name if alike else xform_name(key, "_").upper()
+    return newest
+
+
+@functools.cache
+def operation(service: str, name: str) -> OperationModel:
+    return model_of(service).operation_model(name)
+
+
+@functools.cache
+def model_of(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+# ---------------------------------------------------------------------------------------------------------------- waits
+
+
+def write_wait(made: Script, wait: Wait) -> None:
+    """`aws ... wait` where the CLI has it, else a loop over what the page looked at; a pause where it looked at nothing."""
+    newest: dict[str, Call] = {}
+    for call in [call for call in made.record.calls if wait.number in call.waits and not call.changes]:
+        newest[f"{call.service} {call.operation} {call.params}"] = call
+    its_lines = [line for call in newest.values() if (line := wait_line(made, wait, call))]
+    if not newest and wait.ended - wait.began >= 1:
+        its_lines = [f"sleep {wait.ended - wait.began:.0f}"]
+    if its_lines:
+        made.lines += ["", f"# wait for {in_comment(made, wait.what)}", *dict.fromkeys(its_lines)]
+
+
+def wait_line(made: Script, wait: Wait, call: Call) -> str:
+    """Empty where the look says nothing about what is waited for."""
+    if not all(variable.source.number in made.written for variable in used(made, call.params)):
+        return ""
+    ends = any(word in wait.what for word in ENDS)
+    words = command(made, call)
+    if not ends and (waiter := waiter_of(call)):
+        service, asked = words[0].split()[0], [waited_ids(made, call) or words[1:]]
+        return wrapped("aws", [f"{service} wait {xform_name(waiter, '-')}", *asked[0]])
+    path, words_of_state = state_of(operation(call.service, call.operation).output_shape)
+    ready = [word for word in READY if word in words_of_state]
+    if ends:
+        return wrapped("until_is 0 aws", [*words, f"--query 'length({path.partition('[]')[0]})'"]) if "[]" in path else ""
+    return wrapped(f"until_is {ready[0]} aws", [*words, f"--query {shlex.quote(path)}"]) if ready else ""
+
+
+def waited_ids(made: Script, call: Call) -> list[str]:
+    """The option with the ids that earlier lines gave, in place of a filter by tags: --nat-gateway-ids "$NAT_GATEWAY_ID"."""
+    members = getattr(operation(call.service, call.operation).input_shape, "members", {})
+    for name, shape in members.items():
+        ours = [each for each in made.variables.values() if name.lower() == f"{each.key.lower()}s"]
+        ours = [each for each in ours if each.source.number in made.written and each.source.service == call.service]
+        if ours and shape.type_name == "list" and not set(call.params) & {name}:
+            return [option(made, call.service, name, [each.value for each in ours], shape)]
+    return []
+
+
+def waiter_of(call: Call) -> str:
+    """The CLI's waiter for what this reads to be there; of several the one that asks most of it."""
+    found = [name for name, its_call in waiters_of(call.service).items() if its_call == call.operation]
+    wanted = [name for name in found if name.endswith(("Available", "Active", "Running", "Stable", "Issued", "Ok"))]
+    return wanted[0] if wanted else ""
+
+
+@functools.cache
+def waiters_of(service: str) -> dict[str, str]:
+    """Waiter -> the operation that it asks."""
+    loader = Loader()
+    if "waiters-2" not in loader.list_available_services("waiters-2"):
+        return {}
+    model: dict[str, Any] = loader.load_service_model(service, "waiters-2")
+    return {name: each["operation"] for name, each in model["waiters"].items()}
+
+
+def state_of(shape: Any, path: str = "", depth: int = 0) -> tuple[str, list[str]]:
+    """The JMESPath of the state in an answer, and the words that it may be; the least deep one."""
+    members: dict[str, Shape] = getattr(shape, "members", {})
+    for name in STATES:
+        if name in members and getattr(members[name], "enum", None):
+            return f"{path}.{name}".lstrip("."), list(members[name].enum)  # type: ignore[attr-defined]
+    for name, member in members.items() if depth < 3 else ():
+        its_path = f"{path}.{name}".lstrip(".")
+        inner, its_path = (member.member, f"{its_path}[]") if member.type_name == "list" else (member, its_path)
+        found = state_of(inner, its_path, depth + 1)
+        if found[1]:
+            return found
+    return "", []
