@@ -7,18 +7,21 @@ https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-parameters.html
 """
 
 import functools
+import itertools
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jmespath
 from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
-from botocore.waiter import SingleWaiterConfig, WaiterModel
 
+from aws import fresh
 from aws.record import SECRET, SECRET_ENDS, Call, Record, Told, Wait, strings
 from console import NEW, NEW_ID
 
@@ -30,11 +33,14 @@ RENAMED |= {("ecs", "no-interactive"): "non-interactive"}
 #: members that only make a call that is made twice make one thing; the CLI fills them in itself
 TOKENS = ("clienttoken", "clientrequesttoken")
 #: how the members are called whose words are waited for
-STATES = ("LifeCycleState", "State", "Status", "lifecycleState", "status", "lastStatus", "updateStatus")
+STATES = ("attachmentsStatus", "LifeCycleState", "State", "Status", "lifecycleState", "status", "lastStatus", "updateStatus")
 #: the words that mean that it is there
 READY = ("available", "active", "ACTIVE", "running", "RUNNING", "InService", "ISSUED", "INSYNC", "AVAILABLE", "ENABLED")
 #: words of what we say that we wait for, where that is an end
-ENDS = ("gone", "end", "stop", "terminated", "nothing", "empty", "let the hosts go")
+ENDS = re.compile(r"\b(gone|end|stop|terminated|nothing|empty|let the hosts go)\b")
+#: how the CLI's waiters for either end with their names
+THERE = ("Available", "Active", "Running", "Stable", "Issued", "Ok", "RecordSetsChanged")
+GONE = ("Deleted", "Terminated", "Stopped", "Inactive", "NotExists")
 #: words that need no quotes
 PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 WIDTH = 100
@@ -107,16 +113,16 @@ def script(record: Record, reads: bool = False) -> str:
     """The whole. `reads`: of a page that changes nothing, its reads."""
     regions = [call.region for call in record.calls]
     made = Script(record, max(regions, key=regions.count, default=""), reads)
-    changes = [call for call in succeeded(record) if call.changes or reads]
-    waits = waited(record)
     find_variables(made)
-    for call in changes:
+    changes = [call for call in succeeded(record) if call.changes or reads]
+    looks = {wait.number: looks_of(made, wait) for wait in waited(record)}
+    for call in [*changes, *itertools.chain(*looks.values())]:
         need(made, call.params)
-    told = comments(record)
+    told = comments(made)
     comment = ""
-    for each in sorted([*changes, *waits], key=lambda each: each.number):
+    for each in sorted([*changes, *waited(record)], key=lambda each: each.number):
         if isinstance(each, Wait):
-            write_wait(made, each)
+            write_wait(made, each, looks[each.number])
             continue
         for its_read in reads_for(made, each.params):
             write_call(made, its_read)
@@ -151,16 +157,23 @@ def waited(record: Record) -> list[Wait]:
     return [wait for wait in record.waits if wait.number not in changing and not set(wait.waits) - changing]
 
 
-def comments(record: Record) -> dict[int, str]:
-    """A call's number -> the step that was told of it: the next of its thread."""
+def comments(made: Script) -> dict[int, str]:
+    """A call's number -> the step that was told of it: the first that names what it made, or the next of its thread."""
     found: dict[int, str] = {}
-    after: dict[int, Told] = {}
-    everything: list[Call | Told] = [*record.calls, *record.told]
+    after: dict[int, str] = {}
+    later: list[str] = []
+    made_by: dict[int, list[str]] = {}
+    for value, variable in made.variables.items():
+        made_by.setdefault(variable.source.number, []).append(value)
+    everything: list[Call | Told] = [*made.record.calls, *made.record.told]
     for each in sorted(everything, key=lambda each: each.number, reverse=True):
         if isinstance(each, Told):
-            after[each.thread] = each
-        elif told := after.get(each.thread):
-            found[each.number] = f"{told.verb} {told.what}" + (f"  {told.detail}" if told.detail else "")
+            after[each.thread] = f"{each.verb} {each.what}" + (f"  {each.detail}" if each.detail else "")
+            later.append(after[each.thread])
+        else:
+            ids = made_by.get(each.number, [])
+            naming = [told for told in reversed(later) if any(value in told for value in ids)]
+            found[each.number] = next(iter(naming), after.get(each.thread, ""))
     return found
 
 
@@ -366,57 +379,104 @@ def model_of(service: str) -> ServiceModel:
 # ---------------------------------------------------------------------------------------------------------------- waits
 
 
-def write_wait(made: Script, wait: Wait) -> None:
-    """`aws ... wait` where the CLI has it, else a loop over what the page looked at; a pause where it looked at nothing."""
+def looks_of(made: Script, wait: Wait) -> list[Call]:
+    """What it asked, each once, as it was answered last; but what asks about the answer of another of its looks."""
     newest: dict[str, Call] = {}
     for call in [call for call in made.record.calls if wait.number in call.waits and not call.changes]:
-        newest[f"{call.service} {call.operation} {call.params}"] = call
-    its_lines = [line for call in newest.values() if (line := wait_line(made, wait, call))]
-    if not newest and wait.ended - wait.began >= 1:
-        its_lines = [f"sleep {wait.ended - wait.began:.0f}"]
-    if its_lines:
-        made.lines += ["", f"# wait for {in_comment(made, wait.what)}", *dict.fromkeys(its_lines)]
+        inner = [each for each in used(made, call.params) if wait.number in each.source.waits]
+        if not inner:
+            newest[f"{call.service} {call.operation} {call.params}"] = call
+    return [about_ids(made, wait, call) for call in newest.values()]
+
+
+def about_ids(made: Script, wait: Wait, call: Call) -> Call:
+    """The same look, about the ids that were made, or deleted, in place of all that bears a tag."""
+    if used(made, call.params):
+        return call
+    members: dict[str, Shape] = getattr(operation(call.service, call.operation).input_shape, "members", {})
+    ids = deleted_ids(made, wait, call) if ends(wait) else made_ids(made, wait, call)
+    for key, values in ids.items():
+        for name, shape in members.items():
+            if shape.type_name == "list" and name.lower() == f"{key.lower()}s":
+                return replace(call, params={name: values})
+            if shape.type_name == "string" and name.lower() == key.lower() and len(values) == 1:
+                return replace(call, params={name: values[0]})
+    return call
+
+
+def made_ids(made: Script, wait: Wait, call: Call) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in made.variables.values():
+        source = each.source
+        if source.changes and source.number < wait.number and same_kind(source, call):
+            found.setdefault(each.key, []).append(each.value)
+    return found
+
+
+def deleted_ids(made: Script, wait: Wait, call: Call) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in succeeded(made.record):
+        if each.operation.startswith(fresh.UNMAKES) and each.number < wait.number and same_kind(each, call):
+            for key, text in strings(each.params):
+                found.setdefault(key, []).append(text)
+    return found
+
+
+def same_kind(change: Call, read: Call) -> bool:
+    return change.service == read.service and fresh.noun(change.operation) == fresh.noun(read.operation)
+
+
+def ends(wait: Wait) -> bool:
+    return bool(ENDS.search(wait.what))
+
+
+def write_wait(made: Script, wait: Wait, looks: list[Call]) -> None:
+    """`aws ... wait` where the CLI has it, else a loop over what the page looked at; a pause where it looked at nothing."""
+    lines = [line for call in looks if (line := wait_line(made, wait, call))]
+    if not looks and wait.ended - wait.began >= 1:
+        lines = [f"sleep {math.ceil(wait.ended - wait.began)}"]
+    if lines:
+        made.lines += ["", f"# wait for {in_comment(made, wait.what)}", *dict.fromkeys(lines)]
+    elif wait.looks or (made.record.dry_run and not ends(wait)):
+        made.lines += ["", f"# here the page waited for {in_comment(made, wait.what)}"]
 
 
 def wait_line(made: Script, wait: Wait, call: Call) -> str:
     """Empty where the look says nothing about what is waited for."""
-    if not all(variable.source.number in made.written for variable in used(made, call.params)):
-        return ""
-    ends = any(word in wait.what for word in ENDS)
     words = command(made, call)
-    if not ends and (waiter := waiter_of(call)):
-        service, asked = words[0].split()[0], [waited_ids(made, call) or words[1:]]
-        return wrapped("aws", [f"{service} wait {xform_name(waiter, '-')}", *asked[0]])
-    path, words_of_state = state_of(operation(call.service, call.operation).output_shape)
-    ready = [word for word in READY if word in words_of_state]
-    if ends:
-        return wrapped("until_is 0 aws", [*words, f"--query 'length({path.partition('[]')[0]})'"]) if "[]" in path else ""
-    return wrapped(f"until_is {ready[0]} aws", [*words, f"--query {shlex.quote(path)}"]) if ready else ""
+    path, possible = state_of(operation(call.service, call.operation).output_shape)
+    if ends(wait):
+        if not deleted_ids(made, wait, call) and not wait.looks:
+            return ""  # there was none
+        wanted, query = "0", f"length({path.partition('[]')[0]})" if "[]" in path else ""
+    else:
+        seen = jmespath.search(path, call.answer) if path and not possible else None
+        seen = [*dict.fromkeys(seen if isinstance(seen, list) else [seen])]
+        ready = [word for word in READY if word in possible] or [word for word in seen if word and len(seen) == 1]
+        wanted, query = (ready[0], path) if ready else counted(call)
+    if waiter := waiter_of(call, GONE if ends(wait) else THERE):
+        service, _, _ = words[0].partition(" ")
+        return wrapped("again aws", [f"{service} wait {xform_name(waiter, '-')}", *words[1:]])
+    return wrapped(f"until_is {wanted} aws", [*words, f"--query {shlex.quote(query)}"]) if query else ""
 
 
-def waited_ids(made: Script, call: Call) -> list[str]:
-    """The option with the ids that earlier lines gave, in place of a filter by tags: --nat-gateway-ids "$NAT_GATEWAY_ID"."""
-    members = getattr(operation(call.service, call.operation).input_shape, "members", {})
-    for name, shape in members.items():
-        ours = [each for each in made.variables.values() if name.lower() == f"{each.key.lower()}s"]
-        ours = [each for each in ours if each.source.number in made.written and each.source.service == call.service]
-        if ours and shape.type_name == "list" and not set(call.params) & {name}:
-            return [option(made, call.service, name, [each.value for each in ours], shape)]
-    return []
+def counted(call: Call) -> tuple[str, str]:
+    """As many as there were in the end, where they are all that it lists."""
+    lists = [(key, value) for key, value in (call.answer or {}).items() if isinstance(value, list) and value]
+    return (str(len(lists[0][1])), f"length({lists[0][0]})") if len(lists) == 1 else ("", "")
 
 
-def waiter_of(call: Call) -> str:
-    """The CLI's waiter for what this reads to be there; of several the one that asks most of it."""
-    found = [name for name, its_call in waiters_of(call.service).items() if its_call == call.operation]
-    wanted = [name for name in found if name.endswith(("Available", "Active", "Running", "Stable", "Issued", "Ok"))]
-    return wanted[0] if wanted else ""
+def waiter_of(call: Call, wanted: tuple[str, ...]) -> str:
+    """The CLI's own waiter, which asks the same."""
+    asking = [name for name, its_call in waiters_of(call.service).items() if its_call == call.operation]
+    return next((name for name in asking if name.endswith(wanted)), "")
 
 
 @functools.cache
 def waiters_of(service: str) -> dict[str, str]:
     """Waiter -> the operation that it asks."""
     loader = Loader()
-    if "waiters-2" not in loader.list_available_services("waiters-2"):
+    if service not in loader.list_available_services("waiters-2"):
         return {}
     model: dict[str, Any] = loader.load_service_model(service, "waiters-2")
     return {name: each["operation"] for name, each in model["waiters"].items()}
@@ -426,12 +486,11 @@ def state_of(shape: Any, path: str = "", depth: int = 0) -> tuple[str, list[str]
     """The JMESPath of the state in an answer, and the words that it may be; the least deep one."""
     members: dict[str, Shape] = getattr(shape, "members", {})
     for name in STATES:
-        if name in members and getattr(members[name], "enum", None):
-            return f"{path}.{name}".lstrip("."), list(members[name].enum)  # type: ignore[attr-defined]
+        if name in members and members[name].type_name == "string":
+            return f"{path}.{name}".lstrip("."), list(getattr(members[name], "enum", []))
     for name, member in members.items() if depth < 3 else ():
         its_path = f"{path}.{name}".lstrip(".")
-        inner, its_path = (member.member, f"{its_path}[]") if member.type_name == "list" else (member, its_path)
-        found = state_of(inner, its_path, depth + 1)
-        if found[1]:
+        inner, its_path = (member.member, f"{its_path}[]") if member.type_name == "list" else (member, its_path)  # type: ignore[attr-defined]
+        if (found := state_of(inner, its_path, depth + 1))[0]:
             return found
     return "", []

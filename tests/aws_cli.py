@@ -13,11 +13,10 @@ import functools
 import io
 import json
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
-import awscli.botocore.endpoint
-import awscli.botocore.waiter
 import awscli.clidriver
 from awscli.botocore.awsrequest import AWSResponse
 from awscli.botocore.compat import HTTPHeaders
@@ -49,8 +48,7 @@ def main() -> None:
     cli = awscli.clidriver.create_clidriver()
     cli.session.create_client = functools.cache(cli.session.create_client)
     cli.session.register("before-send.*.*", send)
-    for module in (awscli.botocore.waiter, awscli.botocore.endpoint):
-        module.time = SimpleNamespace(sleep=lambda seconds: ask(sleep=seconds))
+    time.sleep = lambda seconds: ask(sleep=seconds)
     events = cli.session.get_component("event_emitter")._emitter
     handlers = copy.copy(events._handlers)
     for line in sys.stdin:
@@ -58,7 +56,10 @@ def main() -> None:
         cli._command_table, events._handlers, events._lookup_cache = None, copy.copy(handlers), {}
         said, complained = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
-            code = cli.main(json.loads(line))
+            try:
+                code = cli.main(json.loads(line))
+            except SystemExit as end:  # no such command, or option
+                code = end.code
         tell(code=code, out=said.getvalue(), err=complained.getvalue())
 
 

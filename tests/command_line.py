@@ -109,7 +109,7 @@ class CommandLine:
     def ask(self, what: Any) -> Any:
         assert self.process.stdin and self.process.stdout
         print(json.dumps(what), file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
+        return json.loads(self.process.stdout.readline() or '{"code": 2, "err": "the CLI has ended"}')
 
 
 def sleep(emulator: Emulator, seconds: float) -> dict[str, Any]:
