@@ -16,7 +16,7 @@ from typing import Any, TextIO
 dry_run = False
 #: how the ids begin of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks that
 NEW = "(new-in-this-dry-run"
-NEW_ID = re.compile(r"\(new-in-this-dry-run[-\d]*\)?")
+NEW_ID = re.compile(r"\(new-in-this-dry-run(-[\w-]+\))?")
 #: who hears each step besides
 listeners: list[Callable[[str, str, str], None]] = []
 #: --show-calls: stdout has something else in place of the result

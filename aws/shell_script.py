@@ -201,8 +201,8 @@ def find_variables(made: Script) -> None:
         if call.operation.startswith(("Create", "Put", "Register")):
             ours |= {text for key, text in strings(call.params) if key.lower().endswith("name")}
         about_ours = call.changes or any(our in text for text in given for our in ours & given)
-        for path, key, value, item in answers(call.answer):
-            if value in seen or value in given or not is_id(key, value):
+        for path, key, value, item in sorted(answers(call.answer), key=lambda each: each[0].count(".")):
+            if value in made.variables or value in seen or value in given or not is_id(key, value):
                 continue
             if call.changes or (changed and (about_ours or ours & item)):
                 name = variable_name(call, key, path)
