@@ -33,7 +33,16 @@ RENAMED |= {("ecs", "no-interactive"): "non-interactive"}
 #: members that only make a call that is made twice make one thing; the CLI fills them in itself
 TOKENS = ("clienttoken", "clientrequesttoken")
 #: how the members are called whose words are waited for
-STATES = ("attachmentsStatus", "LifeCycleState", "State", "Status", "lifecycleState", "status", "lastStatus", "updateStatus")
+STATES = (
+    "attachmentsStatus",
+    "LifeCycleState",
+    "State",
+    "Status",
+    "lifecycleState",
+    "status",
+    "lastStatus",
+    "updateStatus",
+)
 #: the words that mean that it is there
 READY = ("available", "active", "ACTIVE", "running", "RUNNING", "InService", "ISSUED", "INSYNC", "AVAILABLE", "ENABLED")
 #: words of what we say that we wait for, where that is an end
@@ -44,12 +53,12 @@ GONE = ("Deleted", "Terminated", "Stopped", "Inactive", "NotExists")
 #: words that need no quotes
 PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 WIDTH = 100
-HEADER = '''#!/bin/sh
+HEADER = """#!/bin/sh
 # {page}.py, as commands of the AWS CLI{about}
 set -eu
 export AWS_PAGER= AWS_REGION={region} AWS_DEFAULT_REGION={region}
-'''
-AGAIN = '''
+"""
+AGAIN = """
 # AWS knows for some seconds nothing of what is new, and takes time for what is busy: try for up to 10 minutes
 again() {
     tries=120
@@ -61,8 +70,8 @@ again() {
     done
     printf '%s\\n' "$answer"
 }
-'''
-UNTIL = '''
+"""
+UNTIL = """
 # until WANTED COMMAND: ask for up to 30 minutes, until all that it answers is WANTED; what is not found counts as 0
 until_is() {
     wanted=$1 tries=360
@@ -78,10 +87,10 @@ until_is() {
         sleep 5
     done
 }
-'''
-SECRETS = '''
+"""
+SECRETS = """
 # values of the environment are not printed: set these first
-'''
+"""
 
 
 @dataclass
@@ -136,10 +145,14 @@ def script(record: Record, reads: bool = False) -> str:
 def with_header(made: Script) -> str:
     body = "\n".join(made.lines)
     about = "; a dry run: nothing was changed" if made.record.dry_run else ""
-    about += f"; it ended with exit code {made.record.exit}, and this is what it did until then" if made.record.exit else ""
+    about += (
+        f"; it ended with exit code {made.record.exit}, and this is what it did until then" if made.record.exit else ""
+    )
     text = HEADER.format(page=made.record.page, region=shlex.quote(made.region), about=about)
     if made.secrets:
-        text += SECRETS + "".join(f'ENV_{name}=$(printf %s "${{ENV_{name}?}}" | sed \'s/[\\\\"]/\\\\&/g\')\n' for name in sorted(made.secrets))
+        text += SECRETS + "".join(
+            f'ENV_{name}=$(printf %s "${{ENV_{name}?}}" | sed \'s/[\\\\"]/\\\\&/g\')\n' for name in sorted(made.secrets)
+        )
     text += AGAIN if re.search(r"(^|\()again ", body, re.MULTILINE) else ""
     text += UNTIL if re.search(r"^until_is ", body, re.MULTILINE) else ""
     nothing = "" if body.strip() else "\n# it changed nothing"
@@ -233,7 +246,11 @@ def answers(thing: Any, path: str = "", key: str = "") -> Iterator[tuple[str, st
 
 def is_id(key: str, value: str) -> bool:
     named = key.lower().rstrip("s").endswith(("id", "arn", "dnsname", "uri", "url", "address", "publicip"))
-    return len(value) > 6 and named and (value.startswith(NEW) or any(letter.isdigit() for letter in value) or ":" in value)
+    return (
+        len(value) > 6
+        and named
+        and (value.startswith(NEW) or any(letter.isdigit() for letter in value) or ":" in value)
+    )
 
 
 def variable_name(call: Call, key: str, path: str) -> str:
@@ -241,7 +258,11 @@ def variable_name(call: Call, key: str, path: str) -> str:
     words = key.rstrip("s") if "[" in path.rpartition(".")[2] else key
     if words.lower() in ("id", "arn", "dnsname", "uri", "url"):
         parents = [part for part in re.split(r"\.|\[\d+\]", path) if part][:-1]
-        words = (parents[-1].removesuffix("s") if parents else re.sub("^[A-Z][a-z]+", "", call.operation)) + words[0].upper() + words[1:]
+        words = (
+            (parents[-1].removesuffix("s") if parents else re.sub("^[A-Z][a-z]+", "", call.operation))
+            + words[0].upper()
+            + words[1:]
+        )
     return xform_name(words, "_").upper()
 
 
@@ -453,7 +474,7 @@ def wait_line(made: Script, wait: Wait, call: Call) -> str:
         seen = jmespath.search(path, call.answer) if path and not possible else None
         seen = [*dict.fromkeys(seen if isinstance(seen, list) else [seen])]
         ready = [word for word in READY if word in possible] or [word for word in seen if word and len(seen) == 1]
-        wanted, query = (ready[0], path) if ready else counted(call)
+        wanted, query = (ready[0], path) if ready else ("", "") if made.record.dry_run else counted(call)
     if waiter := waiter_of(call, GONE if ends(wait) else THERE):
         service, _, _ = words[0].partition(" ")
         return wrapped("again aws", [f"{service} wait {xform_name(waiter, '-')}", *words[1:]])

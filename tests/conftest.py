@@ -53,7 +53,15 @@ from tests.pictures import put_back, take
 
 ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
-    *("aws.calls", "aws.looks", "aws.fresh", "aws.record", "console", "infrastructure.clean_up", "infrastructure.cluster.network"),
+    *(
+        "aws.calls",
+        "aws.looks",
+        "aws.fresh",
+        "aws.record",
+        "console",
+        "infrastructure.clean_up",
+        "infrastructure.cluster.network",
+    ),
     *(
         "aws.ownership",
         "infrastructure.cluster.mount_targets",
