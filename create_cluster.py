@@ -41,7 +41,7 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
+from infrastructure.service import access_points, deadlines, log_group, mount_checks, service, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -56,6 +56,7 @@ def create_cluster() -> dict[str, Any]:
     is_new, stood = not cluster.find(), file_system.ids()
     facts = checks.check(new_hosts)
     tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
+    deadlines.check()
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
     access_points.refuse_changes()
@@ -72,6 +73,7 @@ def create_cluster() -> dict[str, Any]:
         file_system_ids = file_system.create()
         cluster_arn = cluster.create()
         made_roles = roles.create()
+        another_role = deadlines.create()
         net = network.create(facts.zones, asked)
         nat_gateways.create(net)
         network.create_routes(net)
@@ -87,8 +89,10 @@ def create_cluster() -> dict[str, Any]:
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
+        deadlines.plan(another_role=another_role)  # before there is a host
         group_arn = auto_scaling_group.create(net)
         roles.leave_host()
+        service.leave_provider_of_gone(group_arn)
         capacity.create(group_arn)
         bastion.create(net, groups)
 

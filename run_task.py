@@ -31,7 +31,16 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import cluster, container_instances, ways_out
-from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
+from infrastructure.service import (
+    deadlines,
+    hosts,
+    overrides,
+    runs,
+    several_hosts,
+    sweeps,
+    task_definitions,
+    tasks,
+)
 
 
 @aws.page(
@@ -70,12 +79,19 @@ def run_task(
     count = several_hosts.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
-    _, definition, _, seen = aws.together(*reads)
+    _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks())
     ways_out.warn_of_tasks()
-    if sweep:
-        return sweeps.run(sweep, definition, wanted, seen)
-    if count:
-        return told(definition, several_hosts.run(count, definition, wanted, seen))
+    deadlines.renew()
+    with hosts.ended_after(bool(sweep) or (constants.RUN_UNTIL == "STOPPED" and not detach)):
+        if sweep:
+            return sweeps.run(sweep, definition, wanted, seen)
+        if count:
+            return told(definition, several_hosts.run(count, definition, wanted, seen))
+        return run_alike(definition, wanted, seen, replace, detach)
+
+
+def run_alike(definition: Any, wanted: dict[str, Any], seen: list[Any], replace: bool, detach: bool) -> dict[str, Any]:
+    """TASK_COUNT tasks of this revision, all with the same overrides."""
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
     make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
@@ -85,6 +101,7 @@ def run_task(
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
+    hosts.bring(definition, its_overrides, missing)
     started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
     if detach:
         return detached(running + started)

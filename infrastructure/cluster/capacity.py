@@ -59,7 +59,7 @@ def create_provider(group_arn: str) -> None:
     found, settings = find_provider(), provider_settings()
     refuse_foreign(what(), found)
     going = bool(found and found.get("updateStatus") == "DELETE_IN_PROGRESS")
-    if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
+    if is_of_another_group(group_arn):
         say("found", what(), "of an Auto Scaling group that is gone")
         put_providers([], [])
         delete_provider(found)
@@ -75,6 +75,12 @@ def create_provider(group_arn: str) -> None:
         update = call(client("ecs").update_capacity_provider, what(), of=found, busy=cluster.BUSY)
         update(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=settings)
         say("updated", what())
+
+
+def is_of_another_group(group_arn: str) -> bool:
+    """Whether there is a provider, of an Auto Scaling group that is gone."""
+    found = find_provider() if constants.LAUNCH_TYPE == "EC2" else None
+    return bool(found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn)
 
 
 def make_provider(wanted: Any) -> None:

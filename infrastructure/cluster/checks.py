@@ -27,7 +27,16 @@ from infrastructure.cluster import (
     security_groups,
     user_data,
 )
-from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
+from infrastructure.cluster.container_instances import (
+    CPU,
+    MEMORY,
+    Sizes,
+    described_type,
+    gpu_count,
+    gpu_memory,
+    nvidia,
+    settings_sizes,
+)
 
 #: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
 #: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
@@ -314,19 +323,20 @@ def enough_places(described: Any, memory: int = 0) -> None:
         raise Problem(f"DESIRED_COUNT={count} tasks need {needed} {things}, but {has}: {way}")
 
 
-def places(described: Any, memory: int = 0) -> dict[str, int]:
+def places(described: Any, memory: int = 0, sizes: Sizes | None = None) -> dict[str, int]:
     """How many tasks one host of this type holds, by each of the things that limit it."""
     found: dict[str, int] = {}
+    gpus, of_task, cpu = sizes or settings_sizes()
     if constants.GPU_SHARING:
         found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // constants.GPU_MEMORY_MIB)
-    elif constants.GPU_COUNT:
-        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // constants.GPU_COUNT
+    elif gpus:
+        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // gpus
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
-    if constants.HOST_MEMORY:
-        found[MEMORY] = memory_for_tasks(described) // constants.HOST_MEMORY
-    if constants.HOST_CPU:
-        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.HOST_CPU
+    if of_task:
+        found[MEMORY] = memory_for_tasks(described) // of_task
+    if cpu:
+        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // cpu
     return found
 
 

@@ -1,5 +1,6 @@
 """Tasks that run_task.py starts, waits for, and starts again where RETRIES asks for it: how each is asked for and told."""
 
+import functools
 import math
 from typing import Any
 
@@ -9,7 +10,9 @@ from aws import Problem, endpoint_tags, token
 from console import say
 from infrastructure.cluster import capacity
 from infrastructure.service import (
+    deadlines,
     diagnosis,
+    hosts,
     overrides,
     retries,
     task_definitions,
@@ -61,7 +64,8 @@ def start(asked: dict[str, Any], count: int, known: list[str], what: str = "") -
         batch = min(10, count - len(started))
         of_run = [its_overrides, what] if its_overrides or what else []
         its_token = token(arn, sorted(known), started, batch, *of_run)
-        answer = tasks.run({**asked, "count": batch, "clientToken": its_token})
+        run = functools.partial(tasks.run, {**asked, "count": batch, "clientToken": its_token})
+        answer = deadlines.guarded(run, its_token)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:
             its_name = f"task {tasks.task_id(task['taskArn'])}"
@@ -88,6 +92,7 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
         before += 1
         known = [task["taskArn"] for task in tasks.of_run_task() if same(task, definition, key)]
         others = [arn for arn in arns if arn not in [task["taskArn"] for task in failed]]
+        hosts.bring(definition, asked.get("overrides", {}), len(failed))
         arns = others + start(asked, len(failed), known)
 
 

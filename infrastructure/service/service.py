@@ -18,7 +18,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.cluster.checks import enough_places, offered_type, places
-from infrastructure.service import diagnosis, scaling, target_group, task_definitions, task_security_group, tasks
+from infrastructure.service import diagnosis, hosts, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
@@ -219,6 +219,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         request["networkConfiguration"] = where
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     busy = (NO_BALANCER, *roles_unseen, "still Draining")
+    hosts.bring_for_service(definition, constants.DESIRED_COUNT)
     make = call(client("ecs").create_service, what, there=NOT_IDEMPOTENT, busy=busy)
     if not make(**request):  # another run's, of another revision or other settings
         found = aws.listed(what, find, "ECS")
@@ -227,6 +228,21 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         return
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
     wait(what, find, lambda: "AWS does not list it")
+
+
+def leave_provider_of_gone(group_arn: str) -> None:
+    """Where the hosts' group is a new one, as after a deadline: AWS keeps a capacity provider that a service names.
+
+    create_service.py names the new one: https://github.com/aws/containers-roadmap/issues/838
+    """
+    for each in services() if capacity.is_of_another_group(group_arn) else ():
+        named = [item["capacityProvider"] for item in each.get("capacityProviderStrategy", [])]
+        if constants.CAPACITY_PROVIDER in named:
+            its_name = each["serviceName"]
+            leave = call(client("ecs").update_service, f"service {its_name}", of=each)
+            request: Any = {"capacityProviderStrategy": [], "forceNewDeployment": True}
+            leave(cluster=constants.CLUSTER_NAME, service=its_name, **request)
+            say("updated", f"service {its_name}", "its hosts are gone: create_service.py starts it again")
 
 
 def balanced(target_group_arn: str) -> list[Any]:
@@ -255,6 +271,9 @@ def update(
         request["forceNewDeployment"] = True  # else running tasks stay where they are
     if changed.keys() & NEW_TASKS:
         request |= how
+    if not service["desiredCount"] and changed.get("desiredCount"):
+        definition = task_definitions.known(task_definition_arn)
+        hosts.bring_for_service(definition, changed["desiredCount"])
     call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
     say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
 
