@@ -126,10 +126,16 @@ def _write(text: str, end: str = "\n") -> None:
 
 
 def result(document: dict[str, Any]) -> None:
-    """Print the result; the only thing that ever goes to stdout. Times are ISO 8601, in UTC: 2026-11-26T14:09:09Z"""
+    """Print the result, all that goes to stdout but for --show-calls. Times are ISO 8601, in UTC: 2026-11-26T14:09:09Z"""
     with contextlib.suppress(BrokenPipeError):  # `| head -1` has read what it wanted
         if not without_result:
             print(NEW_ID.sub("(new)", json.dumps(document, indent=2, default=_plain)), flush=True)
+
+
+def output(text: str) -> None:
+    """In place of the result."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, end="", flush=True)
 
 
 def _plain(value: Any) -> str:

@@ -119,7 +119,7 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
 def _show(recorded: record.Record, wanted: dict[str, Any], about: _Page) -> None:
     with contextlib.suppress(OSError):
         if wanted["show_calls"]:
-            print(shell_script.script(recorded, reads=not about.changes), end="", flush=True)
+            console.output(shell_script.script(recorded, reads=not about.changes))
         timeline.show(recorded, wanted["timeline"])
     console.flush_streams()
 
@@ -225,9 +225,9 @@ def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
     undo = f"undo: python {about.undo}\n" if about.undo else ""
     more = undo + EXIT_CODES + (_settings_of(name) if {"-h", "--help"} & {*sys.argv} else "")
     parser = argparse.ArgumentParser(description=manual, formatter_class=as_written, epilog=more)
-    for flag, (value, meaning) in RECORDED.items():
+    for name_of_flag, (value, told) in RECORDED.items():
         how: dict[str, Any] = {"metavar": value, "type": _writable} if value else {"action": "store_true"}
-        parser.add_argument(f"--{flag.replace('_', '-')}", help=meaning, **how)
+        parser.add_argument(f"--{name_of_flag.replace('_', '-')}", help=told, **how)
     if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
     for flag, meaning in about.flags.items():

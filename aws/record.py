@@ -22,9 +22,9 @@ from botocore.hooks import BaseEventHooks
 import console
 from aws.failures import last
 
-#: in place of a value of an environment: its name between these two
+#: in place of a value of a container's environment: its name between these two; a second value of it is NAME_2
 SECRET, SECRET_ENDS = "\ue000", "\ue001"
-ENVIRONMENTS = ("environment", "environmentvariables", "environmentvariablesoverride")
+_secrets: dict[str, list[str]] = {}
 READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter")
 #: ids that AWS gives: i-0abc..., and ARNs
 ID = re.compile(r"arn:\S+|[a-z]+-[0-9a-f]{8,}|[0-9a-f-]{32,}")
@@ -105,6 +105,7 @@ def attach(events: BaseEventHooks) -> None:
 
 def begin(page: str, dry_run: bool, log: str | None = None, who: Callable[[], str] = str) -> None:
     """From now on. `log`: the file to which each change is added as soon as it is made; `who` makes it."""
+    _secrets.clear()
     _current[:] = [Record(page, time.monotonic(), dry_run)]
     _log[:] = [(Path(log), who)] if log else []
     console.listeners[:] = [_tell]
@@ -231,14 +232,21 @@ def strings(thing: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _without_secrets(thing: Any, key: str = "") -> Any:
-    """A copy, in which values of environments are only named."""
+    """A copy, in which values of containers' environments are only named."""
     if isinstance(thing, dict):
-        name, hidden = thing.get("name"), key.lower() in ENVIRONMENTS
-        if hidden and isinstance(name, str) and thing.get("type") not in ("PARAMETER_STORE", "SECRETS_MANAGER"):
-            return {**thing, "value": f"{SECRET}{name}{SECRET_ENDS}"} if "value" in thing else dict(thing)
+        if key == "environment" and {*thing} == {"name", "value"}:
+            return {"name": thing["name"], "value": _named_secret(thing["name"], thing["value"])}
         return {name: _without_secrets(value, name) for name, value in thing.items()}
     if isinstance(thing, list | tuple):
         return [_without_secrets(each, key) for each in thing]
     if hasattr(thing, "read"):  # the contents of a file
         return str(getattr(thing, "name", "") or getattr(getattr(thing, "_fileobj", None), "name", ""))
     return copy.copy(thing)
+
+
+def _named_secret(name: str, value: str) -> str:
+    values = _secrets.setdefault(name, [])
+    if value not in values:
+        values.append(value)
+    number = values.index(value) + 1
+    return f"{SECRET}{name}{f'_{number}' if number > 1 else ''}{SECRET_ENDS}"

@@ -31,7 +31,7 @@ COMMANDS = {"s3": "s3api"}
 RENAMED = {("ecs", "no-enable-execute-command"): "disable-execute-command"}
 RENAMED |= {("ecs", "no-interactive"): "non-interactive"}
 #: members that only make a call that is made twice make one thing; the CLI fills them in itself
-TOKENS = ("clienttoken", "clientrequesttoken")
+TOKENS = ("clienttoken", "clientrequesttoken", "idempotencytoken")
 #: how the members are called whose words are waited for
 STATES = (
     "attachmentsStatus",
@@ -89,7 +89,11 @@ until_is() {
 }
 """
 SECRETS = """
-# values of the environment are not printed: set these first
+# values of containers' environments are not printed here: set them before, ENV_NAME for that of NAME
+"""
+#: they stand in JSON
+ESCAPED = """: "${ENV_NAME?}"
+ENV_NAME=$(printf %s "$ENV_NAME" | sed 's/[\\\\"]/\\\\&/g')
 """
 
 
@@ -129,17 +133,22 @@ def script(record: Record, reads: bool = False) -> str:
         need(made, call.params)
     told = comments(made)
     comment = ""
-    for each in sorted([*changes, *waited(record)], key=lambda each: each.number):
+    everything: list[Call | Wait] = [*changes, *waited(record)]
+    for each in sorted(everything, key=lambda each: each.number):
         if isinstance(each, Wait):
             write_wait(made, each, looks[each.number])
             continue
-        for its_read in reads_for(made, each.params):
-            write_call(made, its_read)
+        write_reads(made, each)
         if (said := told.get(each.number, "")) != comment:
             comment = said
             made.lines += ["", *([f"# {in_comment(made, said)}"] if said else [])]
         write_call(made, each)
     return with_header(made)
+
+
+def write_reads(made: Script, call: Call) -> None:
+    for each in reads_for(made, call.params):
+        write_call(made, each)
 
 
 def with_header(made: Script) -> str:
@@ -150,9 +159,7 @@ def with_header(made: Script) -> str:
     )
     text = HEADER.format(page=made.record.page, region=shlex.quote(made.region), about=about)
     if made.secrets:
-        text += SECRETS + "".join(
-            f'ENV_{name}=$(printf %s "${{ENV_{name}?}}" | sed \'s/[\\\\"]/\\\\&/g\')\n' for name in sorted(made.secrets)
-        )
+        text += SECRETS + "".join(ESCAPED.replace("NAME", name) for name in sorted(made.secrets))
     text += AGAIN if re.search(r"(^|\()again ", body, re.MULTILINE) else ""
     text += UNTIL if re.search(r"^until_is ", body, re.MULTILINE) else ""
     nothing = "" if body.strip() else "\n# it changed nothing"
@@ -205,6 +212,7 @@ def in_comment(made: Script, text: str) -> str:
 def find_variables(made: Script) -> None:
     """What an answer tells for the first time, of something that this run made."""
     seen: set[str] = set()
+    given_before: set[str] = set()
     ours: set[str] = set()
     taken: dict[str, int] = {}
     changed = False
@@ -213,16 +221,17 @@ def find_variables(made: Script) -> None:
         changed = changed or call.changes
         if call.operation.startswith(("Create", "Put", "Register")):
             ours |= {text for key, text in strings(call.params) if key.lower().endswith("name")}
-        about_ours = call.changes or any(our in text for text in given for our in ours & given)
+        known = "\n".join((*given_before, *given))
         for path, key, value, item in sorted(answers(call.answer), key=lambda each: each[0].count(".")):
-            if value in made.variables or value in seen or value in given or not is_id(key, value):
-                continue
-            if call.changes or (changed and (about_ours or ours & item)):
+            if value in made.variables or value in seen or value in known or not is_id(key, value):
+                continue  # what was given before is a name of ours, or made of one
+            if call.changes or (changed and ours & (given | item)):
                 name = variable_name(call, key, path)
                 taken[name] = taken.get(name, 0) + 1
                 name += f"_{taken[name]}" if taken[name] > 1 else ""
                 made.variables[value] = Variable(name, value, call, key, path)
-        seen |= given | {text for _, text in strings(call.answer)}
+        given_before |= given
+        seen |= {text for _, text in strings(call.answer)}
         ours |= {value for value, variable in made.variables.items() if variable.source is call}
 
 
@@ -245,12 +254,10 @@ def answers(thing: Any, path: str = "", key: str = "") -> Iterator[tuple[str, st
 
 
 def is_id(key: str, value: str) -> bool:
+    """Whether it is such that AWS chooses it; names, that we choose, stand as they are."""
     named = key.lower().rstrip("s").endswith(("id", "arn", "dnsname", "uri", "url", "address", "publicip"))
-    return (
-        len(value) > 6
-        and named
-        and (value.startswith(NEW) or any(letter.isdigit() for letter in value) or ":" in value)
-    )
+    chosen = value.startswith(NEW) or any(letter.isdigit() or letter == ":" for letter in value)
+    return named and chosen and len(value) > 6
 
 
 def variable_name(call: Call, key: str, path: str) -> str:
@@ -258,11 +265,8 @@ def variable_name(call: Call, key: str, path: str) -> str:
     words = key.rstrip("s") if "[" in path.rpartition(".")[2] else key
     if words.lower() in ("id", "arn", "dnsname", "uri", "url"):
         parents = [part for part in re.split(r"\.|\[\d+\]", path) if part][:-1]
-        words = (
-            (parents[-1].removesuffix("s") if parents else re.sub("^[A-Z][a-z]+", "", call.operation))
-            + words[0].upper()
-            + words[1:]
-        )
+        noun = parents[-1].removesuffix("s") if parents else fresh.noun(call.operation)
+        words = f"{noun}{words[0].upper()}{words[1:]}"
     return xform_name(words, "_").upper()
 
 
@@ -337,7 +341,7 @@ def command(made: Script, call: Call) -> list[str]:
         required = name in getattr(model.input_shape, "required_members", [])
         if name in members and not (name.lower() in TOKENS and not required):
             words.append(option(made, call.service, name, value, members[name]))
-    return words
+    return words if call.region == made.region else [*words, f"--region {call.region}"]
 
 
 def option(made: Script, service: str, name: str, value: Any, shape: Shape) -> str:
@@ -416,13 +420,15 @@ def about_ids(made: Script, wait: Wait, call: Call) -> Call:
         return call
     members: dict[str, Shape] = getattr(operation(call.service, call.operation).input_shape, "members", {})
     ids = deleted_ids(made, wait, call) if ends(wait) else made_ids(made, wait, call)
+    params: dict[str, Any] = {}
     for key, values in ids.items():
         for name, shape in members.items():
             if shape.type_name == "list" and name.lower() == f"{key.lower()}s":
-                return replace(call, params={name: values})
-            if shape.type_name == "string" and name.lower() == key.lower() and len(values) == 1:
-                return replace(call, params={name: values[0]})
-    return call
+                params[name] = values
+            elif shape.type_name == "string" and name.lower() == key.lower() and len(values) == 1:
+                params[name] = values[0]
+    kept = {name: value for name, value in call.params.items() if not (params and name.startswith("Filter"))}
+    return replace(call, params=kept | params)
 
 
 def made_ids(made: Script, wait: Wait, call: Call) -> dict[str, list[str]]:
@@ -453,44 +459,60 @@ def ends(wait: Wait) -> bool:
 
 def write_wait(made: Script, wait: Wait, looks: list[Call]) -> None:
     """`aws ... wait` where the CLI has it, else a loop over what the page looked at; a pause where it looked at nothing."""
-    lines = [line for call in looks if (line := wait_line(made, wait, call))]
+    began = made.record.began
+    if ends(wait) and not wait.looks and not any(deleted_ids(made, wait, call) for call in looks):
+        return  # there was none
+    for call in looks:
+        write_reads(made, call)
+    of_each = [way_to_wait(made, wait, call) for call in looks]
+    best = min((rank for rank, _ in of_each), default=NONE)
+    lines = [line for rank, line in of_each if rank == best < NONE]
     if not looks and wait.ended - wait.began >= 1:
-        lines = [f"sleep {math.ceil(wait.ended - wait.began)}"]
+        lines = [f"sleep {math.ceil(wait.ended - began) - math.floor(wait.began - began)}"]
     if lines:
         made.lines += ["", f"# wait for {in_comment(made, wait.what)}", *dict.fromkeys(lines)]
     elif wait.looks or (made.record.dry_run and not ends(wait)):
         made.lines += ["", f"# here the page waited for {in_comment(made, wait.what)}"]
 
 
-def wait_line(made: Script, wait: Wait, call: Call) -> str:
-    """Empty where the look says nothing about what is waited for."""
-    words = command(made, call)
-    path, possible = state_of(operation(call.service, call.operation).output_shape)
-    if ends(wait):
-        if not deleted_ids(made, wait, call) and not wait.looks:
-            return ""  # there was none
-        wanted, query = "0", f"length({path.partition('[]')[0]})" if "[]" in path else ""
-    else:
-        seen = jmespath.search(path, call.answer) if path and not possible else None
-        seen = [*dict.fromkeys(seen if isinstance(seen, list) else [seen])]
-        ready = [word for word in READY if word in possible] or [word for word in seen if word and len(seen) == 1]
-        wanted, query = (ready[0], path) if ready else ("", "") if made.record.dry_run else counted(call)
-    if waiter := waiter_of(call, GONE if ends(wait) else THERE):
+#: how well a look says what is waited for
+WAITER, STATE, COUNT, NONE = range(4)
+
+
+def way_to_wait(made: Script, wait: Wait, call: Call) -> tuple[int, str]:
+    """Of the looks of a wait, those that say best when it is over are its lines."""
+    words, name = command(made, call), waiter_of(call, GONE if ends(wait) else THERE)
+    if name and not (ends(wait) and any(each.startswith("Filter") for each in call.params)):
         service, _, _ = words[0].partition(" ")
-        return wrapped("again aws", [f"{service} wait {xform_name(waiter, '-')}", *words[1:]])
-    return wrapped(f"until_is {wanted} aws", [*words, f"--query {shlex.quote(query)}"]) if query else ""
+        return WAITER, wrapped("again aws", [f"{service} wait {xform_name(name, '-')}", *words[1:]])
+    states = list(states_of(operation(call.service, call.operation).output_shape))
+    if ends(wait):
+        lists = [path.partition("[]")[0] for path, _ in states if "[]" in path]
+        return (STATE, until_is(words, "0", f"length({lists[0]})")) if lists else (NONE, "")
+    for path, possible in states:
+        seen = set(flat(jmespath.search(path, call.answer)))
+        if ready := [word for word in READY if word in possible and (made.record.dry_run or seen == {word})]:
+            return STATE, until_is(words, ready[0], path)
+        if not possible and len(seen) == 1 and wait.looks and not made.record.dry_run:
+            return STATE, until_is(words, str(*seen), path)
+    lists = [key for key, value in (call.answer or {}).items() if isinstance(value, list) and key != "failures"]
+    if made.record.dry_run or len(lists) != 1 or not call.answer[lists[0]]:
+        return NONE, ""
+    return COUNT, until_is(words, str(len(call.answer[lists[0]])), f"length({lists[0]})")
 
 
-def counted(call: Call) -> tuple[str, str]:
-    """As many as there were in the end, where they are all that it lists."""
-    lists = [(key, value) for key, value in (call.answer or {}).items() if isinstance(value, list) and value]
-    return (str(len(lists[0][1])), f"length({lists[0][0]})") if len(lists) == 1 else ("", "")
+def until_is(words: list[str], wanted: str, query: str) -> str:
+    return wrapped(f"until_is {literal(wanted)} aws", [*words, f"--query {shlex.quote(query)}"])
+
+
+def flat(found: Any) -> list[str]:
+    return [str(each) for each in (found if isinstance(found, list) else [found]) if each is not None]
 
 
 def waiter_of(call: Call, wanted: tuple[str, ...]) -> str:
     """The CLI's own waiter, which asks the same."""
     asking = [name for name, its_call in waiters_of(call.service).items() if its_call == call.operation]
-    return next((name for name in asking if name.endswith(wanted)), "")
+    return next((name for ending in wanted for name in asking if name.endswith(ending)), "")
 
 
 @functools.cache
@@ -503,15 +525,12 @@ def waiters_of(service: str) -> dict[str, str]:
     return {name: each["operation"] for name, each in model["waiters"].items()}
 
 
-def state_of(shape: Any, path: str = "", depth: int = 0) -> tuple[str, list[str]]:
-    """The JMESPath of the state in an answer, and the words that it may be; the least deep one."""
-    members: dict[str, Shape] = getattr(shape, "members", {})
-    for name in STATES:
-        if name in members and members[name].type_name == "string":
-            return f"{path}.{name}".lstrip("."), list(getattr(members[name], "enum", []))
+def states_of(shape: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """The JMESPath of each state in an answer, and the words that it may be where AWS tells them."""
+    members: dict[str, Any] = getattr(shape, "members", {})
+    for name in [name for name in STATES if name in members and members[name].type_name == "string"]:
+        yield f"{path}.{name}".lstrip("."), list(getattr(members[name], "enum", []))
     for name, member in members.items() if depth < 3 else ():
         its_path = f"{path}.{name}".lstrip(".")
-        inner, its_path = (member.member, f"{its_path}[]") if member.type_name == "list" else (member, its_path)  # type: ignore[attr-defined]
-        if (found := state_of(inner, its_path, depth + 1))[0]:
-            return found
-    return "", []
+        inner, its_path = (member.member, f"{its_path}[]") if member.type_name == "list" else (member, its_path)
+        yield from states_of(inner, its_path, depth + 1)

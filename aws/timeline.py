@@ -12,7 +12,6 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 
 from aws.record import Call, Record, Wait, saved, strings
@@ -89,7 +88,8 @@ def chained(record: Record) -> list[Step]:
         wait for wait in record.waits if wait.looks and wait.number not in changing and not {*wait.waits} - changing
     ]
     steps: dict[int, Step] = {}
-    for each in sorted([*changes, *waits], key=lambda each: (each.ended, each.number)):
+    everything: list[Call | Wait] = [*changes, *waits]
+    for each in sorted(everything, key=lambda each: (each.ended, each.number)):
         if isinstance(each, Wait):
             steps[each.number] = wait_step(record, each, changes, waits, steps)
         else:
@@ -133,6 +133,10 @@ def texts(thing: object) -> set[str]:
 
 def words(text: str) -> set[str]:
     return {word for word in text.split() if len(word) > 4}
+
+
+def escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def in_words(seconds: float) -> str:

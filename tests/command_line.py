@@ -95,7 +95,7 @@ class CommandLine:
                 (folder / name).write_text(done.get(name, "") if name != "code" else f"{done.get('code', 0)}\n")
 
     def command(self, given: list[str], emulator: Emulator) -> dict[str, Any]:
-        told = self.ask(given)
+        told: dict[str, Any] = self.ask(given)
         while "code" not in told:
             if "sleep" in told:
                 told = self.ask(sleep(emulator, told["sleep"]))
