@@ -124,7 +124,7 @@ class Script:
 
 def script(record: Record, reads: bool = False) -> str:
     """The whole. `reads`: of a page that changes nothing, its reads."""
-    regions = [call.region for call in record.calls]
+    regions = [call.region for call in record.calls if not call.region.endswith("-global")]
     made = Script(record, max(regions, key=regions.count, default=""), reads)
     find_variables(made)
     changes = [call for call in succeeded(record) if call.changes or reads]
@@ -341,7 +341,8 @@ def command(made: Script, call: Call) -> list[str]:
         required = name in getattr(model.input_shape, "required_members", [])
         if name in members and not (name.lower() in TOKENS and not required):
             words.append(option(made, call.service, name, value, members[name]))
-    return words if call.region == made.region else [*words, f"--region {call.region}"]
+    elsewhere = call.region != made.region and not call.region.endswith("-global")  # IAM's is aws-global
+    return [*words, f"--region {call.region}"] if elsewhere else words
 
 
 def option(made: Script, service: str, name: str, value: Any, shape: Shape) -> str:
