@@ -20,12 +20,12 @@ from typing import Any
 from botocore.hooks import BaseEventHooks
 
 import console
+from aws.dry_run import READS
 from aws.failures import last
 
 #: in place of a value of a container's environment: its name between these two; a second value of it is NAME_2
 SECRET, SECRET_ENDS = "\ue000", "\ue001"
 _secrets: dict[str, list[str]] = {}
-READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter")
 #: ids that AWS gives: i-0abc..., and ARNs
 ID = re.compile(r"arn:\S+|[a-z]+-[0-9a-f]{8,}|[0-9a-f-]{32,}")
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from botocore import xform_name
 
-from aws import pages, record, timeline
+from aws import dry_run, pages, record, timeline
 from emulator.core.faults import Fault
 from tests.conftest import GPU, READS, Runbook
 
@@ -50,7 +50,7 @@ def test_every_change_is_in_the_lines_once_and_in_the_log_once_and_no_secret_is(
         assert [each["exit"] for each in told if "exit" in each] == ([0] if changes else [])
         assert {each["who"] for each in told} <= {"arn:aws:iam::123456789012:user/emulator"}
         lines = [each for each in COMMAND.findall(ran.out) if each[1] != "wait"]
-        reads = tuple(xform_name(each, "-") for each in record.READS)
+        reads = tuple(xform_name(each, "-") for each in dry_run.READS)
         assert Counter(" ".join(each) for each in lines if not each[1].startswith(reads)) == changes, ran.out
         assert subprocess.run(["sh", "-n"], input=ran.out, text=True, check=False).returncode == 0
         assert SECRET not in ran.out + ran.err

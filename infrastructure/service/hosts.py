@@ -100,13 +100,18 @@ def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, toget
     free = sum(min([most, *container_instances.free_places(host, described, its_sizes).values()]) for host in able)
     of_new = min([most, *checks.places(described, sizes=its_sizes).values()])
     joined = [host["ec2InstanceId"] for host in hosts]
-    there = [host for host in group["Instances"] if not host["LifecycleState"].startswith("Terminat")]
-    coming = max(len(there), group.get("DesiredCapacity", 0)) - sum(host["InstanceId"] in joined for host in there)
+    members = there(group)
+    coming = max(len(members), group.get("DesiredCapacity", 0)) - sum(host in joined for host in members)
     if free + of_new * coming < count and (idle := drained(hosts, group)):
         set_state(idle, "ACTIVE")
         return room_for(count, its_sizes, group, together)
     wanted = -(-(count - free) // of_new) - coming if of_new else 0
     return Room(free, coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
+
+
+def there(group: Any) -> list[str]:
+    """The ids of the hosts that start, or run."""
+    return [each["InstanceId"] for each in group["Instances"] if not each["LifecycleState"].startswith("Terminat")]
 
 
 def drained(hosts: list[Any], group: Any) -> list[Any]:
@@ -162,11 +167,12 @@ def ended_after(one_shot: bool) -> Iterator[None]:
     end_them()
 
 
-def end_idle() -> None:
+def end_idle(never_placed: int = 0) -> None:
     """End each host with no task on it, beyond MIN_INSTANCES, by its name: it is not replaced.
 
     First it takes no new task (DRAINING), then it is looked at again: where a task came meanwhile, or waits for a host,
-    it stays. Killed in between, a host stays DRAINING: the next run takes it, or the next end.
+    it stays. Killed in between, a host stays DRAINING: the next run takes it, or the next end. `never_placed`: so many
+    tasks were stopped that waited for a host; as many end that have not joined yet.
     """
     if constants.LAUNCH_TYPE == "FARGATE" or constants.KEEP_HOSTS is None:
         return
@@ -174,6 +180,10 @@ def end_idle() -> None:
         keep()
         if found := idle():
             end(found)
+        if never_placed and not any(map(waits, tasks.find())):
+            group, joined = auto_scaling_group.described(), container_instances.describe("")
+            known = [host["ec2InstanceId"] for host in joined]
+            terminate(group, [host for host in there(group) if host not in known][:never_placed])
     except ClientError as error:
         if code(error) not in DENIED:
             raise
@@ -243,16 +253,17 @@ def end_empty(arns: list[str]) -> list[str]:
     aws.wait("the hosts to be empty", settled, str)
     if any(map(waits, tasks.find())):
         return []
-    group, ended = auto_scaling_group.described(), []
-    terminate = call(
-        client("autoscaling").terminate_instance_in_auto_scaling_group,
-        f"Auto Scaling group {group['AutoScalingGroupName']}",
-        of=group,
-        gone="ValidationError",
-        busy=auto_scaling_group.BUSY,
-    )
-    for host_id in [host["ec2InstanceId"] for host in found if is_empty(host)]:
-        if terminate(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
+    return terminate(auto_scaling_group.described(), [host["ec2InstanceId"] for host in found if is_empty(host)])
+
+
+def terminate(group: Any, ids: list[str]) -> list[str]:
+    """Ask for the end of these, none of which is replaced. Those of which AWS has taken it."""
+    what = f"Auto Scaling group {group.get('AutoScalingGroupName')}"
+    end_it = client("autoscaling").terminate_instance_in_auto_scaling_group
+    ask = call(end_it, what, of=group, gone="ValidationError", busy=auto_scaling_group.BUSY)
+    ended = []
+    for host_id in ids:
+        if ask(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
             say("deleted", f"host {host_id}", "asked for: no task is on it")
             ended.append(host_id)
     return ended
