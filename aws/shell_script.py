@@ -417,7 +417,8 @@ def looks_of(made: Script, wait: Wait) -> list[Call]:
 
 def about_ids(made: Script, wait: Wait, call: Call) -> Call:
     """The same look, about the ids that were made, or deleted, in place of all that bears a tag."""
-    if used(made, call.params):
+    names = [name for name in call.params if name.startswith(("Filter", "Names"))]
+    if used(made, call.params) or (call.params and not names):
         return call
     members: dict[str, Shape] = getattr(operation(call.service, call.operation).input_shape, "members", {})
     ids = deleted_ids(made, wait, call) if ends(wait) else made_ids(made, wait, call)
@@ -428,7 +429,7 @@ def about_ids(made: Script, wait: Wait, call: Call) -> Call:
                 params[name] = values
             elif shape.type_name == "string" and name.lower() == key.lower() and len(values) == 1:
                 params[name] = values[0]
-    kept = {name: value for name, value in call.params.items() if not (params and name.startswith("Filter"))}
+    kept = {name: value for name, value in call.params.items() if not (params and name in names)}
     return replace(call, params=kept | params)
 
 
@@ -489,7 +490,8 @@ def way_to_wait(made: Script, wait: Wait, call: Call) -> tuple[int, str]:
     states = list(states_of(operation(call.service, call.operation).output_shape))
     if ends(wait):
         lists = [path.partition("[]")[0] for path, _ in states if "[]" in path]
-        return (STATE, until_is(words, "0", f"length({lists[0]})")) if lists else (NONE, "")
+        left = '[?status!=`"INACTIVE"`]' if call.service == "ecs" else ""  # for a while ECS lists what is gone
+        return (STATE, until_is(words, "0", f"length({lists[0]}{left})")) if lists else (NONE, "")
     for path, possible in states:
         seen = set(flat(jmespath.search(path, call.answer)))
         if ready := [word for word in READY if word in possible and (made.record.dry_run or seen == {word})]:
