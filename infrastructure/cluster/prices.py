@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import aws
-from aws import client, partition, region
+from aws import client, every, partition, region
 
 Attributes = tuple[tuple[str, str], ...]
 #: where a person reads them
@@ -54,7 +54,7 @@ def of(**attributes: str) -> Attributes:
 
 NAT, ALB = of(group="NGW:NatGateway", operation="NatGateway"), of(operation="LoadBalancing:Application")
 ADDRESSES, LINUX = of(group="VPCPublicIPv4Address"), of(operatingSystem="Linux", tenancy="Shared")
-#: one answer has a hundred products at most, and AmazonECS more than that; see FILTERS
+#: of all that AmazonECS has
 FARGATE = of(usagetype="Fargate")
 #: an attribute of which the list is asked for a part
 PARTS_OF = ("usagetype",)
@@ -105,10 +105,11 @@ def read(service: str, asked: Attributes) -> tuple[list[Any], str]:
         {"Type": "CONTAINS" if field in PARTS_OF else "TERM_MATCH", "Field": field, "Value": value}
         for field, value in wanted.items()
     ]
+    request: Any = {"ServiceCode": service, "Filters": filters}
 
     def told() -> list[Any]:
-        answer = aws.courtesy("pricing", "us-east-1").get_products(ServiceCode=service, Filters=filters)
-        return [json.loads(each) for each in answer["PriceList"]]
+        pages = aws.courtesy("pricing", "us-east-1").get_paginator("get_products").paginate(**request)
+        return [json.loads(each) for each in every(pages, "PriceList")]
 
     found, why = aws.at_best(told)
     return found or [], why

@@ -33,6 +33,8 @@ for region in ("us-east-1", "eu-west-1", "eu-central-1"):
         items = prices.ITEMS | {{"host": prices.host("g5.xlarge")}}
         told["found"][region] = {{name: len(prices.found(item)) for name, item in items.items()}}
         told[region] = {{name: prices.price(item).amount for name, item in items.items()}}
+with constants.of(WEIGHTS_BUCKET="weights", SYNC_SCHEDULE="every 3 hours"):
+    told["schedule"] = costs.table(costs.of_schedule(512, 1024), "USD")
 told["asked"] = len(prices.products("AmazonEC2", prices.NAT)()[0])
 print(json.dumps(told))
 """
@@ -69,6 +71,9 @@ def test_what_the_examples_cost_is_what_is_paid_for(told: Any) -> None:
     assert rows["gpu-cluster.env"]["written to EFS"][2:4] == ["0.06 a GB", BY_USE]
     assert "written to EFS" not in rows["ml-endpoints/.env"], "bursting: what is moved is free"
     assert rows["ml-endpoints/.env"]["backups of EFS"][3] == BY_USE
+    [_, vcpu, _, sums] = told["schedule"]
+    month = 0.5 * 0.04048 / 180 * 730  # a minute every three hours
+    assert (vcpu[0], vcpu[5], sums[0]) == ("vCPU of each sync", f"{month:.2f}", "in all, without what is by use")
     spot = rows["training.env"]["host g4dn.xlarge (Spot)"][2]
     assert " to " in spot and spot.endswith(" an hour"), "by zone"
 
