@@ -17,6 +17,8 @@ import console
 from console import NEW
 
 READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter", "Simulate")
+#: lists that are empty in an answer of AWS's: nothing failed, and what is new is attached to nothing
+EMPTY = ("failures", "Errors", "Attachments", "Associations")
 _numbers = itertools.count(1)
 #: parameter and value: names of what this run would have made; AWS does not know them
 _made: set[tuple[str, Any]] = set()
@@ -73,12 +75,11 @@ def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, new: str, key: 
         texts = [name for name, member in members.items() if member.type_name == "string"]
         asked = {name: params[name] for name in texts if isinstance(params.get(name), str)}
         return {
-            name: _stand_in(member, params, empty or name in ("failures", "Errors"), new, name, depth + 1)
+            name: _stand_in(member, params, empty or name in EMPTY, new, name, depth + 1)
             for name, member in members.items()
         } | asked
     if shape.type_name == "list":
-        nothing = empty or depth > 1  # what is new is attached to nothing
-        return [] if nothing else [_stand_in(shape.member, params, empty, new, key, depth + 1)]  # type: ignore[attr-defined]
+        return [] if empty else [_stand_in(shape.member, params, empty, new, key, depth + 1)]  # type: ignore[attr-defined]
     if shape.type_name == "string":
         return "" if empty else f"{new}-{key})"
     return {"map": {}, "boolean": False, "integer": 0, "long": 0}.get(shape.type_name)
