@@ -222,7 +222,8 @@ def find_variables(made: Script) -> None:
         if call.operation.startswith(("Create", "Put", "Register")):
             ours |= {text for key, text in strings(call.params) if key.lower().endswith("name")}
         known = "\n".join((*given_before, *given))
-        for path, key, value, item in sorted(answers(call.answer), key=lambda each: each[0].count(".")):
+        for path, key, text, item in sorted(answers(call.answer), key=lambda each: each[0].count(".")):
+            value = text.rpartition("/")[2] if text.startswith("/") else text  # Route 53: /change/C0123
             if value in made.variables or value in seen or value in known or not is_id(key, value):
                 continue  # what was given before is a name of ours, or made of one
             if call.changes or (changed and ours & (given | item)):
@@ -491,7 +492,9 @@ def way_to_wait(made: Script, wait: Wait, call: Call) -> tuple[int, str]:
     if ends(wait):
         lists = [path.partition("[]")[0] for path, _ in states if "[]" in path]
         left = '[?status!=`"INACTIVE"`]' if call.service == "ecs" else ""  # for a while ECS lists what is gone
-        return (STATE, until_is(words, "0", f"length({lists[0]}{left})")) if lists else (NONE, "")
+        there = bool(lists and jmespath.search(f"{lists[0]}{left}", call.answer)) and not made.record.dry_run
+        known = bool(call.params and lists) and not there  # else it is about something else
+        return (STATE, until_is(words, "0", f"length({lists[0]}{left})")) if known else (NONE, "")
     for path, possible in states:
         seen = set(flat(jmespath.search(path, call.answer)))
         if ready := [word for word in READY if word in possible and (made.record.dry_run or seen == {word})]:
