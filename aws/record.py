@@ -239,8 +239,10 @@ def _without_secrets(thing: Any, key: str = "") -> Any:
         return {name: _without_secrets(value, name) for name, value in thing.items()}
     if isinstance(thing, list | tuple):
         return [_without_secrets(each, key) for each in thing]
-    if hasattr(thing, "read"):  # the contents of a file
-        return str(getattr(thing, "name", "") or getattr(getattr(thing, "_fileobj", None), "name", ""))
+    if hasattr(thing, "read"):  # the contents of a file: its name, by whatever reads it
+        while thing and not isinstance(getattr(thing, "name", None), str):
+            thing = getattr(thing, "_fileobj", None)
+        return thing.name if thing else ""
     return copy.copy(thing)
 
 
