@@ -181,6 +181,15 @@ def test_more_than_can_be_remembered_is_told_before_anything_ends(fargate: Runbo
     assert fargate.account() == before
 
 
+def test_what_another_keeps_under_that_name_is_left_alone(fargate: Runbook) -> None:
+    fargate.has_run(*RAN)
+    fargate.aws("ssm").put_parameter(Name="gpu-ecs-paused-api", Value="theirs", Type="String")
+    before = fargate.account()
+    ran = fargate.run(PAUSE)
+    assert ran.code == 1 and "SSM parameter gpu-ecs-paused-api" in ran.err, ran.err
+    assert fargate.account() == before
+
+
 def test_without_a_cluster_there_is_nothing_to_pause(runbook: Runbook) -> None:
     before = runbook.account()
     for page in (PAUSE, "resume_cluster.py"):
