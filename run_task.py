@@ -105,6 +105,7 @@ def run_alike(
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
     known = [task for task in seen if runs.same(task, definition, key)]
+    arns = [task["taskArn"] for task in known]
     running = [task["taskArn"] for task in known if tasks.goes_on(task)]
     missing = constants.TASK_COUNT - len(running)
     if missing > 0:
@@ -115,8 +116,8 @@ def run_alike(
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked = runs.request(definition, its_overrides, key)
-    hosts.bring(definition, its_overrides, missing)
-    started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
+    hosts.bring(hosts.Wish(definition, its_overrides, missing, sorted(arns)))
+    started = runs.start(asked, missing, arns) if missing > 0 else []
     if detach:
         return detached(running + started)
     done = runs.follow(running + started, asked, definition, key)
