@@ -9,8 +9,8 @@ from typing import Any
 import aws
 import constants
 from aws import Problem
-from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs
-from infrastructure.service import deadlines, tasks
+from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs, pause
+from infrastructure.service import bill, deadlines
 
 
 @aws.page(of="cluster")
@@ -23,9 +23,11 @@ def describe_clusters() -> dict[str, Any]:
         raise Problem(cluster.missing(), status)
     container_instances.warn_of_missing_gpus(hosts)
     connected = [host for host in hosts if host["agentConnected"]]
-    return {
+    running = [] if on_hosts() else bill.running_tasks()
+    told = {
         "clusterName": constants.CLUSTER_NAME,
         "status": found["status"],
+        **pause.told(),
         "capacityProviders": found["capacityProviders"],
         "hosts": [row(host) for host in hosts],
         "gpus": sum(len(container_instances.gpus(host)) for host in hosts),
@@ -34,9 +36,11 @@ def describe_clusters() -> dict[str, Any]:
         "pendingTasks": found["pendingTasksCount"],
         "activeServices": found["activeServicesCount"],
         **bastion.told(),
-        **hourly(),
+        **hourly(running),
         **deadlines.tell(),
     }
+    costs.tell_now(*bill.cluster_now(running), "python delete_cluster.py")
+    return told
 
 
 def on_hosts() -> bool:
@@ -67,11 +71,11 @@ def gpu_memory(gpu: Any) -> dict[str, Any]:
     return {key: gpu[key] for key in kept if key in gpu}
 
 
-def hourly() -> dict[str, float | None]:
+def hourly(running: list[Any]) -> dict[str, float | None]:
     """USD at the on-demand price, each of what it is; None where the price is not known. Hosts count until they are
     terminated, tasks until they are STOPPED."""
     if not on_hosts():
-        return {"tasksUsdPerHour": costs.hourly_on_fargate([*tasks.find(), *tasks.stopping()])}
+        return {"tasksUsdPerHour": costs.hourly_on_fargate(running)}
     hosts, bastion = auto_scaling_group.instances(), auto_scaling_group.instances("bastion")
     return {"hostsUsdPerHour": costs.hourly(hosts), "bastionUsdPerHour": costs.hourly(bastion)}
 

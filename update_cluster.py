@@ -15,7 +15,7 @@ import aws
 import constants
 from aws import Problem
 from infrastructure.cluster import auto_scaling_group, checks, cluster, launch_template, roles, security_groups
-from infrastructure.service import deadlines
+from infrastructure.service import bill, deadlines
 
 
 @aws.page(of="cluster", changes=True)
@@ -27,6 +27,7 @@ def update_cluster() -> dict[str, Any]:
     facts = checks.check()
     launch_template.create(facts, security_groups.find(), roles.find(), newest=True)
     refreshed = auto_scaling_group.refresh()
+    bill.tell_cluster()
     return {"autoScalingGroupName": aws.name("hosts"), "imageId": facts.image_id, **refreshed}
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 
-from emulator.core import partitions, rules
+from emulator.core import partitions, quotas, rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
@@ -215,6 +215,8 @@ def create_file_system(call: Call) -> Params:
     performance, throughput = given.get("PerformanceMode", "generalPurpose"), given.get("ThroughputMode", "bursting")
     mibps, zone = given.get("ProvisionedThroughputInMibps"), given.get("AvailabilityZoneName")
     _check_modes(performance, throughput, mibps, bool(zone))
+    full = "You have reached the maximum number of file systems for this account."
+    quotas.refuse_more(call.world, "L-848C634D", len(here.file_systems), "FileSystemLimitExceeded", full, 403)
     encrypted = bool(given.get("Encrypted"))
     if given.get("KmsKeyId") and not encrypted:
         raise _bad("KmsKeyId can be given only for an encrypted file system.")
@@ -386,6 +388,9 @@ def create_mount_target(call: Call) -> Params:
             raise AwsError("MountTargetConflict", "mount target already exists in this AZ", 409)
     groups = _groups(call, subnet["VpcId"], given.get("SecurityGroups") or [])
     _check_address(call, subnet, given.get("IpAddress"))
+    full = "The account has as many network interfaces in this Region as it can have."
+    there = ec2_interfaces.count(call.region)
+    quotas.refuse_more(call.world, ec2_interfaces.INTERFACES, there, "NetworkInterfaceLimitExceeded", full, 409)
     iam_roles.service_linked_role(call.world, "elasticfilesystem.amazonaws.com")
     name = f"fsmt-{_hex()}"
     interface = ec2_interfaces.create_interface(

@@ -26,6 +26,7 @@ HELD = ("Pending", "InService", "Terminating:Wait")
 BOOT_SECONDS = 300
 #: for how long ECS may take to let go a host on which nothing runs any more
 DRAINING_SECONDS = 120
+SIZES = ("MinSize", "MaxSize", "DesiredCapacity")
 #: how it says that there is no such group any more
 GONE = "AutoScalingGroup name not found"
 #: AWS's refusals while it starts or ends a host of the group
@@ -243,6 +244,19 @@ def refresh_in_words(each: str = "hosts") -> str:
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
+def wait_joined() -> None:
+    """Until as many hosts as the group wants have joined the cluster. On Fargate there is none."""
+    connected: list[Any] = []
+
+    def joined() -> bool:
+        aws.forget(groups)
+        wanted = (find() or {"DesiredCapacity": 0})["DesiredCapacity"]
+        connected[:] = [host for host in container_instances.describe() if host["agentConnected"]]
+        return len(connected) >= int(wanted)
+
+    wait("hosts to join the cluster again", joined, why_no_host)
+
+
 def why_no_host() -> str:
     """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join.
 
@@ -291,15 +305,26 @@ def advice(text: str) -> str:
     return ""
 
 
-def empty() -> None:
+def sizes() -> dict[str, Any]:
+    """Part -> how many hosts its group is to have."""
+    named = {part(each) if part(each) == "bastion" else "hosts": each for each in groups() if ours(each)}
+    return {each: {key: group[key] for key in SIZES} for each, group in named.items() if not group.get("Status")}
+
+
+def empty(each: str = "hosts") -> None:
     """Ask for the end of all hosts: no host protected from scale-in, and sizes to 0."""
-    what, group = f"Auto Scaling group {name('hosts')}", find()
-    if not group or not ours(group) or group.get("Status"):
+    if (group := find(each)) and ours(group):
+        unprotect(group)
+    resize(each, dict.fromkeys(SIZES, 0))
+
+
+def resize(each: str, wanted: dict[str, int]) -> None:
+    what, group = f"Auto Scaling group {name(each)}", find(each)
+    if not group or not ours(group) or group.get("Status") or all(group[key] == wanted[key] for key in wanted):
         return
-    unprotect(group)
     update = call(client("autoscaling").update_auto_scaling_group, what, of=group, gone=GONE, busy=BUSY)
-    update(AutoScalingGroupName=name("hosts"), MinSize=0, MaxSize=0, DesiredCapacity=0)
-    say("updated", what, "0 hosts wanted")
+    update(AutoScalingGroupName=name(each), **wanted)  # type: ignore[arg-type]
+    say("updated", what, f"{wanted['DesiredCapacity']} hosts wanted")
 
 
 def unprotect(group: Any) -> None:
@@ -313,20 +338,21 @@ def unprotect(group: Any) -> None:
     for start in range(0, len(protected), 50):
         ids = protected[start : start + 50]
         try:
-            set_instance_protection(AutoScalingGroupName=name("hosts"), InstanceIds=ids, ProtectedFromScaleIn=False)
+            its_name = group["AutoScalingGroupName"]
+            set_instance_protection(AutoScalingGroupName=its_name, InstanceIds=ids, ProtectedFromScaleIn=False)
         except ClientError as error:
             left = ("not part of Auto Scaling group", "not in InService", GONE)
             if code(error) != "ValidationError" or not any(text in message(error) for text in left):
                 raise
 
 
-def wait_drained() -> None:
+def wait_drained(seconds: float = DRAINING_SECONDS) -> None:
     """Until ECS has moved all tasks off the hosts that end, and lets them go: AWS holds them in Terminating:Wait so long.
 
     One that was still starting is protected when it comes into service. After DRAINING_SECONDS the deletion of the group
     lets them go.
     """
-    limit = time.monotonic() + DRAINING_SECONDS
+    limit = time.monotonic() + seconds
 
     def held() -> list[str]:
         group = find()

@@ -166,7 +166,7 @@ LAYERS = (
         "aws.fresh",
     ),
     *("aws.failures", "aws.looks", "aws.clients", "aws.ownership", "aws.calls", "aws.pages", "aws"),
-    *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
+    *("infrastructure", "infrastructure.cluster", "infrastructure.service", "infrastructure.preflight"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
 )
@@ -255,7 +255,7 @@ def test_each_page_that_makes_something_says_what_undoes_it() -> None:
     making = (
         {f"{page}.py" for page in PAGES if page.startswith("create_")}
         | set(UNDONE_BY)
-        | {"run_task.py", "push_image.py"}
+        | {"run_task.py", "push_image.py", "resume_cluster.py"}
     )
     assert undos.keys() == making
     for page, undo in undos.items():
