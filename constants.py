@@ -372,8 +372,11 @@ SAYS.update(definition_file.says(TASK_DEFINITION_FILE, MAIN_CONTAINER))
 LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"), of="cluster")
 # on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
 CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"), of="cluster")
+# Several instance types in order of preference, in place of INSTANCE_TYPE: g5.xlarge,g6.xlarge,g6e.xlarge. A host is of the
+# first that AWS has. Each has as many GPUs as the first, of at least its memory, its architecture, and room for the task.
+INSTANCE_TYPES = setting("INSTANCE_TYPES", "", words(TYPE), of="cluster")
 # Instance type of the hosts (EC2). Hosts that run keep their type, disk, AMI and key until update_cluster.py.
-INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster")
+INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster", instead=next(iter(INSTANCE_TYPES), None))
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"), in_file="gpu sharing")
 # GPUs for each task; 0 for none, ALL for those of its host. Whole GPUs of one instance (g6f and gr6f have but a part of
@@ -804,6 +807,12 @@ OWN_ECS_CONFIG = {
     "ECS_ENABLE_GPU_SUPPORT": ": GPU_COUNT says it",
     "ECS_ENABLE_SPOT_INSTANCE_DRAINING": ": CAPACITY_TYPE says it",
 }
+#: of the hosts, the preferred one first
+TYPES = INSTANCE_TYPES or [INSTANCE_TYPE]
+#: whether the Auto Scaling group says what its template says otherwise: of which type, and whether on Spot
+MIXED = len(TYPES) > 1
+#: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
+MOST_TYPES = 40
 CONTAINER_NAME: str = SAYS["name"][1] if "name" in SAYS else "main"
 #: MiB and CPU units that a task takes of its host; 0 where it is not said
 HOST_MEMORY: int = TASK_MEMORY or SAYS["containers' memory"][1]
@@ -1198,8 +1207,13 @@ def check_gpu_sharing() -> None:
 
 def check_hosts() -> None:
     given = {"HOST_USER_DATA": HOST_USER_DATA, "ECS_CONFIG": ECS_CONFIG, "INSTANCE_STORE": INSTANCE_STORE}
+    given |= {"INSTANCE_TYPES": INSTANCE_TYPES}
     for name in [name for name, value in given.items() if value and LAUNCH_TYPE == "FARGATE"]:
         problem(name, "is set, but LAUNCH_TYPE=FARGATE: there are no hosts of ours; leave it empty, or use EC2")
+    if INSTANCE_TYPES and TEXTS.get("INSTANCE_TYPE"):
+        ODD.append("INSTANCE_TYPE does not count, since INSTANCE_TYPES is set: INSTANCE_TYPES= empties that")
+    if len(INSTANCE_TYPES) > MOST_TYPES:
+        problem("INSTANCE_TYPES", f"has {len(INSTANCE_TYPES)} types; an Auto Scaling group takes {MOST_TYPES} at most")
     for name in sorted(ECS_CONFIG.keys() & OWN_ECS_CONFIG.keys()):
         problem("ECS_CONFIG", f"has {name}, which these scripts set{OWN_ECS_CONFIG[name]}")
     if not re.fullmatch(r"[0-9]{1,7}", ECS_CONFIG.get("ECS_RESERVED_MEMORY", "0"), re.ASCII):

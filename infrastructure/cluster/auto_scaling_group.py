@@ -15,7 +15,7 @@ import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import say
-from infrastructure.cluster import container_instances, launch_template, roles
+from infrastructure.cluster import container_instances, instance_types, launch_template, roles
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
@@ -67,12 +67,11 @@ def instances(each: str = "hosts") -> list[Any]:
 def stands() -> bool:
     """Whether there is already a group for as many hosts of the type that the settings ask for; on Fargate there is none."""
     group, template = find(), launch_template.latest_version("hosts")()
-    spot = template.get("InstanceMarketOptions", {}).get("MarketType") == "spot"
     return constants.LAUNCH_TYPE == "FARGATE" or bool(
         group
         and group["MaxSize"] >= constants.MAX_INSTANCES
-        and template.get("InstanceType") == constants.INSTANCE_TYPE
-        and spot == (constants.CAPACITY_TYPE == "spot")
+        and (instance_types.kinds(group) or [template.get("InstanceType")]) == constants.TYPES
+        and instance_types.is_spot(group, template) == (constants.CAPACITY_TYPE == "spot")
     )
 
 
@@ -92,36 +91,52 @@ def create(net: Network) -> str:
     if constants.LAUNCH_TYPE == "FARGATE":
         return ""
     sizes = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
-    told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}"
+    told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {' or '.join(constants.TYPES)}"
     stood = find()
-    its_arn = put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
+    wanted = {**sizes, "NewInstancesProtectedFromScaleIn": True}
+    source = instance_types.source(constants.CAPACITY_TYPE == "spot")
+    its_arn = put("hosts", net.subnet_ids, wanted, tags("host"), told, source)
     if stood and (former := former_hosts("hosts")):
         say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
     return its_arn
 
 
-def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
-    """Make it, or bring its sizes and subnets into line. Its ARN; its name where it is new, which ECS takes as well."""
+def put(
+    each: str,
+    subnet_ids: list[str],
+    settings: dict[str, Any],
+    its_tags: list[Any],
+    told: str,
+    source: dict[str, Any] | None = None,
+) -> str:
+    """Make it, or bring its sizes, subnets and types into line. Its ARN; its name where it is new, which ECS takes as well."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
+    source = source or {"LaunchTemplate": {"LaunchTemplateName": name(each), "Version": "$Latest"}}
     aws.refuse_foreign(what, group)
     wanted = {**settings, "VPCZoneIdentifier": ",".join(subnet_ids)}
     if group and group.get("Status"):
         wait(f"the former {what} to be gone", lambda: not find(each), lambda: in_words(each))
         group = None
     if not group:
-        return make(each, wanted, its_tags, told)
+        return make(each, {**wanted, **source}, its_tags, told)
     say("found", what)
     changes = {key: value for key, value in wanted.items() if group[key] != value}
     if set(group["VPCZoneIdentifier"].split(",")) == set(subnet_ids):
         changes.pop("VPCZoneIdentifier", None)  # in another order
+    if not instance_types.is_source(group, source):
+        changes |= source
     desired = min(max(group["DesiredCapacity"], wanted["MinSize"]), wanted["MaxSize"])
     if changes and desired != group["DesiredCapacity"]:
         changes["DesiredCapacity"] = desired
     if changes:
         update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
         update(AutoScalingGroupName=name(each), **changes)
-        say("updated", what, ", ".join(f"{key} {value}" for key, value in changes.items()))
+        say("updated", what, ", ".join(in_short(key, value) for key, value in changes.items()))
     return str(group["AutoScalingGroupARN"])
+
+
+def in_short(key: str, value: Any) -> str:
+    return f"instance types {', '.join(constants.TYPES)}" if isinstance(value, dict) else f"{key} {value}"
 
 
 def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
@@ -134,7 +149,6 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     create = call(autoscaling.create_auto_scaling_group, fresh, there="AlreadyExists", busy=busy, seconds=limit)
     made = create(
         AutoScalingGroupName=its_name,
-        LaunchTemplate={"LaunchTemplateName": its_name, "Version": "$Latest"},
         DesiredCapacity=wanted["MinSize"],
         **{**wanted, "Tags": [{**where, **tag} for tag in its_tags]},
     )
@@ -146,14 +160,17 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
 
 
 def former_hosts(each: str) -> list[Any]:
-    """Those that are not of the latest version of the launch template."""
+    """Those that are not of the latest version of the launch template, or of a type that is not ours any more."""
     group, template = find(each), launch_template.find(each)
     hosts, latest = (group["Instances"], str(template["LatestVersionNumber"])) if group and template else ([], "")
-    return [host for host in hosts if host.get("LaunchTemplate", {}).get("Version") != latest]
+    former = [host for host in hosts if host.get("LaunchTemplate", {}).get("Version") != latest]
+    return former or [host for host in hosts if each == "hosts" and host["InstanceType"] not in constants.TYPES]
 
 
 def refresh(each: str = "hosts") -> dict[str, Any]:
     """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
+
+    All of them where one is of a type that the settings do not name any more: a template's version does not tell that.
 
     AWS calls it successful when instances run; a host of ours is to have joined the cluster with all its GPUs. AWS waits
     longer than that takes before it goes on to the next host, and where one does not join it is stopped meanwhile.
@@ -166,7 +183,12 @@ def refresh(each: str = "hosts") -> dict[str, Any]:
         say("found", f"Auto Scaling group {its_name}", "no host to replace")
         return {"refreshId": None, "status": None}
     healthy, what = 100 * (count - 1) // count, f"instance refresh of {its_name}"
-    preferences: Any = {"SkipMatching": True, "ScaleInProtectedInstances": "Refresh", "MinHealthyPercentage": healthy}
+    matching = all(host["InstanceType"] in constants.TYPES for host in group["Instances"]) if each == "hosts" else True
+    preferences: Any = {
+        "SkipMatching": matching,
+        "ScaleInProtectedInstances": "Refresh",
+        "MinHealthyPercentage": healthy,
+    }
     if each == "hosts":
         preferences["InstanceWarmup"] = BOOT_SECONDS + 2 * int(constants.POLL_SECONDS)
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")

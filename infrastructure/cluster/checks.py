@@ -18,6 +18,7 @@ from infrastructure.cluster import (
     cluster,
     costs,
     file_system,
+    instance_types,
     listener_certificates,
     load_balancer,
     log_groups,
@@ -27,7 +28,16 @@ from infrastructure.cluster import (
     security_groups,
     user_data,
 )
-from infrastructure.cluster.container_instances import CPU, MEMORY, described_type, gpu_count, gpu_memory, nvidia
+from infrastructure.cluster.container_instances import (
+    CPU,
+    MEMORY,
+    described_type,
+    described_types,
+    gpu_count,
+    gpu_memory,
+    nvidia,
+    spelt,
+)
 
 #: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
 #: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
@@ -70,26 +80,31 @@ def key_pairs() -> list[str]:
 
 
 @aws.look
-def offering_zones() -> list[str]:
-    """The zones that offer INSTANCE_TYPE; Fargate is in all of them."""
+def offering_zones() -> dict[str, list[str]]:
+    """The zones that offer one of our types -> which of them; Fargate is in all of them."""
     ec2 = client("ec2")
     usual: Any = [{"Name": "state", "Values": ["available"]}, {"Name": "zone-type", "Values": ["availability-zone"]}]
-    of_type: Any = [{"Name": "instance-type", "Values": [constants.INSTANCE_TYPE]}]
+    of_type: Any = [{"Name": "instance-type", "Values": constants.TYPES}]
     if constants.VPC_ID:
-        return []
+        return {}
     if constants.LAUNCH_TYPE == "FARGATE":
-        return sorted(each["ZoneName"] for each in ec2.describe_availability_zones(Filters=usual)["AvailabilityZones"])
-    offers = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=of_type)
-    return sorted(each["Location"] for each in offers["InstanceTypeOfferings"])
+        return {each["ZoneName"]: [] for each in ec2.describe_availability_zones(Filters=usual)["AvailabilityZones"]}
+    found = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=of_type)
+    offers = [(each["Location"], each["InstanceType"]) for each in found["InstanceTypeOfferings"]]
+    return {zone: [kind for kind in constants.TYPES if (zone, kind) in offers] for zone in {zone for zone, _ in offers}}
 
 
 @aws.look
-def vcpu_quota() -> float | str | None:
+def vcpu_quotas() -> dict[str, float | str | None]:
+    """Code -> the quota of each family of our types."""
+    codes = sorted({code for kind, lifecycle in launches() if (code := quota_code(kind, lifecycle))})
+    return dict(zip(codes, aws.side_by_side(vcpu_quota, codes), strict=True))
+
+
+def vcpu_quota(code: str) -> float | str | None:
     """The quota that applies, or AWS's default where the account's own was never set; why it could not be read, in words."""
-    if constants.LAUNCH_TYPE == "FARGATE" or not quota_code():
-        return None
     quotas = aws.courtesy("service-quotas")
-    request: Any = {"ServiceCode": "ec2", "QuotaCode": quota_code()}
+    request: Any = {"ServiceCode": "ec2", "QuotaCode": code}
 
     def read() -> float | None:
         applied = call(quotas.get_service_quota, gone=NO_QUOTA)(**request)
@@ -111,9 +126,9 @@ def trunking() -> bool:
     return "enabled" in [each["value"] for each in answer["settings"]]
 
 
-LOOKS = (described_type, parameters.values, key_pairs, network.named_subnets)
+LOOKS = (described_types, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
-OF_NEW_HOSTS = (offering_zones, vcpu_quota, costs.offer)
+OF_NEW_HOSTS = (offering_zones, vcpu_quotas, costs.offer)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
@@ -129,13 +144,14 @@ def check(new_hosts: bool = True) -> Facts:
     user_data.refuse_unfit()
     aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()))
     if constants.LAUNCH_TYPE == "EC2":
-        described = instance_type()
-        facts.image_id = constants.AMI_ID or ami(described)
+        described = [instance_type(kind) for kind in constants.TYPES]
+        instance_types.refuse_unlike()
+        facts.image_id = constants.AMI_ID or ami(described[0])
         key_pair("KEY_NAME", constants.KEY_NAME)
         key_pair("BASTION_KEY_NAME", constants.BASTION_KEY_NAME)
         if new_hosts:
-            quota(described)
-        enough_places(described)
+            check_quotas()
+        enough_places()
     if constants.VPC_ID:
         facts.zones = adopted_network()
     else:
@@ -177,9 +193,9 @@ def refuse_other_vpc() -> None:
             aws.refuse_change(f"VPC_ID={constants.VPC_ID or '(empty)'}", f"the cluster is in {vpc_id}")
 
 
-def instance_type() -> Any:
+def instance_type(its_name: str) -> Any:
     """The type as EC2 describes it, once it is sure that the task fits on it."""
-    described, kind, count = offered_type(), f"INSTANCE_TYPE={constants.INSTANCE_TYPE}", constants.GPU_COUNT
+    described, kind, count = offered_type(its_name), spelt(its_name), constants.GPU_COUNT
     gpus, shared, cards = gpu_count(described), gpu_memory(described), nvidia(described)
     memory, cpu = memory_for_tasks(described), described["VCpuInfo"]["DefaultVCpus"] * 1024
     if cards and not gpus and constants.GPU_SHARING:
@@ -214,15 +230,15 @@ def refuse_without_store(described: Any) -> None:
     """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html"""
     store = described.get("InstanceStorageInfo", {})
     if constants.INSTANCE_STORE and store.get("NvmeSupport", "unsupported") == "unsupported":
-        kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE} has no NVMe instance store"
+        kind = f"{spelt(described['InstanceType'])} has no NVMe instance store"
         raise Problem(f"{kind}, but INSTANCE_STORE={constants.INSTANCE_STORE}: use g4dn, g5 or g6, or leave it empty")
 
 
-def offered_type() -> Any:
-    """INSTANCE_TYPE as EC2 describes it; one that it does not know, here or any more, is refused."""
-    if described := described_type():
+def offered_type(its_name: str) -> Any:
+    """It as EC2 describes it; one that EC2 does not know, here or any more, is refused."""
+    if described := described_type(its_name):
         return described
-    kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE} does not exist in {region()}, as EC2 says"
+    kind = f"{spelt(its_name)} does not exist in {region()}, as EC2 says"
     raise Problem(f"{kind}: AWS has retired it, or offers it elsewhere, or the name is misspelt. {fitting()}")
 
 
@@ -266,7 +282,7 @@ def refuse_client_without_sharing() -> None:
 
 def ami(described: Any) -> str:
     """The current ECS-optimized Amazon Linux 2023: with the NVIDIA driver where the task uses a GPU, else without."""
-    kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE}"
+    kind = spelt(described["InstanceType"])
     if constants.GPU_COUNT and parameters.on_arm(described):
         raise Problem(f"{kind}: AWS publishes no ECS GPU AMI for arm64; use g4dn, g5 or g6")
     its_name = parameters.of_hosts()
@@ -278,15 +294,30 @@ def ami(described: Any) -> str:
 def zones() -> list[str]:
     """The zones of the subnets: those asked for, or the first that offer the type; each must offer it."""
     offering, count = offering_zones(), len(constants.PUBLIC_SUBNET_CIDRS)
-    wanted = constants.AVAILABILITY_ZONES or offering[:count]
+    best = sorted(offering, key=lambda zone: (-len(offering[zone]), zone))
+    wanted = constants.AVAILABILITY_ZONES or best[:count]
     lacking = [zone for zone in wanted if zone not in offering]
-    kind, offers = constants.INSTANCE_TYPE, ", ".join(offering) or "none in this region"
+    kind, offers = " or ".join(constants.TYPES), ", ".join(sorted(offering)) or "none in this region"
     if lacking:
         kind = kind if constants.LAUNCH_TYPE == "EC2" else "Fargate"
         raise Problem(f"AVAILABILITY_ZONES: {', '.join(lacking)} does not offer {kind}; these do: {offers}")
     if len(wanted) < count:
         raise Problem(f"PUBLIC_SUBNET_CIDRS has {count} subnets, but only these zones offer {kind}: {offers}")
+    refuse_nowhere(wanted)
     return wanted
+
+
+def refuse_nowhere(wanted: list[str]) -> None:
+    """Of several types each is to be in one of the zones at least; in which it is not is told."""
+    offering = offering_zones()
+    for kind in constants.INSTANCE_TYPES:
+        lacking = [zone for zone in wanted if kind not in offering[zone]]
+        others = ", ".join(sorted(zone for zone in offering if kind in offering[zone])) or "none in this region"
+        if lacking == wanted:
+            there = f"none of {', '.join(wanted)} offers it; these do: {others}"
+            raise Problem(f"{spelt(kind)}: {there}: name such a zone in AVAILABILITY_ZONES, or leave it out")
+        if lacking:
+            say("found", f"{', '.join(lacking)} does not offer {kind}:", "its hosts come in the other zones")
 
 
 def key_pair(setting: str, key: str) -> None:
@@ -294,10 +325,13 @@ def key_pair(setting: str, key: str) -> None:
         raise Problem(f"{setting}={key}: there is no such key pair in this region")
 
 
-def enough_places(described: Any, memory: int = 0) -> None:
+def enough_places(memory: int = 0) -> None:
     """A service whose tasks find no place on all hosts together never becomes stable. `memory`: MiB that a GPU really has."""
-    if not constants.LISTENER_PROTOCOL:
-        return
+    for kind in constants.TYPES if constants.LISTENER_PROTOCOL else ():
+        enough_places_on(offered_type(kind), memory)
+
+
+def enough_places_on(described: Any, memory: int) -> None:
     hosts, count = constants.MAX_INSTANCES, constants.DESIRED_COUNT
     short = {what: each for what, each in places(described, memory).items() if each * hosts < count}
     for what, each in short.items():
@@ -309,7 +343,7 @@ def enough_places(described: Any, memory: int = 0) -> None:
             things = "hosts with all their GPUs"
         elif what == "GPU":
             needed, there = count * constants.GPU_COUNT, gpu_count(described) * hosts
-        has = f"{hosts} {constants.INSTANCE_TYPE} hosts have {there}"
+        has = f"{hosts} {described['InstanceType']} hosts have {there}"
         way = "raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
         raise Problem(f"DESIRED_COUNT={count} tasks need {needed} {things}, but {has}: {way}")
 
@@ -328,6 +362,12 @@ def places(described: Any, memory: int = 0) -> dict[str, int]:
     if constants.HOST_CPU:
         found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.HOST_CPU
     return found
+
+
+def least_places(memory: int = 0) -> dict[str, int]:
+    """The same of whichever of our types comes."""
+    each = [places(offered_type(kind), memory) for kind in constants.TYPES]
+    return {what: min(found[what] for found in each) for what in each[0]}
 
 
 def listener_certificate() -> None:
@@ -359,12 +399,18 @@ def usable_certificate(its_arn: str) -> None:
         raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
 
 
-def quota_code() -> str:
+def launches() -> list[tuple[str, str]]:
+    """What may be launched: each type, on demand or on Spot. None on Fargate."""
+    kinds = constants.TYPES if constants.LAUNCH_TYPE == "EC2" else ()
+    return [(kind, constants.CAPACITY_TYPE) for kind in kinds]
+
+
+def quota_code(kind: str, lifecycle: str) -> str:
     """The vCPU quota that a launch counts against, "" where AWS's list names none, as for P6 on Spot.
 
     https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
     """
-    spot, family = constants.CAPACITY_TYPE == "spot", constants.INSTANCE_TYPE.split(".")[0]
+    spot, family = lifecycle == "spot", kind.split(".")[0]
     if spot and family.startswith("p5"):
         return "L-C4BD4855"
     if spot and family.startswith("p6"):
@@ -372,10 +418,16 @@ def quota_code() -> str:
     return QUOTAS.get(family[: len(family) - len(family.lstrip(ascii_lowercase))], STANDARD)[spot]
 
 
-def quota(described: Any) -> None:
+def check_quotas() -> None:
+    for kind, lifecycle in launches():
+        check_quota(described_type(kind), lifecycle)
+
+
+def check_quota(described: Any, lifecycle: str) -> None:
     """New accounts have a quota of 0 for GPUs: every create call succeeds, and no instance ever comes."""
-    value, which, needed = vcpu_quota(), quota_code(), described["VCpuInfo"]["DefaultVCpus"]
-    kind, hosts = f"{constants.INSTANCE_TYPE} ({constants.CAPACITY_TYPE})", constants.MAX_INSTANCES
+    which, needed = quota_code(described["InstanceType"], lifecycle), described["VCpuInfo"]["DefaultVCpus"]
+    value = vcpu_quotas().get(which)
+    kind, hosts = f"{described['InstanceType']} ({lifecycle})", constants.MAX_INSTANCES
     if isinstance(value, str):
         say("warning", f"the vCPU quota {which} could not be read:", value)
     elif not which:

@@ -110,7 +110,7 @@ def data(image_id: str, device: str, groups: SecurityGroups, roles: Roles) -> An
     wanted["IamInstanceProfile"] = {"Name": roles.instance_profile_name}
     wanted["UserData"] = base64.b64encode(user_data.text().encode()).decode()
     wanted["BlockDeviceMappings"] = [{"DeviceName": device, "Ebs": disk}]
-    if constants.CAPACITY_TYPE == "spot":
+    if constants.CAPACITY_TYPE == "spot" and not constants.MIXED:
         wanted["InstanceMarketOptions"] = {"MarketType": "spot"}
     return wanted
 

@@ -7,7 +7,7 @@ import aws
 import constants
 from aws import Problem, endpoint_tags, token
 from console import say
-from infrastructure.cluster import capacity
+from infrastructure.cluster import capacity, instance_types
 from infrastructure.service import (
     diagnosis,
     overrides,
@@ -94,6 +94,7 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
 def settled(arns: list[str], log: task_logs.Told) -> list[Any]:
     """The tasks once each runs, and with RUN_UNTIL=STOPPED has ended, or as soon as one has failed."""
     found = wait_until("RUNNING", arns, [], 0, log)
+    instance_types.tell_taken({task["containerInstanceArn"] for task in found if "containerInstanceArn" in task})
     if constants.RUN_UNTIL == "RUNNING" or any(map(has_failed, found)):
         return found
     return wait_until("STOPPED", arns, found, constants.RUN_TIMEOUT_SECONDS or math.inf, log)

@@ -17,7 +17,7 @@ from infrastructure.cluster import (
     load_balancer,
     security_groups,
 )
-from infrastructure.cluster.checks import enough_places, offered_type, places
+from infrastructure.cluster.checks import enough_places, least_places
 from infrastructure.service import diagnosis, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
@@ -187,7 +187,7 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
     if (service := find()) and not changes(service, definition["taskDefinitionArn"]):
         return
     if needs_a_place():
-        enough_places(offered_type(), container_instances.refuse_without_sharing())
+        enough_places(container_instances.refuse_without_sharing())
 
 
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
@@ -334,10 +334,9 @@ def short_of(beside: int) -> str:
     """What one task more, beside so many that are still to start, would lack with all the hosts that may come; "" for nothing."""
     if not needs_a_place():
         return ""
-    described = offered_type()
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
-    free = [container_instances.free_places(host, described) for host in hosts]
-    new = places(described, container_instances.refuse_without_sharing())
+    free = [container_instances.free_places(host) for host in hosts]
+    new = least_places(container_instances.refuse_without_sharing())
     free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""

@@ -182,6 +182,7 @@ def there_and_back(before: str, after: str, base: str = "hosts", **more: Any) ->
     return [Pair(before, after, base, **more), Pair(after, before, base, **more)]
 
 
+SPOT = {"CAPACITY_TYPE": "spot"}
 SSH = {"SSH_ALLOWED_CIDR": "203.0.113.7/32"}
 BACK = "set it back"
 UPDATE = "python update_cluster.py replaces them"
@@ -211,6 +212,11 @@ PAIRS: dict[str, list[Pair]] = {
     "CAPACITY_TYPE": there_and_back("on-demand", "spot", "no data")
     + there_and_back("on-demand", "spot", "fargate")
     + there_and_back("on-demand", "spot", "service"),
+    "INSTANCE_TYPES": [
+        *there_and_back("", "g4dn.xlarge,g5.xlarge", "no data"),
+        *there_and_back("", "g5.xlarge,g6.xlarge", "no data", with_before=SPOT, with_after=SPOT),
+        Pair("g5.xlarge,g6.xlarge", "g6.xlarge,g5.xlarge", "no data", with_before=SPOT),
+    ],
     "INSTANCE_TYPE": [
         *there_and_back("g4dn.xlarge", "g5.xlarge", "no data"),
         Pair("g4dn.xlarge", "g5.xlarge", "a host", "kept", ("instance", "network interface"), (UPDATE,)),
