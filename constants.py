@@ -286,6 +286,7 @@ HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 HOSTS = words(pattern(rf"(\*\.)?{HOST}", "a list of host names"))
 REGION = pattern(r"[a-z]{2,5}(-[a-z]{2,12}){1,2}-[0-9]{1,2}", "a region such as us-east-1", or_empty=True)
 TYPE = pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge")
+RESERVATION = r"cr-[0-9a-f]{8,17}|arn:aws[\w-]*:resource-groups:[\w-]+:\d{12}:group/[\w.-]{1,300}"
 KEY = pattern(r"[ -~]{1,255}", "the name of a key pair, of 255 ASCII characters at most", or_empty=True)
 VPC = pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True)
 SUBNETS = words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids"))
@@ -379,6 +380,11 @@ INSTANCE_TYPES = setting("INSTANCE_TYPES", "", words(TYPE), of="cluster")
 INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster", instead=next(iter(INSTANCE_TYPES), None))
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"), in_file="gpu sharing")
+# A reservation for the hosts, and for no other: cr-..., an On-Demand Capacity Reservation or a Capacity Block, or the ARN of a
+# resource group of them. It is looked at, and never bought or ended. Set or emptied later: hosts that run stay where they are.
+CAPACITY_RESERVATION = setting(
+    "CAPACITY_RESERVATION", "", pattern(RESERVATION, "cr-... or a resource group's ARN", or_empty=True), of="cluster"
+)
 # GPUs for each task; 0 for none, ALL for those of its host. Whole GPUs of one instance (g6f and gr6f have but a part of
 # one); with GPU_SHARING it counts as 1.
 GPU_COUNT = setting("GPU_COUNT", "1", gpus, instead=1 if GPU_SHARING else None, in_file="gpus")
@@ -1207,11 +1213,17 @@ def check_gpu_sharing() -> None:
 
 def check_hosts() -> None:
     given = {"HOST_USER_DATA": HOST_USER_DATA, "ECS_CONFIG": ECS_CONFIG, "INSTANCE_STORE": INSTANCE_STORE}
-    given |= {"INSTANCE_TYPES": INSTANCE_TYPES}
+    given |= {"INSTANCE_TYPES": INSTANCE_TYPES, "CAPACITY_RESERVATION": CAPACITY_RESERVATION}
     for name in [name for name, value in given.items() if value and LAUNCH_TYPE == "FARGATE"]:
         problem(name, "is set, but LAUNCH_TYPE=FARGATE: there are no hosts of ours; leave it empty, or use EC2")
     if INSTANCE_TYPES and TEXTS.get("INSTANCE_TYPE"):
         ODD.append("INSTANCE_TYPE does not count, since INSTANCE_TYPES is set: INSTANCE_TYPES= empties that")
+    if CAPACITY_RESERVATION and CAPACITY_TYPE != "on-demand":
+        problem(
+            "CAPACITY_RESERVATION", f"is set, but CAPACITY_TYPE={CAPACITY_TYPE}: what is reserved is no Spot capacity"
+        )
+    if CAPACITY_RESERVATION and len(INSTANCE_TYPES) > 1:
+        problem("CAPACITY_RESERVATION", "is of one type, but INSTANCE_TYPES names several: use INSTANCE_TYPE")
     if len(INSTANCE_TYPES) > MOST_TYPES:
         problem("INSTANCE_TYPES", f"has {len(INSTANCE_TYPES)} types; an Auto Scaling group takes {MOST_TYPES} at most")
     for name in sorted(ECS_CONFIG.keys() & OWN_ECS_CONFIG.keys()):

@@ -286,7 +286,14 @@ def launch_one(world: World, group: Group) -> bool:
         try:
             version = ec2_templates.resolve(world, group.region, spec)
             instance_id = ec2_instances.launch(
-                world, group.region, spec, subnet_id, instance_tags(group), spot, override.get("InstanceType")
+                world,
+                group.region,
+                spec,
+                subnet_id,
+                instance_tags(group),
+                spot,
+                override.get("InstanceType"),
+                group.settings.get("CapacityReservationSpecification"),
             )
         except AwsError as error:
             problem = problem or error

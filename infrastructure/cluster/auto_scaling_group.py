@@ -15,7 +15,7 @@ import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import say
-from infrastructure.cluster import container_instances, instance_types, launch_template, roles
+from infrastructure.cluster import capacity_reservation, container_instances, instance_types, launch_template, roles
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
@@ -93,9 +93,11 @@ def create(net: Network) -> str:
     sizes = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
     told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {' or '.join(constants.TYPES)}"
     stood = find()
-    wanted = {**sizes, "NewInstancesProtectedFromScaleIn": True}
+    wanted: dict[str, Any] = {**sizes, "NewInstancesProtectedFromScaleIn": True}
+    if constants.CAPACITY_RESERVATION or (stood and not capacity_reservation.is_specified(stood)):
+        wanted |= capacity_reservation.specification()
     source = instance_types.source(constants.CAPACITY_TYPE == "spot")
-    its_arn = put("hosts", net.subnet_ids, wanted, tags("host"), told, source)
+    its_arn = put("hosts", capacity_reservation.subnets(net.zones), wanted, tags("host"), told, source)
     if stood and (former := former_hosts("hosts")):
         say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
     return its_arn
@@ -120,7 +122,7 @@ def put(
     if not group:
         return make(each, {**wanted, **source}, its_tags, told)
     say("found", what)
-    changes = {key: value for key, value in wanted.items() if group[key] != value}
+    changes = {key: value for key, value in wanted.items() if not aws.holds(group.get(key), value)}
     if set(group["VPCZoneIdentifier"].split(",")) == set(subnet_ids):
         changes.pop("VPCZoneIdentifier", None)  # in another order
     if not instance_types.is_source(group, source):
@@ -136,6 +138,8 @@ def put(
 
 
 def in_short(key: str, value: Any) -> str:
+    if key == "CapacityReservationSpecification":
+        return f"CAPACITY_RESERVATION={constants.CAPACITY_RESERVATION}"
     return f"instance types {', '.join(constants.TYPES)}" if isinstance(value, dict) else f"{key} {value}"
 
 
@@ -306,6 +310,8 @@ def is_new(host_id: str, activities: list[Any]) -> bool:
 
 def advice(text: str) -> str:
     """The setting to change, for the two reasons that users meet most."""
+    if constants.CAPACITY_RESERVATION and "eservation" in text:
+        return "CAPACITY_RESERVATION is full, or has ended: name another one, or none."
     if "vCPU" in text:
         return "Ask for a higher quota in the Service Quotas console."
     if "capacity" in text:

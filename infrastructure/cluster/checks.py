@@ -14,6 +14,7 @@ import constants
 from aws import Problem, call, client, every, ours, region, tags_of
 from console import say
 from infrastructure.cluster import (
+    capacity_reservation,
     certificate,
     cluster,
     costs,
@@ -126,7 +127,7 @@ def trunking() -> bool:
     return "enabled" in [each["value"] for each in answer["settings"]]
 
 
-LOOKS = (described_types, parameters.values, key_pairs, network.named_subnets)
+LOOKS = (described_types, capacity_reservation.reservation, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
 OF_NEW_HOSTS = (offering_zones, vcpu_quotas, costs.offer)
 
@@ -156,6 +157,7 @@ def check(new_hosts: bool = True) -> Facts:
         facts.zones = adopted_network()
     else:
         facts.zones = zones() if new_hosts else network.zones()
+    capacity_reservation.check(facts.zones, new=not cluster.find())
     listener_certificate()
     allowed_groups()
     adopted_file_system()
@@ -294,7 +296,8 @@ def ami(described: Any) -> str:
 def zones() -> list[str]:
     """The zones of the subnets: those asked for, or the first that offer the type; each must offer it."""
     offering, count = offering_zones(), len(constants.PUBLIC_SUBNET_CIDRS)
-    best = sorted(offering, key=lambda zone: (-len(offering[zone]), zone))
+    reserved = capacity_reservation.reservation().get("AvailabilityZone")
+    best = sorted(offering, key=lambda zone: (zone != reserved, -len(offering[zone]), zone))
     wanted = constants.AVAILABILITY_ZONES or best[:count]
     lacking = [zone for zone in wanted if zone not in offering]
     kind, offers = " or ".join(constants.TYPES), ", ".join(sorted(offering)) or "none in this region"
@@ -400,8 +403,8 @@ def usable_certificate(its_arn: str) -> None:
 
 
 def launches() -> list[tuple[str, str]]:
-    """What may be launched: each type, on demand or on Spot. None on Fargate."""
-    kinds = constants.TYPES if constants.LAUNCH_TYPE == "EC2" else ()
+    """What counts against a quota: each type, on demand or on Spot. Fargate does not, nor does a Capacity Block."""
+    kinds = constants.TYPES if constants.LAUNCH_TYPE == "EC2" and not capacity_reservation.is_block() else ()
     return [(kind, constants.CAPACITY_TYPE) for kind in kinds]
 
 

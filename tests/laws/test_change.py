@@ -25,6 +25,7 @@ import pytest
 
 import constants
 from emulator.codestar_connections import connections
+from emulator.ec2 import capacity_blocks
 from emulator.ecr import repositories
 from tests.conftest import FARGATE, GPU, Runbook, issued, new_account
 from tests.pictures import put_back, take
@@ -216,6 +217,10 @@ PAIRS: dict[str, list[Pair]] = {
         *there_and_back("", "g4dn.xlarge,g5.xlarge", "no data"),
         *there_and_back("", "g5.xlarge,g6.xlarge", "no data", with_before=SPOT, with_after=SPOT),
         Pair("g5.xlarge,g6.xlarge", "g6.xlarge,g5.xlarge", "no data", with_before=SPOT),
+    ],
+    "CAPACITY_RESERVATION": [
+        *there_and_back("", "{reservation}", "no data"),
+        *there_and_back("{reservation}", "{block}", "no data"),
     ],
     "INSTANCE_TYPE": [
         *there_and_back("g4dn.xlarge", "g5.xlarge", "no data"),
@@ -800,6 +805,11 @@ def bring(runbook: Runbook) -> dict[str, str]:
     policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     runbook.aws("iam").attach_role_policy(RoleName="their-role", PolicyArn=policy)
     found |= adoptable(runbook)
+    reserved = {"InstanceType": "g4dn.xlarge", "InstancePlatform": "Linux/UNIX", "InstanceCount": 3}
+    made = ec2.create_capacity_reservation(**reserved, AvailabilityZone="us-east-1a", InstanceMatchCriteria="targeted")
+    found["reservation"] = made["CapacityReservation"]["CapacityReservationId"]
+    wanted = {"type": "g4dn.xlarge", "zone": "us-east-1a", "hours": 24 * 30}
+    found["block"] = capacity_blocks.buy(runbook.emulator, wanted)["id"]
     key = runbook.aws("kms").create_key()["KeyMetadata"]["KeyId"]
     for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key}), ("registry", {})):
         request = {
