@@ -246,6 +246,11 @@ def gpus(text: str) -> int:
     return whole(0, 16)(text)
 
 
+def minutes_or_aws(text: str) -> int | None:
+    """None: AWS ends idle hosts."""
+    return None if text == "aws" else whole(0, 14)(text)
+
+
 def variables_file(text: str) -> dict[str, str]:
     """The variables of a file, which is read as .env is; its path as seen from there."""
     if not text:
@@ -400,9 +405,12 @@ CPU_ARCHITECTURE = setting(
 CLUSTER_SIZE = setting("CLUSTER_SIZE", "", whole(1, 100, or_empty=True), of="cluster")
 # Hosts kept even when nothing runs. 0: a GPU is paid for only while tasks run, and the first task waits for its host.
 MIN_INSTANCES = setting("MIN_INSTANCES", "0", whole(0, 100), of="cluster", instead=CLUSTER_SIZE)
-# Hosts at the most: the limit of what a mistake can cost. From none ECS starts two for a first task where two may be; an idle
-# one goes after 15 minutes.
+# Hosts at the most: the limit of what a mistake can cost.
 MAX_INSTANCES = setting("MAX_INSTANCES", "1", whole(1, 100), of="cluster", instead=CLUSTER_SIZE)
+# Minutes for which a host stays on which no task is any more, once a run with RUN_UNTIL=STOPPED has ended, a sweep, or
+# stop_task.py --all: 0 to 14, for which that script waits before it ends the host. aws: AWS ends it after 15 idle minutes, as
+# it does with every other host that is idle.
+KEEP_HOSTS = setting("KEEP_HOSTS", "0", minutes_or_aws, of="cluster")
 # Root disk of a host, GiB. CUDA images are large; the AMI's own 30 GiB are soon full.
 ROOT_VOLUME_GIB = setting("ROOT_VOLUME_GIB", "100", whole(30, 16384), of="cluster")
 # AMI of the hosts; empty: the current ECS-optimized Amazon Linux 2023, with the NVIDIA driver where the type has GPUs.
@@ -635,6 +643,9 @@ MAX_PARALLEL = setting("MAX_PARALLEL", "1", whole(1, 500))
 # Ports on which the nodes of one job (run_task.py --nodes) reach each other, and nobody else them: FROM-TO; MASTER_PORT is the
 # first. 29500-65535 has those too that NCCL and Gloo take as they come. It needs NETWORK_MODE=awsvpc. Empty: none.
 NODE_PORTS = setting("NODE_PORTS", "", port_range)
+# Minutes for which run_task.py asks again for hosts, once a minute, where AWS has none of INSTANCE_TYPE in any zone. 0: it ends
+# at once with exit code 3, and the reason in each zone.
+WAIT_FOR_CAPACITY = setting("WAIT_FOR_CAPACITY", "0", whole(0, 1440))
 # Seconds after which run_task.py gives up waiting for the end of what runs, with RUN_UNTIL=STOPPED, and of a sweep; it goes on.
 # Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.
 RUN_TIMEOUT_SECONDS = setting("RUN_TIMEOUT_SECONDS", "", whole(1, 31536000, or_empty=True))

@@ -31,7 +31,7 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import cluster, container_instances, ways_out
-from infrastructure.service import overrides, runs, several_hosts, sweeps, task_definitions, tasks
+from infrastructure.service import hosts, overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
 
 @aws.page(
@@ -72,10 +72,16 @@ def run_task(
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
     ways_out.warn_of_tasks()
-    if sweep:
-        return sweeps.run(sweep, definition, wanted, seen)
-    if count:
-        return told(definition, several_hosts.run(count, definition, wanted, seen))
+    with hosts.ended_after(bool(sweep) or (constants.RUN_UNTIL == "STOPPED" and not detach)):
+        if sweep:
+            return sweeps.run(sweep, definition, wanted, seen)
+        if count:
+            return told(definition, several_hosts.run(count, definition, wanted, seen))
+        return run_alike(definition, wanted, seen, replace, detach)
+
+
+def run_alike(definition: Any, wanted: dict[str, Any], seen: list[Any], replace: bool, detach: bool) -> dict[str, Any]:
+    """TASK_COUNT tasks of this revision, all with the same overrides."""
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
     make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
@@ -85,6 +91,7 @@ def run_task(
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
+    hosts.bring(definition, its_overrides, missing)
     started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
     if detach:
         return detached(running + started)

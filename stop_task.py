@@ -8,8 +8,9 @@ Prints of each its revision, who started it, why it stopped, and its exit codes.
     python stop_task.py --task ID
     python stop_task.py --all --dry-run   what would be stopped
 
-An idle host costs money until managed scaling ends it, about 15 minutes later, or delete_cluster.py does at once;
-with MIN_INSTANCES so many hosts stay, and cost, until delete_cluster.py.
+--all then ends each host on which no task is any more, of anybody: its money stops within about a minute (KEEP_HOSTS).
+After --task managed scaling ends it, about 15 minutes later. With MIN_INSTANCES so many hosts stay, and cost, until
+delete_cluster.py.
 """
 
 import sys
@@ -20,7 +21,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.service import tasks
+from infrastructure.service import hosts, tasks
 
 
 @aws.page(changes=True, task=("ID", "the task's id or ARN"), all="every task that run_task.py started, of any revision")
@@ -37,18 +38,21 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if not arns:
         say("already gone", f"tasks {whose}", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
-    say("next", aws.command("delete_cluster.py"), idle_hosts())
+    if all:
+        hosts.end_idle()
+    say("next", aws.command("delete_cluster.py"), idle_hosts(all))
     return {"stopped": [row(found) for found in stopped]}
 
 
-def idle_hosts() -> str:
+def idle_hosts(ended: bool) -> str:
     """What still costs money when no task runs."""
     if constants.LAUNCH_TYPE == "FARGATE":
         return ""
     if constants.MIN_INSTANCES:
         setting = "CLUSTER_SIZE" if constants.CLUSTER_SIZE else "MIN_INSTANCES"
         return f"hosts cost until then: {setting}={constants.MIN_INSTANCES} keeps so many"
-    return "an idle host costs until then, or about 15 minutes"
+    by_aws = "an idle host costs until then, or about 15 minutes"
+    return "" if ended and constants.KEEP_HOSTS is not None else by_aws
 
 
 def chosen(task: str) -> list[Any]:

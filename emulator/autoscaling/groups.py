@@ -111,6 +111,8 @@ class Group:
     failures: int = 0
     failed_in: dict[str, int] = field(default_factory=dict)
     stuck: bool = False
+    #: of LaunchInstances: client token -> when, what was asked, and what was answered
+    tokens: dict[str, tuple[float, Item, Item]] = field(default_factory=dict)
 
     def staying(self) -> list[Member]:
         return [one for one in self.instances.values() if not one.leaving and one.lifecycle_state != "Standby"]
@@ -280,11 +282,24 @@ def launch_one(world: World, group: Group) -> bool:
     """One attempt in the zone with the fewest members; a zone that just failed is tried last."""
     subnet_id = min(group.subnet_ids, key=lambda one: (group.failed_in.get(one, 0), members_in(group, one)))
     spot = wants_spot(group)
-    problem: AwsError | None = None
+    problems = launch_in(world, group, subnet_id, spot)
+    if not problems:
+        group.failed_in.pop(subnet_id, None)
+        return True
+    group.failed_in[subnet_id] = group.failed_in.get(subnet_id, 0) + 1
+    record_failure(world, group, subnet_id, failure_text(group, problems[0][1], spot))
+    return False
+
+
+def launch_in(world: World, group: Group, subnet_id: str, spot: bool) -> list[tuple[str, AwsError]]:
+    """One member in this subnet, of the first type that EC2 launches; else why not, type by type."""
+    problems: list[tuple[str, AwsError]] = []
     for override in choices(group):
         spec = override.get("LaunchTemplateSpecification") or launch_template_of(group)
+        instance_type = override.get("InstanceType")
         try:
             version = ec2_templates.resolve(world, group.region, spec)
+            instance_type = instance_type or version["LaunchTemplateData"].get("InstanceType")
             instance_id = ec2_instances.launch(
                 world,
                 group.region,
@@ -296,16 +311,11 @@ def launch_one(world: World, group: Group) -> bool:
                 group.settings.get("CapacityReservationSpecification"),
             )
         except AwsError as error:
-            problem = problem or error
+            problems.append((instance_type or "", error))
             continue
-        group.failed_in.pop(subnet_id, None)
         admit(world, group, instance_id, version, override)
-        return True
-    group.failed_in[subnet_id] = group.failed_in.get(subnet_id, 0) + 1
-    if problem is None:
-        problem = AwsError("InvalidParameterValue", "No instance type meets the instance requirements.")
-    record_failure(world, group, subnet_id, failure_text(group, problem, spot))
-    return False
+        return []
+    return problems or [("", AwsError("InvalidParameterValue", "No instance type meets the instance requirements."))]
 
 
 def members_in(group: Group, subnet_id: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from moto.core.utils import get_service_model
 
 from emulator.autoscaling import (
+    launch,  # noqa: F401
     members,  # noqa: F401  (they hold handlers)
 )
 from emulator.autoscaling.groups import Item

@@ -52,6 +52,10 @@ ELSEWHERE = {
     ("efs", "DeleteMountTarget"): ("ec2:DeleteNetworkInterface",),
     ("efs", "ModifyMountTargetSecurityGroups"): ("ec2:ModifyNetworkInterfaceAttribute",),
     ("autoscaling", "StartInstanceRefresh"): ("ec2:RunInstances",),
+    ("autoscaling", "LaunchInstances"): (
+        *("ec2:CreateFleet", "ec2:DescribeLaunchTemplateVersions", "ec2:RunInstances"),
+        *("ec2:CreateTags", "iam:PassRole"),
+    ),
     ("iam", "AddRoleToInstanceProfile"): ("iam:PassRole",),
 }
 

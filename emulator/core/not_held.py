@@ -32,7 +32,6 @@ SERIES = {
 
 #: id -> what AWS does, and why the emulator does not do it
 NOT_HELD: dict[str, tuple[str, str]] = {
-    "asg-016": ("LaunchInstances answers at once with instances or errors.", "no call of ours"),
     "ec2-032": ("What ECS Managed Instances run is hidden unless asked for.", "no Managed Instances are started"),
     "sdk-003": ("boto3 has no waiter for groups, EFS, providers, builds and logs.", "boto3's, not AWS's"),
 }

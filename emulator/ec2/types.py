@@ -20,7 +20,7 @@ from moto.utilities.utils import load_resource
 
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.ec2.other_partitions import image_of, lender
-from emulator.ec2.region import Item, by_keys, not_found, page, pattern, select
+from emulator.ec2.region import Item, backend_of, by_keys, not_found, page, pattern, select
 
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
 
@@ -184,6 +184,27 @@ def describe_instance_type_offerings(call: Call) -> Item:
     items = select(rows, call.params.get("Filters"), by_keys(names))
     items, token = page(items, call.params)
     return {"InstanceTypeOfferings": items, **({"NextToken": token} if token else {})}
+
+
+@on("ec2", "GetSpotPlacementScores")
+def get_spot_placement_scores(call: Call) -> Item:
+    """10 for a zone that has Spot capacity of one of the types, 1 for one that offers them and has none now.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-placement-score.html
+    """
+    params, without = call.params, set(call.world.settings.without_capacity)
+    if not params.get("InstanceTypes") or params.get("RegionNames") not in (None, [call.region]):
+        raise AwsError("InvalidParameterValue", "The emulator scores instance types, in the Region of the call.")
+    if not params.get("SingleAvailabilityZone"):
+        return {"SpotPlacementScores": [{"Region": call.region, "Score": 10}]}
+    scores = []
+    for zone in backend_of(call.region).describe_availability_zones():
+        types = [each for each in params["InstanceTypes"] if zone.name in offered(call.region).get(each, set())]
+        has = [each for each in types if not {zone.name, f"{zone.name}:{each}"} & without]
+        if types:
+            score = {"Region": call.region, "AvailabilityZoneId": zone.zone_id, "Score": 10 if has else 1}
+            scores.append(score)
+    return {"SpotPlacementScores": sorted(scores, key=lambda each: -each["Score"])}
 
 
 @functools.cache

@@ -310,7 +310,7 @@ def is_new(host_id: str, activities: list[Any]) -> bool:
 
 def advice(text: str) -> str:
     """The setting to change, for the two reasons that users meet most."""
-    if constants.CAPACITY_RESERVATION and "eservation" in text:
+    if constants.CAPACITY_RESERVATION and ("eservation" in text or "capacity" in text):
         return "CAPACITY_RESERVATION is full, or has ended: name another one, or none."
     if "vCPU" in text:
         return "Ask for a higher quota in the Service Quotas console."

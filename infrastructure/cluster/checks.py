@@ -32,11 +32,13 @@ from infrastructure.cluster import (
 from infrastructure.cluster.container_instances import (
     CPU,
     MEMORY,
+    Sizes,
     described_type,
     described_types,
     gpu_count,
     gpu_memory,
     nvidia,
+    settings_sizes,
     spelt,
 )
 
@@ -351,25 +353,26 @@ def enough_places_on(described: Any, memory: int) -> None:
         raise Problem(f"DESIRED_COUNT={count} tasks need {needed} {things}, but {has}: {way}")
 
 
-def places(described: Any, memory: int = 0) -> dict[str, int]:
+def places(described: Any, memory: int = 0, sizes: Sizes | None = None) -> dict[str, int]:
     """How many tasks one host of this type holds, by each of the things that limit it."""
     found: dict[str, int] = {}
+    gpus, of_task, cpu = sizes or settings_sizes()
     if constants.GPU_SHARING:
         found["GPU"] = gpu_count(described) * ((memory or gpu_memory(described)) // constants.GPU_MEMORY_MIB)
-    elif constants.GPU_COUNT:
-        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // constants.GPU_COUNT
+    elif gpus:
+        found["GPU"] = 1 if constants.ALL_GPUS else gpu_count(described) // gpus
     if constants.LAUNCH_TYPE == "EC2" and constants.NETWORK_MODE == "awsvpc" and not trunking():
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1  # the host's own
-    if constants.HOST_MEMORY:
-        found[MEMORY] = memory_for_tasks(described) // constants.HOST_MEMORY
-    if constants.HOST_CPU:
-        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // constants.HOST_CPU
+    if of_task:
+        found[MEMORY] = memory_for_tasks(described) // of_task
+    if cpu:
+        found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // cpu
     return found
 
 
-def least_places(memory: int = 0) -> dict[str, int]:
+def least_places(memory: int = 0, sizes: Sizes | None = None) -> dict[str, int]:
     """The same of whichever of our types comes."""
-    each = [places(offered_type(kind), memory) for kind in constants.TYPES]
+    each = [places(offered_type(kind), memory, sizes) for kind in constants.TYPES]
     return {what: min(found[what] for found in each) for what in each[0]}
 
 

@@ -18,6 +18,8 @@ SHARING = "ecs.capability.gpu-sharing-mps"
 TRUNK = "ecs.awsvpc-trunk-id"
 #: how sentences call what TASK_MEMORY and TASK_CPU take
 MEMORY, CPU = "place in memory", "share of the CPU"
+#: GPUs, MiB and CPU units
+Sizes = tuple[int, int, int]
 
 
 def describe(status: str = "ACTIVE") -> list[Any]:
@@ -97,20 +99,26 @@ def refuse_without_sharing() -> int:
     return memory
 
 
-def free_places(host: Any) -> dict[str, int]:
+def settings_sizes() -> Sizes:
+    """What one task takes of its host, as the settings say."""
+    return constants.GPU_COUNT, constants.HOST_MEMORY, constants.HOST_CPU
+
+
+def free_places(host: Any, sizes: Sizes | None = None) -> dict[str, int]:
     """How many tasks more find a place on a host, by each of the things that limit it; as checks.places."""
     found: dict[str, int] = {}
+    gpu_count, memory, cpu = sizes or settings_sizes()
     if constants.GPU_SHARING:
         shared = [gpu["remainingMemoryInMiB"] for gpu in gpu_devices(host) if gpu["sharingMode"] != "DEDICATED"]
         found["GPU"] = sum(free // constants.GPU_MEMORY_MIB for free in shared)
-    elif constants.GPU_COUNT:
+    elif gpu_count:
         free = len(gpus(host, "remainingResources"))
-        found["GPU"] = int(free == len(gpus(host)) > 0) if constants.ALL_GPUS else free // constants.GPU_COUNT
+        found["GPU"] = int(free == len(gpus(host)) > 0) if constants.ALL_GPUS else free // gpu_count
     left = {each["name"]: each.get("integerValue", 0) for each in host["remainingResources"]}
-    if constants.HOST_MEMORY:
-        found[MEMORY] = left["MEMORY"] // constants.HOST_MEMORY
-    if constants.HOST_CPU:
-        found[CPU] = left["CPU"] // constants.HOST_CPU
+    if memory:
+        found[MEMORY] = left["MEMORY"] // memory
+    if cpu:
+        found[CPU] = left["CPU"] // cpu
     if constants.NETWORK_MODE == "awsvpc" and TRUNK not in [each["name"] for each in host["attributes"]]:
         tasks = host["runningTasksCount"] + host["pendingTasksCount"]  # each has one, and the host its own
         described = described_type(type_of(host)) or described_type()
@@ -155,11 +163,7 @@ def warn_of_missing_gpus(hosts: list[Any]) -> None:
 
 
 def type_of(host: Any) -> str:
-    return attribute(host, "ecs.instance-type")
-
-
-def attribute(host: Any, its_name: str) -> str:
-    return str(next(each["value"] for each in host["attributes"] if each["name"] == its_name))
+    return str(next(each["value"] for each in host["attributes"] if each["name"] == "ecs.instance-type"))
 
 
 def deregister() -> None:

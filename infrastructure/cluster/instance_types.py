@@ -9,9 +9,8 @@ from typing import Any
 import aws
 import constants
 from aws import Problem, name
-from console import say
-from infrastructure.cluster import container_instances, costs
-from infrastructure.cluster.container_instances import attribute, described_type, gpu_count, gpu_memory, spelt, type_of
+from infrastructure.cluster import costs
+from infrastructure.cluster.container_instances import described_type, gpu_count, gpu_memory, spelt
 
 
 def source(spot: bool) -> dict[str, Any]:
@@ -73,12 +72,9 @@ def refuse_unlike() -> None:
             raise Problem(f"{kind} has {less}: a task may not fit; name the type with the least first, or leave it out")
 
 
-def tell_taken(arns: set[str]) -> None:
-    """Of which type, where and on what terms the hosts are that tasks have got, where that was not known before."""
-    hosts = container_instances.describe() if constants.MIXED and arns else []
-    for host in [host for host in hosts if host["containerInstanceArn"] in arns]:
-        terms = "on Spot" if constants.CAPACITY_TYPE == "spot" else "on demand"
-        hourly = costs.hourly([{"InstanceType": type_of(host)}])
-        price = f", ${hourly:.3f} an hour{' on demand, and less' if terms == 'on Spot' else ''}" if hourly else ""
-        where = f"{type_of(host)} in {attribute(host, 'ecs.availability-zone')}"
-        say("found", f"host {host['ec2InstanceId']}", f"{where}, {terms}{price}")
+def terms(kind: str, market: str) -> str:
+    """On which terms a host came, in words, and its price where that was not known before. `market`: Spot, or as AWS writes
+    on-demand."""
+    spot, hourly = market.lower() == "spot", costs.hourly([{"InstanceType": kind}]) if constants.MIXED else None
+    price = f"{', less than' if spot else ','} ${hourly:.3f} an hour" if hourly else ""
+    return f"{'on Spot' if spot else 'on demand'}{price}"

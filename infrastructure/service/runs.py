@@ -7,9 +7,10 @@ import aws
 import constants
 from aws import Problem, endpoint_tags, token
 from console import say
-from infrastructure.cluster import capacity, instance_types
+from infrastructure.cluster import capacity
 from infrastructure.service import (
     diagnosis,
+    hosts,
     overrides,
     retries,
     task_definitions,
@@ -88,13 +89,13 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
         before += 1
         known = [task["taskArn"] for task in tasks.of_run_task() if same(task, definition, key)]
         others = [arn for arn in arns if arn not in [task["taskArn"] for task in failed]]
+        hosts.bring(definition, asked.get("overrides", {}), len(failed))
         arns = others + start(asked, len(failed), known)
 
 
 def settled(arns: list[str], log: task_logs.Told) -> list[Any]:
     """The tasks once each runs, and with RUN_UNTIL=STOPPED has ended, or as soon as one has failed."""
     found = wait_until("RUNNING", arns, [], 0, log)
-    instance_types.tell_taken({task["containerInstanceArn"] for task in found if "containerInstanceArn" in task})
     if constants.RUN_UNTIL == "RUNNING" or any(map(has_failed, found)):
         return found
     return wait_until("STOPPED", arns, found, constants.RUN_TIMEOUT_SECONDS or math.inf, log)

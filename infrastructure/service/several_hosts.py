@@ -20,7 +20,7 @@ import texts
 from aws import Problem
 from console import say
 from infrastructure.cluster import network, security_groups
-from infrastructure.service import diagnosis, overrides, retries, runs, task_logs, tasks
+from infrastructure.service import diagnosis, hosts, overrides, retries, runs, task_logs, tasks
 
 NAMES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "NNODES")
 #: as long as an address can be
@@ -109,6 +109,8 @@ def open_ports() -> None:
 
 def attempt(job: Job) -> dict[int, Any]:
     """Rank -> task once all are as RUN_UNTIL says, or as soon as one has failed. All or none: else they are ended."""
+    its_overrides = overrides.of(job.definition, job.wanted)
+    hosts.bring(job.definition, its_overrides, job.count - len(job.arns), together=True)
     try:
         found = until_running(job)
     except aws.FAILURES:

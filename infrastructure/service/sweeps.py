@@ -26,7 +26,7 @@ import texts
 from aws import Problem
 from console import say
 from infrastructure.cluster import costs
-from infrastructure.service import diagnosis, overrides, retries, runs, tasks
+from infrastructure.service import diagnosis, hosts, overrides, retries, runs, tasks
 
 INDEX = "SWEEP_INDEX"
 #: states in which a row is done
@@ -77,6 +77,9 @@ def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> 
         return all(row.state in DONE for row in rows)
 
     if left:
+        running = sum(row.state == "running" for row in left)
+        asked = left[0].asked  # the rows differ in their variables only
+        hosts.bring(definition, asked.get("overrides", {}), min(constants.MAX_PARALLEL, len(left)) - running)
         limit = constants.RUN_TIMEOUT_SECONDS or math.inf
         with console.live_table(lambda: table(rows)):
             aws.wait(f"{len(left)} rows to end", look, lambda: in_words(rows), limit)

@@ -1,0 +1,160 @@
+"""Hosts that are asked for by name of their group and at once: they come within seconds, or AWS says why they do not.
+
+Managed scaling, in place of it, looks once a minute, and from no host starts two where two may be.
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/launch-instances-synchronously.html
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+import aws
+import constants
+from aws import Problem, call, client, code, message, token
+from console import say
+from infrastructure.cluster import auto_scaling_group, instance_types
+
+#: of a quota: no other zone helps
+QUOTA = ("VcpuLimitExceeded", "MaxSpotInstanceCountExceeded")
+#: with which AWS refuses the call itself: no permission, a group that it is not for, or a partition that does not have it
+UNABLE = (
+    *("AccessDenied", "UnauthorizedOperation", "ValidationError", "UnsupportedOperation"),
+    *("InvalidAction", "UnknownOperation", "NotImplemented"),
+)
+BUSY = (*auto_scaling_group.BUSY, "IdempotentCallInProgress")
+
+
+@dataclass
+class Launched:
+    """What has become of one wish for hosts."""
+
+    ids: list[str] = field(default_factory=list)
+    refusals: list[Any] = field(default_factory=list)  # AWS's, one for each zone and type
+    unable: str = ""  # why AWS can't be asked in this way
+
+
+def launch(group: Any, subnet_ids: list[str], count: int, about: object, together: bool = False) -> Launched:
+    """So many hosts of this group, as it describes itself: zone by zone, in the order of the subnets.
+
+    They are spread over the zones, as the group would; `together`: all in the first zone that has them. The token is made
+    of what the group has come to by now, and of what they are for, `about`: a call whose answer was lost, and another run
+    of the same at the same moment, start no second host. Of a quota it is a Problem at once.
+    """
+    found, zones, state = Launched(), deque(subnet_ids), newest_activity(group)
+    while zones and len(found.ids) < count and not found.unable:
+        subnet_id, missing = zones.popleft(), count - len(found.ids)
+        asked = missing if together else -(-missing // (len(zones) + 1))
+        answer = ask(group, subnet_id, asked, (state, len(found.ids), about), found)
+        ids = [each for those in answer["Instances"] for each in those["InstanceIds"]]
+        for those in answer["Instances"]:
+            terms = instance_types.terms(those["InstanceType"], those.get("MarketType", ""))
+            told = f"{those['InstanceType']} in {those['AvailabilityZone']}, {terms}, by LaunchInstances"
+            for each in those["InstanceIds"]:
+                say("started", f"host {each}", told)
+        found.ids += ids
+        found.refusals += answer["Errors"]
+        refuse_quota(answer["Errors"])
+        if together and ids:
+            break
+        if len(ids) >= asked:
+            zones.append(subnet_id)
+    aws.forget(auto_scaling_group.groups)
+    return found
+
+
+def ask(group: Any, subnet_id: str, count: int, about: object, found: Launched) -> Any:
+    """One call; where AWS can't be asked so, `found` says why. A token that had another meaning is given up for another."""
+    what = f"Auto Scaling group {group['AutoScalingGroupName']}"
+    nothing: Any = {"Instances": [], "Errors": []}
+    for attempt in range(2):
+        launch_instances = call(client("autoscaling").launch_instances, what, of=group, busy=BUSY)
+        try:
+            return launch_instances(
+                AutoScalingGroupName=group["AutoScalingGroupName"],
+                RequestedCapacity=count,
+                SubnetIds=[subnet_id],
+                RetryStrategy="none",
+                ClientToken=token(group["AutoScalingGroupARN"], subnet_id, count, about, attempt),
+            )
+        except ClientError as error:
+            if code(error) in UNABLE:
+                found.unable = f"{code(error)}: {message(error)}"
+                return nothing
+            if code(error) != "IdempotentParameterMismatch" or attempt:
+                raise
+    return nothing
+
+
+def newest_activity(group: Any) -> str:
+    """The last that has not failed: another one whenever a host has been launched or ended, and the same until then."""
+    describe = client("autoscaling").describe_scaling_activities
+    found = describe(AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=100)["Activities"]
+    return next((each["ActivityId"] for each in found if each["StatusCode"] != "Failed"), "")
+
+
+def refuse_quota(refusals: list[Any]) -> None:
+    for each in refusals:
+        if each["ErrorCode"] in QUOTA:
+            told = f"{each['ErrorCode']}: {each.get('ErrorMessage', '')}"
+            kind = each.get("InstanceType") or constants.INSTANCE_TYPE
+            raise Problem(f"no {kind}: {told} {auto_scaling_group.advice('vCPU')}", exit_code=aws.NOT_READY)
+
+
+def in_words(refusals: list[Any]) -> str:
+    """no g5.xlarge: us-east-1a InsufficientInstanceCapacity, us-east-1b InsufficientInstanceCapacity"""
+    types: dict[str, list[str]] = {}
+    for each in refusals:
+        kind = each.get("InstanceType") or constants.INSTANCE_TYPE
+        types.setdefault(kind, []).append(f"{each.get('AvailabilityZone', 'its zone')} {each['ErrorCode']}")
+    return "; ".join(f"no {kind}: {', '.join(dict.fromkeys(zones))}" for kind, zones in types.items())
+
+
+def zones_in_order(group: Any, count: int) -> list[str]:
+    """The group's subnets: those with the fewest of its hosts first; of Spot, those where AWS sees the best chance."""
+    subnet_ids: list[str] = group["VPCZoneIdentifier"].split(",")
+    if len(subnet_ids) == 1:
+        return subnet_ids
+    hosts = [each["AvailabilityZone"] for each in group["Instances"]]
+    subnets = {each["SubnetId"]: each for each in client("ec2").describe_subnets(SubnetIds=subnet_ids)["Subnets"]}
+    scores = spot_scores(count) if constants.CAPACITY_TYPE == "spot" else {}
+
+    def rank(subnet_id: str) -> tuple[int, int]:
+        subnet = subnets[subnet_id]
+        return -scores.get(subnet["AvailabilityZoneId"], 0), hosts.count(subnet["AvailabilityZone"])
+
+    return sorted(subnet_ids, key=rank)
+
+
+def spot_scores(count: int) -> dict[str, int]:
+    """Zone id -> 1 to 10; {} where AWS does not tell it, or the credentials may not ask.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-placement-score.html
+    """
+
+    def read() -> dict[str, int]:
+        found = client("ec2").get_spot_placement_scores(
+            InstanceTypes=constants.TYPES,
+            TargetCapacity=count,
+            SingleAvailabilityZone=True,
+            RegionNames=[aws.region()],
+        )
+        return {each["AvailabilityZoneId"]: each["Score"] for each in found["SpotPlacementScores"]}
+
+    return aws.at_best(read)[0] or {}
+
+
+def protect(group: Any) -> None:
+    """ECS ends its hosts itself, and protects them from scale-in by the group. Whether LaunchInstances does what the group
+    says, no page of AWS tells: it is looked at."""
+    bare = [
+        host["InstanceId"]
+        for host in group["Instances"]
+        if host["LifecycleState"] == "InService" and not host["ProtectedFromScaleIn"]
+    ]
+    if bare and group["NewInstancesProtectedFromScaleIn"]:
+        protect_them = call(client("autoscaling").set_instance_protection, of=group, gone="ValidationError")
+        protect_them(
+            AutoScalingGroupName=group["AutoScalingGroupName"], InstanceIds=bare[:50], ProtectedFromScaleIn=True
+        )

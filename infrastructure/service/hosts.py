@@ -1,0 +1,241 @@
+"""Both ends of a host: it is there before the task that it is for, and goes when no task is on it any more.
+
+What comes between is managed scaling's. It would start the host too, a minute later, and end it after 15 idle minutes:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-auto-scaling.html
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+import aws
+import console
+import constants
+from aws import Problem, call, client, code
+from console import say
+from infrastructure.cluster import auto_scaling_group, checks, cluster, container_instances, launches
+from infrastructure.service import tasks
+
+DENIED = ("AccessDenied", "AccessDeniedException")
+#: what ends an idle host where these scripts may not, or are not to
+BY_AWS = "managed scaling ends an idle host, about 15 minutes later"
+#: looks at a host that is to end: ECS may count a task that has stopped for some seconds more
+LOOKS = 6
+
+
+# ------------------------------------------------------------------------------------------------------------ the start
+
+
+@dataclass
+class Room:
+    """For so many tasks more."""
+
+    free: int  # that find a place on the hosts that have joined
+    coming: int  # hosts that have not joined yet
+    missing: int  # hosts more that the others want, as far as MAX_INSTANCES lets them come
+
+
+def bring(definition: Any, its_overrides: Any, count: int, together: bool = False) -> None:
+    """The hosts that `count` more tasks want and that are not there: asked for, and waited for until they are in service.
+
+    Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. `together`: each task
+    on a host of its own, all in one zone. Where no zone has a host, and none is there, it is a Problem, once it has been
+    tried for WAIT_FOR_CAPACITY minutes.
+    """
+    if constants.LAUNCH_TYPE == "FARGATE" or count < 1:
+        return
+    its_sizes, ids = sizes(definition, its_overrides), list[str]()
+    for minutes in range(constants.WAIT_FOR_CAPACITY, -1, -1):
+        group = auto_scaling_group.described()
+        room = room_for(count, its_sizes, group, together)
+        if room.missing < 1:
+            break
+        about = (definition["taskDefinitionArn"], its_overrides, minutes)
+        subnet_ids = launches.zones_in_order(group, room.missing)
+        launched = launches.launch(group, subnet_ids, room.missing, about, together)
+        ids += launched.ids
+        if launched.unable:
+            later = "managed scaling starts the host, about a minute later; from none it starts two where two may be"
+            say("warning", f"no host could be asked for at once ({launched.unable}):", later)
+        if not launched.refusals or launched.ids or room.free or room.coming:
+            break
+        told = launches.in_words(launched.refusals)
+        if not minutes or console.dry_run:
+            way = auto_scaling_group.advice("capacity")
+            raise Problem(f"{told}. {way} WAIT_FOR_CAPACITY=30 asks again for so many minutes.", None, aws.NOT_READY)
+        say("waiting", told, f"asked again in a minute, for {minutes} minutes more: WAIT_FOR_CAPACITY")
+        aws.pause(60)
+    if room.free < count:
+        wait_in_service(ids)
+
+
+def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, together: bool) -> Room:
+    """What ECS says that hosts have left, of the same things by which it places tasks."""
+    hosts = container_instances.describe("")
+    most = 1 if together else count
+    able = [host for host in hosts if host["status"] == "ACTIVE" and host["agentConnected"]]
+    free = sum(min([most, *container_instances.free_places(host, its_sizes).values()]) for host in able)
+    of_new = min([most, *checks.least_places(sizes=its_sizes).values()])
+    joined = [host["ec2InstanceId"] for host in hosts]
+    there = [host for host in group["Instances"] if not host["LifecycleState"].startswith("Terminat")]
+    coming = max(len(there), group.get("DesiredCapacity", 0)) - sum(host["InstanceId"] in joined for host in there)
+    if free + of_new * coming < count and (idle := drained(hosts, group)):
+        set_state(idle, "ACTIVE")
+        return room_for(count, its_sizes, group, together)
+    wanted = -(-(count - free) // of_new) - coming if of_new else 0
+    return Room(free, coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
+
+
+def drained(hosts: list[Any], group: Any) -> list[Any]:
+    """Those in service that take no task though none is on them: `end_idle` was killed there."""
+    in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
+    return [
+        host
+        for host in hosts
+        if host["status"] == "DRAINING"
+        and host["ec2InstanceId"] in in_service
+        and host["agentConnected"]
+        and is_empty(host)
+    ]
+
+
+def sizes(definition: Any, its_overrides: Any) -> container_instances.Sizes:
+    """GPUs, MiB and CPU units that one task of this revision takes of its host, with what its run overrides."""
+    changed = {each["name"]: each for each in its_overrides.get("containerOverrides", [])}
+    containers = [{**each, **changed.get(each["name"], {})} for each in definition["containerDefinitions"]]
+    asked = [each for one in containers for each in one.get("resourceRequirements", []) if each["type"] == "GPU"]
+    gpus = sum(int(each["value"]) if each.get("value", "").isdigit() else 1 for each in asked)
+    of_task = {name: int(its_overrides.get(name) or definition.get(name) or 0) for name in ("memory", "cpu")}
+    memory = of_task["memory"] or sum(each.get("memoryReservation") or each.get("memory") or 0 for each in containers)
+    return gpus, memory, of_task["cpu"] or sum(each.get("cpu") or 0 for each in containers)
+
+
+def wait_in_service(ids: list[str]) -> None:
+    """Until no host of the group is starting any more, and these were seen there. Its agent joins the cluster later."""
+    seen: set[str] = set()
+
+    def settled() -> bool:
+        states = {each["InstanceId"]: each["LifecycleState"] for each in auto_scaling_group.described()["Instances"]}
+        seen.update(states)
+        return seen.issuperset(ids) and not any(state.startswith("Pending") for state in states.values())
+
+    aws.wait("the hosts to be in service", settled, auto_scaling_group.why_no_host)
+    if group := auto_scaling_group.find():
+        launches.protect(group)
+
+
+# -------------------------------------------------------------------------------------------------------------- the end
+
+
+@contextlib.contextmanager
+def ended_after(one_shot: bool) -> Iterator[None]:
+    """Once the work of a `one_shot` run has ended, well or not, idle hosts end. Not where somebody interrupts it."""
+    try:
+        yield
+    except aws.FAILURES:
+        if one_shot:
+            with contextlib.suppress(*aws.FAILURES):  # the run's own failure is told
+                end_idle()
+        raise
+    if one_shot:
+        end_idle()
+
+
+def end_idle() -> None:
+    """End each host with no task on it, beyond MIN_INSTANCES, by its name: it is not replaced.
+
+    First it takes no new task (DRAINING), then it is looked at again: where a task came meanwhile, or waits for a host,
+    it stays. Killed in between, a host stays DRAINING: the next run takes it, or the next end.
+    """
+    if constants.LAUNCH_TYPE == "FARGATE" or constants.KEEP_HOSTS is None:
+        return
+    for _ in range(constants.KEEP_HOSTS if idle() else 0):
+        say("waiting", "with the end of idle hosts", f"KEEP_HOSTS={constants.KEEP_HOSTS} minutes")
+        aws.pause(60)
+        if not idle():
+            return
+    if found := idle():
+        try:
+            end(found)
+        except ClientError as error:
+            if code(error) not in DENIED:
+                raise
+            say("warning", f"no host could be ended ({aws.explain(error).splitlines()[0]}):", BY_AWS)
+
+
+def idle() -> list[Any]:
+    """The hosts, as ECS knows them, that may end; none while a task waits for one."""
+    group, going = auto_scaling_group.described(), tasks.going()
+    if any(waits(task) for task in going) or not aws.ours(group):
+        return []
+    in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
+    busy = {task.get("containerInstanceArn") for task in going}
+    empty = [
+        host
+        for host in container_instances.describe("")
+        if host["ec2InstanceId"] in in_service and host["containerInstanceArn"] not in busy
+    ]
+    return empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
+
+
+def waits(task: Any) -> bool:
+    """For a host, as a task of any kind does that runs on one and has none yet."""
+    return bool(task["lastStatus"] == "PROVISIONING" and task.get("launchType") != "FARGATE") and not task.get(
+        "containerInstanceArn"
+    )
+
+
+def is_empty(host: Any) -> bool:
+    return bool(host["runningTasksCount"] == host["pendingTasksCount"] == 0)
+
+
+def end(hosts: list[Any]) -> None:
+    set_state(hosts, "DRAINING")
+    try:
+        going = end_empty([host["containerInstanceArn"] for host in hosts])
+    except ClientError:
+        set_state(hosts, "ACTIVE")
+        raise
+    if stay := [host for host in hosts if host["ec2InstanceId"] not in going]:
+        set_state(stay, "ACTIVE")
+        for host in stay:
+            say("kept", f"host {host['ec2InstanceId']}", "a task wants it")
+
+
+def end_empty(arns: list[str]) -> list[str]:
+    """The EC2 ids of those that end."""
+    looks, found = 0, list[Any]()
+
+    def settled() -> bool:
+        nonlocal looks
+        looks += 1
+        found[:] = [host for host in container_instances.describe("") if host["containerInstanceArn"] in arns]
+        return all(map(is_empty, found)) or looks >= LOOKS
+
+    aws.wait("the hosts to be empty", settled, str)
+    if any(map(waits, tasks.find())):
+        return []
+    group, ended = auto_scaling_group.described(), []
+    terminate = call(
+        client("autoscaling").terminate_instance_in_auto_scaling_group,
+        f"Auto Scaling group {group['AutoScalingGroupName']}",
+        of=group,
+        gone="ValidationError",
+        busy=auto_scaling_group.BUSY,
+    )
+    for host_id in [host["ec2InstanceId"] for host in found if is_empty(host)]:
+        if terminate(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
+            say("deleted", f"host {host_id}", "asked for: no task is on it")
+            ended.append(host_id)
+    return ended
+
+
+def set_state(hosts: list[Any], status: Any) -> None:
+    """Ten at a time. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-draining.html"""
+    update = call(client("ecs").update_container_instances_state, "the hosts", of=cluster.required())
+    arns = [host["containerInstanceArn"] for host in hosts if host["status"] != status or status == "ACTIVE"]
+    for start in range(0, len(arns), 10):
+        update(cluster=constants.CLUSTER_NAME, containerInstances=arns[start : start + 10], status=status)
