@@ -376,8 +376,9 @@ SAYS.update(definition_file.says(TASK_DEFINITION_FILE, MAIN_CONTAINER))
 
 # Where containers run: EC2 (the only one with GPUs) or FARGATE. It can't be changed later.
 LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"), of="cluster")
-# on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
-CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"), of="cluster")
+# on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice. spot-first: run_task.py takes a Spot host, and
+# where there is none one on demand, from a group and a capacity provider of its own; services run on demand then.
+CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot", "spot-first"), of="cluster")
 # Several instance types in order of preference, in place of INSTANCE_TYPE: g5.xlarge,g6.xlarge,g6e.xlarge. A host is of the
 # first that AWS has. Each has as many GPUs as the first, of at least its memory, its architecture, and room for the task.
 INSTANCE_TYPES = setting("INSTANCE_TYPES", "", words(TYPE), of="cluster")
@@ -827,7 +828,8 @@ OWN_ECS_CONFIG = {
 #: of the hosts, the preferred one first
 TYPES = INSTANCE_TYPES or [INSTANCE_TYPE]
 #: whether the Auto Scaling group says what its template says otherwise: of which type, and whether on Spot
-MIXED = len(TYPES) > 1
+MIXED = len(TYPES) > 1 or CAPACITY_TYPE == "spot-first"
+SPOT_FIRST = CAPACITY_TYPE == "spot-first"
 #: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
 MOST_TYPES = 40
 CONTAINER_NAME: str = SAYS["name"][1] if "name" in SAYS else "main"
@@ -1229,6 +1231,11 @@ def check_hosts() -> None:
         problem(name, "is set, but LAUNCH_TYPE=FARGATE: there are no hosts of ours; leave it empty, or use EC2")
     if INSTANCE_TYPES and TEXTS.get("INSTANCE_TYPE"):
         ODD.append("INSTANCE_TYPE does not count, since INSTANCE_TYPES is set: INSTANCE_TYPES= empties that")
+    if SPOT_FIRST and LAUNCH_TYPE == "FARGATE":
+        problem("CAPACITY_TYPE", "spot-first, but LAUNCH_TYPE=FARGATE: use spot or on-demand there")
+    if SPOT_FIRST and MIN_INSTANCES:
+        why = "what a task gets is decided when it starts, and no host is kept before"
+        problem("CAPACITY_TYPE", f"spot-first, but MIN_INSTANCES={MIN_INSTANCES}: {why}; use MIN_INSTANCES=0")
     if CAPACITY_RESERVATION and CAPACITY_TYPE != "on-demand":
         problem(
             "CAPACITY_RESERVATION", f"is set, but CAPACITY_TYPE={CAPACITY_TYPE}: what is reserved is no Spot capacity"

@@ -59,6 +59,7 @@ def create_cluster() -> dict[str, Any]:
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
     access_points.refuse_changes()
+    capacity.refuse_changes()
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
@@ -87,9 +88,9 @@ def create_cluster() -> dict[str, Any]:
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
-        group_arn = auto_scaling_group.create(net)
+        group_arns = auto_scaling_group.create(net)
         roles.leave_host()
-        capacity.create(group_arn)
+        capacity.create(group_arns)
         bastion.create(net, groups)
 
         names_ready = mount_targets.wait_available(file_system_ids, new_targets)

@@ -24,8 +24,10 @@ def update_cluster() -> dict[str, Any]:
     cluster.required()
     facts = checks.check()
     launch_template.create(facts, security_groups.find(), roles.find(), newest=True)
-    refreshed = auto_scaling_group.refresh()
-    return {"autoScalingGroupName": aws.name("hosts"), "imageId": facts.image_id, **refreshed}
+    for each in auto_scaling_group.wanted():
+        refreshed = auto_scaling_group.refresh(each)
+        result = {"autoScalingGroupName": aws.name(each), "imageId": facts.image_id, **refreshed}
+    return result
 
 
 if __name__ == "__main__":

@@ -408,7 +408,8 @@ def usable_certificate(its_arn: str) -> None:
 def launches() -> list[tuple[str, str]]:
     """What counts against a quota: each type, on demand or on Spot. Fargate does not, nor does a Capacity Block."""
     kinds = constants.TYPES if constants.LAUNCH_TYPE == "EC2" and not capacity_reservation.is_block() else ()
-    return [(kind, constants.CAPACITY_TYPE) for kind in kinds]
+    lifecycles = ("spot", "on-demand") if constants.SPOT_FIRST else (constants.CAPACITY_TYPE,)
+    return [(kind, lifecycle) for lifecycle in lifecycles for kind in kinds]
 
 
 def quota_code(kind: str, lifecycle: str) -> str:

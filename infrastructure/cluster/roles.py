@@ -162,7 +162,7 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
     services = {
         "ecs": ("AWSServiceRoleForECS", new_cluster),
         "autoscaling": ("AWSServiceRoleForAutoScaling", on_hosts),
-        "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE == "spot"),
+        "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE != "on-demand"),
         "elasticloadbalancing": (
             "AWSServiceRoleForElasticLoadBalancing",
             bool(constants.LISTENER_PROTOCOL) and new_balancer,

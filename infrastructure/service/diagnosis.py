@@ -123,7 +123,7 @@ def hints(of_host: bool) -> dict[str, str]:
 
     Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
     """
-    spot = constants.CAPACITY_TYPE == "spot"
+    spot = constants.CAPACITY_TYPE != "on-demand"
     given = f"Fargate gives a task {constants.EPHEMERAL_STORAGE_GIB or 20} GiB of disk"
     disk = f"{given}, the image included: raise EPHEMERAL_STORAGE_GIB, or write to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
