@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import Problem, call, client, code, message, token
+from aws import call, client, code, token
 from console import say
 from infrastructure.cluster import auto_scaling_group, instance_types
 
@@ -20,8 +20,8 @@ from infrastructure.cluster import auto_scaling_group, instance_types
 QUOTA = ("VcpuLimitExceeded", "MaxSpotInstanceCountExceeded")
 #: with which AWS refuses the call itself: no permission, a group that it is not for, or a partition that does not have it
 UNABLE = (
-    *("AccessDenied", "UnauthorizedOperation", "ValidationError", "UnsupportedOperation"),
-    *("InvalidAction", "UnknownOperation", "NotImplemented"),
+    *("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "ValidationError"),
+    *("UnsupportedOperation", "InvalidAction", "UnknownOperation"),
 )
 BUSY = (*auto_scaling_group.BUSY, "IdempotentCallInProgress")
 
@@ -32,7 +32,6 @@ class Launched:
 
     ids: list[str] = field(default_factory=list)
     refusals: list[Any] = field(default_factory=list)  # AWS's, one for each zone and type
-    unable: str = ""  # why AWS can't be asked in this way
 
 
 def launch(group: Any, subnet_ids: list[str], count: int, about: object, together: bool = False) -> Launched:
@@ -40,13 +39,13 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
 
     They are spread over the zones, as the group would; `together`: all in the first zone that has them. The token is made
     of what the group has come to by now, and of what they are for, `about`: a call whose answer was lost, and another run
-    of the same at the same moment, start no second host. Of a quota it is a Problem at once.
+    of the same at the same moment, start no second host.
     """
     found, zones, state = Launched(), deque(subnet_ids), newest_activity(group)
-    while zones and len(found.ids) < count and not found.unable:
+    while zones and len(found.ids) < count:
         subnet_id, missing = zones.popleft(), count - len(found.ids)
         asked = missing if together else -(-missing // (len(zones) + 1))
-        answer = ask(group, subnet_id, asked, (state, len(found.ids), about), found)
+        answer = ask(group, subnet_id, asked, (state, len(found.ids), about))
         ids = [each for those in answer["Instances"] for each in those["InstanceIds"]]
         for those in answer["Instances"]:
             terms = instance_types.terms(those["InstanceType"], those.get("MarketType", ""))
@@ -55,8 +54,7 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
                 say("started", f"host {each}", told)
         found.ids += ids
         found.refusals += answer["Errors"]
-        refuse_quota(answer["Errors"])
-        if together and ids:
+        if of_quota(answer["Errors"]) or (together and ids):
             break
         if len(ids) >= asked:
             zones.append(subnet_id)
@@ -64,27 +62,20 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
     return found
 
 
-def ask(group: Any, subnet_id: str, count: int, about: object, found: Launched) -> Any:
-    """One call; where AWS can't be asked so, `found` says why. A token that had another meaning is given up for another."""
-    what = f"Auto Scaling group {group['AutoScalingGroupName']}"
-    nothing: Any = {"Instances": [], "Errors": []}
-    for attempt in range(2):
-        launch_instances = call(client("autoscaling").launch_instances, what, of=group, busy=BUSY)
-        try:
-            return launch_instances(
-                AutoScalingGroupName=group["AutoScalingGroupName"],
-                RequestedCapacity=count,
-                SubnetIds=[subnet_id],
-                RetryStrategy="none",
-                ClientToken=token(group["AutoScalingGroupARN"], subnet_id, count, about, attempt),
-            )
-        except ClientError as error:
-            if code(error) in UNABLE:
-                found.unable = f"{code(error)}: {message(error)}"
-                return nothing
-            if code(error) != "IdempotentParameterMismatch" or attempt:
-                raise
-    return nothing
+def ask(group: Any, subnet_id: str, count: int, about: object, attempt: int = 0) -> Any:
+    """One call. A token that had another meaning is given up for another."""
+    its_name = group["AutoScalingGroupName"]
+    launch_instances = call(
+        client("autoscaling").launch_instances, f"Auto Scaling group {its_name}", of=group, busy=BUSY
+    )
+    its_token = token(group["AutoScalingGroupARN"], subnet_id, count, about, attempt)
+    where: Any = {"SubnetIds": [subnet_id], "RetryStrategy": "none"}
+    try:
+        return launch_instances(AutoScalingGroupName=its_name, RequestedCapacity=count, ClientToken=its_token, **where)
+    except ClientError as error:
+        if code(error) != "IdempotentParameterMismatch" or attempt:
+            raise
+        return ask(group, subnet_id, count, about, attempt + 1)
 
 
 def newest_activity(group: Any) -> str:
@@ -94,21 +85,21 @@ def newest_activity(group: Any) -> str:
     return next((each["ActivityId"] for each in found if each["StatusCode"] != "Failed"), "")
 
 
-def refuse_quota(refusals: list[Any]) -> None:
-    for each in refusals:
-        if each["ErrorCode"] in QUOTA:
-            told = f"{each['ErrorCode']}: {each.get('ErrorMessage', '')}"
-            kind = each.get("InstanceType") or constants.INSTANCE_TYPE
-            raise Problem(f"no {kind}: {told} {auto_scaling_group.advice('vCPU')}", exit_code=aws.NOT_READY)
+def of_quota(refusals: list[Any]) -> bool:
+    return any(each["ErrorCode"] in QUOTA for each in refusals)
 
 
 def in_words(refusals: list[Any]) -> str:
-    """no g5.xlarge: us-east-1a InsufficientInstanceCapacity, us-east-1b InsufficientInstanceCapacity"""
+    """no g5.xlarge: us-east-1a InsufficientInstanceCapacity, us-east-1b InsufficientInstanceCapacity. And what to do."""
     types: dict[str, list[str]] = {}
     for each in refusals:
+        why = each["ErrorCode"]
+        if why in QUOTA:
+            why = f"{why}: {each.get('ErrorMessage', '')}".removesuffix(".")
         kind = each.get("InstanceType") or constants.INSTANCE_TYPE
-        types.setdefault(kind, []).append(f"{each.get('AvailabilityZone', 'its zone')} {each['ErrorCode']}")
-    return "; ".join(f"no {kind}: {', '.join(dict.fromkeys(zones))}" for kind, zones in types.items())
+        types.setdefault(kind, []).append(f"{each.get('AvailabilityZone', 'its zone')} {why}")
+    told = "; ".join(f"no {kind}: {', '.join(dict.fromkeys(zones))}" for kind, zones in types.items())
+    return f"{told}. {auto_scaling_group.advice('vCPU' if of_quota(refusals) else 'capacity')}" if told else ""
 
 
 def zones_in_order(group: Any, count: int) -> list[str]:

@@ -12,16 +12,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 import aws
-import console
 import constants
 from aws import Problem, call, client, code
 from console import say
 from infrastructure.cluster import auto_scaling_group, checks, cluster, container_instances, launches
 from infrastructure.service import tasks
 
-DENIED = ("AccessDenied", "AccessDeniedException")
-#: what ends an idle host where these scripts may not, or are not to
-BY_AWS = "managed scaling ends an idle host, about 15 minutes later"
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 #: looks at a host that is to end: ECS may count a task that has stopped for some seconds more
 LOOKS = 6
 
@@ -42,11 +39,21 @@ def bring(definition: Any, its_overrides: Any, count: int, together: bool = Fals
     """The hosts that `count` more tasks want and that are not there: asked for, and waited for until they are in service.
 
     Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. `together`: each task
-    on a host of its own, all in one zone. Where no zone has a host, and none is there, it is a Problem, once it has been
-    tried for WAIT_FOR_CAPACITY minutes.
+    on a host of its own, all in one zone. Where AWS refuses the way itself, managed scaling brings the hosts.
     """
     if constants.LAUNCH_TYPE == "FARGATE" or count < 1:
         return
+    try:
+        ask_for_hosts(definition, its_overrides, count, together)
+    except ClientError as error:
+        if code(error) not in launches.UNABLE:
+            raise
+        later = "managed scaling starts them, about a minute later; from none it starts two where two may be"
+        say("warning", f"hosts could not be asked for at once ({aws.explain(error).splitlines()[0]}):", later)
+
+
+def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: bool) -> None:
+    """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes."""
     its_sizes, ids = sizes(definition, its_overrides), list[str]()
     for minutes in range(constants.WAIT_FOR_CAPACITY, -1, -1):
         group = auto_scaling_group.described()
@@ -57,16 +64,16 @@ def bring(definition: Any, its_overrides: Any, count: int, together: bool = Fals
         subnet_ids = launches.zones_in_order(group, room.missing)
         launched = launches.launch(group, subnet_ids, room.missing, about, together)
         ids += launched.ids
-        if launched.unable:
-            later = "managed scaling starts the host, about a minute later; from none it starts two where two may be"
-            say("warning", f"no host could be asked for at once ({launched.unable}):", later)
-        if not launched.refusals or launched.ids or room.free or room.coming:
-            break
         told = launches.in_words(launched.refusals)
-        if not minutes or console.dry_run:
-            way = auto_scaling_group.advice("capacity")
-            raise Problem(f"{told}. {way} WAIT_FOR_CAPACITY=30 asks again for so many minutes.", None, aws.NOT_READY)
-        say("waiting", told, f"asked again in a minute, for {minutes} minutes more: WAIT_FOR_CAPACITY")
+        if launched.ids or room.free or room.coming or not told:
+            if told:
+                say("warning", told, "What finds no host now waits for one")
+            break
+        if launches.of_quota(launched.refusals):
+            raise Problem(told, None, aws.NOT_READY)
+        if not minutes:
+            raise Problem(f"{told} Or ask again for so many minutes: WAIT_FOR_CAPACITY=30", None, aws.NOT_READY)
+        say("waiting", f"for capacity: {told}", f"asked again in a minute, for {minutes} minutes more")
         aws.pause(60)
     if room.free < count:
         wait_in_service(ids)
@@ -133,15 +140,13 @@ def wait_in_service(ids: list[str]) -> None:
 @contextlib.contextmanager
 def ended_after(one_shot: bool) -> Iterator[None]:
     """Once the work of a `one_shot` run has ended, well or not, idle hosts end. Not where somebody interrupts it."""
+    end_them = end_idle if one_shot else str
     try:
         yield
     except aws.FAILURES:
-        if one_shot:
-            with contextlib.suppress(*aws.FAILURES):  # the run's own failure is told
-                end_idle()
+        aws.at_best(end_them)  # the run's own failure is told
         raise
-    if one_shot:
-        end_idle()
+    end_them()
 
 
 def end_idle() -> None:
@@ -152,18 +157,24 @@ def end_idle() -> None:
     """
     if constants.LAUNCH_TYPE == "FARGATE" or constants.KEEP_HOSTS is None:
         return
-    for _ in range(constants.KEEP_HOSTS if idle() else 0):
-        say("waiting", "with the end of idle hosts", f"KEEP_HOSTS={constants.KEEP_HOSTS} minutes")
-        aws.pause(60)
+    try:
+        keep()
+        if found := idle():
+            end(found)
+    except ClientError as error:
+        if code(error) not in DENIED:
+            raise
+        by_aws = "managed scaling ends it, about 15 minutes after its last task"
+        say("warning", f"an idle host could not be ended ({aws.explain(error).splitlines()[0]}):", by_aws)
+
+
+def keep() -> None:
+    """For KEEP_HOSTS minutes, while there is an idle host."""
+    for minute in range(constants.KEEP_HOSTS or 0):
         if not idle():
             return
-    if found := idle():
-        try:
-            end(found)
-        except ClientError as error:
-            if code(error) not in DENIED:
-                raise
-            say("warning", f"no host could be ended ({aws.explain(error).splitlines()[0]}):", BY_AWS)
+        say("waiting", "with the end of idle hosts", f"{minute} of KEEP_HOSTS={constants.KEEP_HOSTS} minutes")
+        aws.pause(60)
 
 
 def idle() -> list[Any]:

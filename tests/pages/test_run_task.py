@@ -303,7 +303,9 @@ def test_a_container_that_ends_at_once_fails_with_its_exit_code_and_its_log(farg
 
 
 def test_no_capacity_for_the_host_ends_with_the_words_of_the_activity(runbook: Runbook) -> None:
+    """Where managed scaling brings the host: LaunchInstances tells it at once, tests/infrastructure/test_hosts.py."""
     runbook.has_run(*REGISTERED)
+    runbook.emulator.faults.planned.append(Fault("LaunchInstances", "denied", times=-1))
     runbook.emulator.world.settings.without_capacity = [f"us-east-1{zone}" for zone in "abcdef"]
     ran = runbook.run("run_task.py", WAIT_TIMEOUT_SECONDS="600")
     assert ran.code == 3
