@@ -92,7 +92,8 @@ def run_alike(definition: Any, wanted: dict[str, Any], seen: list[Any], replace:
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
     hosts.bring(definition, its_overrides, missing)
-    started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
+    on_spot, arns = hosts.for_spot(definition, its_overrides, missing), [task["taskArn"] for task in known]
+    started = runs.start(asked, missing, arns, on_spot=on_spot) if missing > 0 else []
     if detach:
         return detached(running + started)
     done = runs.follow(running + started, asked, definition, key)

@@ -24,10 +24,11 @@ def update_cluster() -> dict[str, Any]:
     cluster.required()
     facts = checks.check()
     launch_template.create(facts, security_groups.find(), roles.find(), newest=True)
-    for each in auto_scaling_group.wanted():
-        refreshed = auto_scaling_group.refresh(each)
-        result = {"autoScalingGroupName": aws.name(each), "imageId": facts.image_id, **refreshed}
-    return result
+    done = [
+        {"autoScalingGroupName": aws.name(each), "imageId": facts.image_id, **auto_scaling_group.refresh(each)}
+        for each in auto_scaling_group.wanted()
+    ]
+    return {**done[0], "onDemand": done[1]} if done[1:] else done[0]
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ class Settings:
             "L-7212CCBC": 64.0,  # Spot P
         }
     )
-    #: Availability Zones, or "zone:instance type", in which no instance can be launched: InsufficientInstanceCapacity
+    #: Availability Zones, or "zone:instance type", in which no instance can be launched: InsufficientInstanceCapacity. With
+    #: "spot:zone" there is no Spot capacity, and there is some on demand
     without_capacity: list[str] = field(default_factory=list)
     #: False: instances boot, but the ECS agent on them never registers
     agents_register: bool = True

@@ -289,7 +289,7 @@ def check_capacity(world: World, region: str, request: Item, zone: str) -> None:
     def lacks(one: str) -> bool:
         return one in without or f"{one}:{name}" in without
 
-    if not lacks(zone):
+    if not lacks(zone) and not (is_spot(request) and f"spot:{zone}" in without):
         return
     if is_spot(request):
         raise AwsError(

@@ -75,6 +75,10 @@ def on_spot(each: str) -> bool:
     return constants.CAPACITY_TYPE == "spot" or (constants.SPOT_FIRST and each == HOSTS[0])
 
 
+def is_on_spot(group: Any) -> bool:
+    return any(group["AutoScalingGroupName"] == name(each) and on_spot(each) for each in HOSTS)
+
+
 def stands() -> bool:
     """Whether there are already groups for as many hosts of the types that the settings ask for; on Fargate there is none."""
     found, template = {each: find(each) for each in wanted()}, launch_template.latest_version("hosts")()
@@ -126,10 +130,16 @@ def sizes(more_on_spot: int = 0) -> dict[str, int]:
     """The most hosts of each group, MAX_INSTANCES together: with two, Spot has what it has and `more`, the other the rest."""
     if not constants.SPOT_FIRST:
         return {HOSTS[0]: constants.MAX_INSTANCES}
-    desired = {each: (find(each) or {"DesiredCapacity": 0})["DesiredCapacity"] for each in HOSTS}
-    rest = max(0, constants.MAX_INSTANCES - desired[HOSTS[1]])
-    most = min(desired[HOSTS[0]] + more_on_spot, rest)
+    on_demand = (find(HOSTS[1]) or {"DesiredCapacity": 0})["DesiredCapacity"]
+    most = max(0, min(len(there(find(HOSTS[0]))) + more_on_spot, constants.MAX_INSTANCES - on_demand))
     return {HOSTS[0]: most, HOSTS[1]: constants.MAX_INSTANCES - most}
+
+
+def there(group: Any | None) -> list[Any]:
+    """Its hosts that are not on their way out."""
+    return [
+        host for host in (group or {"Instances": []})["Instances"] if not host["LifecycleState"].startswith("Terminat")
+    ]
 
 
 def shrinks(each: str, most: dict[str, int]) -> int:
@@ -138,16 +148,23 @@ def shrinks(each: str, most: dict[str, int]) -> int:
 
 
 def share(more_on_spot: int) -> None:
-    """Move the limit between the two groups, for so many hosts more on Spot. What Spot has asked for in vain is given up."""
+    """Move the limit between the two groups, for so many hosts more on Spot. What Spot is asked for in vain is given up."""
+    aws.forget(groups)
     most = sizes(more_on_spot)
     for each in sorted(HOSTS, key=lambda each: -shrinks(each, most)):
         group = find(each)
-        if group and group["MaxSize"] != most[each]:
-            update = call(
-                client("autoscaling").update_auto_scaling_group, f"Auto Scaling group {name(each)}", of=group, busy=BUSY
-            )
-            update(AutoScalingGroupName=name(each), MaxSize=most[each])
-    aws.forget(groups)
+        if not group or (group["MaxSize"] == most[each] and not asks_in_vain(each, group)):
+            continue
+        less: Any = {"DesiredCapacity": len(there(group))} if asks_in_vain(each, group) else {}
+        what = f"Auto Scaling group {name(each)}"
+        update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
+        update(AutoScalingGroupName=name(each), MaxSize=most[each], **less)
+        say("updated", what, f"MaxSize {most[each]}")
+
+
+def asks_in_vain(each: str, group: Any) -> bool:
+    """Whether it wants more Spot hosts than came: AWS would go on trying, beside those that come on demand in their place."""
+    return bool(each == HOSTS[0] and group["DesiredCapacity"] > len(there(group)))
 
 
 def put(

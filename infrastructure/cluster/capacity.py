@@ -56,22 +56,26 @@ def default_strategy() -> list[Any]:
 
 
 def refuse_changes() -> None:
-    """What runs on demand beside Spot would lose its hosts, where the settings ask for these two no more."""
-    group, found = auto_scaling_group.find("hosts-od"), cluster.find()
-    if constants.SPOT_FIRST or not group or not found:
+    """CAPACITY_TYPE=spot-first begins and ends without hosts: what runs would count for the wrong group, or lose its own."""
+    group, beside = map(auto_scaling_group.find, auto_scaling_group.HOSTS)
+    if constants.LAUNCH_TYPE == "FARGATE" or not cluster.find() or not group or bool(beside) == constants.SPOT_FIRST:
         return
-    setting, its_name = f"CAPACITY_TYPE={constants.CAPACITY_TYPE}", name_of("hosts-od")
-    if hosts := [host["InstanceId"] for host in group["Instances"]]:
-        way = "run stop_task.py --all, and this again when they have gone"
-        aws.refuse_change(setting, f"{', '.join(hosts)} run on demand beside Spot", way)
-    ecs = client("ecs")
-    arns = every(ecs.get_paginator("list_services").paginate(cluster=constants.CLUSTER_NAME), "serviceArns")
-    tens = [arns[start : start + 10] for start in range(0, len(arns), 10)]
-    answers = [ecs.describe_services(cluster=constants.CLUSTER_NAME, services=ten) for ten in tens]
-    for each in every(answers, "services"):
-        if its_name in [one["capacityProvider"] for one in each.get("capacityProviderStrategy", [])]:
+    setting = f"CAPACITY_TYPE={constants.CAPACITY_TYPE}"
+    if hosts := [host["InstanceId"] for host in (beside or group)["Instances"]]:
+        way = "stop what runs there, and run this again when they have gone"
+        aws.refuse_change(setting, f"host {', '.join(hosts)} runs as it was before", way)
+    for each in services() if beside else []:
+        if name_of("hosts-od") in [one["capacityProvider"] for one in each.get("capacityProviderStrategy", [])]:
             way = "run create_service.py with it, which moves the service, and this again"
-            aws.refuse_change(setting, f"service {each['serviceName']} runs on {its_name}", way)
+            aws.refuse_change(setting, f"service {each['serviceName']} runs on {name_of('hosts-od')}", way)
+
+
+def services() -> list[Any]:
+    """All of the cluster, also those of endpoints and of others."""
+    ecs, its_name = client("ecs"), constants.CLUSTER_NAME
+    arns = every(ecs.get_paginator("list_services").paginate(cluster=its_name), "serviceArns")
+    tens = [arns[start : start + 10] for start in range(0, len(arns), 10)]
+    return every([ecs.describe_services(cluster=its_name, services=ten) for ten in tens], "services")
 
 
 def create(group_arns: dict[str, str]) -> None:

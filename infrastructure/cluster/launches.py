@@ -109,7 +109,7 @@ def zones_in_order(group: Any, count: int) -> list[str]:
         return subnet_ids
     hosts = [each["AvailabilityZone"] for each in group["Instances"]]
     subnets = {each["SubnetId"]: each for each in client("ec2").describe_subnets(SubnetIds=subnet_ids)["Subnets"]}
-    scores = spot_scores(count) if constants.CAPACITY_TYPE == "spot" else {}
+    scores = spot_scores(count) if auto_scaling_group.is_on_spot(group) else {}
 
     def rank(subnet_id: str) -> tuple[int, int]:
         subnet = subnets[subnet_id]

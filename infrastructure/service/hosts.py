@@ -15,7 +15,7 @@ import aws
 import constants
 from aws import Problem, call, client, code
 from console import say
-from infrastructure.cluster import auto_scaling_group, checks, cluster, container_instances, launches
+from infrastructure.cluster import auto_scaling_group, capacity, checks, cluster, container_instances, launches
 from infrastructure.service import tasks
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
@@ -32,6 +32,7 @@ class Room:
 
     free: int  # that find a place on the hosts that have joined
     coming: int  # hosts that have not joined yet
+    places_coming: int  # on these
     missing: int  # hosts more that the others want, as far as MAX_INSTANCES lets them come
 
 
@@ -44,7 +45,10 @@ def bring(definition: Any, its_overrides: Any, count: int, together: bool = Fals
     if constants.LAUNCH_TYPE == "FARGATE" or count < 1:
         return
     try:
-        ask_for_hosts(definition, its_overrides, count, together)
+        if constants.SPOT_FIRST:
+            count -= bring_on_spot(definition, its_overrides, count)
+        if count > 0:
+            ask_for_hosts(auto_scaling_group.wanted()[-1], definition, its_overrides, count, together)
     except ClientError as error:
         if code(error) not in launches.UNABLE:
             raise
@@ -52,11 +56,43 @@ def bring(definition: Any, its_overrides: Any, count: int, together: bool = Fals
         say("warning", f"hosts could not be asked for at once ({aws.explain(error).splitlines()[0]}):", later)
 
 
-def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: bool) -> None:
+def bring_on_spot(definition: Any, its_overrides: Any, count: int) -> int:
+    """With CAPACITY_TYPE=spot-first: how many of the tasks need no new host on demand. One that is there already is taken."""
+    on_spot, on_demand = auto_scaling_group.HOSTS
+    group, its_sizes = auto_scaling_group.described(on_demand), sizes(definition, its_overrides)
+    free: int = min(count, room_for(count, its_sizes, group, together=False).free)
+    if free == count:
+        return count
+    auto_scaling_group.share(count - free)
+    try:
+        ask_for_hosts(on_spot, definition, its_overrides, count - free, together=False)
+    except Problem as refused:
+        say("found", str(refused), "On demand in its place")
+    taken = places_on_spot(its_sizes, count - free)
+    if free + taken < count:
+        auto_scaling_group.share(0)
+    return free + taken
+
+
+def places_on_spot(its_sizes: container_instances.Sizes, most: int) -> int:
+    """For how many tasks there is a place on Spot hosts that are there or come, beside those that wait for one."""
+    on_spot = auto_scaling_group.HOSTS[0]
+    room = room_for(most, its_sizes, auto_scaling_group.described(on_spot), together=False)
+    waiting = [task for task in tasks.going() if waits(task)]
+    before = sum(task.get("capacityProviderName") == capacity.name_of(on_spot) for task in waiting)
+    return max(0, min(most, room.free + room.places_coming - before))
+
+
+def for_spot(definition: Any, its_overrides: Any, most: int) -> int:
+    """How many of the next `most` tasks are to be started on Spot, with CAPACITY_TYPE=spot-first."""
+    return places_on_spot(sizes(definition, its_overrides), most) if constants.SPOT_FIRST and most > 0 else 0
+
+
+def ask_for_hosts(each: str, definition: Any, its_overrides: Any, count: int, together: bool) -> None:
     """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes."""
-    its_sizes, ids = sizes(definition, its_overrides), list[str]()
-    for minutes in range(constants.WAIT_FOR_CAPACITY, -1, -1):
-        group = auto_scaling_group.described()
+    its_sizes, ids, last = sizes(definition, its_overrides), list[str](), each == auto_scaling_group.wanted()[-1]
+    for minutes in range(constants.WAIT_FOR_CAPACITY if last else 0, -1, -1):
+        group = auto_scaling_group.described(each)
         room = room_for(count, its_sizes, group, together)
         if room.missing < 1:
             break
@@ -66,7 +102,7 @@ def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: boo
         ids += launched.ids
         told = launches.in_words(launched.refusals)
         if launched.ids or room.free or room.coming or not told:
-            if told:
+            if told and last:
                 say("warning", told, "What finds no host now waits for one")
             break
         if launches.of_quota(launched.refusals):
@@ -76,24 +112,30 @@ def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: boo
         say("waiting", f"for capacity: {told}", f"asked again in a minute, for {minutes} minutes more")
         aws.pause(60)
     if room.free < count:
-        wait_in_service(ids)
+        wait_in_service(each, ids)
 
 
 def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, together: bool) -> Room:
     """What ECS says that hosts have left, of the same things by which it places tasks."""
-    hosts = container_instances.describe("")
+    in_group = [host["InstanceId"] for host in group["Instances"]]
+    hosts = [
+        host
+        for host in container_instances.describe("")
+        if host["ec2InstanceId"] in in_group or not constants.SPOT_FIRST
+    ]
     most = 1 if together else count
     able = [host for host in hosts if host["status"] == "ACTIVE" and host["agentConnected"]]
     free = sum(min([most, *container_instances.free_places(host, its_sizes).values()]) for host in able)
     of_new = min([most, *checks.least_places(sizes=its_sizes).values()])
     joined = [host["ec2InstanceId"] for host in hosts]
-    there = [host for host in group["Instances"] if not host["LifecycleState"].startswith("Terminat")]
-    coming = max(len(there), group.get("DesiredCapacity", 0)) - sum(host["InstanceId"] in joined for host in there)
+    there = auto_scaling_group.there(group)
+    asked = len(there) if constants.SPOT_FIRST else group.get("DesiredCapacity", 0)
+    coming = max(len(there), asked) - sum(host["InstanceId"] in joined for host in there)
     if free + of_new * coming < count and (idle := drained(hosts, group)):
         set_state(idle, "ACTIVE")
         return room_for(count, its_sizes, group, together)
     wanted = -(-(count - free) // of_new) - coming if of_new else 0
-    return Room(free, coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
+    return Room(free, coming, of_new * coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
 
 
 def drained(hosts: list[Any], group: Any) -> list[Any]:
@@ -120,17 +162,18 @@ def sizes(definition: Any, its_overrides: Any) -> container_instances.Sizes:
     return gpus, memory, of_task["cpu"] or sum(each.get("cpu") or 0 for each in containers)
 
 
-def wait_in_service(ids: list[str]) -> None:
+def wait_in_service(each: str, ids: list[str]) -> None:
     """Until no host of the group is starting any more, and these were seen there. Its agent joins the cluster later."""
     seen: set[str] = set()
 
     def settled() -> bool:
-        states = {each["InstanceId"]: each["LifecycleState"] for each in auto_scaling_group.described()["Instances"]}
+        hosts = auto_scaling_group.described(each)["Instances"]
+        states = {host["InstanceId"]: host["LifecycleState"] for host in hosts}
         seen.update(states)
         return seen.issuperset(ids) and not any(state.startswith("Pending") for state in states.values())
 
     aws.wait("the hosts to be in service", settled, auto_scaling_group.why_no_host)
-    if group := auto_scaling_group.find():
+    if group := auto_scaling_group.find(each):
         launches.protect(group)
 
 
@@ -179,17 +222,16 @@ def keep() -> None:
 
 def idle() -> list[Any]:
     """The hosts, as ECS knows them, that may end; none while a task waits for one."""
-    group, going = auto_scaling_group.described(), tasks.going()
-    if any(waits(task) for task in going) or not aws.ours(group):
+    groups, going = [auto_scaling_group.described(each) for each in auto_scaling_group.wanted()], tasks.going()
+    if any(waits(task) for task in going) or not all(map(aws.ours, groups)):
         return []
-    in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
-    busy = {task.get("containerInstanceArn") for task in going}
-    empty = [
-        host
-        for host in container_instances.describe("")
-        if host["ec2InstanceId"] in in_service and host["containerInstanceArn"] not in busy
-    ]
-    return empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
+    busy, found = {task.get("containerInstanceArn") for task in going}, list[Any]()
+    hosts = [each for each in container_instances.describe("") if each["containerInstanceArn"] not in busy]
+    for group in groups:
+        in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
+        empty = [host for host in hosts if host["ec2InstanceId"] in in_service]
+        found += empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
+    return found
 
 
 def waits(task: Any) -> bool:
@@ -229,10 +271,10 @@ def end_empty(arns: list[str]) -> list[str]:
     aws.wait("the hosts to be empty", settled, str)
     if any(map(waits, tasks.find())):
         return []
-    group, ended = auto_scaling_group.described(), []
+    group, ended = auto_scaling_group.described(auto_scaling_group.wanted()[-1]), []
     terminate = call(
         client("autoscaling").terminate_instance_in_auto_scaling_group,
-        f"Auto Scaling group {group['AutoScalingGroupName']}",
+        "the Auto Scaling group",
         of=group,
         gone="ValidationError",
         busy=auto_scaling_group.BUSY,

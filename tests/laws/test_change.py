@@ -212,7 +212,12 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "CAPACITY_TYPE": there_and_back("on-demand", "spot", "no data")
     + there_and_back("on-demand", "spot", "fargate")
-    + there_and_back("on-demand", "spot", "service"),
+    + there_and_back("on-demand", "spot", "service")
+    + [
+        *there_and_back("on-demand", "spot-first", "no data"),
+        Pair("spot", "spot-first", "no data"),
+        *there_and_back("on-demand", "spot-first", "on hosts", ends="refused", says=("stop what runs there",)),
+    ],
     "INSTANCE_TYPES": [
         *there_and_back("", "g4dn.xlarge,g5.xlarge", "no data"),
         *there_and_back("", "g5.xlarge,g6.xlarge", "no data", with_before=SPOT, with_after=SPOT),
