@@ -23,6 +23,7 @@ import runpy
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 from botocore.httpsession import URLLib3Session
+from botocore.retries.quota import RetryQuota 
 
 from emulator.account import resources
 from emulator.acm import certificates
@@ -174,9 +176,11 @@ class Runbook:
         patch.setattr(clients, "Session", _session)
         clients._caller.cache_clear()  # as in a new process
         owner = None if self.remembers else self
-        if owner is not _owner_of_clients[0] or self.emulator.faults.planned:  # clients that no other test has
-            _new_clients(clients)
+        if owner is not _owner_of_clients[0]:
             _owner_of_clients[0] = owner
+            _choose_clients(clients, owner)
+        for quota in _quotas:
+            quota._available_capacity = quota._max_capacity
         fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
         for module in (*users, botocore.endpoint):  # the last for boto3's own pauses
             patch.setattr(module, "time", fake)
@@ -192,8 +196,6 @@ class Runbook:
             if threading.current_thread() is threading.main_thread():
                 for number, handler in handlers:  # a script's process would end here
                     signal.signal(number, handler)
-            if self.emulator.faults.planned:  # they leave traces in a client
-                _new_clients(clients)
         return 0
 
     def _watched(self, door: Callable[..., Any], *asked: Any) -> Any:
@@ -306,9 +308,27 @@ class _Current(Emulator):
 _current = _Current()
 
 
-def _new_clients(clients: Any) -> None:
-    clients._session.cache_clear()
-    clients._last_session[:] = [None, None]
+def _choose_clients(clients: Any, owner: Runbook | None) -> None:
+    """Those that all tests share, or new ones that no other test has."""
+    if not _shared_clients:
+        _shared_clients.extend([clients._session, clients._clients])
+    own = [functools.cache(_shared_clients[0].__wrapped__), {}]
+    clients._session, clients._clients = own if owner else _shared_clients
+
+
+#: the product's sessions and clients for all tests that need none of their own
+_shared_clients: list[Any] = []
+#: what faults leave in a client: how often it still may try again; a page begins with all of that, as in a new process
+_quotas: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _Quota(RetryQuota):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        _quotas.add(self)
+
+
+_botocore.retries.quota.RetryQuota = _Quota
 
 
 def _session() -> botocore.session.Session:

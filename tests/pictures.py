@@ -13,7 +13,7 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from moto.core.base_backend import BackendDict
@@ -87,25 +87,51 @@ class _Writer(pickle.Pickler):
     def reducer_override(self, thing: Any) -> Any:
         if id(thing) in self.names:
             return _fixed_one, (self.names[id(thing)],)
-        if isinstance(thing, types.FunctionType) and "<" in thing.__qualname__:  # a lambda, a function in a function
-            if not thing.__module__.startswith(("emulator.", "moto.")):
-                raise pickle.PicklingError(f"{thing.__qualname__} is of a test")
-            inside = thing.__code__, thing.__module__, thing.__name__, thing.__defaults__, thing.__closure__
-            return _function, inside
-        if isinstance(thing, types.CellType):
-            return _cell, (), thing.cell_contents, None, None, _fill
-        if isinstance(thing, ParameterDict):
-            own = {name: value for name, value in thing.items() if not name.startswith("/aws/service/")}
-            loaded = "parameters", thing.region_name, len(thing) - len(own)
-            if loaded not in _kept:
-                _kept[loaded] = {name: value for name, value in thing.items() if name not in own}
-            return _parameters, (vars(thing), own, loaded)
-        if isinstance(thing, type(threading.RLock())):
-            return threading.RLock, ()
-        if isinstance(thing, types.CodeType) or type(thing).__module__.startswith("cryptography."):
-            _kept[id(thing)] = thing
-            return _kept_one, (id(thing),)
+        kind = type(thing)
+        if kind not in _ways:
+            _ways[kind] = _kept_thing if kind.__module__.startswith("cryptography.") else None
+        way = _ways[kind]
+        return way(thing) if way else NotImplemented
+
+
+def _function_within(thing: Any) -> Any:
+    """A lambda, a function in a function; any other is found by its name."""
+    if "<" not in thing.__qualname__:
         return NotImplemented
+    if not thing.__module__.startswith(("emulator.", "moto.")):
+        raise pickle.PicklingError(f"{thing.__qualname__} is of a test")
+    inside = thing.__code__, thing.__module__, thing.__name__, thing.__defaults__, thing.__closure__
+    return _function, inside
+
+
+def _kept_thing(thing: Any) -> Any:
+    _kept[id(thing)] = thing
+    return _kept_one, (id(thing),)
+
+
+def _own_parameters(thing: ParameterDict) -> Any:
+    """AWS's own are thousands, and none of them ever goes: while their number is the same no one looks through them again."""
+    attributes = vars(thing)
+    names, number = attributes.pop("_names_of_own", ((), -1))
+    if number != len(thing) or not all(name in thing for name in names):
+        names = tuple(name for name in thing if not name.startswith("/aws/service/"))
+    own = {name: thing[name] for name in names}
+    loaded = "parameters", thing.region_name, len(thing) - len(own)
+    if loaded not in _kept:
+        _kept[loaded] = {name: value for name, value in thing.items() if name not in own}
+    written = dict(attributes), own, loaded
+    attributes["_names_of_own"] = names, len(thing)
+    return _parameters, written
+
+
+#: how things of a type are written down, where it is not as pickle does it
+_ways: dict[type, Callable[[Any], Any] | None] = {
+    types.FunctionType: _function_within,
+    types.CellType: lambda thing: (_cell, (), thing.cell_contents, None, None, _fill),
+    types.CodeType: _kept_thing,
+    type(threading.RLock()): lambda thing: (threading.RLock, ()),
+    ParameterDict: _own_parameters,
+}
 
 
 def _own_things(emulator: Emulator) -> Iterator[tuple[str, Any]]:
@@ -149,5 +175,7 @@ def _fill(cell: types.CellType, contents: Any) -> None:
 def _parameters(attributes: dict[str, Any], own: dict[str, Any], loaded: Any) -> ParameterDict:
     made = ParameterDict(attributes["account_id"], attributes["region_name"])
     vars(made).update(attributes)
-    made.update({**_kept[loaded], **own})
+    made.update(_kept[loaded])
+    made.update(own)
+    vars(made)["_names_of_own"] = tuple(own), len(made)
     return made

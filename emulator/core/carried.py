@@ -26,6 +26,7 @@ from moto.core.serialize import (
 from moto.core.utils import MISSING, get_service_model, get_value
 
 Carry = Callable[[Any], Any]
+Pick = Callable[[Any], Any]
 Transforms = Mapping[str, Callable[[Any], Any]]
 
 XML = ("ec2", "query", "rest-xml")
@@ -182,32 +183,50 @@ class _Answer:
         """Members are made ready when they are first met: shapes may contain themselves."""
         if shape.is_document_type:
             return self._unknown(shape, path)
-        members: list[tuple[str, Callable[[Any], Any], Carry]] = []
+        members: dict[str, Any] = {}
+        picks: dict[type, list[tuple[str, Pick]]] = {}
+        carries: dict[str, Carry] = {}
+        union = shape.is_tagged_union
 
         def carry(value: Any) -> Any:
             if not members:
-                members.extend(self._members(shape, path))
+                members.update(self._members(shape))
             made = {}
-            for name, pick, inner in members:
-                if (found := pick(value)) is not None and (come := inner(found)) is not MISSING:
+            for name, found in self._found(value, members, picks, path):
+                if name not in carries:
+                    carries[name] = self.of(members[name], f"{path}.{name}")
+                if (come := carries[name](found)) is not MISSING:
                     made[name] = come
-            if shape.is_tagged_union and len(made) != 1:  # botocore looks closer at these
+            if union and len(made) != 1:  # botocore looks closer at these
                 raise NotCarried(shape.name)
             return made
 
         return carry
 
-    def _members(self, shape: Any, path: str) -> list[tuple[str, Callable[[Any], Any], Carry]]:
-        found = []
+    def _found(
+        self, value: Any, members: dict[str, Any], picks: dict[type, list[tuple[str, Pick]]], path: str
+    ) -> list[tuple[str, Any]]:
+        """The members that a value has, in the order of the shape."""
+        kind = type(value)
+        if kind is dict and self.transforms is None:
+            return [(name, found) for name in members if (found := value.get(name)) is not None]
+        if kind not in picks:
+            picks[kind] = [(name, self._pick(kind, name, members[name], f"{path}.{name}")) for name in members]
+        return [(name, found) for name, pick in picks[kind] if (found := pick(value)) is not None]
+
+    def _pick(self, kind: type, name: str, member: Any, path: str) -> Pick:
+        """How the member of this name is found in values of this type."""
+        if self.transforms is None:
+            return _picked(kind, (name,))
+        [transform] = [do for end, do in self.transforms if path.endswith(end)][:1] or [None]
+        return _aliased(kind, name, member, transform)
+
+    def _members(self, shape: Any) -> dict[str, Any]:
         for name, member in shape.members.items():
             if {"xmlAttribute", "location", "eventheader"} & member.serialization.keys():
                 raise NotCarried(name)
             member.parent = shape
-            pick = (
-                _named(name) if self.transforms is None else _aliased(name, member, f"{path}.{name}", self.transforms)
-            )
-            found.append((name, pick, _when_met(functools.partial(self.of, member, f"{path}.{name}"))))
-        return found
+        return dict(shape.members)
 
     def _boolean(self, shape: Any, path: str) -> Carry:
         return self._plain(shape, path)
@@ -327,28 +346,54 @@ def _cbor_time(value: datetime) -> Any:
     return _time(aware.timestamp())
 
 
-def _named(name: str) -> Callable[[Any], Any]:
-    def pick(value: Any) -> Any:
-        return value.get(name) if type(value) is dict else get_value(value, name, None)
-
-    return pick
-
-
-def _aliased(name: str, shape: Any, path: str, transforms: Any) -> Callable[[Any], Any]:
+def _aliased(kind: type, name: str, shape: Any, transform: Callable[[Any], Any] | None) -> Pick:
     """The value where one of moto's objects has it: under one of the names that its serializer tries."""
-    names: dict[type, list[str]] = {}
-    [transform] = [do for end, do in transforms if path.endswith(end)][:1] or [None]
     picker = XFormedAttributePicker()
+    pick: Pick | None = None
 
-    def pick(value: Any) -> Any:
-        kind = type(value)
-        if kind not in names:
-            names[kind] = list(picker.get_possible_keys(AttributePickerContext(obj=value, key=name, shape=shape)))
-        for alias in names[kind]:
-            if (found := get_value(value, alias, MISSING)) is not MISSING:
-                break
-        else:
-            found = None
+    def first(value: Any) -> Any:
+        """The names depend on the type, and are asked for with the first value of it."""
+        nonlocal pick
+        if pick is None:
+            pick = _picked(
+                kind, tuple(picker.get_possible_keys(AttributePickerContext(obj=value, key=name, shape=shape)))
+            )
+        found = pick(value)
         return transform(found) if transform else found
 
+    return first
+
+
+def _picked(kind: type, names: tuple[str, ...]) -> Pick:
+    """What moto's `get_value` finds under the first of these names that a value of this type has, or None."""
+    if any("." in name for name in names) or not (kind is dict or _is_plain(kind)):
+        return lambda value: next(
+            (found for name in names if (found := get_value(value, name, MISSING)) is not MISSING), None
+        )
+    if kind is dict:
+        return lambda value: next((value[name] for name in names if name in value), None)
+    steps = [(name, hasattr(kind, name)) for name in names]
+
+    def pick(value: Any) -> Any:
+        """What is not in the class is in the object itself or nowhere."""
+        own = value.__dict__
+        for name, of_class in steps:
+            if of_class:
+                if (found := getattr(value, name, MISSING)) is not MISSING:
+                    return found
+            elif name in own:
+                return own[name]
+        return None
+
     return pick
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether things of this type have attributes, and find them as Python does."""
+    return (
+        kind.__dictoffset__ != 0
+        and not hasattr(kind, "__getitem__")
+        and not hasattr(kind, "__getattr__")
+        and kind.__getattribute__ is object.__getattribute__
+        and not any("__slots__" in vars(each) for each in kind.__mro__)
+    )

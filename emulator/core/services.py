@@ -1,4 +1,4 @@
-"""Loads every module that holds handlers, and starts moto with an empty account.
+"""Loads every module that holds handlers.
 
 Which services there are, and in which order their clocks tick, is said in one place: emulator.SERVICES.
 """
@@ -9,10 +9,6 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Any
-
-from moto.core.base_backend import BackendDict
-from moto.core.model_instances import reset_model_data
 
 import emulator
 from emulator.core.rules import STARTERS
@@ -34,11 +30,3 @@ def load() -> None:
 def starters() -> list[Callable[[World], None]]:
     """What is called once for each new World, in the order of the services."""
     return sorted(STARTERS, key=lambda start: emulator.SERVICES.index(start.__module__.split(".")[1]))
-
-
-def reset_moto() -> None:
-    """An empty account: moto keeps its state in globals, so there is one at a time in a process."""
-    backends: Any = BackendDict._instances
-    for backend in backends:
-        backend.reset()
-    reset_model_data()

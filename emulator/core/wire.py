@@ -24,7 +24,7 @@ import cbor2
 from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict, prepare_request_dict
 from botocore.client import BaseClient
-from botocore.compat import HTTPHeaders, urlencode
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.endpoint import Endpoint
@@ -33,10 +33,9 @@ from botocore.parsers import create_parser
 from botocore.session import Session as BotocoreSession
 from botocore.validate import ParamValidator
 from moto import backend_index, backends
-from moto.core import DEFAULT_ACCOUNT_ID, responses, serialize
+from moto.core import DEFAULT_ACCOUNT_ID, responses
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
-from moto.core.errors import ErrorLookupFactory
 from moto.core.exceptions import HTTPException, ServiceException
 from moto.core.exceptions import _RESTError as MotoError
 from moto.core.parse import PROTOCOL_PARSERS
@@ -45,7 +44,7 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import SERIALIZERS, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 
-from emulator.core import carried, limits, partitions, rules, services, tags, unseen, xml
+from emulator.core import carried, limits, partitions, rules, services, shortcuts, tags, unseen
 from emulator.core.faults import PAGE, ConnectionCut, Faults, OthersAnswer
 from emulator.core.request import Request
 from emulator.core.rules import AwsError, Call
@@ -64,12 +63,7 @@ SERVICES = {
 CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 STUBBER = BotocoreStubber()
 STUBBER.enabled = True
-#: moto looks through the methods of a service at every call
-responses.method_names_from_class = functools.cache(responses.method_names_from_class)
-serialize.xmltodict = xml
-#: and makes a table of a service's errors at every error
-_errors: Any = ErrorLookupFactory
-_errors._create_error_lut = staticmethod(functools.cache(ErrorLookupFactory._create_error_lut))
+shortcuts.take()
 warnings.filterwarnings("ignore", message=r".*does not match an error shape.*")  # AWS's common errors are in no model
 
 
@@ -80,7 +74,7 @@ class Emulator:
 
     def __init__(self, clock: Clock | None = None) -> None:
         services.load()
-        services.reset_moto()
+        shortcuts.reset_moto()
         self.world = World(clock)
         self.faults = Faults()
         self.calls: list[tuple[str, str, str]] = []  # service, operation, and "" or the error code
@@ -594,10 +588,15 @@ def _call_moto(client: Any, operation: str, given: dict[str, Any]) -> Any:
     respond = _responder(asked["url"].partition("?")[0])
     if respond is None:
         return _LONG_WAY(client, operation, given)
-    answer = _answer_of_moto(respond, asked, _address(client, model)[1])
+    parse = functools.partial(_carried, service, operation, protocol, params)
+    answer = _answer_of_moto(respond, asked, _address(client, model)[1], parse)
     if isinstance(answer[2], _Values):
         return _given(client, model, context, answer[2].values)
     return _parsed(client, model, context, answer)
+
+
+def _carried(service: str, operation: str, protocol: str, params: dict[str, Any]) -> Any:
+    return carried.request(service, operation, protocol)(params)
 
 
 def _address(client: Any, model: Any) -> tuple[str, str]:
@@ -632,13 +631,11 @@ def _responder(url: str) -> Callable[..., Any] | None:
     return None
 
 
-def _answer_of_moto(respond: Callable[..., Any], asked: dict[str, Any], signed: str) -> tuple[int, Any, Any]:
-    body = asked["body"]
-    body = urlencode(body, doseq=True) if isinstance(body, dict) else body
-    headers = {**asked["headers"], "Authorization": signed}
-    if isinstance(body, str | bytes | bytearray):
-        headers["Content-Length"] = str(len(body.encode() if isinstance(body, str) else body))
-    request = Request(asked["method"], asked["url"], headers, body)
+def _answer_of_moto(
+    respond: Callable[..., Any], asked: dict[str, Any], signed: str, parse: Any
+) -> tuple[int, Any, Any]:
+    request = Request(asked["method"], asked["url"], {**asked["headers"], "Authorization": signed}, asked["body"])
+    request.parse = parse
     _direct.append(True)
     try:
         status, told, content = respond(request, request.raw_url, request.headers)
