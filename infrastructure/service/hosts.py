@@ -19,6 +19,8 @@ from infrastructure.cluster import auto_scaling_group, capacity, checks, cluster
 from infrastructure.service import tasks
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+#: seconds until AWS lists a task that has just been started
+UNSEEN = 3
 #: looks at a host that is to end: ECS may count a task that has stopped for some seconds more
 LOOKS = 6
 
@@ -268,6 +270,7 @@ def end_empty(arns: list[str]) -> list[str]:
         found[:] = [host for host in container_instances.describe("") if host["containerInstanceArn"] in arns]
         return all(map(is_empty, found)) or looks >= LOOKS
 
+    aws.pause(UNSEEN)
     aws.wait("the hosts to be empty", settled, str)
     if any(map(waits, tasks.find())):
         return []

@@ -29,7 +29,7 @@ COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("clara", SERVED, "describe_service.py"): 6,
     ("runbook", STARTED[:1], STARTED[0]): 38,
     ("adopted", STARTED[:1], STARTED[0]): 43,
-    ("runbook", STARTED[:2], STARTED[2]): 12,
+    ("runbook", STARTED[:2], STARTED[2]): 17,
     ("runbook", STARTED, STARTED[2]): 6,
     ("runbook", STARTED, "describe_task.py"): 7,
     ("runbook", STARTED, "describe_clusters.py"): 6,
