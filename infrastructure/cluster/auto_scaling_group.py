@@ -105,12 +105,13 @@ def in_words(each: str = "hosts") -> str:
 def create(net: Network) -> dict[str, str]:
     """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
 
-    Each group's ARN, or the name of a new one. On Fargate there are no hosts.
+    Each group's ARN, or the name of a new one; "" of one that is to go. On Fargate there are no hosts.
     """
     if constants.LAUNCH_TYPE == "FARGATE":
         return {}
     stood, most = [each for each in wanted() if find(each)], sizes()
-    arns = {each: create_one(each, most[each], net) for each in sorted(wanted(), key=lambda each: -shrinks(each, most))}
+    to_go = {each: "" for each in HOSTS if each not in wanted() and find(each)}
+    arns = to_go | {each: create_one(each, most[each], net) for each in sorted(wanted(), key=lambda each: -shrinks(each, most))}
     if former := [host for each in stood for host in former_hosts(each)]:
         say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
     return arns

@@ -80,10 +80,12 @@ def services() -> list[Any]:
 
 def create(group_arns: dict[str, str]) -> None:
     """The providers of these Auto Scaling groups, and the cluster's way to them; on Fargate the way to AWS's own."""
-    for each, group_arn in group_arns.items():
+    wanted = {each: group_arn for each, group_arn in group_arns.items() if group_arn}
+    to_go = wanted.keys() != group_arns.keys() or (wanted and not constants.SPOT_FIRST and find_provider("hosts-od"))
+    for each, group_arn in wanted.items():
         create_provider(each, group_arn)
-    put_providers([name_of(each) for each in group_arns] or FARGATE_PROVIDERS, default_strategy())
-    if group_arns and "hosts-od" not in group_arns:
+    put_providers([name_of(each) for each in wanted] or FARGATE_PROVIDERS, default_strategy())
+    if to_go:
         leave_on_demand()
 
 

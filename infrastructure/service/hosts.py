@@ -81,7 +81,7 @@ def places_on_spot(its_sizes: container_instances.Sizes, most: int) -> int:
     on_spot = auto_scaling_group.HOSTS[0]
     room = room_for(most, its_sizes, auto_scaling_group.described(on_spot), together=False)
     waiting = [task for task in tasks.going() if waits(task)]
-    before = sum(task.get("capacityProviderName") == capacity.name_of(on_spot) for task in waiting)
+    before: int = sum(task.get("capacityProviderName") == capacity.name_of(on_spot) for task in waiting)
     return max(0, min(most, room.free + room.places_coming - before))
 
 
