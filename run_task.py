@@ -30,7 +30,7 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure.cluster import cluster, container_instances, ways_out
+from infrastructure.cluster import capacity_reservation, cluster, container_instances, ways_out
 from infrastructure.service import hosts, overrides, runs, several_hosts, sweeps, task_definitions, tasks
 
 
@@ -72,6 +72,7 @@ def run_task(
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen = aws.together(*reads)
     ways_out.warn_of_tasks()
+    capacity_reservation.tell_end()
     with hosts.ended_after(bool(sweep) or (constants.RUN_UNTIL == "STOPPED" and not detach)):
         if sweep:
             return sweeps.run(sweep, definition, wanted, seen)

@@ -110,8 +110,10 @@ def create(net: Network) -> dict[str, str]:
     if constants.LAUNCH_TYPE == "FARGATE":
         return {}
     stood, most = [each for each in wanted() if find(each)], sizes()
-    to_go = {each: "" for each in HOSTS if each not in wanted() and find(each)}
-    arns = to_go | {each: create_one(each, most[each], net) for each in sorted(wanted(), key=lambda each: -shrinks(each, most))}
+    to_go = {each: "" for each in HOSTS if each not in wanted() and ours(find(each))}
+    arns = to_go | {
+        each: create_one(each, most[each], net) for each in sorted(wanted(), key=lambda each: -shrinks(each, most))
+    }
     if former := [host for each in stood for host in former_hosts(each)]:
         say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
     return arns
@@ -122,7 +124,9 @@ def create_one(each: str, most: int, net: Network) -> str:
     settings: dict[str, Any] = {**its_sizes, "NewInstancesProtectedFromScaleIn": True}
     if constants.CAPACITY_RESERVATION or (group and not capacity_reservation.is_specified(group)):
         settings |= capacity_reservation.specification()
-    told = f"{constants.MIN_INSTANCES} to {most} {' or '.join(constants.TYPES)}"
+    told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {' or '.join(constants.TYPES)}"
+    if constants.SPOT_FIRST:
+        told = f"{told} {'on Spot' if on_spot(each) else 'on demand'}, as many in both groups together"
     source = instance_types.source(on_spot(each))
     return put(each, capacity_reservation.subnets(net.zones), settings, tags("host"), told, source)
 

@@ -57,7 +57,7 @@ def default_strategy() -> list[Any]:
 
 def refuse_changes() -> None:
     """CAPACITY_TYPE=spot-first begins and ends without hosts: what runs would count for the wrong group, or lose its own."""
-    group, beside = map(auto_scaling_group.find, auto_scaling_group.HOSTS)
+    group, beside = [each if ours(each) else None for each in map(auto_scaling_group.find, auto_scaling_group.HOSTS)]
     if constants.LAUNCH_TYPE == "FARGATE" or not cluster.find() or not group or bool(beside) == constants.SPOT_FIRST:
         return
     setting = f"CAPACITY_TYPE={constants.CAPACITY_TYPE}"
@@ -81,7 +81,9 @@ def services() -> list[Any]:
 def create(group_arns: dict[str, str]) -> None:
     """The providers of these Auto Scaling groups, and the cluster's way to them; on Fargate the way to AWS's own."""
     wanted = {each: group_arn for each, group_arn in group_arns.items() if group_arn}
-    to_go = wanted.keys() != group_arns.keys() or (wanted and not constants.SPOT_FIRST and find_provider("hosts-od"))
+    to_go = wanted.keys() != group_arns.keys() or (
+        wanted and not constants.SPOT_FIRST and ours(find_provider("hosts-od"))
+    )
     for each, group_arn in wanted.items():
         create_provider(each, group_arn)
     put_providers([name_of(each) for each in wanted] or FARGATE_PROVIDERS, default_strategy())

@@ -97,5 +97,11 @@ def end() -> str:
     return f"; ends {in_utc(until)}; {taken}"
 
 
+def tell_end() -> None:
+    """To those who start something: until when it can run."""
+    if constants.CAPACITY_RESERVATION and (told := end()):
+        say("found", f"CAPACITY_RESERVATION={constants.CAPACITY_RESERVATION}", told.removeprefix("; "))
+
+
 def in_utc(moment: Any) -> str:
     return str(moment.strftime("%Y-%m-%dT%H:%MZ"))

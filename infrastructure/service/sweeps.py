@@ -25,7 +25,7 @@ import constants
 import texts
 from aws import Problem
 from console import say
-from infrastructure.cluster import costs
+from infrastructure.cluster import capacity, costs
 from infrastructure.service import diagnosis, hosts, overrides, retries, runs, tasks
 
 INDEX = "SWEEP_INDEX"
@@ -251,13 +251,17 @@ def start(sweep: Sweep) -> None:
 
 
 def cost(sweep: Sweep, task: Any) -> tuple[float, float | None]:
-    """Minutes from the pull of the image to the end, and USD where a price is known: not of Spot capacity.
+    """Minutes from the pull of the image to the end, and USD where a price is known: not of Spot, of a reservation, or of
+    whichever of several types.
 
     On a host it is the part of it that the task's GPUs are: what idle GPUs cost beside it belongs to no row.
     """
     begun = task.get("pullStartedAt") or task.get("startedAt")
     minutes = (task["stoppedAt"] - begun).total_seconds() / 60 if begun and task.get("stoppedAt") else 0.0
-    if not minutes or constants.CAPACITY_TYPE == "spot":
+    spot = constants.CAPACITY_TYPE == "spot" or (
+        constants.SPOT_FIRST and task.get("capacityProviderName") == capacity.name_of("hosts")
+    )
+    if not minutes or spot or constants.CAPACITY_RESERVATION or len(constants.TYPES) > 1:
         return round(minutes, 1), None
     gpus = sum(len(each.get("gpuIds", [])) for each in task.get("containers", []))
     size = (task["cpu"], task["memory"], gpus)

@@ -11,6 +11,7 @@ import pytest
 from emulator.core.wire import Emulator
 from emulator.ec2 import capacity_blocks
 from tests.emulator.common import Client
+from tests.emulator.test_autoscaling import Account
 from tests.emulator.test_ec2_instances import refused
 
 
@@ -95,3 +96,21 @@ def test_a_block_takes_its_own_market_beside_the_quota_and_its_hosts_go_before_i
     emulator.world.clock.sleep(5500)  # type: ignore[attr-defined]
     [seen] = ec2.describe_instances(InstanceIds=[made["InstanceId"]])["Reservations"][0]["Instances"]
     assert seen["State"]["Name"] in ("shutting-down", "terminated")
+
+
+def test_a_group_with_reservations_only_launches_into_its_own_or_not_at_all(emulator: Emulator, client: Client) -> None:
+    """asg-reservation"""
+    account = Account(emulator, client)
+    reserved = reserve(account.ec2, InstanceMatchCriteria="targeted")
+    spec = {"CapacityReservationTarget": {"CapacityReservationIds": [reserved]}}
+    wrong = {"CapacityReservationPreference": "none", **spec}
+    assert refused(account.create, CapacityReservationSpecification=wrong)[0] == "ValidationError"
+    only = {"CapacityReservationPreference": "capacity-reservations-only", **spec}
+    account.create(DesiredCapacity=2, CapacityReservationSpecification=only)
+    account.sleep(60)
+    assert len(account.ids()) == 1
+    assert "does not have sufficient compatible and available capacity" in account.activities()[0]["StatusMessage"]
+    first = {"CapacityReservationPreference": "capacity-reservations-first", **spec}
+    account.asg.update_auto_scaling_group(AutoScalingGroupName="box", CapacityReservationSpecification=first)
+    account.sleep(60)
+    assert len(account.ids()) == 2

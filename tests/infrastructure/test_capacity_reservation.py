@@ -95,6 +95,9 @@ def test_a_block_needs_no_quota_and_its_end_is_told(runbook: Runbook) -> None:
     assert f"ends {end:%Y-%m-%dT%H:%MZ}; AWS takes its hosts 30 minutes before" in ran.err
     assert host(runbook)["InstanceLifecycle"] == "capacity-block"
     assert "GetServiceQuota" not in [operation for _, operation, _ in runbook.emulator.calls]
+    runbook.has_run("register_task_definition.py")
+    ran = runbook.run("run_task.py")
+    assert f"ends {end:%Y-%m-%dT%H:%MZ}; AWS takes its hosts 30 minutes before" in ran.err
     runbook.has_run("delete_cluster.py --yes")
     [kept] = runbook.aws("ec2").describe_capacity_reservations()["CapacityReservations"]
     assert kept["State"] == "active", "what was paid for is not ours to end"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +129,53 @@ def quietly(runbook: Runbook, watch: Any, when: str) -> None:
     before, runbook.watch = runbook.watch, None
     watch(when)
     runbook.watch = before
+
+
+def test_a_sweep_has_its_rows_on_both_and_tells_a_price_of_those_on_demand_only(
+    spot_first: Runbook, tmp_path: Path
+) -> None:
+    spot_first.emulator.world.settings.vcpu_quotas["L-3819A6DF"] = 4
+    (tmp_path / "rows.csv").write_text("LR\n0.1\n0.2\n")
+    command = {"COMMAND": "sleep 600", "MAX_PARALLEL": "2"}
+    spot_first.has_run("register_task_definition.py", **command)
+    ran = spot_first.run("run_task.py", "--sweep", str(tmp_path / "rows.csv"), **command)
+    assert ran.code == 0, ran.err
+    priced = [each["usd"] is not None for each in ran.result["rows"]]
+    assert sorted(priced) == [False, True], ran.out
+
+
+def test_hosts_of_both_are_replaced(spot_first: Runbook) -> None:
+    spot_first.emulator.world.settings.vcpu_quotas["L-3819A6DF"] = 4
+    spot_first.has_run("run_task.py", TASK_COUNT="2")
+    before = ids(spot_first)
+    spot_first.has_run("stop_task.py --all", KEEP_HOSTS="aws")
+    ran = spot_first.run("update_cluster.py", ROOT_VOLUME_GIB="200")
+    assert ran.code == 0, ran.err
+    assert (ran.result["status"], ran.result["onDemand"]["status"]) == ("Successful", "Successful")
+    assert not before & ids(spot_first)
+
+
+def ids(runbook: Runbook) -> set[str]:
+    return {each["InstanceId"] for group in groups(runbook).values() for each in group["Instances"]}
+
+
+def test_another_s_group_of_that_name_stays_and_hinders_nothing(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", CLUSTER_NAME="other")
+    template = {"LaunchTemplateName": "other-hosts", "Version": "$Latest"}
+    [subnet] = runbook.aws("ec2").describe_subnets(Filters=[{"Name": "tag:gpu-ecs-cluster", "Values": ["other"]}])[
+        "Subnets"
+    ]
+    runbook.aws("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName="gpu-hosts-od",
+        LaunchTemplate=template,
+        MinSize=0,
+        MaxSize=1,
+        VPCZoneIdentifier=subnet["SubnetId"],
+    )
+    runbook.has_run("create_cluster.py", "create_cluster.py", "delete_cluster.py --yes")
+    ran = runbook.run("create_cluster.py", **SPOT_FIRST)
+    assert (ran.code, "gpu-hosts-od exists already, and does not bear the tag" in ran.err) == (1, True), ran.err
+    assert "gpu-hosts-od" in groups(runbook)
 
 
 def test_all_of_it_goes_with_the_cluster(spot_first: Runbook) -> None:
