@@ -152,8 +152,10 @@ def shrinks(each: str, most: dict[str, int]) -> int:
     return int((find(each) or {"MaxSize": 0})["MaxSize"]) - most[each]
 
 
-def share(more_on_spot: int) -> None:
+def share(more_on_spot: int = 0) -> None:
     """Move the limit between the two groups, for so many hosts more on Spot. What Spot is asked for in vain is given up."""
+    if not constants.SPOT_FIRST or constants.LAUNCH_TYPE == "FARGATE":
+        return
     aws.forget(groups)
     most = sizes(more_on_spot)
     for each in sorted(HOSTS, key=lambda each: -shrinks(each, most)):

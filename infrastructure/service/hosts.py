@@ -54,6 +54,7 @@ def bring(definition: Any, its_overrides: Any, count: int, together: bool = Fals
     except ClientError as error:
         if code(error) not in launches.UNABLE:
             raise
+        auto_scaling_group.share()
         later = "managed scaling starts them, about a minute later; from none it starts two where two may be"
         say("warning", f"hosts could not be asked for at once ({aws.explain(error).splitlines()[0]}):", later)
 
@@ -72,7 +73,7 @@ def bring_on_spot(definition: Any, its_overrides: Any, count: int) -> int:
         say("found", str(refused), "On demand in its place")
     taken = places_on_spot(its_sizes, count - free)
     if free + taken < count:
-        auto_scaling_group.share(0)
+        auto_scaling_group.share()
     return free + taken
 
 
@@ -286,6 +287,7 @@ def end_empty(arns: list[str]) -> list[str]:
         if terminate(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
             say("deleted", f"host {host_id}", "asked for: no task is on it")
             ended.append(host_id)
+    auto_scaling_group.share()
     return ended
 
 

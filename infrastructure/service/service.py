@@ -10,6 +10,7 @@ import constants
 from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, resource, wait
 from console import say
 from infrastructure.cluster import (
+    auto_scaling_group,
     capacity,
     cluster,
     container_instances,
@@ -193,6 +194,7 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
     """Make the service, or bring it to this revision and the settings. `group_ids`: the tasks' own security groups."""
     where = task_security_group.placement(group_ids) if constants.NETWORK_MODE == "awsvpc" else None
+    auto_scaling_group.share()
     tell_former_families()
     if service := find():
         refuse_foreign(service)
@@ -250,6 +252,7 @@ def update(
         tell = f"{service['runningCount']} of {service['desiredCount']} tasks run"
         say("found", what, "asleep: a request wakes it" if asleep(service) else tell)
         return
+    auto_scaling_group.share()
     request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changed}
     if "capacityProviderStrategy" in changed:
         request["forceNewDeployment"] = True  # else running tasks stay where they are

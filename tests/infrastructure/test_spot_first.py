@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emulator.core.faults import Fault
 from emulator.ecs import spot
 from tests.conftest import Runbook
 
@@ -142,6 +143,26 @@ def test_a_sweep_has_its_rows_on_both_and_tells_a_price_of_those_on_demand_only(
     assert ran.code == 0, ran.err
     priced = [each["usd"] is not None for each in ran.result["rows"]]
     assert sorted(priced) == [False, True], ran.out
+
+
+def test_where_hosts_can_not_be_asked_for_at_once_they_come_on_demand(spot_first: Runbook) -> None:
+    spot_first.emulator.faults.planned.append(Fault("LaunchInstances", "denied", times=-1))
+    ran = spot_first.run("run_task.py")
+    assert ran.code == 0, ran.err
+    assert "hosts could not be asked for at once" in ran.err
+    assert set(lifecycles(spot_first)) == {"on-demand"}
+
+
+def test_a_service_runs_on_demand_also_after_a_run_had_the_only_host_on_spot(runbook: Runbook) -> None:
+    served = {"SERVICE_NAME": "api", "LISTENER_PROTOCOL": ""}
+    runbook.settings |= {"CAPACITY_TYPE": "spot-first"}
+    runbook.has_run("create_cluster.py", "register_task_definition.py", "run_task.py")
+    assert sizes(runbook) == [(1, 1), (0, 0)]
+    runbook.has_run("stop_task.py --all")
+    runbook.settle(300)
+    ran = runbook.run("create_service.py", **served)
+    assert ran.code == 0, ran.err
+    assert (providers(runbook), lifecycles(runbook)) == (["gpu-capacity-od"], ["on-demand"])
 
 
 def test_hosts_of_both_are_replaced(spot_first: Runbook) -> None:
