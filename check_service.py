@@ -21,7 +21,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure.cluster import load_balancer
-from infrastructure.service import dns_record
+from infrastructure.service import deadlines, dns_record
 
 TIMEOUT_SECONDS = 30
 #: what a load balancer answers a client of HTTP/1.1, as this one, where TARGET_PROTOCOL_VERSION is another: the way is open
@@ -46,6 +46,7 @@ def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
     failed = [f"{check['url']}: {check['status']}" for check in checks if not check["ok"]]
     if failed:
         raise Problem(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}{where}")
+    deadlines.tell()
     return {"url": urls[0], "checks": checks}
 
 

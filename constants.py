@@ -37,7 +37,9 @@ from texts import (
     folder,
     health_codes,
     health_command,
+    hours,
     image,
+    instant,
     log_options,
     one_of,
     pairs,
@@ -435,6 +437,19 @@ SSH_ALLOWED_CIDR = setting("SSH_ALLOWED_CIDR", "", cidr_or_empty, of="cluster")
 # CloudWatch Container Insights for the cluster: enabled, enhanced or disabled.
 CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", "enhanced", "disabled"), of="cluster")
 
+# -- It stops by itself
+
+# Hours after which a task that run_task.py started is stopped, whatever it does, and wherever you are: 12, or 0.5. Empty: never.
+MAX_RUN_HOURS = setting("MAX_RUN_HOURS", "", hours(8760), of="cluster")
+# Hours after which all stops: hosts end, services have 0 tasks, tasks stop; data stays. They count from the last run of
+# create_cluster.py, run_task.py, create_service.py or update_service.py. NAT gateways, load balancer, bastion and what is stored
+# cost on. Empty: never.
+MAX_CLUSTER_HOURS = setting("MAX_CLUSTER_HOURS", "", hours(8760), of="cluster")
+# In place of MAX_CLUSTER_HOURS the instant at which all stops, in UTC: 2026-11-27T02:00Z. It is moved by the same scripts.
+STOP_AT = setting("STOP_AT", "", instant, of="cluster")
+# An existing role with which EventBridge Scheduler does that; empty: one is made. Set later: that one goes.
+STOP_ROLE_ARN = setting("STOP_ROLE_ARN", "", ROLE_ARN, of="cluster")
+
 # -- Network
 
 # Who may reach the container's ports: one CIDR block, such as your own address as 203.0.113.7/32. Never guessed.
@@ -644,8 +659,8 @@ MAX_PARALLEL = setting("MAX_PARALLEL", "1", whole(1, 500))
 # Ports on which the nodes of one job (run_task.py --nodes) reach each other, and nobody else them: FROM-TO; MASTER_PORT is the
 # first. 29500-65535 has those too that NCCL and Gloo take as they come. It needs NETWORK_MODE=awsvpc. Empty: none.
 NODE_PORTS = setting("NODE_PORTS", "", port_range)
-# Minutes for which run_task.py asks again for hosts, once a minute, where AWS has none of INSTANCE_TYPE in any zone. 0: it ends
-# at once with exit code 3, and the reason in each zone.
+# Minutes for which run_task.py asks again for a host, once a minute, where AWS has none of INSTANCE_TYPE in any zone; then it
+# ends with exit code 3 and the reason in each zone. create_service.py asks as long, and then makes the service all the same.
 WAIT_FOR_CAPACITY = setting("WAIT_FOR_CAPACITY", "0", whole(0, 1440))
 # Seconds after which run_task.py gives up waiting for the end of what runs, with RUN_UNTIL=STOPPED, and of a sweep; it goes on.
 # Empty: as long as it takes. Until it runs WAIT_TIMEOUT_SECONDS counts.
@@ -852,6 +867,7 @@ ADOPTED_ROLES = {
     "pipeline": PIPELINE_ROLE_ARN,
     **dict.fromkeys(("sync", "copy"), SYNC_ROLE_ARN),
     "schedule": SCHEDULE_ROLE_ARN,
+    "stop": STOP_ROLE_ARN,
 }
 #: those for which there is no need
 NOT_NEEDED = (
@@ -861,6 +877,7 @@ NOT_NEEDED = (
     "copy",  # copy_data.py sees to it by itself
     *(("sync",) if not WEIGHTS_BUCKET else ()),
     *(("schedule",) if not SYNC_SCHEDULE else ()),
+    *(("stop",) if not (MAX_RUN_HOURS or MAX_CLUSTER_HOURS or STOP_AT) else ()),
 )
 #: whether any role is made: else IAM is asked nothing
 MAKES_ROLES = any(not arn for each, arn in ADOPTED_ROLES.items() if each not in NOT_NEEDED)
@@ -1081,6 +1098,11 @@ def check_task() -> None:
     check_hosts()
     if LAUNCH_TYPE == "FARGATE":
         check_fargate()
+    if MAX_CLUSTER_HOURS and STOP_AT:
+        problem(
+            "STOP_AT",
+            f"and MAX_CLUSTER_HOURS={MAX_CLUSTER_HOURS:g} do not go together: one of them says when all stops",
+        )
     if MIN_INSTANCES > MAX_INSTANCES:
         problem("MIN_INSTANCES", f"{MIN_INSTANCES} is more than MAX_INSTANCES={MAX_INSTANCES}")
     if LOG_RETENTION_DAYS not in RETENTION_DAYS:

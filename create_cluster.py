@@ -41,7 +41,7 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.service import access_points, log_group, mount_checks, service, task_roles
+from infrastructure.service import access_points, deadlines, log_group, mount_checks, service, task_roles
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
@@ -56,10 +56,12 @@ def create_cluster() -> dict[str, Any]:
     is_new, stood = not cluster.find(), file_system.ids()
     facts = checks.check(new_hosts)
     tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
+    deadlines.check()
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
     access_points.refuse_changes()
     capacity.refuse_changes()
+    service.refuse_other_capacity_type()
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
@@ -73,6 +75,7 @@ def create_cluster() -> dict[str, Any]:
         file_system_ids = file_system.create()
         cluster_arn = cluster.create()
         made_roles = roles.create()
+        another_role = deadlines.create()
         net = network.create(facts.zones, asked)
         nat_gateways.create(net)
         network.create_routes(net)
@@ -88,8 +91,10 @@ def create_cluster() -> dict[str, Any]:
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
+        deadlines.plan(another_role=another_role)  # before there is a host
         group_arns = auto_scaling_group.create(net)
         roles.leave_host()
+        service.leave_provider_of_gone(group_arns)
         capacity.create(group_arns)
         bastion.create(net, groups)
 

@@ -23,6 +23,7 @@ from infrastructure import parts
 from infrastructure.cluster import certificate, cluster, file_system, load_balancer, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
+    deadlines,
     dns_record,
     listener_rule,
     scaling,
@@ -42,7 +43,7 @@ LOOKS = (
 
 @aws.page(changes=True, undo="delete_service.py")
 def create_service() -> dict[str, Any]:
-    parts.look((cluster, file_system, *PARTS), *LOOKS)
+    parts.look((cluster, file_system, *PARTS), *LOOKS, *deadlines.looks())
     cluster.required()
     definition = service.revision_to_run()
     ways_out.warn_of_tasks()
@@ -53,6 +54,7 @@ def create_service() -> dict[str, Any]:
     scaling.refuse_taken()
     service.refuse_changes(definition)
     former = service.former()
+    deadlines.renew(constants.SERVICE_NAME)
     parts.retag(PARTS)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()

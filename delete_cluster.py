@@ -41,6 +41,7 @@ from infrastructure.cluster import (
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
 from infrastructure.service import (
     access_points,
+    deadlines,
     dns_record,
     listener_rule,
     log_group,
@@ -113,6 +114,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         clean_up.look_again(seen)
         security_groups.delete()
         network.delete()
+        deadlines.delete()  # no host stands any more
         monitoring.delete()  # hosts write to its log groups until they have ended
         cluster.delete()
         log_group.delete()

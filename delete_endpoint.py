@@ -21,6 +21,7 @@ from infrastructure import clean_up, parts
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, pipeline, repository
 from infrastructure.service import (
     access_points,
+    deadlines,
     dns_record,
     listener_rule,
     log_group,
@@ -59,6 +60,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         tasks.delete()
         clean_up.let_aws_list(seen)  # a task that was just started
         tasks.wait_deleted()
+        deadlines.drop([constants.SERVICE_NAME])
         listener_rule.delete()
         target_group.delete()
         task_security_group.delete()

@@ -15,7 +15,7 @@ import aws
 import constants
 from console import say
 from infrastructure import clean_up, parts
-from infrastructure.service import listener_rule, scaling, service, target_group, task_security_group
+from infrastructure.service import deadlines, listener_rule, scaling, service, target_group, task_security_group
 
 #: in the order of create
 PARTS = (task_security_group, target_group, listener_rule, service, scaling)
@@ -28,6 +28,7 @@ def delete_service() -> dict[str, Any]:
         listener_rule.give_back()
         scaling.delete()
         service.delete()
+        deadlines.drop([constants.SERVICE_NAME])
         listener_rule.delete()
         target_group.delete()
         task_security_group.delete()

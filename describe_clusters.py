@@ -10,12 +10,13 @@ import aws
 import constants
 from aws import Problem
 from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs
-from infrastructure.service import tasks
+from infrastructure.service import deadlines, tasks
 
 
 @aws.page(of="cluster")
 def describe_clusters() -> dict[str, Any]:
-    reads = (cluster.describe, hosts_in_any_state, *((auto_scaling_group.standing, costs.offer) if on_hosts() else ()))
+    of_hosts = (auto_scaling_group.standing, costs.offer) if on_hosts() else ()
+    reads = (cluster.describe, hosts_in_any_state, deadlines.listed, *of_hosts)
     found, hosts, *_ = aws.together(*reads)
     if not found or found["status"] == "INACTIVE":
         status = {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
@@ -34,6 +35,7 @@ def describe_clusters() -> dict[str, Any]:
         "activeServices": found["activeServicesCount"],
         **bastion.told(),
         **hourly(),
+        **deadlines.tell(),
     }
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import aws
 from infrastructure.cluster import cluster, file_system, load_balancer
-from infrastructure.service import service
+from infrastructure.service import deadlines, service
 
 
 @aws.page()
 def describe_service() -> dict[str, Any]:
-    aws.together(cluster.required, service.targets, file_system.volume_ids, load_balancer.url)
+    aws.together(cluster.required, service.targets, file_system.volume_ids, load_balancer.url, deadlines.listed)
+    deadlines.tell()
     return service.described()
 
 

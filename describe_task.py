@@ -19,12 +19,17 @@ import constants
 from aws import Problem, client
 from console import say
 from infrastructure.cluster import cluster, container_instances
-from infrastructure.service import diagnosis, gpus, tasks
+from infrastructure.service import deadlines, diagnosis, gpus, tasks
 
 
 @aws.page(task=("ID", "the task's id or ARN"), gpu="what its GPUs do now, and did in the last hour")
 def describe_task(task: str = "", gpu: bool = False) -> dict[str, Any]:
-    reads = (cluster.required, lambda: pick(task), *((hosts, our_instances) if behind_hosts() else ()))
+    reads = (
+        cluster.required,
+        lambda: pick(task),
+        deadlines.listed,
+        *((hosts, our_instances) if behind_hosts() else ()),
+    )
     _, found, *_ = aws.together(*reads)
     told = {
         "taskArn": found["taskArn"],
@@ -36,6 +41,7 @@ def describe_task(task: str = "", gpu: bool = False) -> dict[str, Any]:
         "startedAt": found.get("startedAt"),
         "containers": [container(each) for each in found["containers"]],
         **addresses(found),
+        **(deadlines.tell(tasks.task_id(found["taskArn"])) if found["lastStatus"] != "STOPPED" else {}),
         **(gpus.describe(found) if gpu else {}),
     }
     if why := diagnosis.why(found):

@@ -8,13 +8,14 @@ from typing import Any
 
 import aws
 from infrastructure.cluster import cluster
-from infrastructure.service import tasks
+from infrastructure.service import deadlines, tasks
 
 
 @aws.page()
 def list_tasks() -> dict[str, Any]:
     """A task that was told to stop is listed until it is STOPPED: it still holds its GPU."""
-    _, running, stopping = aws.together(cluster.required, tasks.find, tasks.stopping)
+    _, running, stopping, _ = aws.together(cluster.required, tasks.find, tasks.stopping, deadlines.listed)
+    deadlines.tell()
     return {"tasks": [row(task) for task in [*running, *stopping]]}
 
 

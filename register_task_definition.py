@@ -22,6 +22,7 @@ from infrastructure.delivery import container_image
 from infrastructure.service import (
     access_points,
     container_secrets,
+    deadlines,
     images,
     log_group,
     mount_checks,
@@ -61,6 +62,7 @@ def register_task_definition() -> dict[str, Any]:
     mount_checks.tell()
     log_group.create()  # a task whose log group is missing dies at its start
     found = task_definitions.create(image)
+    deadlines.mend()
     say("next", aws.command(following()))
     return {
         "taskDefinitionArn": found["taskDefinitionArn"],

@@ -53,6 +53,15 @@ TASK_WALK = (
     "stop_task.py --all",
     "delete_cluster.py --yes",
 )
+#: and another task, which nobody stops: its deadline does. That comes last, since this machine's clock stays behind
+GPU_WALK = (
+    *TASK_WALK[:-1],
+    "run_task.py",
+    "(thirteen hours pass, in which nobody comes)",
+    "list_tasks.py",
+    "describe_clusters.py",
+    "delete_cluster.py --yes",
+)
 SERVICE_WALK = (
     "create_cluster.py",
     "describe_clusters.py",
@@ -114,7 +123,7 @@ TRAINING_WALK = (
 )
 #: example -> its walk
 WALKS = {
-    "gpu-cluster": TASK_WALK,
+    "gpu-cluster": GPU_WALK,
     "apiserver": TASK_WALK,
     "clara-train": SERVICE_WALK,
     "ml-endpoints": ENDPOINTS_WALK,
@@ -215,6 +224,14 @@ def act(what: str, url: str, emulator: Emulator, region: str) -> tuple[int, floa
         found = client(url, "s3", region).list_objects_v2(Bucket="example-training", Prefix="out/").get("Contents", [])
         print("".join(f"  {each['Key']}, {each['Size']} bytes\n" for each in found), end="", flush=True)
         return int(not found), time.monotonic() - begun
+    if "hours" in what:
+        with emulator._lock:
+            emulator.world.clock.skip(13 * 3600)
+        costing: Any = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        hosts = client(url, "ec2", region).describe_instances(Filters=costing)["Reservations"]
+        tasks = client(url, "ecs", region).list_tasks(cluster="gpu-demo")["taskArns"]
+        print(f"  {len(hosts)} hosts and {len(tasks)} tasks run", flush=True)
+        return len(hosts) + len(tasks), time.monotonic() - begun
     if "handshake" in what:
         connections.finish_handshakes(emulator.world)
         return 0, time.monotonic() - begun

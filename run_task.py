@@ -31,7 +31,16 @@ import constants
 from aws import REPEATED, REST, Problem
 from console import say
 from infrastructure.cluster import capacity_reservation, cluster, container_instances, ways_out
-from infrastructure.service import hosts, overrides, runs, several_hosts, sweeps, task_definitions, tasks
+from infrastructure.service import (
+    deadlines,
+    hosts,
+    overrides,
+    runs,
+    several_hosts,
+    sweeps,
+    task_definitions,
+    tasks,
+)
 
 
 @aws.page(
@@ -70,9 +79,10 @@ def run_task(
     count = several_hosts.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
-    _, definition, _, seen = aws.together(*reads)
+    _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks())
     ways_out.warn_of_tasks()
     capacity_reservation.tell_end()
+    deadlines.renew()
     with hosts.ended_after(bool(sweep) or (constants.RUN_UNTIL == "STOPPED" and not detach)):
         if sweep:
             return sweeps.run(sweep, definition, wanted, seen)

@@ -19,7 +19,7 @@ import constants
 import texts
 from aws import Problem
 from infrastructure.cluster import cluster
-from infrastructure.service import diagnosis, task_logs, tasks
+from infrastructure.service import deadlines, diagnosis, task_logs, tasks
 
 
 @aws.page(
@@ -31,7 +31,9 @@ from infrastructure.service import diagnosis, task_logs, tasks
 )
 def show_logs(task: str = "", follow: bool = False, since: str = "", grep: str = "") -> dict[str, Any]:
     told = task_logs.Told(*wanted(since, grep), show=console.line)
-    _, found = aws.together(cluster.required, lambda: task_logs.chosen(task))
+    _, found, _ = aws.together(cluster.required, lambda: task_logs.chosen(task), deadlines.listed)
+    if any(each["lastStatus"] != "STOPPED" for each in found):
+        deadlines.tell()
     if not task_logs.streams(told, found):
         raise Problem(
             "no container of the task writes to CloudWatch Logs: its definition has another log driver, or none"

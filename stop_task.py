@@ -21,7 +21,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.service import hosts, tasks
+from infrastructure.service import deadlines, hosts, tasks
 
 
 @aws.page(changes=True, task=("ID", "the task's id or ARN"), all="every task that run_task.py started, of any revision")
@@ -38,6 +38,8 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if not arns:
         say("already gone", f"tasks {whose}", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
+    deadlines.drop(map(tasks.task_id, arns), guards=all)
+    deadlines.mend()
     if all:
         hosts.end_idle()
     say("next", aws.command("delete_cluster.py"), idle_hosts(all))

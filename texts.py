@@ -12,6 +12,7 @@ import re
 import shlex
 import stat
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -49,6 +50,29 @@ def seconds(high: int) -> Callable[[str], float]:
         return float(text)
 
     return parse
+
+
+def hours(high: int) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not text:
+            return 0
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not 0.1 <= float(text) <= high:
+            raise ValueError(f"is not a number of hours from 0.1 to {high}")
+        return float(text)
+
+    return parse
+
+
+def instant(text: str) -> datetime | None:
+    """In UTC, to the minute: 2026-11-27T02:00Z; seconds may be there, and do not count. None for none."""
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z", text):
+        raise ValueError("is no instant in UTC, such as 2026-11-27T02:00Z")
+    try:
+        return datetime.strptime(text[:16], "%Y-%m-%dT%H:%M").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise ValueError("is no instant that there is") from None
 
 
 def age(text: str) -> float:

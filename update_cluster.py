@@ -15,6 +15,7 @@ import aws
 import constants
 from aws import Problem
 from infrastructure.cluster import auto_scaling_group, checks, cluster, launch_template, roles, security_groups
+from infrastructure.service import deadlines
 
 
 @aws.page(of="cluster", changes=True)
@@ -22,6 +23,7 @@ def update_cluster() -> dict[str, Any]:
     if constants.LAUNCH_TYPE == "FARGATE":
         raise Problem("LAUNCH_TYPE=FARGATE: there are no hosts to replace; AWS renews its own")
     cluster.required()
+    deadlines.mend()
     facts = checks.check()
     launch_template.create(facts, security_groups.find(), roles.find(), newest=True)
     done = [

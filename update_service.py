@@ -18,12 +18,12 @@ from aws import Problem
 from console import say
 from infrastructure.cluster import cluster, file_system
 from infrastructure.delivery import container_image
-from infrastructure.service import listener_rule, scaling, service, target_group, task_definitions
+from infrastructure.service import deadlines, listener_rule, scaling, service, target_group, task_definitions
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
 def update_service(revision: str = "") -> dict[str, Any]:
-    looks = (*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS)
+    looks: list[Any] = [*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS, *deadlines.looks()]
     aws.look_at(cluster.describe, service.targets, task_definitions.newest, *looks)
     cluster.required()
     found = service.required()
@@ -36,6 +36,7 @@ def update_service(revision: str = "") -> dict[str, Any]:
     scaling.refuse_taken()
     target_group.refuse_changes()
     service.refuse_changes(definition)
+    deadlines.renew(constants.SERVICE_NAME)
     if not constants.DESIRED_COUNT:
         listener_rule.give_back()
     scaling.loosen()

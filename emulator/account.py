@@ -223,9 +223,22 @@ def _schedules(scheduler: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         if name == "default":
             continue
         yield "schedule group", name, scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
+        once = []
         for schedule in scheduler.list_schedules(GroupName=name)["Schedules"]:
             described = scheduler.get_schedule(GroupName=name, Name=schedule["Name"])
-            yield "schedule", f"{name}/{schedule['Name']}", _kept(described, "ScheduleExpression State Target")
+            if described["ScheduleExpression"].startswith("at("):
+                once.append(_once(described))
+            else:
+                yield "schedule", f"{name}/{schedule['Name']}", _kept(described, "ScheduleExpression State Target")
+        for number, (api, shown) in enumerate(sorted(once, key=str)):
+            yield "schedule", f"{name}/{number} {api}", shown
+
+
+def _once(schedule: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What it calls, and how; its instant, and its name, are others each time."""
+    target = schedule["Target"]
+    target = {**target, "Input": re.sub(r"[0-9a-f]{32}", "ID", target.get("Input", ""))}
+    return target["Arn"].rpartition("aws-sdk:")[2], {**_kept(schedule, "State ActionAfterCompletion"), "target": target}
 
 
 def _load_balancers(elb: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:

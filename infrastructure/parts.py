@@ -33,6 +33,7 @@ from infrastructure.cluster import (
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
 from infrastructure.service import (
     access_points,
+    deadlines,
     dns_record,
     listener_rule,
     log_group,
@@ -50,7 +51,7 @@ Parts = tuple[ModuleType, ...]
 #: what endpoints share
 CLUSTER: Parts = (
     *(certificate, file_system, roles, cluster, monitoring, network, security_groups, nat_gateways, load_balancer),
-    *(mount_targets, launch_template, auto_scaling_group, capacity, bastion),
+    *(mount_targets, launch_template, deadlines, auto_scaling_group, capacity, bastion),
 )
 #: what runs in it, each endpoint's own; without endpoints the cluster's
 SERVICE: Parts = (

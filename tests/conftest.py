@@ -43,7 +43,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 from botocore.httpsession import URLLib3Session
-from botocore.retries.quota import RetryQuota 
+from botocore.retries.quota import RetryQuota
 
 from emulator.account import resources
 from emulator.acm import certificates

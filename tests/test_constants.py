@@ -141,6 +141,19 @@ MISTAKES = {
         {"HOST_NAME": "a.example.com,b.example.com,c.example.com", "LISTENER_PATH": "/a,/b,/c"},
         "LISTENER_PATH: makes 6 host names and paths; a load balancer's rule takes 5 at most",
     ),
+    "hours that are none": (
+        {"MAX_RUN_HOURS": "a day"},
+        "MAX_RUN_HOURS: 'a day' is not a number of hours from 0.1 to 8760",
+    ),
+    "an instant in another time zone": (
+        {"STOP_AT": "2026-11-27T02:00+01:00"},
+        "STOP_AT: '2026-11-27T02:00+01:00' is no instant in UTC, such as 2026-11-27T02:00Z",
+    ),
+    "a day that there is not": ({"STOP_AT": "2026-02-30T02:00Z"}, "is no instant that there is"),
+    "two ends": (
+        {"MAX_CLUSTER_HOURS": "0.5", "STOP_AT": "2026-11-27T02:00Z"},
+        "STOP_AT: and MAX_CLUSTER_HOURS=0.5 do not go together",
+    ),
     "no path": ({"LISTENER_PATH": ""}, "LISTENER_PATH: is empty: /* is every path"),
     "more certificates than a load balancer takes": (
         {**BEHIND, "LISTENER_PROTOCOL": "HTTPS"}

@@ -411,7 +411,9 @@ def _scale(world: World, region: Region, cluster: Cluster, provider: Provider, g
     _protect(world, region.name, provider, group, mine, busy)
     if waiting:
         provider.empty_since.clear()
-        _scale_out(world, region, cluster, provider, group, waiting, len(mine))
+        staying = {member.instance_id for member in group.staying()}
+        present = sum(instance.ec2_id in staying for instance in mine)  # one that ends is ECS's for some minutes more
+        _scale_out(world, region, cluster, provider, group, waiting, present)
         return
     empty = [instance for instance in mine if id(instance) not in busy]
     for instance in mine:

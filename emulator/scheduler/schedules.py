@@ -1,24 +1,24 @@
-"""EventBridge Scheduler: schedules that really start their ECS task, each time AWS's clock says so.
+"""EventBridge Scheduler: schedules that really do what they are to, whenever AWS's clock says so.
 
-moto records schedules and runs nothing. Here only recurring rates and ECS targets are imitated.
+moto records schedules and runs nothing. Here recurring rates and single instants are imitated; what they do is in targets.py.
 https://docs.aws.amazon.com/scheduler/latest/APIReference/Welcome.html
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from emulator.core import partitions, rules
-from emulator.core.ask import ask, asking
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
-from emulator.iam.policies import may
 from emulator.iam.trust import assumable
+from emulator.scheduler import targets
 
 rules.SENTENCES.update(
     {
@@ -29,14 +29,16 @@ rules.SENTENCES.update(
         "tried again as its retry policy says, and then dropped.",
         "sch-005": "Groups bear tags, schedules none; a group that is deleted is DELETING for a while, with its "
         "schedules, and can't be used.",
+        "sch-006": "A one-time schedule, at(...) in its time zone, UTC by default, is refused where that is over; with "
+        "ActionAfterCompletion DELETE it is gone once it has run, or was dropped.",
     }
 )
 
 NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 DELETING_SECONDS = 15
-PRINCIPAL = "scheduler.amazonaws.com"
 RETRY_SECONDS = 30
 
 
@@ -53,6 +55,7 @@ class Group:
     shown: Params
     tags: list[Params]
     schedules: dict[str, Schedule] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)  # what its schedules, those that are gone too, could not do
 
 
 def groups(world: World, region: str) -> dict[str, Group]:
@@ -160,21 +163,13 @@ def _checked(call: Call) -> tuple[Group, Params]:
     name, group_name = params["Name"], params.get("GroupName") or "default"
     _check_name(name, "name")
     _check_name(group_name, "groupName")
-    expression, target = params["ScheduleExpression"], params["Target"]
-    if not (match := RATE.fullmatch(expression)) or int(match[1]) < 1:
-        raise _invalid(f"Invalid Schedule Expression {expression}.")
+    target = params["Target"]
+    _check_expression(call.world, params)
     group = _group(call, group_name)
     if group.shown["State"] == "DELETING":
         raise AwsError("ConflictException", f"Schedule group {group_name} is being deleted.", 409)
-    if not re.fullmatch(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[\w-]+", target["Arn"]):
-        raise AwsError("NotImplemented", f"the emulator starts no {target['Arn']}", 501)
-    if not target.get("EcsParameters"):
-        raise _invalid("EcsParameters is required for an ECS target.")
-    if not 1 <= target["EcsParameters"].get("TaskCount", 1) <= 10:
-        raise _invalid("TaskCount must be between 1 and 10.")
-    if target["EcsParameters"].get("LaunchType") and target["EcsParameters"].get("CapacityProviderStrategy"):
-        raise _invalid("LaunchType and CapacityProviderStrategy cannot both be specified.")
-    if not assumable(call.world, target["RoleArn"], PRINCIPAL, group.shown["Arn"]):
+    targets.check(target)
+    if not assumable(call.world, target["RoleArn"], targets.PRINCIPAL, group.shown["Arn"]):
         raise _invalid("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
     target.setdefault("RetryPolicy", {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185})
     params.pop("ClientToken", None)
@@ -190,7 +185,7 @@ def _checked(call: Call) -> tuple[Group, Params]:
     return group, shown
 
 
-@on("scheduler", "CreateSchedule", rules="sch-001 sch-002 sch-003 sch-004")
+@on("scheduler", "CreateSchedule", rules="sch-001 sch-002 sch-003 sch-004 sch-006 sch-007")
 def create_schedule(call: Call) -> Params:
     group, shown = _checked(call)
     if shown["Name"] in group.schedules:
@@ -200,7 +195,7 @@ def create_schedule(call: Call) -> Params:
     return {"ScheduleArn": shown["Arn"]}
 
 
-@on("scheduler", "UpdateSchedule", rules="sch-001 sch-002 sch-004")
+@on("scheduler", "UpdateSchedule", rules="sch-001 sch-002 sch-004 sch-006 sch-007")
 def update_schedule(call: Call) -> Params:
     """All of it is replaced: what the call does not name is as in a new schedule."""
     _, schedule = _schedule(call)
@@ -226,7 +221,9 @@ def list_schedules(call: Call) -> Params:
         for name, each in group.schedules.items()
         if name.startswith(prefix)
     ]
-    return {"Schedules": shown}
+    start, most = int(call.params.get("NextToken") or 0), call.params.get("MaxResults") or 100
+    more = {"NextToken": str(start + most)} if start + most < len(shown) else {}
+    return {"Schedules": shown[start : start + most], **more}
 
 
 @on("scheduler", "DeleteSchedule")
@@ -240,10 +237,40 @@ def delete_schedule(call: Call) -> Params:
 # --- as time goes on
 
 
+def _check_expression(world: World, params: Params) -> None:
+    """AWS refuses a time that is over: https://github.com/DefangLabs/pulumi-defang/pull/425. Its words are known of no source."""
+    expression = params["ScheduleExpression"]
+    rate, once = RATE.fullmatch(expression), AT.fullmatch(expression)
+    if not (rate and int(rate[1])) and not once:
+        raise _invalid(f"Invalid Schedule Expression {expression}.")
+    if once and _instant(params) <= world.now():
+        raise _invalid(f"Invalid Schedule Expression {expression}. It is in the past.")
+
+
+def _instant(params: Params) -> float:
+    """When a one-time schedule is due."""
+    match = AT.fullmatch(params["ScheduleExpression"])
+    assert match
+    named = params.get("ScheduleExpressionTimezone", "UTC")
+    try:
+        return datetime.fromisoformat(match[1]).replace(tzinfo=ZoneInfo(named)).timestamp()
+    except ValueError:
+        raise _invalid(f"Invalid Schedule Expression {params['ScheduleExpression']}.") from None
+    except ZoneInfoNotFoundError:
+        raise _invalid(f"Invalid ScheduleExpressionTimezone {named}.") from None
+
+
 def _plan(world: World, region: str, group: Group, schedule: Schedule) -> None:
     """The next run is one period from now; time that stands still would bring them all at once, so then there is none."""
     schedule.generation += 1
-    if world.clock.scale and schedule.shown["State"] == "ENABLED":
+    if (
+        world.clock.scale
+        and schedule.shown["State"] == "ENABLED"
+        and AT.fullmatch(schedule.shown["ScheduleExpression"])
+    ):
+        delay = max(0.0, _instant(schedule.shown) - world.now())
+        world.after(delay, _invoke, world, region, group, schedule, schedule.generation, 0)
+    elif world.clock.scale and schedule.shown["State"] == "ENABLED":
         due = world.now() + _period(schedule)
         world.after(_period(schedule), _due, world, region, group, schedule, schedule.generation, due)
 
@@ -268,75 +295,23 @@ def _invoke(world: World, region: str, group: Group, schedule: Schedule, generat
     """Start the target as Scheduler does, with the rights of the schedule's role."""
     if generation != schedule.generation:
         return
-    policy = schedule.shown["Target"]["RetryPolicy"]
+    policy, name = schedule.shown["Target"]["RetryPolicy"], schedule.shown["Name"]
     try:
-        schedule.started += run_target(world, region, group, schedule)
+        schedule.started += targets.run(
+            world, region, group.shown["Arn"], schedule.shown["Name"], schedule.shown["Target"]
+        )
     except AwsError as error:
         waited = RETRY_SECONDS * (attempt + 1)
         if attempt < policy.get("MaximumRetryAttempts", 185) and waited <= policy.get(
             "MaximumEventAgeInSeconds", 86400
         ):
             world.after(RETRY_SECONDS, _invoke, world, region, group, schedule, generation, attempt + 1)
-        else:
-            schedule.dropped.append(f"{error.code}: {error.message}")
-
-
-def run_target(world: World, region: str, group: Group, schedule: Schedule) -> list[str]:
-    """RunTask, with what the role may do looked at first: the ARNs of the tasks."""
-    target = schedule.shown["Target"]
-    if not assumable(world, target["RoleArn"], PRINCIPAL, group.shown["Arn"]):
-        raise AwsError("AccessDeniedException", "The execution role cannot be assumed.")
-    request = _request(schedule.shown["Name"], target)
-    definition = request["taskDefinition"]
-    _demand(target["RoleArn"], "ecs:RunTask", definition, {"ecs:cluster": target["Arn"]})
-    if request.get("propagateTags") or request.get("tags"):
-        created = f"{target['Arn'].replace(':cluster/', ':task/')}/new"
-        _demand(target["RoleArn"], "ecs:TagResource", created, {"ecs:CreateAction": "RunTask"})
-    described = ask(asking(world, region, "scheduler"), "ecs", "DescribeTaskDefinition", taskDefinition=definition)[
-        "taskDefinition"
-    ]
-    for key in ("taskRoleArn", "executionRoleArn"):
-        if described.get(key):
-            _demand(
-                target["RoleArn"], "iam:PassRole", described[key], {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
-            )
-    answer = ask(asking(world, region, "scheduler"), "ecs", "RunTask", **request)
-    if answer["failures"]:
-        raise AwsError("InternalServerException", str(answer["failures"][0].get("reason")))
-    return [task["taskArn"] for task in answer["tasks"]]
-
-
-def _request(name: str, target: Params) -> Params:
-    """EcsParameters as RunTask spells them."""
-    given = target["EcsParameters"]
-    network = (given.get("NetworkConfiguration") or {}).get("awsvpcConfiguration")
-    renamed = {
-        "taskDefinition": given["TaskDefinitionArn"],
-        "count": given.get("TaskCount", 1),
-        "launchType": given.get("LaunchType"),
-        "capacityProviderStrategy": given.get("CapacityProviderStrategy"),
-        "platformVersion": given.get("PlatformVersion"),
-        "group": given.get("Group"),
-        "enableECSManagedTags": given.get("EnableECSManagedTags"),
-        "enableExecuteCommand": given.get("EnableExecuteCommand"),
-        "propagateTags": given.get("PropagateTags"),
-        "tags": [{"key": k, "value": v} for tag in given.get("Tags") or [] for k, v in [(tag["key"], tag["value"])]],
-        "networkConfiguration": network
-        and {"awsvpcConfiguration": {key[0].lower() + key[1:]: value for key, value in network.items()}},
-        "overrides": json.loads(target["Input"]) if target.get("Input") else None,
-    }
-    request = {key: value for key, value in renamed.items() if value}
-    return {**request, "cluster": target["Arn"], "startedBy": f"chronon-schedule/{name}"[:128]}
-
-
-def _demand(role_arn: str, action: str, resource: str, context: dict[str, str]) -> None:
-    role = role_arn.rpartition("/")[2]
-    if not may(role, action, resource, context):
-        raise AwsError(
-            "AccessDeniedException",
-            f"User: arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role} is not authorized to perform: {action} on resource: "
-            f"{resource}",
-        )
+            return
+        schedule.dropped.append(f"{error.code}: {error.message}")
+        group.dropped.append(f"{name}: {error.code}: {error.message}")
+    once = AT.fullmatch(schedule.shown["ScheduleExpression"])
+    if once and schedule.shown["ActionAfterCompletion"] == "DELETE":
+        group.schedules.pop(name, None)
 
 
 @bearer

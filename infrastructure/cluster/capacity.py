@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import Resource, call, client, code, every, holds, ours, refuse_foreign, resource, spare_foreign, tags, wait
+from aws import Resource, call, client, code, holds, ours, refuse_foreign, resource, spare_foreign, tags, wait
 from console import say
 from infrastructure.cluster import auto_scaling_group, cluster, container_instances
 
@@ -58,32 +58,25 @@ def default_strategy() -> list[Any]:
 def refuse_changes() -> None:
     """CAPACITY_TYPE=spot-first begins and ends without hosts: what runs would count for the wrong group, or lose its own."""
     group, beside = [each if ours(each) else None for each in map(auto_scaling_group.find, auto_scaling_group.HOSTS)]
-    if constants.LAUNCH_TYPE == "FARGATE" or not cluster.find() or not group or bool(beside) == constants.SPOT_FIRST:
+    if constants.LAUNCH_TYPE == "FARGATE" or not group or bool(beside) == constants.SPOT_FIRST:
         return
-    setting = f"CAPACITY_TYPE={constants.CAPACITY_TYPE}"
     if hosts := [host["InstanceId"] for host in (beside or group)["Instances"]]:
         way = "stop what runs there, and run this again when they have gone"
-        aws.refuse_change(setting, f"host {', '.join(hosts)} runs as it was before", way)
-    for each in services() if beside else []:
-        if name_of("hosts-od") in [one["capacityProvider"] for one in each.get("capacityProviderStrategy", [])]:
-            way = "run create_service.py with it, which moves the service, and this again"
-            aws.refuse_change(setting, f"service {each['serviceName']} runs on {name_of('hosts-od')}", way)
+        aws.refuse_change(
+            f"CAPACITY_TYPE={constants.CAPACITY_TYPE}", f"host {', '.join(hosts)} runs as it was before", way
+        )
 
 
-def services() -> list[Any]:
-    """All of the cluster, also those of endpoints and of others."""
-    ecs, its_name = client("ecs"), constants.CLUSTER_NAME
-    arns = every(ecs.get_paginator("list_services").paginate(cluster=its_name), "serviceArns")
-    tens = [arns[start : start + 10] for start in range(0, len(arns), 10)]
-    return every([ecs.describe_services(cluster=its_name, services=ten) for ten in tens], "services")
+def is_to_go(each: str) -> bool:
+    """Whether there is a provider of ours for a group that the settings do not ask for."""
+    on_hosts = constants.LAUNCH_TYPE == "EC2"
+    return on_hosts and each not in auto_scaling_group.wanted() and ours(find_provider(each))
 
 
 def create(group_arns: dict[str, str]) -> None:
     """The providers of these Auto Scaling groups, and the cluster's way to them; on Fargate the way to AWS's own."""
     wanted = {each: group_arn for each, group_arn in group_arns.items() if group_arn}
-    to_go = wanted.keys() != group_arns.keys() or (
-        wanted and not constants.SPOT_FIRST and ours(find_provider("hosts-od"))
-    )
+    to_go = wanted.keys() != group_arns.keys() or is_to_go("hosts-od")
     for each, group_arn in wanted.items():
         create_provider(each, group_arn)
     put_providers([name_of(each) for each in wanted] or FARGATE_PROVIDERS, default_strategy())
@@ -106,7 +99,7 @@ def create_provider(each: str, group_arn: str) -> None:
     found, settings = find_provider(each), provider_settings()
     refuse_foreign(what(each), found)
     going = bool(found and found.get("updateStatus") == "DELETE_IN_PROGRESS")
-    if found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn:
+    if is_of_another_group(each, group_arn):
         say("found", what(each), "of an Auto Scaling group that is gone")
         put_providers([], [])
         delete_provider(each, found)
@@ -122,6 +115,12 @@ def create_provider(each: str, group_arn: str) -> None:
         update = call(client("ecs").update_capacity_provider, what(each), of=found, busy=cluster.BUSY)
         update(name=name_of(each), autoScalingGroupProvider=settings)
         say("updated", what(each))
+
+
+def is_of_another_group(each: str, group_arn: str) -> bool:
+    """Whether there is a provider, of an Auto Scaling group that is gone."""
+    found = find_provider(each)
+    return bool(found and group_arn and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn)
 
 
 def make_provider(each: str, wanted: Any) -> None:

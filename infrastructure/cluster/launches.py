@@ -38,14 +38,14 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
     """So many hosts of this group, as it describes itself: zone by zone, in the order of the subnets.
 
     They are spread over the zones, as the group would; `together`: all in the first zone that has them. The token is made
-    of what the group has come to by now, and of what they are for, `about`: a call whose answer was lost, and another run
-    of the same at the same moment, start no second host.
+    of `about`: what they are for, and the `newest_activity` of the group, read before it was looked how many are missing.
+    So a call whose answer was lost, and another run of the same at the same moment, start no second host.
     """
-    found, zones, state = Launched(), deque(subnet_ids), newest_activity(group)
+    found, zones = Launched(), deque(subnet_ids)
     while zones and len(found.ids) < count:
         subnet_id, missing = zones.popleft(), count - len(found.ids)
         asked = missing if together else -(-missing // (len(zones) + 1))
-        answer = ask(group, subnet_id, asked, (state, len(found.ids), about))
+        answer = ask(group, subnet_id, asked, (about, len(found.ids)))
         ids = [each for those in answer["Instances"] for each in those["InstanceIds"]]
         for those in answer["Instances"]:
             terms = instance_types.terms(those["InstanceType"], those.get("MarketType", ""))
@@ -78,10 +78,10 @@ def ask(group: Any, subnet_id: str, count: int, about: object, attempt: int = 0)
         return ask(group, subnet_id, count, about, attempt + 1)
 
 
-def newest_activity(group: Any) -> str:
+def newest_activity(its_name: str) -> str:
     """The last that has not failed: another one whenever a host has been launched or ended, and the same until then."""
-    describe = client("autoscaling").describe_scaling_activities
-    found = describe(AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=100)["Activities"]
+    describe = call(client("autoscaling").describe_scaling_activities, gone=auto_scaling_group.GONE)
+    found = (describe(AutoScalingGroupName=its_name, MaxRecords=100) or {"Activities": []})["Activities"]
     return next((each["ActivityId"] for each in found if each["StatusCode"] != "Failed"), "")
 
 

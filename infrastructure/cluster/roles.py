@@ -31,6 +31,8 @@ MONITORING_POLICIES = ("CloudWatchAgentServerPolicy",)
 PROPAGATION_SECONDS = 120
 #: the roles of instances: the cluster's, each in an instance profile
 OF_INSTANCES = ("host", "bastion")
+#: those and the deadlines': shared by its endpoints
+OF_CLUSTER = (*OF_INSTANCES, "stop")
 #: the roles that have policies of AWS
 WITH_MANAGED = (*OF_INSTANCES, "task-execution")
 INLINE_POLICY = "settings"
@@ -134,8 +136,8 @@ def named(suffix: str) -> str:
 
 
 def role_name(suffix: str) -> str:
-    """Those of instances are the cluster's, every other one the endpoint's."""
-    return f"{aws.name(suffix) if suffix in OF_INSTANCES else aws.endpoint_name(suffix)}-{region()}"
+    """Some are the cluster's, every other one the endpoint's."""
+    return f"{aws.name(suffix) if suffix in OF_CLUSTER else aws.endpoint_name(suffix)}-{region()}"
 
 
 def create() -> Roles:
@@ -220,7 +222,8 @@ def create_role(suffix: str, trusted: Policy, managed: Names, inline: Policy | N
     if constants.ADOPTED_ROLES[suffix]:
         return named(suffix)
     iam, role_id, found = client("iam"), role_name(suffix), role(suffix)()
-    what, text, its_tags = f"role {role_id}", json.dumps(trusted), endpoint_tags(suffix)
+    what, text = f"role {role_id}", json.dumps(trusted)
+    its_tags = tags(suffix) if suffix in OF_CLUSTER else endpoint_tags(suffix)
     is_new = False
     aws.refuse_foreign(what, found)
     if not found:
@@ -315,7 +318,7 @@ def create_instance_profile(suffix: str = "host") -> None:
 def leave(suffix: str, in_use: str = "") -> None:
     """Our own role, in whose place the user's has come: it goes, unless it is `in_use`, in words."""
     own = role(suffix)() if constants.ADOPTED_ROLES[suffix] else None
-    if not mine(own):
+    if not (ours if suffix in OF_CLUSTER else mine)(own):
         return
     if in_use:
         say("kept", f"role {role_name(suffix)}", f"free; {in_use}")

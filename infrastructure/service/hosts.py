@@ -38,7 +38,17 @@ class Room:
     missing: int  # hosts more that the others want, as far as MAX_INSTANCES lets them come
 
 
-def bring(definition: Any, its_overrides: Any, count: int, together: bool = False) -> None:
+def bring_for_service(definition: Any, count: int) -> None:
+    """The same for a service that begins where no host is kept. It goes on where AWS has none: ECS asks again and again."""
+    if constants.MIN_INSTANCES or not constants.WAIT:
+        return
+    try:
+        bring(definition, {}, count, of_service=True)
+    except Problem as problem:
+        say("warning", str(problem), "The service waits for a host")
+
+
+def bring(definition: Any, its_overrides: Any, count: int, together: bool = False, of_service: bool = False) -> None:
     """The hosts that `count` more tasks want and that are not there: asked for, and waited for until they are in service.
 
     Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. `together`: each task
@@ -47,7 +57,7 @@ def bring(definition: Any, its_overrides: Any, count: int, together: bool = Fals
     if constants.LAUNCH_TYPE == "FARGATE" or count < 1:
         return
     try:
-        if constants.SPOT_FIRST:
+        if constants.SPOT_FIRST and not of_service:
             count -= bring_on_spot(definition, its_overrides, count)
         if count > 0:
             ask_for_hosts(auto_scaling_group.wanted()[-1], definition, its_overrides, count, together)
@@ -95,11 +105,12 @@ def ask_for_hosts(each: str, definition: Any, its_overrides: Any, count: int, to
     """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes."""
     its_sizes, ids, last = sizes(definition, its_overrides), list[str](), each == auto_scaling_group.wanted()[-1]
     for minutes in range(constants.WAIT_FOR_CAPACITY if last else 0, -1, -1):
+        state = launches.newest_activity(aws.name(each))
         group = auto_scaling_group.described(each)
         room = room_for(count, its_sizes, group, together)
         if room.missing < 1:
             break
-        about = (definition["taskDefinitionArn"], its_overrides, minutes)
+        about = (state, definition["taskDefinitionArn"], its_overrides, minutes)
         subnet_ids = launches.zones_in_order(group, room.missing)
         launched = launches.launch(group, subnet_ids, room.missing, about, together)
         ids += launched.ids

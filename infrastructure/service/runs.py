@@ -1,5 +1,6 @@
 """Tasks that run_task.py starts, waits for, and starts again where RETRIES asks for it: how each is asked for and told."""
 
+import functools
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ from aws import Problem, endpoint_tags, token
 from console import say
 from infrastructure.cluster import capacity
 from infrastructure.service import (
+    deadlines,
     diagnosis,
     hosts,
     overrides,
@@ -66,7 +68,8 @@ def start(asked: dict[str, Any], count: int, known: list[str], what: str = "", o
         its_strategy = {"capacityProviderStrategy": capacity.strategy("hosts")} if spot else {}
         of_run = [its_overrides, what] if its_overrides or what else []
         its_token = token(arn, sorted(known), started, batch, *of_run)
-        answer = tasks.run({**asked, **its_strategy, "count": batch, "clientToken": its_token})
+        run = functools.partial(tasks.run, {**asked, **its_strategy, "count": batch, "clientToken": its_token})
+        answer = deadlines.guarded(run, its_token)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:
             its_name = f"task {tasks.task_id(task['taskArn'])}"

@@ -19,7 +19,7 @@ from infrastructure.cluster import (
     security_groups,
 )
 from infrastructure.cluster.checks import enough_places, least_places
-from infrastructure.service import diagnosis, scaling, target_group, task_definitions, task_security_group, tasks
+from infrastructure.service import diagnosis, hosts, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
 NO_BALANCER = "does not have an associated load balancer"
@@ -221,6 +221,7 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         request["networkConfiguration"] = where
     roles_unseen = ("Unable to assume the service linked role", "verify that the ECS service role")
     busy = (NO_BALANCER, *roles_unseen, "still Draining")
+    hosts.bring_for_service(definition, constants.DESIRED_COUNT)
     make = call(client("ecs").create_service, what, there=NOT_IDEMPOTENT, busy=busy)
     if not make(**request):  # another run's, of another revision or other settings
         found = aws.listed(what, find, "ECS")
@@ -229,6 +230,35 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
         return
     say("created", what, f"{constants.DESIRED_COUNT} tasks of {tasks.task_id(definition['taskDefinitionArn'])}")
     wait(what, find, lambda: "AWS does not list it")
+
+
+def leave_provider_of_gone(group_arns: dict[str, str]) -> None:
+    """Where a group of hosts is a new one, as after a deadline: AWS keeps a capacity provider that a service names.
+
+    create_service.py names the new one: https://github.com/aws/containers-roadmap/issues/838
+    """
+    gone = {capacity.name_of(each) for each, arn in group_arns.items() if capacity.is_of_another_group(each, arn)}
+    for each in services() if gone else ():
+        if gone & names_of_providers(each):
+            its_name = each["serviceName"]
+            leave = call(client("ecs").update_service, f"service {its_name}", of=each)
+            request: Any = {"capacityProviderStrategy": [], "forceNewDeployment": True}
+            leave(cluster=constants.CLUSTER_NAME, service=its_name, **request)
+            say("updated", f"service {its_name}", "its hosts are gone: create_service.py starts it again")
+
+
+def names_of_providers(service: Any) -> set[str]:
+    return {each["capacityProvider"] for each in service.get("capacityProviderStrategy", [])}
+
+
+def refuse_other_capacity_type() -> None:
+    """A service that runs on demand beside Spot, where the settings ask for these two no more: AWS keeps its provider."""
+    provider = capacity.name_of("hosts-od")
+    for each in services() if capacity.is_to_go("hosts-od") else ():
+        if provider in names_of_providers(each):
+            way = "run create_service.py with it, which moves the service, and this again"
+            setting = f"CAPACITY_TYPE={constants.CAPACITY_TYPE}"
+            aws.refuse_change(setting, f"service {each['serviceName']} runs on {provider}", way)
 
 
 def balanced(target_group_arn: str) -> list[Any]:
@@ -258,6 +288,9 @@ def update(
         request["forceNewDeployment"] = True  # else running tasks stay where they are
     if changed.keys() & NEW_TASKS:
         request |= how
+    if not service["desiredCount"] and changed.get("desiredCount"):
+        definition = task_definitions.known(task_definition_arn)
+        hosts.bring_for_service(definition, changed["desiredCount"])
     call(client("ecs").update_service, what, of=service, busy=NO_BALANCER)(**request)
     say("updated", what, ", ".join(f"{key} {value}" for key, value in changed.items()))
 

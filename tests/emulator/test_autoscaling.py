@@ -560,3 +560,76 @@ def test_a_new_account_lacks_the_role_of_auto_scaling_at_first(account: Account)
 
 def test_the_rules_of_this_part_are_held() -> None:
     assert all(f"asg-{number:03}" in HELD for number in range(1, 16))
+
+
+# LaunchInstances.
+
+
+def launched(account: Account, subnet: int = 0, count: int = 1, token: str = "t", **params: Any) -> Any:
+    where = {"SubnetIds": [account.subnets[subnet]], "RetryStrategy": "none", **params}
+    return account.asg.launch_instances(AutoScalingGroupName="box", RequestedCapacity=count, ClientToken=token, **where)
+
+
+def test_launch_instances_answers_with_instances_in_the_zone_asked_for(account: Account) -> None:
+    """asg-016"""
+    account.create(DesiredCapacity=0, NewInstancesProtectedFromScaleIn=True)
+    answer = launched(account, 1, 2)
+    [those] = answer["Instances"]
+    assert (those["AvailabilityZone"], those["MarketType"], answer["Errors"]) == ("us-east-1b", "OnDemand", [])
+    assert sorted(those["InstanceIds"]) == sorted(account.ids())
+    assert (account.group()["DesiredCapacity"], account.states()) == (2, ["Pending", "Pending"])
+    account.sleep(120)
+    assert account.states() == ["InService", "InService"]
+
+
+def test_a_token_answers_the_same_for_eight_hours_and_starts_nothing_more(account: Account) -> None:
+    account.create(DesiredCapacity=0)
+    first = launched(account)
+    assert launched(account)["Instances"] == first["Instances"]
+    assert refused(launched, account=account, count=2)[0] == "IdempotentParameterMismatch"
+    account.world.clock.sleep(8 * 3600)  # type: ignore[attr-defined]
+    assert launched(account)["Instances"] != first["Instances"]
+    assert account.group()["DesiredCapacity"] == 2
+
+
+def test_what_is_not_there_is_told_in_the_answer_type_by_type(account: Account) -> None:
+    types = [{"InstanceType": "g4dn.xlarge"}, {"InstanceType": "g5.xlarge"}]
+    spec = {"LaunchTemplateSpecification": {"LaunchTemplateName": "gpu"}, "Overrides": types}
+    account.create(DesiredCapacity=0, LaunchTemplate=None, MixedInstancesPolicy={"LaunchTemplate": spec})
+    settings = account.world.settings
+    settings.without_capacity, settings.vcpu_quotas["L-DB2E81BA"] = ["us-east-1a"], 4
+    errors = launched(account)["Errors"]
+    assert [(each["InstanceType"], each["ErrorCode"]) for each in errors] == [
+        (each["InstanceType"], "InsufficientInstanceCapacity") for each in types
+    ]
+    assert account.group()["DesiredCapacity"] == 0
+    both = launched(account, 1, 2, "other")
+    assert (len(both["Instances"][0]["InstanceIds"]), both["Errors"][0]["ErrorCode"]) == (1, "VcpuLimitExceeded")
+    assert account.group()["DesiredCapacity"] == 1
+
+
+def test_launch_instances_of_spot_says_unfulfillable(account: Account) -> None:
+    account.template("spot", InstanceMarketOptions={"MarketType": "spot"})
+    account.create(DesiredCapacity=0, LaunchTemplate={"LaunchTemplateName": "spot"})
+    account.world.settings.without_capacity = ["us-east-1a"]
+    [error] = launched(account)["Errors"]
+    assert (error["ErrorCode"], error["MarketType"]) == ("UnfulfillableCapacity", "Spot")
+    asked = {"InstanceTypes": ["g4dn.xlarge"], "TargetCapacity": 1, "SingleAvailabilityZone": True}
+    found = account.ec2.get_spot_placement_scores(**asked, RegionNames=[REGION])["SpotPlacementScores"]
+    zones = {one["ZoneId"]: one["ZoneName"] for one in account.ec2.describe_availability_zones()["AvailabilityZones"]}
+    scores = {zones[each["AvailabilityZoneId"]]: each["Score"] for each in found}
+    assert (scores["us-east-1a"], scores["us-east-1b"]) == (1, 10)
+
+
+def test_launch_instances_is_refused_where_it_does_not_fit_the_group(account: Account) -> None:
+    distribution = {"OnDemandPercentageAboveBaseCapacity": 50}
+    mixed = {
+        "LaunchTemplate": {"LaunchTemplateSpecification": {"LaunchTemplateName": "gpu"}},
+        "InstancesDistribution": distribution,
+    }
+    account.create(DesiredCapacity=0)
+    assert refused(launched, account=account, count=5)[0] == "ValidationError"
+    assert refused(launched, account=account, SubnetIds=[])[0] == "ValidationError"
+    assert refused(launched, account=account, SubnetIds=["subnet-0123456789abcdef0"])[0] == "ValidationError"
+    account.asg.update_auto_scaling_group(AutoScalingGroupName="box", MixedInstancesPolicy=mixed)
+    assert refused(launched, account=account)[0] == "UnsupportedOperation"

@@ -130,6 +130,105 @@ def test_names_are_short_and_given_once(account: Runbook) -> None:
     assert refusal(client.create_schedule, **wanted(account)).startswith("ConflictException")
 
 
+# ---------------------------------------------------------------------------------------- once, and any call of AWS's
+
+
+def once(runbook: Runbook, api: str, members: dict[str, Any], role: str = "stopper", **changes: Any) -> dict[str, Any]:
+    """A schedule for two minutes from now."""
+    at = runbook.emulator.world.in_seconds(120)
+    target = {
+        "Arn": f"arn:aws:scheduler:::aws-sdk:{api}",
+        "RoleArn": f"arn:aws:iam::123456789012:role/{role}",
+        "Input": json.dumps(members),
+        "RetryPolicy": {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60},
+    }
+    return {
+        **{"Name": "work", "GroupName": "nightly", "ScheduleExpression": f"at({at:%Y-%m-%dT%H:%M:%S})"},
+        **{"FlexibleTimeWindow": {"Mode": "OFF"}, "ActionAfterCompletion": "DELETE", "Target": target},
+        **changes,
+    }
+
+
+@pytest.fixture
+def running(account: Runbook) -> tuple[Runbook, str]:
+    """A task that runs, and a role that may stop it."""
+    account.has_run("register_task_definition.py", "run_task.py", COMMAND="sleep infinity")
+    make_role(account, "stopper", GROUP, "ecs:StopTask")
+    account.settle(60)
+    return account, account.aws("ecs").list_tasks(cluster="api")["taskArns"][0].rpartition("/")[2]
+
+
+def test_once_it_makes_a_call_of_aws_and_is_gone(running: tuple[Runbook, str]) -> None:
+    runbook, task = running
+    client, ecs = runbook.aws("scheduler"), runbook.aws("ecs")
+    stop = once(runbook, "ecs:stopTask", {"Cluster": "api", "Task": task, "Reason": "it is late"})
+    client.create_schedule(**stop)
+    client.create_schedule(**{**stop, "Name": "paused", "State": "DISABLED"})
+    client.create_schedule(**{**stop, "Name": "kept", "ActionAfterCompletion": "NONE"})
+    runbook.settle(100)
+    assert ecs.describe_tasks(cluster="api", tasks=[task])["tasks"][0]["desiredStatus"] == "RUNNING"
+    runbook.settle(100)
+    found = ecs.describe_tasks(cluster="api", tasks=[task])["tasks"][0]
+    assert (found["desiredStatus"], found["stoppedReason"]) == ("STOPPED", "it is late")
+    assert [each["Name"] for each in client.list_schedules(GroupName="nightly")["Schedules"]] == ["paused", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("role", "members", "why"),
+    [
+        (
+            "starter",
+            {"Cluster": "api", "Task": "{task}"},
+            "is not authorized to perform: ecs:StopTask on resource: arn:",
+        ),
+        ("stopper", {"cluster": "api", "Task": "{task}"}, "has no member cluster"),
+        ("stopper", {"Cluster": "other", "Task": "{task}"}, "ClusterNotFoundException"),
+    ],
+)
+def test_what_it_can_t_do_is_dropped(
+    running: tuple[Runbook, str], role: str, members: dict[str, str], why: str
+) -> None:
+    """Members are spelt in PascalCase, as https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html."""
+    runbook, task = running
+    given = {name: text.format(task=task) for name, text in members.items()}
+    runbook.aws("scheduler").create_schedule(**once(runbook, "ecs:stopTask", given, role))
+    runbook.settle(200)
+    group = schedules.groups(runbook.emulator.world, "us-east-1")["nightly"]
+    assert why in group.dropped[0] and not group.schedules
+    assert runbook.aws("ecs").list_tasks(cluster="api")["taskArns"]
+
+
+def test_an_instant_that_is_over_and_a_call_that_is_none_are_refused(running: tuple[Runbook, str]) -> None:
+    runbook, task = running
+    create, stop = runbook.aws("scheduler").create_schedule, {"Cluster": "api", "Task": task}
+    missing = "Invalid RequestJson provided. Reason Request payload is missing the following field(s): Task."
+    for api, members, changes, why in (
+        ("ecs:stopTask", stop, {"ScheduleExpression": "at(2020-01-01T00:00:00)"}, "Invalid Schedule Expression"),
+        ("ecs:stopTask", stop, {"ScheduleExpression": "at(2099-02-30T00:00:00)"}, "Invalid Schedule Expression"),
+        ("ecs:stopTask", stop, {"ScheduleExpressionTimezone": "Mars/North"}, "Invalid ScheduleExpressionTimezone"),
+        ("ecs:stopTask", {"cluster": "api", "task": task}, {}, missing),
+        ("ecs:haltTask", stop, {}, "haltTask is not a supported api for ecs."),
+        ("ecs:listTasks", {}, {}, "ListTasks is not a supported api for ecs."),
+    ):
+        assert refusal(create, **once(runbook, api, members, **changes)).startswith(f"ValidationException: {why}")
+    there = once(runbook, "ecs:stopTask", stop, ScheduleExpressionTimezone="Asia/Tokyo")  # nine hours ago, in Tokyo
+    assert "is in the past" in refusal(create, **there)
+    create(**{**there, "ScheduleExpressionTimezone": "America/New_York"})  # in five hours or so
+    runbook.settle(600)
+    assert runbook.aws("ecs").list_tasks(cluster="api")["taskArns"]
+
+
+def test_many_are_listed_page_by_page(running: tuple[Runbook, str]) -> None:
+    runbook, task = running
+    client = runbook.aws("scheduler")
+    for number in range(5):
+        client.create_schedule(**once(runbook, "ecs:stopTask", {"Task": task}, Name=f"n{number}"))
+    first = client.list_schedules(GroupName="nightly", MaxResults=2)
+    assert [each["Name"] for each in first["Schedules"]] == ["n0", "n1"]
+    pages = client.get_paginator("list_schedules").paginate(GroupName="nightly", MaxResults=2)
+    assert len([each for page in pages for each in page["Schedules"]]) == 5
+
+
 def test_a_group_goes_with_its_schedules_and_takes_a_while(account: Runbook) -> None:
     client = account.aws("scheduler")
     client.create_schedule(**wanted(account))

@@ -27,6 +27,7 @@ BEFORE = {
     "stop_task.py --all": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
     "delete_cluster.py --yes": ("create_cluster.py", "register_task_definition.py", "run_task.py"),
 }
+DEADLINES = {"MAX_RUN_HOURS": "8", "MAX_CLUSTER_HOURS": "12"}
 SERVED = ("create_cluster.py", "register_task_definition.py", "create_service.py")
 #: the same for a service behind a load balancer; a setting in front of a command is for that command alone
 BEFORE_SERVICE = {
@@ -41,6 +42,10 @@ BASTION = "BASTION_KEY_NAME=ops BASTION_ALLOWED_CIDR=198.51.100.7/32 create_clus
 BEFORE_RUNS = {
     "NODE_PORTS=29500-65535 run_task.py --nodes 2": BEFORE["run_task.py"],
     "run_task.py --env LR=0.1 --memory 1024": BEFORE["run_task.py"],
+}
+#: from no host, where more than one may be, to none again
+BEFORE_ONE_SHOT = {
+    "RUN_UNTIL=STOPPED run_task.py -- true": ("MAX_INSTANCES=2 create_cluster.py", "register_task_definition.py"),
 }
 #: one on demand where there is no Spot capacity; and the end of the group that is beside Spot
 BEFORE_SPOT_FIRST = {
@@ -175,6 +180,7 @@ def cases(before: dict[str, Any], settings: str) -> list[Any]:
         *cases(BEFORE, "runbook"),
         *cases(BEFORE, "fargate"),
         *cases(BEFORE_RUNS, "fargate"),
+        *cases(BEFORE_ONE_SHOT, "runbook"),
         *cases(BEFORE_BASTION, "keyed"),
         *cases(BEFORE_SPOT_FIRST, "spot_first"),
     ],
@@ -183,7 +189,7 @@ def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(
     request: pytest.FixtureRequest, settings: str, before: tuple[str, ...], command: str, then: str
 ) -> None:
     runbook: Runbook = request.getfixturevalue(settings)
-    runbook.settings["POLL_SECONDS"] = "30"
+    runbook.settings |= {"POLL_SECONDS": "30", **(DEADLINES if settings == "fargate" else {})}
     empty = json.loads(json.dumps(runbook.account(), default=str))
     has_run(runbook, before)
     deaths = deaths_of(runbook, command)

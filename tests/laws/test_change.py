@@ -190,6 +190,7 @@ UPDATE = "python update_cluster.py replaces them"
 MPS = {"GPU_SHARING": "mps", "GPU_MEMORY_MIB": "7000"}
 HEALTH = {"HEALTH_COMMAND": "true"}
 BUSYBOX = {"IMAGE": "busybox:1"}
+STOPS = {"STOP_AT": "2099-01-07T02:00Z"}
 PAIRS: dict[str, list[Pair]] = {
     "EXTRA_TAGS": [
         *there_and_back("", "team=ml,owner=ann", "balancer"),
@@ -515,6 +516,19 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("{sync_role}", "", "copy"),
     ],
     "SCHEDULE_ROLE_ARN": there_and_back("", "{schedule_role}", "sync"),
+    "MAX_RUN_HOURS": there_and_back("", "7", "no data"),
+    "MAX_CLUSTER_HOURS": [
+        Pair("", "7", "no data", later=("scheduler:CreateSchedule", "scheduler:DeleteSchedule")),  # they count from now
+        Pair("7", "", "no data"),
+    ],
+    "STOP_AT": there_and_back("", "2099-01-07T02:00Z", "without a balancer")
+    + there_and_back("2099-01-07T02:00Z", "2098-01-07T02:00Z", "no data"),
+    "STOP_ROLE_ARN": [
+        Pair(
+            "", "{schedule_role}", "no data", later=("scheduler:UpdateSchedule",), with_before=STOPS, with_after=STOPS
+        ),
+        Pair("{schedule_role}", "", "no data", with_before=STOPS, with_after=STOPS),
+    ],
     "TASK_EXECUTION_ROLE_ARN": [
         *there_and_back("", "{role}", "fargate"),
         Pair("", "{role}", "service", "kept", ("role gpu-task-execution",), ("free",)),
@@ -758,6 +772,8 @@ MAKE_NOTHING = {
     "RUN_TIMEOUT_SECONDS": "how long run_task.py waits",
     "RETRIES": "how often run_task.py starts a task again",
     "RETRY_ON": "for what run_task.py starts a task again",
+    "WAIT_FOR_CAPACITY": "how long run_task.py asks for hosts",
+    "KEEP_HOSTS": "when hosts end on which no task is",
     "MAX_PARALLEL": "how many tasks of a sweep run at the same time",
     "CHECK_PATHS": "what check_service.py asks for",
     "ALLOW_DOWNTIME": "how a deploy goes where no GPU is free",

@@ -24,6 +24,8 @@ STARTED = (*REGISTERED, "run_task.py")
 PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("fargate", REGISTERED, "run_task.py"),
     ("runbook", REGISTERED, "run_task.py"),
+    ("runbook", ("MAX_INSTANCES=3 create_cluster.py", REGISTERED[1]), "run_task.py"),
+    ("runbook", STARTED, "stop_task.py --all"),
     ("job", REGISTERED, "run_task.py"),
     ("fargate", STARTED, "TASK_COUNT=2 run_task.py"),
     ("fargate", REGISTERED, "run_task.py --env LR=0.1"),
