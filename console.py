@@ -77,6 +77,18 @@ def show(text: str, end: str = "\n") -> None:
     _write(text, end)
 
 
+def show_table(lines: list[list[str]]) -> None:
+    """Lines of cells, in columns; what is in a cell stands to its left, but for the last three, which are numbers."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for cells in lines:
+        numbers = len(cells) - 3
+        padded = [
+            cell.ljust(width) if place < numbers else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        show(f"  {'  '.join(padded)}".rstrip())
+
+
 def log(at: str, who: str, text: str) -> None:
     """A line that a container has written, beside the page's own: when, which container, what."""
     first()

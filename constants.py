@@ -29,6 +29,7 @@ from typing import Any, TypeVar, cast
 import definition_file
 import texts
 from texts import (
+    amount,
     capability,
     cidr_or_empty,
     ecs_config,
@@ -365,6 +366,10 @@ SHARED_CLUSTER = setting("SHARED_CLUSTER", "false", one_of("true", "false"), of=
 # The endpoint that a script is about: endpoints/$ENDPOINT.env is read between .env and the environment.
 ENDPOINT = setting("ENDPOINT", "", ENDPOINT_FORM, of="cluster")
 
+# What an hour may cost, in the currency of AWS's price list: create_cluster.py, run_task.py and create_service.py ask a person
+# at a terminal before they start more. --yes goes on without; where there is no terminal it is told.
+CONFIRM_ABOVE = setting("CONFIRM_ABOVE", "1", amount)
+
 # -- A task definition of your own
 
 # A task definition as JSON, as the console, the AWS CLI or a repository has it; its path as seen from .env. What it says
@@ -475,7 +480,7 @@ PUBLIC_SUBNET_CIDRS = setting("PUBLIC_SUBNET_CIDRS", "10.0.0.0/24", words(vpc_ci
 # Address blocks of private subnets, one in each zone, for hosts, tasks and mount targets; empty: all is in the public.
 # Later more can be added, and none changed or removed; mount targets that there are stay in the public ones.
 PRIVATE_SUBNET_CIDRS = setting("PRIVATE_SUBNET_CIDRS", "", words(vpc_cidr), of="cluster")
-# NAT gateways for the private subnets, about $0.05 an hour each: per-zone, single (cheaper) or none (no way out).
+# NAT gateways for the private subnets, each paid for by the hour: per-zone, single (cheaper) or none (no way out).
 NAT_GATEWAYS = setting("NAT_GATEWAYS", "per-zone", one_of("per-zone", "single", "none"), of="cluster")
 # Zones of those subnets, in their order; empty: the first zones that offer INSTANCE_TYPE.
 AVAILABILITY_ZONES = setting("AVAILABILITY_ZONES", "", ZONES, of="cluster")

@@ -3,7 +3,7 @@
 Needs create_cluster.py, and with an ENDPOINT register_task_definition.py. A one-shot task on Fargate copies what
 differs, beside what runs, and never deletes unless --delete is given, which lists first and asks. A folder of this
 machine goes by way of a bucket that is made for it, and taken away at the end. Prints the files and bytes that were
-copied, and the task's exit code. The task costs about $0.03 an hour; docs/data.md says what EFS takes, and which way
+copied, and the task's exit code. The task costs while it runs; docs/data.md says what EFS takes, and which way
 is for which size.
 
     python copy_data.py s3://bucket/prefix data:/in     onto the volume data

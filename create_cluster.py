@@ -41,20 +41,22 @@ from infrastructure.cluster import (
     security_groups,
     ways_out,
 )
-from infrastructure.service import access_points, deadlines, log_group, mount_checks, service, task_roles
+from infrastructure.service import access_points, bill, deadlines, log_group, mount_checks, service, task_roles
+from infrastructure.weights import copy_task
 
 #: what this page makes: the cluster, and without endpoints what its tasks need
 PARTS = (*(part for part in parts.CLUSTER if part is not certificate), access_points, log_group, task_roles)
 
 
-@aws.page(of="cluster", changes=True, undo="delete_cluster.py")
-def create_cluster() -> dict[str, Any]:
+@aws.page(of="cluster", changes=True, undo="delete_cluster.py", yes="do not ask, whatever it costs")
+def create_cluster(yes: bool = False) -> dict[str, Any]:
     """Everything is asked for first, what takes longest before all; and waited for at the end."""
     before = aws.changes()
     parts.look((*PARTS, checks))
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     is_new, stood = not cluster.find(), file_system.ids()
-    facts = checks.check(new_hosts)
+    priced = what_costs() if is_new or costs_more() else []
+    facts = checks.check(new_hosts, costs.looks(priced))
     tasks_roles = () if constants.CLUSTER_ONLY else task_roles.SUFFIXES
     deadlines.check()
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
@@ -65,8 +67,8 @@ def create_cluster() -> dict[str, Any]:
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
-    if new_hosts:
-        costs.tell_before()
+    if priced:
+        costs.tell_before(priced, yes)
     with undone_where_it_fails(is_new, keep_data=bool(stood)):
         parts.retag(PARTS)
         roles.create_service_linked_roles(is_new, new_hosts, not load_balancer.find())
@@ -106,6 +108,7 @@ def create_cluster() -> dict[str, Any]:
     if aws.changes() == before:
         say("nothing changed:", "all is as the settings say")
     endpoint = "ENDPOINT=a python create_repository.py" if constants.CLUSTER_ONLY else ""
+    bill.tell_cluster()
     say("next", endpoint or "python register_task_definition.py", "to undo: python delete_cluster.py")
     return {
         "clusterName": constants.CLUSTER_NAME,
@@ -125,6 +128,16 @@ def create_cluster() -> dict[str, Any]:
         "taskExecutionRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_execution_role_arn,
         "taskRoleArn": None if constants.CLUSTER_ONLY else made_roles.task_role_arn,
     }
+
+
+def costs_more() -> bool:
+    """Whether there are to be more or other hosts, a NAT gateway or a load balancer than there are yet."""
+    balancer = constants.LISTENER_PROTOCOL and not load_balancer.find()
+    return bool(not auto_scaling_group.stands() or nat_gateways.addresses_needed()[1] or balancer)
+
+
+def what_costs() -> costs.Rows:
+    return [*costs.of_cluster(), *costs.of_schedule(copy_task.CPU, copy_task.MEMORY)]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ after that. The first execution starts by itself; the page waits until its image
     python create_pipeline.py --dry-run   what would be created or changed
     WAIT=false python create_pipeline.py  does not wait
 
-Each minute of a build costs about $0.01, of another action $0.002. To undo: python delete_pipeline.py
+Each minute of a build costs, and of another action. To undo: python delete_pipeline.py
 """
 
 import sys

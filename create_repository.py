@@ -1,6 +1,6 @@
 """Make the endpoint's ECR repository: scanned on push, tags given once, the newest IMAGES_KEPT images kept.
 
-Stored images cost about $0.10 for a GB in a month. Run it again at any time: it brings what is there into line.
+Stored images cost by the GB and month. Run it again at any time: it brings what is there into line.
 
     python create_repository.py             next: python create_pipeline.py
     python create_repository.py --dry-run   what would be created or changed

@@ -20,9 +20,10 @@ import console
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import certificate, cluster, file_system, load_balancer, ways_out
+from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
+    bill,
     deadlines,
     dns_record,
     listener_rule,
@@ -41,9 +42,9 @@ LOOKS = (
 )
 
 
-@aws.page(changes=True, undo="delete_service.py")
-def create_service() -> dict[str, Any]:
-    parts.look((cluster, file_system, *PARTS), *LOOKS, *deadlines.looks())
+@aws.page(changes=True, undo="delete_service.py", yes="do not ask, whatever it costs")
+def create_service(yes: bool = False) -> dict[str, Any]:
+    parts.look((cluster, file_system, *PARTS), *LOOKS, *deadlines.looks(), *costs.looks_for_tasks())
     cluster.required()
     definition = service.revision_to_run()
     ways_out.warn_of_tasks()
@@ -54,6 +55,9 @@ def create_service() -> dict[str, Any]:
     scaling.refuse_taken()
     service.refuse_changes(definition)
     former = service.former()
+    running = (service.find() or {}).get("desiredCount", 0)
+    if running < constants.DESIRED_COUNT:
+        costs.tell_before(costs.for_tasks(constants.DESIRED_COUNT - running), yes)
     deadlines.renew(constants.SERVICE_NAME)
     parts.retag(PARTS)
     if not constants.DESIRED_COUNT:
@@ -76,9 +80,11 @@ def create_service() -> dict[str, Any]:
     if not constants.DESIRED_COUNT:
         until = "until the pipeline's next run or update_service.py"
         say("paused", f"service {constants.SERVICE_NAME}", f"0 tasks, {until}")
+    told = service.described()
+    bill.tell_tasks(max(told["runningCount"], told["desiredCount"]), "delete_service.py")
     following = "create_dns_record.py" if constants.HOST_NAME else "check_service.py"
     say("next", aws.command(following), f"to undo: {aws.command('delete_service.py')}")
-    return service.described()
+    return told
 
 
 if __name__ == "__main__":

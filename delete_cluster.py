@@ -41,6 +41,7 @@ from infrastructure.cluster import (
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, connection, pipeline, repository
 from infrastructure.service import (
     access_points,
+    bill,
     deadlines,
     dns_record,
     listener_rule,
@@ -70,6 +71,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     kept_of_endpoints = delete_endpoints(yes) if everything else endpoints.refuse_left()
     listed = clean_up.look(parts.ALL).resources
     clean_up.confirm("cluster", constants.CLUSTER_NAME, [*listed, *kept_of_endpoints], yes)
+    stood = bill.before_the_end() if listed and not console.dry_run else None
 
     for seen in clean_up.rounds(parts.ALL, "delete_cluster.py"):
         dns_record.delete_all()
@@ -130,6 +132,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         tell_nothing()
     else:
         tell(kept, kept_of_endpoints)
+        bill.tell_end(stood, kept)
     return {
         "clusterName": constants.CLUSTER_NAME,
         "deleted": [each.what for each in listed if not each.kept],

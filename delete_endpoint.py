@@ -60,7 +60,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         tasks.delete()
         clean_up.let_aws_list(seen)  # a task that was just started
         tasks.wait_deleted()
-        deadlines.drop([constants.SERVICE_NAME])
+        deadlines.drop_of_endpoint()
         listener_rule.delete()
         target_group.delete()
         task_security_group.delete()

@@ -10,20 +10,21 @@ import aws
 import constants
 from aws import Problem
 from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs
-from infrastructure.service import deadlines, tasks
+from infrastructure.service import bill, deadlines
 
 
 @aws.page(of="cluster")
 def describe_clusters() -> dict[str, Any]:
     of_hosts = (auto_scaling_group.standing, costs.offer) if on_hosts() else ()
-    reads = (cluster.describe, hosts_in_any_state, deadlines.listed, *of_hosts)
+    reads = (cluster.describe, hosts_in_any_state, deadlines.look, *of_hosts)
     found, hosts, *_ = aws.together(*reads)
     if not found or found["status"] == "INACTIVE":
         status = {"clusterName": constants.CLUSTER_NAME, "status": "INACTIVE" if found else "MISSING"}
         raise Problem(cluster.missing(), status)
     container_instances.warn_of_missing_gpus(hosts)
     connected = [host for host in hosts if host["agentConnected"]]
-    return {
+    running = [] if on_hosts() else bill.running_tasks()
+    told = {
         "clusterName": constants.CLUSTER_NAME,
         "status": found["status"],
         "capacityProviders": found["capacityProviders"],
@@ -34,9 +35,11 @@ def describe_clusters() -> dict[str, Any]:
         "pendingTasks": found["pendingTasksCount"],
         "activeServices": found["activeServicesCount"],
         **bastion.told(),
-        **hourly(),
+        **hourly(running),
         **deadlines.tell(),
     }
+    costs.tell_now(*bill.cluster_now(running), "python delete_cluster.py")
+    return told
 
 
 def on_hosts() -> bool:
@@ -67,11 +70,11 @@ def gpu_memory(gpu: Any) -> dict[str, Any]:
     return {key: gpu[key] for key in kept if key in gpu}
 
 
-def hourly() -> dict[str, float | None]:
+def hourly(running: list[Any]) -> dict[str, float | None]:
     """USD at the on-demand price, each of what it is; None where the price is not known. Hosts count until they are
     terminated, tasks until they are STOPPED."""
     if not on_hosts():
-        return {"tasksUsdPerHour": costs.hourly_on_fargate([*tasks.find(), *tasks.stopping()])}
+        return {"tasksUsdPerHour": costs.hourly_on_fargate(running)}
     hosts, bastion = auto_scaling_group.instances(), auto_scaling_group.instances("bastion")
     return {"hostsUsdPerHour": costs.hourly(hosts), "bastionUsdPerHour": costs.hourly(bastion)}
 

@@ -14,7 +14,7 @@ from infrastructure.service import deadlines, service
 
 @aws.page()
 def describe_service() -> dict[str, Any]:
-    aws.together(cluster.required, service.targets, file_system.volume_ids, load_balancer.url, deadlines.listed)
+    aws.together(cluster.required, service.targets, file_system.volume_ids, load_balancer.url, deadlines.look)
     deadlines.tell()
     return service.described()
 

@@ -27,7 +27,7 @@ def describe_task(task: str = "", gpu: bool = False) -> dict[str, Any]:
     reads = (
         cluster.required,
         lambda: pick(task),
-        deadlines.listed,
+        deadlines.look,
         *((hosts, our_instances) if behind_hosts() else ()),
     )
     _, found, *_ = aws.together(*reads)

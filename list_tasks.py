@@ -14,7 +14,7 @@ from infrastructure.service import deadlines, tasks
 @aws.page()
 def list_tasks() -> dict[str, Any]:
     """A task that was told to stop is listed until it is STOPPED: it still holds its GPU."""
-    _, running, stopping, _ = aws.together(cluster.required, tasks.find, tasks.stopping, deadlines.listed)
+    _, running, stopping, _ = aws.together(cluster.required, tasks.find, tasks.stopping, deadlines.look)
     deadlines.tell()
     return {"tasks": [row(task) for task in [*running, *stopping]]}
 

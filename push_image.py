@@ -10,7 +10,7 @@ What .dockerignore names is left out, and .git and .env.
     python push_image.py --dockerfile docker/Dockerfile     this file, of the current folder
     python push_image.py --dry-run
 
-A stored image costs about $0.10 for a GB in a month, a build by CodeBuild about $0.01 a minute. The last line is the
+A stored image costs by the GB and month, a build by CodeBuild by the minute. The last line is the
 setting IMAGE, or IMAGE_TAG where that is set. To undo: python delete_repository.py --images
 """
 

@@ -4,7 +4,9 @@ Needs register_task_definition.py. TASK_COUNT tasks of its newest revision are w
 already are counted, so that running it again starts only what is missing. Tasks of another family or revision run on
 beside them; with --replace those of other revisions are stopped first, since they may hold the GPU. Prints of each task
 its revision, image digests and state, and the exit codes of one that has ended; if one of them is not 0 it ends with
-exit code 4. With MIN_INSTANCES=0 the host must come first: 4 to 8 minutes.
+exit code 4. With MIN_INSTANCES=0 the host must come first: it is asked for at once, and the task runs after 3 to 7 minutes;
+where no zone has one, exit code 3 and the reason in each (WAIT_FOR_CAPACITY). With RUN_UNTIL=STOPPED, and after a sweep,
+hosts end on which no task is any more (KEEP_HOSTS).
 
 A run may have a command, variables and sizes of its own: nothing is registered for that. It is a job of its own, and
 counts those tasks alone that run with the very same; killed and run again it goes on with the one that it started.
@@ -30,8 +32,9 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure.cluster import capacity_reservation, cluster, container_instances, ways_out
+from infrastructure.cluster import capacity_reservation, cluster, container_instances, costs, ways_out
 from infrastructure.service import (
+    bill,
     deadlines,
     hosts,
     overrides,
@@ -55,6 +58,7 @@ from infrastructure.service import (
     detach="start, and do not wait",
     sweep=("FILE", "a task for each row of this CSV or JSON-lines file, its columns in the environment"),
     nodes=("N", "one job on N hosts: each node knows its rank, and node 0's address"),
+    yes="do not ask, whatever it costs",
     args=("ARGS", "the command, for this run, word by word", REST),
 )
 def run_task(
@@ -67,6 +71,7 @@ def run_task(
     detach: bool = False,
     sweep: str = "",
     nodes: str = "",
+    yes: bool = False,
     args: Sequence[str] = (),
 ) -> dict[str, Any]:
     if replace and constants.RUN_UNTIL == "STOPPED":
@@ -79,29 +84,37 @@ def run_task(
     count = several_hosts.count_of(nodes) if nodes else 0
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
-    _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks())
+    _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks(), *costs.looks_for_tasks())
     ways_out.warn_of_tasks()
     capacity_reservation.tell_end()
-    deadlines.renew()
+    if sweep or count:
+        costs.tell_before(costs.for_tasks(count or constants.MAX_PARALLEL, hosts_each=bool(count)), yes)
+        deadlines.renew()
     with hosts.ended_after(bool(sweep) or (constants.RUN_UNTIL == "STOPPED" and not detach)):
         if sweep:
             return sweeps.run(sweep, definition, wanted, seen)
         if count:
             return told(definition, several_hosts.run(count, definition, wanted, seen))
-        return run_alike(definition, wanted, seen, replace, detach)
+        return run_alike(definition, wanted, seen, replace, detach, yes)
 
 
-def run_alike(definition: Any, wanted: dict[str, Any], seen: list[Any], replace: bool, detach: bool) -> dict[str, Any]:
+def run_alike(
+    definition: Any, wanted: dict[str, Any], seen: list[Any], replace: bool, detach: bool, yes: bool
+) -> dict[str, Any]:
     """TASK_COUNT tasks of this revision, all with the same overrides."""
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
-    make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
     known = [task for task in seen if runs.same(task, definition, key)]
     running = [task["taskArn"] for task in known if tasks.goes_on(task)]
+    missing = constants.TASK_COUNT - len(running)
+    if missing > 0:
+        costs.tell_before(costs.for_tasks(missing, wanted["cpu"] or 0, wanted["memory"] or 0), yes)
+    deadlines.renew()
+    make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)
     for arn in running:
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
-    asked, missing = runs.request(definition, its_overrides, key), constants.TASK_COUNT - len(running)
+    asked = runs.request(definition, its_overrides, key)
     hosts.bring(definition, its_overrides, missing)
     on_spot, arns = hosts.for_spot(definition, its_overrides, missing), [task["taskArn"] for task in known]
     started = runs.start(asked, missing, arns, on_spot=on_spot) if missing > 0 else []
@@ -130,6 +143,7 @@ def make_room(running: list[Any], definition: Any, key: str, replace: bool) -> N
 
 def detached(arns: list[str]) -> dict[str, Any]:
     """The tasks as they are now. AWS tells of one that has just been started some seconds later."""
+    bill.tell_tasks(len(arns), "stop_task.py --all")
     for arn in arns:
         follow = aws.command(f"show_logs.py --follow --task {tasks.task_id(arn)}")
         say("next", follow, f"to stop: {aws.command(f'stop_task.py --task {tasks.task_id(arn)}')}")
@@ -138,6 +152,8 @@ def detached(arns: list[str]) -> dict[str, Any]:
 
 def told(definition: Any, done: list[dict[str, Any]]) -> dict[str, Any]:
     to_stop = f"to stop: {aws.command('stop_task.py --all')}" if constants.RUN_UNTIL == "RUNNING" else ""
+    if constants.RUN_UNTIL == "RUNNING":
+        bill.tell_tasks(len(done), "stop_task.py --all")
     say("next", aws.command("describe_task.py"), to_stop)
     return {"taskDefinitionArn": definition["taskDefinitionArn"] if done else None, "tasks": done}
 

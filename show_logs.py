@@ -31,7 +31,7 @@ from infrastructure.service import deadlines, diagnosis, task_logs, tasks
 )
 def show_logs(task: str = "", follow: bool = False, since: str = "", grep: str = "") -> dict[str, Any]:
     told = task_logs.Told(*wanted(since, grep), show=console.line)
-    _, found, _ = aws.together(cluster.required, lambda: task_logs.chosen(task), deadlines.listed)
+    _, found, _ = aws.together(cluster.required, lambda: task_logs.chosen(task), deadlines.look)
     if any(each["lastStatus"] != "STOPPED" for each in found):
         deadlines.tell()
     if not task_logs.streams(told, found):

@@ -41,7 +41,7 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     deadlines.drop(map(tasks.task_id, arns), guards=all)
     deadlines.mend()
     if all:
-        hosts.end_idle()
+        hosts.end_idle(never_placed=sum(map(hosts.waits, found)))
     say("next", aws.command("delete_cluster.py"), idle_hosts(all))
     return {"stopped": [row(found) for found in stopped]}
 

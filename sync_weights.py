@@ -25,8 +25,8 @@ import constants
 from aws import Problem, dry_run
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import cluster, roles
-from infrastructure.weights import schedule, source_bucket, sync
+from infrastructure.cluster import cluster, costs, roles
+from infrastructure.weights import copy_task, schedule, source_bucket, sync
 
 #: when a bucket without a file was changed last
 BEFORE_ALL = datetime.fromtimestamp(0, timezone.utc)
@@ -64,6 +64,9 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     result["schedule"] = schedule.create(definition_arn, where) if constants.SYNC_SCHEDULE else None
     parts.retag(PARTS)
     following = "create_service.py" if constants.LISTENER_PROTOCOL else "run_task.py"
+    if rows := costs.of_schedule(copy_task.CPU, copy_task.MEMORY):
+        what = f"a sync by {constants.SYNC_SCHEDULE}, if each takes a minute"
+        costs.tell_now(what, rows, aws.command("delete_sync.py"))
     say("next", aws.command(following), f"to undo: {aws.command('delete_sync.py')}")
     return result
 

@@ -52,6 +52,13 @@ def seconds(high: int) -> Callable[[str], float]:
     return parse
 
 
+def amount(text: str) -> float:
+    """Of money: 1, 0.5."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,4})?", text):
+        raise ValueError("is not an amount such as 1 or 0.50")
+    return float(text)
+
+
 def hours(high: int) -> Callable[[str], float]:
     def parse(text: str) -> float:
         if not text:

@@ -15,7 +15,7 @@ import aws
 import constants
 from aws import Problem
 from infrastructure.cluster import auto_scaling_group, checks, cluster, launch_template, roles, security_groups
-from infrastructure.service import deadlines
+from infrastructure.service import bill, deadlines
 
 
 @aws.page(of="cluster", changes=True)
@@ -30,6 +30,7 @@ def update_cluster() -> dict[str, Any]:
         {"autoScalingGroupName": aws.name(each), "imageId": facts.image_id, **auto_scaling_group.refresh(each)}
         for each in auto_scaling_group.wanted()
     ]
+    bill.tell_cluster()
     return {**done[0], "onDemand": done[1]} if done[1:] else done[0]
 
 

@@ -18,7 +18,7 @@ from aws import Problem
 from console import say
 from infrastructure.cluster import cluster, file_system
 from infrastructure.delivery import container_image
-from infrastructure.service import deadlines, listener_rule, scaling, service, target_group, task_definitions
+from infrastructure.service import bill, deadlines, listener_rule, scaling, service, target_group, task_definitions
 
 
 @aws.page(changes=True, revision=("N", "this revision instead of the newest"))
@@ -45,8 +45,10 @@ def update_service(revision: str = "") -> dict[str, Any]:
     if constants.WAIT and not console.dry_run:
         service.wait_stable(definition["taskDefinitionArn"])
     listener_rule.share_traffic()
+    told = service.described()
+    bill.tell_tasks(max(told["runningCount"], told["desiredCount"]), "delete_service.py")
     say("next", aws.command("check_service.py"))
-    return service.described()
+    return told
 
 
 if __name__ == "__main__":

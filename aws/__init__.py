@@ -32,6 +32,7 @@ from aws.looks import (
     look_at,
     shared_look,
     side_by_side,
+    steady_look,
     together,
 )
 from aws.ownership import (

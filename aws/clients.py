@@ -141,7 +141,7 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
     about = frozenset((key, value) for key, value in params.items() if isinstance(value, str))
     for looking in getattr(last, "looks", ()):
         looking.calls.add((service, model.name, about))
-    if not model.name.startswith(dry_run.READS):
+    if not model.name.startswith(dry_run.READS) and not params.get("DryRun"):  # EC2 then only says what it would do
         _changes.append(last.operation)
         looks.forget_what(service, model.name, dict(about))
 

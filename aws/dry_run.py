@@ -15,7 +15,7 @@ from botocore.model import Shape
 import console
 from console import NEW
 
-READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter")
+READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter", "Simulate")
 #: parameter and value: names of what this run would have made; AWS does not know them
 _made: set[tuple[str, Any]] = set()
 

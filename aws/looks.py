@@ -31,6 +31,8 @@ class look(Generic[T]):  # noqa: N801 - a decorator
 
     #: the same whatever endpoint the settings are those of
     shared = False
+    #: what it sees does not change while one waits
+    steady = False
 
     def __init__(self, read: Callable[[], T]) -> None:
         self.read = read
@@ -43,7 +45,7 @@ class look(Generic[T]):  # noqa: N801 - a decorator
     def __call__(self) -> T:
         outer: tuple[look[Any], ...] = getattr(last, "looks", ())
         waits: tuple[set[look[Any]], ...] = getattr(last, "waits", ())
-        for touched in waits:
+        for touched in () if self.steady else waits:
             touched.add(self)
         with self.lock:
             if waits and self in _outdated:
@@ -75,6 +77,12 @@ class shared_look(look[T]):  # noqa: N801 - a decorator
     """The same for what the settings of an endpoint do not change: all security groups of the cluster."""
 
     shared = True
+
+
+class steady_look(look[T]):  # noqa: N801 - a decorator
+    """For what does not change while one waits: no wait reads it again, poll by poll. A price."""
+
+    steady = True
 
 
 #: those that have seen something

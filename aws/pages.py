@@ -56,9 +56,10 @@ def page(
 ) -> Callable[[Callable[P, dict[str, Any]]], Callable[P, dict[str, Any]]]:
     """Makes a page of a function: its settings are loaded anew and checked, and AWS is looked at anew, whenever it begins.
 
-    `of="cluster"`: it is about what endpoints share. `changes`: it has --dry-run. `undo`: the command that takes away
-    what it makes. `unlisted`: it can do without the endpoint's file. `lines`: it writes its result to stdout itself, as it
-    comes. `mistakes`: what is wrong with settings for this page alone. `flags`: its parameters that the command line takes:
+    `of="cluster"`: it is about what endpoints share; "either": about that, and with ENDPOINT about one of them too.
+    `changes`: it has --dry-run. `undo`: the command that takes away what it makes. `unlisted`: it can do without the
+    endpoint's file. `lines`: it writes its result to stdout itself, as it comes. `mistakes`: what is wrong with settings
+    for this page alone. `flags`: its parameters that the command line takes:
     what each means; for one that takes a value, the value's name too: ("ID", "the task's id or ARN"); with an empty name it
     is a word without a flag; and for one that takes several, how: ("K=V", "a variable", REPEATED), ("ARGS", "the command", REST).
     """
@@ -93,7 +94,7 @@ def _wrong_scope(name: str, about: _Page) -> str:
     endpoint = constants.ENDPOINT
     if about.of == "cluster":
         return f"{endpoint}, but {name}.py is about the cluster: run it without ENDPOINT" if endpoint else ""
-    if constants.CLUSTER_ONLY:
+    if constants.CLUSTER_ONLY and about.of != "either":
         return f"is not set: which endpoint? {constants.endpoint_files()}"
     if endpoint and not about.unlisted and not constants.ENDPOINT_PATH.is_file():
         return f"{endpoint}: there is no {constants.ENDPOINT_NAME}; {constants.endpoint_files()}"
@@ -175,7 +176,7 @@ def _tell_where() -> None:
 
 #: the pages about what endpoints share: they are run without ENDPOINT
 CLUSTER_PAGES = (
-    *("create_cluster", "update_cluster", "delete_cluster", "describe_clusters"),
+    *("create_cluster", "update_cluster", "delete_cluster", "describe_clusters", "describe_costs"),
     *("create_certificate", "delete_certificate"),
 )
 

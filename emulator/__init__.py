@@ -11,7 +11,7 @@ core, and may import other services, never in a circle (tests/emulator/test_laye
 #: the packages beside the core, in the order in which their clocks tick; core.services loads them, and wants them all
 SERVICES = (
     *("ec2", "autoscaling", "iam", "efs", "elbv2", "ecs", "logs", "ecr", "ssm", "kms", "secretsmanager", "sts"),
-    *("cloudwatch", "service_quotas", "pricing", "acm", "route53", "codestar_connections"),
+    *("cloudwatch", "service_quotas", "pricing", "ce", "acm", "route53", "codestar_connections"),
     *("application_autoscaling", "resourcegroupstaggingapi", "codebuild", "codepipeline", "scheduler", "s3"),
     *("programs", "registry"),  # no services: what runs in containers, and the registries of others
     "front_door",  # the way in from outside

@@ -60,11 +60,13 @@ USERS_OF_TIME = (
         "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
+        "infrastructure.service.bill",
+        "infrastructure.cluster.checks",
         "infrastructure.service.task_logs",
     ),
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-READS = ("BatchGet", "Describe", "Filter", "Get", "List", "AssumeRole", "GET", "HEAD")
+READS = ("BatchGet", "Describe", "Filter", "Get", "List", "Simulate", "AssumeRole", "GET", "HEAD")
 
 
 def pytest_collection_finish() -> None:
@@ -240,7 +242,8 @@ class Runbook:
     def changes(self, since: int) -> list[str]:
         """The changing calls since the emulator's call of this number, as service:operation."""
         calls = self.emulator.calls[since:]
-        return [f"{service}:{operation}" for service, operation, _ in calls if not operation.startswith(READS)]
+        made = [(service, operation) for service, operation, outcome in calls if outcome != "DryRunOperation"]
+        return [f"{service}:{operation}" for service, operation in made if not operation.startswith(READS)]
 
 
 def _send(emulator: Emulator, request: Any) -> AWSResponse:

@@ -60,6 +60,7 @@ MORE = {
         "register_task_definition.py",
         "run_task.py",
         "describe_clusters.py",
+        "describe_costs.py --billed",
         "EXTRA_TAGS=team=ml create_cluster.py",
         "create_cluster.py",
         "INSTANCE_TYPE=g5.xlarge MAX_INSTANCES=2 create_cluster.py",

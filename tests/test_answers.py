@@ -27,7 +27,14 @@ ODD = {
 }
 #: those that look, change or delete what there is
 OTHERS = (
-    *("describe_clusters.py", "list_tasks.py", "describe_task.py", "list_task_definition.py", "describe_service.py"),
+    *(
+        "describe_clusters.py",
+        "describe_costs.py",
+        "list_tasks.py",
+        "describe_task.py",
+        "list_task_definition.py",
+        "describe_service.py",
+    ),
     *("describe_pipeline.py", "update_cluster.py", "update_service.py", "stop_task.py --all", "execute_command.py"),
     *("delete_dns_record.py", "delete_sync.py", "delete_copy.py", "delete_service.py", "delete_pipeline.py"),
     *("delete_repository.py --images", "deregister_task_definition.py", "delete_cluster.py --yes"),

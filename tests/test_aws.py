@@ -198,7 +198,7 @@ def test_ctrl_c_is_no_traceback(runbook: Runbook) -> None:
 # --------------------------------------------------------------------------------------------- which call it was
 
 
-COURTESIES = ("GetProducts", "GetServiceQuota")
+COURTESIES = ("GetProducts", "GetServiceQuota", "ListServiceQuotas")
 
 
 @pytest.mark.parametrize(

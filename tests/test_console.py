@@ -16,6 +16,7 @@ from tests.conftest import ROOT, Runbook
 SCRIPTS = (
     "create_cluster.py",
     "describe_clusters.py",
+    "describe_costs.py",
     "register_task_definition.py",
     "list_task_definition.py",
     "run_task.py",

@@ -24,6 +24,10 @@ def environment() -> Iterator[dict[str, str]]:
     """Of a script whose AWS answers at once, and whose hosts never join."""
     with serve(time_scale=0) as (url, emulator):
         emulator.world.settings.agents_register = False
+        emulator.world.settings.quotas = {
+            "L-F678F1CE": 50,
+            "L-A4707A72": 50,
+        }  # VPCs and their gateways: many clusters stand
         yield {
             **GPU,
             "PATH": os.environ["PATH"],

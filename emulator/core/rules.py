@@ -22,7 +22,7 @@ Handler = Callable[["Call"], Params]
 ANY = "*"
 
 #: how operations are called that change nothing
-READS = ("Describe", "List", "Get", "BatchGet", "Filter", "Head", "GET", "HEAD")
+READS = ("Describe", "List", "Get", "BatchGet", "Filter", "Head", "Simulate", "GET", "HEAD")
 
 HANDLERS: dict[tuple[str, str], list[Handler]] = defaultdict(list)
 HELD: dict[str, list[str]] = defaultdict(list)

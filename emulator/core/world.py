@@ -71,6 +71,8 @@ class Settings:
             "L-7212CCBC": 64.0,  # Spot P
         }
     )
+    #: other quotas by their codes, where they are not AWS's defaults: {"L-F678F1CE": 1}, one VPC
+    quotas: dict[str, float] = field(default_factory=dict)
     #: Availability Zones, or "zone:instance type", in which no instance can be launched: InsufficientInstanceCapacity. With
     #: "spot:zone" there is no Spot capacity, and there is some on demand
     without_capacity: list[str] = field(default_factory=list)
@@ -97,6 +99,10 @@ class Settings:
     request_cpu_seconds: float = 5.0
     #: how busy a GPU is while a task has it, in percent
     gpu_percent: float = 87.0
+    #: the best Spot placement score of any type, 1 to 10, in the zones that have capacity; in the others it is 1
+    spot_score: int = 10
+    #: GiB of the root disk of the ECS-optimized AMIs
+    image_gib: int = 30
     #: Regions in which AWS Backup is missing: EFS refuses a backup policy there
     regions_without_backup: list[str] = field(default_factory=list)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
+from emulator.core import quotas
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import interfaces, network
@@ -33,14 +34,15 @@ from emulator.ec2.region import (
 SENTENCES.update(
     {
         "ec2-010": "An address in use is not released, and one that a NAT gateway holds is not disassociated by hand.",
-        "ec2-011": "A region has five Elastic IP addresses: AddressLimitExceeded.",
+        "ec2-011": "A region has five Elastic IP addresses, until more are granted: AddressLimitExceeded.",
         "ec2-012": "A NAT gateway is pending for about a minute and a half.",
         "ec2-013": "Mistakes with a NAT gateway show later, as state failed with a FailureCode.",
         "ec2-014": "A NAT gateway is deleting for a minute, holds its address so long, and is seen as deleted for an hour.",
     }
 )
 
-MOST_ADDRESSES = 5
+#: states in which a NAT gateway counts against the quota of its zone
+COUNTED = ("pending", "available", "deleting")
 NAT_SECONDS = 90
 NAT_FAILURE_SECONDS = 45
 NAT_DELETE_SECONDS = 60
@@ -87,8 +89,8 @@ def address_shown(region: str, address: Any) -> Item:
 def allocate_address(call: Call) -> Item:
     """No client token: each call takes another address, up to the quota."""
     backend = backend_of(call.region)
-    if len(backend.addresses) >= MOST_ADDRESSES:
-        raise AwsError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
+    full = "The maximum number of addresses has been reached."
+    quotas.refuse_more(call.world, "L-0263D0A3", len(backend.addresses), "AddressLimitExceeded", full)
     address = backend.allocate_address("vpc")
     address.public_ip = interfaces.public_address()
     set_tags(call.region, address.allocation_id, specified_tags(call.params, "elastic-ip"))
@@ -207,6 +209,14 @@ def create_nat_gateway(call: Call) -> Item:
             "The request must include the AllocationId parameter. Add the required parameter and retry the request.",
         )
     subnet = find_subnet(region, params.get("SubnetId") or "")
+    in_zone = [
+        each
+        for each in region_of(world, region).nat_gateways.values()
+        if each["State"] in COUNTED
+        and find_subnet(region, each["SubnetId"]).availability_zone == subnet.availability_zone
+    ]
+    full = f"Performing this operation would exceed the limit of {{limit}} NAT gateways in {subnet.availability_zone}"
+    quotas.refuse_more(world, "L-FE5A380F", len(in_zone), "NatGatewayLimitExceeded", full)
     nat: Item = {
         "NatGatewayId": new_id("nat"),
         "CreateTime": world.timestamp(),

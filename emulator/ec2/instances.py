@@ -179,7 +179,7 @@ def check_parts(world: World, region: str, request: Item) -> None:
             "InvalidParameterCombination",
             "Network interfaces and an instance-level security groups may not be specified on the same request",
         )
-    check_image_and_type(region, request)
+    check_image_and_type(world, region, request)
     check_profile(world, request)
     key = request.get("KeyName")
     if key and key not in backend_of(region).key_pairs:
@@ -192,8 +192,8 @@ def check_parts(world: World, region: str, request: Item) -> None:
             )
 
 
-def check_image_and_type(region: str, request: Item) -> None:
-    image = ec2_types.find_image(region, ami_of(region, request["ImageId"]))
+def check_image_and_type(world: World, region: str, request: Item) -> None:
+    image = ec2_types.sized(world, ec2_types.find_image(region, ami_of(region, request["ImageId"])))
     name = request.get("InstanceType") or "m1.small"
     found = ec2_types.instance_type(name)
     if found is None:
@@ -462,7 +462,7 @@ def add_disks(world: World, region: str, made: Item, request: Item, image: Item)
             iops=ebs.get("Iops") if kind in ("gp3", "io1", "io2") else None,
             throughput=ebs.get("Throughput") if kind == "gp3" else None,
         )
-        volume.snapshot_id = ebs.get("SnapshotId")
+        volume.snapshot_id, volume.create_time = ebs.get("SnapshotId"), world.timestamp().replace(tzinfo=None)
         attach_disk(world, volume, made, name, ebs["DeleteOnTermination"])
         set_tags(region, volume.id, specified_tags(request, "volume"))
         made["BlockDeviceMappings"].append(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from emulator.core import quotas
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.core.world import World
 from emulator.ec2 import interfaces
@@ -159,6 +160,8 @@ def described(call: Call, name: str, paths: dict[str, str], amend: Callable[[Ite
 
 @on("ec2", "CreateVpc", rules="ec2-001 ec2-002")
 def create_vpc(call: Call) -> Item:
+    full = "The maximum number of VPCs has been reached."
+    quotas.refuse_more(call.world, "L-F678F1CE", len(backend_of(call.region).vpcs), "VpcLimitExceeded", full)
     answer = call.proceed()
     return {"Vpc": pend(call, backend_of(call.region).vpcs[answer["Vpc"]["VpcId"]], answer["Vpc"])}
 
@@ -333,6 +336,11 @@ def find_gateway(region: str, gateway_id: str) -> Any:
 
 @on("ec2", "CreateInternetGateway", rules="ec2-002")
 def create_internet_gateway(call: Call) -> Item:
+    there, full = (
+        len(backend_of(call.region).internet_gateways),
+        "The maximum number of internet gateways has been reached.",
+    )
+    quotas.refuse_more(call.world, "L-A4707A72", there, "InternetGatewayLimitExceeded", full)
     answer = call.proceed()
     hide(call.world, call.region, answer["InternetGateway"]["InternetGatewayId"])
     return answer

@@ -27,7 +27,8 @@ from emulator.ec2.region import (
 
 @on("ec2", "RunInstances", rules="ec2-025 ec2-026 ec2-027 ec2-029 sdk-005")
 def run_instances(call: Call) -> Item:
-    """Checks everything, then starts; DryRun only checks."""
+    """Checks everything, then starts. DryRun looks at rights, image, type and zone, and tells neither quota nor capacity:
+    no call of EC2's says whether an instance could be had. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html"""
     world, region, params = call.world, call.region, call.params
     if done := once(world, region, "RunInstances", params):
         return reservation(call, [known(world, region, one) for one in done])
@@ -43,9 +44,11 @@ def run_instances(call: Call) -> Item:
             "Network interfaces and an instance-level subnet ID may not be specified on the same request",
         )
     templates.check_user_data(params)
-    engine.check(world, region, request, least)
     if params.get("DryRun"):
+        engine.check_parts(world, region, request)
+        engine.check_zone(region, request, engine.subnet_of(region, request).availability_zone)
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+    engine.check(world, region, request, least)
     made: list[Item] = []
     number = new_id("r")
     for index in range(most):

@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.ec2.models.security_groups import SecurityGroupRule
 
-from emulator.core import partitions
+from emulator.core import partitions, quotas
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.core.world import ACCOUNT
 from emulator.ec2 import interfaces
@@ -394,6 +394,8 @@ def create_security_group(call: Call) -> Item:
     vpc = find_vpc(call.region, params["VpcId"]) if params.get("VpcId") else backend.default_vpc
     if any(group.name.lower() == name.lower() for group in backend.groups[vpc.id].values()):
         raise AwsError("InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc.id}'")
+    full = "The maximum number of security groups has been reached."
+    quotas.refuse_more(call.world, "L-E79EC296", len(all_groups(call.region)), "SecurityGroupLimitExceeded", full)
     group = backend.create_security_group(name, description, vpc_id=vpc.id, force=True)
     set_tags(call.region, group.id, specified_tags(params, "security-group"))
     hide(call.world, call.region, group.id)

@@ -19,6 +19,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYP
 from moto.utilities.utils import load_resource
 
 from emulator.core.rules import SENTENCES, AwsError, Call, on
+from emulator.core.world import World
 from emulator.ec2.other_partitions import image_of, lender
 from emulator.ec2.region import Item, backend_of, by_keys, not_found, page, pattern, select
 
@@ -27,6 +28,7 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # the images are kept here
 SENTENCES.update(
     {"ec2-031": "P2, P3, P3dn, G2, G3 and G4ad are offered nowhere: DescribeInstanceTypes says InvalidInstanceType."}
 )
+SENTENCES["ec2-spot-score"] = "Spot placement scores tell zones by their ids, and 1 where there is no capacity."
 
 ECS_OWNER = "591542846629"
 
@@ -186,23 +188,23 @@ def describe_instance_type_offerings(call: Call) -> Item:
     return {"InstanceTypeOfferings": items, **({"NextToken": token} if token else {})}
 
 
-@on("ec2", "GetSpotPlacementScores")
+@on("ec2", "GetSpotPlacementScores", rules="ec2-spot-score")
 def get_spot_placement_scores(call: Call) -> Item:
-    """10 for a zone that has Spot capacity of one of the types, 1 for one that offers them and has none now.
+    """The account's score for a zone that has Spot capacity of one of the types, 1 for one that offers them and has none now.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-placement-score.html
     """
-    params, without = call.params, set(call.world.settings.without_capacity)
+    params, without, best = call.params, set(call.world.settings.without_capacity), call.world.settings.spot_score
     if not params.get("InstanceTypes") or params.get("RegionNames") not in (None, [call.region]):
         raise AwsError("InvalidParameterValue", "The emulator scores instance types, in the Region of the call.")
     if not params.get("SingleAvailabilityZone"):
-        return {"SpotPlacementScores": [{"Region": call.region, "Score": 10}]}
+        return {"SpotPlacementScores": [{"Region": call.region, "Score": best}]}
     scores = []
     for zone in backend_of(call.region).describe_availability_zones():
         types = [each for each in params["InstanceTypes"] if zone.name in offered(call.region).get(each, set())]
         has = [each for each in types if not {zone.name, f"spot:{zone.name}", f"{zone.name}:{each}"} & without]
         if types:
-            score = {"Region": call.region, "AvailabilityZoneId": zone.zone_id, "Score": 10 if has else 1}
+            score = {"Region": call.region, "AvailabilityZoneId": zone.zone_id, "Score": best if has else 1}
             scores.append(score)
     return {"SpotPlacementScores": sorted(scores, key=lambda each: -each["Score"])}
 
@@ -294,6 +296,17 @@ def image_shown(row: Item) -> Item:
     }
 
 
+def sized(world: World, image: Item) -> Item:
+    """An image with the disk that the account's settings give the ECS-optimized ones."""
+    [device] = image["BlockDeviceMappings"]
+    if "ecs" not in image["Name"].lower() or device["Ebs"]["VolumeSize"] == world.settings.image_gib:
+        return image
+    return {
+        **image,
+        "BlockDeviceMappings": [{**device, "Ebs": {**device["Ebs"], "VolumeSize": world.settings.image_gib}}],
+    }
+
+
 def created(name: str, years: int = 0) -> str:
     """The date that AWS puts into the names of its images."""
     date = re.search(r"(20[12]\d)\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])(?!\d)", name)
@@ -350,6 +363,6 @@ def describe_images(call: Call) -> Item:
     found = [find_image(call.region, one) for one in wanted] if wanted else list(images(call.region).values())
     if owners := params.get("Owners"):
         found = [one for one in found if one["OwnerId"] in owners or one["ImageOwnerAlias"] in owners]
-    items = select(found, params.get("Filters"), by_keys(IMAGE_FILTERS))
+    items = select((sized(call.world, one) for one in found), params.get("Filters"), by_keys(IMAGE_FILTERS))
     items, token = page(items, params)
     return {"Images": items, **({"NextToken": token} if token else {})}

@@ -15,7 +15,7 @@ from emulator.core.rules import AwsError, held
 from emulator.core.world import World
 from emulator.ec2 import interfaces as ec2_interfaces
 from emulator.ec2.region import find_subnet
-from emulator.ecs import problems, start_up
+from emulator.ecs import drivers, problems, start_up
 from emulator.ecs.containers import PROGRAMS, Place, outcome
 from emulator.ecs.placement import dynamic_port, overridden
 from emulator.ecs.state import Cluster, Item, Task, new_id, region_of
@@ -239,6 +239,9 @@ def _start(world: World, task: Task, container: Item, view: Item) -> None:
     if problem := problems.start_problem(world, task, container):
         fail(world, task, problem, container["name"])
         view["exitCode"] = 127
+        return
+    if problem := drivers.problem(world, task, container, problems.image_of(world, container["image"])):
+        fail(world, task, problem, container["name"])
         return
     view["lastStatus"] = "RUNNING"
     if task.definition.get("networkMode") != "awsvpc":

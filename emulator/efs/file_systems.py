@@ -19,7 +19,7 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 
-from emulator.core import partitions, rules
+from emulator.core import partitions, quotas, rules
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.tags import Tags, bearer, plain
 from emulator.core.world import ACCOUNT, World
@@ -215,6 +215,8 @@ def create_file_system(call: Call) -> Params:
     performance, throughput = given.get("PerformanceMode", "generalPurpose"), given.get("ThroughputMode", "bursting")
     mibps, zone = given.get("ProvisionedThroughputInMibps"), given.get("AvailabilityZoneName")
     _check_modes(performance, throughput, mibps, bool(zone))
+    full = "You have reached the maximum number of file systems for this account."
+    quotas.refuse_more(call.world, "L-848C634D", len(here.file_systems), "FileSystemLimitExceeded", full, 403)
     encrypted = bool(given.get("Encrypted"))
     if given.get("KmsKeyId") and not encrypted:
         raise _bad("KmsKeyId can be given only for an encrypted file system.")

@@ -9,7 +9,7 @@ import random
 import re
 import uuid
 
-from emulator.core import partitions
+from emulator.core import partitions, quotas
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import World
 from emulator.ec2 import interfaces as ec2_interfaces
@@ -118,6 +118,10 @@ def create_load_balancer(call: Call) -> Params:
                 message = f"A load balancer with the same name '{name}' exists, but with different settings"
                 raise AwsError("DuplicateLoadBalancerName", message)
             return {"LoadBalancers": [dict(other.shown)]}
+    there = sum(other.shown["Type"] == kind for other in state.balancers.values())
+    if kind == "application":
+        full = "The maximum number of load balancers has been reached"
+        quotas.refuse_more(call.world, "L-53DA6B97", there, "TooManyLoadBalancers", full)
     return {"LoadBalancers": [_make(call, state, shown)]}
 
 

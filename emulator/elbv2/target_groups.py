@@ -9,7 +9,7 @@ import ipaddress
 import re
 import uuid
 
-from emulator.core import partitions
+from emulator.core import partitions, quotas
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.ec2 import instances as ec2_instances
 from emulator.elbv2.state import (
@@ -108,6 +108,8 @@ def create_target_group(call: Call) -> Params:
                 message = f"A target group with the same name '{name}' exists, but with different settings"
                 raise AwsError("DuplicateTargetGroupName", message)
             return {"TargetGroups": [_shown(call, other)]}
+    full = "The maximum number of target groups has been reached"
+    quotas.refuse_more(call.world, "L-B22855CB", len(state.groups), "TooManyTargetGroups", full)
     part = f"targetgroup/{name}/{uuid.uuid4().hex[:16]}"
     arn = f"arn:{partitions.here()}:elasticloadbalancing:{call.region}:{call.account}:{part}"
     network = shown.get("Protocol") not in ("HTTP", "HTTPS", None)

@@ -2,7 +2,9 @@
 
     curl -X POST $AWS_ENDPOINT_URL/_emulator/caller -d '{"policy": {"Version": "2012-10-17", "Statement": [...]}}'
 
-Several policies may come as a list, as of a user who has several; {"policy": null} lets him do everything again.
+Several policies may come as a list, as of a user who has several; {"policy": null} lets him do everything again. In the
+same way {"scp": ...} is what the organisation allows its accounts, whatever their policies say, and {"role": NAME} lets him
+be who has taken on a role that is there; null undoes either.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
@@ -29,6 +31,21 @@ def user() -> str:
     return f"arn:{partitions.here()}:iam::{ACCOUNT}:user/emulator"
 
 
+def identity(world: World) -> str:
+    """Who calls, as STS tells it: a session has the role's name, and not its path."""
+    role = world.state["caller"].get("role")
+    return f"arn:{partitions.here()}:sts::{ACCOUNT}:assumed-role/{role}/emulator" if role else user()
+
+
+def _is_caller(world: World, arn: str) -> bool:
+    """Whether policies of this user, or this role, are the caller's."""
+    role = roles.find_role(world.state["caller"].get("role") or "")
+    return arn == (str(role.arn) if role is not None else user())
+
+
+EVERYTHING = [{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]
+SCP_DENY = "with an explicit deny in a service control policy"
+NO_SCP = "because no service control policy allows the {action} action"
 #: whoever signs may ask who he is
 ALWAYS = ("sts:GetCallerIdentity",)
 #: a call that is the first of its kind in an account -> the service whose role it makes
@@ -47,7 +64,11 @@ PASSED_TO = {
     "scheduler": "scheduler.amazonaws.com",
 }
 
-held("iam-011 tag-004 tag-005", "iam.caller: the policy of /_emulator/caller")
+rules.SENTENCES["iam-scp"] = (
+    "What an SCP of the organisation does not allow is refused whatever the policies say; the simulation knows SCPs too, but "
+    "for statements with conditions."
+)
+held("iam-011 iam-scp tag-004 tag-005", "iam.caller: the policy of /_emulator/caller")
 
 
 def policies(world: World) -> list[Any] | None:
@@ -56,28 +77,56 @@ def policies(world: World) -> list[Any] | None:
     return found
 
 
+def scps(world: World) -> list[Any] | None:
+    """What the organisation allows; None: there is no organisation."""
+    found: list[Any] | None = world.state["caller"].get("scps")
+    return found
+
+
+def judge(world: World, action: str, arn: str, context: Context, scp: list[Any] | None) -> Decision:
+    """By the organisation first, then by the caller's own policies."""
+    if scp is not None and not (decision := decide(action, arn, context, identity=scp, principal=user())):
+        denied = decision.effect == "explicitDeny"
+        return Decision(decision.effect, SCP_DENY if denied else NO_SCP.format(action=action))
+    allowed = policies(world)
+    return decide(action, arn, context, identity=EVERYTHING if allowed is None else allowed, principal=user())
+
+
 @door("GET", "/_emulator/caller")
 def _show(emulator: Emulator, given: Json) -> Json:
     """Who calls, and the policies that limit him."""
-    return {"arn": user(), "policy": policies(emulator.world)}
+    world = emulator.world
+    organisation = {} if scps(world) is None else {"scp": scps(world)}
+    return {"arn": identity(world), "policy": policies(world), **organisation}
 
 
 @door("POST", "/_emulator/caller")
 def _limit(emulator: Emulator, given: Json) -> Json:
     """The caller may do what a policy allows, and nothing else: {"policy": {"Statement": [...]}}; null: everything again."""
-    wanted = given["policy"]
+    state = emulator.world.state["caller"]
+    if given.get("role") and roles.find_role(given["role"]) is None:
+        raise ValueError(f"there is no role {given['role']}")
+    for name, key in (("policy", "policies"), ("scp", "scps")):
+        if name in given:
+            state[key] = None if given[name] is None else _documents(given[name])
+    if "role" in given:
+        state["role"] = given["role"]
+    shown: Json = _show(emulator, given)
+    return shown
+
+
+def _documents(wanted: Any) -> list[Any]:
     found = [json.loads(each) if isinstance(each, str) else each for each in several(wanted)]
     for each in found:
         statements = several(each["Statement"])
         if not all({"Effect"} < {*statement} and statement["Effect"] in ("Allow", "Deny") for statement in statements):
             raise ValueError("MalformedPolicyDocument: each statement needs an Effect, Allow or Deny, and an Action")
-    emulator.world.state["caller"]["policies"] = None if wanted is None else found
-    return {"arn": user(), "policy": policies(emulator.world)}
+    return found
 
 
 def guard(call: Call, request: Any = None) -> None:
     """Refuse a call whose action, or another that it implies, the caller's policy does not allow."""
-    if policies(call.world) is None:
+    if policies(call.world) is None and scps(call.world) is None:
         return
     for action, arn, context in _asked(call, request):
         demand(call, action, arn, context)
@@ -85,11 +134,11 @@ def guard(call: Call, request: Any = None) -> None:
 
 def demand(call: Call, action: str, arn: str, context: Context) -> None:
     """Refuse a call for whose sake the caller needs this right, and does not have it."""
-    allowed = policies(call.world)
-    if allowed is None or action in ALWAYS:
+    allowed, organisation = policies(call.world), scps(call.world)
+    if (allowed is None and organisation is None) or action in ALWAYS:
         return
-    tags = requests.resource_tags(call, arn) if "ResourceTag" in json.dumps(allowed) else {}
-    decision = decide(action, arn, {**context, **tags}, identity=allowed, principal=user())
+    tags = requests.resource_tags(call, arn) if "ResourceTag" in json.dumps([allowed, organisation]) else {}
+    decision = judge(call.world, action, arn, {**context, **tags}, organisation)
     if not decision:
         raise _refused(call, decision, action, arn)
 
@@ -99,7 +148,7 @@ rules.GUARDS.append(guard)
 
 def _refused(call: Call, decision: Decision, action: str, arn: str) -> AwsError:
     code, status, message = worded(call, "denied", action)
-    told = refusal(decision, user(), action, arn)
+    told = refusal(decision, identity(call.world), action, arn)
     if call.service == "ec2":
         encoded = base64.b64encode(json.dumps({"action": action, "resource": arn}).encode()).decode()
         told = f"{message.partition('User: ')[0]}{told}. Encoded authorization failure message: {encoded}"
@@ -168,19 +217,39 @@ def _role_arn(named: Any) -> str:
 def simulate_principal_policy(call: Call) -> Params:
     """What the policies of a role, or of the caller himself, say of actions, without doing any. moto has no such call."""
     source, context = call.params["PolicySourceArn"], _entries(call.params.get("ContextEntries") or [])
-    role = None if source == user() else roles.existing_role(source)
+    own = _is_caller(call.world, source)
+    role = None if own else roles.existing_role(source)
+    organisation = _without_conditions(scps(call.world)) if own else None
     results = []
     for action in call.params["ActionNames"]:
         for resource in call.params.get("ResourceArns") or ["*"]:
             if role is not None:
                 decision = decide_for_role(role.name, action, resource, context)
             else:
-                allowed = policies(call.world)
-                everything = [{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]
-                decision = decide(action, resource, context, identity=everything if allowed is None else allowed)
+                decision = judge(call.world, action, resource, context, organisation)
             told = {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": decision.effect}
+            if organisation is not None:
+                allowed = bool(decide(action, resource, context, identity=organisation))
+                told["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": allowed}
             results.append({**told, "MatchedStatements": [], "MissingContextValues": []})
-    return {"EvaluationResults": results, "IsTruncated": False}
+    return _page(call, results)
+
+
+def _page(call: Call, results: list[Params]) -> Params:
+    """A hundred at a time, and the way to the next."""
+    start, count = int(call.params.get("Marker") or 0), int(call.params.get("MaxItems") or 100)
+    more = start + count < len(results)
+    way = {"IsTruncated": more, **({"Marker": str(start + count)} if more else {})}
+    return {"EvaluationResults": results[start : start + count], **way}
+
+
+def _without_conditions(documents: list[Any] | None) -> list[Any] | None:
+    if documents is None:
+        return None
+    return [
+        {**each, "Statement": [one for one in several(each["Statement"]) if "Condition" not in one]}
+        for each in documents
+    ]
 
 
 def _entries(given: list[Params]) -> Context:

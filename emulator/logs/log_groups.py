@@ -56,6 +56,8 @@ def create_log_group(call: Call) -> Params:
     _check_name(call.params["logGroupName"])
     protected = call.params.get("deletionProtectionEnabled")
     answer = call.proceed(deletionProtectionEnabled=None)
+    made: Any = logs_backends[ACCOUNT][call.region].groups[call.params["logGroupName"]]
+    made.creation_time = call.world.timestamp().replace(tzinfo=None)
     if protected:
         _protected(call).add(call.params["logGroupName"])
     return answer

@@ -1,4 +1,4 @@
-"""The price list of EC2 and Fargate, as far as a GPU cluster needs it: a fixed, dated table, which moto lacks altogether.
+"""The price list, as far as a GPU cluster needs it: fixed, dated tables, this of instance types and sample.py of all else.
 
 On-demand USD per hour for Linux in us-east-1, as instances.vantage.sh copied them from AWS's price list by 2026-01-21
 (tsaol/aws-gpu, data/all_gpu_instances.js; T, M, C and R as they are since 2018); AWS has told of no change of these
@@ -13,6 +13,7 @@ import hashlib
 import json
 
 from emulator.core.rules import AwsError, Call, Params, on
+from emulator.pricing.sample import ROWS, Row
 
 DATE = "2026-01-21"
 #: Regions that have an endpoint of the price list
@@ -80,16 +81,11 @@ TYPES: dict[str, tuple[float, int, str, float, str]] = {
     "p5en.48xlarge": (63.296, 192, "2048 GiB", 8, "141 GB HBM3"),
     "p6-b200.48xlarge": (113.9328, 192, "2048 GiB", 8, "180 GB HBM3"),
 }
-#: what Fargate is counted in -> USD per hour: https://aws.amazon.com/fargate/pricing/
-FARGATE = {
-    "Fargate-vCPU-Hours:perCPU": 0.04048,
-    "Fargate-GB-Hours": 0.004445,
-    "Fargate-ARM-vCPU-Hours:perCPU": 0.03238,
-    "Fargate-ARM-GB-Hours": 0.00356,
-    "Fargate-EphemeralStorage-GB-Hours": 0.000111,
-}
 #: Region -> how what is counted there begins
-PREFIXES = {"us-east-1": "USE1", "us-east-2": "USE2", "us-west-2": "USW2", "eu-west-1": "EU", "eu-central-1": "EUC1"}
+PREFIXES = {
+    **{"us-east-1": "USE1", "us-east-2": "USE2", "us-west-2": "USW2", "eu-west-1": "EU", "eu-central-1": "EUC1"},
+    **{"eu-west-2": "EUW2", "ap-northeast-1": "APN1", "ap-southeast-2": "APS2"},
+}
 #: Region -> its name in the price list, and its factor
 REGIONS: dict[str, tuple[str, float]] = {
     "us-east-1": ("US East (N. Virginia)", 1.0),
@@ -113,39 +109,42 @@ VARIANTS = (
 
 
 @functools.cache
-def _products() -> list[tuple[dict[str, str], float]]:
-    """Each product's attributes and its price."""
+def _products() -> list[tuple[dict[str, str], Row]]:
+    """The attributes of each instance type's products, and each as a row."""
     return [
-        (_attributes(name, region, variant), TYPES[name][0] * REGIONS[region][1] * variant[3])
+        (
+            told,
+            Row("AmazonEC2", "Compute Instance", told["usagetype"], "Hrs", TYPES[name][0] * factor * variant[3], told),
+        )
         for name in TYPES
-        for region in REGIONS
+        for region, (_, factor) in REGIONS.items()
         for variant in VARIANTS
+        for told in [_attributes(name, region, variant)]
     ]
 
 
 @functools.cache
-def _fargate() -> list[tuple[dict[str, str], float]]:
-    return [
-        (
-            {
-                "servicecode": "AmazonECS",
-                "servicename": "Amazon EC2 Container Service",
-                "location": REGIONS[region][0],
-                "locationType": "AWS Region",
-                "regionCode": region,
-                "tenancy": "Shared",
-                "operation": "",
-                "usagetype": f"{PREFIXES.get(region, region)}-{usage}",
-            },
-            price * REGIONS[region][1],
-        )
-        for usage, price in FARGATE.items()
-        for region in REGIONS
-    ]
+def _sampled(service: str) -> list[tuple[dict[str, str], Row]]:
+    """Each product of a service in the sample, of each Region: its attributes, and the row with the price there."""
+    found = []
+    for region, (location, factor) in REGIONS.items():
+        for row in [row for row in ROWS if row.service == service]:
+            bare = row.usage.removeprefix("USE1-")
+            usage = row.usage if region == "us-east-1" else f"{PREFIXES[region]}-{bare}"
+            place = {"location": location, "locationType": "AWS Region", "regionCode": region}
+            attributes = {"servicecode": service, **place, "operation": "", "usagetype": usage, **row.attributes}
+            tiers = {begin: price * factor for begin, price in row.tiers.items()}
+            found.append((attributes, row._replace(price=row.price * factor, tiers=tiers)))
+    return found
 
 
-#: service code -> what it offers
-OFFERS = {"AmazonEC2": _products, "AmazonECS": _fargate}
+@functools.cache
+def _offer(service: str) -> list[tuple[dict[str, str], Row]]:
+    return [*(_products() if service == "AmazonEC2" else ()), *_sampled(service)]
+
+
+#: the services whose prices are known
+OFFERS = tuple(dict.fromkeys(row.service for row in ROWS))
 
 
 def _attributes(name: str, region: str, variant: tuple[str, str, str, float]) -> dict[str, str]:
@@ -170,42 +169,46 @@ def _attributes(name: str, region: str, variant: tuple[str, str, str, float]) ->
         "licenseModel": "No License required",
         "marketoption": "OnDemand",
         "operation": "RunInstances" if system == "Linux" else "RunInstances:0002",
-        "usagetype": f"{usage}:{name}" if region == "us-east-1" else f"{region}-{usage}:{name}",
+        "usagetype": f"{usage}:{name}" if region == "us-east-1" else f"{PREFIXES[region]}-{usage}:{name}",
     }
     if gpus:
         attributes |= {"gpu": str(gpus), "gpuMemory": gpu_memory}
     return attributes
 
 
-def _price_list(attributes: dict[str, str], price: float) -> str:
+def _price_list(attributes: dict[str, str], row: Row) -> str:
     """One product as the price list writes it: JSON in a string."""
-    kinds = ("usagetype", "operatingSystem", "tenancy", "capacitystatus")
+    kinds = ("usagetype", "operation", "accessType", "operatingSystem", "tenancy", "capacitystatus", "regionCode")
     key = "/".join(attributes[name] for name in kinds if name in attributes)
-    sku = hashlib.sha256(key.encode()).hexdigest()[:16].upper()
-    term, rate = f"{sku}.JRTCKXETXF", f"{sku}.JRTCKXETXF.6YS6EN2CT7"
-    unit, family, words = "hours", "Compute", attributes["usagetype"]
-    if "instanceType" in attributes:
-        unit, family = "Hrs", "Compute Instance"
-        words = f"{attributes['operatingSystem']} {attributes['instanceType']} Instance Hour"
-    dimension = {
-        "unit": unit,
-        "beginRange": "0",
-        "endRange": "Inf",
-        "description": f"${price:.10g} per On Demand {words}",
-        "appliesTo": [],
-        "rateCode": rate,
-        "pricePerUnit": {"USD": f"{price:.10f}"},
+    sku = hashlib.sha256(f"{row.family}/{key}".encode()).hexdigest()[:16].upper()
+    term = f"{sku}.JRTCKXETXF"
+    begins = sorted({0: row.price, **row.tiers}.items())
+    ends = [str(begin) for begin, _ in begins[1:]] + ["Inf"]
+    dimensions = {
+        f"{term}.{number:010}": {
+            "unit": row.unit,
+            "beginRange": str(begin),
+            "endRange": end,
+            "description": f"${price:.10g} per {row.unit} of {attributes['usagetype']}",
+            "appliesTo": [],
+            "rateCode": f"{term}.{number:010}",
+            "pricePerUnit": {"USD": f"{price:.10f}"},
+        }
+        for number, ((begin, price), end) in enumerate(zip(begins, ends, strict=True))
     }
     offer = {
-        "priceDimensions": {rate: dimension},
+        "priceDimensions": dimensions,
         "sku": sku,
         "effectiveDate": f"{DATE}T00:00:00Z",
         "offerTermCode": "JRTCKXETXF",
         "termAttributes": {},
     }
+    product: Params = {"attributes": attributes, "sku": sku}
+    if row.family:
+        product["productFamily"] = row.family
     return json.dumps(
         {
-            "product": {"productFamily": family, "attributes": attributes, "sku": sku},
+            "product": product,
             "serviceCode": attributes["servicecode"],
             "terms": {"OnDemand": {term: offer}},
             "version": DATE.replace("-", ""),
@@ -221,9 +224,8 @@ def _service(call: Call) -> None:
         raise AwsError("NotFoundException", f"Service {call.params['ServiceCode']} not found")
 
 
-def _passes(attributes: dict[str, str], wanted: Params) -> bool:
-    family = "Compute Instance" if "instanceType" in attributes else "Compute"
-    value = attributes.get(wanted["Field"], "" if wanted["Field"] != "productFamily" else family)
+def _passes(attributes: dict[str, str], row: Row, wanted: Params) -> bool:
+    value = attributes.get(wanted["Field"], "" if wanted["Field"] != "productFamily" else row.family)
     kind, text = str(wanted["Type"]), str(wanted["Value"])
     if kind in ("TERM_MATCH", "EQUALS"):
         return value.lower() == text.lower()
@@ -239,8 +241,8 @@ def get_products(call: Call) -> Params:
     """Several products for one type, unless the filters name system, tenancy and capacity status too."""
     _service(call)
     filters = call.params.get("Filters") or []
-    products = OFFERS[call.params["ServiceCode"]]()
-    found = [one for one in products if all(_passes(one[0], wanted) for wanted in filters)]
+    products = _offer(call.params["ServiceCode"])
+    found = [one for one in products if all(_passes(*one, wanted) for wanted in filters)]
     start = int(call.params.get("NextToken") or 0)
     end = start + (call.params.get("MaxResults") or 100)
     more = {"NextToken": str(end)} if end < len(found) else {}
@@ -251,13 +253,18 @@ def get_products(call: Call) -> Params:
 def describe_services(call: Call) -> Params:
     _service(call)
     wanted = call.params.get("ServiceCode")
-    told = [{"ServiceCode": of, "AttributeNames": sorted(offer()[0][0])} for of, offer in OFFERS.items()]
+    told = [{"ServiceCode": of, "AttributeNames": sorted(_offer(of)[0][0])} for of in OFFERS]
     return {"Services": [each for each in told if wanted in (None, each["ServiceCode"])], "FormatVersion": "aws_v1"}
 
 
 @on("pricing", "GetAttributeValues")
 def get_attribute_values(call: Call) -> Params:
     _service(call)
-    products = OFFERS[call.params["ServiceCode"]]()
+    products = _offer(call.params["ServiceCode"])
     values = sorted({one[0].get(call.params["AttributeName"], "") for one in products} - {""})
     return {"AttributeValues": [{"Value": value} for value in values]}
+
+
+def on_demand(region: str, kind: str) -> float:
+    """USD an hour of an instance type with Linux."""
+    return TYPES[kind][0] * REGIONS.get(region, ("", 1.3))[1]

@@ -58,6 +58,7 @@ class Image:
     hands_over: bool = False  # the entry point is a script that ends with exec "$@"
     size: int = 300_000_000  # compressed bytes to pull, for one platform
     access: str = "public"  # "private": 401; "limited": 429, the registry has had too many pulls
+    demand: str = ""  # NVIDIA_REQUIRE_CUDA: which CUDA its maker demands of the host's driver
     login: str = ""  # of a private one: USER:PASSWORD; "": it takes any
 
     @property
@@ -74,7 +75,10 @@ class Image:
 #: 2026; of nvidia/cuda and busybox those of the systems on which they stand. Which tags and platforms there are, and sizes, are
 #: no registry's answer: examples and tests name the tags, and sizes are about those of linux/amd64. What is in the images of the
 #: two reference deployments no one has published: they run whatever they are asked to.
-_CUDA = Image(BOTH, command=("/bin/bash",), programs=(*SHELL, "bash"), size=100_000_000)
+#: What NVIDIA's images demand of a driver is written as in their Dockerfiles, which have more such lines, for each brand and each
+#: branch of drivers: https://gitlab.com/nvidia/container-images/cuda
+_DEMAND = "cuda>={} brand=unknown,driver>=550,driver<551 brand=tesla,driver>=550,driver<551 brand=tesla,driver>=565,driver<566"
+_CUDA = Image(BOTH, command=("/bin/bash",), programs=(*SHELL, "bash"), size=100_000_000, demand=_DEMAND.format("12.8"))
 _NGINX = Image(
     *(
         BOTH,
@@ -204,7 +208,8 @@ def documents(name: str, image: Image) -> dict[str, tuple[str, bytes]]:
 def _one_platform(name: str, image: Image, platform: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
     os, _, architecture = platform.partition("/")
     layer = f"sha256:{hashlib.sha256(f'{name} {platform}'.encode()).hexdigest()}"
-    runs = {"Entrypoint": list(image.entry_point) or None, "Cmd": list(image.command) or None}
+    variables = [f"NVIDIA_REQUIRE_CUDA={image.demand}"] if image.demand else []
+    runs = {"Entrypoint": list(image.entry_point) or None, "Cmd": list(image.command) or None, "Env": variables}
     about = {"architecture": architecture, "os": os, "config": runs, "rootfs": {"type": "layers", "diff_ids": [layer]}}
     config = _written(about)
     manifest = {

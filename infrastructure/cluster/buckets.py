@@ -1,6 +1,6 @@
 """S3 buckets of our own: private, encrypted, over TLS only, and emptied by S3 itself after some days.
 
-What is in one costs about $0.023 for a GB in a month. Bucket names are given once in the whole world, so that ours bear
+What is in one costs by the GB and month. Bucket names are given once in the whole world, so that ours bear
 the account and the region. https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
 """
 

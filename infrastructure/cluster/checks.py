@@ -3,8 +3,9 @@
 Reads only. Each check raises aws.Problem with the setting to change; all of them together take a few seconds.
 """
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from string import ascii_lowercase
 from typing import Any
 
 import botocore
@@ -17,7 +18,6 @@ from infrastructure.cluster import (
     capacity_reservation,
     certificate,
     cluster,
-    costs,
     file_system,
     instance_types,
     listener_certificates,
@@ -25,6 +25,7 @@ from infrastructure.cluster import (
     log_groups,
     network,
     parameters,
+    quotas,
     roles,
     security_groups,
     user_data,
@@ -46,20 +47,10 @@ from infrastructure.cluster.container_instances import (
 #: looked at: t3.small 147 MiB, t3.medium 268, g4dn.xlarge 653.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/memory-management.html
 HOST_RESERVE, HOST_RESERVE_MIB = 0.04, 160
-#: letters of a family -> the vCPU quotas that on-demand and spot launches count against; each other one is of STANDARD
-QUOTAS = {
-    **dict.fromkeys(("g", "gr", "vt"), ("L-DB2E81BA", "L-3819A6DF")),
-    "p": ("L-417A185B", "L-7212CCBC"),
-    "inf": ("L-1945791B", "L-B5D1601B"),
-    "trn": ("L-2C3B7624", "L-6B0D517C"),
-    "dl": ("L-6E869C2A", "L-85EED4F7"),
-    "f": ("L-74FC7D96", "L-88CF9481"),
-    "x": ("L-7295265B", "L-E3A00192"),
-    "hpc": ("L-F7808C92", ""),
-    "u": ("L-43DA4232", ""),
-}
-STANDARD = ("L-1216C47A", "L-34B43A08")
+#: one that ends sooner is told
+CERTIFICATE_DAYS = 30
 NO_QUOTA = "NoSuchResourceException"
+NO_IMAGE = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
 
 
 @dataclass
@@ -106,12 +97,12 @@ def vcpu_quotas() -> dict[str, float | str | None]:
 
 def vcpu_quota(code: str) -> float | str | None:
     """The quota that applies, or AWS's default where the account's own was never set; why it could not be read, in words."""
-    quotas = aws.courtesy("service-quotas")
+    service = aws.courtesy("service-quotas")
     request: Any = {"ServiceCode": "ec2", "QuotaCode": code}
 
     def read() -> float | None:
-        applied = call(quotas.get_service_quota, gone=NO_QUOTA)(**request)
-        default = None if applied else call(quotas.get_aws_default_service_quota, gone=NO_QUOTA)(**request)
+        applied = call(service.get_service_quota, gone=NO_QUOTA)(**request)
+        default = None if applied else call(service.get_aws_default_service_quota, gone=NO_QUOTA)(**request)
         found: Any = applied or default
         return float(found["Quota"]["Value"]) if found else None
 
@@ -129,23 +120,33 @@ def trunking() -> bool:
     return "enabled" in [each["value"] for each in answer["settings"]]
 
 
+@aws.look
+def image() -> Any:
+    """The hosts' AMI, as EC2 describes it; {} where there is none of that id, or none is found."""
+    its_id = constants.AMI_ID or parameters.values().get(parameters.of_hosts(), "") if described_type() else ""
+    read = call(client("ec2").describe_images, gone=NO_IMAGE)
+    found = read(ImageIds=[its_id]) if its_id else None
+    return next(iter(found["Images"]), {}) if found else {}
+
+
 LOOKS = (described_types, capacity_reservation.reservation, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
-OF_NEW_HOSTS = (offering_zones, vcpu_quotas, costs.offer)
+OF_NEW_HOSTS = (offering_zones, vcpu_quotas)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
 
 
-def check(new_hosts: bool = True) -> Facts:
-    """Look at everything that the settings name, before the first change.
+def check(new_hosts: bool = True, more: Iterable[aws.look[Any]] = ()) -> Facts:
+    """Look at everything that the settings name, and at `more` at the same time, before the first change.
 
-    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, no offer and no price.
+    Without `new_hosts` all hosts and subnets stand that may come: no quota is asked for, and no offer.
     """
     facts = Facts()
     refuse_client_without_sharing()
     user_data.refuse_unfit()
-    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()))
+    new_network = quotas.OF_NETWORK if new_hosts and not network.stands() else ()
+    aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()), *quotas.looks(*new_network), *more)
     if constants.LAUNCH_TYPE == "EC2":
         described = [instance_type(kind) for kind in constants.TYPES]
         instance_types.refuse_unlike()
@@ -153,12 +154,14 @@ def check(new_hosts: bool = True) -> Facts:
         key_pair("KEY_NAME", constants.KEY_NAME)
         key_pair("BASTION_KEY_NAME", constants.BASTION_KEY_NAME)
         if new_hosts:
-            check_quotas()
+            quota()
+            root_disk()
         enough_places()
     if constants.VPC_ID:
         facts.zones = adopted_network()
     else:
         facts.zones = zones() if new_hosts else network.zones()
+    quotas.check_all(new_network, facts.zones)
     capacity_reservation.check(facts.zones, new=not cluster.find())
     listener_certificate()
     allowed_groups()
@@ -295,6 +298,26 @@ def ami(described: Any) -> str:
     return parameters.values()[its_name]
 
 
+def root_disk() -> str:
+    """EC2 refuses a disk that is smaller than the AMI's own, when the first host starts: long after create_cluster.py."""
+    found, why = aws.at_best(image)
+    root, disks = (found or {}).get("RootDeviceName"), (found or {}).get("BlockDeviceMappings", [])
+    own = [
+        each["Ebs"]["VolumeSize"]
+        for each in disks
+        if each["DeviceName"] == root and "VolumeSize" in each.get("Ebs", {})
+    ]
+    size = constants.ROOT_VOLUME_GIB
+    if not found and not why and constants.AMI_ID:
+        raise Problem(f"AMI_ID={constants.AMI_ID}: there is no such AMI in this region")
+    if not own:
+        say("warning", "the AMI's own disk could not be looked at:", why or "EC2 does not tell it")
+        return ""
+    if size < own[0]:
+        raise Problem(f"ROOT_VOLUME_GIB={size} is less than the {own[0]} GiB of the AMI's own disk: raise it")
+    return f"ROOT_VOLUME_GIB={size}, and the AMI's own disk has {own[0]} GiB"
+
+
 def zones() -> list[str]:
     """The zones of the subnets: those asked for, or the first that offer the type; each must offer it."""
     offering, count = offering_zones(), len(constants.PUBLIC_SUBNET_CIDRS)
@@ -403,6 +426,11 @@ def usable_certificate(its_arn: str) -> None:
         whose, way = "the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it"
     if found["Status"] != "ISSUED":
         raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
+    days = (found["NotAfter"].timestamp() - time.time()) / 86400
+    if days < CERTIFICATE_DAYS and found.get("RenewalEligibility") != "ELIGIBLE":
+        theirs = found.get("Type") == "IMPORTED"
+        why = "it was imported: import its successor" if theirs else "ACM renews it only while something uses it"
+        say("warning", f"{whose} ends in {days:.0f} days:", why)
 
 
 def launches() -> list[tuple[str, str]]:
@@ -413,40 +441,44 @@ def launches() -> list[tuple[str, str]]:
 
 
 def quota_code(kind: str, lifecycle: str) -> str:
-    """The vCPU quota that a launch counts against, "" where AWS's list names none, as for P6 on Spot.
-
-    https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
-    """
-    spot, family = lifecycle == "spot", kind.split(".")[0]
-    if spot and family.startswith("p5"):
-        return "L-C4BD4855"
-    if spot and family.startswith("p6"):
-        return ""
-    return QUOTAS.get(family[: len(family) - len(family.lstrip(ascii_lowercase))], STANDARD)[spot]
+    """The vCPU quota that such hosts count against; "" where AWS's list names none."""
+    return quotas.code_of(kind, lifecycle == "spot")
 
 
-def check_quotas() -> None:
-    for kind, lifecycle in launches():
-        check_quota(described_type(kind), lifecycle)
+def quota() -> str:
+    """Of each family of our types. Told: what is left."""
+    told = [quota_of(described_type(kind), lifecycle) for kind, lifecycle in launches() if described_type(kind)]
+    return "; ".join(filter(None, told))
 
 
-def check_quota(described: Any, lifecycle: str) -> None:
-    """New accounts have a quota of 0 for GPUs: every create call succeeds, and no instance ever comes."""
+def quota_of(described: Any, lifecycle: str) -> str:
+    """New accounts have a quota of 0 for GPUs: every create call succeeds, and no instance ever comes. Told: what is left."""
     which, needed = quota_code(described["InstanceType"], lifecycle), described["VCpuInfo"]["DefaultVCpus"]
-    value = vcpu_quotas().get(which)
-    kind, hosts = f"{described['InstanceType']} ({lifecycle})", constants.MAX_INSTANCES
+    value, kind = vcpu_quotas().get(which), f"{described['InstanceType']} ({lifecycle})"
     if isinstance(value, str):
         say("warning", f"the vCPU quota {which} could not be read:", value)
     elif not which:
         say("warning", f"AWS names no vCPU quota for {kind}:", "what the account may launch is not known before")
     elif value is None:
         say("warning", f"the vCPU quota {which} is not known to Service Quotas in this region")
-    elif value < needed:
-        way = "ask for more in the Service Quotas console (it takes hours to days); nothing was made"
-        raise Problem(f"the account's quota {which} is {value:.0f} vCPUs, and one {kind} needs {needed}: {way}")
-    elif value < needed * hosts:
+    else:
+        used, why = aws.at_best(lambda: quotas.vcpus_in_use(which))
+        if why:
+            say("warning", "what counts against it already could not be read:", why)
+        return enough_vcpus(which, kind, value, used or 0, needed)
+    return ""
+
+
+def enough_vcpus(which: str, kind: str, value: float, used: int, needed: int) -> str:
+    """One host must find its place beside what others of the account use."""
+    hosts, taken = constants.MAX_INSTANCES, f", of which others use {used}" if used else ""
+    if value - used < needed:
+        way = f"{quotas.more('ec2', which, used + needed)}; nothing was made"
+        raise Problem(f"the account's quota {which} is {value:.0f} vCPUs{taken}, and one {kind} needs {needed}: {way}")
+    if value - used < needed * hosts:
         enough = f"is not enough for MAX_INSTANCES={hosts} ({needed} each)"
-        say("warning", f"the quota {which} of {value:.0f} vCPUs {enough}")
+        say("warning", f"the quota {which} of {value:.0f} vCPUs{taken} {enough}")
+    return f"{value:.0f} vCPUs{taken}, {needed * hosts} needed for {hosts} {kind}"
 
 
 # ------------------------------------------------------------------------------------------------------- what is adopted

@@ -21,7 +21,7 @@ GONE = "FileSystemNotFound"
 #: EFS's refusal while a file system is being made: for some seconds
 UNREADY = "IncorrectFileSystemLifeCycleState"
 DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
-KEPT = f"still billed (about $0.30 per GiB and month in us-east-1); {DELETE}"
+KEPT = f"still billed, by what is stored; {DELETE}"
 CLIENT_ACTIONS = [f"elasticfilesystem:{each}" for each in ("ClientMount", "ClientWrite", "ClientRootAccess")]
 Policies = tuple[list[Any], bool, Any]
 

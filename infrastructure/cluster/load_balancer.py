@@ -198,7 +198,7 @@ def refuse_versions(balancer: Any) -> None:
 
 
 def create(net: Network, groups: SecurityGroups) -> None:
-    """Ask for the balancer; active after two to three minutes. It costs about $0.03 an hour, used or not.
+    """Ask for the balancer; active after two to three minutes. It costs by the hour, used or not.
 
     Without LISTENER_PROTOCOL one that stands goes; `wait_ready` waits for that too.
     """

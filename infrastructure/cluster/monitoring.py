@@ -81,7 +81,7 @@ def create() -> None:
     """
     if not wanted():
         for each in host_groups() if parameter() else []:
-            say("kept", f"log group {each}", f"its logs cost about $0.03 per GiB and month in us-east-1; {UNDO}")
+            say("kept", f"log group {each}", f"its logs cost, by what is stored; {UNDO}")
         delete_parameter()
         return
     log_groups.make(*(group_name(suffix) for suffix, _ in LOGS.values()))

@@ -160,6 +160,14 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
     """The roles with which AWS's services act in the account: without them the first cluster of an account fails."""
     if not constants.MAKES_ROLES:
         return
+    create = call(client("iam").create_service_linked_role, there="InvalidInput")
+    for service, role_id in service_linked_wanted(new_cluster, new_hosts, new_balancer).items():
+        if role_id not in service_linked() and create(AWSServiceName=principal(service)):
+            say("created", f"service-linked role {role_id}", "the account's own; it stays")
+
+
+def service_linked_wanted(new_cluster: bool, new_hosts: bool, new_balancer: bool) -> dict[str, str]:
+    """Service -> its role, of those that the settings need for what is new. EFS makes its own one by itself."""
     on_hosts = constants.LAUNCH_TYPE == "EC2" and new_hosts
     services = {
         "ecs": ("AWSServiceRoleForECS", new_cluster),
@@ -171,10 +179,7 @@ def create_service_linked_roles(new_cluster: bool, new_hosts: bool, new_balancer
         ),
         "ecs.application-autoscaling": (SCALING_ROLE, constants.SCALING != "none" and new_cluster),
     }
-    create = call(client("iam").create_service_linked_role, there="InvalidInput")
-    for service, (role_id, needed) in services.items():
-        if needed and role_id not in service_linked() and create(AWSServiceName=principal(service)):
-            say("created", f"service-linked role {role_id}", "the account's own; it stays")
+    return {service: role_id for service, (role_id, needed) in services.items() if needed}
 
 
 def role_arn(role_id: str, path: str = "") -> str:

@@ -73,20 +73,10 @@ def its_name(suffix: str) -> str:
 
 def create(net: Network) -> SecurityGroups:
     """Make the groups that the settings need; bring their rules into line with who is allowed."""
-    adopted = constants.SECURITY_GROUP_IDS
-    wanted = {
-        "load-balancer": ("Load balancer in front of the ECS cluster", constants.LISTENER_PROTOCOL),
-        "bastion": ("Bastion for SSH to the hosts", constants.BASTION_KEY_NAME),
-        "hosts": ("Hosts of the ECS cluster", constants.LAUNCH_TYPE == "EC2" and not adopted),
-        "tasks": ("Tasks with an address of their own", tasks_have_addresses() and not adopted),
-        "file-system": ("EFS mount targets", constants.EFS_VOLUMES),
-    }
-    if adopted:
+    if adopted := constants.SECURITY_GROUP_IDS:
         say("found", f"security groups {', '.join(adopted)}", "adopted, left as they are")
-    present = {suffix: find_group(suffix) for suffix in wanted}
-    of = {
-        suffix: create_group(net, suffix, present[suffix], told) for suffix, (told, needed) in wanted.items() if needed
-    }
+    present = {suffix: find_group(suffix) for suffix in SUFFIXES}
+    of = {suffix: create_group(net, suffix, present[suffix], told) for suffix, told in wanted().items()}
     groups = in_use({suffix: group["GroupId"] for suffix, group in of.items()})
     groups.leaving = [suffix for suffix in SUFFIXES if present[suffix] and suffix not in of]
     held = [group_id for suffix in groups.leaving if suffix not in WITH_BEARERS for group_id in leave(suffix)]
@@ -101,6 +91,19 @@ def create(net: Network) -> SecurityGroups:
     for suffix, group in of.items():
         bring_into_line(group, listed, rules[suffix])
     return groups
+
+
+def wanted() -> dict[str, str]:
+    """The groups that the settings need -> how each is described."""
+    adopted = constants.SECURITY_GROUP_IDS
+    all_of_them = {
+        "load-balancer": ("Load balancer in front of the ECS cluster", constants.LISTENER_PROTOCOL),
+        "bastion": ("Bastion for SSH to the hosts", constants.BASTION_KEY_NAME),
+        "hosts": ("Hosts of the ECS cluster", constants.LAUNCH_TYPE == "EC2" and not adopted),
+        "tasks": ("Tasks with an address of their own", tasks_have_addresses() and not adopted),
+        "file-system": ("EFS mount targets", constants.EFS_VOLUMES),
+    }
+    return {suffix: told for suffix, (told, needed) in all_of_them.items() if needed}
 
 
 def leave(suffix: str) -> list[str]:

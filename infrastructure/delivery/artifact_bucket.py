@@ -24,7 +24,7 @@ def refuse_long_name() -> None:
 
 
 def create() -> str:
-    """What is in it costs about $0.023 for a GB in a month."""
+    """What is in it costs, by the GB and month."""
     days = constants.ARTIFACT_DAYS
     return str(buckets.make(PART, days, f"for the pipeline's artifacts, kept for {days} days")["Name"])
 

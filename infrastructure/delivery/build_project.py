@@ -1,6 +1,6 @@
 """CodeBuild: the project that builds the endpoint's image from its buildspec, and pushes it to the repository.
 
-A build is paid for by the minute, about $0.01 on BUILD_GENERAL1_MEDIUM; the project itself is free.
+A build is paid for by the minute; the project itself is free.
 https://docs.aws.amazon.com/codebuild/latest/userguide/sample-docker.html
 """
 

@@ -1,7 +1,7 @@
 """An image of a folder, built and pushed to the endpoint's repository: by a tool on this machine, else by CodeBuild.
 
 What CodeBuild needs is what a pipeline has too: a project with a role, a bucket for the folder, a log group. It is made where
-no pipeline stands, stays for the next build, and goes with the repository. A build costs about $0.01 a minute.
+no pipeline stands, stays for the next build, and goes with the repository. A build is paid for by the minute.
 https://docs.aws.amazon.com/codebuild/latest/userguide/sample-docker.html
 """
 
@@ -162,7 +162,7 @@ def start(source: str, dockerfile: str, platform: str, image: str) -> str:
         environmentVariablesOverride=variables,
         idempotencyToken=token(image, sorted(each["id"] for each in known)),
     )["build"]
-    say("started", f"build {begun['id']}", "2 to 10 minutes, about $0.01 each")
+    say("started", f"build {begun['id']}", "2 to 10 minutes, each of them paid for")
     return begun["id"]
 
 

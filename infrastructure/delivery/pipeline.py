@@ -2,7 +2,7 @@
 
 Source (the connection, a full clone), Build (CodeBuild), Deploy (ECS, then a command that starts a service which still
 has no tasks). Until there is a service the way into Deploy is closed; `open_deploy` opens it.
-A pipeline of type V2 costs $0.002 for each minute of an action's run, the first 100 minutes of a month free.
+A pipeline of type V2 is paid for by the minute of an action's run, the first 100 minutes of a month free.
 https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
 """
 

@@ -12,12 +12,12 @@ import aws
 import constants
 from aws import account, call, client, command, endpoint_tags, mine, ours, region
 from console import say
+from infrastructure.cluster import prices
+from infrastructure.cluster.prices import ITEMS
 
 MUTABILITY: Any = "IMMUTABLE"
 SCANNING: Any = {"scanOnPush": True}
 NOT_THERE = "RepositoryNotFoundException"
-#: US dollars for a GB in a month, in most regions: https://aws.amazon.com/ecr/pricing/
-GB_MONTH = 0.10
 
 
 def its_name() -> str:
@@ -54,7 +54,7 @@ def create() -> dict[str, Any]:
     if present:
         say("found", what)
     elif make(repositoryName=name, **settings, tags=endpoint_tags("repository")):
-        say("created", what, "images cost about $0.10 for a GB in a month")
+        say("created", what, "images cost by what is stored")
     present = present or find() or {"tags": endpoint_tags("repository")}  # a dry run's is not listed
     if present.get("imageTagMutability", MUTABILITY) != MUTABILITY:
         call(ecr.put_image_tag_mutability, of=present)(repositoryName=name, imageTagMutability=MUTABILITY)
@@ -127,7 +127,7 @@ def held() -> str:
     found = images() if ours(find()) else []
     gigabytes = sum(image.get("imageSizeInBytes", 0) for image in found) / 1e9
     count = f"{len(found)} images" if len(found) > 1 else "1 image"
-    return f"{count} of {gigabytes:.1f} GB, about ${gigabytes * GB_MONTH:.2f} a month" if found else ""
+    return f"{count} of {gigabytes:.1f} GB{prices.a_month(ITEMS['images'], gigabytes)}" if found else ""
 
 
 def left_over() -> list[aws.Resource]:

@@ -160,17 +160,18 @@ def ends_all() -> datetime | None:
 
 
 def ends(task: Any, all_ends: datetime | None) -> datetime | None:
-    """When this task is to stop. A host takes its tasks with it; on Fargate each is stopped by itself."""
+    """When this task is to stop: by itself also where its host ends then, so that not all hangs on one call."""
     own = task["createdAt"].astimezone(timezone.utc) + timedelta(hours=constants.MAX_RUN_HOURS)
     instants = [own] if constants.MAX_RUN_HOURS else []
-    instants += [all_ends] if all_ends and not on_hosts() else []
+    instants += [all_ends] if all_ends else []
     return max(min(instants).replace(second=0, microsecond=0), this_minute() + SOON) if instants else None
 
 
 def end_hosts(each: str) -> Action:
     """ForceDelete ends hosts that are protected from scale-in too, and what would hold them: managed draining's hook.
 
-    https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteAutoScalingGroup.html
+    https://containersonaws.com/pattern/ecs-ec2-capacity-provider-scaling ends its group so. No source is known in which
+    Scheduler makes this very call; it is of none of the kinds that it refuses. So services and tasks are ended beside it.
     """
     return "autoscaling:deleteAutoScalingGroup", {"AutoScalingGroupName": name(each), "ForceDelete": True}
 
@@ -196,6 +197,11 @@ def of_tasks(found: Iterable[Any], all_ends: datetime | None) -> dict[Deadline, 
     """One for each that run_task.py started."""
     ids = {tasks.task_id(task["taskArn"]): ends(task, all_ends) for task in found if is_of_run_task(task)}
     return {Deadline("stop", its_id, at): end_task(its_id) for its_id, at in ids.items() if at}
+
+
+def running_tasks() -> list[Any]:
+    """What run_task.py started, and runs; where endpoints share the cluster, of all of them, and others' too."""
+    return tasks.find() if constants.SHARED_CLUSTER else tasks.ours_now()
 
 
 def is_of_run_task(task: Any) -> bool:
@@ -227,6 +233,14 @@ def check() -> None:
     roles.refuse_other_path(ROLE)
 
 
+def refuse_ended() -> None:
+    """What is started after the deadline would wait for a host that can't come. Where one stands, no call is made for that."""
+    if on_hosts() and ends_all() and find_group() and not any(each.kind == "hosts" for each in listed()):
+        group = auto_scaling_group.find()
+        if not group or group.get("Status"):
+            raise Problem("the hosts have ended at their deadline: run create_cluster.py first, which starts anew")
+
+
 def create() -> bool:
     """The role and the group, or their end where no setting asks for a deadline; whether schedules act with another role now.
 
@@ -251,11 +265,12 @@ def plan(*services: str, another_role: bool = False) -> None:
     """
     if not asked():
         return
-    aws.look_at(listed, service.services, scaling.targets)
-    names, at = dict.fromkeys([*(each["serviceName"] for each in service.services()), *services]), ends_all()
+    running, _ = aws.together(running_tasks, lambda: aws.look_at(listed, service.services, scaling.targets))
+    stand, at = [each["serviceName"] for each in service.services() if ours(each)], ends_all()
+    names = dict.fromkeys([*stand, *services])
     scalable = {*map(scaling.service_of, scaling.targets()), *(services if constants.SCALING != "none" else ())}
     wanted = of_all(at, names, [each for each in names if each in scalable])
-    wanted |= of_tasks(tasks.find(), at) if of_each_task() else {}
+    wanted |= of_tasks(running, at)
     gone = former(wanted)
     with telling_who_asks():
         put(wanted, another_role)
@@ -271,6 +286,7 @@ def renew(*services: str) -> None:
     """Check, create and plan, for pages that make something in the cluster. No call where no setting asks for a deadline."""
     if asked():
         check()
+        refuse_ended()
         plan(*services, another_role=not find_group() and create())
 
 
@@ -279,16 +295,16 @@ def looks() -> list[aws.look[Any]]:
     return [find_group, listed, roles.role(ROLE)] if asked() else []
 
 
-def of_each_task() -> bool:
-    """Whether tasks have schedules of their own."""
-    return bool(constants.MAX_RUN_HOURS or not on_hosts())
-
-
 def put(wanted: dict[Deadline, Action], another_role: bool = False) -> None:
     """Make those that do not stand yet, side by side; and those that do anew where they are to act with another role."""
     there = {each.name for each in listed()}
-    new = [each for each in wanted if another_role or each.name not in there]
-    aws.side_by_side(lambda each: make(each, each.name in there, *wanted[each]), new)
+    make_all({each: wanted[each] for each in wanted if each.name not in there})
+    if another_role:
+        make_all({each: wanted[each] for each in wanted if each.name in there}, stand=True)
+
+
+def make_all(these: dict[Deadline, Action], stand: bool = False) -> None:
+    aws.side_by_side(lambda each: make(each, stand, *these[each]), these)
 
 
 def make(deadline: Deadline, stands: bool, api: str, members: dict[str, Any]) -> None:
@@ -329,10 +345,7 @@ def former(wanted: Iterable[Deadline]) -> list[str]:
     """
     names = {each.name for each in wanted}
     moved = {each.name.rpartition("-")[0] for each in wanted}
-    kinds: tuple[str, ...] = (
-        ("stop", "guard") if constants.MAX_RUN_HOURS else ("stop",) if ends_all() and not on_hosts() else ()
-    )
-    kinds += ("limits", "service") if ends_all() else ()
+    kinds = ["stop", *(["guard"] if constants.MAX_RUN_HOURS else []), *(["limits", "service"] if ends_all() else [])]
 
     def starting(each: Listed) -> bool:
         own = each.what in moved or each.what.startswith(f"guard-{own_guards()}")
@@ -359,27 +372,34 @@ def drop(ids: Iterable[str], guards: bool = False) -> None:
     remove([its_name for its_name, kind, its_id in of if its_id in its_ids or (guards and kind == "guard")])
 
 
+def drop_of_endpoint() -> None:
+    """Of its service, and of the tasks that it had within the last hour."""
+    if asked():
+        stopped = tasks.listed("STOPPED", startedBy=constants.STARTED_BY)
+        drop([constants.SERVICE_NAME, *map(tasks.task_id, stopped)])
+
+
 def guarded(run: Callable[[], Any], key: str) -> Any:
     """RunTask, and a schedule for each task that it starts.
 
     This machine may die between the two. So before it a guard is made, which ends all hosts at the same instant, and goes
     once each task has its own; whoever runs a page next gives a task its own. Where all hosts end sooner, that is the guard.
     """
-    if not of_each_task() or not asked() or console.dry_run:
+    if not asked() or console.dry_run:
         return run()
     at, keys = this_minute() + timedelta(hours=constants.MAX_RUN_HOURS), (key, token(key))
     sooner = any(each.kind == "hosts" and each.at <= at for each in listed())
-    of_groups = zip(keys, () if sooner else host_groups(), strict=False)
+    of_groups = zip(keys, host_groups() if constants.MAX_RUN_HOURS and not sooner else (), strict=False)
     guards = {Deadline("guard", f"{own_guards()}{its_key}", at): end_hosts(each) for its_key, each in of_groups}
     done = [each.name for each in guards]
-    put(guards)
+    make_all(guards)
     try:
         answer = run()
     except (Problem, ClientError) as error:
         if isinstance(error, Problem) or aws.code(error) != "ServerException":
             remove(done)  # AWS has refused: nothing was started
         raise
-    put(of_tasks(answer["tasks"], ends_all()))
+    make_all(of_tasks(answer["tasks"], ends_all()))
     remove(done)
     return answer
 
@@ -391,8 +411,8 @@ def own_guards() -> str:
 
 def mend() -> None:
     """A task without a schedule, of a run that died, gets its own; its guard goes. Nothing else is moved."""
-    if of_each_task() and asked() and find_group():
-        put(of_tasks(tasks.find(), ends_all()))
+    if (constants.MAX_RUN_HOURS or not on_hosts()) and asked() and find_group():
+        put(of_tasks(running_tasks(), ends_all()))
         remove([each.name for each in listed() if each.what.startswith(f"guard-{own_guards()}")])
 
 
@@ -467,11 +487,21 @@ def left_over() -> list[aws.Resource]:
 # --- what a person is told
 
 
+def look() -> None:
+    """Before `tell`, beside a page's other reads. It must not stop a page that only looks."""
+    with contextlib.suppress(Problem):
+        listed()
+
+
 def tell(task_id: str = "") -> dict[str, Any]:
     """The time left, of this task or of what ends first: a line, and what of it a result holds."""
     if not asked():
         return {}
-    found = [each for each in listed() if not task_id or each.what in (f"stop-{task_id}", f"hosts-{name('hosts')}")]
+    try:
+        found = [each for each in listed() if not task_id or each.what in (f"stop-{task_id}", f"hosts-{name('hosts')}")]
+    except Problem as problem:
+        say("warning", "the time left is not known:", str(problem))
+        found = []
     if not found:
         return {"stopsAt": None}  # nothing is left to end, or nothing has begun
     first = min(found, key=lambda each: each.at)

@@ -142,9 +142,9 @@ def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, toget
     free = sum(min([most, *container_instances.free_places(host, its_sizes).values()]) for host in able)
     of_new = min([most, *checks.least_places(sizes=its_sizes).values()])
     joined = [host["ec2InstanceId"] for host in hosts]
-    there = auto_scaling_group.there(group)
-    asked = len(there) if constants.SPOT_FIRST else group.get("DesiredCapacity", 0)
-    coming = max(len(there), asked) - sum(host["InstanceId"] in joined for host in there)
+    members = auto_scaling_group.there(group)
+    asked = len(members) if constants.SPOT_FIRST else group.get("DesiredCapacity", 0)
+    coming = max(len(members), asked) - sum(host["InstanceId"] in joined for host in members)
     if free + of_new * coming < count and (idle := drained(hosts, group)):
         set_state(idle, "ACTIVE")
         return room_for(count, its_sizes, group, together)
@@ -206,11 +206,12 @@ def ended_after(one_shot: bool) -> Iterator[None]:
     end_them()
 
 
-def end_idle() -> None:
+def end_idle(never_placed: int = 0) -> None:
     """End each host with no task on it, beyond MIN_INSTANCES, by its name: it is not replaced.
 
     First it takes no new task (DRAINING), then it is looked at again: where a task came meanwhile, or waits for a host,
-    it stays. Killed in between, a host stays DRAINING: the next run takes it, or the next end.
+    it stays. Killed in between, a host stays DRAINING: the next run takes it, or the next end. `never_placed`: so many
+    tasks were stopped that waited for a host; as many end that have not joined yet.
     """
     if constants.LAUNCH_TYPE == "FARGATE" or constants.KEEP_HOSTS is None:
         return
@@ -218,6 +219,11 @@ def end_idle() -> None:
         keep()
         if found := idle():
             end(found)
+        if never_placed and not any(map(waits, tasks.find())):
+            known = [host["ec2InstanceId"] for host in container_instances.describe("")]
+            groups = map(auto_scaling_group.described, auto_scaling_group.wanted())
+            there = [host["InstanceId"] for group in groups for host in auto_scaling_group.there(group)]
+            terminate([host for host in there if host not in known][:never_placed])
     except ClientError as error:
         if code(error) not in DENIED:
             raise
@@ -286,18 +292,19 @@ def end_empty(arns: list[str]) -> list[str]:
     aws.wait("the hosts to be empty", settled, str)
     if any(map(waits, tasks.find())):
         return []
-    group, ended = auto_scaling_group.described(auto_scaling_group.wanted()[-1]), []
-    terminate = call(
-        client("autoscaling").terminate_instance_in_auto_scaling_group,
-        "the Auto Scaling group",
-        of=group,
-        gone="ValidationError",
-        busy=auto_scaling_group.BUSY,
-    )
-    for host_id in [host["ec2InstanceId"] for host in found if is_empty(host)]:
-        if terminate(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
-            say("deleted", f"host {host_id}", "asked for: no task is on it")
-            ended.append(host_id)
+    return terminate([host["ec2InstanceId"] for host in found if is_empty(host)])
+
+
+def terminate(ids: list[str]) -> list[str]:
+    """Ask for the end of these, none of which is replaced. Those of which AWS has taken it."""
+    end_it, ended = client("autoscaling").terminate_instance_in_auto_scaling_group, []
+    for group in map(auto_scaling_group.described, auto_scaling_group.wanted()):
+        what = f"Auto Scaling group {group.get('AutoScalingGroupName')}"
+        ask = call(end_it, what, of=group, gone="ValidationError", busy=auto_scaling_group.BUSY)
+        for host_id in [each["InstanceId"] for each in group["Instances"] if each["InstanceId"] in ids]:
+            if ask(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
+                say("deleted", f"host {host_id}", "asked for: no task is on it")
+                ended.append(host_id)
     auto_scaling_group.share()
     return ended
 

@@ -23,6 +23,7 @@ import definition
 from aws import Problem, call
 from console import say
 from infrastructure.cluster import container_instances, parameters
+from infrastructure.service import drivers
 
 T = TypeVar("T")
 #: for all that a registry is asked about the images of a page, side by side
@@ -52,6 +53,7 @@ class Found(NamedTuple):
 
     platforms: tuple[str, ...] = ()  # linux/amd64; none where it is not told
     size: int = 0  # bytes to pull, compressed; 0 where it is not told
+    demand: str = ""  # which CUDA it demands of the host's driver: cuda>=12.8
     missing: str = ""
     private: str = ""
     unchecked: str = ""
@@ -94,6 +96,7 @@ def check(image: str = "") -> None:
             continue
         refuse_platform(each, found)
         refuse_size(each, found)
+        refuse_driver(each, found)
         cpu = "" if found.platforms else "; for which CPU it was not told"
         say("found", f"image {each}", f"{found.size / 1e9:.1f} GB to pull{cpu}")
 
@@ -145,6 +148,22 @@ def refuse_size(image: str, found: Found) -> None:
         raise Problem(f"{spelt(image)} has {size:.0f} GiB before it is unpacked, and {has}")
     if 3 * size > disk:
         say("warning", f"{spelt(image)} may not fit:", f"about {3 * size:.0f} GiB while it is unpacked, and {has}")
+
+
+def refuse_driver(image: str, found: Found) -> None:
+    """The image says which CUDA it demands; on a driver that has less no container of it starts that has a GPU."""
+    others = [constants.CERTIFICATE_IMAGE, *(other for other, _ in definition.sidecar_images())]
+    if not found.demand or not constants.GPU_COUNT or image in others:
+        return
+    driver, wants = drivers.of_hosts(), drivers.least(found.demand)
+    if not driver:
+        say("unchecked", f"{spelt(image)} demands {wants}:", f"which driver AMI_ID={constants.AMI_ID} has is not known")
+    elif not drivers.meets(found.demand, driver):
+        has = f"{spelt(image)} demands {wants}, and the hosts' AMI has {drivers.in_words(driver)}"
+        way = "take an image of that CUDA or an older one, or an AMI_ID with a newer driver"
+        raise Problem(
+            f"{has}: {way}; {drivers.UNDEMANDING[0]}=true in CONTAINER_ENVIRONMENT lets it start all the same"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------- asking
@@ -256,9 +275,18 @@ def described(manifest: bytes, manifest_of: Callable[[str], bytes], config_of: C
         listed = {of(each.get("platform", {})): each["digest"] for each in told["manifests"]}
         known = {platform: digest for platform, digest in listed.items() if "unknown" not in platform}
         one = json.loads(manifest_of(known.get(PLATFORMS[0]) or next(iter(known.values()))))
-        return Found(tuple(known), layers(one))
-    platform = of(json.loads(config_of(told["config"]["digest"])))
-    return Found(() if "unknown" in platform else (platform,), layers(told))
+        return Found(tuple(known), layers(one), demand_of(one, config_of))
+    config = json.loads(config_of(told["config"]["digest"]))
+    platform = of(config)
+    return Found(() if "unknown" in platform else (platform,), layers(told), drivers.demand(config))
+
+
+def demand_of(manifest: Any, config_of: Callable[[str], bytes]) -> str:
+    """Of one of an index's images; asked where tasks have GPUs. A registry that does not tell it is no reason to stop."""
+    if not constants.GPU_COUNT:
+        return ""
+    found, _ = aws.at_best(lambda: drivers.demand(json.loads(config_of(manifest["config"]["digest"]))))
+    return found or ""
 
 
 def of(about: dict[str, str]) -> str:

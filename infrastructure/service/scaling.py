@@ -1,7 +1,7 @@
 """How the service's number of tasks follows its load: steps or target tracking on its CPU, or on its requests.
 
 With SCALING=requests and MIN_TASKS=0 it goes to no task at all, and a request wakes it: that one, and those of the next
-minutes, get 503. An alarm costs about $0.10 a month.
+minutes, get 503. An alarm costs by the month.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
 """
 

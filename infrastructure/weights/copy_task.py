@@ -2,7 +2,7 @@
 
 On Fargate, also where the cluster's tasks are on hosts: a copy needs no GPU, and is not to start a host that has one.
 RunTask takes the launch type FARGATE in every cluster; only a strategy needs the capacity provider to be associated.
-About $0.03 an hour in us-east-1. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 """
 
 import functools

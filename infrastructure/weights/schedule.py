@@ -2,8 +2,7 @@
 
 A schedule can bear no tags, its group can. Each time it starts the task of sync.py, whether or not the one before has
 ended: Scheduler knows nothing of that. It is free up to 14 million starts a month. Each task costs the minute that it
-runs, and behind a NAT gateway about half a cent for the image that Fargate pulls anew each time: every 3 minutes that is
-some $90 a month, every hour $5.
+runs, and behind a NAT gateway the image that Fargate pulls anew each time.
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-templated.html
 """
 

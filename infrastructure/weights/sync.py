@@ -67,7 +67,7 @@ def create(point: Any) -> tuple[str, Any]:
 def tell_former_volume(former: Any) -> None:
     """Where the last revision filled another volume."""
     for name in [each["name"] for each in former.get("volumes", []) if each["name"] != constants.WEIGHTS_VOLUME]:
-        costs = "they cost about $0.30 per GiB and month in us-east-1, until a task that mounts it deletes them"
+        costs = "they cost, by what is stored on EFS, until a task that mounts it deletes them"
         say("kept", f"the weights on the volume {name}", costs)
 
 

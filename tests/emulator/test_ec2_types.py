@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from emulator.core.wire import Emulator
 from emulator.ec2.types import quota_of
 from emulator.pricing import prices
-from tests.emulator.common import refused
+from tests.emulator.common import Client, refused
 
 GONE = [
     "p2.xlarge",
@@ -82,3 +83,24 @@ def test_a_launch_counts_against_the_quota_of_its_family(
     for code in filter(None, codes):
         quota = client("service-quotas").get_aws_default_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]
         assert quota["QuotaCode"] == code
+
+
+def test_spot_scores_are_told_by_the_ids_of_zones(emulator: Emulator, client: Client) -> None:
+    scores = client("ec2").get_spot_placement_scores
+    asked = {"InstanceTypes": ["g4dn.xlarge"], "TargetCapacity": 1, "RegionNames": ["us-east-1"]}
+    emulator.world.settings.without_capacity = ["us-east-1a", "us-east-1b:g4dn.xlarge"]
+    told = scores(**asked, SingleAvailabilityZone=True)["SpotPlacementScores"]
+    assert sorted(each["Score"] for each in told)[:3] == [1, 1, 10]
+    assert all(each["AvailabilityZoneId"].startswith("use1-az") for each in told)
+    assert scores(**asked)["SpotPlacementScores"] == [{"Region": "us-east-1", "Score": 10}]
+
+
+def test_a_disk_smaller_than_the_image_s_own_is_refused(emulator: Emulator, client: Client) -> None:
+    ec2, name = client("ec2"), "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
+    image_id = client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    emulator.world.settings.image_gib = 50
+    [image] = ec2.describe_images(ImageIds=[image_id])["Images"]
+    assert image["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 50
+    disk = [{"DeviceName": image["RootDeviceName"], "Ebs": {"VolumeSize": 40}}]
+    host = {"ImageId": image_id, "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1, "BlockDeviceMappings": disk}
+    assert refused(ec2.run_instances, **host) == "InvalidBlockDeviceMapping"

@@ -257,3 +257,25 @@ def test_fargate_takes_tmpfs_since_2026_and_drops_capabilities(account: Account)
 def test_credentials_need_an_execution_role(account: Account) -> None:
     secret = {"credentialsParameter": "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf"}
     assert refused(account.register, container={"repositoryCredentials": secret})[0] == "ClientException"
+
+
+# --------------------------------------------------------------------------------------------- what an image demands
+
+
+def test_a_container_starts_only_where_the_driver_has_the_cuda_that_its_image_demands(account: Account) -> None:
+    """Words are alternatives; without a GPU, or with NVIDIA_DISABLE_REQUIRE, nothing is demanded."""
+    account.instance("g4dn.xlarge")
+    newer, by_branch = "cuda>=13.1 brand=tesla,driver>=535,driver<536", "cuda>=13.1 brand=tesla,driver>=580,driver<581"
+    off = [{"name": "NVIDIA_DISABLE_REQUIRE", "value": "true"}]
+    told = []
+    for demand, gpus, environment in ((newer, "1", []), (newer, "", []), (newer, "1", off), (by_branch, "1", [])):
+        images.add(account.world, APP, demand=demand)
+        container: dict[str, Any] = {"image": APP, "environment": environment}
+        task = account.run(account.register_gpu(**container) if gpus else account.register(container=container))
+        account.sleep(300)
+        told.append(account.task(task))
+        account.ecs.stop_task(cluster="main", task=task)
+        account.sleep(120)
+    assert [each["lastStatus"] for each in told] == ["STOPPED", "RUNNING", "RUNNING", "RUNNING"]
+    assert told[0]["stoppedReason"].startswith("CannotStartContainerError: ")
+    assert "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.1" in told[0]["stoppedReason"]

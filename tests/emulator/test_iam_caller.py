@@ -224,6 +224,19 @@ def test_a_group_hands_over_its_launch_templates_role(limit: Limit, account: Acc
     account.asg.create_auto_scaling_group(**group)
 
 
+def test_launch_instances_needs_all_that_is_done_in_the_callers_name(limit: Limit, account: Account) -> None:
+    """asg-016"""
+    account.auto_scaling_group()
+    request = {"AutoScalingGroupName": "workers", "RequestedCapacity": 1, "SubnetIds": [account.a]}
+    fleet = ("ec2:CreateFleet", "ec2:DescribeLaunchTemplateVersions", "ec2:RunInstances", "ec2:CreateTags")
+    for action in ("autoscaling:LaunchInstances", *fleet, "iam:PassRole"):
+        limit(allow("*"), {**allow(action), "Effect": "Deny"})
+        code, told = refused(account.asg.launch_instances, **request)
+        assert (code, f"not authorized to perform: {action}" in told) == ("AccessDenied", True), told
+    limit(allow(["autoscaling:LaunchInstances", *fleet, "iam:PassRole"]))
+    assert account.asg.launch_instances(**request)["Errors"] == []
+
+
 def test_the_first_of_its_kind_makes_a_service_linked_role(emulator: Emulator, limit: Limit, client: Client) -> None:
     emulator.world.settings.service_linked_roles = False
     limit(allow("ecs:*"))
@@ -335,3 +348,31 @@ def test_a_request_of_s3_tells_its_action_and_resource(
 @pytest.fixture
 def account(emulator: Emulator, client: Client) -> Account:
     return Account(emulator, client)
+
+
+def test_an_scp_refuses_what_policies_allow_and_the_simulation_knows_it(
+    limit: Limit, client: Client, emulator: Emulator
+) -> None:
+    """But for statements with a condition, which the simulation does not look at."""
+    vpc = {"Effect": "Deny", "Action": "ec2:CreateVpc", "Resource": "*"}
+    elsewhere = {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
+    run = {"Effect": "Deny", "Action": "ecs:CreateCluster", "Resource": "*", "Condition": elsewhere}
+    DOORS["POST", "/_emulator/caller"](emulator, {"scp": {"Statement": [allow("*"), vpc, run]}})
+    code, told = refused(client("ec2").create_vpc, CidrBlock="10.0.0.0/16", DryRun=True)
+    assert (code, "with an explicit deny in a service control policy" in told) == ("UnauthorizedOperation", True)
+    assert refused(client("ecs").create_cluster, clusterName="a")[0] == "AccessDeniedException"
+    asked = {"PolicySourceArn": USER, "ActionNames": ["ec2:CreateVpc", "ecs:CreateCluster"]}
+    found = client("iam").simulate_principal_policy(**asked)["EvaluationResults"]
+    by_scp = [(each["EvalDecision"], each["OrganizationsDecisionDetail"]["AllowedByOrganizations"]) for each in found]
+    assert by_scp == [("explicitDeny", False), ("allowed", True)]
+    DOORS["POST", "/_emulator/caller"](emulator, {"scp": {"Statement": [allow("ecs:*")]}})
+    assert "no service control policy allows" in refused(client("ec2").create_vpc, CidrBlock="10.0.0.0/16")[1]
+
+
+def test_who_has_taken_on_a_role_is_told_without_its_path(limit: Limit, client: Client, emulator: Emulator) -> None:
+    client("iam").create_role(RoleName="r", Path="/team/", AssumeRolePolicyDocument=trust("ecs-tasks.amazonaws.com"))
+    DOORS["POST", "/_emulator/caller"](emulator, {"role": "r", "policy": {"Statement": [allow("iam:*")]}})
+    assert client("sts").get_caller_identity()["Arn"] == "arn:aws:sts::123456789012:assumed-role/r/emulator"
+    asked = {"PolicySourceArn": "arn:aws:iam::123456789012:role/team/r", "ActionNames": ["iam:GetRole", "ecs:RunTask"]}
+    found = client("iam").simulate_principal_policy(**asked)["EvaluationResults"]
+    assert [each["EvalDecision"] for each in found] == ["allowed", "implicitDeny"]

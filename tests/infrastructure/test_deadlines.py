@@ -9,6 +9,7 @@ import pytest
 
 from emulator.core.faults import Fault
 from emulator.scheduler import schedules
+from infrastructure.service import deadlines
 from tests.conftest import READS, Runbook
 from tests.pictures import put_back, take
 
@@ -139,6 +140,12 @@ def test_this_machine_may_die_at_any_call_of_run_task(gpu: Runbook) -> None:
         put_back(gpu.emulator, picture)
         assert gpu.run("run_task.py").code == 0 and kinds(gpu) == ["stop"], point
         assert len(running(gpu)) == 1
+    [died] = [picture for point, picture in points.items() if point.endswith("ecs:RunTask")]
+    put_back(gpu.emulator, died)
+    assert kinds(gpu) == ["guard"]
+    gpu.settle(60)
+    gpu.has_run("register_task_definition.py")
+    assert kinds(gpu) == ["stop"]
 
 
 # --------------------------------------------------------------------------------------------------- of all
@@ -152,7 +159,7 @@ def test_at_the_instant_hosts_services_and_tasks_end_and_data_stays(runbook: Run
     ran = runbook.run("create_service.py")
     assert ran.code == 0, ran.err
     runbook.has_run("run_task.py")
-    assert kinds(runbook) == ["hosts", "limits", "service"]
+    assert kinds(runbook) == ["hosts", "limits", "service", "stop"]
     assert "stops itself in 11 h 5" in runbook.run("describe_service.py").err
     looked = runbook.run("describe_clusters.py")
     assert looked.result["stopsAt"] == f"{instants(runbook)[0][3:-1]}Z"
@@ -163,6 +170,8 @@ def test_at_the_instant_hosts_services_and_tasks_end_and_data_stays(runbook: Run
     [service] = runbook.aws("ecs").describe_services(cluster="gpu", services=["gpu"])["services"]
     assert service["desiredCount"] == 0
     assert len(runbook.aws("efs").describe_file_systems()["FileSystems"]) == 1
+    late = runbook.run("run_task.py")
+    assert late.code == 1 and "the hosts have ended at their deadline: run create_cluster.py first" in late.err
     again = runbook.run("create_cluster.py")
     assert again.code == 0 and len(gpu_hosts(runbook)) == 1, again.err
     assert runbook.run("create_service.py").code == 0
@@ -184,7 +193,7 @@ def test_it_is_moved_by_the_pages_that_make_something_and_goes_with_its_setting(
     assert moved > first
     at = ends_in(gpu, 5)
     gpu.has_run("create_cluster.py", MAX_CLUSTER_HOURS="", STOP_AT=f"{at}Z")
-    assert (kinds(gpu), instants(gpu)) == (["hosts"], [f"at({at})"])
+    assert (kinds(gpu), instants(gpu)) == (["hosts", "stop"], [f"at({at})"])
     gpu.has_run("create_cluster.py", MAX_CLUSTER_HOURS="")
     assert group(gpu) is None
 
@@ -222,6 +231,23 @@ def test_an_instant_that_is_over_is_refused_before_anything_is_made(gpu: Runbook
     assert "STOP_AT=2026-01-01T00:00Z is over: set a later one, or STOP_AT= for none" in ran.err
 
 
+def test_where_aws_has_no_scheduler_it_is_refused(gpu: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "offered", lambda _: False)
+    begun = len(gpu.emulator.calls)
+    ran = gpu.run("create_cluster.py", MAX_RUN_HOURS="8")
+    assert (ran.code, gpu.changes(begun)) == (1, [])
+    assert "EventBridge Scheduler is not offered in us-east-1: MAX_RUN_HOURS asks for that" in ran.err
+    assert gpu.run("create_cluster.py").code == 0
+
+
+def test_a_run_that_aws_refuses_leaves_no_guard(gpu: Runbook) -> None:
+    gpu.settings["MAX_RUN_HOURS"] = "8"
+    gpu.has_run(*STARTED[:2])
+    gpu.emulator.faults.planned.append(Fault("ecs:RunTask", "denied", times=-1))
+    assert gpu.run("run_task.py").code == 1
+    assert kinds(gpu) == []
+
+
 @pytest.mark.parametrize("page", ["create_cluster.py", "run_task.py"])
 def test_without_the_right_it_is_refused_with_the_setting_that_does_without(gpu: Runbook, page: str) -> None:
     gpu.has_run(*STARTED[: STARTED.index(page)])
@@ -232,3 +258,5 @@ def test_without_the_right_it_is_refused_with_the_setting_that_does_without(gpu:
     assert "your credentials may not scheduler:" in ran.err
     assert "MAX_RUN_HOURS asks for that: MAX_RUN_HOURS= does without a deadline" in ran.err
     assert gpu.run(page).code == 0
+    looked = gpu.run("list_tasks.py", MAX_RUN_HOURS="8")
+    assert looked.code == 0 and "warning the time left is not known: " in looked.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +197,38 @@ def test_the_hosts_are_protected_whatever_aws_does(runbook: Runbook) -> None:
     assert autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
 
 
+def test_a_service_from_zero_has_one_host_for_one_task(zones: Runbook) -> None:
+    zones.has_run("create_service.py")
+    assert len(hosts(zones)) == 1
+    zones.has_run("update_service.py", DESIRED_COUNT="0")
+    zones.settle(2000)
+    assert hosts(zones, "running") == []
+    assert zones.run("update_service.py").code == 0
+    assert (len(hosts(zones)), len(hosts(zones, "running"))) == (2, 1)
+
+
+def test_a_service_waits_for_its_host_where_there_is_none_now(zones: Runbook) -> None:
+    lacks(zones, "us-east-1a", "us-east-1b")
+    ran = zones.run("create_service.py", WAIT_TIMEOUT_SECONDS="60")
+    assert (ran.code, "no g4dn.xlarge: us-east-1" in ran.err) == (3, True), ran.err
+    [service] = zones.aws("ecs").describe_services(cluster="gpu", services=["gpu"])["services"]
+    assert service["desiredCount"] == 1
+
+
+def test_a_sweep_and_a_job_on_two_hosts_have_theirs_and_no_more(zones: Runbook, tmp_path: Path) -> None:
+    job = {"NETWORK_MODE": "awsvpc", "NODE_PORTS": "29500-65535", "RUN_UNTIL": "STOPPED", "COMMAND": "sleep 60"}
+    zones.settings |= {**job, "MAX_INSTANCES": "4", "IMAGE": "example.com/ml:v1"}
+    zones.has_run("create_cluster.py", "register_task_definition.py")
+    assert zones.run("run_task.py", "--nodes", "2").code == 0
+    assert len({host["Placement"]["AvailabilityZone"] for host in hosts(zones)}) == 1
+    assert len(hosts(zones)) == 2
+    (tmp_path / "rows.csv").write_text("LR\n0.1\n0.2\n0.3\n")
+    zones.settle(300)
+    assert zones.run("run_task.py", "--sweep", str(tmp_path / "rows.csv"), MAX_PARALLEL="2").code == 0
+    zones.settle(300)
+    assert (len(hosts(zones)), hosts(zones, "running")) == (4, [])
+
+
 # -------------------------------------------------------------------------------------------------------------- the end
 
 
@@ -231,6 +264,15 @@ def test_minimum_stays(runbook: Runbook) -> None:
     assert len(hosts(runbook, "running")) == 1
     assert runbook.run("run_task.py", TASK_COUNT="1").code == 0  # it takes tasks
     assert len(hosts(runbook)) == 2
+
+
+def test_a_host_that_has_not_joined_ends_with_the_task_that_waited_for_it(runbook: Runbook) -> None:
+    ran = runbook.has_run(*REGISTERED).run("run_task.py", "--detach")
+    assert (ran.code, hosts(runbook, "running") != []) == (0, True)
+    runbook.settle(10)  # AWS lists a new task some seconds late
+    assert runbook.run(*STOP).code == 0
+    runbook.settle(60)
+    assert (hosts(runbook, "pending", "running"), group(runbook)["DesiredCapacity"]) == ([], 0)
 
 
 def another_task(runbook: Runbook) -> None:

@@ -749,7 +749,9 @@ PAIRS: dict[str, list[Pair]] = {
         Pair("their-weights", "", "sync", "refused", says=("delete_sync.py",)),
     ],
     "WEIGHTS_PREFIX": there_and_back("", "a", "sync") + there_and_back("a", "b", "sync"),
-    "WEIGHTS_VOLUME": [Pair("weights", "more", "sync", "kept", ("files in /weights",), ("about $0.30 per GiB",))],
+    "WEIGHTS_VOLUME": [
+        Pair("weights", "more", "sync", "kept", ("files in /weights",), ("they cost, by what is stored on EFS",))
+    ],
     "SYNC_SCHEDULE": there_and_back("every 3 hours", "", "sync")
     + there_and_back("every 3 hours", "every 5 hours", "sync"),
     "SYNC_IMAGE": [
@@ -772,6 +774,7 @@ MAKE_NOTHING = {
     "RUN_TIMEOUT_SECONDS": "how long run_task.py waits",
     "RETRIES": "how often run_task.py starts a task again",
     "RETRY_ON": "for what run_task.py starts a task again",
+    "CONFIRM_ABOVE": "above which price a person is asked",
     "WAIT_FOR_CAPACITY": "how long run_task.py asks for hosts",
     "KEEP_HOSTS": "when hosts end on which no task is",
     "MAX_PARALLEL": "how many tasks of a sweep run at the same time",

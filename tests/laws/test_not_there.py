@@ -19,6 +19,7 @@ FLAGS = {"stop_task.py": ("--task", ID)}
 #: page -> what must be there for it to have an answer: an empty list is one
 ANSWERED: dict[str, tuple[str, ...]] = {
     "describe_clusters.py": ("create_cluster.py",),
+    "describe_costs.py": ("create_cluster.py",),
     "list_tasks.py": ("create_cluster.py",),
     "list_task_definition.py": (),
 }

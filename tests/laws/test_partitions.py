@@ -67,6 +67,7 @@ WALK = (
     "register_task_definition.py",
     "run_task.py",
     "describe_task.py",
+    "describe_costs.py",
     "create_cluster.py",
     "update_cluster.py",
     "stop_task.py --all",

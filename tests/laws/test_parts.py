@@ -98,7 +98,7 @@ MAKING = {
 HARMLESS = {
     "start_pipeline_execution": "a run of the pipeline, which ends by itself",
     "execute_command": "a shell in a container, which ends with its session",
-    "simulate_principal_policy": "a question: may this role do that?",
+    "run_instances": "a question, since DryRun goes with it: would EC2 refuse this type and this AMI?",
     "upload_file": "of boto3's own: files into the user's bucket, under the names that the user's files have",
 }
 #: what boto3 adds to S3's client beside the operations, and the way around all methods

@@ -166,7 +166,7 @@ LAYERS = (
         "aws.fresh",
     ),
     *("aws.failures", "aws.looks", "aws.clients", "aws.ownership", "aws.calls", "aws.pages", "aws"),
-    *("infrastructure", "infrastructure.cluster", "infrastructure.service"),
+    *("infrastructure", "infrastructure.cluster", "infrastructure.service", "infrastructure.preflight"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
     "infrastructure.clean_up",
 )

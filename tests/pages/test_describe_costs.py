@@ -1,0 +1,98 @@
+"""describe_costs.py tells what stands, since when, so far and an hour; other pages end with one line of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emulator.core.doors import DOORS
+from tests.conftest import Runbook
+
+RUNNING = ("create_cluster.py", "register_task_definition.py", "run_task.py")
+
+
+def last(err: str) -> str:
+    """Of the lines about costs."""
+    return " ".join([line for line in err.splitlines() if line.startswith("costs ")][-1].split())
+
+
+@pytest.fixture
+def running(runbook: Runbook) -> Runbook:
+    """A host with a task, for some hours."""
+    runbook.has_run(*RUNNING)
+    runbook.settle(3 * 3600)
+    return runbook
+
+
+def test_what_stands_is_told_and_a_deletion_ends_with_what_it_cost(running: Runbook) -> None:
+    ran = running.run("describe_costs.py")
+    told, rows = ran.result, ran.result["rows"]
+    assert told["currency"] == "USD" and "1 host g4dn.xlarge" in ran.err
+    by_name = {row["what"]: row for row in rows}
+    assert {"host g4dn.xlarge", "public address", "GB of disk", "GB on EFS"} <= by_name.keys()
+    [host] = running.aws("ec2").describe_instances()["Reservations"]
+    assert by_name["host g4dn.xlarge"]["since"] == host["Instances"][0]["LaunchTime"].strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert round(sum(row["perHour"] for row in rows), 4) == told["perHour"] == 0.542
+    assert round(sum(row["soFar"] or 0 for row in rows), 4) == told["soFar"]
+    assert 3 * 0.54 < told["soFar"] < 3.2 * 0.55
+    assert by_name["GB on EFS"]["soFar"] is None, "how much there was nobody knows"
+
+    stop = "1 x host g4dn.xlarge; to stop: python delete_cluster.py"
+    assert last(running.run("describe_clusters.py").err) == f"costs $0.54 an hour now: {stop}"
+    ran = running.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
+    assert "costs what is kept: $0.30 a GB and month of EFS" in " ".join(ran.err.split())
+    assert last(ran.err).startswith("costs it ran 3 h ") and ", about $1.6" in last(ran.err)
+    again = running.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
+    assert "it ran" not in again.err
+
+
+def test_what_starts_something_ends_with_its_price_and_the_command_that_stops_it(fargate: Runbook) -> None:
+    made, _, started = [fargate.run(page).err for page in RUNNING]
+    stop = "to stop: python delete_cluster.py; its tasks too: python describe_costs.py"
+    assert last(made) == f"costs nothing by the hour now: what is stored and moved does; {stop}"
+    assert last(started).startswith("costs $0.02 an hour now: 1 x task; to stop: python stop_task.py --all;")
+    told = fargate.run("describe_costs.py").result
+    assert {"vCPU of tasks", "GB of tasks", "public address"} <= {row["what"] for row in told["rows"]}
+    assert told["perHour"] == round(0.25 * 0.04048, 4) + round(0.5 * 0.004445, 4) + 0.005
+
+
+def test_spot_hosts_cost_what_their_zone_does(runbook: Runbook) -> None:
+    runbook.settings |= {"CAPACITY_TYPE": "spot", "MIN_INSTANCES": "1"}
+    runbook.has_run("create_cluster.py")
+    [host] = [row for row in runbook.run("describe_costs.py").result["rows"] if "host" in row["what"]]
+    zone = host["what"].partition("Spot, ")[2].rstrip(")")
+    request: Any = {"InstanceTypes": ["g4dn.xlarge"], "AvailabilityZone": zone}
+    history = runbook.aws("ec2").describe_spot_price_history(**request)["SpotPriceHistory"]
+    newest = max(history, key=lambda each: each["Timestamp"])
+    assert host["unitPrice"] == float(newest["SpotPrice"]) < 0.526
+
+
+def test_what_aws_has_billed_is_asked_for_by_our_tag(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.settle(30)
+    day = runbook.emulator.world.timestamp().date()
+    bill = {"tag": "gpu-ecs-cluster", "value": "gpu", "day": str(day), "service": "EC2 - Other", "amount": 1.25}
+    for each in (bill, {**bill, "value": "another"}):
+        DOORS["POST", "/_emulator/bill"](runbook.emulator, each)
+    ran = runbook.run("describe_costs.py", "--billed")
+    assert (ran.code, ran.result["billed"]["services"], ran.result["billed"]["total"]) == (0, {}, 0)
+    assert "AWS has billed nothing by the tag gpu-ecs-cluster" in ran.err and "payer account" in ran.err
+    active: Any = [{"TagKey": "gpu-ecs-cluster", "Status": "Active"}]
+    runbook.aws("ce").update_cost_allocation_tags_status(CostAllocationTagsStatus=active)
+    billed = runbook.run("describe_costs.py", "--billed").result["billed"]
+    assert (billed["services"], billed["total"], billed["currency"]) == ({"EC2 - Other": 1.25}, 1.25, "USD")
+    assert "billed" not in runbook.run("describe_costs.py").result, "AWS charges for each request"
+    statement: Any = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": ["ce:*", "pricing:*"], "Resource": "*"},
+    ]
+    DOORS["POST", "/_emulator/caller"](runbook.emulator, {"policy": {"Statement": statement}})
+    ran = runbook.run("describe_costs.py", "--billed")
+    assert (ran.code, ran.result["billed"], ran.result["perHour"]) == (0, None, None)
+    assert "could not look at what AWS has billed:" in ran.err and "could not look at AWS's price list:" in ran.err
+
+
+def test_where_there_is_nothing_it_says_so(runbook: Runbook) -> None:
+    ran = runbook.run("describe_costs.py")
+    assert (ran.code, "there is no cluster gpu in this region" in ran.err) == (1, True)
