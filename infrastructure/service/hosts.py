@@ -297,7 +297,8 @@ def end_empty(arns: list[str]) -> list[str]:
 
 def terminate(ids: list[str]) -> list[str]:
     """Ask for the end of these, none of which is replaced. Those of which AWS has taken it."""
-    end_it, ended = client("autoscaling").terminate_instance_in_auto_scaling_group, []
+    end_it = client("autoscaling").terminate_instance_in_auto_scaling_group
+    ended = list[str]()
     for group in map(auto_scaling_group.described, auto_scaling_group.wanted()):
         what = f"Auto Scaling group {group.get('AutoScalingGroupName')}"
         ask = call(end_it, what, of=group, gone="ValidationError", busy=auto_scaling_group.BUSY)
