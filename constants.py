@@ -825,6 +825,8 @@ ENDPOINT_TAG = "gpu-ecs-endpoint"
 PART_TAG = "gpu-ecs-part"
 #: which run of run_task.py a task belongs to, where it is not just as its revision says
 RUN_TAG = "gpu-ecs-run"
+#: on the cluster while it is paused: since when
+PAUSED_TAG = "gpu-ecs-paused"
 #: the names of EXTRA_TAGS as they were given, so that one that goes from there goes from AWS too
 EXTRA_TAG = "gpu-ecs-extra-tags"
 TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS else {}), CLUSTER_TAG: CLUSTER_NAME}

@@ -37,6 +37,7 @@ from infrastructure.cluster import (
     mount_targets,
     nat_gateways,
     network,
+    pause,
     roles,
     security_groups,
     ways_out,
@@ -53,6 +54,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
     """Everything is asked for first, what takes longest before all; and waited for at the end."""
     before = aws.changes()
     parts.look((*PARTS, checks))
+    pause.refuse()
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     is_new, stood = not cluster.find(), file_system.ids()
     priced = what_costs() if is_new or costs_more() else []

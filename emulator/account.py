@@ -21,6 +21,7 @@ Client = Callable[[str], Any]
 CHOSEN = re.compile(
     r"\b(?:vpc|subnet|igw|rtb|rtbassoc|sg|sgr|eni|i|lt|nat|eipalloc|acl|ami|dopt|fs|fsap|fsmt|vol|r|eipassoc|eni-attach|vpce|pl)"
     r"-[0-9a-f]{8,}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{16}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"|\b\d{4}-\d\d-\d\dT\d\d:\d\dZ"
 )
 VOLATILE = re.compile(
     r"time|date|address|publicip$|dns|uniqueid|roleid|profileid|createdby|registeredby|number|latest|defaultversion|revision"

@@ -113,4 +113,13 @@ REMEDIES: dict[str, str] = {
     "is not there any more": "run it again",
     "… was not tagged: …": AGAIN,
     "there is no …; AWS forgets a stopped one": "list_tasks.py lists those that there are",
+    "the account can't have it yet": "each row that says stop tells what to do; then run it again",
+    "get these rights, docs/permissions.md": "ask who gives rights in the account; an SCP is the organisation's to change",
+    "EC2 would refuse …": AGAIN,
+    "there is no such AMI": CORRECT,
+    "vCPUs…, and one … (…) needs": "ask for more with the line that it shows, end what others run, or take a smaller type",
+    "are there, and … more is needed": "ask for more with the line that it shows, or delete what is not needed any more",
+    "vCPUs of Fargate, and one task needs": "ask for more with the line that it shows, or lower TASK_CPU",
+    "you may not iam:CreateServiceLinkedRole": "let an administrator of the account make them, each once",
+    "is offered in none of the zones of your subnets": "name subnets in one of the zones that it lists, or take another type",
 }

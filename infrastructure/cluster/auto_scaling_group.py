@@ -28,6 +28,7 @@ HELD = ("Pending", "InService", "Terminating:Wait")
 BOOT_SECONDS = 300
 #: for how long ECS may take to let go a host on which nothing runs any more
 DRAINING_SECONDS = 120
+SIZES = ("MinSize", "MaxSize", "DesiredCapacity")
 #: how it says that there is no such group any more
 GONE = "AutoScalingGroup name not found"
 #: AWS's refusals while it starts or ends a host of the group
@@ -109,7 +110,7 @@ def create(net: Network) -> dict[str, str]:
     """
     if constants.LAUNCH_TYPE == "FARGATE":
         return {}
-    stood, most = [each for each in wanted() if find(each)], sizes()
+    stood, most = [each for each in wanted() if find(each)], limits()
     to_go = {each: "" for each in HOSTS if each not in wanted() and ours(find(each))}
     arns = to_go | {
         each: create_one(each, most[each], net) for each in sorted(wanted(), key=lambda each: -shrinks(each, most))
@@ -131,7 +132,7 @@ def create_one(each: str, most: int, net: Network) -> str:
     return put(each, capacity_reservation.subnets(net.zones), settings, tags("host"), told, source)
 
 
-def sizes(more_on_spot: int = 0) -> dict[str, int]:
+def limits(more_on_spot: int = 0) -> dict[str, int]:
     """The most hosts of each group, MAX_INSTANCES together: with two, Spot has what it has and `more`, the other the rest."""
     if not constants.SPOT_FIRST:
         return {HOSTS[0]: constants.MAX_INSTANCES}
@@ -157,7 +158,7 @@ def share(more_on_spot: int = 0) -> None:
     if not constants.SPOT_FIRST or constants.LAUNCH_TYPE == "FARGATE":
         return
     aws.forget(groups)
-    most = sizes(more_on_spot)
+    most = limits(more_on_spot)
     for each in sorted(HOSTS, key=lambda each: -shrinks(each, most)):
         group = find(each)
         if not group or (group["MaxSize"] == most[each] and not asks_in_vain(each, group)):
@@ -341,6 +342,19 @@ def refresh_in_words(each: str = "hosts") -> str:
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
+def wait_joined() -> None:
+    """Until as many hosts as the group wants have joined the cluster. On Fargate there is none."""
+    connected: list[Any] = []
+
+    def joined() -> bool:
+        aws.forget(groups)
+        wanted = sum(group["DesiredCapacity"] for each in HOSTS if (group := find(each)))
+        connected[:] = [host for host in container_instances.describe() if host["agentConnected"]]
+        return len(connected) >= int(wanted)
+
+    wait("hosts to join the cluster again", joined, why_no_host)
+
+
 def why_no_host() -> str:
     """What AWS knows of hosts that do not come, of each group that wants one."""
     wanting = [each for each in HOSTS if (group := find(each)) and group["DesiredCapacity"]]
@@ -395,16 +409,27 @@ def advice(text: str) -> str:
     return ""
 
 
-def empty() -> None:
+def sizes() -> dict[str, Any]:
+    """Of each group, how many hosts it is to have."""
+    named = {each: group for each in (*HOSTS, "bastion") if (group := find(each)) and ours(group)}
+    return {each: {key: group[key] for key in SIZES} for each, group in named.items() if not group.get("Status")}
+
+
+def empty(each: str = "hosts") -> None:
     """Ask for the end of all hosts: no host protected from scale-in, and sizes to 0."""
-    for each in HOSTS:
-        what, group = f"Auto Scaling group {name(each)}", find(each)
-        if not group or not ours(group) or group.get("Status"):
-            continue
-        unprotect(group)
-        update = call(client("autoscaling").update_auto_scaling_group, what, of=group, gone=GONE, busy=BUSY)
-        update(AutoScalingGroupName=name(each), MinSize=0, MaxSize=0, DesiredCapacity=0)
-        say("updated", what, "0 hosts wanted")
+    for one in HOSTS if each == "hosts" else (each,):
+        if (group := find(one)) and ours(group):
+            unprotect(group)
+        resize(one, dict.fromkeys(SIZES, 0))
+
+
+def resize(each: str, wanted: dict[str, int]) -> None:
+    what, group = f"Auto Scaling group {name(each)}", find(each)
+    if not group or not ours(group) or group.get("Status") or all(group[key] == wanted[key] for key in wanted):
+        return
+    update = call(client("autoscaling").update_auto_scaling_group, what, of=group, gone=GONE, busy=BUSY)
+    update(AutoScalingGroupName=name(each), **wanted)  # type: ignore[arg-type]
+    say("updated", what, f"{wanted['DesiredCapacity']} hosts wanted")
 
 
 def unprotect(group: Any) -> None:
@@ -426,13 +451,13 @@ def unprotect(group: Any) -> None:
                 raise
 
 
-def wait_drained() -> None:
+def wait_drained(seconds: float = DRAINING_SECONDS) -> None:
     """Until ECS has moved all tasks off the hosts that end, and lets them go: AWS holds them in Terminating:Wait so long.
 
     One that was still starting is protected when it comes into service. After DRAINING_SECONDS the deletion of the group
     lets them go.
     """
-    limit = time.monotonic() + DRAINING_SECONDS
+    limit = time.monotonic() + seconds
 
     def held(each: str) -> list[str]:
         group = find(each)

@@ -31,7 +31,7 @@ from infrastructure.cluster import (
 )
 from infrastructure.cluster import certificate as certificates
 from infrastructure.preflight import permissions
-from infrastructure.service import dns_record, images, target_group
+from infrastructure.service import dns_record, drivers, images, target_group
 
 OK, WARNING, STOP = "ok", "warning", "stop"
 #: what create_cluster.py may take, with its waits
@@ -72,7 +72,7 @@ def credentials() -> str:
 
 
 def service_linked_roles() -> str:
-    """They are made where they are missing, by those who may."""
+    """AWS's services act with roles of their own, which are made where they are missing, by those who may."""
     if not constants.MAKES_ROLES:
         return ""
     wanted = roles.service_linked_wanted(True, True, True)
@@ -111,7 +111,7 @@ def offers() -> list[str]:
 
 
 def zones() -> str:
-    """Each zone of ours offers the type."""
+    """The type is not offered in every zone."""
     if not constants.VPC_ID:
         return (
             f"{' or '.join(constants.TYPES)} in {', '.join(checks.zones())}" if constants.LAUNCH_TYPE == "EC2" else ""
@@ -161,8 +161,11 @@ def image() -> str:
     if constants.CLUSTER_ONLY:
         return ""
     images.check()
-    sizes = [f"{name}, {found.size / 1e9:.1f} GB" for name, found in images.named().items()]
-    return "; ".join(sizes)
+    driver, told = drivers.of_hosts(), []
+    for name, found in images.named().items():
+        demands = found.demand and driver and f", demands {drivers.least(found.demand)} of {drivers.in_words(driver)}"
+        told.append(f"{name}, {found.size / 1e9:.1f} GB{demands or ''}")
+    return "; ".join(told)
 
 
 def interfaces_of_host() -> str:

@@ -96,7 +96,7 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
         before += 1
         known = [task["taskArn"] for task in tasks.of_run_task() if same(task, definition, key)]
         others = [arn for arn in arns if arn not in [task["taskArn"] for task in failed]]
-        hosts.bring(definition, asked.get("overrides", {}), len(failed))
+        hosts.bring(hosts.Wish(definition, asked.get("overrides", {}), len(failed), sorted(known)))
         on_spot = hosts.for_spot(definition, asked.get("overrides", {}), len(failed))
         arns = others + start(asked, len(failed), known, on_spot=on_spot)
 

@@ -114,7 +114,8 @@ def open_ports() -> None:
 def attempt(job: Job) -> dict[int, Any]:
     """Rank -> task once all are as RUN_UNTIL says, or as soon as one has failed. All or none: else they are ended."""
     its_overrides = overrides.of(job.definition, job.wanted)
-    hosts.bring(job.definition, its_overrides, job.count - len(job.arns), together=True)
+    missing = job.count - len(job.arns)
+    hosts.bring(hosts.Wish(job.definition, its_overrides, missing, (job.key, sorted(job.known)), together=True))
     try:
         found = until_running(job)
     except aws.FAILURES:

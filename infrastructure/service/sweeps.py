@@ -80,7 +80,9 @@ def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> 
     if left:
         running = sum(row.state == "running" for row in left)
         asked = left[0].asked  # the rows differ in their variables only
-        hosts.bring(definition, asked.get("overrides", {}), min(constants.MAX_PARALLEL, len(left)) - running)
+        more = min(constants.MAX_PARALLEL, len(left)) - running
+        known = sorted(arn for row in rows for arn in row.arns)
+        hosts.bring(hosts.Wish(definition, asked.get("overrides", {}), more, known, go_on=running > 0))
         limit = constants.RUN_TIMEOUT_SECONDS or math.inf
         with console.live_table(lambda: table(rows)):
             aws.wait(f"{len(left)} rows to end", look, lambda: in_words(rows), limit)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import READS, Ran, Runbook
-from tests.pictures import put_back, take
+from tests.pictures import Picture, put_back, take
 
 #: script -> what a user has run before it
 BEFORE = {
@@ -106,12 +106,12 @@ def end_of(runbook: Runbook, command: str) -> Any:
 class Deaths:
     """Where a command may die: a picture of the account at each point, and the account when it did not die."""
 
-    pictures: dict[str, bytes]
+    pictures: dict[str, Picture]
     undisturbed: Any
 
     def then(self, runbook: Runbook, command: str) -> dict[str, Any]:
         """What is there when this command is run after each death. Equal accounts have the same end."""
-        answers: dict[bytes, Any] = {}
+        answers: dict[Picture, Any] = {}
         for picture in self.pictures.values():
             if picture not in answers:
                 put_back(runbook.emulator, picture)
@@ -127,7 +127,7 @@ def deaths_of(runbook: Runbook, command: str) -> Deaths:
 
 
 def _die_everywhere(runbook: Runbook, command: str) -> Deaths:
-    pictures: dict[str, bytes] = {}
+    pictures: dict[str, Picture] = {}
 
     def watch(when: str) -> None:
         service, operation, _ = runbook.emulator.calls[-1] if runbook.emulator.calls[start:] else ("", "the start", "")
@@ -143,7 +143,7 @@ def _die_everywhere(runbook: Runbook, command: str) -> Deaths:
     return Deaths(pictures, now(runbook))
 
 
-def _taken(runbook: Runbook) -> bytes:
+def _taken(runbook: Runbook) -> Picture:
     """A picture without the list of calls: two points between which nothing has changed are the same account."""
     calls = list(runbook.emulator.calls)
     runbook.emulator.calls.clear()

@@ -160,7 +160,7 @@ TURNS: list[Turn] = [
     ("permissions", forbids("ecs:CreateCluster"), A, "stop", "an SCP of the organisation forbids ecs:CreateCluster"),
     ("permissions", denies("iam:SimulatePrincipalPolicy"), A, "warning", "could not look: access denied"),
     ("dry run", dry_run_denied, G, "stop", "EC2 would refuse RunInstances: access denied"),
-    ("dry run", forbids("ec2:CreateVpc"), A, "stop", "EC2 would refuse CreateVpc: access denied"),
+    ("dry run", forbids("ec2:CreateVpc"), A, "stop", "CreateVpc, an SCP of the organisation forbids it"),
     ("service-linked roles", without_linked_roles, A, "stop", "AWSServiceRoleForECS are missing, and you may not"),
     ("names", another_s_cluster, G, "stop", "the cluster gpu-demo exists already"),
     ("instance type", sets(INSTANCE_TYPE="p3.2xlarge"), G, "stop", "INSTANCE_TYPE=p3.2xlarge does not exist"),
