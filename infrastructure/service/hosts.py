@@ -321,6 +321,7 @@ def end_empty(arns: list[str]) -> None:
 
 
 def terminate(ids: list[str]) -> None:
+    """Each by its own group; what they leave free is free for both."""
     for group in groups():
         terminate_of(group, [host for host in ids if host in in_state("", group)])
     auto_scaling_group.share()
@@ -333,8 +334,8 @@ def terminate_of(group: Any, ids: list[str]) -> None:
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
     """
     what = f"Auto Scaling group {group.get('AutoScalingGroupName')}"
-    end_it = client("autoscaling").terminate_instance_in_auto_scaling_group
-    ask = call(end_it, what, of=group, gone="ValidationError", busy=auto_scaling_group.BUSY)
+    autoscaling, gone, busy = client("autoscaling"), "ValidationError", auto_scaling_group.BUSY
+    ask = call(autoscaling.terminate_instance_in_auto_scaling_group, what, of=group, gone=gone, busy=busy)
     for host_id in ids:
         if ask(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
             say("deleted", f"host {host_id}", "asked for: no task is on it")
