@@ -205,7 +205,7 @@ def _tell_where() -> None:
 #: the pages about what endpoints share: they are run without ENDPOINT
 CLUSTER_PAGES = (
     *("create_cluster", "update_cluster", "delete_cluster", "describe_clusters", "describe_costs"),
-    *("create_certificate", "delete_certificate"),
+    *("create_certificate", "delete_certificate", "pause_cluster", "resume_cluster"),
 )
 
 
