@@ -152,18 +152,16 @@ def write_reads(made: Script, call: Call) -> None:
 
 
 def with_header(made: Script) -> str:
-    body = "\n".join(made.lines)
-    about = "; a dry run: nothing was changed" if made.record.dry_run else ""
-    about += (
-        f"; it ended with exit code {made.record.exit}, and this is what it did until then" if made.record.exit else ""
-    )
-    text = HEADER.format(page=made.record.page, region=shlex.quote(made.region), about=about)
+    body, record = "\n".join(made.lines), made.record
+    about = "; a dry run: nothing was changed" if record.dry_run else ""
+    about += f"; it ended with exit code {record.exit}, and this is what it did until then" if record.exit else ""
+    text = HEADER.format(page=record.page, region=shlex.quote(made.region), about=about)
     if made.secrets:
         text += SECRETS + "".join(ESCAPED.replace("NAME", name) for name in sorted(made.secrets))
     text += AGAIN if re.search(r"(^|\()again ", body, re.MULTILINE) else ""
     text += UNTIL if re.search(r"^until_is ", body, re.MULTILINE) else ""
     nothing = "" if body.strip() else "\n# it changed nothing"
-    return f"{text}{nothing}{body}"
+    return f"{text}{nothing}{body}\n"
 
 
 def succeeded(record: Record) -> list[Call]:
