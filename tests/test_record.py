@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from botocore import xform_name
 
+import rehearse
 from aws import dry_run, pages, record, timeline
 from emulator.core.faults import Fault
 from tests.conftest import GPU, READS, Runbook
@@ -19,7 +20,7 @@ SECRET = 'hf-"QX81zk-q7'
 WALK = (
     "create_cluster.py",
     "register_task_definition.py",
-    "run_task.py",
+    f"run_task.py --env TOKEN={SECRET}",
     "describe_task.py",
     "stop_task.py --all",
     "delete_cluster.py --yes",
@@ -107,6 +108,33 @@ def test_every_page_has_the_flags() -> None:
     for name, about in pages._pages.items():
         given = pages._parser(name, "", about).format_usage()
         assert {"--show-calls", "--timeline", "--record"} <= {*re.findall(r"--[a-z-]+", given)}
+
+
+def test_a_rehearsal_s_runbook_has_each_command_its_output_its_check_and_its_undo(
+    runbook: Runbook, tmp_path: Path
+) -> None:
+    steps, kept = [], tmp_path / "record.json"
+    for command in ("create_cluster.py", "describe_clusters.py"):
+        ran = runbook.run(command, "--timeline", str(kept))
+        steps.append(rehearse.Step(command, 1.0, ran.out, ran.err, kept.read_text()))
+    told = rehearse.as_runbook("gpu-cluster", steps)
+    assert "## 1. create_cluster.py\n\nBuild the cluster" in told
+    assert "```sh\npython create_cluster.py\n```" in told
+    assert "created cluster gpu" in told and '"clusterName": "gpu"' in told
+    assert "Check: `python describe_clusters.py`" in told and "Undo: `python delete_cluster.py`" in told
+    first, second = told.split("## 2. ")
+    assert "aws ec2 create-vpc" in first and "aws " not in second.replace("AWS", "")
+    assert told.count("```") % 2 == 0
+
+
+def test_the_timelines_of_a_rehearsal_add_up() -> None:
+    each = made(call(1, "CreateA", 0, "a-1"), wait(3, "A", 0, 40), call(4, "DescribeA", 40, waits=(3,), ThingId="a-1"))
+    both = timeline.together("both", [each, each])
+    assert (both.took, both.path) == (80, 80)
+    assert [(step.what, step.asked, step.ended) for step in both.steps if step.is_wait] == [
+        ("create_cluster: A", 0, 40),
+        ("create_cluster: A", 40, 80),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------ timeline
