@@ -62,7 +62,7 @@ AGAIN = """
 # AWS knows for some seconds nothing of what is new, and takes time for what is busy: try for up to 10 minutes
 again() {
     tries=120
-    until answer=$("$@") && [ "$answer" != None ]; do
+    until answer=$("$@") && case $3 in describe-* | get-* | list-*) [ "$answer" != None ] ;; esac; do
         case $? in 2 | 252) return 1 ;; esac # no command of the CLI's
         tries=$((tries - 1))
         [ "$tries" -gt 0 ] || return 1
