@@ -22,7 +22,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from aws import fresh
-from aws.record import SECRET, SECRET_ENDS, Call, Record, Told, Wait, strings
+from aws.record import ID, SECRET, SECRET_ENDS, Call, Record, Told, Wait, strings
 from console import NEW, NEW_ID
 
 #: botocore's name of a service -> the CLI's, where the two differ
@@ -50,6 +50,8 @@ ENDS = re.compile(r"\b(gone|end|stop|terminated|nothing|empty|let the hosts go)\
 #: how the CLI's waiters for either end with their names
 THERE = ("Available", "Active", "Running", "Stable", "Issued", "Ok", "RecordSetsChanged")
 GONE = ("Deleted", "Terminated", "Stopped", "Inactive", "NotExists")
+#: what is told that is no step
+ASIDES = ("account", "environment", "costs", "deadline", "event", "warning", "next", "kept")
 #: words that need no quotes
 PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 WIDTH = 100
@@ -183,7 +185,10 @@ def comments(made: Script) -> dict[int, str]:
     made_by: dict[int, list[str]] = {}
     for value, variable in made.variables.items():
         made_by.setdefault(variable.source.number, []).append(value)
-    everything: list[Call | Told] = [*made.record.calls, *made.record.told]
+    everything: list[Call | Told] = [
+        *made.record.calls,
+        *(each for each in made.record.told if each.verb not in ASIDES),
+    ]
     for each in sorted(everything, key=lambda each: each.number, reverse=True):
         if isinstance(each, Told):
             after[each.thread] = f"{each.verb} {each.what}" + (f"  {each.detail}" if each.detail else "")
@@ -406,10 +411,13 @@ def model_of(service: str) -> ServiceModel:
 
 def looks_of(made: Script, wait: Wait) -> list[Call]:
     """What it asked, each once, as it was answered last; but what asks about the answer of another of its looks."""
+    looks = [call for call in made.record.calls if wait.number in call.waits and not call.changes]
+    changes = [call for call in succeeded(made.record) if call.changes]
+    of_changes = {text for call in changes for _, text in (*strings(call.params), *strings(call.answer))}
     newest: dict[str, Call] = {}
-    for call in [call for call in made.record.calls if wait.number in call.waits and not call.changes]:
-        inner = [each for each in used(made, call.params) if wait.number in each.source.waits]
-        if not inner:
+    for call in looks:
+        others = {text for look in looks if look.operation != call.operation for _, text in strings(look.answer)}
+        if not {text for _, text in strings(call.params) if ID.fullmatch(text)} & others - of_changes:
             newest[f"{call.service} {call.operation} {call.params}"] = call
     return [about_ids(made, wait, call) for call in newest.values()]
 
@@ -468,6 +476,7 @@ def write_wait(made: Script, wait: Wait, looks: list[Call]) -> None:
     of_each = [way_to_wait(made, wait, call) for call in looks]
     best = min((rank for rank, _ in of_each), default=NONE)
     lines = [line for rank, line in of_each if rank == best < NONE]
+    lines = lines[:1] if best == COUNT else lines  # the others tell a person why it takes so long
     if not looks and wait.ended - wait.began >= 1:
         lines = [f"sleep {math.ceil(wait.ended - began) - math.floor(wait.began - began)}"]
     if lines:
