@@ -30,6 +30,8 @@ REMEDIES: dict[str, str] = {
     "there is no task … in cluster …$": "list_tasks.py lists those that there are",
     "there are no hosts to replace": "nothing is to be done: Fargate has no hosts of yours",
     "there is no revision … of …": "list_task_definition.py lists those that there are",
+    "too much runs to remember it all": "stop some of the tasks first, each with stop_task.py --task ID",
+    "would not come back": "pause without --deep",
     "is not of this runbook": "look whose it is: it does not bear this CLUSTER_NAME's tag, and so is not changed",
     "gave up waiting for": "run it again: it goes on waiting, for WAIT_TIMEOUT_SECONDS; what follows says what holds it",
     "the instance refresh of … ended as": AGAIN,
