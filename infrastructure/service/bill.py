@@ -16,6 +16,7 @@ from aws import Resource, client, every
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
+    capacity_reservation,
     costs,
     file_system,
     load_balancer,
@@ -232,7 +233,9 @@ def hosts_now() -> tuple[list[str], Rows]:
         bastion, kind = aws.part(group) == "bastion", host["InstanceType"]
         spot = auto_scaling_group.is_on_spot(group)
         zone = host["AvailabilityZone"] if spot else ""
-        rows += [Row(kind, prices.host(kind), "1", 1, 1, spot, zone), *costs.of_host(bastion)]
+        if bastion or not capacity_reservation.is_block():  # which is paid
+            rows.append(Row(kind, prices.host(kind), "1", 1, 1, spot, zone))
+        rows += costs.of_host(bastion)
         words.append(f"{'bastion' if bastion else 'host'} {kind}")
     return words, rows
 
