@@ -116,7 +116,11 @@ def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str,
             "NewInstancesProtectedFromScaleIn",
             "Tags",
         )
-        yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in kept}
+        policy = group.get("MixedInstancesPolicy", {"LaunchTemplate": {}, "InstancesDistribution": {}})
+        types = [each["InstanceType"] for each in policy["LaunchTemplate"].get("Overrides", [])]
+        mixed = {"types": types, "distribution": policy["InstancesDistribution"]} if types else {}
+        also = [key for key in ("CapacityReservationSpecification",) if key in group]
+        yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in (*kept, *also)} | mixed
 
 
 def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
