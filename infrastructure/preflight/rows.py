@@ -62,13 +62,17 @@ def credentials() -> str:
     if found.method != "env":
         return f"{until}, and renewed by then ({found.method})"
     minutes = (end - datetime.now(timezone.utc)).total_seconds() / 60
+    run = (constants.MAX_RUN_HOURS or 0) * 60 if constants.RUN_UNTIL == "STOPPED" else 0
     if minutes < CREATE_MINUTES:
         say(
             "warning",
             f"{until}:",
             f"{minutes:.0f} min are left, and create_cluster.py may take {CREATE_MINUTES}: sign in anew",
         )
-    return until + ("; run_task.py waits for its task no longer than that" if constants.RUN_UNTIL == "STOPPED" else "")
+    elif minutes < run:
+        longer = f"run_task.py waits for its task for up to MAX_RUN_HOURS={constants.MAX_RUN_HOURS:g}"
+        say("warning", f"{until}:", f"{minutes:.0f} min are left, and {longer}; the task goes on without it")
+    return until
 
 
 def service_linked_roles() -> str:
