@@ -330,7 +330,8 @@ def _run_as_main(path: Path, patch: pytest.MonkeyPatch) -> None:
     main.__file__ = str(path)
     patch.setitem(sys.modules, "__main__", main)
     patch.setattr(sys, "argv", [str(path), *sys.argv[1:]])
-    exec(_Files("__main__", str(path)).source_to_code(path.read_bytes(), str(path)), vars(main))
+    loader = _Files("__main__", str(path))
+    exec(loader.source_to_code(loader.get_data(str(path)), str(path)), vars(main))
 
 
 class _Current(Emulator):
