@@ -32,7 +32,7 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure.cluster import cluster, container_instances, costs, pause, ways_out
+from infrastructure.cluster import capacity_reservation, cluster, container_instances, costs, pause, ways_out
 from infrastructure.service import (
     bill,
     deadlines,
@@ -87,6 +87,7 @@ def run_task(
     _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks(), *costs.looks_for_tasks())
     pause.refuse()
     ways_out.warn_of_tasks()
+    capacity_reservation.tell_end()
     if sweep or count:
         costs.tell_before(costs.for_tasks(count or constants.MAX_PARALLEL, hosts_each=bool(count)), yes)
         deadlines.renew()
@@ -117,7 +118,8 @@ def run_alike(
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked = runs.request(definition, its_overrides, key)
     hosts.bring(hosts.Wish(definition, its_overrides, missing, sorted(arns)))
-    started = runs.start(asked, missing, arns) if missing > 0 else []
+    on_spot = hosts.for_spot(definition, its_overrides, missing)
+    started = runs.start(asked, missing, arns, on_spot=on_spot) if missing > 0 else []
     if detach:
         return detached(running + started)
     done = runs.follow(running + started, asked, definition, key)

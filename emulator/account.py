@@ -6,6 +6,7 @@ tags is told with them.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -115,7 +116,11 @@ def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str,
             "NewInstancesProtectedFromScaleIn",
             "Tags",
         )
-        yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in kept}
+        policy = group.get("MixedInstancesPolicy", {"LaunchTemplate": {}, "InstancesDistribution": {}})
+        types = [each["InstanceType"] for each in policy["LaunchTemplate"].get("Overrides", [])]
+        mixed = {"types": types, "distribution": policy["InstancesDistribution"]} if types else {}
+        also = [key for key in ("CapacityReservationSpecification",) if key in group]
+        yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in (*kept, *also)} | mixed
 
 
 def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -227,8 +232,9 @@ def _schedules(scheduler: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 once.append(_once(described))
             else:
                 yield "schedule", f"{name}/{schedule['Name']}", _kept(described, "ScheduleExpression State Target")
-        for number, (api, shown) in enumerate(sorted(once, key=str)):
-            yield "schedule", f"{name}/{number} {api}", shown
+        for api, alike in itertools.groupby(sorted(once, key=str), lambda each: each[0]):
+            for number, (_, shown) in enumerate(alike):
+                yield "schedule", f"{name}/{api} {number}", shown
 
 
 def _once(schedule: dict[str, Any]) -> tuple[str, dict[str, Any]]:

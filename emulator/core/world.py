@@ -75,7 +75,8 @@ class Settings:
     )
     #: other quotas by their codes, where they are not AWS's defaults: {"L-F678F1CE": 1}, one VPC
     quotas: dict[str, float] = field(default_factory=dict)
-    #: Availability Zones, or "zone:instance type", in which no instance can be launched: InsufficientInstanceCapacity
+    #: Availability Zones, or "zone:instance type", in which no instance can be launched: InsufficientInstanceCapacity. With
+    #: "spot:zone" there is no Spot capacity, and there is some on demand
     without_capacity: list[str] = field(default_factory=list)
     #: False: instances boot, but the ECS agent on them never registers
     agents_register: bool = True

@@ -14,7 +14,7 @@ import aws
 import constants
 from aws import call, client, code, token
 from console import say
-from infrastructure.cluster import auto_scaling_group
+from infrastructure.cluster import auto_scaling_group, instance_types
 
 #: of a quota: no other zone helps
 QUOTA = ("VcpuLimitExceeded", "MaxSpotInstanceCountExceeded")
@@ -54,10 +54,10 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
             zones.append(subnet_id)
     over = ended(group) if instances else set()
     for those in instances:
+        terms = instance_types.terms(those["InstanceType"], those.get("MarketType", ""))
+        told = f"{those['InstanceType']} in {those['AvailabilityZone']}, {terms}, by LaunchInstances"
         for each in [each for each in those["InstanceIds"] if each not in over]:
-            say(
-                "started", f"host {each}", f"{those['InstanceType']} in {those['AvailabilityZone']}, by LaunchInstances"
-            )
+            say("started", f"host {each}", told)
             found.ids.append(each)
     aws.forget(auto_scaling_group.groups)
     return found
@@ -114,7 +114,8 @@ def zones_in_order(group: Any, count: int, together: bool) -> list[str]:
         return subnet_ids
     hosts = [each["AvailabilityZone"] for each in group["Instances"]]
     subnets = {each["SubnetId"]: each for each in client("ec2").describe_subnets(SubnetIds=subnet_ids)["Subnets"]}
-    scores = spot_scores(count) if constants.CAPACITY_TYPE == "spot" and not (together and hosts) else {}
+    spot = auto_scaling_group.is_on_spot(group)
+    scores = spot_scores(count) if spot and not (together and hosts) else {}
 
     def rank(subnet_id: str) -> tuple[int, int]:
         subnet = subnets[subnet_id]
@@ -132,7 +133,7 @@ def spot_scores(count: int) -> dict[str, int]:
 
     def read() -> dict[str, int]:
         found = client("ec2").get_spot_placement_scores(
-            InstanceTypes=[constants.INSTANCE_TYPE],
+            InstanceTypes=constants.TYPES,
             TargetCapacity=count,
             SingleAvailabilityZone=True,
             RegionNames=[aws.region()],

@@ -51,8 +51,12 @@ def refuse() -> None:
 @aws.look
 def its_tags() -> Any | None:
     """The parameter's; without a pause there is none, and AWS is not asked."""
+    return read_tags() if since() else None
+
+
+def read_tags() -> Any | None:
     list_tags = call(client("ssm").list_tags_for_resource, gone="InvalidResourceId")
-    found = list_tags(ResourceType="Parameter", ResourceId=its_name()) if since() else None
+    found = list_tags(ResourceType="Parameter", ResourceId=its_name())
     return {"TagList": found["TagList"]} if found else None
 
 
@@ -61,6 +65,7 @@ LOOKS = (its_tags,)
 
 def record() -> dict[str, Any] | None:
     """What ran when the pause began."""
+    aws.refuse_foreign(what(), its_tags())
     read = call(client("ssm").get_parameter, gone=NOT_THERE)
     found = read(Name=its_name(), WithDecryption=True) if since() else None
     if not found:
@@ -72,6 +77,7 @@ def record() -> dict[str, Any] | None:
 def create(ran: dict[str, Any]) -> dict[str, Any]:
     """Remember what ran, before any of it ends. Where another run was first its memory counts: it saw all of it."""
     value = encoded(ran)
+    aws.refuse_foreign(what(), read_tags())
     if not since():
         its_cluster = cluster.required()
         mark = call(client("ecs").tag_resource, f"cluster {constants.CLUSTER_NAME}", of=its_cluster)

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-auto-scaling
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +15,7 @@ import aws
 import constants
 from aws import Problem, call, client, code
 from console import say
-from infrastructure.cluster import auto_scaling_group, checks, cluster, container_instances, launches
+from infrastructure.cluster import auto_scaling_group, capacity, checks, cluster, container_instances, launches
 from infrastructure.service import tasks
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
@@ -34,6 +34,7 @@ class Room:
 
     free: int  # that find a place on the hosts that have joined
     coming: int  # hosts that have not joined yet
+    places_coming: int  # on these
     missing: int  # hosts more that the others want, as far as MAX_INSTANCES lets them come
 
 
@@ -64,7 +65,10 @@ def bring(wish: Wish) -> None:
     if constants.LAUNCH_TYPE == "FARGATE" or wish.count < 1:
         return
     try:
-        ask_for_hosts(wish)
+        if constants.SPOT_FIRST and not wish.go_on:
+            wish = replace(wish, count=wish.count - bring_on_spot(wish))
+        if wish.count > 0:
+            ask_for_hosts(wish, auto_scaling_group.wanted()[-1])
     except Problem as problem:
         if not wish.go_on:
             raise
@@ -72,18 +76,52 @@ def bring(wish: Wish) -> None:
     except ClientError as error:
         if code(error) not in launches.UNABLE:
             raise
+        auto_scaling_group.share()
         later = "managed scaling starts them, about a minute later; from none it starts two where two may be"
         say("warning", f"hosts could not be asked for at once ({aws.explain(error).splitlines()[0]}):", later)
 
 
-def ask_for_hosts(wish: Wish) -> None:
+def bring_on_spot(wish: Wish) -> int:
+    """With CAPACITY_TYPE=spot-first: how many of the tasks need no new host on demand. One that is there already is taken."""
+    on_spot, on_demand = auto_scaling_group.HOSTS
+    free = min(wish.count, room_for(wish, auto_scaling_group.described(on_demand)).free)
+    rest = replace(wish, count=wish.count - free)
+    if not rest.count:
+        return free
+    auto_scaling_group.share(rest.count)
+    try:
+        ask_for_hosts(rest, on_spot)
+    except Problem as refused:
+        say("found", str(refused), "On demand in its place")
+    taken = places_on_spot(rest)
+    if taken < rest.count:
+        auto_scaling_group.share()
+    return free + taken
+
+
+def places_on_spot(wish: Wish) -> int:
+    """For how many tasks there is a place on Spot hosts that are there or come, beside those that wait for one."""
+    on_spot = auto_scaling_group.HOSTS[0]
+    room = room_for(wish, auto_scaling_group.described(on_spot))
+    waiting = [task for task in tasks.going() if waits(task)]
+    before: int = sum(task.get("capacityProviderName") == capacity.name_of(on_spot) for task in waiting)
+    return max(0, min(wish.count, room.free + room.places_coming - before))
+
+
+def for_spot(definition: Any, its_overrides: Any, most: int) -> int:
+    """How many of the next `most` tasks are to be started on Spot, with CAPACITY_TYPE=spot-first."""
+    return places_on_spot(Wish(definition, its_overrides, most, "")) if constants.SPOT_FIRST and most > 0 else 0
+
+
+def ask_for_hosts(wish: Wish, each: str) -> None:
     """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes.
 
     What AWS refuses at first may be its answer to an earlier call with the same token: it is asked once more at once.
     """
-    ids: list[str] = []
-    for attempt in range(constants.WAIT_FOR_CAPACITY + 2):
-        group = auto_scaling_group.described()
+    ids, last = list[str](), each == auto_scaling_group.wanted()[-1]
+    minutes = constants.WAIT_FOR_CAPACITY if last else 0
+    for attempt in range(minutes + 2):
+        group = auto_scaling_group.described(each)
         room = room_for(wish, group)
         if room.missing < 1:
             break
@@ -93,37 +131,42 @@ def ask_for_hosts(wish: Wish) -> None:
         ids += launched.ids
         told = launches.in_words(launched.refusals)
         if launched.ids or room.free or room.coming:
-            if told:
+            if told and last:
                 say("warning", told, "What finds no host now waits for one")
             break
         if attempt and launches.of_quota(launched.refusals):
             raise Problem(told, None, aws.NOT_READY)
-        if attempt > constants.WAIT_FOR_CAPACITY:
+        if attempt > minutes:
             raise Problem(f"{told} Or ask again for so many minutes: WAIT_FOR_CAPACITY=30", None, aws.NOT_READY)
         if attempt:
-            left = constants.WAIT_FOR_CAPACITY - attempt + 1
+            left = minutes - attempt + 1
             say("waiting", f"for capacity: {told}", f"asked again in a minute, for {left} minutes more")
             aws.pause(60)
     if room.free < wish.count:
-        wait_in_service(ids)
+        wait_in_service(each, ids)
 
 
 def room_for(wish: Wish, group: Any) -> Room:
     """What ECS says that hosts have left, of the same things by which it places tasks."""
-    hosts, described = container_instances.describe(""), container_instances.described_type()
+    hosts = [
+        host
+        for host in container_instances.describe("")
+        if host["ec2InstanceId"] in in_state("", group) or not constants.SPOT_FIRST
+    ]
     its_sizes, count = sizes(wish.definition, wish.overrides), wish.count
     most = 1 if wish.together else count
     able = [host for host in hosts if host["status"] == "ACTIVE" and host["agentConnected"]]
-    free = sum(min([most, *container_instances.free_places(host, described, its_sizes).values()]) for host in able)
-    of_new = min([most, *checks.places(described, sizes=its_sizes).values()])
+    free = sum(min([most, *container_instances.free_places(host, its_sizes).values()]) for host in able)
+    of_new = min([most, *checks.least_places(sizes=its_sizes).values()])
     joined = [host["ec2InstanceId"] for host in hosts]
     members = there(group)
-    coming = max(len(members), group.get("DesiredCapacity", 0)) - sum(host in joined for host in members)
+    asked = len(members) if constants.SPOT_FIRST else group.get("DesiredCapacity", 0)
+    coming = max(len(members), asked) - sum(host in joined for host in members)
     if free + of_new * coming < count and (idle := drained(hosts, group)):
         set_state(idle, "ACTIVE")
         return room_for(wish, group)
     wanted = -(-(count - free) // of_new) - coming if of_new else 0
-    return Room(free, coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
+    return Room(free, coming, of_new * coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
 
 
 def in_state(state: str, group: Any) -> list[str]:
@@ -152,17 +195,17 @@ def sizes(definition: Any, its_overrides: Any) -> container_instances.Sizes:
     return gpus, memory, of_task["cpu"] or sum(each.get("cpu") or 0 for each in containers)
 
 
-def wait_in_service(ids: list[str]) -> None:
+def wait_in_service(each: str, ids: list[str]) -> None:
     """Until no host of the group is starting any more, and these were seen there. Its agent joins the cluster later."""
     seen: set[str] = set()
 
     def settled() -> bool:
-        group = auto_scaling_group.described()
+        group = auto_scaling_group.described(each)
         seen.update(in_state("", group))
         return seen.issuperset(ids) and not in_state("Pending", group)
 
     aws.wait("the hosts to be in service", settled, auto_scaling_group.why_no_host)
-    if group := auto_scaling_group.find():
+    if group := auto_scaling_group.find(each):
         launches.protect(group)
 
 
@@ -195,9 +238,9 @@ def end_idle(never_placed: int = 0) -> None:
         if found := idle():
             end(found)
         if never_placed and not any(map(waits, tasks.find())):
-            group, joined = auto_scaling_group.described(), container_instances.describe("")
-            known = [host["ec2InstanceId"] for host in joined]
-            terminate(group, [host for host in there(group) if host not in known][:never_placed])
+            known = [host["ec2InstanceId"] for host in container_instances.describe("")]
+            new = [host for group in groups() for host in there(group) if host not in known]
+            terminate(new[:never_placed])
     except ClientError as error:
         if code(error) not in DENIED:
             raise
@@ -216,13 +259,20 @@ def keep() -> None:
 
 def idle() -> list[Any]:
     """The hosts, as ECS knows them, that may end; none while a task waits for one."""
-    group, going = auto_scaling_group.described(), tasks.going()
-    if any(waits(task) for task in going) or not aws.ours(group):
+    found, going = groups(), tasks.going()
+    if any(waits(task) for task in going) or not all(map(aws.ours, found)):
         return []
-    in_service, busy = in_state("InService", group), {task.get("containerInstanceArn") for task in going}
+    busy, idle_ones = {task.get("containerInstanceArn") for task in going}, list[Any]()
     free = [host for host in container_instances.describe("") if host["containerInstanceArn"] not in busy]
-    empty = [host for host in free if host["ec2InstanceId"] in in_service]
-    return empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
+    for group in found:
+        empty = [host for host in free if host["ec2InstanceId"] in in_state("InService", group)]
+        idle_ones += empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
+    return idle_ones
+
+
+def groups() -> list[Any]:
+    """Those of the hosts, as they are now."""
+    return [auto_scaling_group.described(each) for each in auto_scaling_group.wanted()]
 
 
 def waits(task: Any) -> bool:
@@ -248,7 +298,7 @@ def end(hosts: list[Any]) -> None:
 
 def give_back(hosts: list[Any]) -> None:
     """Those of these that do not end take tasks again."""
-    in_service = in_state("InService", auto_scaling_group.described())
+    in_service = [host for group in groups() for host in in_state("InService", group)]
     if stay := [host for host in hosts if host["ec2InstanceId"] in in_service]:
         set_state(stay, "ACTIVE")
         say("kept", f"host {', '.join(host['ec2InstanceId'] for host in stay)}", "it takes tasks again")
@@ -267,18 +317,25 @@ def end_empty(arns: list[str]) -> None:
     aws.pause(UNSEEN + 2 * constants.POLL_SECONDS)
     aws.wait("the hosts to be empty", settled, str)
     if not any(map(waits, tasks.find())):
-        terminate(auto_scaling_group.described(), [host["ec2InstanceId"] for host in found if is_empty(host)])
+        terminate([host["ec2InstanceId"] for host in found if is_empty(host)])
 
 
-def terminate(group: Any, ids: list[str]) -> None:
+def terminate(ids: list[str]) -> None:
+    """Each by its own group; what they leave free is free for both."""
+    for group in groups():
+        terminate_of(group, [host for host in ids if host in in_state("", group)])
+    auto_scaling_group.share()
+
+
+def terminate_of(group: Any, ids: list[str]) -> None:
     """Ask for the end of these, none of which is replaced. Protection is from scale-in, and that is none.
 
     That AWS ends a protected one so is not proven: it would be a ValidationError, and the host stays for managed scaling.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
     """
     what = f"Auto Scaling group {group.get('AutoScalingGroupName')}"
-    end_it = client("autoscaling").terminate_instance_in_auto_scaling_group
-    ask = call(end_it, what, of=group, gone="ValidationError", busy=auto_scaling_group.BUSY)
+    autoscaling, gone, busy = client("autoscaling"), "ValidationError", auto_scaling_group.BUSY
+    ask = call(autoscaling.terminate_instance_in_auto_scaling_group, what, of=group, gone=gone, busy=busy)
     for host_id in ids:
         if ask(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
             say("deleted", f"host {host_id}", "asked for: no task is on it")

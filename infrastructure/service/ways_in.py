@@ -33,12 +33,12 @@ def refuse() -> None:
     if not load_balancer.find():
         return
     if load_balancer.attributes().get("deletion_protection.enabled") == "true":
-        way = "LOAD_BALANCER_PROTECTION=off python create_cluster.py takes that away"
-        raise Problem(f"--deep, but the load balancer {load_balancer.its_name()} is protected from deletion: {way}")
+        way = "run create_cluster.py with LOAD_BALANCER_PROTECTION=off first, or pause without --deep"
+        raise Problem(f"--deep, but the load balancer {load_balancer.its_name()} is protected: {way}")
     for listener in load_balancer.all_listeners():
         if not ours(load_balancer.tags_by_arn().get(listener["ListenerArn"])):
-            there = f"the listener {listener['Protocol']} {listener['Port']} of {load_balancer.its_name()}"
-            raise Problem(f"--deep, but {there} is not of this runbook, and would not come back: pause without --deep")
+            what = f"the listener {listener['Protocol']} {listener['Port']} of {load_balancer.its_name()}"
+            raise Problem(f"--deep, but {what} is another's, and would not come back: pause without --deep")
     for rule in load_balancer.rules():
         if secret := [each["Type"] for each in rule["Actions"] if each["Type"].startswith("authenticate-")]:
             there = f"the listener rule {load_balancer.words(rule)} has an action {secret[0]}, whose secret AWS does not tell"

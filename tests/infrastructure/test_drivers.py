@@ -45,3 +45,12 @@ def test_an_ami_of_another_s_has_a_driver_that_is_not_known(runbook: Runbook) ->
     image_id = runbook.aws("ssm").get_parameter(Name=name)["Parameter"]["Value"]
     ran = runbook.has_run("create_cluster.py").run("register_task_definition.py", AMI_ID=image_id)
     assert (ran.code, f"which driver AMI_ID={image_id} has is not known" in ran.err) == (0, True), ran.err
+
+
+def test_a_tag_that_demands_more_by_then_is_told_with_its_remedy(runbook: Runbook) -> None:
+    """It was another image when it was registered."""
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    images.add(runbook.emulator.world, GPU["IMAGE"], demand="cuda>=13.1")
+    ran = runbook.run("run_task.py")
+    assert (ran.code, "requirement error: unsatisfied condition: cuda>=13.1" in ran.err) == (1, True), ran.err
+    assert "The image wants a newer CUDA than the AMI's driver has" in ran.err

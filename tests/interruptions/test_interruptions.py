@@ -47,6 +47,11 @@ BEFORE_RUNS = {
 BEFORE_ONE_SHOT = {
     "RUN_UNTIL=STOPPED run_task.py -- true": ("MAX_INSTANCES=2 create_cluster.py", "register_task_definition.py"),
 }
+#: one on demand where there is no Spot capacity; and the end of the group that is beside Spot
+BEFORE_SPOT_FIRST = {
+    "run_task.py": BEFORE["run_task.py"],
+    "CAPACITY_TYPE=on-demand create_cluster.py": ("create_cluster.py",),
+}
 BEFORE_BASTION = {BASTION: ("create_cluster.py",), "create_cluster.py": (BASTION,)}
 if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
     BEFORE_SERVICE |= {"create_cluster.py": (), "delete_cluster.py --yes": SERVED}
@@ -56,6 +61,14 @@ if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
 def keyed(runbook: Runbook) -> Runbook:
     """The GPU cluster's settings, and an account with a key pair."""
     runbook.aws("ec2").create_key_pair(KeyName="ops")
+    return runbook
+
+
+@pytest.fixture
+def spot_first(runbook: Runbook) -> Runbook:
+    """CAPACITY_TYPE=spot-first, and an account in which AWS has no Spot host."""
+    runbook.settings |= {"CAPACITY_TYPE": "spot-first", "MAX_INSTANCES": "2"}
+    runbook.emulator.world.settings.without_capacity = ["spot:us-east-1a"]
     return runbook
 
 
@@ -169,6 +182,7 @@ def cases(before: dict[str, Any], settings: str) -> list[Any]:
         *cases(BEFORE_RUNS, "fargate"),
         *cases(BEFORE_ONE_SHOT, "runbook"),
         *cases(BEFORE_BASTION, "keyed"),
+        *cases(BEFORE_SPOT_FIRST, "spot_first"),
     ],
 )
 def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(

@@ -89,7 +89,7 @@ TRUST = {
 #: what the pages do without, and what anyone may ask
 COURTESIES = (
     *("pricing:", "servicequotas:", "sts:GetCallerIdentity", "ec2:DescribeImages"),
-    *("autoscaling:LaunchInstances", "ec2:CreateFleet"),
+    *("autoscaling:LaunchInstances", "ec2:CreateFleet", "ec2:GetSpotPlacementScores"),  # managed scaling does without
 )
 
 

@@ -80,6 +80,14 @@ def test_others_tasks_and_services_stop_too_and_are_told(fargate: Runbook) -> No
     assert len(running(fargate)) == 3
 
 
+def test_a_job_on_several_hosts_is_told_to_be_started_anew(fargate: Runbook) -> None:
+    """Its nodes know each other by addresses that are theirs no more."""
+    fargate.settings["NODE_PORTS"] = "29500-65535"
+    paused = fargate.has_run(*RAN[:2], "run_task.py --nodes 2").run(PAUSE)
+    assert paused.err.count("a node of a job on several hosts:  it does not come back") == 2, paused.err
+    assert (running(fargate), fargate.run("resume_cluster.py").result["tasks"]) == ([], [])
+
+
 def test_what_a_run_was_given_is_encrypted_and_never_told(fargate: Runbook) -> None:
     ran = fargate.has_run(*RAN[:2]).run("run_task.py", "--env", "KEY=hunter2")
     assert ran.code == 0
@@ -144,7 +152,10 @@ def test_what_would_not_come_back_is_not_taken(clara: Runbook) -> None:
     clara.settings["LOAD_BALANCER_PROTECTION"] = "on"
     before = clara.has_run("create_cluster.py").account()
     ran = clara.run(PAUSE, "--deep")
-    assert ran.code == 1 and "--deep, but the load balancer clara-train-alb is protected" in ran.err, ran.err
+    assert (
+        ran.code == 1
+        and "--deep, but the load balancer clara-train-alb is protected: run create_cluster.py with" in ran.err
+    ), ran.err
     assert clara.account() == before
 
 
@@ -167,6 +178,15 @@ def test_more_than_can_be_remembered_is_told_before_anything_ends(fargate: Runbo
     before = fargate.account()
     ran = fargate.run(PAUSE)
     assert ran.code == 1 and "too much runs to remember it all" in ran.err, ran.err
+    assert fargate.account() == before
+
+
+def test_what_another_keeps_under_that_name_is_left_alone(fargate: Runbook) -> None:
+    fargate.has_run(*RAN)
+    fargate.aws("ssm").put_parameter(Name="gpu-ecs-paused-api", Value="theirs", Type="String")
+    before = fargate.account()
+    ran = fargate.run(PAUSE)
+    assert ran.code == 1 and "SSM parameter gpu-ecs-paused-api" in ran.err, ran.err
     assert fargate.account() == before
 
 
