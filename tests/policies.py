@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from emulator.core.rules import Params
 from emulator.iam.policies import decide
+from infrastructure.preflight import policy
 from tests import scopes
 
 TAG = "ResourceTag/gpu-ecs-cluster"
@@ -51,8 +52,9 @@ def refused(held: Held) -> list[Asked]:
 
 
 def needless(held: Held) -> set[str]:
-    """The actions without which all that the walks needed is still allowed."""
-    listed = {action for documents, _ in held for action in actions(documents)}
+    """The actions without which all that the walks needed is still allowed; but those of settings that no walk has."""
+    unseen = {action for action, about in policy.table().items() if about.get("unseen")}
+    listed = {action for documents, _ in held for action in actions(documents)} - unseen
     needed = {
         action
         for documents, found in held

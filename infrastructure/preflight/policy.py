@@ -32,7 +32,8 @@ Statement = dict[str, Any]
 
 
 def table() -> dict[str, Any]:
-    """Action -> the scripts that need it, and the scopes: how far it can be limited."""
+    """Action -> the scripts that need it ("*": whichever), and the scopes: how far it can be limited. `unseen` is what only
+    settings need that no example has."""
     found: dict[str, Any] = json.loads(TABLE.read_text())
     return found
 
@@ -42,7 +43,7 @@ def actions(use: str) -> list[str]:
     return [
         action
         for action, about in table().items()
-        if use == "all" or any(page.split("_")[0] in USES[use] for page in about["pages"])
+        if use == "all" or any(page.split("_")[0] in (*USES[use], "*") for page in about["pages"])
     ]
 
 
