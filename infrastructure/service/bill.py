@@ -31,6 +31,8 @@ from infrastructure.service import tasks
 #: how far back the bill is asked for
 BILLED_DAYS = 30
 GIB = 2**30
+#: the state of a host that is to end, and waits for its tasks; it is paid for until then
+ENDING = "Terminating:Wait"
 #: what a deletion may keep, by the service of its ARN -> the item of the price list
 KEPT = {"elasticfilesystem": ITEMS["EFS"], "ecr": ITEMS["images"]}
 
@@ -225,9 +227,10 @@ def table(found: list[Line], currency: str) -> list[list[str]]:
 
 
 def hosts_now() -> tuple[list[str], Rows]:
-    """Hosts and the bastion, as the Auto Scaling groups list them: in words, and rows."""
+    """Hosts and the bastion, as the Auto Scaling groups list them: in words, and rows. What shuts down is not paid for any
+    more: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html"""
     groups = [each for each in auto_scaling_group.groups() if aws.ours(each)]
-    there = [(group, host) for group in groups for host in group["Instances"] if host["LifecycleState"] != "Terminated"]
+    there = [(group, host) for group in groups for host in group["Instances"] if not is_over(host)]
     words, rows = list[str](), Rows()
     for group, host in there:
         bastion, kind = aws.part(group) == "bastion", host["InstanceType"]
@@ -236,8 +239,13 @@ def hosts_now() -> tuple[list[str], Rows]:
         if bastion or not capacity_reservation.is_block():  # which is paid
             rows.append(Row(kind, prices.host(kind), "1", 1, 1, spot, zone))
         rows += costs.of_host(bastion)
-        words.append(f"{'bastion' if bastion else 'host'} {kind}")
+        ending = "ending " if host["LifecycleState"] == ENDING else ""
+        words.append(f"{ending}{'bastion' if bastion else 'host'} {kind}")
     return words, rows
+
+
+def is_over(host: Any) -> bool:
+    return host["LifecycleState"].startswith("Terminat") and host["LifecycleState"] != ENDING
 
 
 def counted(words: list[str]) -> str:
@@ -259,7 +267,7 @@ def cluster_now(running: list[Any]) -> tuple[str, Rows]:
 
 
 def tell_cluster() -> None:
-    """The last line of what makes a cluster: what that leaves standing, without the tasks that others start in it."""
+    """The last line of what makes a cluster, or ends work in it: what is left standing, without the tasks of others."""
     more = "; its tasks too: python describe_costs.py" if costs.on_fargate() else ""
     tell_now(lambda: cluster_now([]), f"python delete_cluster.py{more}")
 

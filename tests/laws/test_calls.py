@@ -34,7 +34,7 @@ COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("runbook", STARTED, "describe_task.py"): 7,
     ("runbook", STARTED, "describe_clusters.py"): 8,
     ("runbook", STARTED, "list_tasks.py"): 5,
-    ("clara", SERVED, "delete_service.py"): 30,
+    ("clara", SERVED, "delete_service.py"): 37,
     ("clara", DELETED[:-1], DELETED[-1]): 142,
     ("clara", DELETED, DELETED[-1]): 38,
 }
