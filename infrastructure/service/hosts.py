@@ -216,16 +216,18 @@ def wait_in_service(each: str, ids: list[str]) -> None:
 def ended_after(one_shot: bool) -> Iterator[None]:
     """Once the work of a `one_shot` run has ended, well or not, idle hosts end, and what still costs is told. Not where
     somebody interrupts it."""
+    end_them = end_and_tell if one_shot else str
     try:
         yield
     except aws.FAILURES:
-        if one_shot:
-            aws.at_best(end_idle)  # the run's own failure is told
-            bill.tell_cluster()
+        aws.at_best(end_them)  # the run's own failure is told
         raise
-    if one_shot:
-        end_idle()
-        bill.tell_cluster()
+    end_them()
+
+
+def end_and_tell() -> None:
+    end_idle()
+    bill.tell_cluster()
 
 
 def end_idle(never_placed: int = 0) -> None:
