@@ -172,6 +172,11 @@ def standing() -> Rows:
     return found
 
 
+def of_bastion() -> Rows:
+    kind = constants.BASTION_INSTANCE_TYPE
+    return [Row(f"bastion {kind}", prices.host(kind), "1", 1, 1), *of_host(bastion=True)]
+
+
 def nat_gateways() -> int:
     private = 0 if constants.VPC_ID or constants.NAT_GATEWAYS == "none" else len(constants.PRIVATE_SUBNET_CIDRS)
     return min(private, 1) if constants.NAT_GATEWAYS == "single" else private

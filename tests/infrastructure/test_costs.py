@@ -126,6 +126,30 @@ def test_above_confirm_above_a_person_at_a_terminal_is_asked(fargate: Runbook, m
     assert fargate.run("run_task.py").code == 0, "nothing is started: nothing is asked"
 
 
+@pytest.mark.parametrize(
+    "page", ["create_service.py", "run_task.py --sweep", "run_task.py --nodes", "resume_cluster.py"]
+)
+def test_an_answer_that_is_not_yes_starts_nothing(
+    fargate: Runbook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str
+) -> None:
+    """Whatever starts tasks asks, and --yes goes on without."""
+    (rows := tmp_path / "rows.csv").write_text("LR\n0.1\n0.2\n")
+    script, *flags = page.split()
+    flags += {"--sweep": [str(rows)], "--nodes": ["2"]}.get(flags[0] if flags else "", [])
+    fargate.settings |= {"NODE_PORTS": "29500-65535", "COMMAND": "sleep 60", "POLL_SECONDS": "15"}
+    before = ["create_cluster.py", "register_task_definition.py"]
+    fargate.has_run(*before, *(["run_task.py", "pause_cluster.py"] if script == "resume_cluster.py" else []))
+    begun, kept = len(fargate.emulator.calls), fargate.look()
+    monkeypatch.setattr(sys, "stdin", Terminal("no\n"))
+    ran = fargate.run(script, *flags, CONFIRM_ABOVE="0.01")
+    assert (ran.code, ran.out, fargate.changes(begun)) == (1, "", []), ran.err
+    assert "more than CONFIRM_ABOVE=0.01. Type yes to go on: " in ran.err and "nothing was started" in ran.err
+    assert fargate.look() == kept
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    ran = fargate.run(script, *flags, "--yes", CONFIRM_ABOVE="0.01")
+    assert (ran.code, "Type yes" in ran.err) == (0, False), ran.err
+
+
 def test_without_a_terminal_it_goes_on_and_says_so(fargate: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     ran = fargate.run("create_cluster.py", "--dry-run", CONFIRM_ABOVE="0")
