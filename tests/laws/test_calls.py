@@ -20,8 +20,8 @@ DELETED = (*SERVED, "delete_service.py", "delete_cluster.py --yes")
 COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("clara", SERVED[:1], SERVED[1]): 9,
     ("clara", SERVED[:2], SERVED[1]): 8,
-    ("runbook", (), SERVED[0]): 76,
-    ("clara", (), SERVED[0]): 136,
+    ("runbook", (), SERVED[0]): 77,
+    ("clara", (), SERVED[0]): 137,
     ("clara", SERVED[:1], SERVED[0]): 63,
     ("clara", SERVED[:2], SERVED[2]): 42,
     ("clara", SERVED, SERVED[2]): 31,
