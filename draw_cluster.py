@@ -14,15 +14,15 @@ from typing import Any
 import aws
 import console
 import constants
-from infrastructure.picture import boxes, layout, seen, svg
+from infrastructure.picture import layout, seen, svg, whole
 
 
 @aws.page(of="cluster", lines=True, html="a page for a browser: with a legend, and with what is wrong as a table")
 def draw_cluster(html: bool = False) -> dict[str, Any]:
     seen.look()
-    boxes.required()
+    whole.required()
     at = f"{aws.this_minute():%Y-%m-%d %H:%M} UTC"
-    picture = layout.place(boxes.picture(at))
+    picture = layout.place(whole.picture(at))
     write = svg.page if html else svg.document
     text = write(picture, f"ECS cluster {constants.CLUSTER_NAME} in {aws.region()}, {at}")
     console.text(text)

@@ -112,21 +112,31 @@ def write(box: Box, x: float, y: float, room: float) -> float:
 
 
 def rows(box: Box, x: float, y: float, room: float) -> float:
-    """Place its children from y on; those of one row are of one height. Answers where they end."""
-    children, gap = box.children, GAP if any(each.kind not in ("item",) for each in box.children) else 0
+    """Place its children from y on: in rows, those of one row of one height; lines of a list in columns. Where they end."""
+    children = box.children
     columns = len(box.shares) or max(1, min(len(children), int((room + GAP) // (box.least + GAP)) if box.least else 1))
     shares = box.shares or (1,) * columns
-    free = room - GAP * (columns - 1)
+    widths = [(room - GAP * (columns - 1)) * share / sum(shares) for share in shares]
+    places = [x + sum(widths[:number]) + GAP * number for number in range(columns)]
+    if children and all(each.kind == "item" for each in children):
+        long = -(-len(children) // columns)
+        parts = [children[start : start + long] for start in range(0, len(children), long)]
+        return max(column(part, at, y, width) for part, at, width in zip(parts, places, widths, strict=False))
     for start in range(0, len(children), columns):
-        row, at = children[start : start + columns], x
-        for child, share in zip(row, shares, strict=False):
-            width = free * share / sum(shares)
+        row = children[start : start + columns]
+        for child, at, width in zip(row, places, widths, strict=False):
             place(child, at, y, width)
-            at += width + GAP
         for child in row:
             child.height = max(each.height for each in row)
-        y += row[0].height + gap
-    return y - gap if children else y
+        y += row[0].height + (0 if row[0].kind == "item" else GAP)
+    return y - (GAP if children and children[-1].kind != "item" else 0)
+
+
+def column(items: list[Box], x: float, y: float, width: float) -> float:
+    for each in items:
+        place(each, x, y, width)
+        y += each.height
+    return y
 
 
 def size(text: str, kind: str = "line") -> float:

@@ -164,7 +164,7 @@ def look() -> None:
     first = (cluster.describe, tag_index.tagged, in_ec2, all_tasks, role_arns, file_system.all_systems)
     aws.look_at(*first, *of_network, *of_hosts, service.services, deadlines.listed)
     balanced = (load_balancer.standing, load_balancer.all_listeners, rules, target_groups, health)
-    second = [mount_targets.all_targets, *(balanced if has_balancer() else ())]
+    second = [mount_targets.all_targets, newest_runs, *(balanced if has_balancer() else ())]
     second += [nat_gateways.all_gateways] if has_gateways() else []
     second += [roles.instance_profile("host")] if on_hosts() and not profiles_of_hosts() else []
     aws.look_at(*second)
@@ -177,7 +177,52 @@ def balancer_rules() -> list[Any]:
 
 
 def profiles_of_hosts() -> list[str]:
-    return [each["IamInstanceProfile"]["Arn"] for each in our_instances() if each.get("IamInstanceProfile")]
+    return sorted({each["IamInstanceProfile"]["Arn"] for each in our_instances() if each.get("IamInstanceProfile")})
+
+
+def profiles() -> list[str]:
+    """Of the hosts that there are, or else the one of our name."""
+    own = roles.instance_profile("host")() if on_hosts() and not profiles_of_hosts() else None
+    return [own["Arn"]] if own else profiles_of_hosts()
+
+
+def known_records() -> list[tuple[str, str]]:
+    return sorted(records()) if records.remembers() else []
+
+
+@aws.look
+def newest_runs() -> dict[str, Any]:
+    """Of each pipeline that the index knows, by its ARN."""
+    arns = sorted(each.arn for each in tag_index.tagged() if each.arn.split(":")[2] == "codepipeline")
+    read = call(client("codepipeline").list_pipeline_executions, gone="PipelineNotFoundException") if arns else None
+    answers = aws.side_by_side(lambda arn: read and read(pipelineName=arn.split(":")[5], maxResults=1), arns)
+    found = [answer["pipelineExecutionSummaries"] if answer else [] for answer in answers]
+    return {arn: runs[0] for arn, runs in zip(arns, found, strict=True) if runs}
+
+
+def wrong_with(arn: str) -> str:
+    """Of what has only a name: a pipeline whose newest run has failed."""
+    run = newest_runs().get(arn, {})
+    return (
+        f"its newest run is {run['status']}: ENDPOINT=... python describe_pipeline.py"
+        if run.get("status") == "Failed"
+        else ""
+    )
+
+
+def subnet_of(task: Any) -> str:
+    """Of a task that has an address of its own."""
+    details = [detail for each in task.get("attachments", []) for detail in each.get("details", [])]
+    return next((str(each["value"]) for each in details if each["name"] == "subnetId"), "")
+
+
+def gpus_of(task: Any) -> list[str]:
+    return [each for container in task.get("containers", []) for each in container.get("gpuIds", [])]
+
+
+def name_of_task(task: Any) -> str:
+    """Its service, or its family."""
+    return str(task.get("group", "")).partition(":")[2] or tasks.revision(task)
 
 
 def our_instances() -> list[Any]:

@@ -1,0 +1,57 @@
+"""Words of a picture: of an ARN, of a price, of several things in one line."""
+
+import constants
+from aws import tags_of
+from infrastructure.cluster import costs, prices
+
+#: how the ARN of a thing spells what it is, by its service or its kind -> how a person calls it
+NAMES = {
+    "logs": "log group",
+    "s3": "bucket",
+    "ssm": "SSM parameter",
+    "codepipeline": "pipeline",
+    "acm": "certificate",
+    "ecr": "ECR repository",
+    "scheduler": "schedule group",
+    "application-autoscaling": "scaling",
+    "elastic-ip": "Elastic IP",
+    "vpc-endpoint": "VPC endpoint",
+    "project": "build project",
+}
+
+
+def line(*parts: str) -> str:
+    """Those that there are, with a dot between them."""
+    return " · ".join(filter(None, parts))
+
+
+def price(rows: costs.Rows, zero: str = "") -> str:
+    """What an hour of these costs; `zero`: what is said where there are none."""
+    currencies = sorted({found.currency for row in rows if (found := row.price())})
+    if not rows or len(currencies) != 1:
+        return "price not known" if rows else zero
+    least = "" if all(row.price() for row in rows) else "at least "
+    return f"{least}{prices.money(costs.total(rows), currencies[0])} an hour"
+
+
+def service_of(arn: str) -> str:
+    return arn.split(":")[2]
+
+
+def kind_of(arn: str) -> str:
+    """arn:aws:logs:us-east-1:123456789012:log-group:/ecs/gpu -> log-group"""
+    return arn.split(":", 5)[5].replace(":", "/").partition("/")[0]
+
+
+def what(arn: str, its_name: str = "") -> str:
+    """log group /ecs/gpu, launch template lt-0abc (gpu-hosts); `its_name`: by its tag Name."""
+    kind, rest = kind_of(arn), arn.split(":", 5)[5]
+    word = NAMES.get(service_of(arn)) or NAMES.get(kind) or kind.replace("-", " ")
+    own = rest.removeprefix(kind).lstrip(":/") or rest
+    own = own if service_of(arn) != "logs" else own.removesuffix(":*")
+    return f"{word} {own}" + (f" ({its_name})" if its_name and its_name not in own else "")
+
+
+def name_of(thing: object) -> str:
+    """Its Name, without the cluster's in front."""
+    return tags_of(thing).get("Name", "").removeprefix(f"{constants.CLUSTER_NAME}-")
