@@ -12,7 +12,7 @@ from infrastructure.service import deadlines, diagnosis, listener_rule, tasks
 #: how a target is that is no sign of anything wrong
 WELL = ("healthy", "initial", "draining", "unused")
 #: a task's box is not narrower; nor a zone's, a target group's, a line's of a list
-TASK, ZONE, GROUP, LINE = 195, 270, 380, 380
+TASK, HOST, ZONE, GROUP, LINE = 195, 400, 270, 380, 380
 
 
 def vpc() -> Box:
@@ -43,14 +43,16 @@ def subnet(each: Any) -> Box:
     targets = [mount_target(one) for one in mount_targets.all_targets() if one["SubnetId"] == its_id]
     hosts = [host(one) for one in seen.our_instances() if one.get("SubnetId") == its_id]
     alone = [one for one in seen.standing_tasks() if not one.get("containerInstanceArn")]
-    own = row_of_tasks([task(one) for one in alone if seen.subnet_of(one) == its_id])
+    own = row([task(one) for one in alone if seen.subnet_of(one) == its_id])
     bad = "" if each["State"] in ("available", "pending") else f"its state is {each['State']}"
     told, arn = f"{kind} subnet {each['CidrBlock']}", aws.arn("ec2", f"subnet/{its_id}")
-    return Box(kind, told, arn, [its_id], wrong=bad, children=[*gateways, *targets, *hosts, *own])
+    rows = [*gateways, *targets, *row(hosts, HOST), *own]
+    return Box(kind, told, arn, [its_id], wrong=bad, children=rows)
 
 
-def row_of_tasks(chips: list[Box]) -> list[Box]:
-    return [Box("row", children=chips, least=TASK)] if chips else []
+def row(boxes: list[Box], least: int = TASK) -> list[Box]:
+    """Beside each other; none where there are none."""
+    return [Box("row", children=boxes, least=least)] if boxes else []
 
 
 def gateway(each: Any) -> Box:
@@ -86,7 +88,7 @@ def host(instance: Any) -> Box:
     ]
     bad = "" if bastion else wrong_with_host(instance, known)
     name, arn = f"{'bastion' if bastion else 'host'} {instance['InstanceType']}", aws.arn("ec2", f"instance/{its_id}")
-    chips = row_of_tasks([task(each, there) for each in on_it])
+    chips = row([task(each, there) for each in sorted(on_it, key=lambda each: numbers(each, there))])
     return Box("host", name, arn, lines, words.price(seen.host_rows(instance)), bad, squares, chips)
 
 
@@ -119,7 +121,7 @@ def wrong_with_host(instance: Any, known: Any) -> str:
 
 def gpu(its_id: str, known: Any, on_it: list[Any]) -> Square:
     """Used by one task, shared by some, or free."""
-    devices = {each.get("id", ""): each for each in container_instances.gpu_devices(known)}
+    devices = {each["gpuId"]: each for each in container_instances.gpu_devices(known)}
     holders = [tasks.task_id(each["taskArn"])[:8] for each in on_it if its_id in seen.gpus_of(each)]
     shared = devices.get(its_id, {}).get("sharingMode") == "NVIDIA_MPS"
     used = holders or its_id not in container_instances.gpus(known, "remainingResources")
@@ -127,17 +129,22 @@ def gpu(its_id: str, known: Any, on_it: list[Any]) -> Square:
     return Square(state, words.line(its_id, state, " ".join(holders)))
 
 
+def numbers(task: Any, there: list[str]) -> list[int]:
+    """Which of the GPUs of its host it has."""
+    return [number for number, gpu_id in enumerate(there) if gpu_id in seen.gpus_of(task)]
+
+
 def task(each: Any, there: list[str] | None = None) -> Box:
     """With what it waits for, where it does not run. `there`: the GPUs of its host."""
     its_id = tasks.task_id(each["taskArn"])
-    own = [str(number) for number, gpu_id in enumerate(there or []) if gpu_id in seen.gpus_of(each)]
     ends = [f"until {one.at:%H:%M}" for one in deadlines.listed() if one.what == f"stop-{its_id}"]
-    told = words.line(f"{seen.name_of_task(each)} {its_id[:8]}", f"GPU {','.join(own)}" if own else "", *ends[:1])
+    own = ",".join(map(str, numbers(each, there or [])))
+    told = f"{seen.name_of_task(each)} " + words.line(its_id[:8], f"GPU {own}" if own else "")
     why = seen.reasons().get(seen.alike(each), "")
     waits = each["lastStatus"] == "PROVISIONING" and diagnosis.on_host(each)
     unwell = "its health check fails" if each.get("healthStatus") == "UNHEALTHY" else ""
-    lines = [words.line(each["lastStatus"], "" if waits else why)] if why else []
-    kind, cost = "waiting" if why else "task", words.price(seen.task_rows(each))
+    lines = [f"{each['lastStatus']}{'' if waits else f': {why}'}"] if why else []
+    kind, cost = "waiting" if why else "task", words.line(*ends[:1], words.price(seen.task_rows(each)))
     return Box(kind, told, each["taskArn"], lines, cost, why if waits else unwell)
 
 

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 
 #: of a picture on a screen of 1440, beside its scroll bar
 WIDTH = 1400
-GAP, PADDING, LINE, SQUARE = 8, 8, 16, 14
+GAP, PADDING, LINE = 8, 8, 16
+#: a GPU, and from one to the next
+SQUARE, STEP = 14, 18
 #: pixels of a bold or large text for each of a plain one
 WIDER = {"title": 1.12, "heading": 1.6}
 #: of a character of 12 pixels, at the widest of the usual fonts; hexadecimal digits are alike, so that ids are
 NARROW, WIDE, NORMAL = 4.4, 11.5, 7.8
 HEIGHTS = {"heading": 26}
+#: between several things in one line; where a line ends it is left out
+DOT = "·"
 
 
 @dataclass
@@ -73,7 +77,7 @@ def place(box: Box, x: float = 0, y: float = 0, width: float = WIDTH) -> Box:
     room = width - 2 * inset
     below = write(box, x + inset, y + inset, room)
     if box.squares:
-        below += (SQUARE + 4) * -(-len(box.squares) // per_row(room)) + 2
+        below += STEP * -(-len(box.squares) // per_row(room)) + 2
     if box.children and (box.title or box.lines):
         below += 4
     below = rows(box, x + inset, below, room)
@@ -86,7 +90,7 @@ FRAMELESS = ("picture", "item", "row", "column")
 
 
 def per_row(room: float) -> int:
-    return max(1, int(room // (SQUARE + 4)))
+    return max(1, int(room // STEP))
 
 
 def squares_top(box: Box) -> float:
@@ -97,9 +101,9 @@ def squares_top(box: Box) -> float:
 def write(box: Box, x: float, y: float, room: float) -> float:
     """Its texts, from y on; answers where they end. The price is at the right end of the title's first line."""
     box.texts = []
-    heading = "heading" if box.kind == "picture" else "title" if box.kind not in ("item", "task") else "line"
+    heading = "heading" if box.kind == "picture" else "title" if box.kind not in ("item", "task", "waiting") else "line"
     price = size(box.price) + 10 if box.price else 0
-    wanted = [(heading, each) for each in wrapped(box.title, room - price, heading)]
+    wanted = [(heading, each) for each in wrapped(box.title, room, heading, price)]
     wanted += [("line", each) for line in box.lines for each in wrapped(line, room)]
     wanted += [("wrong", each) for line in box.wrong.splitlines() for each in wrapped(line, room)]
     for kind, text in wanted:
@@ -128,8 +132,10 @@ def rows(box: Box, x: float, y: float, room: float) -> float:
             place(child, at, y, width)
         for child in row:
             child.height = max(each.height for each in row)
-        y += row[0].height + (0 if row[0].kind == "item" else GAP)
-    return y - (GAP if children and children[-1].kind != "item" else 0)
+        after = children[start + columns : start + columns + 1]
+        listed = bool(after) and row[-1].kind == after[0].kind == "item"
+        y += row[0].height + (GAP if after and not listed else 0)
+    return y
 
 
 def column(items: list[Box], x: float, y: float, width: float) -> float:
@@ -145,25 +151,32 @@ def size(text: str, kind: str = "line") -> float:
 
 
 def width_of(character: str) -> float:
-    if character in "ijl.,:;|'!()[]/ ":
+    if character in "ijl.,:;|'!()[]/ \u00a0":
         return NARROW
     return WIDE if character in "mwMW@%→…" or ord(character) > 0x2E7F else NORMAL
 
 
-def wrapped(text: str, room: float, kind: str = "line") -> list[str]:
-    """In lines that fit, at spaces; a word that is longer than a line is broken."""
-    lines, line = [], ""
-    for word in text.split():
-        while size(word, kind) > room and len(word) > 1:
-            fits = next(n for n in range(len(word) - 1, 0, -1) if n == 1 or size(word[:n], kind) <= room)
-            lines += [line, word[:fits]] if line else [word[:fits]]
-            line, word = "", word[fits:]
-        longer = f"{line} {word}".strip()
-        if line and size(longer, kind) > room:
-            lines.append(line)
-            longer = word
-        line = longer
-    return [*lines, line] if line else lines
+def wrapped(text: str, room: float, kind: str = "line", first: float = 0) -> list[str]:
+    """In lines that fit, at plain spaces, in the first of which `first` is taken; a word that is longer is broken."""
+    lines, line = list[str](), ""
+    for whole in text.split(" "):
+        for word in broken(whole, room, kind):
+            longer = f"{line} {word}".strip(" ")
+            if line and size(longer, kind) > room - (0 if lines else first):
+                lines.append(line)
+                longer = word
+            line = longer
+    return [each.strip(f" {DOT}") for each in [*lines, line] if each.strip(f" {DOT}")]
+
+
+def broken(word: str, room: float, kind: str) -> list[str]:
+    """In pieces that fit."""
+    pieces = [""]
+    for character in word:
+        if pieces[-1] and size(pieces[-1] + character, kind) > room:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 def overlaps(box: Box) -> list[tuple[Box, Box]]:

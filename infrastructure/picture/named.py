@@ -46,7 +46,7 @@ def others(*services: str) -> list[Box]:
 
 def boxes(arns: set[str]) -> list[Box]:
     """One line for each: sorted by what it is, then by the Name that it bears, since most ids differ from run to run."""
-    names = {each.arn: each.tags.get("Name", "") for each in tag_index.tagged()}
+    names = {each.arn: words.name_of(each.tags) for each in tag_index.tagged()}
     shown = [arn for arn in arns if words.kind_of(arn) not in SEEN]
     ordered = sorted(
         shown, key=lambda arn: (words.what(arn).split(" ")[:2][0], words.kind_of(arn), names.get(arn, ""), arn)

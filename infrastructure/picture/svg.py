@@ -5,7 +5,7 @@ Light or dark as the reader's screen is: https://developer.mozilla.org/en-US/doc
 
 from xml.sax.saxutils import escape, quoteattr
 
-from infrastructure.picture.layout import FRAMELESS, SQUARE, Box, per_row, squares_top
+from infrastructure.picture.layout import FRAMELESS, SQUARE, STEP, Box, per_row, squares_top
 
 #: class -> fill and frame, on a light screen and on a dark one
 COLOURS = {
@@ -88,10 +88,10 @@ def drawn(box: Box) -> list[str]:
 def squares(box: Box) -> list[str]:
     top, left = squares_top(box), box.texts[0].x if box.texts else box.x
     across = per_row(box.width - 2 * (left - box.x))
+    places = [(left + n % across * STEP, top + n // across * STEP) for n in range(len(box.squares))]
     return [
-        f'<rect class="{each.state}" {area(left + number % across * (SQUARE + 4), top + number // across * (SQUARE + 4), SQUARE, SQUARE)}>'
-        f"<title>{escape(each.told)}</title></rect>"
-        for number, each in enumerate(box.squares)
+        f'<rect class="{each.state}" {area(*place, SQUARE, SQUARE)}><title>{escape(each.told)}</title></rect>'
+        for place, each in zip(places, box.squares, strict=True)
     ]
 
 
@@ -116,7 +116,8 @@ def page(picture: Box, told: str) -> str:
 
 PAGE_CSS = """
 body{margin:0 auto;width:1400px;background:#fff;color:#1f2328;font:14px Arial,Helvetica,sans-serif}
-section{margin:8px 16px 24px} td,th{text-align:left;padding:3px 16px 3px 0;vertical-align:top;overflow-wrap:anywhere}
+h2{font-size:15px;margin:16px 0 4px} section{margin:8px 16px 24px} 
+td,th{text-align:left;padding:3px 16px 3px 0;vertical-align:top;overflow-wrap:anywhere}
 ul{list-style:none;padding:0} li{display:inline-block;margin-right:24px}
 i{display:inline-block;width:14px;height:14px;border:1px solid #9a5208;vertical-align:-2px}
 i.red{border:2px solid #cf222e}

@@ -63,7 +63,7 @@ def ecs() -> Box:
     children = [
         *(hosts_group(each) for each in groups if each),
         *(of_service(each) for each in services),
-        *in_vpc.row_of_tasks([in_vpc.task(each) for each in lost]),
+        *in_vpc.row([in_vpc.task(each) for each in lost]),
         *(failed(each) for each in seen.failures()),
     ]
     return Box(
@@ -83,7 +83,7 @@ def is_placed(task: Any) -> bool:
 
 def hosts_group(group: Any) -> Box:
     there = [host for host in group["Instances"] if host["LifecycleState"] != "Terminated"]
-    sizes = f"{len(there)} hosts, {group['DesiredCapacity']} wanted, {group['MinSize']} to {group['MaxSize']}"
+    sizes = f"hosts: {len(there)} of {group['DesiredCapacity']} wanted, {group['MinSize']} to {group['MaxSize']}"
     lacks = group["DesiredCapacity"] > len(there) and aws.part(group) != "bastion"
     arn, name = group["AutoScalingGroupARN"], f"Auto Scaling group {group['AutoScalingGroupName']}"
     bad = seen.why_no_host() if lacks else ""
@@ -93,7 +93,7 @@ def hosts_group(group: Any) -> Box:
 def of_service(each: Any) -> Box:
     newest: Any = next(iter(each.get("deployments", [])), {})
     rollout = newest.get("rolloutState", "COMPLETED")
-    lines = [f"{each['runningCount']} of {each['desiredCount']} tasks run {tasks.task_id(each['taskDefinition'])}"]
+    lines = [f"tasks: {each['runningCount']} of {each['desiredCount']} run {tasks.task_id(each['taskDefinition'])}"]
     lines += [f"deployment {rollout}"] if rollout == "IN_PROGRESS" else []
     name, bad = f"service {each['serviceName']}", wrong_with_service(each, newest)
     return Box("thing", name, each["serviceArn"], lines, wrong=bad)
@@ -109,8 +109,8 @@ def wrong_with_service(each: Any, newest: Any) -> str:
 
 
 def failed(task: Any) -> Box:
-    name = f"{seen.name_of_task(task)} {tasks.task_id(task['taskArn'])[:8]}"
-    return Box("waiting", words.line(name, "STOPPED"), task["taskArn"], wrong=seen.reasons()[seen.alike(task)])
+    name = f"{seen.name_of_task(task)} {tasks.task_id(task['taskArn'])[:8]}: STOPPED"
+    return Box("waiting", name, task["taskArn"], wrong=seen.reasons()[seen.alike(task)])
 
 
 def ends() -> list[Box]:
@@ -139,8 +139,9 @@ def system(each: Any) -> Box:
     """What it costs follows from what is stored: it has no price an hour."""
     its_id, state = each["FileSystemId"], each["LifeCycleState"]
     own = [one for one in mount_targets.all_targets() if one["FileSystemId"] == its_id]
-    lines = [words.line(its_id, f"{each['SizeInBytes']['Value'] / 2**30:.2f} GiB", f"{len(own)} mount targets", state)]
+    lines = [words.line(its_id, f"{each['SizeInBytes']['Value'] / 2**30:.2f} GiB", f"mount targets: {len(own)}", state)]
     bad = "its state is error" if state == "error" else ""
     if not own and state == "available":
         bad = "it has no mount target: no task can mount it"
-    return Box("thing", f"file system {words.name_of(each) or its_id}", each["FileSystemArn"], lines, wrong=bad)
+    volume = words.name_of(each).removeprefix("file-system").strip("-")
+    return Box("thing", f"file system {volume}".strip(), each["FileSystemArn"], lines, wrong=bad)

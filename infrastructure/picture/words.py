@@ -1,8 +1,11 @@
 """Words of a picture: of an ARN, of a price, of several things in one line."""
 
+import re
+
 import constants
 from aws import tags_of
 from infrastructure.cluster import costs, prices
+from infrastructure.picture.layout import DOT
 
 #: how the ARN of a thing spells what it is, by its service or its kind -> how a person calls it
 NAMES = {
@@ -21,8 +24,8 @@ NAMES = {
 
 
 def line(*parts: str) -> str:
-    """Those that there are, with a dot between them."""
-    return " · ".join(filter(None, parts))
+    """Those that there are, with a dot between them; where it is too long it is broken there."""
+    return f" {DOT} ".join(part.replace(" ", "\u00a0") for part in parts if part)
 
 
 def price(rows: costs.Rows, zero: str = "") -> str:
@@ -31,7 +34,7 @@ def price(rows: costs.Rows, zero: str = "") -> str:
     if not rows or len(currencies) != 1:
         return "price not known" if rows else zero
     least = "" if all(row.price() for row in rows) else "at least "
-    return f"{least}{prices.money(costs.total(rows), currencies[0])} an hour"
+    return f"{least}{prices.money(costs.total(rows), currencies[0])}/h"
 
 
 def service_of(arn: str) -> str:
@@ -44,12 +47,11 @@ def kind_of(arn: str) -> str:
 
 
 def what(arn: str, its_name: str = "") -> str:
-    """log group /ecs/gpu, launch template lt-0abc (gpu-hosts); `its_name`: by its tag Name."""
+    """log group /ecs/gpu, launch template lt-0abc (hosts); `its_name`: its Name, told where AWS has given it an id."""
     kind, rest = kind_of(arn), arn.split(":", 5)[5]
     word = NAMES.get(service_of(arn)) or NAMES.get(kind) or kind.replace("-", " ")
-    own = rest.removeprefix(kind).lstrip(":/") or rest
-    own = own if service_of(arn) != "logs" else own.removesuffix(":*")
-    return f"{word} {own}" + (f" ({its_name})" if its_name and its_name not in own else "")
+    own = rest[len(kind) + 1 :] or rest
+    return f"{word} {own}" + (f" ({its_name})" if its_name and re.search("[0-9a-f]{8}", own) else "")
 
 
 def name_of(thing: object) -> str:
