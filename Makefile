@@ -12,6 +12,9 @@ EXAMPLE ?= gpu-cluster
 REGION ?= us-east-1
 PYTHON ?= python3
 
+# what Python compiles is kept, where the environment says otherwise too: each page is a process of its own
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help rehearse test check lint docs bench lock clean
 
 help:

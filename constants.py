@@ -294,6 +294,7 @@ HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 HOSTS = words(pattern(rf"(\*\.)?{HOST}", "a list of host names"))
 REGION = pattern(r"[a-z]{2,5}(-[a-z]{2,12}){1,2}-[0-9]{1,2}", "a region such as us-east-1", or_empty=True)
 TYPE = pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as g4dn.xlarge")
+RESERVATION = r"cr-[0-9a-f]{8,17}|arn:aws[\w-]*:resource-groups:[\w-]+:\d{12}:group/[\w.-]{1,300}"
 KEY = pattern(r"[ -~]{1,255}", "the name of a key pair, of 255 ASCII characters at most", or_empty=True)
 VPC = pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id such as vpc-0abc1234", or_empty=True)
 SUBNETS = words(pattern(r"subnet-[0-9a-f]{8,17}", "a list of subnet ids"))
@@ -382,12 +383,21 @@ SAYS.update(definition_file.says(TASK_DEFINITION_FILE, MAIN_CONTAINER))
 
 # Where containers run: EC2 (the only one with GPUs) or FARGATE. It can't be changed later.
 LAUNCH_TYPE = setting("LAUNCH_TYPE", "EC2", one_of("EC2", "FARGATE"), of="cluster")
-# on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice.
-CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot"), of="cluster")
+# on-demand, or spot: cheaper, and AWS may take it back at two minutes' notice. spot-first: run_task.py takes a Spot host, and
+# where there is none one on demand, from a group and a capacity provider of its own; services run on demand then.
+CAPACITY_TYPE = setting("CAPACITY_TYPE", "on-demand", one_of("on-demand", "spot", "spot-first"), of="cluster")
+# Several instance types in order of preference, in place of INSTANCE_TYPE: g5.xlarge,g6.xlarge,g6e.xlarge. A host is of the
+# first that AWS has. Each has as many GPUs as the first, of at least its memory, its architecture, and room for the task.
+INSTANCE_TYPES = setting("INSTANCE_TYPES", "", words(TYPE), of="cluster")
 # Instance type of the hosts (EC2). Hosts that run keep their type, disk, AMI and key until update_cluster.py.
-INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster")
+INSTANCE_TYPE = setting("INSTANCE_TYPE", "g4dn.xlarge", TYPE, of="cluster", instead=next(iter(INSTANCE_TYPES), None))
 # mps: tasks share a GPU by NVIDIA MPS, each with GPU_MEMORY_MIB of its memory, in place of GPU_COUNT. Empty: whole GPUs.
 GPU_SHARING = setting("GPU_SHARING", "", one_of("", "mps"), in_file="gpu sharing")
+# A reservation for the hosts, and for no other: cr-..., an On-Demand Capacity Reservation or a Capacity Block, or the ARN of a
+# resource group of them. It is looked at, and never bought or ended. Set or emptied later: hosts that run stay where they are.
+CAPACITY_RESERVATION = setting(
+    "CAPACITY_RESERVATION", "", pattern(RESERVATION, "cr-... or a resource group's ARN", or_empty=True), of="cluster"
+)
 # GPUs for each task; 0 for none, ALL for those of its host. Whole GPUs of one instance (g6f and gr6f have but a part of
 # one); with GPU_SHARING it counts as 1.
 GPU_COUNT = setting("GPU_COUNT", "1", gpus, instead=1 if GPU_SHARING else None, in_file="gpus")
@@ -815,6 +825,8 @@ ENDPOINT_TAG = "gpu-ecs-endpoint"
 PART_TAG = "gpu-ecs-part"
 #: which run of run_task.py a task belongs to, where it is not just as its revision says
 RUN_TAG = "gpu-ecs-run"
+#: on the cluster while it is paused: since when
+PAUSED_TAG = "gpu-ecs-paused"
 #: the names of EXTRA_TAGS as they were given, so that one that goes from there goes from AWS too
 EXTRA_TAG = "gpu-ecs-extra-tags"
 TAGS = {**EXTRA_TAGS, **({EXTRA_TAG: " ".join(sorted(EXTRA_TAGS))} if EXTRA_TAGS else {}), CLUSTER_TAG: CLUSTER_NAME}
@@ -835,6 +847,13 @@ OWN_ECS_CONFIG = {
     "ECS_ENABLE_GPU_SUPPORT": ": GPU_COUNT says it",
     "ECS_ENABLE_SPOT_INSTANCE_DRAINING": ": CAPACITY_TYPE says it",
 }
+#: of the hosts, the preferred one first
+TYPES = INSTANCE_TYPES or [INSTANCE_TYPE]
+#: whether the Auto Scaling group says what its template says otherwise: of which type, and whether on Spot
+MIXED = len(TYPES) > 1 or CAPACITY_TYPE == "spot-first"
+SPOT_FIRST = CAPACITY_TYPE == "spot-first"
+#: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
+MOST_TYPES = 40
 CONTAINER_NAME: str = SAYS["name"][1] if "name" in SAYS else "main"
 #: MiB and CPU units that a task takes of its host; 0 where it is not said
 HOST_MEMORY: int = TASK_MEMORY or SAYS["containers' memory"][1]
@@ -1236,8 +1255,24 @@ def check_gpu_sharing() -> None:
 
 def check_hosts() -> None:
     given = {"HOST_USER_DATA": HOST_USER_DATA, "ECS_CONFIG": ECS_CONFIG, "INSTANCE_STORE": INSTANCE_STORE}
+    given |= {"INSTANCE_TYPES": INSTANCE_TYPES, "CAPACITY_RESERVATION": CAPACITY_RESERVATION}
     for name in [name for name, value in given.items() if value and LAUNCH_TYPE == "FARGATE"]:
         problem(name, "is set, but LAUNCH_TYPE=FARGATE: there are no hosts of ours; leave it empty, or use EC2")
+    if INSTANCE_TYPES and TEXTS.get("INSTANCE_TYPE"):
+        ODD.append("INSTANCE_TYPE does not count, since INSTANCE_TYPES is set: INSTANCE_TYPES= empties that")
+    if SPOT_FIRST and LAUNCH_TYPE == "FARGATE":
+        problem("CAPACITY_TYPE", "spot-first, but LAUNCH_TYPE=FARGATE: use spot or on-demand there")
+    if SPOT_FIRST and MIN_INSTANCES:
+        why = "what a task gets is decided when it starts, and no host is kept before"
+        problem("CAPACITY_TYPE", f"spot-first, but MIN_INSTANCES={MIN_INSTANCES}: {why}; use MIN_INSTANCES=0")
+    if CAPACITY_RESERVATION and CAPACITY_TYPE != "on-demand":
+        problem(
+            "CAPACITY_RESERVATION", f"is set, but CAPACITY_TYPE={CAPACITY_TYPE}: what is reserved is no Spot capacity"
+        )
+    if CAPACITY_RESERVATION and len(INSTANCE_TYPES) > 1:
+        problem("CAPACITY_RESERVATION", "is of one type, but INSTANCE_TYPES names several: use INSTANCE_TYPE")
+    if len(INSTANCE_TYPES) > MOST_TYPES:
+        problem("INSTANCE_TYPES", f"has {len(INSTANCE_TYPES)} types; an Auto Scaling group takes {MOST_TYPES} at most")
     for name in sorted(ECS_CONFIG.keys() & OWN_ECS_CONFIG.keys()):
         problem("ECS_CONFIG", f"has {name}, which these scripts set{OWN_ECS_CONFIG[name]}")
     if not re.fullmatch(r"[0-9]{1,7}", ECS_CONFIG.get("ECS_RESERVED_MEMORY", "0"), re.ASCII):

@@ -37,6 +37,7 @@ from infrastructure.cluster import (
     mount_targets,
     nat_gateways,
     network,
+    pause,
     roles,
     security_groups,
     ways_out,
@@ -53,6 +54,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
     """Everything is asked for first, what takes longest before all; and waited for at the end."""
     before = aws.changes()
     parts.look((*PARTS, checks))
+    pause.refuse()
     new_hosts = not (network.stands() and auto_scaling_group.stands())
     is_new, stood = not cluster.find(), file_system.ids()
     priced = what_costs() if is_new or costs_more() else []
@@ -62,6 +64,8 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
     roles.refuse_other_path("host", *(("bastion",) if constants.BASTION_KEY_NAME else ()), *tasks_roles)
     ways_out.check(is_new)
     access_points.refuse_changes()
+    capacity.refuse_changes()
+    service.refuse_other_capacity_type()
     if security_groups.closes_ports():
         service.refuse_network_mode()
         service.refuse_closed_port()
@@ -92,10 +96,10 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
         deadlines.plan(another_role=another_role)  # before there is a host
-        group_arn = auto_scaling_group.create(net)
+        group_arns = auto_scaling_group.create(net)
         roles.leave_host()
-        service.leave_provider_of_gone(group_arn)
-        capacity.create(group_arn)
+        service.leave_provider_of_gone(group_arns)
+        capacity.create(group_arns)
         bastion.create(net, groups)
 
         names_ready = mount_targets.wait_available(file_system_ids, new_targets)

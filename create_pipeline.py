@@ -20,7 +20,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import roles
+from infrastructure.cluster import pause, roles
 from infrastructure.delivery import (
     artifact_bucket,
     build_logs,
@@ -45,6 +45,7 @@ def create_pipeline() -> dict[str, Any]:
         raise Problem(f"there is no repository {repository.its_name()} for the images: run create_repository.py first")
     aws.refuse_foreign(f"pipeline {pipeline.its_name()}", pipeline.find())
     roles.refuse_other_path(pipeline.ROLE, build_project.ROLE, undo=f"run {aws.command('delete_pipeline.py')} first")
+    pause.refuse()  # a new pipeline runs at once, and its last command starts the service
     artifact_bucket.refuse_long_name()
     pipeline.refuse_long_command()
     connection_arn = connection.create()

@@ -20,7 +20,7 @@ import console
 import constants
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, ways_out
+from infrastructure.cluster import certificate, cluster, costs, file_system, load_balancer, pause, ways_out
 from infrastructure.delivery import container_image, pipeline
 from infrastructure.service import (
     bill,
@@ -46,6 +46,7 @@ LOOKS = (
 def create_service(yes: bool = False) -> dict[str, Any]:
     parts.look((cluster, file_system, *PARTS), *LOOKS, *deadlines.looks(), *costs.looks_for_tasks())
     cluster.required()
+    pause.refuse()
     definition = service.revision_to_run()
     ways_out.warn_of_tasks()
     container_image.refuse_missing(definition)

@@ -34,6 +34,7 @@ from infrastructure.cluster import (
     mount_targets,
     nat_gateways,
     network,
+    pause,
     roles,
     security_groups,
     tag_index,
@@ -118,6 +119,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
         network.delete()
         deadlines.delete()  # no host stands any more
         monitoring.delete()  # hosts write to its log groups until they have ended
+        pause.delete()
         cluster.delete()
         log_group.delete()
         roles.delete()

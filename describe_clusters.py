@@ -9,7 +9,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem
-from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs
+from infrastructure.cluster import auto_scaling_group, bastion, cluster, container_instances, costs, pause
 from infrastructure.service import bill, deadlines
 
 
@@ -27,6 +27,7 @@ def describe_clusters() -> dict[str, Any]:
     told = {
         "clusterName": constants.CLUSTER_NAME,
         "status": found["status"],
+        **pause.told(),
         "capacityProviders": found["capacityProviders"],
         "hosts": [row(host) for host in hosts],
         "gpus": sum(len(container_instances.gpus(host)) for host in hosts),

@@ -32,7 +32,7 @@ import aws
 import constants
 from aws import REPEATED, REST, Problem
 from console import say
-from infrastructure.cluster import cluster, container_instances, costs, ways_out
+from infrastructure.cluster import capacity_reservation, cluster, container_instances, costs, pause, ways_out
 from infrastructure.service import (
     bill,
     deadlines,
@@ -85,7 +85,9 @@ def run_task(
     wanted = overrides.of_flags(command, env, gpus, memory, cpu, args)
     reads = (cluster.required, task_definitions.required, container_instances.refuse_without_sharing, tasks.of_run_task)
     _, definition, _, seen, *_ = aws.together(*reads, *deadlines.looks(), *costs.looks_for_tasks())
+    pause.refuse()
     ways_out.warn_of_tasks()
+    capacity_reservation.tell_end()
     if sweep or count:
         costs.tell_before(costs.for_tasks(count or constants.MAX_PARALLEL, hosts_each=bool(count)), yes)
         deadlines.renew()
@@ -104,6 +106,7 @@ def run_alike(
     its_overrides = overrides.of(definition, wanted)
     key = overrides.key(definition, its_overrides)
     known = [task for task in seen if runs.same(task, definition, key)]
+    arns = [task["taskArn"] for task in known]
     running = [task["taskArn"] for task in known if tasks.goes_on(task)]
     missing = constants.TASK_COUNT - len(running)
     if missing > 0:
@@ -114,8 +117,9 @@ def run_alike(
         its_revision = task_definitions.revision(definition["taskDefinitionArn"])
         say("found", f"task {tasks.task_id(arn)}", f"of {its_revision}: it counts")
     asked = runs.request(definition, its_overrides, key)
-    hosts.bring(definition, its_overrides, missing)
-    started = runs.start(asked, missing, [task["taskArn"] for task in known]) if missing > 0 else []
+    hosts.bring(hosts.Wish(definition, its_overrides, missing, sorted(arns)))
+    on_spot = hosts.for_spot(definition, its_overrides, missing)
+    started = runs.start(asked, missing, arns, on_spot=on_spot) if missing > 0 else []
     if detach:
         return detached(running + started)
     done = runs.follow(running + started, asked, definition, key)

@@ -25,7 +25,7 @@ import constants
 from aws import Problem, dry_run
 from console import say
 from infrastructure import parts
-from infrastructure.cluster import cluster, costs, roles
+from infrastructure.cluster import cluster, costs, pause, roles
 from infrastructure.weights import copy_task, schedule, source_bucket, sync
 
 #: when a bucket without a file was changed last
@@ -39,6 +39,7 @@ def sync_weights(erase: bool = False) -> dict[str, Any]:
     source_bucket.check_settings()
     parts.look(PARTS, roles.role("task-execution"))
     cluster.required()
+    pause.refuse()
     source_bucket.check()
     point = sync.required_access_point()
     schedule.refuse_foreign()

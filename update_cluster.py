@@ -26,9 +26,12 @@ def update_cluster() -> dict[str, Any]:
     deadlines.mend()
     facts = checks.check()
     launch_template.create(facts, security_groups.find(), roles.find(), newest=True)
-    refreshed = auto_scaling_group.refresh()
+    done = [
+        {"autoScalingGroupName": aws.name(each), "imageId": facts.image_id, **auto_scaling_group.refresh(each)}
+        for each in auto_scaling_group.wanted()
+    ]
     bill.tell_cluster()
-    return {"autoScalingGroupName": aws.name("hosts"), "imageId": facts.image_id, **refreshed}
+    return {**done[0], "onDemand": done[1]} if done[1:] else done[0]
 
 
 if __name__ == "__main__":

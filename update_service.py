@@ -16,7 +16,7 @@ import console
 import constants
 from aws import Problem
 from console import say
-from infrastructure.cluster import cluster, file_system
+from infrastructure.cluster import cluster, file_system, pause
 from infrastructure.delivery import container_image
 from infrastructure.service import bill, deadlines, listener_rule, scaling, service, target_group, task_definitions
 
@@ -26,6 +26,7 @@ def update_service(revision: str = "") -> dict[str, Any]:
     looks: list[Any] = [*scaling.LOOKS, scaling.policies, *listener_rule.LOOKS, *file_system.LOOKS, *deadlines.looks()]
     aws.look_at(cluster.describe, service.targets, task_definitions.newest, *looks)
     cluster.required()
+    pause.refuse()
     found = service.required()
     service.refuse_foreign(found)
     asked = f"{constants.TASK_FAMILY}:{revision}"

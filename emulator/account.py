@@ -21,6 +21,7 @@ Client = Callable[[str], Any]
 CHOSEN = re.compile(
     r"\b(?:vpc|subnet|igw|rtb|rtbassoc|sg|sgr|eni|i|lt|nat|eipalloc|acl|ami|dopt|fs|fsap|fsmt|vol|r|eipassoc|eni-attach|vpce|pl)"
     r"-[0-9a-f]{8,}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{16}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"|\b\d{4}-\d\d-\d\dT\d\d:\d\dZ"
 )
 VOLATILE = re.compile(
     r"time|date|address|publicip$|dns|uniqueid|roleid|profileid|createdby|registeredby|number|latest|defaultversion|revision"
@@ -114,7 +115,11 @@ def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str,
             "NewInstancesProtectedFromScaleIn",
             "Tags",
         )
-        yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in kept}
+        policy = group.get("MixedInstancesPolicy", {"LaunchTemplate": {}, "InstancesDistribution": {}})
+        types = [each["InstanceType"] for each in policy["LaunchTemplate"].get("Overrides", [])]
+        mixed = {"types": types, "distribution": policy["InstancesDistribution"]} if types else {}
+        also = [key for key in ("CapacityReservationSpecification",) if key in group]
+        yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in (*kept, *also)} | mixed
 
 
 def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -27,6 +27,7 @@ from infrastructure.cluster import (
     mount_targets,
     nat_gateways,
     network,
+    pause,
     roles,
     security_groups,
 )
@@ -51,7 +52,7 @@ Parts = tuple[ModuleType, ...]
 #: what endpoints share
 CLUSTER: Parts = (
     *(certificate, file_system, roles, cluster, monitoring, network, security_groups, nat_gateways, load_balancer),
-    *(mount_targets, launch_template, deadlines, auto_scaling_group, capacity, bastion),
+    *(mount_targets, launch_template, deadlines, auto_scaling_group, capacity, bastion, pause),
 )
 #: what runs in it, each endpoint's own; without endpoints the cluster's
 SERVICE: Parts = (

@@ -12,22 +12,21 @@ import contextlib
 import copy
 import functools
 import gc
-import hashlib
 import importlib
+import importlib.machinery
 import inspect
 import io
 import json
 import os
 import pickle
-import runpy
 import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -51,7 +50,7 @@ from emulator.core.wire import Emulator, _Raw, attach
 from emulator.core.world import VirtualClock
 from emulator.registry import http as registries
 from emulator.registry import images
-from tests.pictures import put_back, take
+from tests.pictures import Picture, put_back, take
 
 ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
@@ -140,9 +139,9 @@ class Runbook:
 
     def has_run(self, *commands: str, **settings: str) -> Runbook:
         """What a user has run before: each of these ends well. See `once`: it costs time in the first test only."""
-        for command in commands:
-            about = (command, *sorted({**self.settings, **settings}.items()))
-            ended = self.once(about, functools.partial(self._ended, command, settings))
+        known = sorted({**self.settings, **settings}.items())
+        steps = [((command, *known), functools.partial(self._ended, command, settings)) for command in commands]
+        for ended in self._each_once(steps):
             assert ended is None, ended
         return self
 
@@ -156,18 +155,41 @@ class Runbook:
         The others are given the answer, and the account as it was afterwards. What a test is about is run by `run`,
         and so each time; this is for what comes before and after that.
         """
-        if self.watch or not self.remembers:
-            return do()
-        try:
-            before = hashlib.sha256(take(self.emulator)).digest(), what
-        except pickle.PicklingError:  # a test has put a function of its own into the account
-            return do()
-        if before not in _remembered:
+        [answer] = self._each_once([(what, do)])
+        return answer
+
+    def _each_once(self, steps: Iterable[tuple[tuple[Any, ...], Callable[[], Any]]]) -> Iterator[Any]:
+        """The same for one after the other: the account is put back when it is needed, after the last of them."""
+        now: Picture | None = None
+        seen: Picture | None = None
+        for what, do in steps:
+            if now is None:
+                now = seen = self._picture()
+            if now and (now.digest, what) in _remembered:
+                now, answer = _remembered[now.digest, what]
+                yield copy.deepcopy(answer)
+                continue
+            self._go_on_from(now, seen)
             answer = do()
-            _remembered[before] = take(self.emulator), answer
-        picture, answer = _remembered[before]
-        put_back(self.emulator, picture)
-        return copy.deepcopy(answer)
+            if now:
+                seen = take(self.emulator)
+                _remembered[now.digest, what] = seen, answer
+                now, answer = seen, copy.deepcopy(answer)
+            yield answer
+        self._go_on_from(now, seen)
+
+    def _picture(self) -> Picture | None:
+        try:
+            return None if self.watch or not self.remembers else take(self.emulator)
+        except pickle.PicklingError:  # a test has put a function of its own into the account
+            return None
+
+    def _go_on_from(self, wanted: Picture | None, seen: Picture | None) -> None:
+        """Put the account back, if it is not as it was seen last."""
+        if wanted and seen and wanted.differs_in_calls_only(seen):
+            self.emulator.calls[:] = wanted.calls
+        elif wanted:
+            put_back(self.emulator, wanted)
 
     def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
         _current.emulator = self.emulator
@@ -191,7 +213,7 @@ class Runbook:
             patch.setattr(self.emulator, door, functools.partial(self._watched, getattr(type(self.emulator), door)))
         handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
         try:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
+            _run_as_main(ROOT / script, patch)
         except SystemExit as end:
             return int(end.code or 0) if isinstance(end.code, int | None) else 1
         finally:
@@ -260,7 +282,7 @@ def _send(emulator: Emulator, request: Any) -> AWSResponse:
 #: the test for which alone the clients of the product were made
 _owner_of_clients: list[Runbook | None] = [None]
 #: an account and what was done to it -> the account afterwards, and the answer
-_remembered: dict[Any, tuple[bytes, Any]] = {}
+_remembered: dict[Any, tuple[Picture, Any]] = {}
 
 
 @functools.cache
@@ -287,6 +309,20 @@ _botocore.hooks.accepts_kwargs = _accepts_kwargs
 _botocore.useragent.UserAgentString.to_string = lambda _: "tests"
 _botocore.auth.SigV4Auth.canonical_request = lambda *_: ""
 _botocore.auth.SigV4Auth.signature = lambda *_: "0"
+
+
+# Each run of a page reads its file and, where settings have changed, constants.py: what Python compiles of a text is the same.
+_Files: Any = importlib.machinery.SourceFileLoader
+_Files.source_to_code = functools.lru_cache(200)(_Files.source_to_code)
+
+
+def _run_as_main(path: Path, patch: pytest.MonkeyPatch) -> None:
+    """As `python path` does."""
+    main: Any = ModuleType("__main__")
+    main.__file__ = str(path)
+    patch.setitem(sys.modules, "__main__", main)
+    patch.setattr(sys, "argv", [str(path), *sys.argv[1:]])
+    exec(_Files("__main__", str(path)).source_to_code(path.read_bytes(), str(path)), vars(main))
 
 
 class _Current(Emulator):
@@ -375,7 +411,7 @@ IMAGES = ("example.com/ml:v1", "example.com/unhealthy:v1", "app:1", "app:broken-
 
 
 @functools.cache
-def new_account() -> bytes:
+def new_account() -> Picture:
     """An account with nothing in it, in which moto has read the list of AMIs already."""
     emulator = _current.emulator = Emulator(VirtualClock())
     for image in IMAGES:

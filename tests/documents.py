@@ -350,6 +350,8 @@ def steady(text: str) -> str:
     text = re.sub(r"\balb-\d+|ecs-svc/\d+|\b[0-9a-f]{16}\b", "…", text)
     text = re.sub(r"\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\d[ T][\d:.+]+Z?", "…", text)
     text = re.sub(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(?!/)", "…", text)
+    text = re.sub(r"\b\d{8}T\d{4}Z|\d{4}-\d\d-\d\d \d\d:\d\d UTC", "…", text)
+    text = re.sub(r"\b(\d+ h )?\d+ min(?=, (at|about))(, about \$[\d.]+)?", "…", text)
     return re.sub(r"GPU-[0-9a-f-]{20,}|sha256:[0-9a-f]{64}", "…", text)
 
 

@@ -30,6 +30,7 @@ ALONE = {
     "BUILDSPEC": "buildspec/a.yml",
     "WEIGHTS_BUCKET": "example-weights",
     "SYNC_SCHEDULE": "every 1 hours",
+    "STOP_AT": "2099-01-07T02:00Z",
     "POLL_SECONDS": "60",
 }
 #: the same on Fargate, where there are no hosts to wait for

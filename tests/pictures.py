@@ -8,6 +8,8 @@ backends, the world, its clock and settings) stay the same ones, and only what i
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import pickle
 import sys
@@ -27,21 +29,45 @@ from emulator.core.wire import Emulator
 _kept: dict[Any, Any] = {}
 
 
-def take(emulator: Emulator) -> bytes:
+class Picture(bytes):
+    """The account as bytes, and which calls had been made till then."""
+
+    calls: tuple[tuple[str, str, str], ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Picture) and self.calls == other.calls and bytes(self) == bytes(other)
+
+    def __hash__(self) -> int:
+        return hash((bytes.__hash__(self), self.calls))
+
+    def __deepcopy__(self, _: Any) -> Picture:
+        return self
+
+    @functools.cached_property
+    def digest(self) -> tuple[bytes, int]:
+        return hashlib.sha256(self).digest(), hash(self.calls)
+
+    def differs_in_calls_only(self, other: Picture) -> bool:
+        return self.digest[0] == other.digest[0]
+
+
+def take(emulator: Emulator) -> Picture:
     """The account as it is now. Two equal pictures are of equal accounts."""
     fixed = dict(_fixed(emulator))
     written = io.BytesIO()
-    _Writer(written, {id(thing): name for name, thing in fixed.items()}).dump(
-        ({name: _inside(thing) for name, thing in fixed.items()}, emulator.calls)
-    )
-    return written.getvalue()
+    writer = _Writer(written, {id(thing): name for name, thing in fixed.items()})
+    writer.dump({name: _inside(thing) for name, thing in fixed.items()})
+    picture = Picture(written.getbuffer())
+    picture.calls = tuple(emulator.calls)
+    return picture
 
 
-def put_back(emulator: Emulator, picture: bytes) -> None:
+def put_back(emulator: Emulator, picture: Picture) -> None:
     """Make the account again what it was when the picture was taken."""
     reset_model_data()
     _own_ones[:] = [dict(_own_things(emulator))]
-    insides, emulator.calls[:] = pickle.loads(picture)
+    emulator.calls[:] = picture.calls
+    insides = pickle.loads(picture)
     for name, inside in insides.items():
         thing = _fixed_one(name)
         thing.__dict__ = {**inside, **_own(thing)}

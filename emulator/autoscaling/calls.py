@@ -32,6 +32,7 @@ SENTENCES.update(
         "asg-013": "DeletionProtection refuses the delete until it is lowered.",
         "asg-014": "Group names have up to 255 characters and no colon.",
         "asg-015": "Launch configurations can not be created any more.",
+        "asg-reservation": "A group with capacity-reservations-only launches into the reservations that it targets, or not at all.",
         "asg-017": "TerminateInstanceInAutoScalingGroup ends a member, protected or not, and with a decrement for good.",
     }
 )
@@ -191,6 +192,16 @@ def source_of(call: Call, subnet_id: str) -> tuple[Item | None, Item | None]:
     return None, {**mixed, "LaunchTemplate": {**template, "LaunchTemplateSpecification": named(version, spec)}}
 
 
+def check_reserved(call: Call) -> None:
+    """https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CapacityReservationSpecification.html"""
+    given = call.params.get("CapacityReservationSpecification") or {}
+    if given.get("CapacityReservationTarget") and given.get("CapacityReservationPreference") in ("none", "default"):
+        raise AwsError(
+            "ValidationError",
+            "A capacity reservation target is not valid with the preference none or default.",  # AWS's words are not known
+        )
+
+
 def check_target_groups(call: Call, arns: list[str]) -> None:
     if any(elbv2.target_group(call.world, call.region, arn) is None for arn in arns):
         raise AwsError(
@@ -220,7 +231,7 @@ KEPT = (
 )
 
 
-@on("autoscaling", "CreateAutoScalingGroup", rules="asg-001 asg-002 asg-014 sdk-005")
+@on("autoscaling", "CreateAutoScalingGroup", rules="asg-001 asg-002 asg-014 asg-reservation sdk-005")
 def create_auto_scaling_group(call: Call) -> Item:
     """The group is there at once; whether anything can launch in it is told later, by its activities."""
     params, world = call.params, call.world
@@ -239,6 +250,7 @@ def create_auto_scaling_group(call: Call) -> Item:
             "MixedInstancesPolicy parameter.",
         )
     check_target_groups(call, params.get("TargetGroupARNs") or [])
+    check_reserved(call)
     if not iam_roles.service_linked_role(world, "autoscaling.amazonaws.com"):
         raise AwsError(
             "ServiceLinkedRoleFailure",
@@ -292,6 +304,7 @@ def update_auto_scaling_group(call: Call) -> Item:
     subnet_ids, zones = group.subnet_ids, group.zones
     if params.get("VPCZoneIdentifier") or params.get("AvailabilityZones"):
         subnet_ids, zones = placement(call)
+    check_reserved(call)
     launch_template, mixed = source_of(call, subnet_ids[0])
     if launch_template or mixed:
         group.launch_template, group.mixed = launch_template, mixed
@@ -301,6 +314,9 @@ def update_auto_scaling_group(call: Call) -> Item:
     if "DeletionProtection" in params:
         group.deletion_protection = params["DeletionProtection"]
     group.settings.update({key: params[key] for key in KEPT if key in params})
+    reserved = group.settings.get("CapacityReservationSpecification") or {}
+    if reserved.get("CapacityReservationPreference") == "default":  # whether AWS shows it then is not known
+        del group.settings["CapacityReservationSpecification"]
     before = group.desired
     group.min_size, group.max_size, group.desired = least, most, desired
     wake(

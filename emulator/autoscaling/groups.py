@@ -301,7 +301,14 @@ def launch_in(world: World, group: Group, subnet_id: str, spot: bool) -> list[tu
             version = ec2_templates.resolve(world, group.region, spec)
             instance_type = instance_type or version["LaunchTemplateData"].get("InstanceType")
             instance_id = ec2_instances.launch(
-                world, group.region, spec, subnet_id, instance_tags(group), spot, override.get("InstanceType")
+                world,
+                group.region,
+                spec,
+                subnet_id,
+                instance_tags(group),
+                spot,
+                override.get("InstanceType"),
+                group.settings.get("CapacityReservationSpecification"),
             )
         except AwsError as error:
             problems.append((instance_type or "", error))

@@ -211,15 +211,16 @@ class _Answer:
         if kind is dict and self.transforms is None:
             return [(name, found) for name in members if (found := value.get(name)) is not None]
         if kind not in picks:
-            picks[kind] = [(name, self._pick(kind, name, members[name], f"{path}.{name}")) for name in members]
+            picks[kind] = [(name, self._pick(value, name, members[name], f"{path}.{name}")) for name in members]
         return [(name, found) for name, pick in picks[kind] if (found := pick(value)) is not None]
 
-    def _pick(self, kind: type, name: str, member: Any, path: str) -> Pick:
-        """How the member of this name is found in values of this type."""
+    def _pick(self, first: Any, name: str, member: Any, path: str) -> Pick:
+        """How the member of this name is found in values of the type of this first one."""
         if self.transforms is None:
-            return _picked(kind, (name,))
+            return _picked(type(first), (name,))
         [transform] = [do for end, do in self.transforms if path.endswith(end)][:1] or [None]
-        return _aliased(kind, name, member, transform)
+        pick = _picked(type(first), _aliases(first, name, member))
+        return pick if transform is None else lambda value: transform(pick(value))
 
     def _members(self, shape: Any) -> dict[str, Any]:
         for name, member in shape.members.items():
@@ -238,9 +239,9 @@ class _Answer:
         return float
 
     def _timestamp(self, shape: Any, path: str) -> Carry:
-        way = shape.serialization.get("timestampFormat", self.time_format)
-        times: Any = self.times
-        return lambda value: _time(times._convert_timestamp_to_str(value, way))
+        return functools.partial(
+            _carried_time, self.times, shape.serialization.get("timestampFormat", self.time_format)
+        )
 
     def _blob(self, shape: Any, path: str) -> Carry:
         return lambda value: value.encode() if isinstance(value, str) else base64.b64decode(base64.b64encode(value))
@@ -336,6 +337,21 @@ def _xml_text(value: Any) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
+def _carried_time(times: Any, way: str, value: Any) -> Any:
+    """As moto's serializer writes a time, and as botocore reads that."""
+    return (
+        _time_of(times, way, value, value.utcoffset()) if isinstance(value, datetime) else _written(times, way, value)
+    )
+
+
+def _written(times: Any, way: str, value: Any, _: Any = None) -> Any:
+    return _time(times._convert_timestamp_to_str(value, way))
+
+
+#: times of resources never change; those of two time zones are equal, and are not written equally
+_time_of = functools.lru_cache(10_000)(_written)
+
+
 @functools.lru_cache(10_000)
 def _time(written: Any) -> Any:
     return parse_timestamp(written)
@@ -346,22 +362,9 @@ def _cbor_time(value: datetime) -> Any:
     return _time(aware.timestamp())
 
 
-def _aliased(kind: type, name: str, shape: Any, transform: Callable[[Any], Any] | None) -> Pick:
-    """The value where one of moto's objects has it: under one of the names that its serializer tries."""
-    picker = XFormedAttributePicker()
-    pick: Pick | None = None
-
-    def first(value: Any) -> Any:
-        """The names depend on the type, and are asked for with the first value of it."""
-        nonlocal pick
-        if pick is None:
-            pick = _picked(
-                kind, tuple(picker.get_possible_keys(AttributePickerContext(obj=value, key=name, shape=shape)))
-            )
-        found = pick(value)
-        return transform(found) if transform else found
-
-    return first
+def _aliases(value: Any, name: str, shape: Any) -> tuple[str, ...]:
+    """The names under which moto's serializer looks for a member in one of its objects."""
+    return tuple(XFormedAttributePicker().get_possible_keys(AttributePickerContext(obj=value, key=name, shape=shape)))
 
 
 def _picked(kind: type, names: tuple[str, ...]) -> Pick:
@@ -394,6 +397,6 @@ def _is_plain(kind: type) -> bool:
         kind.__dictoffset__ != 0
         and not hasattr(kind, "__getitem__")
         and not hasattr(kind, "__getattr__")
-        and kind.__getattribute__ is object.__getattribute__
+        and "__getattribute__" not in {name for each in kind.__mro__[:-1] for name in vars(each)}
         and not any("__slots__" in vars(each) for each in kind.__mro__)
     )

@@ -13,8 +13,12 @@ from emulator.core.rules import AwsError
 from emulator.core.world import World
 
 rules.SENTENCES["quota-reached"] = (
-    "One more VPC, internet gateway, NAT gateway, Elastic IP, security group, load balancer, target group or file system "
-    "than the quota allows is refused by the call that makes it."
+    "One more VPC, internet gateway, NAT gateway, Elastic IP, security group, network interface, mount target, load balancer, "
+    "target group or file system than the quota allows is refused by the call that makes it."
+)
+rules.SENTENCES["quota-fargate"] = (
+    "Fargate tasks beyond the account's vCPUs do not start: a service says so in an event; that RunTask is refused with a "
+    "ClientException of the same words is proven by nothing that could be read."
 )
 rules.held("quota-reached", "core.quotas: refuse_more, at each of these calls")
 
@@ -75,9 +79,13 @@ def applied(world: World, quota: Quota) -> float | None:
     return float(quota.default) if quota.applied else None
 
 
+def limit_of(world: World, code: str) -> float | None:
+    [quota] = [each for each in QUOTAS if each.code == code]
+    return applied(world, quota)
+
+
 def refuse_more(world: World, code: str, there: int, error: str, message: str, status: int = 400) -> None:
     """Refuse one more than the account may have. The message may name the quota: {limit}."""
-    [quota] = [each for each in QUOTAS if each.code == code]
-    limit = applied(world, quota)
+    limit = limit_of(world, code)
     if limit is not None and there >= limit:
         raise AwsError(error, message.format(limit=f"{limit:.0f}"), status)

@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape
 import boto3
 import cbor2
 from botocore import handlers
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict, prepare_request_dict
+from botocore.awsrequest import AWSResponse, HeadersDict, prepare_request_dict
 from botocore.client import BaseClient
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
@@ -39,6 +39,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.exceptions import HTTPException, ServiceException
 from moto.core.exceptions import _RESTError as MotoError
 from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request as FullRequest
 from moto.core.request import determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.serialize import SERIALIZERS, SerializationContext, get_serializer_class
@@ -515,12 +516,16 @@ def _pass_through(service: str, region: str, request: Request) -> Answer:
     if request.query_string:
         url += "?" + request.query_string.decode()
     headers: Any = request.headers
-    passed = AWSPreparedRequest(request.method, url, headers, request.data, False)
-    answer = STUBBER.process_request(passed)
-    if answer is None:
+    respond = _responder(url.partition("?")[0])
+    if respond is None:
         raise AwsError(
             "NotImplemented", f"the emulator does not imitate {service} {request.method} {request.path}", 501
         )
+    asked = FullRequest.from_primitives(request.method, url, headers, request.data)
+    try:
+        answer = respond(asked, asked.raw_url, asked.headers)
+    except HTTPException as error:
+        answer = error.code, dict(error.get_headers()), error.get_body()
     status, headers, body = answer
     return int(status), {k: str(v) for k, v in headers.items()}, body.encode() if isinstance(body, str) else body
 
@@ -541,7 +546,7 @@ def _not_imitated(call: Call) -> AwsError:
 @functools.cache
 def _moto(region: str, service: str) -> Any:
     """A boto3 client of bare moto, in this process."""
-    retries = {"mode": "standard", "total_max_attempts": 1}
+    retries = {"mode": "legacy", "total_max_attempts": 1}
     options: dict[str, Any] = {"retries": retries, "ignore_configured_endpoint_urls": True}
     make: Any = _moto_session().client
     return make(service, region_name=region, config=Config(**options))
@@ -577,22 +582,54 @@ def _shorten(class_attributes: dict[str, Any], **_: Any) -> None:
 def _call_moto(client: Any, operation: str, given: dict[str, Any]) -> Any:
     """One call of moto: its class for the operation is given the request that botocore writes, without botocore's
     search for an endpoint, its signature and its retries; and what it answers is carried back where it can be."""
+    ways = client.__dict__.setdefault("_ways_to_moto", {})
+    if operation not in ways:
+        ways[operation] = _way_to_moto(client, operation)
+    way: _WayToMoto = ways[operation]
+    if not way.is_short:
+        return _LONG_WAY(client, operation, given)
+    context: dict[str, Any] = {"client_config": client.meta.config, "client_region": client.meta.region_name}
+    params = dict(given)
+    for handler in way.before:
+        handler(params=params, model=way.model, context=context)
+    asked = client._serializer.serialize_to_request(params, way.model)
+    if asked["url_path"] != "/" or asked["query_string"]:
+        prepare_request_dict(asked, endpoint_url=way.url, context=context)
+    respond = _responder(asked.setdefault("url", way.url).partition("?")[0])
+    if respond is None:
+        return _LONG_WAY(client, operation, given)
+    parse = functools.partial(_carried, way.service, operation, way.protocol, params)
+    answer = _answer_of_moto(respond, asked, way.signed, parse)
+    if isinstance(answer[2], _Values):
+        return _given(client, way.model, context, answer[2].values)
+    return _parsed(client, way.model, context, answer)
+
+
+@dataclass
+class _WayToMoto:
+    """What is the same for all calls of one operation by one client of moto."""
+
+    model: Any
+    service: str
+    protocol: str
+    is_short: bool
+    before: list[Callable[..., Any]] = field(default_factory=list)
+    url: str = ""
+    signed: str = ""
+
+
+def _way_to_moto(client: Any, operation: str) -> _WayToMoto:
     model = client.meta.service_model.operation_model(operation)
     service, protocol = client.meta.service_model.service_name, model.service_model.resolved_protocol
     if service == "s3" or protocol not in ("ec2", "query", "json", "rest-json", "rest-xml"):
-        return _LONG_WAY(client, operation, given)
-    context: dict[str, Any] = {"client_config": client.meta.config, "client_region": client.meta.region_name}
-    params = client._emit_api_params(dict(given), model, context)
-    asked = client._serializer.serialize_to_request(params, model)
-    prepare_request_dict(asked, endpoint_url=_address(client, model)[0], context=context)
-    respond = _responder(asked["url"].partition("?")[0])
-    if respond is None:
-        return _LONG_WAY(client, operation, given)
-    parse = functools.partial(_carried, service, operation, protocol, params)
-    answer = _answer_of_moto(respond, asked, _address(client, model)[1], parse)
-    if isinstance(answer[2], _Values):
-        return _given(client, model, context, answer[2].values)
-    return _parsed(client, model, context, answer)
+        return _WayToMoto(model, service, protocol, False)
+    events, name = client.meta.events, f"{model.service_model.service_id.hyphenize()}.{operation}"
+    before = [
+        handler
+        for event in ("provide-client-params", "before-parameter-build")
+        for handler in events._emitter._handlers.prefix_search(events._alias_event_name(f"{event}.{name}"))
+    ]
+    return _WayToMoto(model, service, protocol, True, before, *_address(client, model))
 
 
 def _carried(service: str, operation: str, protocol: str, params: dict[str, Any]) -> Any:
@@ -604,7 +641,7 @@ def _address(client: Any, model: Any) -> tuple[str, str]:
     if "_address" not in client.__dict__:
         context: dict[str, Any] = {"client_config": client.meta.config, "client_region": client.meta.region_name}
         url = client._resolve_endpoint_ruleset(model, {}, context)[0]
-        url = url.replace(".us-gov.", ".us-gov-west-1.")  # by its Region moto knows the partition
+        url = url.replace(".us-gov.", ".us-gov-west-1.").rstrip("/") + "/"  # by its Region moto knows the partition
         scope, signer = context.get("signing", {}), client._request_signer
         region = scope.get("region") or signer.region_name
         name = scope.get("signing_name") or signer.signing_name

@@ -69,11 +69,14 @@ class Settings:
             "L-3819A6DF": 64.0,  # Spot G and VT
             "L-417A185B": 64.0,  # On-Demand P
             "L-7212CCBC": 64.0,  # Spot P
+            "L-3032A538": 64.0,  # Fargate On-Demand
+            "L-36FBB829": 64.0,  # Fargate Spot
         }
     )
     #: other quotas by their codes, where they are not AWS's defaults: {"L-F678F1CE": 1}, one VPC
     quotas: dict[str, float] = field(default_factory=dict)
-    #: Availability Zones, or "zone:instance type", in which no instance can be launched: InsufficientInstanceCapacity
+    #: Availability Zones, or "zone:instance type", in which no instance can be launched: InsufficientInstanceCapacity. With
+    #: "spot:zone" there is no Spot capacity, and there is some on demand
     without_capacity: list[str] = field(default_factory=list)
     #: False: instances boot, but the ECS agent on them never registers
     agents_register: bool = True

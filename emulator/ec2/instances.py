@@ -15,7 +15,7 @@ from moto.ssm.models import ssm_backends
 from emulator.core.rules import SENTENCES, AwsError
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2 import interfaces as ec2_interfaces
-from emulator.ec2 import templates
+from emulator.ec2 import reservations, templates
 from emulator.ec2 import types as ec2_types
 from emulator.ec2.region import (
     Item,
@@ -84,6 +84,7 @@ def launch(
     tags: dict[str, str],
     spot: bool = False,
     instance_type: str | None = None,
+    reserved: Item | None = None,
 ) -> str:
     """One instance from a launch template in a subnet: its id, or the error that RunInstances would give."""
     version = templates.resolve(world, region, launch_template_spec)
@@ -92,6 +93,8 @@ def launch(
         request["InstanceType"] = instance_type
     if spot:
         request["InstanceMarketOptions"] = {"MarketType": "spot"}
+    if reserved:
+        request["CapacityReservationSpecification"] = reserved
     check(world, region, request, 1)
     started = start(world, region, request)
     set_tags(region, started["InstanceId"], [{"Key": key, "Value": value} for key, value in tags.items()])
@@ -158,8 +161,13 @@ def check(world: World, region: str, request: Item, count: int) -> None:
     check_parts(world, region, request)
     subnet = subnet_of(region, request)
     check_zone(region, request, subnet.availability_zone)
+    request.pop("CapacityReservationId", None)
     check_quota(world, region, request, count)
-    check_capacity(world, region, request, subnet.availability_zone)
+    reservation = reservations.place(world, region, request, subnet.availability_zone, count)
+    if reservation:
+        request["CapacityReservationId"] = reservation
+    else:
+        check_capacity(world, region, request, subnet.availability_zone)
 
 
 def check_parts(world: World, region: str, request: Item) -> None:
@@ -248,6 +256,8 @@ def check_zone(region: str, request: Item, zone: str) -> None:
 
 
 def check_quota(world: World, region: str, request: Item, count: int) -> None:
+    if reservations.is_block(request):
+        return
     name, spot = request.get("InstanceType") or "m1.small", is_spot(request)
     quota = ec2_types.quota_of(name, spot)
     limit = world.settings.vcpu_quotas.get(quota or "")
@@ -257,6 +267,7 @@ def check_quota(world: World, region: str, request: Item, count: int) -> None:
         ec2_types.vcpus(one["InstanceType"])
         for one in region_of(world, region).instances.values()
         if one["State"]["Name"] in ("pending", "running")
+        and one.get("InstanceLifecycle") != reservations.BLOCK
         and ec2_types.quota_of(one["InstanceType"], one.get("InstanceLifecycle") == "spot") == quota
     )
     if used + count * ec2_types.vcpus(name) <= limit:
@@ -278,7 +289,7 @@ def check_capacity(world: World, region: str, request: Item, zone: str) -> None:
     def lacks(one: str) -> bool:
         return one in without or f"{one}:{name}" in without
 
-    if not lacks(zone):
+    if not lacks(zone) and not (is_spot(request) and f"spot:{zone}" in without):
         return
     if is_spot(request):
         raise AwsError(
@@ -337,7 +348,8 @@ def asked_for(request: Item, instance_id: str) -> Item:
         "IamInstanceProfile": profile_shown(request),
         "KeyName": request.get("KeyName"),
         "Monitoring": {"State": "enabled" if (request.get("Monitoring") or {}).get("Enabled") else "disabled"},
-        "InstanceLifecycle": "spot" if spot else None,
+        "InstanceLifecycle": "spot" if spot else reservations.BLOCK if reservations.is_block(request) else None,
+        "CapacityReservationId": request.get("CapacityReservationId"),
         "SpotInstanceRequestId": f"sir-{instance_id[2:10]}" if spot else None,
         "UserData": decoded(request.get("UserData")),
         "DisableApiTermination": bool(request.get("DisableApiTermination")),

@@ -11,7 +11,7 @@ import ipaddress
 import random
 from typing import Any
 
-from emulator.core import partitions
+from emulator.core import partitions, quotas
 from emulator.core.rules import SENTENCES, AwsError, Call, on
 from emulator.core.world import ACCOUNT, World
 from emulator.ec2.region import (
@@ -300,11 +300,22 @@ def describe_network_interfaces(call: Call) -> Item:
     return {"NetworkInterfaces": items, **({"NextToken": token} if token else {})}
 
 
+#: the quota that they count against
+INTERFACES = "L-DF5E4CA3"
+
+
+def count(region: str) -> int:
+    """Of all that there are in the region, whoever owns them."""
+    return len(backend_of(region).enis)
+
+
 @on("ec2", "CreateNetworkInterface")
 def create_network_interface(call: Call) -> Item:
     known = once(call.world, call.region, "CreateNetworkInterface", call.params)
     if known:
         return {"NetworkInterface": shown(call.region, find_interface(call.region, known))}
+    full = "The maximum number of network interfaces has been reached."
+    quotas.refuse_more(call.world, INTERFACES, count(call.region), "NetworkInterfaceLimitExceeded", full)
     interface = plant(
         call.world,
         call.region,

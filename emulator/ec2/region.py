@@ -53,6 +53,7 @@ NOT_FOUND = {
     "vpce": ("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '{}' does not exist"),
     "ami": ("InvalidAMIID.NotFound", "The image id '[{}]' does not exist"),
     "key": ("InvalidKeyPair.NotFound", "The key pair '{}' does not exist"),
+    "cr": ("InvalidCapacityReservationId.NotFound", "The Capacity Reservation ID '{}' does not exist"),
     "snap": ("InvalidSnapshot.NotFound", "The snapshot '{}' does not exist."),
 }
 
@@ -74,6 +75,7 @@ KINDS = {
     "vpce": "vpc-endpoint",
     "ami": "image",
     "snap": "snapshot",
+    "cr": "capacity-reservation",
     "acl": "network-acl",
     "dopt": "dhcp-options",
     "key": "key-pair",
@@ -95,6 +97,7 @@ class Region:
     instances: dict[str, Item] = field(default_factory=dict)
     nat_gateways: dict[str, Item] = field(default_factory=dict)
     templates: dict[str, Item] = field(default_factory=dict)
+    reservations: dict[str, Item] = field(default_factory=dict)
     #: (operation, client token) -> the parameters it came with, and what was answered
     tokens: dict[tuple[str, str], tuple[Item, Any]] = field(default_factory=dict)
 

@@ -202,7 +202,7 @@ def get_spot_placement_scores(call: Call) -> Item:
     scores = []
     for zone in backend_of(call.region).describe_availability_zones():
         types = [each for each in params["InstanceTypes"] if zone.name in offered(call.region).get(each, set())]
-        has = [each for each in types if not {zone.name, f"{zone.name}:{each}"} & without]
+        has = [each for each in types if not {zone.name, f"spot:{zone.name}", f"{zone.name}:{each}"} & without]
         if types:
             score = {"Region": call.region, "AvailabilityZoneId": zone.zone_id, "Score": best if has else 1}
             scores.append(score)

@@ -40,6 +40,7 @@ rules.SENTENCES.update(
     {
         "ecs-010": "ECS tags the Auto Scaling group AmazonECSManaged; managed scaling sets its desired capacity.",
         "ecs-016": "Managed scaling looks once a minute; instances go after 15 minutes without tasks.",
+        "ecs-types": "Of a group with several types the smallest counts: for a task that does not fit on it no instance comes.",
         "ecs-082": "From no instance managed scaling starts two at least, where the group's size allows it.",
         "ecs-083": "An instance with no task on it goes after fifteen minutes, and not before.",
         "ecs-020": "The agent registers only with the right AMI, ECS_CLUSTER, role and way out; no error if not.",
@@ -48,7 +49,7 @@ rules.SENTENCES.update(
     }
 )
 held(
-    "ecs-010 ecs-016 ecs-020 ecs-021 ecs-052 ecs-082 ecs-083 ecs-086 asg-010 asg-011",
+    "ecs-010 ecs-016 ecs-020 ecs-021 ecs-052 ecs-types ecs-082 ecs-083 ecs-086 asg-010 asg-011",
     "ecs.agent: agents, managed scaling, draining",
 )
 
@@ -447,7 +448,7 @@ def _scale_out(
 ) -> None:
     """Ask for as many instances as the waiting tasks need, beside those that are only booting."""
     needed = _instances_for(world, region, cluster, provider, group, waiting)
-    if not present and not group.desired:
+    if needed and not present and not group.desired:
         needed = max(needed, FROM_NONE)
     target = math.ceil((present + needed) * 100 / (provider.scaling.get("targetCapacity") or 100))
     step = target - group.desired
@@ -463,14 +464,21 @@ def _scale_out(
 def _instances_for(
     world: World, region: Region, cluster: Cluster, provider: Provider, group: Any, waiting: list[Task]
 ) -> int:
-    """How many new instances the waiting tasks fill. One that fits on none still asks for one: it is bought in vain."""
+    """How many new instances the waiting tasks fill. One that fits on none still asks for one: it is bought in vain.
+
+    Of several types it is the smallest that counts, by each of its sizes.
+    """
     machine = _example(world, region.name, group)
     if machine is None:
         return len(waiting)
     bins: list[Instance] = []
     misfits = 0
+    several = [{**machine, "InstanceType": kind} for kind in _types(group)]
+    machine = min(several, key=_sizes, default=machine)
     for task in waiting:
         demand = demand_of(task.definition, task.overrides, task.constraints)
+        if not all(_takes(make_instance(world, region.name, cluster, one), task, demand) for one in several):
+            continue
         if not any(_takes(one, task, demand) for one in bins):
             fresh = make_instance(world, region.name, cluster, machine)
             if _takes(fresh, task, demand):
@@ -478,6 +486,17 @@ def _instances_for(
             else:
                 misfits = 1
     return len(bins) + misfits
+
+
+def _types(group: Any) -> list[str]:
+    """Its several types."""
+    types = [one.get("InstanceType") for one in autoscaling_groups.choices(group)] if group.mixed else []
+    return [one for one in types if one]
+
+
+def _sizes(machine: Item) -> tuple[int, int]:
+    kind = machine["InstanceType"]
+    return vcpus(kind), int((instance_type(kind) or {})["MemoryInfo"]["SizeInMiB"])
 
 
 def _takes(instance: Instance, task: Task, demand: Demand) -> bool:

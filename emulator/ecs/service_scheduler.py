@@ -387,6 +387,8 @@ def _place(
 
 def _no_room(service: Service, deployment: Deployment, failures: list[Item]) -> str:
     """The event for a task that could not be placed, with the instance that came closest."""
+    if any(each.get("reason") == ecs_tasks.FARGATE_FULL for each in failures):
+        return f"(service {service.name}) was unable to place a task. Reason: {ecs_tasks.FARGATE_FULL}. {SEE_ALSO}"
     start = (
         f"(service {service.name}) was unable to place a task because no container instance met all of its "
         "requirements."

@@ -54,7 +54,8 @@ rules.SENTENCES.update(
         "ecs-076": "CreateService checks launch type, count, containers and ports, and the target type.",
         "ecs-077": "The health check grace period is taken with or without a load balancer; it counts with one only.",
         "ecs-078": "A service that can not place tasks says so in its events only, and tries on, ever more rarely.",
-        "ecs-079": "UpdateService refuses a service that is gone, and a target group without a load balancer.",
+        "ecs-079": "UpdateService refuses a service that is gone, and a target group without a load balancer; also where "
+        "tasks are asked for again, which no page of AWS's says.",
         "ecs-081": "Availability Zone rebalancing is on by default where it can be; with it no maximumPercent of 100 is taken.",
     }
 )
@@ -290,7 +291,7 @@ def update_service(call: Call) -> Params:
     checks.check_compatible(definition, "FARGATE" if fargate else "EC2")
     checks.check_network(definition, network, fargate)
     checks.check_subnets(call.region, network)
-    if name or "loadBalancers" in params:
+    if name or "loadBalancers" in params or (params.get("desiredCount") or 0) > service.desired:
         _check_balancers(call, balancers, definition)
     if (params.get("desiredCount") or 0) < 0:
         raise invalid("desiredCount cannot be negative.")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from emulator.core import rules
+from emulator.core import quotas, rules
 from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.world import World
 from emulator.ecs import definitions, life
@@ -25,7 +25,7 @@ from emulator.ecs.checks import (
     check_subnets,
     weight,
 )
-from emulator.ecs.placement import Demand, book, check_constraints, demand_of, obstacle, overridden, ranked
+from emulator.ecs.placement import Demand, book, check_constraints, demand_of, obstacle, overridden, ranked, size
 from emulator.ecs.problems import roles_problem
 from emulator.ecs.state import (
     FARGATE,
@@ -185,11 +185,31 @@ def provider_of(world: World, region: str, cluster: Cluster, instance: Instance)
     return None
 
 
+#: quota-fargate
+FARGATE_FULL = "You've reached the limit on the number of vCPUs you can run concurrently"
+
+
+def _check_fargate_quota(world: World, region: str, launch: Launch, provider: str, count: int = 1) -> None:
+    """vCPUs of all Fargate tasks of the region that have not stopped; those on Spot have a quota of their own."""
+    spot = provider == "FARGATE_SPOT"
+    limit = quotas.limit_of(world, "L-36FBB829" if spot else "L-3032A538")
+    running = [
+        size(task.overrides.get("cpu") or task.definition["cpu"], 1024)
+        for each in region_of(world, region).clusters.values()
+        for task in each.tasks.values()
+        if task.launch_type == "FARGATE" and task.active and (task.provider == "FARGATE_SPOT") == spot
+    ]
+    wanted = count * size(launch.overrides.get("cpu") or launch.definition["cpu"], 1024)
+    if limit is not None and sum(running) + wanted > limit * 1024:
+        raise client_error(FARGATE_FULL)
+
+
 def place(
     world: World, region: str, cluster: Cluster, launch: Launch, provider: str | None
 ) -> tuple[Task | None, list[Item]]:
     """One task on an instance of the provider (None: launch type EC2), or the failures that say why not."""
     if provider in FARGATE:
+        _check_fargate_quota(world, region, launch, provider)
         task = make(world, region, cluster, launch, "FARGATE", provider)
         task.containers = [container_view(task, one) for one in overridden(task.definition, task.overrides)]
         life.begin(world, task)
@@ -371,6 +391,8 @@ def run_task(call: Call) -> Params:
     _check_instances(call, cluster, targets)
     if problem := roles_problem(world, definition, launch.overrides):
         raise client_error(problem)
+    for target in {*targets} & {*FARGATE}:
+        _check_fargate_quota(world, call.region, launch, str(target), targets.count(target))
     tasks, failures = [], {}
     for target in targets:
         task, failed = place(world, call.region, cluster, launch, target)

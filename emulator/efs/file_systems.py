@@ -388,6 +388,9 @@ def create_mount_target(call: Call) -> Params:
             raise AwsError("MountTargetConflict", "mount target already exists in this AZ", 409)
     groups = _groups(call, subnet["VpcId"], given.get("SecurityGroups") or [])
     _check_address(call, subnet, given.get("IpAddress"))
+    full = "The account has as many network interfaces in this Region as it can have."
+    there = ec2_interfaces.count(call.region)
+    quotas.refuse_more(call.world, ec2_interfaces.INTERFACES, there, "NetworkInterfaceLimitExceeded", full, 409)
     iam_roles.service_linked_role(call.world, "elasticfilesystem.amazonaws.com")
     name = f"fsmt-{_hex()}"
     interface = ec2_interfaces.create_interface(

@@ -13,7 +13,7 @@ from typing import Any
 from moto.ssm.models import ssm_backends
 
 from emulator.core import partitions, rules
-from emulator.core.rules import Call, Params, on
+from emulator.core.rules import AwsError, Call, Params, on
 from emulator.core.tags import Tags, bearer
 from emulator.core.world import ACCOUNT, World
 
@@ -21,8 +21,28 @@ rules.SENTENCES.update(
     {
         "ssm-001": "AWS's own parameters name the ECS AMIs, as JSON and one value each; a wrong path is "
         "ParameterNotFound.",
+        "ssm-002": "A parameter holds 4096 characters, of the Advanced tier 8192; Intelligent-Tiering chooses, and none "
+        "goes back to Standard. A SecureString is told in the clear to who asks WithDecryption only.",
     }
 )
+
+#: https://docs.aws.amazon.com/general/latest/gr/ssm.html#limits_ssm
+LONGEST = {"Standard": 4096, "Advanced": 8192}
+
+
+@on("ssm", "PutParameter", rules="ssm-002")
+def put_parameter(call: Call) -> Params:
+    """https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
+    size, asked = len(call.params.get("Value") or ""), call.params.get("Tier") or "Standard"
+    found: Any = ssm_backends[ACCOUNT][call.region]
+    former = found.get_parameter(call.params["Name"]) if call.params["Name"] in found._parameters else None
+    advanced = "Advanced" in (asked, former.tier if former else "")
+    tier = "Advanced" if advanced or (asked == "Intelligent-Tiering" and size > LONGEST["Standard"]) else "Standard"
+    if size > LONGEST[tier]:
+        upgrade = " To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier."
+        told = f"{tier} tier parameters support a maximum parameter value of {LONGEST[tier]} characters."
+        raise AwsError("ValidationException", told + (upgrade if tier == "Standard" else ""))
+    return {**call.proceed(Tier=tier), "Tier": tier}
 
 
 def _as_json(parameter: Params) -> None:

@@ -15,17 +15,20 @@ import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import say
-from infrastructure.cluster import container_instances, launch_template, roles
+from infrastructure.cluster import capacity_reservation, container_instances, instance_types, launch_template, roles
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
 COSTING: Any = ["pending", "running", "shutting-down", "stopping", "stopped"]
+#: the hosts' groups: with CAPACITY_TYPE=spot-first the first is on Spot and the second on demand; else there is the first only
+HOSTS = ("hosts", "hosts-od")
 #: how a host is called that is to end and does not yet
 HELD = ("Pending", "InService", "Terminating:Wait")
 #: within which a GPU host's agent joins, once it is in service
 BOOT_SECONDS = 300
 #: for how long ECS may take to let go a host on which nothing runs any more
 DRAINING_SECONDS = 120
+SIZES = ("MinSize", "MaxSize", "DesiredCapacity")
 #: how it says that there is no such group any more
 GONE = "AutoScalingGroup name not found"
 #: AWS's refusals while it starts or ends a host of the group
@@ -35,7 +38,7 @@ BUSY = ("ResourceContention", "ScalingActivityInProgress")
 @aws.look
 def groups() -> list[Any]:
     """Those that have the names of ours, whoever's they are."""
-    names = [name("hosts"), name("bastion")]
+    names = [name(each) for each in (*HOSTS, "bastion")]
     return client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
 
 
@@ -64,16 +67,32 @@ def instances(each: str = "hosts") -> list[Any]:
     return [host for host in standing() if (part(host) == "bastion") == (each == "bastion")]
 
 
+def wanted() -> tuple[str, ...]:
+    """The hosts' groups that the settings ask for."""
+    return HOSTS if constants.SPOT_FIRST else HOSTS[:1]
+
+
+def on_spot(each: str) -> bool:
+    return constants.CAPACITY_TYPE == "spot" or (constants.SPOT_FIRST and each == HOSTS[0])
+
+
+def is_on_spot(group: Any) -> bool:
+    return any(group["AutoScalingGroupName"] == name(each) and on_spot(each) for each in HOSTS)
+
+
 def stands() -> bool:
-    """Whether there is already a group for as many hosts of the type that the settings ask for; on Fargate there is none."""
-    group, template = find(), launch_template.latest_version("hosts")()
-    spot = template.get("InstanceMarketOptions", {}).get("MarketType") == "spot"
+    """Whether there are already groups for as many hosts of the types that the settings ask for; on Fargate there is none."""
+    found, template = {each: find(each) for each in wanted()}, launch_template.latest_version("hosts")()
     return constants.LAUNCH_TYPE == "FARGATE" or bool(
-        group
-        and group["MaxSize"] >= constants.MAX_INSTANCES
-        and template.get("InstanceType") == constants.INSTANCE_TYPE
-        and spot == (constants.CAPACITY_TYPE == "spot")
+        all(found.values())
+        and sum(group["MaxSize"] for group in found.values() if group) >= constants.MAX_INSTANCES
+        and all(launches_these(group, template, on_spot(each)) for each, group in found.items())
     )
+
+
+def launches_these(group: Any, template: Any, spot: bool) -> bool:
+    kinds = instance_types.kinds(group) or [template.get("InstanceType")]
+    return kinds == constants.TYPES and instance_types.is_spot(group, template) == spot
 
 
 def in_words(each: str = "hosts") -> str:
@@ -84,44 +103,116 @@ def in_words(each: str = "hosts") -> str:
     return f"{group.get('Status') or 'it is there'}; {hosts or 'no host is left in it'}"
 
 
-def create(net: Network) -> str:
+def create(net: Network) -> dict[str, str]:
     """Ask for the hosts: MIN_INSTANCES of them begin to cost money now. The desired size is ECS's business after that.
 
-    The group's ARN, or the name of a new one. On Fargate there are no hosts.
+    Each group's ARN, or the name of a new one; "" of one that is to go. On Fargate there are no hosts.
     """
     if constants.LAUNCH_TYPE == "FARGATE":
-        return ""
-    sizes = {"MinSize": constants.MIN_INSTANCES, "MaxSize": constants.MAX_INSTANCES}
-    told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {constants.INSTANCE_TYPE}"
-    stood = find()
-    its_arn = put("hosts", net.subnet_ids, {**sizes, "NewInstancesProtectedFromScaleIn": True}, tags("host"), told)
-    if stood and (former := former_hosts("hosts")):
+        return {}
+    stood, most = [each for each in wanted() if find(each)], limits()
+    to_go = {each: "" for each in HOSTS if each not in wanted() and ours(find(each))}
+    arns = to_go | {
+        each: create_one(each, most[each], net) for each in sorted(wanted(), key=lambda each: -shrinks(each, most))
+    }
+    if former := [host for each in stood for host in former_hosts(each)]:
         say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
-    return its_arn
+    return arns
 
 
-def put(each: str, subnet_ids: list[str], settings: dict[str, Any], its_tags: list[Any], told: str) -> str:
-    """Make it, or bring its sizes and subnets into line. Its ARN; its name where it is new, which ECS takes as well."""
+def create_one(each: str, most: int, net: Network) -> str:
+    group, its_sizes = find(each), {"MinSize": constants.MIN_INSTANCES, "MaxSize": most}
+    settings: dict[str, Any] = {**its_sizes, "NewInstancesProtectedFromScaleIn": True}
+    if constants.CAPACITY_RESERVATION or (group and not capacity_reservation.is_specified(group)):
+        settings |= capacity_reservation.specification()
+    told = f"{constants.MIN_INSTANCES} to {constants.MAX_INSTANCES} {' or '.join(constants.TYPES)}"
+    if constants.SPOT_FIRST:
+        told = f"{told} {'on Spot' if on_spot(each) else 'on demand'}, as many in both groups together"
+    source = instance_types.source(on_spot(each))
+    return put(each, capacity_reservation.subnets(net.zones), settings, tags("host"), told, source)
+
+
+def limits(more_on_spot: int = 0) -> dict[str, int]:
+    """The most hosts of each group, MAX_INSTANCES together: with two, Spot has what it has and `more`, the other the rest."""
+    if not constants.SPOT_FIRST:
+        return {HOSTS[0]: constants.MAX_INSTANCES}
+    on_demand = (find(HOSTS[1]) or {"DesiredCapacity": 0})["DesiredCapacity"]
+    most = max(0, min(len(there(find(HOSTS[0]))) + more_on_spot, constants.MAX_INSTANCES - on_demand))
+    return {HOSTS[0]: most, HOSTS[1]: constants.MAX_INSTANCES - most}
+
+
+def there(group: Any | None) -> list[Any]:
+    """Its hosts that are not on their way out."""
+    return [
+        host for host in (group or {"Instances": []})["Instances"] if not host["LifecycleState"].startswith("Terminat")
+    ]
+
+
+def shrinks(each: str, most: dict[str, int]) -> int:
+    """By how many hosts the most of a group becomes less: that one is changed first."""
+    return int((find(each) or {"MaxSize": 0})["MaxSize"]) - most[each]
+
+
+def share(more_on_spot: int = 0) -> None:
+    """Move the limit between the two groups, for so many hosts more on Spot. What Spot is asked for in vain is given up."""
+    if not constants.SPOT_FIRST or constants.LAUNCH_TYPE == "FARGATE":
+        return
+    aws.forget(groups)
+    most = limits(more_on_spot)
+    for each in sorted(HOSTS, key=lambda each: -shrinks(each, most)):
+        group = find(each)
+        if not group or (group["MaxSize"] == most[each] and not asks_in_vain(each, group)):
+            continue
+        less: Any = {"DesiredCapacity": len(there(group))} if asks_in_vain(each, group) else {}
+        what = f"Auto Scaling group {name(each)}"
+        update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
+        update(AutoScalingGroupName=name(each), MaxSize=most[each], **less)
+        say("updated", what, f"MaxSize {most[each]}")
+
+
+def asks_in_vain(each: str, group: Any) -> bool:
+    """Whether it wants more Spot hosts than came: AWS would go on trying, beside those that come on demand in their place."""
+    return bool(each == HOSTS[0] and group["DesiredCapacity"] > len(there(group)))
+
+
+def put(
+    each: str,
+    subnet_ids: list[str],
+    settings: dict[str, Any],
+    its_tags: list[Any],
+    told: str,
+    source: dict[str, Any] | None = None,
+) -> str:
+    """Make it, or bring its sizes, subnets and types into line. Its ARN; its name where it is new, which ECS takes as well."""
     what, group = f"Auto Scaling group {name(each)}", find(each)
+    source = source or {"LaunchTemplate": {"LaunchTemplateName": name(each), "Version": "$Latest"}}
     aws.refuse_foreign(what, group)
     wanted = {**settings, "VPCZoneIdentifier": ",".join(subnet_ids)}
     if group and group.get("Status"):
         wait(f"the former {what} to be gone", lambda: not find(each), lambda: in_words(each))
         group = None
     if not group:
-        return make(each, wanted, its_tags, told)
+        return make(each, {**wanted, **source}, its_tags, told)
     say("found", what)
-    changes = {key: value for key, value in wanted.items() if group[key] != value}
+    changes = {key: value for key, value in wanted.items() if not aws.holds(group.get(key), value)}
     if set(group["VPCZoneIdentifier"].split(",")) == set(subnet_ids):
         changes.pop("VPCZoneIdentifier", None)  # in another order
+    if not instance_types.is_source(group, source):
+        changes |= source
     desired = min(max(group["DesiredCapacity"], wanted["MinSize"]), wanted["MaxSize"])
     if changes and desired != group["DesiredCapacity"]:
         changes["DesiredCapacity"] = desired
     if changes:
         update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
         update(AutoScalingGroupName=name(each), **changes)
-        say("updated", what, ", ".join(f"{key} {value}" for key, value in changes.items()))
+        say("updated", what, ", ".join(in_short(key, value) for key, value in changes.items()))
     return str(group["AutoScalingGroupARN"])
+
+
+def in_short(key: str, value: Any) -> str:
+    if key == "CapacityReservationSpecification":
+        return f"CAPACITY_RESERVATION={constants.CAPACITY_RESERVATION}"
+    return f"instance types {', '.join(constants.TYPES)}" if isinstance(value, dict) else f"{key} {value}"
 
 
 def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
@@ -134,7 +225,6 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
     create = call(autoscaling.create_auto_scaling_group, fresh, there="AlreadyExists", busy=busy, seconds=limit)
     made = create(
         AutoScalingGroupName=its_name,
-        LaunchTemplate={"LaunchTemplateName": its_name, "Version": "$Latest"},
         DesiredCapacity=wanted["MinSize"],
         **{**wanted, "Tags": [{**where, **tag} for tag in its_tags]},
     )
@@ -146,36 +236,45 @@ def make(each: str, wanted: Any, its_tags: list[Any], told: str) -> str:
 
 
 def former_hosts(each: str) -> list[Any]:
-    """Those that are not of the latest version of the launch template."""
-    group, template = find(each), launch_template.find(each)
+    """Those that are not of the latest version of the launch template, or of a type that is not ours any more."""
+    group, template = find(each), launch_template.find("hosts" if each in HOSTS else each)
     hosts, latest = (group["Instances"], str(template["LatestVersionNumber"])) if group and template else ([], "")
-    return [host for host in hosts if host.get("LaunchTemplate", {}).get("Version") != latest]
+    former = [host for host in hosts if host.get("LaunchTemplate", {}).get("Version") != latest]
+    return former or [host for host in hosts if each in HOSTS and host["InstanceType"] not in constants.TYPES]
 
 
 def refresh(each: str = "hosts") -> dict[str, Any]:
     """Replace the hosts whose launch template is not the latest, one at a time, and wait for it. Protected ones too.
+
+    All of them where one is of a type that the settings do not name any more: a template's version does not tell that.
 
     AWS calls it successful when instances run; a host of ours is to have joined the cluster with all its GPUs. AWS waits
     longer than that takes before it goes on to the next host, and where one does not join it is stopped meanwhile.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
     """
     group, its_name = find(each), name(each)
-    former = [host["InstanceId"] for host in group["Instances"]] if group else []
+    hosts: list[Any] = group["Instances"] if group else []
+    former = [host["InstanceId"] for host in hosts]
     count = len(former)
     if not count:
         say("found", f"Auto Scaling group {its_name}", "no host to replace")
         return {"refreshId": None, "status": None}
     healthy, what = 100 * (count - 1) // count, f"instance refresh of {its_name}"
-    preferences: Any = {"SkipMatching": True, "ScaleInProtectedInstances": "Refresh", "MinHealthyPercentage": healthy}
-    if each == "hosts":
+    matching = each not in HOSTS or all(host["InstanceType"] in constants.TYPES for host in hosts)
+    preferences: Any = {
+        "SkipMatching": matching,
+        "ScaleInProtectedInstances": "Refresh",
+        "MinHealthyPercentage": healthy,
+    }
+    if each in HOSTS:
         preferences["InstanceWarmup"] = BOOT_SECONDS + 2 * int(constants.POLL_SECONDS)
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
     start(AutoScalingGroupName=its_name, Preferences=preferences)
     say("started", what, f"{count} hosts, one at a time")
-    watch = Watch(group, former)
+    watch = Watch(each, group, former)
 
     def over() -> bool:
-        if each == "hosts":
+        if each in HOSTS:
             watch.refuse_silent()
         return last_refresh(each)["Status"] in ENDED_REFRESH and not watch.silent
 
@@ -189,13 +288,13 @@ def refresh(each: str = "hosts") -> dict[str, Any]:
 class Watch:
     """The new hosts of a refresh, until each has joined the cluster."""
 
-    def __init__(self, group: Any, former: list[str]) -> None:
-        self.group, self.former = group, former
+    def __init__(self, each: str, group: Any, former: list[str]) -> None:
+        self.each, self.group, self.former = each, group, former
         self.silent: dict[str, float] = {}  # in service, and not joined: since when, as far as it was seen
 
     def refuse_silent(self) -> None:
         """Stop the refresh where a host has not joined within BOOT_SECONDS: the next one would not either."""
-        group, now = described(), time.monotonic()
+        group, now = described(self.each), time.monotonic()
         new = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
         joined = {
             host["ec2InstanceId"] for host in container_instances.describe() if container_instances.is_usable(host)
@@ -205,13 +304,13 @@ class Watch:
         late = [host for host, since in self.silent.items() if now - since >= BOOT_SECONDS]
         if not late or console.dry_run:
             return
-        what = f"the instance refresh of {name('hosts')}"
+        what = f"the instance refresh of {name(self.each)}"
         stop = call(
             client("autoscaling").cancel_instance_refresh, what, of=self.group, gone="ActiveInstanceRefreshNotFound"
         )
-        stop(AutoScalingGroupName=name("hosts"))
-        aws.forget(groups)
-        left = sum(host in self.former for host in (each["InstanceId"] for each in described()["Instances"]))
+        stop(AutoScalingGroupName=name(self.each))
+        now_there = [host["InstanceId"] for host in described(self.each)["Instances"]]
+        left = sum(host in self.former for host in now_there)
         told = (
             f"{what} is stopped, {left} of {len(self.former)} hosts are as before: host {', '.join(late)} is in service"
         )
@@ -226,10 +325,10 @@ class Watch:
         return "".join(f"; to go back: AMI_ID={ami} python update_cluster.py, and the settings of then" for ami in amis)
 
 
-def described() -> Any:
+def described(each: str = "hosts") -> Any:
     """The group of the hosts as it is now: AWS changes it."""
     aws.forget(groups)
-    return find() or {"Instances": []}
+    return find(each) or {"Instances": []}
 
 
 def last_refresh(each: str = "hosts") -> Any:
@@ -243,12 +342,29 @@ def refresh_in_words(each: str = "hosts") -> str:
     return f"{seen['Status']}, {seen.get('PercentageComplete', 0)} % {seen.get('StatusReason', '')}".strip()
 
 
-def why_no_host() -> str:
-    """What AWS knows of hosts that do not come: the group's last failed activity, or an agent that does not join.
+def wait_joined() -> None:
+    """Until as many hosts as the group wants have joined the cluster. On Fargate there is none."""
+    connected: list[Any] = []
 
-    None is suspected within BOOT_SECONDS after it came into service.
-    """
-    group, its_name = find(), name("hosts")
+    def joined() -> bool:
+        aws.forget(groups)
+        wanted = sum(group["DesiredCapacity"] for each in HOSTS if (group := find(each)))
+        connected[:] = [host for host in container_instances.describe() if host["agentConnected"]]
+        return len(connected) >= int(wanted)
+
+    wait("hosts to join the cluster again", joined, why_no_host)
+
+
+def why_no_host() -> str:
+    """What AWS knows of hosts that do not come, of each group that wants one."""
+    wanting = [each for each in HOSTS if (group := find(each)) and group["DesiredCapacity"]]
+    return "; ".join(map(why_no_host_of, wanting or HOSTS[:1]))
+
+
+def why_no_host_of(each: str) -> str:
+    """The group's last failed activity, or an agent that does not join. None is suspected within BOOT_SECONDS after its host
+    came into service."""
+    group, its_name = find(each), name(each)
     if not group:
         return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
@@ -284,6 +400,8 @@ def is_new(host_id: str, activities: list[Any]) -> bool:
 
 def advice(text: str) -> str:
     """The setting to change, for the two reasons that users meet most."""
+    if constants.CAPACITY_RESERVATION and ("eservation" in text or "capacity" in text):
+        return "CAPACITY_RESERVATION is full, or has ended: name another one, or none."
     if "vCPU" in text:
         return "Ask for a higher quota in the Service Quotas console."
     if "capacity" in text:
@@ -291,15 +409,27 @@ def advice(text: str) -> str:
     return ""
 
 
-def empty() -> None:
+def sizes() -> dict[str, Any]:
+    """Of each group, how many hosts it is to have."""
+    named = {each: group for each in (*HOSTS, "bastion") if (group := find(each)) and ours(group)}
+    return {each: {key: group[key] for key in SIZES} for each, group in named.items() if not group.get("Status")}
+
+
+def empty(each: str = "hosts") -> None:
     """Ask for the end of all hosts: no host protected from scale-in, and sizes to 0."""
-    what, group = f"Auto Scaling group {name('hosts')}", find()
-    if not group or not ours(group) or group.get("Status"):
+    for one in HOSTS if each == "hosts" else (each,):
+        if (group := find(one)) and ours(group):
+            unprotect(group)
+        resize(one, dict.fromkeys(SIZES, 0))
+
+
+def resize(each: str, wanted: dict[str, int]) -> None:
+    what, group = f"Auto Scaling group {name(each)}", find(each)
+    if not group or not ours(group) or group.get("Status") or all(group[key] == wanted[key] for key in wanted):
         return
-    unprotect(group)
     update = call(client("autoscaling").update_auto_scaling_group, what, of=group, gone=GONE, busy=BUSY)
-    update(AutoScalingGroupName=name("hosts"), MinSize=0, MaxSize=0, DesiredCapacity=0)
-    say("updated", what, "0 hosts wanted")
+    update(AutoScalingGroupName=name(each), **wanted)  # type: ignore[arg-type]
+    say("updated", what, f"{wanted['DesiredCapacity']} hosts wanted")
 
 
 def unprotect(group: Any) -> None:
@@ -310,56 +440,58 @@ def unprotect(group: Any) -> None:
     settled = [host for host in group["Instances"] if host["LifecycleState"] == "InService"]
     protected = [host["InstanceId"] for host in settled if host["ProtectedFromScaleIn"]]
     set_instance_protection = call(client("autoscaling").set_instance_protection, of=group)
+    its_name = group["AutoScalingGroupName"]
     for start in range(0, len(protected), 50):
         ids = protected[start : start + 50]
         try:
-            set_instance_protection(AutoScalingGroupName=name("hosts"), InstanceIds=ids, ProtectedFromScaleIn=False)
+            set_instance_protection(AutoScalingGroupName=its_name, InstanceIds=ids, ProtectedFromScaleIn=False)
         except ClientError as error:
             left = ("not part of Auto Scaling group", "not in InService", GONE)
             if code(error) != "ValidationError" or not any(text in message(error) for text in left):
                 raise
 
 
-def wait_drained() -> None:
+def wait_drained(seconds: float = DRAINING_SECONDS) -> None:
     """Until ECS has moved all tasks off the hosts that end, and lets them go: AWS holds them in Terminating:Wait so long.
 
     One that was still starting is protected when it comes into service. After DRAINING_SECONDS the deletion of the group
     lets them go.
     """
-    limit = time.monotonic() + DRAINING_SECONDS
+    limit = time.monotonic() + seconds
 
-    def held() -> list[str]:
-        group = find()
+    def held(each: str) -> list[str]:
+        group = find(each)
         hosts = group["Instances"] if group and ours(group) and not group.get("Status") else []
         if hosts and not console.dry_run:
             unprotect(group)
         return [host["InstanceId"] for host in hosts if host["LifecycleState"] in HELD]
 
     def over() -> bool:
-        return not held() or time.monotonic() >= limit
+        return not any(map(held, HOSTS)) or time.monotonic() >= limit
 
-    wait("ECS to let the hosts go", over, lambda: in_words())
+    wait("ECS to let the hosts go", over, lambda: "; ".join(in_words(each) for each in HOSTS if find(each)))
 
 
 def delete() -> None:
     """Ask for the group's end, with its hosts, once its capacity provider is gone: AWS can't delete that after it."""
-    if group := ask_for_end():
-        hosts = len(group["Instances"])
-        say(
-            "deleted", f"Auto Scaling group {name('hosts')}", f"asked for, with {hosts} hosts" if hosts else "asked for"
-        )
+    for each in HOSTS:
+        if group := ask_for_end(each):
+            hosts = len(group["Instances"])
+            its_hosts = f"asked for, with {hosts} hosts" if hosts else "asked for"
+            say("deleted", f"Auto Scaling group {name(each)}", its_hosts)
 
 
 def wait_terminated() -> None:
     """Until the last host, and the bastion, are gone; then ECS's memory of them goes too."""
-    if standing() or find() or find("bastion"):
+    if standing() or any(map(find, (*HOSTS, "bastion"))):
         aws.forget(standing)  # they end by themselves
     wait("hosts to be terminated", lambda: not standing(), still_there)
     container_instances.deregister()
 
 
 def wait_deleted() -> None:
-    wait_gone()
+    for each in HOSTS:
+        wait_gone(each)
 
 
 def still_there() -> str:
@@ -385,6 +517,7 @@ def wait_gone(each: str = "hosts") -> None:
 def left_over(each: str = "hosts") -> list[Resource]:
     hosts = {host["InstanceId"]: host for host in instances(each)}
     left = [resource(f"instance {its_id}", aws.arn("ec2", f"instance/{its_id}"), hosts[its_id]) for its_id in hosts]
-    if (group := find(each)) and ours(group):
-        left.append(resource(f"Auto Scaling group {name(each)}", group["AutoScalingGroupARN"], group))
+    for one in HOSTS if each == "hosts" else (each,):
+        if (group := find(one)) and ours(group):
+            left.append(resource(f"Auto Scaling group {name(one)}", group["AutoScalingGroupARN"], group))
     return left

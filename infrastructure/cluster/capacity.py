@@ -19,80 +19,120 @@ TAKEN = "to take its capacity providers"
 
 
 @aws.look
-def provider() -> Any | None:
+def providers() -> list[Any]:
     """Ours in whatever state; AWS describes a deleted one as INACTIVE."""
     describe = call(client("ecs").describe_capacity_providers, gone="ClientException")
-    found = describe(capacityProviders=[constants.CAPACITY_PROVIDER], include=["TAGS"])
-    return found["capacityProviders"][0] if found and found["capacityProviders"] else None
+    found = describe(capacityProviders=[name_of(each) for each in auto_scaling_group.HOSTS], include=["TAGS"])
+    return found["capacityProviders"] if found else []
 
 
-LOOKS = (provider,)
+LOOKS = (providers,)
 
 
-def find_provider() -> Any | None:
+def name_of(each: str) -> str:
+    """The provider of one of the hosts' groups."""
+    return constants.CAPACITY_PROVIDER + each.removeprefix("hosts")
+
+
+def find_provider(each: str = "hosts") -> Any | None:
     """The provider while it can be used."""
-    found = provider()
-    return found if found and found["status"] != "INACTIVE" else None
+    return next((one for one in providers() if one["name"] == name_of(each) and one["status"] != "INACTIVE"), None)
 
 
-def what() -> str:
-    return f"capacity provider {constants.CAPACITY_PROVIDER}"
+def what(each: str = "hosts") -> str:
+    return f"capacity provider {name_of(each)}"
+
+
+def strategy(each: str) -> list[Any]:
+    """For tasks that are to run on the hosts of this group; RunTask must not name a launch type beside it."""
+    return [{"capacityProvider": name_of(each), "weight": 1, "base": 0}]
 
 
 def default_strategy() -> list[Any]:
-    """What tasks run on unless they say otherwise; RunTask must not name a launch type beside it."""
+    """What tasks run on unless they say otherwise; with CAPACITY_TYPE=spot-first that is on demand."""
     fargate = "FARGATE_SPOT" if constants.CAPACITY_TYPE == "spot" else "FARGATE"
-    its_name = fargate if constants.LAUNCH_TYPE == "FARGATE" else constants.CAPACITY_PROVIDER
-    return [{"capacityProvider": its_name, "weight": 1, "base": 0}]
+    on_fargate = [{"capacityProvider": fargate, "weight": 1, "base": 0}]
+    return on_fargate if constants.LAUNCH_TYPE == "FARGATE" else strategy(auto_scaling_group.wanted()[-1])
 
 
-def create(group_arn: str) -> None:
-    """The provider of this Auto Scaling group, and the cluster's way to it; on Fargate the way to AWS's own."""
-    if constants.LAUNCH_TYPE == "EC2":
-        create_provider(group_arn)
-    providers = FARGATE_PROVIDERS if constants.LAUNCH_TYPE == "FARGATE" else [constants.CAPACITY_PROVIDER]
-    put_providers(providers, default_strategy())
+def refuse_changes() -> None:
+    """CAPACITY_TYPE=spot-first begins and ends without hosts: what runs would count for the wrong group, or lose its own."""
+    group, beside = [each if ours(each) else None for each in map(auto_scaling_group.find, auto_scaling_group.HOSTS)]
+    if constants.LAUNCH_TYPE == "FARGATE" or not group or bool(beside) == constants.SPOT_FIRST:
+        return
+    if hosts := [host["InstanceId"] for host in (beside or group)["Instances"]]:
+        way = "stop what runs there, and run this again when they have gone"
+        aws.refuse_change(
+            f"CAPACITY_TYPE={constants.CAPACITY_TYPE}", f"host {', '.join(hosts)} runs as it was before", way
+        )
 
 
-def create_provider(group_arn: str) -> None:
+def is_to_go(each: str) -> bool:
+    """Whether there is a provider of ours for a group that the settings do not ask for."""
+    on_hosts = constants.LAUNCH_TYPE == "EC2"
+    return on_hosts and each not in auto_scaling_group.wanted() and ours(find_provider(each))
+
+
+def create(group_arns: dict[str, str]) -> None:
+    """The providers of these Auto Scaling groups, and the cluster's way to them; on Fargate the way to AWS's own."""
+    wanted = {each: group_arn for each, group_arn in group_arns.items() if group_arn}
+    to_go = wanted.keys() != group_arns.keys() or is_to_go("hosts-od")
+    for each, group_arn in wanted.items():
+        create_provider(each, group_arn)
+    put_providers([name_of(each) for each in wanted] or FARGATE_PROVIDERS, default_strategy())
+    if to_go:
+        leave_on_demand()
+
+
+def leave_on_demand() -> None:
+    """The group on demand beside Spot, and its provider, where the settings ask for these two no more."""
+    if found := find_provider("hosts-od"):
+        delete_provider("hosts-od", found)
+        wait_deleted_of("hosts-od")
+    if auto_scaling_group.ask_for_end("hosts-od"):
+        say("deleted", f"Auto Scaling group {aws.name('hosts-od')}", "it had no host")
+        auto_scaling_group.wait_gone("hosts-od")
+
+
+def create_provider(each: str, group_arn: str) -> None:
     """Managed scaling starts hosts for waiting tasks and ends idle ones; draining moves tasks off a host first."""
-    found, settings = find_provider(), provider_settings()
-    refuse_foreign(what(), found)
+    found, settings = find_provider(each), provider_settings()
+    refuse_foreign(what(each), found)
     going = bool(found and found.get("updateStatus") == "DELETE_IN_PROGRESS")
-    if is_of_another_group(group_arn):
-        say("found", what(), "of an Auto Scaling group that is gone")
+    if is_of_another_group(each, group_arn):
+        say("found", what(each), "of an Auto Scaling group that is gone")
         put_providers([], [])
-        delete_provider(found)
+        delete_provider(each, found)
         going = True
     if going:
-        wait_deleted()
+        wait_deleted_of(each)
         found = None
     if not found:
-        make_provider({"autoScalingGroupArn": group_arn, **settings})
+        make_provider(each, {"autoScalingGroupArn": group_arn, **settings})
     elif holds(found["autoScalingGroupProvider"], settings):
-        say("found", what())
+        say("found", what(each))
     else:
-        update = call(client("ecs").update_capacity_provider, what(), of=found, busy=cluster.BUSY)
-        update(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=settings)
-        say("updated", what())
+        update = call(client("ecs").update_capacity_provider, what(each), of=found, busy=cluster.BUSY)
+        update(name=name_of(each), autoScalingGroupProvider=settings)
+        say("updated", what(each))
 
 
-def is_of_another_group(group_arn: str) -> bool:
+def is_of_another_group(each: str, group_arn: str) -> bool:
     """Whether there is a provider, of an Auto Scaling group that is gone."""
-    found = find_provider() if constants.LAUNCH_TYPE == "EC2" else None
-    return bool(found and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn)
+    found = find_provider(each)
+    return bool(found and group_arn and found["autoScalingGroupProvider"]["autoScalingGroupArn"] != group_arn)
 
 
-def make_provider(wanted: Any) -> None:
+def make_provider(each: str, wanted: Any) -> None:
     busy, its_tags = ("service linked role", "UpdateInProgressException"), tags("capacity", "key", "value")
-    create = call(client("ecs").create_capacity_provider, what(), busy=busy)
+    create = call(client("ecs").create_capacity_provider, what(each), busy=busy)
     try:
-        create(name=constants.CAPACITY_PROVIDER, autoScalingGroupProvider=wanted, tags=its_tags)
-        say("created", what())
+        create(name=name_of(each), autoScalingGroupProvider=wanted, tags=its_tags)
+        say("created", what(each))
     except ClientError as error:  # AWS has no code of its own for "already there": look
-        if code(error) not in ("ClientException", "InvalidParameterException") or not find_provider():
+        if code(error) not in ("ClientException", "InvalidParameterException") or not find_provider(each):
             raise
-        say("found", what(), "made by another run at the same moment")
+        say("found", what(each), "made by another run at the same moment")
 
 
 def provider_settings() -> Any:
@@ -101,18 +141,18 @@ def provider_settings() -> Any:
     return {"managedScaling": scaling, "managedTerminationProtection": "ENABLED", "managedDraining": "ENABLED"}
 
 
-def put_providers(providers: list[str], strategy: list[Any]) -> None:
+def put_providers(names: list[str], default: list[Any]) -> None:
     """Say which providers the cluster has. The whole list is replaced, a while after the call."""
     found, its_name = cluster.standing(), f"cluster {constants.CLUSTER_NAME}"
-    named, default = "capacityProviders", "defaultCapacityProviderStrategy"
-    if found and set(found.get(named, [])) == set(providers) and found.get(default, []) == strategy:
+    named, by_default = "capacityProviders", "defaultCapacityProviderStrategy"
+    if found and set(found.get(named, [])) == set(names) and found.get(by_default, []) == default:
         return
     busy = ("ResourceInUseException", "not in an ACTIVE state", *cluster.BUSY)
-    gone = "ClusterNotFoundException" if not providers else ()
+    gone = "ClusterNotFoundException" if not names else ()
     put = call(client("ecs").put_cluster_capacity_providers, f"{its_name} {TAKEN}", of=found, gone=gone, busy=busy)
-    request: Any = {named: providers, default: strategy}
+    request: Any = {named: names, by_default: default}
     put(cluster=constants.CLUSTER_NAME, **request)
-    say("updated", its_name, f"capacity providers {', '.join(providers) or 'none'}")
+    say("updated", its_name, f"capacity providers {', '.join(names) or 'none'}")
 
 
 def wait_ready() -> None:
@@ -146,54 +186,61 @@ def delete() -> None:
     ECS lets go a host that ends only while its cluster names the provider; AWS can't delete one whose group is gone.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-instance-draining.html
     """
-    found, named = find_provider(), (cluster.of_ours() or {}).get("capacityProviders", [])
-    if constants.CAPACITY_PROVIDER in named and ours(found):
+    named = (cluster.of_ours() or {}).get("capacityProviders", [])
+    found = {each: find_provider(each) for each in auto_scaling_group.HOSTS}
+    if any(name_of(each) in named and ours(one) for each, one in found.items()):
         auto_scaling_group.wait_drained()
     if cluster.of_ours():
         put_providers([], [])
-    delete_provider(found)
+    for each, one in found.items():
+        delete_provider(each, one)
 
 
-def delete_provider(found: Any | None) -> None:
+def delete_provider(each: str, found: Any | None) -> None:
     """Takes about half a minute; AWS refuses while the cluster names it."""
-    if not found or spare_foreign(what(), found):
+    if not found or spare_foreign(what(each), found):
         return
     if found.get("updateStatus") != "DELETE_IN_PROGRESS":
-        ask_for_end(found)
-    say("deleted", what(), "asked for")
+        ask_for_end(each, found)
+    say("deleted", what(each), "asked for")
 
 
-def ask_for_end(found: Any) -> None:
+def ask_for_end(each: str, found: Any) -> None:
     gone, busy = "ResourceNotFoundException", ("associated with cluster", "UpdateInProgressException")
-    delete_it = call(client("ecs").delete_capacity_provider, f"{what()} to be free", of=found, gone=gone, busy=busy)
+    delete_it = call(client("ecs").delete_capacity_provider, f"{what(each)} to be free", of=found, gone=gone, busy=busy)
     try:
-        delete_it(capacityProvider=constants.CAPACITY_PROVIDER)
+        delete_it(capacityProvider=name_of(each))
     except ClientError as error:  # an answer was lost, and meanwhile it is gone, which has no code of its own: look
-        aws.forget(provider)
-        if code(error) not in ("ClientException", "InvalidParameterException") or find_provider():
+        aws.forget(providers)
+        if code(error) not in ("ClientException", "InvalidParameterException") or find_provider(each):
             raise
 
 
-def provider_in_words() -> str:
-    found = find_provider() or {"updateStatus": "it is gone"}
+def provider_in_words(each: str) -> str:
+    found = find_provider(each) or {"updateStatus": "it is gone"}
     return f"{found.get('updateStatus', '')} {found.get('updateStatusReason', '')}".strip()
 
 
 def wait_deleted() -> None:
+    for each in auto_scaling_group.HOSTS:
+        wait_deleted_of(each)
+
+
+def wait_deleted_of(each: str) -> None:
     """Until it is gone: only then may its group go. It is asked again where AWS fails to delete it, which is no error.
 
     AWS may hold it for associated with its cluster for a while: https://github.com/hashicorp/terraform-provider-aws/pull/48156
     """
 
     def gone() -> bool:
-        found = find_provider()
+        found = find_provider(each)
         if found and ours(found) and found.get("updateStatus") == "DELETE_FAILED":
-            ask_for_end(found)
+            ask_for_end(each, found)
         return not ours(found)
 
-    wait(f"{what()} to be gone", gone, provider_in_words)
+    wait(f"{what(each)} to be gone", gone, lambda: provider_in_words(each))
 
 
 def left_over() -> list[Resource]:
-    found = [each for each in [find_provider()] if each and ours(each)]
-    return [resource(what(), each["capacityProviderArn"], each) for each in found]
+    found = [(each, one) for each in auto_scaling_group.HOSTS if (one := find_provider(each)) and ours(one)]
+    return [resource(what(each), one["capacityProviderArn"], one) for each, one in found]

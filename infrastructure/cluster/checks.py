@@ -15,9 +15,11 @@ import constants
 from aws import Problem, call, client, every, ours, region, tags_of
 from console import say
 from infrastructure.cluster import (
+    capacity_reservation,
     certificate,
     cluster,
     file_system,
+    instance_types,
     listener_certificates,
     load_balancer,
     log_groups,
@@ -33,10 +35,12 @@ from infrastructure.cluster.container_instances import (
     MEMORY,
     Sizes,
     described_type,
+    described_types,
     gpu_count,
     gpu_memory,
     nvidia,
     settings_sizes,
+    spelt,
 )
 
 #: what firmware and kernel keep of a host's memory, and ECS never sees: this part of it, and so many MiB. Hosts that were
@@ -70,26 +74,31 @@ def key_pairs() -> list[str]:
 
 
 @aws.look
-def offering_zones() -> list[str]:
-    """The zones that offer INSTANCE_TYPE; Fargate is in all of them."""
+def offering_zones() -> dict[str, list[str]]:
+    """The zones that offer one of our types -> which of them; Fargate is in all of them."""
     ec2 = client("ec2")
     usual: Any = [{"Name": "state", "Values": ["available"]}, {"Name": "zone-type", "Values": ["availability-zone"]}]
-    of_type: Any = [{"Name": "instance-type", "Values": [constants.INSTANCE_TYPE]}]
+    of_type: Any = [{"Name": "instance-type", "Values": constants.TYPES}]
     if constants.VPC_ID:
-        return []
+        return {}
     if constants.LAUNCH_TYPE == "FARGATE":
-        return sorted(each["ZoneName"] for each in ec2.describe_availability_zones(Filters=usual)["AvailabilityZones"])
-    offers = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=of_type)
-    return sorted(each["Location"] for each in offers["InstanceTypeOfferings"])
+        return {each["ZoneName"]: [] for each in ec2.describe_availability_zones(Filters=usual)["AvailabilityZones"]}
+    found = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=of_type)
+    offers = [(each["Location"], each["InstanceType"]) for each in found["InstanceTypeOfferings"]]
+    return {zone: [kind for kind in constants.TYPES if (zone, kind) in offers] for zone in {zone for zone, _ in offers}}
 
 
 @aws.look
-def vcpu_quota() -> float | str | None:
+def vcpu_quotas() -> dict[str, float | str | None]:
+    """Code -> the quota of each family of our types."""
+    codes = sorted({code for kind, lifecycle in launches() if (code := quota_code(kind, lifecycle))})
+    return dict(zip(codes, aws.side_by_side(vcpu_quota, codes), strict=True))
+
+
+def vcpu_quota(code: str) -> float | str | None:
     """The quota that applies, or AWS's default where the account's own was never set; why it could not be read, in words."""
-    if constants.LAUNCH_TYPE == "FARGATE" or not quota_code():
-        return None
     service = aws.courtesy("service-quotas")
-    request: Any = {"ServiceCode": "ec2", "QuotaCode": quota_code()}
+    request: Any = {"ServiceCode": "ec2", "QuotaCode": code}
 
     def read() -> float | None:
         applied = call(service.get_service_quota, gone=NO_QUOTA)(**request)
@@ -120,9 +129,9 @@ def image() -> Any:
     return next(iter(found["Images"]), {}) if found else {}
 
 
-LOOKS = (described_type, parameters.values, key_pairs, network.named_subnets)
+LOOKS = (described_types, capacity_reservation.reservation, parameters.values, key_pairs, network.named_subnets)
 #: of what is needed only to make hosts
-OF_NEW_HOSTS = (offering_zones, vcpu_quota)
+OF_NEW_HOSTS = (offering_zones, vcpu_quotas)
 
 
 # ---------------------------------------------------------------------------------------------------------------- checks
@@ -139,19 +148,21 @@ def check(new_hosts: bool = True, more: Iterable[aws.look[Any]] = ()) -> Facts:
     new_network = quotas.OF_NETWORK if new_hosts and not network.stands() else ()
     aws.look_at(*LOOKS, *(OF_NEW_HOSTS if new_hosts else ()), *quotas.looks(*new_network), *more)
     if constants.LAUNCH_TYPE == "EC2":
-        described = instance_type()
-        facts.image_id = constants.AMI_ID or ami(described)
+        described = [instance_type(kind) for kind in constants.TYPES]
+        instance_types.refuse_unlike()
+        facts.image_id = constants.AMI_ID or ami(described[0])
         key_pair("KEY_NAME", constants.KEY_NAME)
         key_pair("BASTION_KEY_NAME", constants.BASTION_KEY_NAME)
         if new_hosts:
-            quota(described)
+            quota()
             root_disk()
-        enough_places(described)
+        enough_places()
     if constants.VPC_ID:
         facts.zones = adopted_network()
     else:
         facts.zones = zones() if new_hosts else network.zones()
     quotas.check_all(new_network, facts.zones)
+    capacity_reservation.check(facts.zones, new=not cluster.find())
     listener_certificate()
     allowed_groups()
     adopted_file_system()
@@ -189,9 +200,9 @@ def refuse_other_vpc() -> None:
             aws.refuse_change(f"VPC_ID={constants.VPC_ID or '(empty)'}", f"the cluster is in {vpc_id}")
 
 
-def instance_type() -> Any:
+def instance_type(its_name: str) -> Any:
     """The type as EC2 describes it, once it is sure that the task fits on it."""
-    described, kind, count = offered_type(), f"INSTANCE_TYPE={constants.INSTANCE_TYPE}", constants.GPU_COUNT
+    described, kind, count = offered_type(its_name), spelt(its_name), constants.GPU_COUNT
     gpus, shared, cards = gpu_count(described), gpu_memory(described), nvidia(described)
     memory, cpu = memory_for_tasks(described), described["VCpuInfo"]["DefaultVCpus"] * 1024
     if cards and not gpus and constants.GPU_SHARING:
@@ -226,15 +237,15 @@ def refuse_without_store(described: Any) -> None:
     """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html"""
     store = described.get("InstanceStorageInfo", {})
     if constants.INSTANCE_STORE and store.get("NvmeSupport", "unsupported") == "unsupported":
-        kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE} has no NVMe instance store"
+        kind = f"{spelt(described['InstanceType'])} has no NVMe instance store"
         raise Problem(f"{kind}, but INSTANCE_STORE={constants.INSTANCE_STORE}: use g4dn, g5 or g6, or leave it empty")
 
 
-def offered_type() -> Any:
-    """INSTANCE_TYPE as EC2 describes it; one that it does not know, here or any more, is refused."""
-    if described := described_type():
+def offered_type(its_name: str) -> Any:
+    """It as EC2 describes it; one that EC2 does not know, here or any more, is refused."""
+    if described := described_type(its_name):
         return described
-    kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE} does not exist in {region()}, as EC2 says"
+    kind = f"{spelt(its_name)} does not exist in {region()}, as EC2 says"
     raise Problem(f"{kind}: AWS has retired it, or offers it elsewhere, or the name is misspelt. {fitting()}")
 
 
@@ -278,7 +289,7 @@ def refuse_client_without_sharing() -> None:
 
 def ami(described: Any) -> str:
     """The current ECS-optimized Amazon Linux 2023: with the NVIDIA driver where the task uses a GPU, else without."""
-    kind = f"INSTANCE_TYPE={constants.INSTANCE_TYPE}"
+    kind = spelt(described["InstanceType"])
     if constants.GPU_COUNT and parameters.on_arm(described):
         raise Problem(f"{kind}: AWS publishes no ECS GPU AMI for arm64; use g4dn, g5 or g6")
     its_name = parameters.of_hosts()
@@ -310,15 +321,31 @@ def root_disk() -> str:
 def zones() -> list[str]:
     """The zones of the subnets: those asked for, or the first that offer the type; each must offer it."""
     offering, count = offering_zones(), len(constants.PUBLIC_SUBNET_CIDRS)
-    wanted = constants.AVAILABILITY_ZONES or offering[:count]
+    reserved = capacity_reservation.reservation().get("AvailabilityZone")
+    best = sorted(offering, key=lambda zone: (zone != reserved, -len(offering[zone]), zone))
+    wanted = constants.AVAILABILITY_ZONES or best[:count]
     lacking = [zone for zone in wanted if zone not in offering]
-    kind, offers = constants.INSTANCE_TYPE, ", ".join(offering) or "none in this region"
+    kind, offers = " or ".join(constants.TYPES), ", ".join(sorted(offering)) or "none in this region"
     if lacking:
         kind = kind if constants.LAUNCH_TYPE == "EC2" else "Fargate"
         raise Problem(f"AVAILABILITY_ZONES: {', '.join(lacking)} does not offer {kind}; these do: {offers}")
     if len(wanted) < count:
         raise Problem(f"PUBLIC_SUBNET_CIDRS has {count} subnets, but only these zones offer {kind}: {offers}")
+    refuse_nowhere(wanted)
     return wanted
+
+
+def refuse_nowhere(wanted: list[str]) -> None:
+    """Of several types each is to be in one of the zones at least; in which it is not is told."""
+    offering = offering_zones()
+    for kind in constants.INSTANCE_TYPES:
+        lacking = [zone for zone in wanted if kind not in offering[zone]]
+        others = ", ".join(sorted(zone for zone in offering if kind in offering[zone])) or "none in this region"
+        if lacking == wanted:
+            there = f"none of {', '.join(wanted)} offers it; these do: {others}"
+            raise Problem(f"{spelt(kind)}: {there}: name such a zone in AVAILABILITY_ZONES, or leave it out")
+        if lacking:
+            say("found", f"{', '.join(lacking)} does not offer {kind}:", "its hosts come in the other zones")
 
 
 def key_pair(setting: str, key: str) -> None:
@@ -326,10 +353,13 @@ def key_pair(setting: str, key: str) -> None:
         raise Problem(f"{setting}={key}: there is no such key pair in this region")
 
 
-def enough_places(described: Any, memory: int = 0) -> None:
+def enough_places(memory: int = 0) -> None:
     """A service whose tasks find no place on all hosts together never becomes stable. `memory`: MiB that a GPU really has."""
-    if not constants.LISTENER_PROTOCOL:
-        return
+    for kind in constants.TYPES if constants.LISTENER_PROTOCOL else ():
+        enough_places_on(offered_type(kind), memory)
+
+
+def enough_places_on(described: Any, memory: int) -> None:
     hosts, count = constants.MAX_INSTANCES, constants.DESIRED_COUNT
     short = {what: each for what, each in places(described, memory).items() if each * hosts < count}
     for what, each in short.items():
@@ -341,7 +371,7 @@ def enough_places(described: Any, memory: int = 0) -> None:
             things = "hosts with all their GPUs"
         elif what == "GPU":
             needed, there = count * constants.GPU_COUNT, gpu_count(described) * hosts
-        has = f"{hosts} {constants.INSTANCE_TYPE} hosts have {there}"
+        has = f"{hosts} {described['InstanceType']} hosts have {there}"
         way = "raise CLUSTER_SIZE or MAX_INSTANCES, or take another INSTANCE_TYPE"
         raise Problem(f"DESIRED_COUNT={count} tasks need {needed} {things}, but {has}: {way}")
 
@@ -361,6 +391,12 @@ def places(described: Any, memory: int = 0, sizes: Sizes | None = None) -> dict[
     if cpu:
         found[CPU] = described["VCpuInfo"]["DefaultVCpus"] * 1024 // cpu
     return found
+
+
+def least_places(memory: int = 0, sizes: Sizes | None = None) -> dict[str, int]:
+    """The same of whichever of our types comes."""
+    each = [places(offered_type(kind), memory, sizes) for kind in constants.TYPES]
+    return {what: min(found[what] for found in each) for what in each[0]}
 
 
 def listener_certificate() -> None:
@@ -397,15 +433,28 @@ def usable_certificate(its_arn: str) -> None:
         say("warning", f"{whose} ends in {days:.0f} days:", why)
 
 
-def quota_code() -> str:
-    """The vCPU quota that our hosts count against; "" where AWS's list names none."""
-    return quotas.code_of(constants.INSTANCE_TYPE, constants.CAPACITY_TYPE == "spot")
+def launches() -> list[tuple[str, str]]:
+    """What counts against a quota: each type, on demand or on Spot. Fargate does not, nor does a Capacity Block."""
+    kinds = constants.TYPES if constants.LAUNCH_TYPE == "EC2" and not capacity_reservation.is_block() else ()
+    lifecycles = ("spot", "on-demand") if constants.SPOT_FIRST else (constants.CAPACITY_TYPE,)
+    return [(kind, lifecycle) for lifecycle in lifecycles for kind in kinds]
 
 
-def quota(described: Any) -> str:
+def quota_code(kind: str, lifecycle: str) -> str:
+    """The vCPU quota that such hosts count against; "" where AWS's list names none."""
+    return quotas.code_of(kind, lifecycle == "spot")
+
+
+def quota() -> str:
+    """Of each family of our types. Told: what is left."""
+    told = [quota_of(described_type(kind), lifecycle) for kind, lifecycle in launches() if described_type(kind)]
+    return "; ".join(filter(None, told))
+
+
+def quota_of(described: Any, lifecycle: str) -> str:
     """New accounts have a quota of 0 for GPUs: every create call succeeds, and no instance ever comes. Told: what is left."""
-    value, which, needed = vcpu_quota(), quota_code(), described["VCpuInfo"]["DefaultVCpus"]
-    kind = f"{constants.INSTANCE_TYPE} ({constants.CAPACITY_TYPE})"
+    which, needed = quota_code(described["InstanceType"], lifecycle), described["VCpuInfo"]["DefaultVCpus"]
+    value, kind = vcpu_quotas().get(which), f"{described['InstanceType']} ({lifecycle})"
     if isinstance(value, str):
         say("warning", f"the vCPU quota {which} could not be read:", value)
     elif not which:
@@ -416,13 +465,12 @@ def quota(described: Any) -> str:
         used, why = aws.at_best(lambda: quotas.vcpus_in_use(which))
         if why:
             say("warning", "what counts against it already could not be read:", why)
-        return enough_vcpus(value, used or 0, needed)
+        return enough_vcpus(which, kind, value, used or 0, needed)
     return ""
 
 
-def enough_vcpus(value: float, used: int, needed: int) -> str:
+def enough_vcpus(which: str, kind: str, value: float, used: int, needed: int) -> str:
     """One host must find its place beside what others of the account use."""
-    which, kind = quota_code(), f"{constants.INSTANCE_TYPE} ({constants.CAPACITY_TYPE})"
     hosts, taken = constants.MAX_INSTANCES, f", of which others use {used}" if used else ""
     if value - used < needed:
         way = f"{quotas.more('ec2', which, used + needed)}; nothing was made"

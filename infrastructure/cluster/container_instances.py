@@ -40,13 +40,23 @@ def listed(status: str = "") -> list[str]:
 
 
 @aws.look
-def described_type() -> Any:
-    """INSTANCE_TYPE as EC2 describes it; {} where this region has none of that name, and on Fargate."""
+def described_types() -> dict[str, Any]:
+    """Our types as EC2 describes them, those that this region has; none on Fargate. In a filter an unknown one is no error."""
     if constants.LAUNCH_TYPE == "FARGATE":
         return {}
-    request: Any = {"InstanceTypes": [constants.INSTANCE_TYPE]}
-    found = call(client("ec2").describe_instance_types, gone="InvalidInstanceType")(**request)
-    return next(iter(found["InstanceTypes"]), {}) if found else {}
+    of_ours: Any = [{"Name": "instance-type", "Values": constants.TYPES}]
+    found = client("ec2").describe_instance_types(Filters=of_ours)["InstanceTypes"]
+    return {each["InstanceType"]: each for each in found}
+
+
+def described_type(kind: str = "") -> Any:
+    """The first of our types, unless it is asked for another; {} where this region has none of that name, and on Fargate."""
+    return described_types().get(kind or constants.INSTANCE_TYPE, {})
+
+
+def spelt(kind: str) -> str:
+    """How a sentence calls one of our types."""
+    return f"INSTANCE_TYPES: {kind}" if constants.INSTANCE_TYPES else f"INSTANCE_TYPE={kind}"
 
 
 def gpu_count(described: Any) -> int:
@@ -94,7 +104,7 @@ def settings_sizes() -> Sizes:
     return constants.GPU_COUNT, constants.HOST_MEMORY, constants.HOST_CPU
 
 
-def free_places(host: Any, described: Any, sizes: Sizes | None = None) -> dict[str, int]:
+def free_places(host: Any, sizes: Sizes | None = None) -> dict[str, int]:
     """How many tasks more find a place on a host, by each of the things that limit it; as checks.places."""
     found: dict[str, int] = {}
     gpu_count, memory, cpu = sizes or settings_sizes()
@@ -111,6 +121,7 @@ def free_places(host: Any, described: Any, sizes: Sizes | None = None) -> dict[s
         found[CPU] = left["CPU"] // cpu
     if constants.NETWORK_MODE == "awsvpc" and TRUNK not in [each["name"] for each in host["attributes"]]:
         tasks = host["runningTasksCount"] + host["pendingTasksCount"]  # each has one, and the host its own
+        described = described_type(type_of(host)) or described_type()
         found["network interface"] = described["NetworkInfo"]["MaximumNetworkInterfaces"] - 1 - tasks
     return found
 
@@ -121,14 +132,14 @@ def is_usable(host: Any) -> bool:
 
 
 def lacks_gpus(host: Any) -> bool:
-    known = type_of(host) == constants.INSTANCE_TYPE
+    known = type_of(host) in constants.TYPES
     return bool(constants.GPU_COUNT) and known and len(gpus(host)) < gpu_count(described_type())
 
 
 def why_unusable(host_ids: list[str]) -> str:
     """Of those of these hosts that have joined, and yet lack what they should have."""
     found = [host for host in describe("") if host["ec2InstanceId"] in host_ids and host["agentConnected"]]
-    wanted = f"of {gpu_count(described_type())} GPUs of a {constants.INSTANCE_TYPE}"
+    wanted = f"of {gpu_count(described_type())} GPUs of a {' or '.join(constants.TYPES)}"
     told = [f"host {host['ec2InstanceId']} registered {len(gpus(host))} {wanted}" for host in found if lacks_gpus(host)]
     return "; ".join(told)
 
@@ -137,8 +148,8 @@ def warn_of_missing_gpus(hosts: list[Any]) -> None:
     """A host that registers fewer GPUs than its type has looks healthy, and is not."""
     if not constants.GPU_COUNT or not hosts:
         return
-    known = gpu_count(described_type()) if described_type.remembers() else costs.gpus_of_host()
-    expected = {} if known is None else {constants.INSTANCE_TYPE: known}
+    known = gpu_count(described_type()) if described_types.remembers() else costs.gpus_of_host()
+    expected = {} if known is None else dict.fromkeys(constants.TYPES, known)
     request: Any = {"InstanceTypes": sorted({type_of(host) for host in hosts} - expected.keys())}
     if request["InstanceTypes"]:  # hosts from before INSTANCE_TYPE was changed, or a price list that can't be read
         described = client("ec2").describe_instance_types(**request)["InstanceTypes"]

@@ -15,7 +15,7 @@ import console
 import constants
 from aws import Problem, partition
 from console import say
-from infrastructure.cluster import network, prices
+from infrastructure.cluster import capacity_reservation, network, prices
 from infrastructure.cluster.prices import ITEMS, Item, Price
 
 #: hours of a month, as AWS's own calculator has them: https://docs.aws.amazon.com/pricing-calculator/
@@ -99,12 +99,16 @@ def tasks_at_once() -> int:
 
 def hosts(least: int, most: int) -> Rows:
     """Hosts with their disks, and with the public addresses that they have in public subnets."""
-    kind, spot = constants.INSTANCE_TYPE, constants.CAPACITY_TYPE == "spot"
+    kind, spot, others = constants.INSTANCE_TYPE, constants.CAPACITY_TYPE == "spot", constants.TYPES[1:]
+    terms = " (Spot)" if spot else " (on Spot for less)" if constants.SPOT_FIRST else ""
+    which = f"{kind}, or {' or '.join(others)} at its own price" if others else kind
     count, size = f"{least} to {most}" if least != most else str(most), constants.ROOT_VOLUME_GIB
     found = [
-        Row(f"host {kind}{' (Spot)' if spot else ''}", prices.host(kind), count, most, least, spot),
+        Row(f"host {which}{terms}", prices.host(kind), count, most, least, spot),
         Row("their root disk", ITEMS["disk"], f"{count} x {size} GB", most * size, least * size),
     ]
+    if capacity_reservation.is_block():  # which is paid
+        found.pop(0)
     if public_hosts():
         found.append(Row("their public address", ITEMS["address"], count, most, least))
     return found

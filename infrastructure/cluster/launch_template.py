@@ -14,7 +14,7 @@ import aws
 import constants
 from aws import Resource, call, client, holds, name, ours, resource, tag_specification, tags
 from console import say
-from infrastructure.cluster import user_data
+from infrastructure.cluster import capacity_reservation, user_data
 from infrastructure.cluster.checks import Facts
 from infrastructure.cluster.roles import Roles
 from infrastructure.cluster.security_groups import SecurityGroups
@@ -110,8 +110,9 @@ def data(image_id: str, device: str, groups: SecurityGroups, roles: Roles) -> An
     wanted["IamInstanceProfile"] = {"Name": roles.instance_profile_name}
     wanted["UserData"] = base64.b64encode(user_data.text().encode()).decode()
     wanted["BlockDeviceMappings"] = [{"DeviceName": device, "Ebs": disk}]
-    if constants.CAPACITY_TYPE == "spot":
-        wanted["InstanceMarketOptions"] = {"MarketType": "spot"}
+    block = capacity_reservation.is_block()
+    if block or (constants.CAPACITY_TYPE == "spot" and not constants.MIXED):
+        wanted["InstanceMarketOptions"] = {"MarketType": capacity_reservation.BLOCK if block else "spot"}
     return wanted
 
 

@@ -14,7 +14,7 @@ import aws
 import constants
 from aws import call, client, code, token
 from console import say
-from infrastructure.cluster import auto_scaling_group
+from infrastructure.cluster import auto_scaling_group, instance_types
 
 #: of a quota: no other zone helps
 QUOTA = ("VcpuLimitExceeded", "MaxSpotInstanceCountExceeded")
@@ -38,25 +38,27 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
     """So many hosts of this group, as it describes itself: zone by zone, in the order of the subnets.
 
     They are spread over the zones, as the group would; `together`: all in the first zone that has them. The token is made
-    of `about`: what they are for, and the `newest_activity` of the group, read before it was looked how many are missing.
-    So a call whose answer was lost, and another run of the same at the same moment, start no second host.
+    of `about`, what they are for: a call whose answer was lost, and another run of the same at the same moment, start no
+    second host. For eight hours AWS answers a token as it did before: what has ended since is not told as started.
     """
-    found, zones = Launched(), deque(subnet_ids)
-    while zones and len(found.ids) < count:
-        subnet_id, missing = zones.popleft(), count - len(found.ids)
+    found, zones, instances = Launched(), deque(subnet_ids), list[Any]()
+    while zones and sum(len(those["InstanceIds"]) for those in instances) < count:
+        subnet_id, missing = zones.popleft(), count - sum(len(those["InstanceIds"]) for those in instances)
         asked = missing if together else -(-missing // (len(zones) + 1))
-        answer = ask(group, subnet_id, asked, (about, len(found.ids)))
-        ids = [each for those in answer["Instances"] for each in those["InstanceIds"]]
-        for those in answer["Instances"]:
-            told = f"{those['InstanceType']} in {those['AvailabilityZone']}, by LaunchInstances"
-            for each in those["InstanceIds"]:
-                say("started", f"host {each}", told)
-        found.ids += ids
+        answer = ask(group, subnet_id, asked, (about, missing))
+        instances += answer["Instances"]
         found.refusals += answer["Errors"]
-        if of_quota(answer["Errors"]) or (together and ids):
+        if of_quota(answer["Errors"]) or (together and instances):
             break
-        if len(ids) >= asked:
+        if sum(len(those["InstanceIds"]) for those in answer["Instances"]) >= asked:
             zones.append(subnet_id)
+    over = ended(group) if instances else set()
+    for those in instances:
+        terms = instance_types.terms(those["InstanceType"], those.get("MarketType", ""))
+        told = f"{those['InstanceType']} in {those['AvailabilityZone']}, {terms}, by LaunchInstances"
+        for each in [each for each in those["InstanceIds"] if each not in over]:
+            say("started", f"host {each}", told)
+            found.ids.append(each)
     aws.forget(auto_scaling_group.groups)
     return found
 
@@ -77,11 +79,12 @@ def ask(group: Any, subnet_id: str, count: int, about: object, attempt: int = 0)
         return ask(group, subnet_id, count, about, attempt + 1)
 
 
-def newest_activity(its_name: str) -> str:
-    """The last that has not failed: another one whenever a host has been launched or ended, and the same until then."""
-    describe = call(client("autoscaling").describe_scaling_activities, gone=auto_scaling_group.GONE)
-    found = (describe(AutoScalingGroupName=its_name, MaxRecords=100) or {"Activities": []})["Activities"]
-    return next((each["ActivityId"] for each in found if each["StatusCode"] != "Failed"), "")
+def ended(group: Any) -> set[str]:
+    """The hosts whose end the group tells."""
+    describe = client("autoscaling").describe_scaling_activities
+    found = describe(AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=100)["Activities"]
+    texts = [each["Description"].partition(": ") for each in found]
+    return {host_id for what, _, host_id in texts if what == "Terminating EC2 instance"}
 
 
 def of_quota(refusals: list[Any]) -> bool:
@@ -101,18 +104,23 @@ def in_words(refusals: list[Any]) -> str:
     return f"{told}. {auto_scaling_group.advice('vCPU' if of_quota(refusals) else 'capacity')}" if told else ""
 
 
-def zones_in_order(group: Any, count: int) -> list[str]:
-    """The group's subnets: those with the fewest of its hosts first; of Spot, those where AWS sees the best chance."""
+def zones_in_order(group: Any, count: int, together: bool) -> list[str]:
+    """The group's subnets: those with the fewest of its hosts first; `together`, those with the most.
+
+    Of Spot, those where AWS sees the best chance.
+    """
     subnet_ids: list[str] = group["VPCZoneIdentifier"].split(",")
     if len(subnet_ids) == 1:
         return subnet_ids
     hosts = [each["AvailabilityZone"] for each in group["Instances"]]
     subnets = {each["SubnetId"]: each for each in client("ec2").describe_subnets(SubnetIds=subnet_ids)["Subnets"]}
-    scores = spot_scores(count) if constants.CAPACITY_TYPE == "spot" else {}
+    spot = auto_scaling_group.is_on_spot(group)
+    scores = spot_scores(count) if spot and not (together and hosts) else {}
 
     def rank(subnet_id: str) -> tuple[int, int]:
         subnet = subnets[subnet_id]
-        return -scores.get(subnet["AvailabilityZoneId"], 0), hosts.count(subnet["AvailabilityZone"])
+        crowd = hosts.count(subnet["AvailabilityZone"])
+        return -scores.get(subnet["AvailabilityZoneId"], 0), -crowd if together else crowd
 
     return sorted(subnet_ids, key=rank)
 
@@ -125,7 +133,7 @@ def spot_scores(count: int) -> dict[str, int]:
 
     def read() -> dict[str, int]:
         found = client("ec2").get_spot_placement_scores(
-            InstanceTypes=[constants.INSTANCE_TYPE],
+            InstanceTypes=constants.TYPES,
             TargetCapacity=count,
             SingleAvailabilityZone=True,
             RegionNames=[aws.region()],

@@ -10,6 +10,7 @@ import aws
 import constants
 from aws import Resource, call, client, only, part, region, tag_filters, tag_specification, token, wait
 from console import NEW, say
+from infrastructure.cluster import network
 from infrastructure.cluster.network import Kind, Network, Wanted, add_default_route, as_resources, remove_default_route
 
 ALIVE = ("pending", "available")
@@ -60,6 +61,8 @@ def create(net: Network) -> None:
     if constants.VPC_ID or not constants.PRIVATE_SUBNET_CIDRS:
         return
     wanted, present = gateway_subnets(net), {each: find_gateway(each) for each in gateway_names()}
+    if None in present.values():  # a former one still has the Elastic IP
+        wait_gone([gateway["NatGatewayId"] for gateway in gateways("deleting")])
     # with the token of one that is dead AWS would answer that one, for as long as it lists it
     dead = sorted(gateway["NatGatewayId"] for gateway in gateways("failed", "deleted"))
     for each, subnet_id in wanted.items():
@@ -91,7 +94,14 @@ def wait_ready(net: Network) -> None:
             continue
         gateway = find_gateway(f"nat-{min(number, len(wanted))}") or {"NatGatewayId": NEW}
         add_default_route(net.tables[f"private-{number}"], NatGatewayId=gateway["NatGatewayId"])
-    delete_surplus()
+    delete_surplus(gateway_names())
+
+
+def take() -> None:
+    """All of them for a while, once nothing needs a way out: no route leads to them then. Others come with other addresses."""
+    for table in network.route_tables():
+        remove_default_route(table)
+    delete_surplus([])
 
 
 def gateway_subnets(net: Network) -> dict[str, str]:
@@ -130,9 +140,8 @@ def delete() -> None:
         say("deleted", f"S3 endpoint {endpoint['VpcEndpointId']}")
 
 
-def delete_surplus() -> None:
-    """What NAT_GATEWAYS no longer asks for, once no route leads to it; it costs money. Its Elastic IP goes with it."""
-    wanted = gateway_names()
+def delete_surplus(wanted: list[str]) -> None:
+    """What is not wanted any more, once no route leads to it; it costs money. Its Elastic IP goes with it."""
     surplus = [gateway for gateway in gateways(*ALIVE, "deleting") if part(gateway) not in wanted]
     for gateway in [each for each in surplus if each["State"] in ALIVE]:
         ask_for_end(gateway)
@@ -166,7 +175,12 @@ def release(address: Any) -> None:
     say("deleted", f"Elastic IP {its_id}")
 
 
-ADDRESS = Kind("Elastic IP", "AllocationId", addresses, make_address, release)
+def in_use_first(found: list[Any]) -> list[Any]:
+    """Another run may have made its gateway with one meanwhile, which AWS then does not release."""
+    return sorted(found, key=lambda each: "AssociationId" not in each)
+
+
+ADDRESS = Kind("Elastic IP", "AllocationId", addresses, make_address, release, in_use_first)
 
 
 def left_over() -> list[Resource]:

@@ -79,14 +79,29 @@ def running() -> list[Any]:
     return [each for reservation in every(pages, "Reservations") for each in reservation["Instances"]]
 
 
-@aws.look
-def every_vpc() -> list[Any]:
-    return every(client("ec2").get_paginator("describe_vpcs").paginate(), "Vpcs")
+def of_account(service: Any, operation: Any, key: str, **wanted: Any) -> aws.look[list[Any]]:
+    """The look at all of a kind that there are in the region, whoever's they are."""
+    return aws.look(lambda: every(client(service).get_paginator(operation).paginate(**wanted), key))
+
+
+THOUSAND = {"PaginationConfig": {"PageSize": 1000}}
+every_vpc = of_account("ec2", "describe_vpcs", "Vpcs")
+every_internet_gateway = of_account("ec2", "describe_internet_gateways", "InternetGateways")
+every_security_group = of_account("ec2", "describe_security_groups", "SecurityGroups", **THOUSAND)
+every_interface = of_account("ec2", "describe_network_interfaces", "NetworkInterfaces", **THOUSAND)
+every_target_group = of_account("elbv2", "describe_target_groups", "TargetGroups")
 
 
 @aws.look
-def every_internet_gateway() -> list[Any]:
-    return every(client("ec2").get_paginator("describe_internet_gateways").paginate(), "InternetGateways")
+def every_address() -> list[Any]:
+    return list(client("ec2").describe_addresses()["Addresses"])
+
+
+@aws.look
+def every_balancer() -> list[Any]:
+    """Network load balancers have a quota of their own."""
+    found = every(client("elbv2").get_paginator("describe_load_balancers").paginate(), "LoadBalancers")
+    return [each for each in found if each["Type"] == "application"]
 
 
 @aws.look
@@ -98,34 +113,6 @@ def every_nat_gateway() -> list[Any]:
     subnets = client("ec2").describe_subnets(Filters=in_them)["Subnets"] if found else []
     zones = {each["SubnetId"]: each["AvailabilityZone"] for each in subnets}
     return [{**each, "zone": zones.get(each.get("SubnetId", ""), "")} for each in found]
-
-
-@aws.look
-def every_address() -> list[Any]:
-    return list(client("ec2").describe_addresses()["Addresses"])
-
-
-@aws.look
-def every_security_group() -> list[Any]:
-    pages = client("ec2").get_paginator("describe_security_groups").paginate(PaginationConfig={"PageSize": 1000})
-    return every(pages, "SecurityGroups")
-
-
-@aws.look
-def every_interface() -> list[Any]:
-    pages = client("ec2").get_paginator("describe_network_interfaces").paginate(PaginationConfig={"PageSize": 1000})
-    return every(pages, "NetworkInterfaces")
-
-
-@aws.look
-def every_balancer() -> list[Any]:
-    found = every(client("elbv2").get_paginator("describe_load_balancers").paginate(), "LoadBalancers")
-    return [each for each in found if each["Type"] == "application"]
-
-
-@aws.look
-def every_target_group() -> list[Any]:
-    return every(client("elbv2").get_paginator("describe_target_groups").paginate(), "TargetGroups")
 
 
 # ------------------------------------------------------------------------------------------------- what is to be made
@@ -206,7 +193,7 @@ OF_NETWORK = (VPCS, INTERNET_GATEWAYS, NAT_GATEWAYS, ADDRESSES)
 
 
 def check(counted: Counted, zones: Iterable[str] = ()) -> str:
-    """Refuse what AWS would refuse; else how many there are. NAT gateways count in each zone."""
+    """An account may have so many of a kind in a region, NAT gateways in a zone: AWS would refuse one more. Else: how many."""
     what, wanted = counted.what, counted.wanted()
     if not wanted:
         return ""
@@ -287,7 +274,7 @@ def vcpus_in_use(code: str) -> int:
 
 
 def check_fargate() -> str:
-    """What other tasks of the account run at the same time counts too, and is not known here."""
+    """All Fargate tasks of the account count at the same time; what others run is not known here."""
     if constants.LAUNCH_TYPE != "FARGATE":
         return ""
     code, each = FARGATE[constants.CAPACITY_TYPE], int(constants.TASK_CPU or 0) / 1024

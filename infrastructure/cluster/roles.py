@@ -172,7 +172,7 @@ def service_linked_wanted(new_cluster: bool, new_hosts: bool, new_balancer: bool
     services = {
         "ecs": ("AWSServiceRoleForECS", new_cluster),
         "autoscaling": ("AWSServiceRoleForAutoScaling", on_hosts),
-        "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE == "spot"),
+        "spot": ("AWSServiceRoleForEC2Spot", on_hosts and constants.CAPACITY_TYPE != "on-demand"),
         "elasticloadbalancing": (
             "AWSServiceRoleForElasticLoadBalancing",
             bool(constants.LISTENER_PROTOCOL) and new_balancer,

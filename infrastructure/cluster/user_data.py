@@ -55,7 +55,7 @@ def script() -> str:
     ]
     if constants.GPU_COUNT:
         lines.append("ECS_ENABLE_GPU_SUPPORT=true")
-    if constants.CAPACITY_TYPE == "spot":
+    if constants.CAPACITY_TYPE != "on-demand":
         lines.append("ECS_ENABLE_SPOT_INSTANCE_DRAINING=true")
     lines += [f"{name}={value}" for name, value in constants.ECS_CONFIG.items()]
     told = "#!/bin/bash\ncat >> /etc/ecs/ecs.config <<'END'\n" + "\n".join(lines) + "\nEND\n"

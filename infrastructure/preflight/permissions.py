@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 import aws
 import constants
-from aws import Problem, call, caller, client, explain, region
+from aws import Problem, call, caller, client, explain, message, region
 from console import say
 from infrastructure.cluster import checks, nat_gateways, quotas, roles
 from infrastructure.service import images
@@ -182,7 +182,7 @@ def named(service: str) -> str:
 
 
 def check() -> str:
-    """Every action that the pages need; a user who may not ask is told that, and nothing is held against him."""
+    """Every action that the scripts need is allowed. Who may not ask IAM that is told so, and goes on."""
     found = denied()
     if found.unknown:
         say("warning", "could not look:", found.unknown)
@@ -230,10 +230,12 @@ def dry_run() -> str:
 
 
 def try_one(method: Callable[..., Any], request: dict[str, Any]) -> str:
-    """The name of the call, which is not made."""
+    """With DryRun EC2 looks at the call, and does not do it. Its name, as AWS writes it."""
     words = "".join(word.capitalize() for word in method.__name__.split("_"))
     try:
         call(method, there=WOULD)(**request, DryRun=True)
     except ClientError as error:
-        raise Problem(f"EC2 would refuse {words}: {explain(error)}") from error
+        by = ", an SCP of the organisation forbids it" if "service control policy" in message(error) else ""
+        why = explain(error).partition("\n")[0]  # the rest is long, and encoded
+        raise Problem(f"EC2 would refuse {words}: {why}{by}") from error
     return words

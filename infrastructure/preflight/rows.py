@@ -20,6 +20,7 @@ from infrastructure.cluster import (
     cluster,
     container_instances,
     hosted_zone,
+    instance_types,
     launch_template,
     launches,
     load_balancer,
@@ -30,7 +31,7 @@ from infrastructure.cluster import (
 )
 from infrastructure.cluster import certificate as certificates
 from infrastructure.preflight import permissions
-from infrastructure.service import dns_record, images, target_group
+from infrastructure.service import dns_record, drivers, images, target_group
 
 OK, WARNING, STOP = "ok", "warning", "stop"
 #: what create_cluster.py may take, with its waits
@@ -61,17 +62,21 @@ def credentials() -> str:
     if found.method != "env":
         return f"{until}, and renewed by then ({found.method})"
     minutes = (end - datetime.now(timezone.utc)).total_seconds() / 60
+    run = (constants.MAX_RUN_HOURS or 0) * 60 if constants.RUN_UNTIL == "STOPPED" else 0
     if minutes < CREATE_MINUTES:
         say(
             "warning",
             f"{until}:",
             f"{minutes:.0f} min are left, and create_cluster.py may take {CREATE_MINUTES}: sign in anew",
         )
-    return until + ("; run_task.py waits for its task no longer than that" if constants.RUN_UNTIL == "STOPPED" else "")
+    elif minutes < run:
+        longer = f"run_task.py waits for its task for up to MAX_RUN_HOURS={constants.MAX_RUN_HOURS:g}"
+        say("warning", f"{until}:", f"{minutes:.0f} min are left, and {longer}; the task goes on without it")
+    return until
 
 
 def service_linked_roles() -> str:
-    """They are made where they are missing, by those who may."""
+    """AWS's services act with roles of their own, which are made where they are missing, by those who may."""
     if not constants.MAKES_ROLES:
         return ""
     wanted = roles.service_linked_wanted(True, True, True)
@@ -86,38 +91,39 @@ def service_linked_roles() -> str:
 
 
 def instance_type() -> str:
-    """There is such a type here, and the task fits on it."""
+    """There are such types here, and the task fits on each."""
     if constants.LAUNCH_TYPE != "EC2":
         return ""
-    described = checks.instance_type()
-    checks.enough_places(described)
-    gpus, memory = container_instances.gpu_count(described), checks.memory_for_tasks(described)
-    return f"{constants.INSTANCE_TYPE} has {gpus} GPUs, and {memory} MiB for tasks"
+    found = [checks.instance_type(kind) for kind in constants.TYPES]
+    instance_types.refuse_unlike()
+    checks.enough_places()
+    sizes = [(container_instances.gpu_count(each), checks.memory_for_tasks(each)) for each in found]
+    told = zip(constants.TYPES, sizes, strict=True)
+    return "; ".join(f"{kind} has {gpus} GPUs, and {memory} MiB for tasks" for kind, (gpus, memory) in told)
 
 
 def vcpus() -> str:
-    if constants.LAUNCH_TYPE != "EC2":
-        return ""
-    described = container_instances.described_type()
-    return checks.quota(described) if described else ""
+    return checks.quota()
 
 
 @aws.look
 def offers() -> list[str]:
-    """The zones in which INSTANCE_TYPE can be had."""
-    wanted: Any = [{"Name": "instance-type", "Values": [constants.INSTANCE_TYPE]}]
+    """The zones in which one of our types can be had."""
+    wanted: Any = [{"Name": "instance-type", "Values": constants.TYPES}]
     found = client("ec2").describe_instance_type_offerings(LocationType="availability-zone", Filters=wanted)
-    return sorted(each["Location"] for each in found["InstanceTypeOfferings"])
+    return sorted({each["Location"] for each in found["InstanceTypeOfferings"]})
 
 
 def zones() -> str:
-    """Each zone of ours offers the type."""
+    """The type is not offered in every zone."""
     if not constants.VPC_ID:
-        return f"{constants.INSTANCE_TYPE} in {', '.join(checks.zones())}" if constants.LAUNCH_TYPE == "EC2" else ""
+        return (
+            f"{' or '.join(constants.TYPES)} in {', '.join(checks.zones())}" if constants.LAUNCH_TYPE == "EC2" else ""
+        )
     ours = sorted({each["AvailabilityZone"] for each in network.named_subnets()})
     if constants.LAUNCH_TYPE != "EC2" or not ours:
         return ""
-    kind, offering = constants.INSTANCE_TYPE, [each for each in ours if each in offers()]
+    kind, offering = " or ".join(constants.TYPES), [each for each in ours if each in offers()]
     if not offering:
         raise Problem(
             f"{kind} is offered in none of the zones of your subnets, {', '.join(ours)}, but in {', '.join(offers())}"
@@ -129,7 +135,7 @@ def zones() -> str:
 
 def spot() -> str:
     """How likely EC2 takes a Spot request to succeed now, 1 to 10 for each zone. Of one type alone it is rarely high."""
-    if constants.LAUNCH_TYPE != "EC2" or constants.CAPACITY_TYPE != "spot":
+    if constants.LAUNCH_TYPE != "EC2" or constants.CAPACITY_TYPE == "on-demand":
         return ""
     scores = launches.spot_scores(constants.MAX_INSTANCES)
     best = max(scores.values(), default=0)
@@ -137,7 +143,7 @@ def spot() -> str:
     if best <= POOR_SCORE:
         say(
             "warning",
-            f"Spot hosts of {constants.INSTANCE_TYPE} are unlikely now:",
+            f"Spot hosts of {' or '.join(constants.TYPES)} are unlikely now:",
             f"{sentence}; CAPACITY_TYPE=on-demand",
         )
     return sentence
@@ -159,19 +165,21 @@ def image() -> str:
     if constants.CLUSTER_ONLY:
         return ""
     images.check()
-    sizes = [f"{name}, {found.size / 1e9:.1f} GB" for name, found in images.named().items()]
-    return "; ".join(sizes)
+    driver, told = drivers.of_hosts(), []
+    for name, found in images.named().items():
+        demands = found.demand and driver and f", demands {drivers.least(found.demand)} of {drivers.in_words(driver)}"
+        told.append(f"{name}, {found.size / 1e9:.1f} GB{demands or ''}")
+    return "; ".join(told)
 
 
 def interfaces_of_host() -> str:
     """Each awsvpc task takes one of a host's network interfaces, and the host itself the first."""
     if constants.LAUNCH_TYPE != "EC2" or constants.NETWORK_MODE != "awsvpc":
         return ""
-    described = container_instances.described_type()
-    places = checks.places(described) if described else {}
+    places = checks.least_places() if all(map(container_instances.described_type, constants.TYPES)) else {}
     most, gpus = places.get("network interface"), places.get("GPU", 0)
     if most is not None and most < max(1, gpus):
-        few = f"a {constants.INSTANCE_TYPE} has network interfaces for {most} tasks, and GPUs for {gpus}"
+        few = f"a {' or '.join(constants.TYPES)} has network interfaces for {most} tasks, and GPUs for {gpus}"
         raise Problem(
             f"{few}: aws ecs put-account-setting --name awsvpcTrunking --value enabled, or take a larger type"
         )

@@ -230,7 +230,7 @@ def hosts_now() -> tuple[list[str], Rows]:
     words, rows = list[str](), Rows()
     for group, host in there:
         bastion, kind = aws.part(group) == "bastion", host["InstanceType"]
-        spot = not bastion and constants.CAPACITY_TYPE == "spot"
+        spot = auto_scaling_group.is_on_spot(group)
         zone = host["AvailabilityZone"] if spot else ""
         rows += [Row(kind, prices.host(kind), "1", 1, 1, spot, zone), *costs.of_host(bastion)]
         words.append(f"{'bastion' if bastion else 'host'} {kind}")

@@ -87,6 +87,10 @@ def on_hosts() -> bool:
     return constants.LAUNCH_TYPE == "EC2"
 
 
+def host_groups() -> tuple[str, ...]:
+    return auto_scaling_group.wanted() if on_hosts() else ()
+
+
 # --- what stands
 
 
@@ -163,13 +167,13 @@ def ends(task: Any, all_ends: datetime | None) -> datetime | None:
     return max(min(instants).replace(second=0, microsecond=0), this_minute() + SOON) if instants else None
 
 
-def end_hosts() -> Action:
+def end_hosts(each: str) -> Action:
     """ForceDelete ends hosts that are protected from scale-in too, and what would hold them: managed draining's hook.
 
     https://containersonaws.com/pattern/ecs-ec2-capacity-provider-scaling ends its group so. No source is known in which
     Scheduler makes this very call; it is of none of the kinds that it refuses. So services and tasks are ended beside it.
     """
-    return "autoscaling:deleteAutoScalingGroup", {"AutoScalingGroupName": name("hosts"), "ForceDelete": True}
+    return "autoscaling:deleteAutoScalingGroup", {"AutoScalingGroupName": name(each), "ForceDelete": True}
 
 
 def end_service(its_service: str) -> Action:
@@ -209,7 +213,7 @@ def of_all(at: datetime | None, services: Iterable[str], scaled: Iterable[str]) 
     """A scaled service's limits go first: AWS acts within a minute of the instant, in any order."""
     if not at:
         return {}
-    found = {Deadline("hosts", name("hosts"), at): end_hosts()} if on_hosts() else {}
+    found = {Deadline("hosts", name(each), at): end_hosts(each) for each in host_groups()}
     found |= {Deadline("limits", each, at): end_scaling(each) for each in scaled}
     return found | {Deadline("service", each, at + LATER["service"]): end_service(each) for each in services}
 
@@ -383,9 +387,10 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     """
     if not asked() or console.dry_run:
         return run()
-    guard = Deadline("guard", f"{own_guards()}{key}", this_minute() + timedelta(hours=constants.MAX_RUN_HOURS))
-    sooner = any(each.kind == "hosts" and each.at <= guard.at for each in listed())
-    guards = {guard: end_hosts()} if constants.MAX_RUN_HOURS and on_hosts() and not sooner else {}
+    at, keys = this_minute() + timedelta(hours=constants.MAX_RUN_HOURS), (key, token(key))
+    sooner = any(each.kind == "hosts" and each.at <= at for each in listed())
+    of_groups = zip(keys, host_groups() if constants.MAX_RUN_HOURS and not sooner else (), strict=False)
+    guards = {Deadline("guard", f"{own_guards()}{its_key}", at): end_hosts(each) for its_key, each in of_groups}
     done = [each.name for each in guards]
     make_all(guards)
     try:
@@ -443,12 +448,14 @@ def policy() -> dict[str, Any]:
     https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
     """
     its_tag = {"StringEquals": {f"aws:ResourceTag/{constants.CLUSTER_TAG}": constants.CLUSTER_NAME}}
-    group = f"autoScalingGroup:*:autoScalingGroupName/{name('hosts')}"
-    hosts = [{"Action": "autoscaling:DeleteAutoScalingGroup", "Resource": aws.arn("autoscaling", group)}]
+    names = [f"autoScalingGroup:*:autoScalingGroupName/{name(each)}" for each in host_groups()]
+    hosts = [
+        {"Action": "autoscaling:DeleteAutoScalingGroup", "Resource": aws.arn("autoscaling", each)} for each in names
+    ]
     services = aws.arn("ecs", f"service/{constants.CLUSTER_NAME}/*")
     targets = aws.arn("application-autoscaling", "scalable-target/*")
     return roles.document(
-        *(hosts if on_hosts() else []),
+        *hosts,
         {"Action": "ecs:StopTask", "Resource": aws.arn("ecs", f"task/{constants.CLUSTER_NAME}/*")},
         {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": services},
         {"Action": "application-autoscaling:RegisterScalableTarget", "Resource": targets, "Condition": its_tag},

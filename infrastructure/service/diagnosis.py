@@ -123,7 +123,7 @@ def hints(of_host: bool) -> dict[str, str]:
 
     Fargate's disk: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
     """
-    spot = constants.CAPACITY_TYPE == "spot"
+    spot = constants.CAPACITY_TYPE != "on-demand"
     given = f"Fargate gives a task {constants.EPHEMERAL_STORAGE_GIB or 20} GiB of disk"
     disk = f"{given}, the image included: raise EPHEMERAL_STORAGE_GIB, or write to EFS_VOLUMES"
     memory = "Raise TASK_MEMORY" if constants.TASK_MEMORY else "Take an INSTANCE_TYPE with more memory"
@@ -156,13 +156,14 @@ def hints(of_host: bool) -> dict[str, str]:
 def why_waiting(of_gpu: bool = True) -> str:
     """What holds a task that is PROVISIONING on EC2: no host yet, or none with room."""
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
-    group = auto_scaling_group.find() or {"DesiredCapacity": 0, "MaxSize": 0}
+    groups = [group for each in auto_scaling_group.wanted() if (group := auto_scaling_group.find(each))]
+    desired, most = (sum(group[key] for group in groups) for key in ("DesiredCapacity", "MaxSize"))
     if not hosts:
         return f"no host has joined the cluster yet: {auto_scaling_group.why_no_host()}"
-    if group["DesiredCapacity"] > len(hosts):
+    if desired > len(hosts):
         return f"another host is on its way: {auto_scaling_group.why_no_host()}"
-    full = f"all {len(hosts)} hosts are full, and MAX_INSTANCES={group['MaxSize']}"
-    if group["DesiredCapacity"] < group["MaxSize"]:
+    full = f"all {len(hosts)} hosts are full, and MAX_INSTANCES={most}"
+    if desired < most:
         full = "managed scaling has not asked for another host yet (it looks once a minute)"
     if constants.GPU_SHARING and of_gpu:
         most = [max((gpu["remainingMemoryInMiB"] for gpu in host.get("gpuDevices", [])), default=0) for host in hosts]

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-auto-scaling
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +15,7 @@ import aws
 import constants
 from aws import Problem, call, client, code
 from console import say
-from infrastructure.cluster import auto_scaling_group, checks, cluster, container_instances, launches
+from infrastructure.cluster import auto_scaling_group, capacity, checks, cluster, container_instances, launches
 from infrastructure.service import tasks
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
@@ -34,97 +34,154 @@ class Room:
 
     free: int  # that find a place on the hosts that have joined
     coming: int  # hosts that have not joined yet
+    places_coming: int  # on these
     missing: int  # hosts more that the others want, as far as MAX_INSTANCES lets them come
 
 
+@dataclass
+class Wish:
+    """Tasks for which there are to be hosts."""
+
+    definition: Any
+    overrides: Any
+    count: int
+    known: Any  # what was seen when it was decided how many are missing, as in RunTask's token
+    together: bool = False  # each on a host of its own, all in one zone
+    go_on: bool = False  # also where AWS has no host
+
+
 def bring_for_service(definition: Any, count: int) -> None:
-    """The same for a service that begins where no host is kept. It goes on where AWS has none: ECS asks again and again."""
-    if constants.MIN_INSTANCES or not constants.WAIT:
-        return
-    try:
-        bring(definition, {}, count)
-    except Problem as problem:
-        say("warning", str(problem), "The service waits for a host")
+    """For a service that begins where no host is kept; ECS asks for its hosts again and again."""
+    if constants.WAIT and not constants.MIN_INSTANCES:
+        bring(Wish(definition, {}, count, (constants.SERVICE_NAME, aws.this_hour()), go_on=True))
 
 
-def bring(definition: Any, its_overrides: Any, count: int, together: bool = False) -> None:
-    """The hosts that `count` more tasks want and that are not there: asked for, and waited for until they are in service.
+def bring(wish: Wish) -> None:
+    """The hosts that these tasks want and that are not there: asked for, and waited for until they are in service.
 
-    Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. `together`: each task
-    on a host of its own, all in one zone. Where AWS refuses the way itself, managed scaling brings the hosts.
+    Only then RunTask: managed scaling, which sees hosts for all that waits, then starts none itself. Where AWS refuses the
+    way itself, managed scaling brings them.
     """
-    if constants.LAUNCH_TYPE == "FARGATE" or count < 1:
+    if constants.LAUNCH_TYPE == "FARGATE" or wish.count < 1:
         return
     try:
-        ask_for_hosts(definition, its_overrides, count, together)
+        if constants.SPOT_FIRST and not wish.go_on:
+            wish = replace(wish, count=wish.count - bring_on_spot(wish))
+        if wish.count > 0:
+            ask_for_hosts(wish, auto_scaling_group.wanted()[-1])
+    except Problem as problem:
+        if not wish.go_on:
+            raise
+        say("warning", str(problem))
     except ClientError as error:
         if code(error) not in launches.UNABLE:
             raise
+        auto_scaling_group.share()
         later = "managed scaling starts them, about a minute later; from none it starts two where two may be"
         say("warning", f"hosts could not be asked for at once ({aws.explain(error).splitlines()[0]}):", later)
 
 
-def ask_for_hosts(definition: Any, its_overrides: Any, count: int, together: bool) -> None:
-    """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes."""
-    its_sizes, ids = sizes(definition, its_overrides), list[str]()
-    for minutes in range(constants.WAIT_FOR_CAPACITY, -1, -1):
-        state = launches.newest_activity(aws.name("hosts"))
-        group = auto_scaling_group.described()
-        room = room_for(count, its_sizes, group, together)
+def bring_on_spot(wish: Wish) -> int:
+    """With CAPACITY_TYPE=spot-first: how many of the tasks need no new host on demand. One that is there already is taken."""
+    on_spot, on_demand = auto_scaling_group.HOSTS
+    free = min(wish.count, room_for(wish, auto_scaling_group.described(on_demand)).free)
+    rest = replace(wish, count=wish.count - free)
+    if not rest.count:
+        return free
+    auto_scaling_group.share(rest.count)
+    try:
+        ask_for_hosts(rest, on_spot)
+    except Problem as refused:
+        say("found", str(refused), "On demand in its place")
+    taken = places_on_spot(rest)
+    if taken < rest.count:
+        auto_scaling_group.share()
+    return free + taken
+
+
+def places_on_spot(wish: Wish) -> int:
+    """For how many tasks there is a place on Spot hosts that are there or come, beside those that wait for one."""
+    on_spot = auto_scaling_group.HOSTS[0]
+    room = room_for(wish, auto_scaling_group.described(on_spot))
+    waiting = [task for task in tasks.going() if waits(task)]
+    before: int = sum(task.get("capacityProviderName") == capacity.name_of(on_spot) for task in waiting)
+    return max(0, min(wish.count, room.free + room.places_coming - before))
+
+
+def for_spot(definition: Any, its_overrides: Any, most: int) -> int:
+    """How many of the next `most` tasks are to be started on Spot, with CAPACITY_TYPE=spot-first."""
+    return places_on_spot(Wish(definition, its_overrides, most, "")) if constants.SPOT_FIRST and most > 0 else 0
+
+
+def ask_for_hosts(wish: Wish, each: str) -> None:
+    """Where no zone has a host, and none is there, it is a Problem, once it was tried for WAIT_FOR_CAPACITY minutes.
+
+    What AWS refuses at first may be its answer to an earlier call with the same token: it is asked once more at once.
+    """
+    ids, last = list[str](), each == auto_scaling_group.wanted()[-1]
+    minutes = constants.WAIT_FOR_CAPACITY if last else 0
+    for attempt in range(minutes + 2):
+        group = auto_scaling_group.described(each)
+        room = room_for(wish, group)
         if room.missing < 1:
             break
-        about = (state, definition["taskDefinitionArn"], its_overrides, minutes)
-        subnet_ids = launches.zones_in_order(group, room.missing)
-        launched = launches.launch(group, subnet_ids, room.missing, about, together)
+        about = (wish.definition["taskDefinitionArn"], wish.overrides, wish.known, aws.this_minute() if attempt else "")
+        subnet_ids = launches.zones_in_order(group, room.missing, wish.together)
+        launched = launches.launch(group, subnet_ids, room.missing, about, wish.together)
         ids += launched.ids
         told = launches.in_words(launched.refusals)
-        if launched.ids or room.free or room.coming or not told:
-            if told:
+        if launched.ids or room.free or room.coming:
+            if told and last:
                 say("warning", told, "What finds no host now waits for one")
             break
-        if launches.of_quota(launched.refusals):
+        if attempt and launches.of_quota(launched.refusals):
             raise Problem(told, None, aws.NOT_READY)
-        if not minutes:
+        if attempt > minutes:
             raise Problem(f"{told} Or ask again for so many minutes: WAIT_FOR_CAPACITY=30", None, aws.NOT_READY)
-        say("waiting", f"for capacity: {told}", f"asked again in a minute, for {minutes} minutes more")
-        aws.pause(60)
-    if room.free < count:
-        wait_in_service(ids)
+        if attempt:
+            left = minutes - attempt + 1
+            say("waiting", f"for capacity: {told}", f"asked again in a minute, for {left} minutes more")
+            aws.pause(60)
+    if room.free < wish.count:
+        wait_in_service(each, ids)
 
 
-def room_for(count: int, its_sizes: container_instances.Sizes, group: Any, together: bool) -> Room:
+def room_for(wish: Wish, group: Any) -> Room:
     """What ECS says that hosts have left, of the same things by which it places tasks."""
-    hosts, described = container_instances.describe(""), container_instances.described_type()
-    most = 1 if together else count
+    hosts = [
+        host
+        for host in container_instances.describe("")
+        if host["ec2InstanceId"] in in_state("", group) or not constants.SPOT_FIRST
+    ]
+    its_sizes, count = sizes(wish.definition, wish.overrides), wish.count
+    most = 1 if wish.together else count
     able = [host for host in hosts if host["status"] == "ACTIVE" and host["agentConnected"]]
-    free = sum(min([most, *container_instances.free_places(host, described, its_sizes).values()]) for host in able)
-    of_new = min([most, *checks.places(described, sizes=its_sizes).values()])
+    free = sum(min([most, *container_instances.free_places(host, its_sizes).values()]) for host in able)
+    of_new = min([most, *checks.least_places(sizes=its_sizes).values()])
     joined = [host["ec2InstanceId"] for host in hosts]
     members = there(group)
-    coming = max(len(members), group.get("DesiredCapacity", 0)) - sum(host in joined for host in members)
+    asked = len(members) if constants.SPOT_FIRST else group.get("DesiredCapacity", 0)
+    coming = max(len(members), asked) - sum(host in joined for host in members)
     if free + of_new * coming < count and (idle := drained(hosts, group)):
         set_state(idle, "ACTIVE")
-        return room_for(count, its_sizes, group, together)
+        return room_for(wish, group)
     wanted = -(-(count - free) // of_new) - coming if of_new else 0
-    return Room(free, coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
+    return Room(free, coming, of_new * coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
+
+
+def in_state(state: str, group: Any) -> list[str]:
+    """The ids of the hosts that are Pending, InService, or Terminating, each with what follows it."""
+    return [each["InstanceId"] for each in group["Instances"] if each["LifecycleState"].startswith(state)]
 
 
 def there(group: Any) -> list[str]:
-    """The ids of the hosts that start, or run."""
-    return [each["InstanceId"] for each in group["Instances"] if not each["LifecycleState"].startswith("Terminat")]
+    return in_state("Pending", group) + in_state("InService", group)
 
 
 def drained(hosts: list[Any], group: Any) -> list[Any]:
     """Those in service that take no task though none is on them: `end_idle` was killed there."""
-    in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
-    return [
-        host
-        for host in hosts
-        if host["status"] == "DRAINING"
-        and host["ec2InstanceId"] in in_service
-        and host["agentConnected"]
-        and is_empty(host)
-    ]
+    able = [host for host in hosts if host["status"] == "DRAINING" and host["agentConnected"] and is_empty(host)]
+    return [host for host in able if host["ec2InstanceId"] in in_state("InService", group)]
 
 
 def sizes(definition: Any, its_overrides: Any) -> container_instances.Sizes:
@@ -138,17 +195,17 @@ def sizes(definition: Any, its_overrides: Any) -> container_instances.Sizes:
     return gpus, memory, of_task["cpu"] or sum(each.get("cpu") or 0 for each in containers)
 
 
-def wait_in_service(ids: list[str]) -> None:
+def wait_in_service(each: str, ids: list[str]) -> None:
     """Until no host of the group is starting any more, and these were seen there. Its agent joins the cluster later."""
     seen: set[str] = set()
 
     def settled() -> bool:
-        states = {each["InstanceId"]: each["LifecycleState"] for each in auto_scaling_group.described()["Instances"]}
-        seen.update(states)
-        return seen.issuperset(ids) and not any(state.startswith("Pending") for state in states.values())
+        group = auto_scaling_group.described(each)
+        seen.update(in_state("", group))
+        return seen.issuperset(ids) and not in_state("Pending", group)
 
     aws.wait("the hosts to be in service", settled, auto_scaling_group.why_no_host)
-    if group := auto_scaling_group.find():
+    if group := auto_scaling_group.find(each):
         launches.protect(group)
 
 
@@ -181,9 +238,9 @@ def end_idle(never_placed: int = 0) -> None:
         if found := idle():
             end(found)
         if never_placed and not any(map(waits, tasks.find())):
-            group, joined = auto_scaling_group.described(), container_instances.describe("")
-            known = [host["ec2InstanceId"] for host in joined]
-            terminate(group, [host for host in there(group) if host not in known][:never_placed])
+            known = [host["ec2InstanceId"] for host in container_instances.describe("")]
+            new = [host for group in groups() for host in there(group) if host not in known]
+            terminate(new[:never_placed])
     except ClientError as error:
         if code(error) not in DENIED:
             raise
@@ -202,17 +259,20 @@ def keep() -> None:
 
 def idle() -> list[Any]:
     """The hosts, as ECS knows them, that may end; none while a task waits for one."""
-    group, going = auto_scaling_group.described(), tasks.going()
-    if any(waits(task) for task in going) or not aws.ours(group):
+    found, going = groups(), tasks.going()
+    if any(waits(task) for task in going) or not all(map(aws.ours, found)):
         return []
-    in_service = [host["InstanceId"] for host in group["Instances"] if host["LifecycleState"] == "InService"]
-    busy = {task.get("containerInstanceArn") for task in going}
-    empty = [
-        host
-        for host in container_instances.describe("")
-        if host["ec2InstanceId"] in in_service and host["containerInstanceArn"] not in busy
-    ]
-    return empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
+    busy, idle_ones = {task.get("containerInstanceArn") for task in going}, list[Any]()
+    free = [host for host in container_instances.describe("") if host["containerInstanceArn"] not in busy]
+    for group in found:
+        empty = [host for host in free if host["ec2InstanceId"] in in_state("InService", group)]
+        idle_ones += empty[: max(0, group["DesiredCapacity"] - group["MinSize"])]
+    return idle_ones
+
+
+def groups() -> list[Any]:
+    """Those of the hosts, as they are now."""
+    return [auto_scaling_group.described(each) for each in auto_scaling_group.wanted()]
 
 
 def waits(task: Any) -> bool:
@@ -229,18 +289,23 @@ def is_empty(host: Any) -> bool:
 def end(hosts: list[Any]) -> None:
     set_state(hosts, "DRAINING")
     try:
-        going = end_empty([host["containerInstanceArn"] for host in hosts])
+        end_empty([host["containerInstanceArn"] for host in hosts])
     except ClientError:
-        set_state(hosts, "ACTIVE")
+        give_back(hosts)
         raise
-    if stay := [host for host in hosts if host["ec2InstanceId"] not in going]:
+    give_back(hosts)
+
+
+def give_back(hosts: list[Any]) -> None:
+    """Those of these that do not end take tasks again."""
+    in_service = [host for group in groups() for host in in_state("InService", group)]
+    if stay := [host for host in hosts if host["ec2InstanceId"] in in_service]:
         set_state(stay, "ACTIVE")
-        for host in stay:
-            say("kept", f"host {host['ec2InstanceId']}", "a task wants it")
+        say("kept", f"host {', '.join(host['ec2InstanceId'] for host in stay)}", "it takes tasks again")
 
 
-def end_empty(arns: list[str]) -> list[str]:
-    """The EC2 ids of those that end."""
+def end_empty(arns: list[str]) -> None:
+    """Of these, which take no task any more. Another run's next task, of a sweep, comes within two looks of its own."""
     looks, found = 0, list[Any]()
 
     def settled() -> bool:
@@ -249,24 +314,31 @@ def end_empty(arns: list[str]) -> list[str]:
         found[:] = [host for host in container_instances.describe("") if host["containerInstanceArn"] in arns]
         return all(map(is_empty, found)) or looks >= LOOKS
 
-    aws.pause(UNSEEN)
+    aws.pause(UNSEEN + 2 * constants.POLL_SECONDS)
     aws.wait("the hosts to be empty", settled, str)
-    if any(map(waits, tasks.find())):
-        return []
-    return terminate(auto_scaling_group.described(), [host["ec2InstanceId"] for host in found if is_empty(host)])
+    if not any(map(waits, tasks.find())):
+        terminate([host["ec2InstanceId"] for host in found if is_empty(host)])
 
 
-def terminate(group: Any, ids: list[str]) -> list[str]:
-    """Ask for the end of these, none of which is replaced. Those of which AWS has taken it."""
+def terminate(ids: list[str]) -> None:
+    """Each by its own group; what they leave free is free for both."""
+    for group in groups():
+        terminate_of(group, [host for host in ids if host in in_state("", group)])
+    auto_scaling_group.share()
+
+
+def terminate_of(group: Any, ids: list[str]) -> None:
+    """Ask for the end of these, none of which is replaced. Protection is from scale-in, and that is none.
+
+    That AWS ends a protected one so is not proven: it would be a ValidationError, and the host stays for managed scaling.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
+    """
     what = f"Auto Scaling group {group.get('AutoScalingGroupName')}"
-    end_it = client("autoscaling").terminate_instance_in_auto_scaling_group
-    ask = call(end_it, what, of=group, gone="ValidationError", busy=auto_scaling_group.BUSY)
-    ended = []
+    autoscaling, gone, busy = client("autoscaling"), "ValidationError", auto_scaling_group.BUSY
+    ask = call(autoscaling.terminate_instance_in_auto_scaling_group, what, of=group, gone=gone, busy=busy)
     for host_id in ids:
         if ask(InstanceId=host_id, ShouldDecrementDesiredCapacity=True):
             say("deleted", f"host {host_id}", "asked for: no task is on it")
-            ended.append(host_id)
-    return ended
 
 
 def set_state(hosts: list[Any], status: Any) -> None:

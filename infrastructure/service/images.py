@@ -137,9 +137,13 @@ def refuse_size(image: str, found: Found) -> None:
     fargate_disk = constants.EPHEMERAL_STORAGE_GIB or FARGATE_DISK
     disk, size = fargate_disk if on_fargate else constants.ROOT_VOLUME_GIB, found.size / GIB
     has = f"a Fargate task has {disk} GiB" if on_fargate else f"the disk has ROOT_VOLUME_GIB={disk}"
-    if constants.INSTANCE_STORE and (described := container_instances.described_type()):
-        disk = int(described.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0) * 1e9 / GIB)
-        has = f"the instance store of {constants.INSTANCE_TYPE} has {disk} GiB"
+    if constants.INSTANCE_STORE and (described := container_instances.described_types()):
+        gigabytes = {
+            kind: each.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0) for kind, each in described.items()
+        }
+        least = min(gigabytes, key=lambda kind: gigabytes[kind])
+        disk = int(gigabytes[least] * 1e9 / GIB)
+        has = f"the instance store of {least} has {disk} GiB"
     if size > disk:
         raise Problem(f"{spelt(image)} has {size:.0f} GiB before it is unpacked, and {has}")
     if 3 * size > disk:

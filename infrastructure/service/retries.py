@@ -26,7 +26,7 @@ def cause(task: Any) -> str:
     A host that AWS takes back ends its tasks as any host does that ends: by TerminationNotice.
     """
     code, reasons = task.get("stopCode", ""), [each.get("reason", "") for each in task.get("containers", [])]
-    if code == "SpotInterruption" or (code == "TerminationNotice" and constants.CAPACITY_TYPE == "spot"):
+    if code == "SpotInterruption" or (code == "TerminationNotice" and constants.CAPACITY_TYPE != "on-demand"):
         return "spot"
     if code == "TerminationNotice":
         return "host"

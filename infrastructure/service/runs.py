@@ -50,21 +50,25 @@ def request(definition: Any, its_overrides: dict[str, Any], key: str) -> dict[st
     return found
 
 
-def start(asked: dict[str, Any], count: int, known: list[str], what: str = "") -> list[str]:
+def start(asked: dict[str, Any], count: int, known: list[str], what: str = "", on_spot: int = 0) -> list[str]:
     """RunTask takes 10 at a time. It answers 200 even where it starts nothing: what counts is `failures`.
 
     The client token is made of what was seen when it was decided how many are missing: `known` tasks of the same revision
     and overrides, also stopped ones, and so earlier attempts. So a call whose answer was lost, and a run that saw the same
     at the same moment, start no second task. AWS lists a stopped task for an hour, and forgets its token then:
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+
+    `on_spot`: so many of them, the first, are to be on Spot; hosts.for_spot tells it.
     """
     started: list[str] = []
     arn, its_overrides = asked["taskDefinition"], asked.get("overrides", "")
     while len(started) < count:
-        batch = min(10, count - len(started))
+        spot = len(started) < on_spot
+        batch = min(10, (on_spot if spot else count) - len(started))
+        its_strategy = {"capacityProviderStrategy": capacity.strategy("hosts")} if spot else {}
         of_run = [its_overrides, what] if its_overrides or what else []
         its_token = token(arn, sorted(known), started, batch, *of_run)
-        run = functools.partial(tasks.run, {**asked, "count": batch, "clientToken": its_token})
+        run = functools.partial(tasks.run, {**asked, **its_strategy, "count": batch, "clientToken": its_token})
         answer = deadlines.guarded(run, its_token)
         started += [task["taskArn"] for task in answer["tasks"]]
         for task in answer["tasks"]:
@@ -92,8 +96,9 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
         before += 1
         known = [task["taskArn"] for task in tasks.of_run_task() if same(task, definition, key)]
         others = [arn for arn in arns if arn not in [task["taskArn"] for task in failed]]
-        hosts.bring(definition, asked.get("overrides", {}), len(failed))
-        arns = others + start(asked, len(failed), known)
+        hosts.bring(hosts.Wish(definition, asked.get("overrides", {}), len(failed), sorted(known)))
+        on_spot = hosts.for_spot(definition, asked.get("overrides", {}), len(failed))
+        arns = others + start(asked, len(failed), known, on_spot=on_spot)
 
 
 def settled(arns: list[str], log: task_logs.Told) -> list[Any]:

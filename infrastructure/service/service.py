@@ -10,6 +10,7 @@ import constants
 from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, resource, wait
 from console import say
 from infrastructure.cluster import (
+    auto_scaling_group,
     capacity,
     cluster,
     container_instances,
@@ -17,7 +18,7 @@ from infrastructure.cluster import (
     load_balancer,
     security_groups,
 )
-from infrastructure.cluster.checks import enough_places, offered_type, places
+from infrastructure.cluster.checks import enough_places, least_places
 from infrastructure.service import diagnosis, hosts, scaling, target_group, task_definitions, task_security_group, tasks
 
 #: AWS's refusal while it does not know yet that a rule leads to the target group
@@ -187,12 +188,13 @@ def refuse_more_gpus_than_hosts(definition: Any) -> None:
     if (service := find()) and not changes(service, definition["taskDefinitionArn"]):
         return
     if needs_a_place():
-        enough_places(offered_type(), container_instances.refuse_without_sharing())
+        enough_places(container_instances.refuse_without_sharing())
 
 
 def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[str]) -> None:
     """Make the service, or bring it to this revision and the settings. `group_ids`: the tasks' own security groups."""
     where = task_security_group.placement(group_ids) if constants.NETWORK_MODE == "awsvpc" else None
+    auto_scaling_group.share()
     tell_former_families()
     if service := find():
         refuse_foreign(service)
@@ -230,19 +232,33 @@ def create(definition: dict[str, Any], target_group_arn: str, group_ids: list[st
     wait(what, find, lambda: "AWS does not list it")
 
 
-def leave_provider_of_gone(group_arn: str) -> None:
-    """Where the hosts' group is a new one, as after a deadline: AWS keeps a capacity provider that a service names.
+def leave_provider_of_gone(group_arns: dict[str, str]) -> None:
+    """Where a group of hosts is a new one, as after a deadline: AWS keeps a capacity provider that a service names.
 
     create_service.py names the new one: https://github.com/aws/containers-roadmap/issues/838
     """
-    for each in services() if capacity.is_of_another_group(group_arn) else ():
-        named = [item["capacityProvider"] for item in each.get("capacityProviderStrategy", [])]
-        if constants.CAPACITY_PROVIDER in named:
+    gone = {capacity.name_of(each) for each, arn in group_arns.items() if capacity.is_of_another_group(each, arn)}
+    for each in services() if gone else ():
+        if gone & names_of_providers(each):
             its_name = each["serviceName"]
             leave = call(client("ecs").update_service, f"service {its_name}", of=each)
             request: Any = {"capacityProviderStrategy": [], "forceNewDeployment": True}
             leave(cluster=constants.CLUSTER_NAME, service=its_name, **request)
             say("updated", f"service {its_name}", "its hosts are gone: create_service.py starts it again")
+
+
+def names_of_providers(service: Any) -> set[str]:
+    return {each["capacityProvider"] for each in service.get("capacityProviderStrategy", [])}
+
+
+def refuse_other_capacity_type() -> None:
+    """A service that runs on demand beside Spot, where the settings ask for these two no more: AWS keeps its provider."""
+    provider = capacity.name_of("hosts-od")
+    for each in services() if capacity.is_to_go("hosts-od") else ():
+        if provider in names_of_providers(each):
+            way = "run create_service.py with it, which moves the service, and this again"
+            setting = f"CAPACITY_TYPE={constants.CAPACITY_TYPE}"
+            aws.refuse_change(setting, f"service {each['serviceName']} runs on {provider}", way)
 
 
 def balanced(target_group_arn: str) -> list[Any]:
@@ -266,6 +282,7 @@ def update(
         tell = f"{service['runningCount']} of {service['desiredCount']} tasks run"
         say("found", what, "asleep: a request wakes it" if asleep(service) else tell)
         return
+    auto_scaling_group.share()
     request: Any = {"cluster": constants.CLUSTER_NAME, "service": constants.SERVICE_NAME, **changed}
     if "capacityProviderStrategy" in changed:
         request["forceNewDeployment"] = True  # else running tasks stay where they are
@@ -353,10 +370,9 @@ def short_of(beside: int) -> str:
     """What one task more, beside so many that are still to start, would lack with all the hosts that may come; "" for nothing."""
     if not needs_a_place():
         return ""
-    described = offered_type()
     hosts = [host for host in container_instances.describe() if host["agentConnected"]]
-    free = [container_instances.free_places(host, described) for host in hosts]
-    new = places(described, container_instances.refuse_without_sharing())
+    free = [container_instances.free_places(host) for host in hosts]
+    new = least_places(container_instances.refuse_without_sharing())
     free += [new] * max(0, constants.MAX_INSTANCES - len(hosts))
     if sum(min(each.values(), default=beside + 1) for each in free) > beside:
         return ""

@@ -45,6 +45,10 @@ def count_of(text: str) -> int:
     count: int = overrides.parsed("--nodes", text, texts.whole(2, 100))
     if constants.NETWORK_MODE != "awsvpc":
         raise overrides.wrong("--nodes needs NETWORK_MODE=awsvpc: each node has an address of its own")
+    if constants.SPOT_FIRST:
+        raise overrides.wrong(
+            "--nodes, but CAPACITY_TYPE=spot-first: its hosts are to be of one kind; use spot or on-demand"
+        )
     if not constants.NODE_PORTS:
         raise overrides.wrong("NODE_PORTS is not set: say where nodes reach each other, for example 29500-65535")
     if constants.LAUNCH_TYPE == "EC2" and count > constants.MAX_INSTANCES:
@@ -110,7 +114,8 @@ def open_ports() -> None:
 def attempt(job: Job) -> dict[int, Any]:
     """Rank -> task once all are as RUN_UNTIL says, or as soon as one has failed. All or none: else they are ended."""
     its_overrides = overrides.of(job.definition, job.wanted)
-    hosts.bring(job.definition, its_overrides, job.count - len(job.arns), together=True)
+    missing = job.count - len(job.arns)
+    hosts.bring(hosts.Wish(job.definition, its_overrides, missing, (job.key, sorted(job.known)), together=True))
     try:
         found = until_running(job)
     except aws.FAILURES:

@@ -25,7 +25,7 @@ import constants
 import texts
 from aws import Problem
 from console import say
-from infrastructure.cluster import costs
+from infrastructure.cluster import capacity, costs
 from infrastructure.service import diagnosis, hosts, overrides, retries, runs, tasks
 
 INDEX = "SWEEP_INDEX"
@@ -56,6 +56,7 @@ class Row:
 class Sweep:
     rows: list[Row]
     record: Path
+    definition: Any = None
     looks: int = 0
     #: CPU, memory and GPUs of a task -> USD an hour, asked for once
     hourly: dict[tuple[Any, ...], float | None] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Sweep:
 
 def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> dict[str, Any]:
     """All rows to their end, MAX_PARALLEL at once. Answers how each ended. `seen`: what run_task.py has started."""
-    sweep = Sweep(of_file(path, definition, wanted), Path(f"{path}.results.jsonl"))
+    sweep = Sweep(of_file(path, definition, wanted), Path(f"{path}.results.jsonl"), definition)
     rows = sweep.rows
     recall(rows, read_record(sweep.record), seen)
     write(sweep.record)
@@ -79,7 +80,9 @@ def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> 
     if left:
         running = sum(row.state == "running" for row in left)
         asked = left[0].asked  # the rows differ in their variables only
-        hosts.bring(definition, asked.get("overrides", {}), min(constants.MAX_PARALLEL, len(left)) - running)
+        more = min(constants.MAX_PARALLEL, len(left)) - running
+        known = sorted(arn for row in rows for arn in row.arns)
+        hosts.bring(hosts.Wish(definition, asked.get("overrides", {}), more, known, go_on=running > 0))
         limit = constants.RUN_TIMEOUT_SECONDS or math.inf
         with console.live_table(lambda: table(rows)):
             aws.wait(f"{len(left)} rows to end", look, lambda: in_words(rows), limit)
@@ -241,20 +244,26 @@ def start(sweep: Sweep) -> None:
     """As many as may run at once, in the order of the file."""
     free = constants.MAX_PARALLEL - sum(row.state == "running" for row in sweep.rows)
     may = [row for row in sweep.rows if row.state == "waiting" and row.not_before <= sweep.looks]
-    for row in may[: max(free, 0)]:
-        row.arns += runs.start(row.asked, 1, row.arns, f"row {row.index}:")
+    now = may[: max(free, 0)]
+    on_spot = hosts.for_spot(sweep.definition, now[0].asked.get("overrides", {}), len(now)) if now else 0
+    for number, row in enumerate(now):
+        row.arns += runs.start(row.asked, 1, row.arns, f"row {row.index}:", on_spot=int(number < on_spot))
         row.state, row.missed = "running", 0
         write(sweep.record, line_of(row, "started"))
 
 
 def cost(sweep: Sweep, task: Any) -> tuple[float, float | None]:
-    """Minutes from the pull of the image to the end, and USD where a price is known: not of Spot capacity.
+    """Minutes from the pull of the image to the end, and USD where a price is known: not of Spot, of a reservation, or of
+    whichever of several types.
 
     On a host it is the part of it that the task's GPUs are: what idle GPUs cost beside it belongs to no row.
     """
     begun = task.get("pullStartedAt") or task.get("startedAt")
     minutes = (task["stoppedAt"] - begun).total_seconds() / 60 if begun and task.get("stoppedAt") else 0.0
-    if not minutes or constants.CAPACITY_TYPE == "spot":
+    spot = constants.CAPACITY_TYPE == "spot" or (
+        constants.SPOT_FIRST and task.get("capacityProviderName") == capacity.name_of("hosts")
+    )
+    if not minutes or spot or constants.CAPACITY_RESERVATION or len(constants.TYPES) > 1:
         return round(minutes, 1), None
     gpus = sum(len(each.get("gpuIds", [])) for each in task.get("containers", []))
     size = (task["cpu"], task["memory"], gpus)

@@ -105,8 +105,10 @@ class Account:
         self.sleep(wait)
         return made
 
-    def auto_scaling_group(self, kind: str = "g4dn.xlarge", size: int = 0, most: int = 3, **changes: Any) -> str:
-        """A group of such instances called workers: its ARN."""
+    def auto_scaling_group(
+        self, kind: str = "g4dn.xlarge", size: int = 0, most: int = 3, types: list[str] | None = None, **changes: Any
+    ) -> str:
+        """A group of such instances called workers: its ARN. `types`: several in its place, in their order."""
         data = {
             "ImageId": self.image(kind.startswith("g")),
             "InstanceType": kind,
@@ -115,12 +117,18 @@ class Account:
         }
         self.ec2.create_launch_template(LaunchTemplateName="workers", LaunchTemplateData=data)
         self.sleep(10)
+        template = {"LaunchTemplateName": "workers", "Version": "$Latest"}
+        source: dict[str, Any] = {"LaunchTemplate": template}
+        if types:
+            overrides = [{"InstanceType": one} for one in types]
+            of_template = {"LaunchTemplateSpecification": template, "Overrides": overrides}
+            source = {"MixedInstancesPolicy": {"LaunchTemplate": of_template}}
         self.asg.create_auto_scaling_group(
             AutoScalingGroupName="workers",
             MinSize=0,
             MaxSize=most,
             DesiredCapacity=size,
-            LaunchTemplate={"LaunchTemplateName": "workers", "Version": "$Latest"},
+            **source,
             VPCZoneIdentifier=f"{self.a},{self.b}",
             **changes,
         )

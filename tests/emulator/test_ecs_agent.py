@@ -298,6 +298,22 @@ def test_a_task_too_big_for_the_type_buys_in_vain(account: Account) -> None:
     assert account.status(task) == "PROVISIONING"
 
 
+def test_for_a_task_that_fits_the_larger_of_several_types_only_no_instance_comes(account: Account) -> None:
+    """ecs-types"""
+    account.provider(types=["g4dn.2xlarge", "g4dn.xlarge"])
+    account.register("big", container={"memory": 24000})
+    task = account.run("big")
+    account.sleep(300)
+    assert (account.desired(), account.status(task)) == (0, "PROVISIONING")
+    account.register("small", container={"memory": 12000})
+    found = account.wait(account.run("small"), "RUNNING")
+    host = account.ecs.describe_container_instances(cluster="main", containerInstances=[found["containerInstanceArn"]])[
+        "containerInstances"
+    ][0]
+    types = [one["value"] for one in host["attributes"] if one["name"] == "ecs.instance-type"]
+    assert types == ["g4dn.2xlarge"], "the first that there is"
+
+
 def test_only_so_many_tasks_may_wait(account: Account) -> None:
     account.world.settings.provisioning_tasks = 5
     account.provider(most=0)

@@ -136,6 +136,15 @@ def test_a_target_group_is_behind_a_load_balancer_first(host: Account) -> None:
     assert refused(create, host, serviceName="x", loadBalancers=[bogus])[0] == "InvalidParameterException"
 
 
+def test_a_service_whose_load_balancer_is_gone_gets_no_more_tasks(host: Account) -> None:
+    group = balancer(host)
+    create(host, loadBalancers=[group], desiredCount=1)
+    [found] = host.elb.describe_load_balancers()["LoadBalancers"]  # type: ignore[attr-defined]
+    host.elb.delete_load_balancer(LoadBalancerArn=found["LoadBalancerArn"])  # type: ignore[attr-defined]
+    update(host, desiredCount=0)
+    assert "does not have an associated load balancer" in refused(update, host, desiredCount=1)[1]
+
+
 def test_containers_ports_and_target_types_must_fit(host: Account) -> None:
     good = balancer(host)
     for wrong in ({"containerName": "no"}, {"containerPort": 81}):

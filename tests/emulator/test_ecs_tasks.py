@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.core.wire import Emulator
+from emulator.ecs import tasks
 from tests.emulator.ecs_account import Account, Client, refused
 
 GROUP = {"awslogs-group": "/work", "awslogs-region": "us-east-1"}
@@ -807,3 +808,20 @@ def test_fargate_takes_its_own_sizes_alone_by_overrides_too(account: Account, ov
     code, _ = refused(account.run_fargate, overrides=overrides)
     assert code == "ClientException"
     assert account.run_fargate(overrides={"cpu": "512", "memory": "1024"})
+
+
+def test_fargate_starts_no_more_than_the_account_s_vcpus(account: Account) -> None:
+    """256 units each: of one vCPU four tasks. A service tells it in an event."""
+    account.world.settings.quotas = {"L-3032A538": 1}
+    account.register_fargate()
+    started = account.run_fargate(count=4)
+    request = {"cluster": "main", "taskDefinition": "fargate", "launchType": "FARGATE"}
+    code, told = refused(account.ecs.run_task, **request, networkConfiguration=account.network())
+    assert (code, told) == ("ClientException", tasks.FARGATE_FULL)
+    service = {**request, "serviceName": "web", "desiredCount": 1, "networkConfiguration": account.network()}
+    account.ecs.create_service(**service)
+    account.sleep(60)
+    assert any(f"(service web) was unable to place a task. Reason: {told}" in each for each in account.events())
+    account.ecs.stop_task(cluster="main", task=started)
+    account.sleep(400)
+    assert account.service()["runningCount"] == 1

@@ -29,12 +29,13 @@ def test_one_more_than_the_quota_is_refused_by_the_call_that_makes_it(emulator: 
     subnets = [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"][:2]]
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
     emulator.world.clock.sleep(60)  # type: ignore[attr-defined]
-    nothing = dict.fromkeys(("L-0263D0A3", "L-FE5A380F", "L-53DA6B97", "L-B22855CB", "L-848C634D"), 0.0)
+    nothing = dict.fromkeys(("L-DF5E4CA3", "L-0263D0A3", "L-FE5A380F", "L-53DA6B97", "L-B22855CB", "L-848C634D"), 0.0)
     emulator.world.settings.quotas = {**dict.fromkeys(("L-F678F1CE", "L-A4707A72", "L-E79EC296"), 1.0), **nothing}
     assert refused(ec2.create_vpc, CidrBlock="10.0.0.0/16") == "VpcLimitExceeded"
     assert refused(ec2.create_internet_gateway) == "InternetGatewayLimitExceeded"
     assert refused(ec2.create_security_group, GroupName="a", Description="a") == "SecurityGroupLimitExceeded"
     assert refused(ec2.allocate_address, Domain="vpc") == "AddressLimitExceeded"
+    assert refused(ec2.create_network_interface, SubnetId=subnets[0]) == "NetworkInterfaceLimitExceeded"
     gateway = {"SubnetId": subnets[0], "AllocationId": address}
     assert refused(ec2.create_nat_gateway, **gateway) == "NatGatewayLimitExceeded"
     assert refused(elb.create_load_balancer, Name="a", Subnets=subnets) == "TooManyLoadBalancers"

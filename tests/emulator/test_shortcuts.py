@@ -128,7 +128,7 @@ class Held(dict[str, Any]):
     "value",
     [
         *(Plain(), Guessing(), Slotted(), {"own": 1, "nothing": None}, Held(own=1), OrderedDict(own={"inner": 2})),
-        *(defaultdict(list, own=1), "text", 5, None),
+        *(defaultdict(int, own=1), "text", 5, None),
     ],
     ids=lambda value: type(value).__name__,
 )

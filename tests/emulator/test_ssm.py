@@ -23,6 +23,18 @@ def test_the_ami_of_ecs_is_told_as_json_and_as_an_id(client: Client) -> None:
     assert ssm.get_parameter(Name=bastion)["Parameter"]["Value"].startswith("ami-")
 
 
+def test_a_parameter_holds_so_much_and_a_secure_one_is_told_in_the_clear_on_request(client: Client) -> None:
+    ssm = client("ssm")
+    assert refused(ssm.put_parameter, Name="a", Value="v" * 4097, Type="String") == "ValidationException"
+    small = {"Name": "b", "Type": "SecureString", "Tier": "Intelligent-Tiering"}
+    tiers = [ssm.put_parameter(**small, Value="v" * size, Overwrite=True)["Tier"] for size in (4096, 4097, 1)]
+    assert tiers == ["Standard", "Advanced", "Advanced"]
+    assert refused(ssm.put_parameter, **small, Value="v" * 8193, Overwrite=True) == "ValidationException"
+    assert refused(ssm.put_parameter, **small, Value="w") == "ParameterAlreadyExists"
+    values = [ssm.get_parameter(Name="b", WithDecryption=each)["Parameter"]["Value"] for each in (False, True)]
+    assert values[0] != "v" == values[1]
+
+
 def test_own_parameters_can_be_put_and_deleted(client: Client) -> None:
     ssm = client("ssm")
     ssm.put_parameter(Name="/mine", Value="v", Type="String")

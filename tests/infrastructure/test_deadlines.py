@@ -11,7 +11,7 @@ from emulator.core.faults import Fault
 from emulator.scheduler import schedules
 from infrastructure.service import deadlines
 from tests.conftest import READS, Runbook
-from tests.pictures import put_back, take
+from tests.pictures import Picture, put_back, take
 
 STARTED = ("create_cluster.py", "register_task_definition.py", "run_task.py")
 HOUR = 3600
@@ -120,7 +120,7 @@ def test_this_machine_may_die_at_any_call_of_run_task(gpu: Runbook) -> None:
     """At the deadline nothing with a GPU runs, and no schedule is left, though nobody comes any more."""
     gpu.settings["MAX_RUN_HOURS"] = "8"
     gpu.has_run(*STARTED[:2])
-    points: dict[str, bytes] = {}
+    points: dict[str, Picture] = {}
 
     def watch(when: str) -> None:
         service, operation, _ = gpu.emulator.calls[-1]
@@ -131,7 +131,8 @@ def test_this_machine_may_die_at_any_call_of_run_task(gpu: Runbook) -> None:
     assert gpu.run("run_task.py").code == 0
     gpu.watch = None
     made = [each.partition(" ")[2] for each in points]
-    assert made == ["scheduler:CreateSchedule", "ecs:RunTask", "scheduler:CreateSchedule", "scheduler:DeleteSchedule"]
+    guarded = ["scheduler:CreateSchedule", "ecs:RunTask", "scheduler:CreateSchedule", "scheduler:DeleteSchedule"]
+    assert made == ["autoscaling:LaunchInstances", *guarded]  # a host without a task is ended by ECS
     for point, picture in points.items():
         put_back(gpu.emulator, picture)
         gpu._settle(8.5 * HOUR)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import READS, Ran, Runbook
-from tests.pictures import put_back, take
+from tests.pictures import Picture, put_back, take
 
 #: script -> what a user has run before it
 BEFORE = {
@@ -47,6 +47,11 @@ BEFORE_RUNS = {
 BEFORE_ONE_SHOT = {
     "RUN_UNTIL=STOPPED run_task.py -- true": ("MAX_INSTANCES=2 create_cluster.py", "register_task_definition.py"),
 }
+#: one on demand where there is no Spot capacity; and the end of the group that is beside Spot
+BEFORE_SPOT_FIRST = {
+    "run_task.py": BEFORE["run_task.py"],
+    "CAPACITY_TYPE=on-demand create_cluster.py": ("create_cluster.py",),
+}
 BEFORE_BASTION = {BASTION: ("create_cluster.py",), "create_cluster.py": (BASTION,)}
 if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
     BEFORE_SERVICE |= {"create_cluster.py": (), "delete_cluster.py --yes": SERVED}
@@ -56,6 +61,14 @@ if os.environ.get("EVERY_CALL"):  # the two largest, over a minute each
 def keyed(runbook: Runbook) -> Runbook:
     """The GPU cluster's settings, and an account with a key pair."""
     runbook.aws("ec2").create_key_pair(KeyName="ops")
+    return runbook
+
+
+@pytest.fixture
+def spot_first(runbook: Runbook) -> Runbook:
+    """CAPACITY_TYPE=spot-first, and an account in which AWS has no Spot host."""
+    runbook.settings |= {"CAPACITY_TYPE": "spot-first", "MAX_INSTANCES": "2"}
+    runbook.emulator.world.settings.without_capacity = ["spot:us-east-1a"]
     return runbook
 
 
@@ -93,12 +106,12 @@ def end_of(runbook: Runbook, command: str) -> Any:
 class Deaths:
     """Where a command may die: a picture of the account at each point, and the account when it did not die."""
 
-    pictures: dict[str, bytes]
+    pictures: dict[str, Picture]
     undisturbed: Any
 
     def then(self, runbook: Runbook, command: str) -> dict[str, Any]:
         """What is there when this command is run after each death. Equal accounts have the same end."""
-        answers: dict[bytes, Any] = {}
+        answers: dict[Picture, Any] = {}
         for picture in self.pictures.values():
             if picture not in answers:
                 put_back(runbook.emulator, picture)
@@ -114,7 +127,7 @@ def deaths_of(runbook: Runbook, command: str) -> Deaths:
 
 
 def _die_everywhere(runbook: Runbook, command: str) -> Deaths:
-    pictures: dict[str, bytes] = {}
+    pictures: dict[str, Picture] = {}
 
     def watch(when: str) -> None:
         service, operation, _ = runbook.emulator.calls[-1] if runbook.emulator.calls[start:] else ("", "the start", "")
@@ -130,7 +143,7 @@ def _die_everywhere(runbook: Runbook, command: str) -> Deaths:
     return Deaths(pictures, now(runbook))
 
 
-def _taken(runbook: Runbook) -> bytes:
+def _taken(runbook: Runbook) -> Picture:
     """A picture without the list of calls: two points between which nothing has changed are the same account."""
     calls = list(runbook.emulator.calls)
     runbook.emulator.calls.clear()
@@ -169,6 +182,7 @@ def cases(before: dict[str, Any], settings: str) -> list[Any]:
         *cases(BEFORE_RUNS, "fargate"),
         *cases(BEFORE_ONE_SHOT, "runbook"),
         *cases(BEFORE_BASTION, "keyed"),
+        *cases(BEFORE_SPOT_FIRST, "spot_first"),
     ],
 )
 def test_a_script_that_died_at_any_call_can_be_run_again_or_undone(

@@ -20,6 +20,9 @@ WALKS = {
     **{("clara", command): before for command, before in BEFORE_SERVICE.items()},
     ("clara", "create_cluster.py"): (),
     ("clara", "delete_cluster.py --yes"): SERVED,
+    ("clara", "pause_cluster.py --deep"): SERVED,
+    ("clara", "resume_cluster.py"): (*SERVED, "pause_cluster.py --deep"),
+    ("runbook", "resume_cluster.py"): (*BEFORE["stop_task.py --all"], "pause_cluster.py"),
 }
 #: what the pages of an endpoint make, without one
 DELETES = (

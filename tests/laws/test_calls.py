@@ -29,7 +29,7 @@ COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("clara", SERVED, "describe_service.py"): 7,
     ("runbook", STARTED[:1], STARTED[0]): 39,
     ("adopted", STARTED[:1], STARTED[0]): 45,
-    ("runbook", STARTED[:2], STARTED[2]): 20,
+    ("runbook", STARTED[:2], STARTED[2]): 19,
     ("runbook", STARTED, STARTED[2]): 10,
     ("runbook", STARTED, "describe_task.py"): 7,
     ("runbook", STARTED, "describe_clusters.py"): 8,

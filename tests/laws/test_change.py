@@ -25,6 +25,7 @@ import pytest
 
 import constants
 from emulator.codestar_connections import connections
+from emulator.ec2 import capacity_blocks
 from emulator.ecr import repositories
 from tests.conftest import FARGATE, GPU, Runbook, issued, new_account
 from tests.pictures import put_back, take
@@ -182,6 +183,7 @@ def there_and_back(before: str, after: str, base: str = "hosts", **more: Any) ->
     return [Pair(before, after, base, **more), Pair(after, before, base, **more)]
 
 
+SPOT = {"CAPACITY_TYPE": "spot"}
 SSH = {"SSH_ALLOWED_CIDR": "203.0.113.7/32"}
 BACK = "set it back"
 UPDATE = "python update_cluster.py replaces them"
@@ -211,7 +213,21 @@ PAIRS: dict[str, list[Pair]] = {
     ],
     "CAPACITY_TYPE": there_and_back("on-demand", "spot", "no data")
     + there_and_back("on-demand", "spot", "fargate")
-    + there_and_back("on-demand", "spot", "service"),
+    + there_and_back("on-demand", "spot", "service")
+    + [
+        *there_and_back("on-demand", "spot-first", "no data"),
+        Pair("spot", "spot-first", "no data"),
+        *there_and_back("on-demand", "spot-first", "on hosts", ends="refused", says=("stop what runs there",)),
+    ],
+    "INSTANCE_TYPES": [
+        *there_and_back("", "g4dn.xlarge,g5.xlarge", "no data"),
+        *there_and_back("", "g5.xlarge,g6.xlarge", "no data", with_before=SPOT, with_after=SPOT),
+        Pair("g5.xlarge,g6.xlarge", "g6.xlarge,g5.xlarge", "no data", with_before=SPOT),
+    ],
+    "CAPACITY_RESERVATION": [
+        *there_and_back("", "{reservation}", "no data"),
+        *there_and_back("{reservation}", "{block}", "no data"),
+    ],
     "INSTANCE_TYPE": [
         *there_and_back("g4dn.xlarge", "g5.xlarge", "no data"),
         Pair("g4dn.xlarge", "g5.xlarge", "a host", "kept", ("instance", "network interface"), (UPDATE,)),
@@ -813,6 +829,11 @@ def bring(runbook: Runbook) -> dict[str, str]:
     policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     runbook.aws("iam").attach_role_policy(RoleName="their-role", PolicyArn=policy)
     found |= adoptable(runbook)
+    reserved = {"InstanceType": "g4dn.xlarge", "InstancePlatform": "Linux/UNIX", "InstanceCount": 3}
+    made = ec2.create_capacity_reservation(**reserved, AvailabilityZone="us-east-1a", InstanceMatchCriteria="targeted")
+    found["reservation"] = made["CapacityReservation"]["CapacityReservationId"]
+    wanted = {"type": "g4dn.xlarge", "zone": "us-east-1a", "hours": 24 * 30}
+    found["block"] = capacity_blocks.buy(runbook.emulator, wanted)["id"]
     key = runbook.aws("kms").create_key()["KeyMetadata"]["KeyId"]
     for its_name, more in (("secret", {}), ("other_secret", {"KmsKeyId": key}), ("registry", {})):
         request = {

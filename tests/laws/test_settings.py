@@ -104,6 +104,8 @@ RIGHT = {
     "CLUSTER_NAME": "gpu7",
     "AWS_REGION": "eu-west-1",
     "ENDPOINT": "a1",
+    "INSTANCE_TYPES": "g5.xlarge,g6.xlarge",
+    "CAPACITY_RESERVATION": "cr-0123456789abcdef0",
     "AMI_ID": "ami-0abc1234",
     "INSTANCE_STORE": "docker",
     "KEY_NAME": "key 7",

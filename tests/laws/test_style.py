@@ -255,7 +255,7 @@ def test_each_page_that_makes_something_says_what_undoes_it() -> None:
     making = (
         {f"{page}.py" for page in PAGES if page.startswith("create_")}
         | set(UNDONE_BY)
-        | {"run_task.py", "push_image.py"}
+        | {"run_task.py", "push_image.py", "resume_cluster.py"}
     )
     assert undos.keys() == making
     for page, undo in undos.items():

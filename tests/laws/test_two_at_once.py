@@ -60,6 +60,10 @@ PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("everything", (*REGISTERED[:1], "create_dns_record.py"), "delete_dns_record.py"),
     ("everything", (*REGISTERED, "sync_weights.py"), "delete_sync.py"),
     ("fargate", REGISTERED, "deregister_task_definition.py"),
+    ("fargate", STARTED, "pause_cluster.py"),
+    ("fargate", (*STARTED, "pause_cluster.py"), "resume_cluster.py"),
+    ("clara", SERVED, "pause_cluster.py --deep"),
+    ("clara", (*SERVED, "pause_cluster.py --deep"), "resume_cluster.py"),
 )
 #: those that ask for something by a token, since it has no name: around a full hour too
 BY_TOKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (

@@ -89,9 +89,12 @@ def image(**about: Any) -> Callable[[Runbook], None]:
     return lambda runbook: images.add(runbook.emulator.world, GPU["IMAGE"], **about)
 
 
-def ending_credentials(runbook: Runbook) -> None:
-    end = datetime.now(timezone.utc) + timedelta(minutes=18)
-    runbook.settings["AWS_CREDENTIAL_EXPIRATION"] = f"{end:%Y-%m-%dT%H:%M:%SZ}"
+def ends_in(minutes: float, **settings: str) -> Callable[[Runbook], None]:
+    def turn(runbook: Runbook) -> None:
+        end = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+        runbook.settings |= {"AWS_CREDENTIAL_EXPIRATION": f"{end:%Y-%m-%dT%H:%M:%SZ}", **settings}
+
+    return turn
 
 
 def without_linked_roles(runbook: Runbook) -> None:
@@ -149,7 +152,8 @@ G, C, A = "gpu-cluster.env", "clara-train.env", "apiserver.env"
 #: row, what turns it, the example that has it, and then: its state, and a piece of its sentence
 Turn = tuple[str, Callable[[Runbook], None], str, str, str]
 TURNS: list[Turn] = [
-    ("credentials", ending_credentials, A, "warning", "min are left"),
+    ("credentials", ends_in(18), A, "warning", "min are left, and create_cluster.py may take 20"),
+    ("credentials", ends_in(90, MAX_RUN_HOURS="6"), "training.env", "warning", "for up to MAX_RUN_HOURS=6"),
     (
         "permissions",
         denies("elasticfilesystem:CreateFileSystem"),
@@ -160,7 +164,7 @@ TURNS: list[Turn] = [
     ("permissions", forbids("ecs:CreateCluster"), A, "stop", "an SCP of the organisation forbids ecs:CreateCluster"),
     ("permissions", denies("iam:SimulatePrincipalPolicy"), A, "warning", "could not look: access denied"),
     ("dry run", dry_run_denied, G, "stop", "EC2 would refuse RunInstances: access denied"),
-    ("dry run", forbids("ec2:CreateVpc"), A, "stop", "EC2 would refuse CreateVpc: access denied"),
+    ("dry run", forbids("ec2:CreateVpc"), A, "stop", "CreateVpc, an SCP of the organisation forbids it"),
     ("service-linked roles", without_linked_roles, A, "stop", "AWSServiceRoleForECS are missing, and you may not"),
     ("names", another_s_cluster, G, "stop", "the cluster gpu-demo exists already"),
     ("instance type", sets(INSTANCE_TYPE="p3.2xlarge"), G, "stop", "INSTANCE_TYPE=p3.2xlarge does not exist"),
