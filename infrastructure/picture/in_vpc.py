@@ -19,7 +19,7 @@ def vpc() -> Box:
     """With the load balancer above its zones."""
     zones = sorted({each["AvailabilityZone"] for each in seen.subnets()})
     across = Box("row", children=[zone(each) for each in zones], least=ZONE)
-    found = {} if constants.VPC_ID else next(iter(network.vpcs()), {})
+    found: Any = {} if constants.VPC_ID else next(iter(network.vpcs()), {})
     its_id = constants.VPC_ID or found.get("VpcId", "")
     rest = named.in_vpc()
     also = [Box("area", "also in the VPC", children=rest, least=LINE)] if rest else []

@@ -96,9 +96,9 @@ def records() -> list[tuple[str, str]]:
     names = {host.removeprefix("*.") for rule in rules() for host in listener_rule.hosts(rule)}
     names |= {name.removeprefix("*.") for name in [*constants.HOST_NAMES, *constants.CERTIFICATE_DOMAINS]}
     zones = {zone["Id"]: zone for name in sorted(names) if (zone := hosted_zone.find(name))}
-    leads_here = load_balancer.standing()["DNSName"].lower()
+    balancer: Any = load_balancer.standing()
     found = [(zone, each) for zone in zones.values() for each in hosted_zone.every_record(zone)]
-    ours = [(zone, each) for zone, each in found if dns_record.target(each) == leads_here]
+    ours = [(zone, each) for zone, each in found if dns_record.target(each) == balancer["DNSName"].lower()]
     return [(hosted_zone.zone_id(zone), dns_record.in_words(each)) for zone, each in ours]
 
 

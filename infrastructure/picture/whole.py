@@ -5,7 +5,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem
-from infrastructure.cluster import auto_scaling_group, cluster, costs, file_system, mount_targets
+from infrastructure.cluster import auto_scaling_group, cluster, costs, file_system, mount_targets, pause
 from infrastructure.picture import in_vpc, named, seen, words
 from infrastructure.picture.layout import Box
 from infrastructure.service import deadlines, service, tasks
@@ -56,15 +56,16 @@ def ecs() -> Box:
     lines = [
         words.line(found["status"], f"tasks: {found['runningTasksCount']} run, {found['pendingTasksCount']} pending")
     ]
+    lines += [f"paused since {pause.since()}"] if pause.since() else []
     bad = "" if found["status"] in ("ACTIVE", "PROVISIONING") else f"its status is {found['status']}"
-    groups = [auto_scaling_group.find(each) for each in ("hosts", "bastion")] if seen.on_hosts() else []
+    groups = sorted(filter(aws.ours, auto_scaling_group.groups()), key=aws.part) if seen.on_hosts() else []
     services = sorted(service.services(), key=lambda each: str(each["serviceName"]))
     lost = [each for each in seen.standing_tasks() if not is_placed(each)]
     children = [
-        *(hosts_group(each) for each in groups if each),
-        *(of_service(each) for each in services),
+        *map(hosts_group, groups),
+        *map(of_service, services),
         *in_vpc.row([in_vpc.task(each) for each in lost]),
-        *(failed(each) for each in seen.failures()),
+        *map(failed, seen.failures()),
     ]
     return Box(
         "area", f"ECS cluster {constants.CLUSTER_NAME}", found["clusterArn"], lines, wrong=bad, children=children
