@@ -4,7 +4,14 @@ from typing import Any
 
 import aws
 import constants
-from infrastructure.cluster import auto_scaling_group, container_instances, load_balancer, mount_targets, network
+from infrastructure.cluster import (
+    auto_scaling_group,
+    container_instances,
+    costs,
+    load_balancer,
+    mount_targets,
+    network,
+)
 from infrastructure.picture import named, seen, words
 from infrastructure.picture.layout import Box, Square
 from infrastructure.service import deadlines, diagnosis, listener_rule, tasks
@@ -116,7 +123,9 @@ def wrong_with_host(instance: Any, known: Any) -> str:
         return "its ECS agent is not connected: no task starts on it"
     if known.get("healthStatus", {}).get("overallStatus") == "IMPAIRED":
         return "ECS calls it IMPAIRED: terminate it, the Auto Scaling group brings another"
-    return ""
+    has, kind = len(container_instances.gpus(known)), instance["InstanceType"]
+    should = (costs.gpus_of_host() or 0) if kind == constants.INSTANCE_TYPE else 0
+    return f"it registered {has} of the {should} GPUs of a {kind}: terminate it" if has < should else ""
 
 
 def gpu(its_id: str, known: Any, on_it: list[Any]) -> Square:

@@ -25,6 +25,9 @@ from infrastructure.cluster import (
 )
 from infrastructure.service import bill, deadlines, diagnosis, dns_record, listener_rule, service, tasks
 
+#: as good as any number of tasks: more than run
+MANY = 10**6
+
 
 @aws.look
 def in_ec2() -> list[tuple[str, str]]:
@@ -119,10 +122,17 @@ def reasons() -> dict[tuple[str, ...], str]:
 def failures() -> list[Any]:
     """Of what has none or too few tasks that run: the one that stopped last, where it did not end well."""
     running = [each.get("group", "") for each in standing_tasks() if each["lastStatus"] == "RUNNING"]
-    wanted = {f"service:{each['serviceName']}": each["desiredCount"] for each in service.services()}
+    services = {f"service:{each['serviceName']}": each for each in service.services()}
+    wanted = {name: MANY if failing_tasks(each) else each["desiredCount"] for name, each in services.items()}
     last = {each.get("group", ""): each for each in all_tasks() if each["lastStatus"] == "STOPPED"}
     lacking = [each for group, each in last.items() if running.count(group) < wanted.get(group, is_run(group))]
     return [each for each in lacking if each.get("stopCode") != "UserInitiated" and not ended_well(each)]
+
+
+def failing_tasks(each: Any) -> int:
+    """How many tasks of a service's newest deployment have failed, while it goes on; AWS counts them from 0 when it is over."""
+    newest: Any = next(iter(each.get("deployments", [])), {})
+    return int(newest.get("failedTasks", 0)) if newest.get("rolloutState") != "COMPLETED" else 0
 
 
 def is_run(group: str) -> bool:

@@ -78,7 +78,7 @@ def drawn(box: Box) -> list[str]:
         corner = "" if box.kind == "picture" else ' rx="4"'
         parts.append(f"<rect {area(box.x, box.y, box.width, box.height)}{corner}/>")
     parts += [
-        f'<text class="{each.kind}" x="{each.x:.1f}" y="{each.y:.1f}">{escape(each.text)}</text>' for each in box.texts
+        f'<text class="{each.kind}" x="{each.x:.1f}" y="{each.y:.1f}">{plain(each.text)}</text>' for each in box.texts
     ]
     parts += squares(box)
     parts += [line for child in box.children for line in drawn(child)]
@@ -90,9 +90,14 @@ def squares(box: Box) -> list[str]:
     across = per_row(box.width - 2 * (left - box.x))
     places = [(left + n % across * STEP, top + n // across * STEP) for n in range(len(box.squares))]
     return [
-        f'<rect class="{each.state}" {area(*place, SQUARE, SQUARE)}><title>{escape(each.told)}</title></rect>'
+        f'<rect class="{each.state}" {area(*place, SQUARE, SQUARE)}><title>{plain(each.told)}</title></rect>'
         for place, each in zip(places, box.squares, strict=True)
     ]
+
+
+def plain(text: str) -> str:
+    """Escaped; that a space is where no line ends counts for the layout alone."""
+    return escape(text.replace("\u00a0", " "))
 
 
 def area(x: float, y: float, width: float, height: float) -> str:
@@ -102,7 +107,7 @@ def area(x: float, y: float, width: float, height: float) -> str:
 def page(picture: Box, told: str) -> str:
     """The same in an HTML page, with a legend, and with what is wrong as a table."""
     rows = [(each.title, each.arn, each.wrong) for each in picture.every() if each.wrong and each.kind != "alarm"]
-    cells = "\n".join(f"<tr><td>{'</td><td>'.join(map(escape, row))}</td></tr>" for row in rows)
+    cells = "\n".join(f"<tr><td>{'</td><td>'.join(map(plain, row))}</td></tr>" for row in rows)
     table = f"<table>\n<tr><th>what</th><th>ARN</th><th>why</th></tr>\n{cells}\n</table>" if rows else "<p>Nothing.</p>"
     legend = "\n".join(f'<li><i class="{state}"></i> {escape(what)}</li>' for state, what in LEGEND)
     return PAGE.format(

@@ -101,11 +101,13 @@ def of_service(each: Any) -> Box:
 
 
 def wrong_with_service(each: Any, newest: Any) -> str:
-    """Where tasks are lacking, the last event that tells why; what has stopped is drawn with its own reason."""
+    """Of its deployment, or, where tasks are lacking, the last event that tells why; what has stopped has its own reason."""
     if newest.get("rolloutState") == "FAILED":
         return f"its deployment failed: {newest.get('rolloutStateReason', '')}"
+    if failing := seen.failing_tasks(each):
+        return f"of its deployment {failing} tasks have failed so far"
     lacking = each["runningCount"] < each["desiredCount"]
-    events = [event["message"] for event in each.get("events", [])[:1] if lacking]
+    events = [event["message"] for event in each.get("events", [])[:5] if lacking]
     return next((text for text in events if "unable to" in text or "unhealthy" in text), "")
 
 

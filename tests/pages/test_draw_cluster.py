@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from infrastructure.picture import layout, svg
-from infrastructure.picture.layout import Box
+from infrastructure.picture.layout import Box, Square
 from tests import browser
 from tests.conftest import ROOT, Runbook, issued
+from tests.everything import PAGES, prepared, with_needs
 from tests.examples.test_ml_endpoints import walked
 
 SWEEP = """
@@ -48,6 +49,8 @@ def built(runbook: Runbook, example: str) -> Runbook:
     """An example, as its user has it once it runs."""
     if example == "ml-endpoints":
         return walked(runbook)
+    if example == "all that there can be":
+        return prepared(runbook).has_run(*with_needs(tuple(PAGES)))
     runbook.settings = {"ENV_FILE": str(ROOT / "examples" / f"{example}.env")}
     if example == "clara-train":
         runbook.settings["CERTIFICATE_ARN"] = issued(runbook)
@@ -96,20 +99,130 @@ def check(picture: str) -> None:
     assert re.findall(r"(?:href|src|url|@import)[=(]", picture) == []
 
 
-@pytest.mark.parametrize("example", ["gpu-cluster", "apiserver", "clara-train", "ml-endpoints"])
+@pytest.mark.parametrize(
+    "example", ["gpu-cluster", "apiserver", "clara-train", "ml-endpoints", "all that there can be"]
+)
 def test_all_that_the_sweep_knows_is_drawn_once(example: str, runbook: Runbook) -> None:
     account = built(runbook, example)
     account.settle(300)
     before = len(account.emulator.calls)
     picture = drawn(account)
     made = account.emulator.calls[before:]
-    assert len(made) <= 30, Counter(f"{service}:{operation}" for service, operation, _ in made)
+    asked = Counter(f"{service}:{operation}" for service, operation, _ in made)
+    assert len(made) <= (35 if example == "all that there can be" else 30), asked
     assert account.changes(before) == []
     check(picture)
     arns = re.findall(r'data-arn="([^"]+)"', picture)
     assert [each for each, count in Counter(arns).items() if count > 1] == []
     assert [each for each in sweep(account) if each not in arns] == []
     assert drawn(account) == picture
+
+
+def test_in_a_network_of_another_it_is_drawn_as_that(adopted: Runbook) -> None:
+    picture = drawn(adopted.has_run(*STARTED))
+    check(picture)
+    assert f"VPC {adopted.settings['VPC_ID']}" in picture
+    assert "not of this runbook" in picture
+    assert picture.count(":task/") == 1
+
+
+def test_what_it_costs_is_what_describe_clusters_tells(clara: Runbook) -> None:
+    clara.has_run(*SERVED).settle(300)
+    [told] = re.findall(r"costs (\S+) an hour now", clara.run("describe_clusters.py").err)
+    assert f"{told}/h" in drawn(clara).partition("Region us-east-1")[0]
+
+
+def test_without_a_cluster_there_is_no_picture(runbook: Runbook) -> None:
+    ran = runbook.run("draw_cluster.py")
+    assert (ran.code, ran.out) == (1, "")
+    assert "there is no cluster gpu in this region: run create_cluster.py first" in ran.err
+
+
+def running(ec2: Any) -> list[Any]:
+    found = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])["Reservations"]
+    return [host for each in found for host in each["Instances"]]
+
+
+def red(picture: str) -> dict[str, str]:
+    """What is red, by the end of its ARN: its texts in one line."""
+    groups = ElementTree.fromstring(picture).iter(f"{SVG}g")
+    found = [each for each in groups if each.get("class", "").endswith(" red") and each.get("data-arn")]
+    told = {each.get("data-arn", ""): each.findall(f"{SVG}text[@class='wrong']") for each in found}
+    return {arn.rpartition("/")[2]: " ".join(each.text or "" for each in texts) for arn, texts in told.items()}
+
+
+def test_nothing_is_red_where_all_is_well(clara: Runbook) -> None:
+    clara.has_run(*SERVED).settle(300)
+    assert red(drawn(clara)) == {}
+    assert "<p>Nothing.</p>" in drawn(clara, "--html")
+
+
+def test_a_task_that_waits_for_a_host_is_red_with_the_reason(runbook: Runbook) -> None:
+    ecs = runbook.has_run(*STARTED).aws("ecs")
+    ecs.run_task(cluster="gpu", taskDefinition="gpu", capacityProviderStrategy=[{"capacityProvider": "gpu-capacity"}])
+    runbook.settle(120)
+    picture = drawn(runbook)
+    check(picture)
+    [told] = red(picture).values()
+    assert told.startswith("no free GPU: the hosts have 0 free, the task needs 1; all 1 hosts are full")
+    assert "What is wrong: 1" in picture
+    assert (picture.count(":task/"), picture.count('class="waiting red"')) == (2, 1)
+
+
+def test_targets_that_are_not_well_make_their_group_red(clara: Runbook) -> None:
+    clara.has_run(*SERVED[:2], IMAGE="example.com/unhealthy:v1")
+    clara.has_run("create_service.py", WAIT="false", IMAGE="example.com/unhealthy:v1", SCALING="none")
+    clara.settle(160)
+    page = drawn(clara, "--html")
+    wrong = red(page[page.index("<svg") : page.index("</svg>") + 6])
+    [told] = wrong.values()
+    assert told.endswith(" is unhealthy: Health checks failed with these codes: [503]")
+    assert told in page.partition("<th>why</th>")[2]
+    clara.settle(230)  # ECS has replaced the task, and the new one is not asked yet
+    wrong = red(drawn(clara))
+    assert wrong["clara"] == "of its deployment 1 tasks have failed so far"
+    [stopped] = [told for name, told in wrong.items() if name != "clara"]
+    assert "failed ELB health checks" in stopped
+
+
+def test_a_host_whose_agent_is_gone_is_red(runbook: Runbook) -> None:
+    ec2 = runbook.has_run(*STARTED).aws("ec2")
+    [host] = [each["InstanceId"] for each in running(ec2)]
+    ec2.stop_instances(InstanceIds=[host])
+    assert red(drawn(runbook))[host] == "its ECS agent is not connected: no task starts on it"
+
+
+def test_a_host_with_too_few_gpus_is_red(runbook: Runbook) -> None:
+    runbook.emulator.world.settings.lost_gpus = 1
+    runbook.has_run("create_cluster.py", INSTANCE_TYPE="g4dn.12xlarge", MIN_INSTANCES="1")
+    runbook.settle(300)
+    [told] = red(drawn(runbook, INSTANCE_TYPE="g4dn.12xlarge", MIN_INSTANCES="1")).values()
+    assert told == "it registered 3 of the 4 GPUs of a g4dn.12xlarge: terminate it"
+
+
+def test_gpus_that_tasks_share_are_drawn_as_shared(runbook: Runbook) -> None:
+    runbook.settings |= {"GPU_SHARING": "mps", "GPU_MEMORY_MIB": "7000", "EFS_VOLUMES": "", "TASK_MEMORY": "4000"}
+    runbook.has_run(*STARTED, TASK_COUNT="2")
+    picture = drawn(runbook)
+    assert picture.count('<rect class="shared"') == 1
+    assert picture.count(":task/") == 2
+
+
+def test_texts_are_escaped_and_none_is_cut_off() -> None:
+    odd = "<&>\"' ]]> &amp; " + "long-" * 90
+    box = Box("picture", odd, odd, [odd], wrong=odd, squares=[Square("used", odd)], children=[Box("item", odd)])
+    picture = svg.document(layout.place(box), odd)
+    [group] = ElementTree.fromstring(picture).findall(f"{SVG}g")
+    assert group.get("data-arn") == odd
+    told = [each.text or "" for each in group.findall(f"{SVG}text[@class='wrong']")]
+    assert "".join(told).replace(" ", "") == odd.replace(" ", "")
+    assert ElementTree.fromstring(picture).findtext(f"{SVG}title") == odd
+
+
+def test_a_text_is_broken_where_things_end() -> None:
+    assert layout.wrapped("gpu 0abc · GPU\u00a01", 50) == ["gpu", "0abc", "GPU\u00a01"]
+    assert layout.wrapped("one two", 500, first=480) == ["one", "two"]
+    assert layout.wrapped("", 500) == []
 
 
 def test_fifty_tasks_are_a_picture_for_one_screen_s_width(runbook: Runbook) -> None:
