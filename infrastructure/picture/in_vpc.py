@@ -1,5 +1,6 @@
 """The network of a picture: its zones beside each other, in them the subnets, and in these what runs and costs."""
 
+from datetime import datetime
 from typing import Any
 
 import aws
@@ -138,6 +139,11 @@ def gpu(its_id: str, known: Any, on_it: list[Any]) -> Square:
     return Square(state, words.line(its_id, state, " ".join(holders)))
 
 
+def until(at: datetime) -> str:
+    """In UTC; with its day where that is another one."""
+    return f"{at:%H:%M}" if at.date() == aws.this_minute().date() else f"{at:%m-%d %H:%M}"
+
+
 def numbers(task: Any, there: list[str]) -> list[int]:
     """Which of the GPUs of its host it has."""
     return [number for number, gpu_id in enumerate(there) if gpu_id in seen.gpus_of(task)]
@@ -146,7 +152,7 @@ def numbers(task: Any, there: list[str]) -> list[int]:
 def task(each: Any, there: list[str] | None = None) -> Box:
     """With what it waits for, where it does not run. `there`: the GPUs of its host."""
     its_id = tasks.task_id(each["taskArn"])
-    ends = [f"until {one.at:%H:%M}" for one in deadlines.listed() if one.what == f"stop-{its_id}"]
+    ends = [f"until {until(one.at)}" for one in deadlines.listed() if one.what == f"stop-{its_id}"]
     own = ",".join(map(str, numbers(each, there or [])))
     told = f"{seen.name_of_task(each)} " + words.line(its_id[:8], f"GPU {own}" if own else "")
     why = seen.reasons().get(seen.alike(each), "")
@@ -177,7 +183,7 @@ def balancer() -> list[Box]:
 
 
 def port(listener: Any) -> str:
-    redirects = " redirects" if listener["DefaultActions"][0]["Type"] == "redirect" else ""
+    redirects = " redirects" if seen.redirects(listener) else ""
     return f"{listener['Protocol']} {listener['Port']}{redirects}"
 
 

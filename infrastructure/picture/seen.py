@@ -67,9 +67,14 @@ def role_arns() -> dict[str, str]:
 def rules() -> list[Any]:
     """The listeners' rules but the default ones; none is looked for where a listener only redirects."""
     pages, read = client("elbv2").get_paginator("describe_rules"), call(every, gone="ListenerNotFound")
-    serving = [each for each in load_balancer.all_listeners() if each["DefaultActions"][0]["Type"] != "redirect"]
+    serving = [each for each in load_balancer.all_listeners() if not redirects(each)]
     found = aws.side_by_side(lambda each: read(pages.paginate(ListenerArn=each["ListenerArn"]), "Rules") or [], serving)
     return [rule for rules in found for rule in rules if not rule["IsDefault"]]
+
+
+def redirects(listener: Any) -> bool:
+    """Whether it leads to another listener, and to no target."""
+    return any(each["Type"] == "redirect" for each in listener["DefaultActions"])
 
 
 @aws.look

@@ -142,7 +142,7 @@ def system(each: Any) -> Box:
     """What it costs follows from what is stored: it has no price an hour."""
     its_id, state = each["FileSystemId"], each["LifeCycleState"]
     own = [one for one in mount_targets.all_targets() if one["FileSystemId"] == its_id]
-    lines = [words.line(its_id, f"{each['SizeInBytes']['Value'] / 2**30:.2f} GiB", f"mount targets: {len(own)}", state)]
+    lines = [words.line(its_id, f"{each['SizeInBytes']['Value'] / 2**30:.2f} GiB", state)]
     bad = "its state is error" if state == "error" else ""
     if not own and state == "available":
         bad = "it has no mount target: no task can mount it"
