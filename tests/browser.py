@@ -1,9 +1,13 @@
-"""A page looked at in a headless Chromium, where this machine has one: `make browser` installs it."""
+"""A page looked at in a headless Chromium, where this machine has one.
+
+python -m tests.browser     installs Debian's, where there is none and apt-get may
+"""
 
 from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -44,10 +48,23 @@ document.getElementById("measured").textContent = JSON.stringify(measured);
 """
 
 
+def program() -> str:
+    """Its path; "" where there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), "")
+
+
 def found() -> str:
     """The program; without one the test is not run, and says so."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    return program or pytest.skip("there is no Chromium on this machine: make browser installs one where apt-get may")
+    return program() or pytest.skip("no Chromium here, and so no look at the picture: make browser")
+
+
+def install() -> None:
+    """As root on a Debian or an Ubuntu; elsewhere it says what to do. It never fails: the test tells that it was not run."""
+    if not program() and shutil.which("apt-get") and os.geteuid() == 0:
+        packages = ["chromium-headless-shell", "fonts-dejavu-core"]
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+            subprocess.run(["apt-get", *command], stdout=subprocess.DEVNULL, check=False)
+    print(f"browser: {program() or 'none; install chromium or google-chrome, and run make browser again to see'}")
 
 
 def look(page: str) -> Any:
@@ -67,3 +84,7 @@ def look(page: str) -> Any:
     [measured] = re.findall(r'<pre id="measured">(.*?)</pre>', ran.stdout, re.DOTALL)
     said = [line for line in ran.stderr.splitlines() if ":CONSOLE" in line]
     return {**json.loads(html.unescape(measured)), "said": said}
+
+
+if __name__ == "__main__":
+    install()

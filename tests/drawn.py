@@ -18,9 +18,10 @@ EXAMPLES = ("gpu-cluster", "apiserver", "clara-train", "ml-endpoints")
 ACCOUNT = "123456789012"
 #: when they were drawn
 SEEN = datetime(2026, 11, 26, 14, 0)
-WHEN = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
+WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?= UTC)")
+UNTIL = re.compile(r"until (\d\d-\d\d )?\d\d:\d\d")
 ADDRESS = re.compile(r"(?<![\d.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d./])")
-NUMBER = re.compile(r"(?<=-alb-)\d+")
+NUMBER = re.compile(r"(?<=-alb-)\w+")
 ZONE = re.compile(r"(?<=hostedzone/)Z\w+")
 ID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b[0-9a-f]{8,40}\b")
 
@@ -36,19 +37,20 @@ def draw(runbook: Runbook) -> str:
 
 
 def steady(picture: str) -> str:
-    """Ids and addresses that are the same at each run, of the same length; times as if it had been drawn at SEEN."""
-    first = WHEN.search(picture)
-    assert first
-    later = SEEN - datetime.fromisoformat(first[1])
-    picture = WHEN.sub(lambda match: f"{moved(match[1], later)} UTC", picture)
-    picture = ADDRESS.sub(each_once(lambda number, _: f"10.0.0.{number + 4}"), picture)
-    picture = NUMBER.sub(each_once(lambda number, _: str(1234567890 + number)), picture)
+    """Ids, addresses and times that are the same at each run; ids of the same length."""
+    picture = WHEN.sub(each_once(moment), UNTIL.sub("until 23:59", picture))
+    picture = ADDRESS.sub(each_once(address), picture)
     picture = ZONE.sub("Z0123456789ABCDEFGHIJ", picture)
-    return ID.sub(each_once(digits), picture)
+    return NUMBER.sub("1234567890", ID.sub(each_once(digits), picture))
 
 
-def moved(at: str, later: timedelta) -> str:
-    return f"{datetime.fromisoformat(at) + later:%Y-%m-%d %H:%M}"
+def moment(number: int, _: str) -> str:
+    """First when it was drawn, and then what comes hours later."""
+    return f"{SEEN + timedelta(hours=12 * (number > 1), minutes=number - 1):%Y-%m-%d %H:%M}"
+
+
+def address(number: int, found: str) -> str:
+    return f"10.0.0.{number + 4}" if found.startswith("10.") else f"203.0.113.{number + 4}"
 
 
 def digits(number: int, found: str) -> str:

@@ -195,6 +195,9 @@ def target_group(group: Any) -> Box:
     bad = [wrong_with_target(each) for each in targets if each["TargetHealth"]["State"] not in WELL]
     leading = [rule_box(rule, arn) for rule in seen.rules() if next(iter(shares(rule)), "") == arn]
     lines = [words.line(f"{group.get('Protocol', '')} {group.get('Port', '')}", f"targets: {count}")]
+    lines += [
+        f"{part(rule, arn)} of {listener_rule.leads_from(rule)}" for rule in seen.rules() if arn in [*shares(rule)][1:]
+    ]
     return Box("group", name, arn, lines, wrong="\n".join(bad), children=leading)
 
 
@@ -212,7 +215,11 @@ def shares(rule: Any) -> dict[str, int]:
 
 def rule_box(rule: Any, arn: str) -> Box:
     """In the box of the first group to which it leads; with the part of its requests that goes there, where it leads to more."""
+    return Box("item", words.line(f"rule {listener_rule.leads_from(rule)}", part(rule, arn)), rule["RuleArn"])
+
+
+def part(rule: Any, arn: str) -> str:
+    """How much of a rule's requests goes to this group."""
     weights = shares(rule)
     whole = sum(weights.values())
-    part = f"{100 * weights[arn] / whole:.0f} %" if len(weights) > 1 and whole else ""
-    return Box("item", words.line(f"rule {listener_rule.leads_from(rule)}", part), rule["RuleArn"])
+    return f"{100 * weights[arn] / whole:.0f} %" if len(weights) > 1 and whole else ""

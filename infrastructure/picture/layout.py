@@ -86,7 +86,7 @@ def place(box: Box, x: float = 0, y: float = 0, width: float = WIDTH) -> Box:
 
 
 #: what has no frame of its own
-FRAMELESS = ("picture", "item", "row", "column")
+FRAMELESS = ("item", "row", "column")
 
 
 def per_row(room: float) -> int:
@@ -99,11 +99,15 @@ def squares_top(box: Box) -> float:
 
 
 def write(box: Box, x: float, y: float, room: float) -> float:
-    """Its texts, from y on; answers where they end. The price is at the right end of the title's first line."""
+    """Its texts, from y on; answers where they end. The price is at the right end of the title's first line, or below it."""
     box.texts = []
     heading = "heading" if box.kind == "picture" else "title" if box.kind not in ("item", "task", "waiting") else "line"
     price = size(box.price) + 10 if box.price else 0
-    wanted = [(heading, each) for each in wrapped(box.title, room, heading, price)]
+    words = box.title.split(" ")
+    beside = size(words[0], heading) + price <= room
+    wanted = [(heading, each) for each in wrapped(box.title, room, heading, price if beside else 0)]
+    wanted += [("line", "")] if price and not beside else []
+    at = 0 if beside else len(wanted) - 1
     wanted += [("line", each) for line in box.lines for each in wrapped(line, room)]
     wanted += [("wrong", each) for line in box.wrong.splitlines() for each in wrapped(line, room)]
     for kind, text in wanted:
@@ -111,7 +115,7 @@ def write(box: Box, x: float, y: float, room: float) -> float:
         box.texts.append(Text(kind, text, x, y + height - 4))
         y += height
     if box.price:
-        box.texts.append(Text("price", box.price, x + room, box.texts[0].y))
+        box.texts.append(Text("price", box.price, x + room, box.texts[at].y))
     return y
 
 

@@ -74,11 +74,13 @@ def drawn(box: Box) -> list[str]:
     about = f" data-arn={quoteattr(box.arn)}" if box.arn else ""
     kind = f"{box.kind} red" if box.wrong else box.kind
     parts = [f'<g class="{kind}"{about}>']
-    if box.kind not in FRAMELESS or box.kind == "picture":
+    if box.kind not in FRAMELESS:
         corner = "" if box.kind == "picture" else ' rx="4"'
         parts.append(f"<rect {area(box.x, box.y, box.width, box.height)}{corner}/>")
     parts += [
-        f'<text class="{each.kind}" x="{each.x:.1f}" y="{each.y:.1f}">{plain(each.text)}</text>' for each in box.texts
+        f'<text class="{each.kind}" x="{each.x:.1f}" y="{each.y:.1f}">{plain(each.text)}</text>'
+        for each in box.texts
+        if each.text
     ]
     parts += squares(box)
     parts += [line for child in box.children for line in drawn(child)]

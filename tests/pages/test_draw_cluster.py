@@ -14,6 +14,7 @@ import pytest
 from infrastructure.picture import layout, svg
 from infrastructure.picture.layout import Box, Square
 from tests import browser
+from tests import drawn as drawn_before
 from tests.conftest import ROOT, Runbook, issued
 from tests.everything import PAGES, prepared, with_needs
 from tests.examples.test_ml_endpoints import walked
@@ -219,6 +220,11 @@ def test_texts_are_escaped_and_none_is_cut_off() -> None:
     assert ElementTree.fromstring(picture).findtext(f"{SVG}title") == odd
 
 
+def test_a_price_for_which_there_is_no_room_stands_below() -> None:
+    box = layout.place(Box("task", "a-long-name-of-a-task 0abc", price="until 23:59 · $1.00/h"), width=200)
+    assert [(each.kind, each.y) for each in box.texts if each.text] == [("line", 20), ("line", 36), ("price", 52)]
+
+
 def test_a_text_is_broken_where_things_end() -> None:
     assert layout.wrapped("gpu 0abc · GPU\u00a01", 50) == ["gpu", "0abc", "GPU\u00a01"]
     assert layout.wrapped("one two", 500, first=480) == ["one", "two"]
@@ -234,10 +240,20 @@ def test_fifty_tasks_are_a_picture_for_one_screen_s_width(runbook: Runbook) -> N
     check(picture)
     assert picture.count(":task/") == 50
     assert (picture.count('<rect class="used"'), picture.count('<rect class="free"')) == (50, 2)
+    look_at(page)
+
+
+def test_the_pictures_of_the_documents_are_well_drawn_by_a_browser() -> None:
+    pictures = [(drawn_before.FOLDER / f"{each}.svg").read_text() for each in drawn_before.EXAMPLES]
+    look_at(f"<!DOCTYPE html><html><body style='margin: 0'>{''.join(pictures)}</body></html>")
+
+
+def look_at(page: str) -> None:
+    """In a browser of a laptop's size: nothing to scroll sideways for, no text out of its box or over another one."""
     seen = browser.look(page)
     assert seen["wide"] <= browser.WIDTH
     assert seen["said"] == []
     assert seen["overlapping"] == []
     assert seen["clipped"] == []
     assert min(seen["sizes"]) >= 11
-    assert seen["drawn"] == len(re.findall("data-arn=", picture))
+    assert seen["drawn"] == page.count("data-arn=")
