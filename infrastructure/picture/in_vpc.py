@@ -6,7 +6,6 @@ from typing import Any
 import aws
 import constants
 from infrastructure.cluster import (
-    auto_scaling_group,
     container_instances,
     costs,
     load_balancer,
@@ -117,9 +116,8 @@ def wrong_with_host(instance: Any, known: Any) -> str:
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-health.html
     """
-    age = aws.this_minute().timestamp() - instance["LaunchTime"].timestamp()
     if not known:
-        return "" if age < auto_scaling_group.BOOT_SECONDS else seen.why_no_host()
+        return "" if seen.is_new(instance) else seen.why_no_host()
     if not known["agentConnected"]:
         return "its ECS agent is not connected: no task starts on it"
     if known.get("healthStatus", {}).get("overallStatus") == "IMPAIRED":
@@ -149,18 +147,37 @@ def numbers(task: Any, there: list[str]) -> list[int]:
     return [number for number, gpu_id in enumerate(there) if gpu_id in seen.gpus_of(task)]
 
 
+def waiting(these: list[Any]) -> list[Box]:
+    """Tasks that are nowhere, for each reason in one box; red where no host is on its way for them."""
+    reasons: dict[str, list[Any]] = {}
+    for each in these:
+        reasons.setdefault(seen.reasons().get(seen.alike(each), ""), []).append(each)
+    found = []
+    for why, some in reasons.items():
+        vain = any(each["lastStatus"] == "PROVISIONING" and diagnosis.on_host(each) for each in some)
+        bad = why if vain and seen.no_host_comes() else ""
+        told = f"{len(some)} tasks wait" if len(some) > 1 else "a task waits"
+        found.append(
+            Box("waiting", told, "", [] if bad else [why], wrong=bad, children=row([task(each, []) for each in some]))
+        )
+    return found
+
+
 def task(each: Any, there: list[str] | None = None) -> Box:
-    """With what it waits for, where it does not run. `there`: the GPUs of its host."""
+    """With what it waits for, where it does not run; a box of `waiting` tells that. `there`: the GPUs of its host."""
     its_id = tasks.task_id(each["taskArn"])
     ends = [f"until {until(one.at)}" for one in deadlines.listed() if one.what == f"stop-{its_id}"]
     own = ",".join(map(str, numbers(each, there or [])))
     told = f"{seen.name_of_task(each)} " + words.line(its_id[:8], f"GPU {own}" if own else "")
     why = seen.reasons().get(seen.alike(each), "")
-    waits = each["lastStatus"] == "PROVISIONING" and diagnosis.on_host(each)
     unwell = "its health check fails" if each.get("healthStatus") == "UNHEALTHY" else ""
-    lines = [f"{each['lastStatus']}{'' if waits else f': {why}'}"] if why else []
+    lines = [
+        f"{each['lastStatus']}: {why}"
+        if each.get("containerInstanceArn") or seen.subnet_of(each)
+        else each["lastStatus"]
+    ]
     kind, cost = "waiting" if why else "task", words.line(*ends[:1], words.price(seen.task_rows(each)))
-    return Box(kind, told, each["taskArn"], lines, cost, why if waits else unwell)
+    return Box(kind, told, each["taskArn"], lines if why else [], cost, unwell)
 
 
 # --- the load balancer

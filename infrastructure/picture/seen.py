@@ -150,6 +150,21 @@ def ended_well(task: Any) -> bool:
     return bool(codes) and not any(codes.values())
 
 
+def no_host_comes() -> bool:
+    """Whether tasks that have no place wait in vain: there are as many hosts as may be, or the group gets none."""
+    if any(is_new(each) and each["InstanceId"] not in hosts() for each in our_instances()):
+        return False
+    groups = [each for each in auto_scaling_group.groups() if aws.ours(each) and aws.part(each) != "bastion"]
+    lacking = any(each["DesiredCapacity"] > len(each["Instances"]) for each in groups)
+    return lacking or all(each["DesiredCapacity"] >= each["MaxSize"] for each in groups)
+
+
+def is_new(instance: Any) -> bool:
+    """Whether its agent has still time to join."""
+    age = aws.this_minute().timestamp() - instance["LaunchTime"].timestamp()
+    return bool(age < auto_scaling_group.BOOT_SECONDS)
+
+
 @aws.look
 def why_no_host() -> str:
     return auto_scaling_group.why_no_host()

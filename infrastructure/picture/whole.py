@@ -24,10 +24,20 @@ def picture(at: str) -> Box:
     rest = [each for each in named.others() if each.arn not in known]
     late = "by AWS's index of tags, which is a minute or two late"
     region.children += [Box("area", "also there", lines=[late], children=rest, least=LINE)] if rest else []
-    wrong = [f"{each.title}: {each.wrong}" for each in whole.every() if each.wrong]
-    if wrong:
-        whole.children.insert(0, Box("alarm", f"What is wrong: {len(wrong)}", wrong="\n".join(wrong)))
+    whole.children[:0] = alarm([each for each in whole.every() if each.wrong])
     return whole
+
+
+def alarm(wrong: list[Box]) -> list[Box]:
+    """Each reason once."""
+    titles: dict[str, list[str]] = {}
+    for each in wrong:
+        titles.setdefault(each.wrong, []).append(each.title)
+    told = [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' * (len(names) > 3)}: {why}"
+        for why, names in titles.items()
+    ]
+    return [Box("alarm", f"What is wrong: {len(wrong)}", wrong="\n".join(told))] if wrong else []
 
 
 def whose(at: str) -> str:
@@ -64,7 +74,7 @@ def ecs() -> Box:
     children = [
         *map(hosts_group, groups),
         *map(of_service, services),
-        *in_vpc.row([in_vpc.task(each) for each in lost]),
+        *in_vpc.waiting(lost),
         *map(failed, seen.failures()),
     ]
     return Box(

@@ -158,16 +158,25 @@ def test_nothing_is_red_where_all_is_well(clara: Runbook) -> None:
     assert "<p>Nothing.</p>" in drawn(clara, "--html")
 
 
-def test_a_task_that_waits_for_a_host_is_red_with_the_reason(runbook: Runbook) -> None:
+def test_a_task_that_waits_in_vain_for_a_host_is_red_with_the_reason(runbook: Runbook) -> None:
     ecs = runbook.has_run(*STARTED).aws("ecs")
     ecs.run_task(cluster="gpu", taskDefinition="gpu", capacityProviderStrategy=[{"capacityProvider": "gpu-capacity"}])
     runbook.settle(120)
     picture = drawn(runbook)
     check(picture)
-    [told] = red(picture).values()
-    assert told.startswith("no free GPU: the hosts have 0 free, the task needs 1; all 1 hosts are full")
+    told = "no free GPU: the hosts have 0 free, the task needs 1; all 1 hosts are full, and MAX_INSTANCES=1"
     assert "What is wrong: 1" in picture
+    assert f"a task waits: {told}" in picture
     assert (picture.count(":task/"), picture.count('class="waiting red"')) == (2, 1)
+
+
+def test_a_host_that_is_on_its_way_is_nothing_wrong(runbook: Runbook) -> None:
+    ecs = runbook.has_run(*STARTED[:2]).aws("ecs")
+    ecs.run_task(cluster="gpu", taskDefinition="gpu", capacityProviderStrategy=[{"capacityProvider": "gpu-capacity"}])
+    runbook.settle(80)
+    picture = drawn(runbook)
+    assert (picture.count(":task/"), picture.count(" red")) == (1, 0)
+    assert "a task waits" in picture
 
 
 def test_targets_that_are_not_well_make_their_group_red(clara: Runbook) -> None:
