@@ -14,7 +14,7 @@ from infrastructure.cluster import (
 )
 from infrastructure.picture import named, seen, words
 from infrastructure.picture.layout import Box, Square
-from infrastructure.service import deadlines, diagnosis, listener_rule, tasks
+from infrastructure.service import diagnosis, listener_rule, tasks
 
 #: how a target is that is no sign of anything wrong
 WELL = ("healthy", "initial", "draining", "unused")
@@ -166,7 +166,7 @@ def waiting(these: list[Any]) -> list[Box]:
 def task(each: Any, there: list[str] | None = None) -> Box:
     """With what it waits for, where it does not run; a box of `waiting` tells that. `there`: the GPUs of its host."""
     its_id = tasks.task_id(each["taskArn"])
-    ends = [f"until {until(one.at)}" for one in deadlines.listed() if one.what == f"stop-{its_id}"]
+    ends = [f"until {until(one.at)}" for one in seen.ends() if one.what == f"stop-{its_id}"]
     own = ",".join(map(str, numbers(each, there or [])))
     told = f"{seen.name_of_task(each)} " + words.line(its_id[:8], f"GPU {own}" if own else "")
     why = seen.reasons().get(seen.alike(each), "")

@@ -120,7 +120,7 @@ def write(box: Box, x: float, y: float, room: float) -> float:
 
 
 def rows(box: Box, x: float, y: float, room: float) -> float:
-    """Place its children from y on: in rows, those of one row of one height; lines of a list in columns. Where they end."""
+    """Place its children from y on: in rows, of one height without `shares`; lines of a list in columns. Where they end."""
     children = box.children
     columns = len(box.shares) or max(1, min(len(children), int((room + GAP) // (box.least + GAP)) if box.least else 1))
     shares = box.shares or (1,) * columns
@@ -134,11 +134,12 @@ def rows(box: Box, x: float, y: float, room: float) -> float:
         row = children[start : start + columns]
         for child, at, width in zip(row, places, widths, strict=False):
             place(child, at, y, width)
-        for child in row:
-            child.height = max(each.height for each in row)
+        height = max(each.height for each in row)
+        for child in row if not box.shares else ():
+            child.height = height
         after = children[start + columns : start + columns + 1]
         listed = bool(after) and row[-1].kind == after[0].kind == "item"
-        y += row[0].height + (GAP if after and not listed else 0)
+        y += height + (GAP if after and not listed else 0)
     return y
 
 

@@ -3,11 +3,13 @@
 No kind is read of which neither a setting nor the index tells that there is one.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import aws
 import constants
-from aws import call, client, every
+from aws import Problem, call, client, every
+from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
     cluster,
@@ -27,6 +29,23 @@ from infrastructure.service import bill, deadlines, diagnosis, dns_record, liste
 
 #: as good as any number of tasks: more than run
 MANY = 10**6
+
+
+def at_best(what: str, read: Callable[[], list[Any]]) -> list[Any]:
+    """Of what is no more than a name in the picture: where it may not be read, that is told, and it is left out."""
+    try:
+        found, why = aws.at_best(read)
+    except Problem as problem:
+        found, why = None, str(problem).partition("\n")[0]
+    if found is None:
+        say("warning", f"{what} are not in the picture:", why)
+    return found or []
+
+
+@aws.look
+def ends() -> list[deadlines.Listed]:
+    """The deadlines that stand."""
+    return at_best("deadlines", deadlines.listed)
 
 
 @aws.look
@@ -60,7 +79,8 @@ def all_tasks() -> list[Any]:
 def role_arns() -> dict[str, str]:
     """Of all roles of the account, by name, a thousand in a call: IAM lists none by their tags."""
     pages = client("iam").get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 1000})
-    return {each["RoleName"]: each["Arn"] for each in every(pages, "Roles")} if constants.MAKES_ROLES else {}
+    found = at_best("roles", lambda: every(pages, "Roles")) if constants.MAKES_ROLES else []
+    return {each["RoleName"]: each["Arn"] for each in found}
 
 
 @aws.look
@@ -101,6 +121,10 @@ def health() -> dict[str, list[Any]]:
 @aws.look
 def records() -> list[tuple[str, str]]:
     """The zone's id and the words of each DNS record that leads to our load balancer."""
+    return at_best("DNS records", read_records)
+
+
+def read_records() -> list[tuple[str, str]]:
     names = {host.removeprefix("*.") for rule in rules() for host in listener_rule.hosts(rule)}
     names |= {name.removeprefix("*.") for name in [*constants.HOST_NAMES, *constants.CERTIFICATE_DOMAINS]}
     zones = {zone["Id"]: zone for name in sorted(names) if (zone := hosted_zone.find(name))}
@@ -192,7 +216,7 @@ def look() -> None:
     of_hosts = (auto_scaling_group.groups, instances, hosts) if on_hosts() else ()
     of_network = (network.named_subnets,) if constants.VPC_ID else (network.vpcs, network.subnets)
     first = (cluster.describe, tag_index.tagged, in_ec2, all_tasks, role_arns, file_system.all_systems)
-    aws.look_at(*first, *of_network, *of_hosts, service.services, deadlines.listed)
+    aws.look_at(*first, *of_network, *of_hosts, service.services, ends)
     balanced = (load_balancer.standing, load_balancer.all_listeners, rules, target_groups, health)
     second = [mount_targets.all_targets, newest_runs, *(balanced if has_balancer() else ())]
     second += [nat_gateways.all_gateways] if has_gateways() else []

@@ -128,7 +128,7 @@ def failed(task: Any) -> Box:
 
 def ends() -> list[Box]:
     """Deadlines; a task's own stands at the task."""
-    listed = sorted(deadlines.listed(), key=lambda each: (each.at, each.name))
+    listed = sorted(seen.ends(), key=lambda each: (each.at, each.name))
     lines = [f"{each.at:%Y-%m-%d %H:%M} UTC  {what_ends(each)}" for each in listed if each.kind != "stop"]
     arn = aws.arn("scheduler", f"schedule-group/{deadlines.its_name()}")
     return [Box("area", "Deadlines", arn, lines or ["each task has its own"])] if listed else []

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from emulator.core.faults import Fault
 from infrastructure.picture import layout, svg
 from infrastructure.picture.layout import Box, Square
 from tests import browser
@@ -137,6 +138,26 @@ def test_without_a_cluster_there_is_no_picture(runbook: Runbook) -> None:
     ran = runbook.run("draw_cluster.py")
     assert (ran.code, ran.out) == (1, "")
     assert "there is no cluster gpu in this region: run create_cluster.py first" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (("pricing:*", "denied"), "price not known"),
+        (("iam:ListRoles", "denied"), "warning roles are not in the picture:"),
+        (("scheduler:*", "denied"), "warning deadlines are not in the picture:"),
+    ],
+)
+def test_what_may_not_be_read_and_is_not_the_point_is_told_and_left_out(
+    runbook: Runbook, fault: tuple[str, str], told: str
+) -> None:
+    runbook.settings["MAX_RUN_HOURS"] = "3"
+    runbook.has_run(*STARTED)
+    runbook.emulator.faults.planned.append(Fault(*fault, times=-1))
+    ran = runbook.run("draw_cluster.py")
+    assert ran.code == 0, ran.err
+    assert told in ran.out + ran.err
+    check(ran.out)
 
 
 def running(ec2: Any) -> list[Any]:
