@@ -30,9 +30,12 @@ def vpc() -> Box:
     its_id = constants.VPC_ID or found.get("VpcId", "")
     rest = named.in_vpc()
     also = [Box("area", "also in the VPC", children=rest, least=LINE)] if rest else []
+    more = [] if constants.VPC_ID else [each["VpcId"] for each in network.vpcs() if each["VpcId"] != its_id]
+    two = "this cluster has two: delete the one that is not wanted, or remove its tag"
+    second = [Box("thing", f"VPC {each}", aws.arn("ec2", f"vpc/{each}"), wrong=two) for each in sorted(more)]
     told = words.line(f"VPC {its_id}", found.get("CidrBlock", ""), "not of this runbook" if constants.VPC_ID else "")
     its_arn = aws.arn("ec2", f"vpc/{its_id}") if its_id else ""
-    return Box("vpc", told, its_arn, children=[*balancer(), across, *also])
+    return Box("vpc", told, its_arn, children=[*balancer(), across, *also, *second])
 
 
 def zone(name: str) -> Box:

@@ -194,8 +194,9 @@ def why_no_host() -> str:
     return auto_scaling_group.why_no_host()
 
 
-def on_hosts() -> bool:
-    return constants.LAUNCH_TYPE == "EC2"
+def has_instances() -> bool:
+    """Hosts, or a bastion, which a cluster on Fargate may have too."""
+    return constants.LAUNCH_TYPE == "EC2" or bool(constants.BASTION_KEY_NAME) or indexed(":instance/")
 
 
 def indexed(*words: str) -> bool:
@@ -213,14 +214,14 @@ def has_gateways() -> bool:
 
 def look() -> None:
     """All of it side by side, in three rounds: what is alone, what goes with that, and the prices."""
-    of_hosts = (auto_scaling_group.groups, instances, hosts) if on_hosts() else ()
+    of_hosts = (auto_scaling_group.groups, instances, hosts) if has_instances() else ()
     of_network = (network.named_subnets,) if constants.VPC_ID else (network.vpcs, network.subnets)
     first = (cluster.describe, tag_index.tagged, in_ec2, all_tasks, role_arns, file_system.all_systems)
     aws.look_at(*first, *of_network, *of_hosts, service.services, ends)
     balanced = (load_balancer.standing, load_balancer.all_listeners, rules, target_groups, health)
     second = [mount_targets.all_targets, newest_runs, *(balanced if has_balancer() else ())]
     second += [nat_gateways.all_gateways] if has_gateways() else []
-    second += [roles.instance_profile("host")] if on_hosts() and not profiles_of_hosts() else []
+    second += [roles.instance_profile("host")] if has_no_host() else []
     aws.look_at(*second)
     named = constants.HOST_NAMES or constants.CERTIFICATE_DOMAINS or any(map(listener_rule.hosts, balancer_rules()))
     aws.look_at(*costs.looks(rows()), *([records] if named and has_balancer() and load_balancer.standing() else []))
@@ -230,14 +231,16 @@ def balancer_rules() -> list[Any]:
     return rules() if has_balancer() else []
 
 
-def profiles_of_hosts() -> list[str]:
-    return sorted({each["IamInstanceProfile"]["Arn"] for each in our_instances() if each.get("IamInstanceProfile")})
-
-
 def profiles() -> list[str]:
-    """Of the hosts that there are, or else the one of our name."""
-    own = roles.instance_profile("host")() if on_hosts() and not profiles_of_hosts() else None
-    return [own["Arn"]] if own else profiles_of_hosts()
+    """Of the hosts and the bastion that there are; while there is no host, the one of its name."""
+    found = {each["IamInstanceProfile"]["Arn"] for each in our_instances() if each.get("IamInstanceProfile")}
+    own = roles.instance_profile("host")() if has_no_host() else None
+    return sorted({*found, *([own["Arn"]] if own else [])})
+
+
+def has_no_host() -> bool:
+    """Though there may be some."""
+    return constants.LAUNCH_TYPE == "EC2" and all(aws.part(each) == "bastion" for each in instances())
 
 
 def known_records() -> list[tuple[str, str]]:
@@ -280,7 +283,7 @@ def name_of_task(task: Any) -> str:
 
 
 def our_instances() -> list[Any]:
-    return instances() if on_hosts() else []
+    return instances() if has_instances() else []
 
 
 def gateways() -> list[Any]:

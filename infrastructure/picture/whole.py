@@ -68,7 +68,7 @@ def ecs() -> Box:
     ]
     lines += [f"paused since {pause.since()}"] if pause.since() else []
     bad = "" if found["status"] in ("ACTIVE", "PROVISIONING") else f"its status is {found['status']}"
-    groups = sorted(filter(aws.ours, auto_scaling_group.groups()), key=aws.part) if seen.on_hosts() else []
+    groups = sorted(filter(aws.ours, auto_scaling_group.groups()), key=aws.part) if seen.has_instances() else []
     services = sorted(service.services(), key=lambda each: str(each["serviceName"]))
     lost = [each for each in seen.standing_tasks() if not is_placed(each)]
     children = [

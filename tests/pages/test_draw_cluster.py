@@ -16,7 +16,7 @@ from infrastructure.picture import layout, svg
 from infrastructure.picture.layout import Box, Square
 from tests import browser
 from tests import drawn as drawn_before
-from tests.conftest import ROOT, Runbook, issued
+from tests.conftest import FARGATE, ROOT, Runbook, issued
 from tests.everything import PAGES, prepared, with_needs
 from tests.examples.test_ml_endpoints import walked
 
@@ -118,6 +118,18 @@ def test_all_that_the_sweep_knows_is_drawn_once(example: str, runbook: Runbook) 
     assert [each for each, count in Counter(arns).items() if count > 1] == []
     assert [each for each in sweep(account) if each not in arns] == []
     assert drawn(account) == picture
+
+
+def test_a_cluster_on_fargate_may_have_a_bastion_and_one_without_hosts_has_their_profile(runbook: Runbook) -> None:
+    bastion = {"BASTION_KEY_NAME": "ops", "BASTION_ALLOWED_CIDR": "203.0.113.7/32"}
+    runbook.aws("ec2").create_key_pair(KeyName="ops")
+    fargate = {**FARGATE, **bastion, "EFS_VOLUMES": "", "CLUSTER_NAME": "api"}
+    for settings in ({**runbook.settings, **bastion}, fargate):
+        runbook.settings = settings
+        runbook.has_run("create_cluster.py").settle(300)
+        arns = re.findall(r'data-arn="([^"]+)"', drawn(runbook))
+        assert [each for each in sweep(runbook) if each not in arns] == []
+        assert len([each for each in arns if ":instance/" in each]) == 1
 
 
 def test_in_a_network_of_another_it_is_drawn_as_that(adopted: Runbook) -> None:
