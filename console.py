@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -13,8 +14,13 @@ from typing import Any, TextIO
 
 #: --dry-run: a step is told as what it would be
 dry_run = False
-#: the id of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks their length
-NEW = "(new-in-this-dry-run)"
+#: how the ids begin of what a dry run would have made; as long as the ids and ARNs that AWS gives, since botocore checks that
+NEW = "(new-in-this-dry-run"
+NEW_ID = re.compile(r"\(new-in-this-dry-run(-[\w-]+\))?")
+#: who hears each step besides
+listeners: list[Callable[[str, str, str], None]] = []
+#: --show-calls: stdout has something else in place of the result
+without_result = False
 #: what is told before anything else, once
 _opening: list[Callable[[], None]] = []
 _lock = threading.RLock()
@@ -41,6 +47,13 @@ def first() -> None:
 
 def say(verb: str, what: str, detail: str = "") -> None:
     """One step, past tense: created, found, updated, deleted, already gone, kept, waiting, warning, next."""
+    for listener in listeners:
+        listener(verb, what, detail)
+    tell(verb, what, detail)
+
+
+def tell(verb: str, what: str, detail: str = "") -> None:
+    """The same, of what was said already, and held."""
     lines: list[Line] | None = getattr(_thread, "lines", None)
     if lines is not None and verb != "waiting":
         lines.append((verb, what, detail))
@@ -48,7 +61,7 @@ def say(verb: str, what: str, detail: str = "") -> None:
     first()
     if dry_run and verb in _CHANGES:
         verb = "would have " + verb
-    line = (f"{verb} {what}" + (f"  {detail}" if detail else "")).replace(NEW, "(new)")
+    line = NEW_ID.sub("(new)", f"{verb} {what}" + (f"  {detail}" if detail else ""))
     if not _terminal() or os.environ.get("NO_COLOR"):
         _write(line)
         return
@@ -97,6 +110,9 @@ def log(at: str, who: str, text: str) -> None:
 
 def line(at: str, who: str, text: str) -> None:
     """The same where such lines are the page's result."""
+    if without_result:
+        log(at, who, text)
+        return
     first()
     print(_log_line(at, who, text, sys.stdout), flush=True)
 
@@ -128,9 +144,16 @@ def _write(text: str, end: str = "\n") -> None:
 
 
 def result(document: dict[str, Any]) -> None:
-    """Print the result; the only thing that ever goes to stdout. Times are ISO 8601, in UTC: 2026-11-26T14:09:09Z"""
+    """Print the result, all that goes to stdout but for --show-calls. Times are ISO 8601, in UTC: 2026-11-26T14:09:09Z"""
     with contextlib.suppress(BrokenPipeError):  # `| head -1` has read what it wanted
-        print(json.dumps(document, indent=2, default=_plain).replace(NEW, "(new)"), flush=True)
+        if not without_result:
+            print(NEW_ID.sub("(new)", json.dumps(document, indent=2, default=_plain)), flush=True)
+
+
+def output(text: str) -> None:
+    """In place of the result."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, end="", flush=True)
 
 
 def _plain(value: Any) -> str:

@@ -6,25 +6,32 @@ if a script failed, or if anything is left over in the emulated account.
     make rehearse                       examples/gpu-cluster.env
     make rehearse EXAMPLE=apiserver     another file of examples/
     make rehearse REGION=cn-north-1     in another region, of China or GovCloud too
+
+    python rehearse.py gpu-cluster --runbook > RUNBOOK.md                   as a runbook, with the AWS CLI's commands
+    python rehearse.py gpu-cluster --time-scale 1 --timeline timeline.svg   where the time goes, in AWS's own times
 """
 
 import argparse
+import contextlib
 import functools
 import json
 import os
+import re
 import shlex
 import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 
+from aws import record, shell_script, timeline
 from emulator.account import resources
 from emulator.acm import certificates
 from emulator.codepipeline import pipelines
@@ -39,6 +46,8 @@ HERE = Path(__file__).parent
 HOME = "us-east-1"
 #: how the operations begin that change nothing; the emulator tells some of S3 by their method
 READS = ("BatchGet", "Describe", "Filter", "Get", "List", "GET", "HEAD")
+#: the pages that are run without ENDPOINT
+CLUSTER_PAGES = ("create_cluster.py", "delete_cluster.py", "describe_clusters.py")
 #: lines of a result that are shown
 SHOWN = 12
 TASK_WALK = (
@@ -134,8 +143,18 @@ WALKS = {
 }
 
 
-def rehearse(example: str, time_scale: float, region: str) -> bool:
-    """Walk through one example; whether all went well and nothing is left."""
+class Step(NamedTuple):
+    """What was done, and what it printed; of a page its record too."""
+
+    command: str
+    seconds: float
+    result: str = ""
+    told: str = ""
+    recorded: str = ""
+
+
+def rehearse(example: str, time_scale: float, region: str, steps: list[Step] | None = None) -> bool:
+    """Walk through one example; whether all went well and nothing is left. `steps`: they are kept, and added to these."""
     walk = WALKS[example]
     with serve(time_scale=time_scale) as (url, emulator):
         speed = f"{1 / time_scale:g} times as fast as AWS" if 0 < time_scale < 1 else f"time scale {time_scale:g}"
@@ -146,7 +165,10 @@ def rehearse(example: str, time_scale: float, region: str) -> bool:
         rows = []
         for command in walk:
             calls = len(emulator.calls)
-            code, seconds = run(command, environment) if command[0] != "(" else act(command, url, emulator, region)
+            if command[0] == "(":
+                code, seconds = act(command, url, emulator, region)
+            else:
+                code, seconds = run(command, environment, steps)
             rows.append((command, code, seconds, emulator.calls[calls:]))
             seen |= set(account(url, region)) - before
             if code:
@@ -290,16 +312,23 @@ def scales(url: str, region: str, emulator: Emulator, requests: int, to: int) ->
     return counts == [to, to]
 
 
-def run(command: str, environment: dict[str, str]) -> tuple[int, float]:
+def run(command: str, environment: dict[str, str], steps: list[Step] | None) -> tuple[int, float]:
     """One script as its own process, its output as the user sees it. What must stop is well when it exits with 1."""
     words = shlex.split(command.removeprefix("! "))
     settings = dict(word.split("=", 1) for word in words[:1] if "=" in word)
     script, *flags = words[len(settings) :]
     print(f"\n$ {shlex.join([*words[: len(settings)], 'python', script, *flags])}", flush=True)
     begun = time.monotonic()
-    page = [sys.executable, str(HERE / script), *flags]
-    ran = subprocess.run(page, env=environment | settings, cwd=HERE, check=False, stdout=subprocess.PIPE, text=True)
-    seconds = time.monotonic() - begun
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "record.json"
+        page = [sys.executable, str(HERE / script), *(("--timeline", str(kept)) if steps is not None else ()), *flags]
+        streams: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE if steps is not None else None}
+        ran = subprocess.run(page, env=environment | settings, cwd=HERE, check=False, text=True, **streams)
+        seconds = time.monotonic() - begun
+        if steps is not None:
+            print(ran.stderr, end="", file=sys.stderr, flush=True)
+            recorded = kept.read_text() if kept.exists() else ""
+            steps.append(Step(command, seconds, ran.stdout, ran.stderr, recorded))
     print(
         folded(ran.stdout) + f"  ({seconds:.1f} s{', exit code ' + str(ran.returncode) if ran.returncode else ''})",
         flush=True,
@@ -313,6 +342,52 @@ def folded(result: str) -> str:
     if len(lines) > SHOWN:
         lines[SHOWN - 1 : -1] = [f"  ... {len(lines) - SHOWN} lines more"]
     return "".join(f"{line}\n" for line in lines)
+
+
+#: a page -> the page that shows what it has done
+CHECKS = {
+    "create_cluster.py": "describe_clusters.py",
+    "register_task_definition.py": "list_task_definition.py",
+    "run_task.py": "describe_task.py",
+    "stop_task.py": "list_tasks.py",
+    "create_service.py": "check_service.py",
+    "update_service.py": "describe_service.py",
+    "create_dns_record.py": "check_service.py",
+    "create_pipeline.py": "describe_pipeline.py",
+    "delete_cluster.py": "describe_clusters.py",
+    "delete_endpoint.py": "describe_clusters.py",
+}
+
+
+def as_runbook(example: str, steps: list[Step]) -> str:
+    """The walk in Markdown: each command, what it printed, its check, its undo, and the same as commands of the AWS CLI."""
+    settings = example_file(example).relative_to(HERE)
+    lines = [f"# Runbook: {example}", ""]
+    lines += [
+        f"Rehearsed on an emulated AWS, with the settings of [{settings}]({settings}): ids and times are its own."
+    ]
+    for number, step in enumerate(steps, 1):
+        words = shlex.split(step.command.removeprefix("! "))
+        at = 1 if "=" in words[0] else 0
+        page, source = words[at], (HERE / words[at]).read_text()
+        endpoint = f"{words[0]} " if at else ""
+        lines += ["", f"## {number}. {page}", "", source.split('"""')[1].partition("\n\n")[0].strip(), ""]
+        lines += fenced("sh", f"{endpoint}python {shlex.join(words[at:])}")
+        lines += fenced("text", step.told.rstrip()) + fenced("json", folded(step.result).rstrip())
+        lines += [f"Took {step.seconds:.0f} s here." + (" It must stop so." if step.command[0] == "!" else "")]
+        if check := CHECKS.get(page):
+            lines += ["", f"Check: `{endpoint if check not in CLUSTER_PAGES else ''}python {check}`"]
+        if undo := re.search(r'@aws.page\(.*?undo="(.*?)"', source, re.DOTALL):
+            lines += ["", f"Undo: `{endpoint if undo[1] not in CLUSTER_PAGES else ''}python {undo[1]}`"]
+        if step.recorded:
+            script = shell_script.script(record.restored(step.recorded))
+            told = ["", "<details><summary>What it changed, as commands of the AWS CLI</summary>", ""]
+            lines += [*told, *fenced("sh", script.rstrip()), "</details>"] if " aws " in script else []
+    return "\n".join(lines) + "\n"
+
+
+def fenced(language: str, text: str) -> list[str]:
+    return [f"```{language}", text, "```", ""] if text else []
 
 
 def account(url: str, region: str = HOME) -> dict[str, Any]:
@@ -351,7 +426,17 @@ if __name__ == "__main__":
     parser.add_argument("example", nargs="?", default="gpu-cluster", help="a file of examples/, without .env")
     parser.add_argument("--time-scale", type=float, default=0.02, help="1: AWS's own times (default 0.02)")
     parser.add_argument("--region", default=HOME, help="of any partition (default us-east-1)")
+    parser.add_argument("--runbook", action="store_true", help="print a runbook in Markdown")
+    parser.add_argument("--timeline", metavar="FILE", help="draw where the time of the whole walk went, as SVG")
     options = parser.parse_args()
     if options.example not in WALKS:
         sys.exit(f"there is no example {options.example}: there are {', '.join(WALKS)}")
-    sys.exit(0 if rehearse(options.example, options.time_scale, options.region) else 1)
+    kept: list[Step] | None = [] if options.runbook or options.timeline else None
+    with contextlib.redirect_stdout(sys.stderr if options.runbook else sys.stdout):
+        well = rehearse(options.example, options.time_scale, options.region, kept)
+    if options.runbook:
+        print(as_runbook(options.example, kept or []), end="")
+    if options.timeline:
+        recorded = [timeline.of(record.restored(step.recorded)) for step in kept or [] if step.recorded]
+        Path(options.timeline).write_text(timeline.svg(timeline.together(options.example, recorded)))
+    sys.exit(0 if well else 1)

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import console
 import constants
+from aws import record
 from aws.failures import NOT_READY, Codes, Problem, as_tuple, code, explain, is_any, last, message
 from aws.looks import forget, look
 from aws.ownership import ours, refuse_foreign
@@ -80,9 +81,10 @@ def call(
                     raise
                 return []
 
-        if console.dry_run or not busy:
-            return next(iter(attempt()), None)
-        return wait(what or method.__name__, attempt, lambda: "; ".join(filter(None, [refusal, why()])), seconds)[0]
+        with record.about(what, patient=bool(busy)):
+            if console.dry_run or not busy:
+                return next(iter(attempt()), None)
+            return wait(what or method.__name__, attempt, lambda: "; ".join(filter(None, [refusal, why()])), seconds)[0]
 
     return made
 
@@ -113,7 +115,7 @@ def wait(
     limit = seconds or constants.WAIT_TIMEOUT_SECONDS
     deadline = time.monotonic() + limit
     looks, seen, outer = 0, set[look[Any]](), getattr(last, "waits", ())
-    progress = None
+    progress, recorded = None, record.begin_wait(what)
     last.waits = (*outer, seen)
     try:
         while not (answer := attempt()) and not console.dry_run:
@@ -132,6 +134,7 @@ def wait(
         return answer
     finally:
         last.waits = outer
+        record.end_wait(recorded, looks)
         if progress:
             progress.close()
 

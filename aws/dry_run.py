@@ -6,6 +6,7 @@ would have given, finds nothing.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ import console
 from console import NEW
 
 READS = ("BatchGet", "Describe", "Get", "Head", "List", "Search", "Lookup", "Filter", "Simulate")
+#: lists that are empty in an answer of AWS's: nothing failed, and what is new is attached to nothing
+EMPTY = ("failures", "Errors", "Attachments", "Associations")
+_numbers = itertools.count(1)
 #: parameter and value: names of what this run would have made; AWS does not know them
 _made: set[tuple[str, Any]] = set()
 
@@ -54,7 +58,8 @@ def _answer(model: Any, context: dict[str, Any], **_: Any) -> Any:
         return None
     if model.name.startswith("Create"):
         _made.update(named)
-    answer = _stand_in(model.output_shape, params, empty=reads) if model.output_shape else {}
+    new = f"{NEW}-{next(_numbers)}"  # members of one name have one id
+    answer = _stand_in(model.output_shape, params, reads, new) if model.output_shape else {}
     return _Response(), answer
 
 
@@ -63,16 +68,18 @@ class _Response:
     headers: dict[str, str] = {}  # noqa: RUF012
 
 
-def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, depth: int = 0) -> Any:
+def _stand_in(shape: Shape, params: dict[str, Any], empty: bool, new: str, key: str = "", depth: int = 0) -> Any:
     """An answer of this shape: what was asked for where a member bears its name, else "(new)"; reads find nothing."""
     if shape.type_name == "structure":
         members = shape.members if depth < 6 else {}  # type: ignore[attr-defined]
-        texts = [key for key, member in members.items() if member.type_name == "string"]
-        asked = {key: params[key] for key in texts if isinstance(params.get(key), str)}
+        texts = [name for name, member in members.items() if member.type_name == "string"]
+        asked = {name: params[name] for name in texts if isinstance(params.get(name), str)}
         return {
-            key: _stand_in(member, params, empty or key in ("failures", "Errors"), depth + 1)
-            for key, member in members.items()
+            name: _stand_in(member, params, empty or name in EMPTY, new, name, depth + 1)
+            for name, member in members.items()
         } | asked
     if shape.type_name == "list":
-        return [] if empty else [_stand_in(shape.member, params, empty, depth + 1)]  # type: ignore[attr-defined]
-    return {"map": {}, "boolean": False, "integer": 0, "long": 0, "string": "" if empty else NEW}.get(shape.type_name)
+        return [] if empty else [_stand_in(shape.member, params, empty, new, key, depth + 1)]  # type: ignore[attr-defined]
+    if shape.type_name == "string":
+        return "" if empty else f"{new}-{key})"
+    return {"map": {}, "boolean": False, "integer": 0, "long": 0}.get(shape.type_name)

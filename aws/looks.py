@@ -13,7 +13,6 @@ import console
 import constants
 from aws import fresh
 from aws.failures import last, of_call
-from console import say
 
 T = TypeVar("T")
 
@@ -157,7 +156,7 @@ def side_by_side(function: Callable[[Any], T], things: Iterable[Any]) -> list[T]
         for each in asked:
             each.cancel()
         for line in [line for lines in told for line in lines]:
-            say(*line)
+            console.tell(*line)
     return [each.result() for each in asked]
 
 
@@ -169,9 +168,10 @@ def together(*reads: Callable[[], Any]) -> list[Any]:
 def beside(function: Callable[..., T], *things: Any) -> "futures.Future[T]":
     """Begin this in a thread; its `result()` is what it answers."""
     looks, waits, depth = getattr(last, "looks", ()), getattr(last, "waits", ()), getattr(last, "depth", 0)
+    recorded = getattr(last, "recorded_waits", ())
 
     def safely() -> T:
-        last.looks, last.waits, last.depth = looks, waits, depth + 1
+        last.looks, last.waits, last.depth, last.recorded_waits = looks, waits, depth + 1, recorded
         try:
             return function(*things)
         except (BotoCoreError, ClientError) as error:

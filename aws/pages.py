@@ -1,6 +1,7 @@
 """A page as a command: flags, settings, the first lines, its result, and its end, as a sentence and an exit code."""
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
@@ -15,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import console
 import constants
 import texts
-from aws import clients, definition_model, dry_run, interrupts
+from aws import clients, definition_model, dry_run, interrupts, record, shell_script, timeline
 from aws.clients import account, caller, client, dns_suffix, region
 from aws.failures import DONE, EXIT_CODES, FAILED, WRONG_SETTING, Problem, explain, is_expired, of_call
 from aws.looks import beside, forget_all, from_one_look
@@ -42,6 +43,12 @@ Flag = str | tuple[str, str] | tuple[str, str, str]
 #: a flag that may be given several times, and what stands behind `--`: their values are lists
 REPEATED, REST = "repeated", "rest"
 _pages: dict[str, _Page] = {}
+#: the flags of every page about its calls: the name of the value, and what it means
+RECORDED = {
+    "show_calls": ("", "print its calls as a shell script of the AWS CLI's commands, in place of the result"),
+    "timeline": ("FILE", "draw what took how long, as SVG; - for bars on the terminal"),
+    "record": ("FILE", "add a line of JSON for each change: when, who, page, call, ids; and how it ended"),
+}
 
 
 def page(
@@ -102,7 +109,24 @@ def _wrong_scope(name: str, about: _Page) -> str:
 
 
 def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
-    """Run one page as a command: flags, settings, banner, the page, its result; errors end here, as sentences."""
+    """Run one page as a command; then what the flags about its calls ask for."""
+    wanted: dict[str, Any] = {}
+    exit_code = _main(function, manual, wanted)
+    if recorded := record.end(exit_code):
+        _show(recorded, wanted, _pages[function.__name__])
+    return exit_code
+
+
+def _show(recorded: record.Record, wanted: dict[str, Any], about: _Page) -> None:
+    with contextlib.suppress(OSError):
+        if wanted["show_calls"]:
+            console.output(shell_script.script(recorded, reads=not about.changes))
+        timeline.show(recorded, wanted["timeline"])
+    console.flush_streams()
+
+
+def _main(function: Callable[..., dict[str, Any]], manual: str | None, wanted: dict[str, Any]) -> int:
+    """Flags, settings, banner, the page, its result; errors end here, as sentences."""
     interrupts.listen()
     console.open_streams()
     about, before = _pages[function.__name__], clients.changes()
@@ -110,6 +134,10 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
         options = _options(_parser(function.__name__, manual or "", about), about)
         console.dry_run = options.pop("dry_run", False)
         dry_run.begin()
+        wanted |= {name: options.pop(name) for name in RECORDED}
+        console.without_result = wanted["show_calls"]
+        if any(wanted.values()):
+            record.begin(function.__name__, console.dry_run, wanted["record"], lambda: str(caller()["Arn"]))
         _begin(function.__name__, about)
         beside(caller)  # AWS tells it while the page asks already what else it needs
         console.begin_with(_tell_where)
@@ -198,6 +226,9 @@ def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
     undo = f"undo: python {about.undo}\n" if about.undo else ""
     more = undo + EXIT_CODES + (_settings_of(name) if {"-h", "--help"} & {*sys.argv} else "")
     parser = argparse.ArgumentParser(description=manual, formatter_class=as_written, epilog=more)
+    for name_of_flag, (value, told) in RECORDED.items():
+        how: dict[str, Any] = {"metavar": value, "type": _writable} if value else {"action": "store_true"}
+        parser.add_argument(f"--{name_of_flag.replace('_', '-')}", help=told, **how)
     if about.changes:
         parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
     for flag, meaning in about.flags.items():
@@ -213,6 +244,16 @@ def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
         else:
             parser.add_argument(f"--{flag}", metavar=meaning[0], default="", help=meaning[1])
     return parser
+
+
+def _writable(path: str) -> str:
+    """Looked at before the first call."""
+    try:
+        if path != "-":
+            Path(path).open("a").close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
 
 
 def _options(parser: argparse.ArgumentParser, about: _Page) -> dict[str, Any]:

@@ -6,6 +6,7 @@ tags is told with them.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -231,8 +232,9 @@ def _schedules(scheduler: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 once.append(_once(described))
             else:
                 yield "schedule", f"{name}/{schedule['Name']}", _kept(described, "ScheduleExpression State Target")
-        for number, (api, shown) in enumerate(sorted(once, key=str)):
-            yield "schedule", f"{name}/{number} {api}", shown
+        for api, alike in itertools.groupby(sorted(once, key=str), lambda each: each[0]):
+            for number, (_, shown) in enumerate(alike):
+                yield "schedule", f"{name}/{api} {number}", shown
 
 
 def _once(schedule: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -54,7 +54,15 @@ from tests.pictures import Picture, put_back, take
 
 ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
-    *("aws.calls", "aws.looks", "aws.fresh", "console", "infrastructure.clean_up", "infrastructure.cluster.network"),
+    *(
+        "aws.calls",
+        "aws.looks",
+        "aws.fresh",
+        "aws.record",
+        "console",
+        "infrastructure.clean_up",
+        "infrastructure.cluster.network",
+    ),
     *(
         "aws.ownership",
         "infrastructure.cluster.mount_targets",
@@ -322,7 +330,8 @@ def _run_as_main(path: Path, patch: pytest.MonkeyPatch) -> None:
     main.__file__ = str(path)
     patch.setitem(sys.modules, "__main__", main)
     patch.setattr(sys, "argv", [str(path), *sys.argv[1:]])
-    exec(_Files("__main__", str(path)).source_to_code(path.read_bytes(), str(path)), vars(main))
+    loader = _Files("__main__", str(path))
+    exec(loader.source_to_code(loader.get_data(str(path)), str(path)), vars(main))
 
 
 class _Current(Emulator):

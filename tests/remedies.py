@@ -119,7 +119,7 @@ REMEDIES: dict[str, str] = {
     "get these rights, docs/permissions.md": "ask who gives rights in the account; an SCP is the organisation's to change",
     "EC2 would refuse …": AGAIN,
     "there is no such AMI": CORRECT,
-    "vCPUs…, and one … (…) needs": "ask for more with the line that it shows, end what others run, or take a smaller type",
+    "vCPUs…, and one … needs": "ask for more with the line that it shows, end what others run, or take a smaller type",
     "are there, and … more is needed": "ask for more with the line that it shows, or delete what is not needed any more",
     "vCPUs of Fargate, and one task needs": "ask for more with the line that it shows, or lower TASK_CPU",
     "you may not iam:CreateServiceLinkedRole": "let an administrator of the account make them, each once",

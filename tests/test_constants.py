@@ -461,7 +461,8 @@ def test_a_cluster_whose_name_leaves_no_room_for_endpoints_is_refused_at_once(fo
 
 
 PAGES = sorted(path.name for path in ROOT.glob("*.py") if "aws.main(" in path.read_text())
-SHARED = [name for name in PAGES if '@aws.page(of="cluster"' in (ROOT / name).read_text()]
+SHARED = [name for name in PAGES if 'of="cluster"' in (ROOT / name).read_text()]
+EITHER = [name for name in PAGES if 'of="either"' in (ROOT / name).read_text()]
 
 
 def test_a_page_of_the_cluster_takes_no_endpoint_and_any_other_needs_one(folder: Folder) -> None:
@@ -469,7 +470,7 @@ def test_a_page_of_the_cluster_takes_no_endpoint_and_any_other_needs_one(folder:
     begun = len(made.emulator.calls)
     assert {"create_cluster.py", "delete_cluster.py", "update_cluster.py", "describe_clusters.py"} <= {*SHARED}
     assert len(PAGES) - len(SHARED) > 20
-    for page in PAGES:
+    for page in [each for each in PAGES if each not in EITHER]:
         ran = made.run(page, *WORDS.get(page, ()), **({"ENDPOINT": "a"} if page in SHARED else {}))
         name = page.removesuffix(".py")
         told = (
@@ -479,6 +480,13 @@ def test_a_page_of_the_cluster_takes_no_endpoint_and_any_other_needs_one(folder:
         )
         assert (ran.code, ran.out, ran.err.strip()) == (2, "", told), page
     assert made.emulator.calls[begun:] == []
+
+
+def test_a_page_about_either_takes_both(folder: Folder) -> None:
+    made = folder(b="HOST_NAME=b.ml.example.com\n")
+    for page in EITHER:
+        for environment in ({}, {"ENDPOINT": "b"}):
+            assert "ENDPOINT" not in made.run(page, **environment).err.replace("ENDPOINT=b", "")
 
 
 def test_the_example_and_its_endpoints_are_settings_that_go_together(endpoints: Runbook) -> None:

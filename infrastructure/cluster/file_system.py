@@ -14,6 +14,7 @@ import aws
 import constants
 from aws import Problem, Resource, call, client, every, name, ours, refuse_foreign, resource, tags, wait
 from console import say
+from infrastructure.cluster import prices
 
 LEAVING = ("deleting", "deleted")
 MOVE = "set it back, or move the data and run delete_cluster.py first"
@@ -21,7 +22,7 @@ GONE = "FileSystemNotFound"
 #: EFS's refusal while a file system is being made: for some seconds
 UNREADY = "IncorrectFileSystemLifeCycleState"
 DELETE = "to delete it with its data: EFS_DELETION_POLICY=Delete python delete_cluster.py"
-KEPT = f"still billed, by what is stored; {DELETE}"
+KEPT = f"still billed; {DELETE}"
 CLIENT_ACTIONS = [f"elasticfilesystem:{each}" for each in ("ClientMount", "ClientWrite", "ClientRootAccess")]
 Policies = tuple[list[Any], bool, Any]
 
@@ -133,8 +134,15 @@ def create() -> dict[str, str]:
     stood = [] if adopted else owned()
     made = {wanted: adopted or create_file_system(wanted) for wanted in dict.fromkeys(volumes.values())}
     for system in [each for each in stood if each["FileSystemId"] not in made.values()]:
-        say("kept", f"file system {system['FileSystemId']}", f"none of EFS_VOLUMES is on it; {KEPT}")
+        its_price = prices.a_month(prices.ITEMS["EFS"], size(system))
+        why = f"none of EFS_VOLUMES is on it; {size(system):.2f} GiB{its_price}, {KEPT}"
+        say("kept", f"file system {system['FileSystemId']}", why)
     return {volume: made[wanted] for volume, wanted in volumes.items()}
+
+
+def size(system: Any) -> float:
+    """GiB, as EFS has counted them of late."""
+    return float(system["SizeInBytes"]["Value"]) / 2**30
 
 
 def create_file_system(wanted: str) -> str:
@@ -271,6 +279,6 @@ def left_over() -> list[Resource]:
     data, kept = ("", KEPT) if constants.EFS_DELETION_POLICY == "Retain" else (" with its data", "")
     left = []
     for each in [] if constants.FILE_SYSTEM_ID else owned():
-        what = f"file system {each['FileSystemId']}{data}, {each['SizeInBytes']['Value'] / 2**30:.2f} GiB"
+        what = f"file system {each['FileSystemId']}{data}, {size(each):.2f} GiB"
         left.append(resource(what, each["FileSystemArn"], each, kept))
     return left

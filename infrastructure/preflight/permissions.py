@@ -63,8 +63,8 @@ def only_with() -> dict[str, Any]:
     hosts = "iam:.*InstanceProfile|ec2:(RunInstances|.*LaunchTemplate.*|DescribeInstance.*)"
     return {
         "(pricing|servicequotas|ce):.*|autoscaling:LaunchInstances|ec2:(CreateFleet|GetSpotPlacementScores)": False,
-        "codebuild:.*|s3:ListAllMyBuckets|scheduler:List.*|codeconnections:(?!ListConnections).*": False,
-        "scheduler:(?!Get|List).*": constants.MAX_RUN_HOURS or constants.MAX_CLUSTER_HOURS or constants.STOP_AT,
+        "codebuild:.*|s3:ListAllMyBuckets|codeconnections:(?!ListConnections).*": False,
+        "scheduler:(?!Get).*": constants.MAX_RUN_HOURS or constants.MAX_CLUSTER_HOURS or constants.STOP_AT,
         "codepipeline:(?!ListPipelines|GetPipeline$).*": False,
         ".*:(Untag.*|DeleteTags)|tag:TagResources": bool(constants.EXTRA_TAGS),
         "acm:(?!ListCertificates).*": constants.LISTENER_PROTOCOL == "HTTPS",

@@ -16,6 +16,7 @@ from aws import Resource, client, every
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
+    capacity_reservation,
     costs,
     file_system,
     load_balancer,
@@ -170,7 +171,7 @@ def lines(found: list[Thing]) -> list[Line]:
 def line(kind: Thing, some: list[Thing]) -> Line:
     row, begun = kind.row(), [each.since for each in some if each.since]
     hours = sum(each.units * (now() - each.since).total_seconds() / 3600 for each in some if each.since)
-    known = begun and row.price()
+    known = begun and row.price() and hours >= 0
     return Line(row, min(begun, default=None), row.an_hour(hours) if known else None)
 
 
@@ -232,7 +233,9 @@ def hosts_now() -> tuple[list[str], Rows]:
         bastion, kind = aws.part(group) == "bastion", host["InstanceType"]
         spot = auto_scaling_group.is_on_spot(group)
         zone = host["AvailabilityZone"] if spot else ""
-        rows += [Row(kind, prices.host(kind), "1", 1, 1, spot, zone), *costs.of_host(bastion)]
+        if bastion or not capacity_reservation.is_block():  # which is paid
+            rows.append(Row(kind, prices.host(kind), "1", 1, 1, spot, zone))
+        rows += costs.of_host(bastion)
         words.append(f"{'bastion' if bastion else 'host'} {kind}")
     return words, rows
 
@@ -312,7 +315,11 @@ def tell_end(stood: tuple[list[Thing], datetime | None] | None, kept: list[Resou
     times = [each.since for each in found if each.since] + ([since] if since else [])
     if not times:
         return
-    known, ran = lines(found), in_words((now() - min(times)).total_seconds())
+    seconds = (now() - min(times)).total_seconds()
+    if seconds < 0:
+        say("costs", "how long it ran is not known:", "this machine's clock is behind AWS's")
+        return
+    known, ran = lines(found), in_words(seconds)
     currency = costs.currency_of([each.row for each in known])
     left_out = "what had ended before, and what was stored or moved, is not in it"
     if currency:

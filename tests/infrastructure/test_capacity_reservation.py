@@ -91,6 +91,9 @@ def test_a_block_needs_no_quota_and_its_end_is_told(runbook: Runbook) -> None:
     runbook.settings |= {"CAPACITY_RESERVATION": block(runbook), "MIN_INSTANCES": "1"}
     ran = runbook.run("create_cluster.py")
     assert ran.code == 0, ran.err
+    assert 0 < float(ran.err.partition(" an hour now")[0].rpartition("$")[2]) < 0.1, (
+        "disk and address; its host is paid"
+    )
     end = runbook.aws("ec2").describe_capacity_reservations()["CapacityReservations"][0]["EndDate"]
     assert f"ends {end:%Y-%m-%dT%H:%MZ}; AWS takes its hosts 30 minutes before" in ran.err
     assert host(runbook)["InstanceLifecycle"] == "capacity-block"

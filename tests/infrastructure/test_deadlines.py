@@ -261,3 +261,13 @@ def test_without_the_right_it_is_refused_with_the_setting_that_does_without(gpu:
     assert gpu.run(page).code == 0
     looked = gpu.run("list_tasks.py", MAX_RUN_HOURS="8")
     assert looked.code == 0 and "warning the time left is not known: " in looked.err
+
+
+def test_the_hosts_on_demand_beside_those_on_spot_end_too(gpu: Runbook) -> None:
+    gpu.settings |= {"CAPACITY_TYPE": "spot-first", "MAX_RUN_HOURS": "2", "MAX_CLUSTER_HOURS": "3"}
+    gpu.has_run(*STARTED)
+    assert kinds(gpu) == ["hosts", "hosts", "stop"]
+    gpu.settle(3.5 * HOUR)
+    assert (gpu_hosts(gpu), running(gpu), kinds(gpu)) == ([], [], [])
+    assert gpu.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
+    assert gpu.run("create_cluster.py").code == 0

@@ -66,6 +66,11 @@ def template(runbook: Runbook) -> Any:
     return latest["LaunchTemplateData"]
 
 
+def test_what_it_costs_before_names_them_all(runbook: Runbook) -> None:
+    ran = runbook.run("create_cluster.py", "--dry-run", **SEVERAL)
+    assert "host g5.xlarge, or g6.xlarge at its own price" in ran.err
+
+
 def test_without_capacity_for_the_first_type_the_second_is_taken_and_told(runbook: Runbook) -> None:
     runbook.settings |= SEVERAL
     runbook.has_run("create_cluster.py", "register_task_definition.py")

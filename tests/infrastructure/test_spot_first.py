@@ -213,3 +213,25 @@ def test_another_capacity_type_is_refused_while_hosts_run_on_demand_beside_spot(
     ran = spot_first.run("create_cluster.py", CAPACITY_TYPE="spot")
     assert (ran.code, spot_first.changes(before)) == (1, [])
     assert "CAPACITY_TYPE=spot, but host i-" in ran.err and "runs as it was before" in ran.err
+
+
+def test_a_pause_and_a_resume_bring_back_both_groups(spot_first: Runbook) -> None:
+    no_spot(spot_first)
+    spot_first.has_run("run_task.py")
+    before = sizes(spot_first)
+    spot_first.has_run("pause_cluster.py")
+    assert (sizes(spot_first), lifecycles(spot_first)) == ([(0, 0), (0, 0)], [])
+    ran = spot_first.run("resume_cluster.py")
+    assert ran.code == 0, ran.err
+    assert (sizes(spot_first), lifecycles(spot_first)) == (before, ["on-demand"])
+    assert providers(spot_first) == ["gpu-capacity-od"]
+
+
+def test_a_deadline_ends_the_hosts_of_both(spot_first: Runbook) -> None:
+    spot_first.emulator.world.settings.vcpu_quotas["L-3819A6DF"] = 4
+    spot_first.settings["MAX_CLUSTER_HOURS"] = "2"
+    spot_first.has_run("create_cluster.py")
+    spot_first.has_run("run_task.py", TASK_COUNT="2")
+    assert lifecycles(spot_first) == ["on-demand", "spot"]
+    spot_first.settle(9000)
+    assert (groups(spot_first), lifecycles(spot_first)) == ({}, [])

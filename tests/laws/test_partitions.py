@@ -52,7 +52,7 @@ def test_no_service_but_ec2_can_be_made_another_account_s_deputy(runbook: Runboo
         for role in runbook.aws("iam").list_roles()["Roles"]
         if role["Path"] == "/"
     }
-    assert len(trusts) == 9
+    assert len(trusts) == 10
     for name, [statement] in trusts.items():
         condition = statement.get("Condition", {}).get("StringEquals", {})
         of_ec2 = statement["Principal"] == {"Service": "ec2.amazonaws.com"}

@@ -70,7 +70,10 @@ def simulated(runbook: Runbook) -> set[str]:
 
 
 #: what the pages do without, and what anyone may ask
-COURTESIES = ("pricing:", "servicequotas:", "sts:GetCallerIdentity", "ec2:DescribeImages")
+COURTESIES = (
+    *("pricing:", "servicequotas:", "sts:GetCallerIdentity", "ec2:DescribeImages"),
+    *("autoscaling:LaunchInstances", "ec2:CreateFleet", "ec2:GetSpotPlacementScores"),  # managed scaling does without
+)
 
 
 @pytest.mark.parametrize("example", WALKS)

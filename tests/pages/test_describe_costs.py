@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from emulator.core.doors import DOORS
+from infrastructure.service import bill
 from tests.conftest import Runbook
 
 RUNNING = ("create_cluster.py", "register_task_definition.py", "run_task.py")
@@ -45,6 +47,11 @@ def test_what_stands_is_told_and_a_deletion_ends_with_what_it_cost(running: Runb
     assert last(ran.err).startswith("costs it ran 3 h ") and ", about $1.6" in last(ran.err)
     again = running.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
     assert "it ran" not in again.err
+
+
+def test_a_clock_that_is_behind_aws_s_tells_no_length(capsys: pytest.CaptureFixture[str]) -> None:
+    bill.tell_end(([], bill.now() + timedelta(hours=1)), [])
+    assert "how long it ran is not known" in capsys.readouterr().err
 
 
 def test_what_starts_something_ends_with_its_price_and_the_command_that_stops_it(fargate: Runbook) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emulator.core.faults import Fault
 from infrastructure.service import gpus
 from tests.conftest import ROOT, Runbook
 
@@ -16,7 +17,8 @@ REGISTERED = ("create_cluster.py", "register_task_definition.py")
 
 
 def start(runbook: Runbook, seconds: float = 0) -> None:
-    """Ask for a task and do not wait for it; then let this time pass."""
+    """Ask for a task, whose host is managed scaling's to bring, and do not wait for it; then let this time pass."""
+    runbook.emulator.faults.planned.append(Fault("LaunchInstances", "denied", times=-1))
     ran = runbook.run("run_task.py", WAIT_TIMEOUT_SECONDS="5")
     assert "gave up waiting" in ran.err, ran.err
     if seconds:

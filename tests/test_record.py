@@ -1,0 +1,224 @@
+"""The record of a run: --show-calls, --record and --timeline are of every page, and say what the page did, and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+from botocore import xform_name
+
+import rehearse
+from aws import dry_run, pages, record, timeline
+from emulator.core.faults import Fault
+from tests.conftest import GPU, READS, Runbook
+
+SECRET = 'hf-"QX81zk-q7'
+WALK = (
+    "create_cluster.py",
+    "register_task_definition.py",
+    f"run_task.py --env TOKEN={SECRET}",
+    "describe_task.py",
+    "stop_task.py --all",
+    "delete_cluster.py --yes",
+)
+#: a command of the CLI in a line: the service and the operation
+COMMAND = re.compile(r"^(?:\w+=\$\()?(?:again )?aws (\S+) (\S+)", re.MULTILINE)
+
+
+def test_every_change_is_in_the_lines_once_and_in_the_log_once_and_no_secret_is(
+    runbook: Runbook, tmp_path: Path
+) -> None:
+    settings = {**GPU, "CONTAINER_ENVIRONMENT": f"PASSWORD={SECRET}"}
+    log = tmp_path / "log"
+    for number, command in enumerate(WALK):
+        since = len(runbook.emulator.calls)
+        files = ("--record", str(log), "--timeline", str(tmp_path / f"{number}.json"))
+        ran = runbook.run(*command.split(), "--show-calls", *files, **settings)
+        assert ran.code == 0, ran.err
+        changes = Counter(
+            f"{service} {xform_name(operation, '-')}"
+            for service, operation, error in runbook.emulator.calls[since:]
+            if not operation.startswith(READS) and not error
+        )
+        page, kept = command.split(".")[0], log.read_text().splitlines() if log.exists() else []
+        told = [each for each in map(json.loads, kept) if each["page"] == page]
+        of_log = [each["call"].split() for each in told if "call" in each and "refused" not in each]
+        assert Counter(f"{service} {xform_name(operation, '-')}" for service, operation in of_log) == changes
+        assert [each["exit"] for each in told if "exit" in each] == ([0] if changes else [])
+        assert {each["who"] for each in told} <= {"arn:aws:iam::123456789012:user/emulator"}
+        lines = [each for each in COMMAND.findall(ran.out) if each[1] != "wait"]
+        reads = tuple(xform_name(each, "-") for each in dry_run.READS)
+        assert Counter(" ".join(each) for each in lines if not each[1].startswith(reads)) == changes, ran.out
+        assert subprocess.run(["sh", "-n"], input=ran.out, text=True, check=False).returncode == 0
+        assert SECRET not in ran.out + ran.err
+    texts = [path.read_text() for path in tmp_path.iterdir()]
+    assert not [text for text in texts if SECRET in text or json.dumps(SECRET)[1:-1] in text]
+
+
+def test_a_value_of_the_environment_is_a_variable_that_whoever_runs_the_script_sets(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    settings = {"CONTAINER_ENVIRONMENT": f"PASSWORD={SECRET}"}
+    ran = runbook.run("register_task_definition.py", "--show-calls", "--dry-run", **settings)
+    assert '{"name": "PASSWORD", "value": "\'"$ENV_PASSWORD"\'"}' in ran.out
+    aws = "aws() { printf '%s\\n' \"$@\"; }\n"  # tells its words
+    script = ran.out.replace("\nset -eu\n", f"\nset -eu\n{aws}")
+    without = subprocess.run(["sh"], input=script, text=True, capture_output=True, check=False)
+    assert (without.returncode, without.stdout) == (2, "")
+    told = subprocess.run(
+        ["sh"], input=script, env={"ENV_PASSWORD": SECRET, "PATH": "/bin:/usr/bin"}, text=True, capture_output=True
+    )
+    words = told.stdout.splitlines()
+    [container] = json.loads(words[words.index("--container-definitions") + 1])
+    assert {"name": "PASSWORD", "value": SECRET} in container["environment"]
+
+
+def test_a_page_that_changes_nothing_shows_what_it_reads(runbook: Runbook) -> None:
+    ran = runbook.has_run("create_cluster.py").run("describe_clusters.py", "--show-calls")
+    assert "aws ecs describe-clusters" in ran.out
+    assert ran.code == 0
+
+
+def test_a_second_run_has_nothing_to_paste(runbook: Runbook) -> None:
+    ran = runbook.has_run("create_cluster.py").run("create_cluster.py", "--show-calls")
+    assert COMMAND.findall(ran.out) == []
+    assert "# it changed nothing" in ran.out
+
+
+def test_the_lines_of_a_run_that_failed_are_those_until_then(runbook: Runbook) -> None:
+    runbook.emulator.faults.planned.append(Fault("CreateCapacityProvider", "denied"))
+    ran = runbook.run("create_cluster.py", "--show-calls")
+    assert ran.code == 1
+    assert "it ended with exit code 1" in ran.out
+    assert "aws autoscaling create-auto-scaling-group" in ran.out
+    assert "aws ecs create-capacity-provider" not in ran.out
+
+
+def test_a_file_that_can_t_be_written_is_told_before_the_first_call(runbook: Runbook, tmp_path: Path) -> None:
+    for flag in ("--record", "--timeline"):
+        ran = runbook.run("create_cluster.py", flag, str(tmp_path / "no" / "such"))
+        assert (ran.code, runbook.emulator.calls) == (2, [])
+
+
+def test_every_page_has_the_flags() -> None:
+    assert pages._pages
+    for name, about in pages._pages.items():
+        given = pages._parser(name, "", about).format_usage()
+        assert {"--show-calls", "--timeline", "--record"} <= {*re.findall(r"--[a-z-]+", given)}
+
+
+def test_a_rehearsal_s_runbook_has_each_command_its_output_its_check_and_its_undo(
+    runbook: Runbook, tmp_path: Path
+) -> None:
+    steps, kept = [], tmp_path / "record.json"
+    for command in ("create_cluster.py", "describe_clusters.py"):
+        ran = runbook.run(command, "--timeline", str(kept))
+        steps.append(rehearse.Step(command, 1.0, ran.out, ran.err, kept.read_text()))
+    told = rehearse.as_runbook("gpu-cluster", steps)
+    assert "## 1. create_cluster.py\n\nBuild the cluster" in told
+    assert "```sh\npython create_cluster.py\n```" in told
+    assert "created cluster gpu" in told and '"clusterName": "gpu"' in told
+    assert "Check: `python describe_clusters.py`" in told and "Undo: `python delete_cluster.py`" in told
+    first, second = told.split("## 2. ")
+    assert "aws ec2 create-vpc" in first and "aws " not in second.replace("AWS", "")
+    assert told.count("```") % 2 == 0
+
+
+def test_the_timelines_of_a_rehearsal_add_up() -> None:
+    each = made(call(1, "CreateA", 0, "a-1"), wait(3, "A", 0, 40), call(4, "DescribeA", 40, waits=(3,), ThingId="a-1"))
+    both = timeline.together("both", [each, each])
+    assert (both.took, both.path) == (80, 80)
+    assert [(step.what, step.asked, step.ended) for step in both.steps if step.is_wait] == [
+        ("create_cluster: A", 0, 40),
+        ("create_cluster: A", 40, 80),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------ timeline
+
+
+def test_a_timeline_names_what_was_waited_for_and_what_no_one_can_be_faster_than(
+    runbook: Runbook, tmp_path: Path
+) -> None:
+    drawn = tmp_path / "timeline.svg"
+    ran = runbook.run("create_cluster.py", "--timeline", str(drawn), MIN_INSTANCES="1")
+    assert ran.result["clusterName"] == "gpu"
+    root = ElementTree.fromstring(drawn.read_text())
+    told = [text for text in root.itertext() if text.strip()]
+    assert any("1 hosts to join the cluster" in text for text in told)
+    assert "<script" not in drawn.read_text() and "http" not in drawn.read_text().replace(
+        "http://www.w3.org/2000/svg", ""
+    )
+
+
+def test_on_a_terminal_a_timeline_is_bars(runbook: Runbook) -> None:
+    ran = runbook.run("create_cluster.py", "--timeline", "-", MIN_INSTANCES="1")
+    numbers = re.search(r"create_cluster.py: took (.*), AWS's critical path (.*), ratio (\d\.\d\d)", ran.err)
+    assert numbers and 1 <= float(numbers[3]) < 1.3
+    assert re.search(r"s \| *=+ *\| 1 hosts to join the cluster", ran.err)
+    assert re.search(r"s \| *#+ *\| the mount targets' DNS names", ran.err)
+
+
+def made(*steps: record.Call | record.Wait) -> timeline.Timeline:
+    kept = record.Record("create_cluster", 0.0)
+    kept.ended = max(step.ended for step in steps)
+    kept.calls = [step for step in steps if isinstance(step, record.Call)]
+    kept.waits = [step for step in steps if isinstance(step, record.Wait)]
+    return timeline.of(record.restored(record.saved(kept)))
+
+
+def call(
+    number: int, operation: str, at: float, answer: str = "", waits: tuple[int, ...] = (), **params: str
+) -> record.Call:
+    answered = {"ThingId": answer} if answer else {}
+    return record.Call(number, "ec2", operation, "us-east-1", params, at, at, answered, waits=waits)
+
+
+def wait(number: int, what: str, began: float, ended: float, looks: int = 1) -> record.Wait:
+    return record.Wait(number, what, began, ended, looks)
+
+
+def test_what_aws_does_meanwhile_is_not_in_the_critical_path() -> None:
+    """One thing takes 100 s and the other 60, both asked for at the beginning: 100 s."""
+    drawn = made(
+        call(1, "CreateA", 0, "a-1"),
+        call(2, "CreateB", 0, "b-1"),
+        wait(3, "A", 0, 100),
+        call(4, "DescribeA", 100, waits=(3,), ThingId="a-1"),
+        wait(5, "B", 100, 100, looks=0),
+        call(6, "DescribeB", 100, waits=(5,), ThingId="b-1"),
+    )
+    assert (drawn.took, drawn.path) == (100, 100)
+
+
+def test_what_was_asked_for_late_is_ours() -> None:
+    """B needs nothing of A, and was asked for when A had been looked at: AWS could have made both at the same time."""
+    drawn = made(
+        call(1, "CreateA", 0, "a-1"),
+        wait(3, "A", 0, 40),
+        call(4, "DescribeA", 40, waits=(3,), ThingId="a-1"),
+        call(5, "CreateB", 90, "b-1"),
+        wait(6, "B", 90, 150),
+        call(7, "DescribeB", 150, waits=(6,), ThingId="b-1"),
+    )
+    assert (drawn.took, drawn.path) == (150, 100)
+    assert [step.what for step in drawn.steps if step.critical and step.is_wait] == ["A", "B"]
+
+
+def test_a_pause_that_looks_at_nothing_comes_after_the_wait_for_the_same_things() -> None:
+    drawn = made(
+        call(1, "CreateMountTarget", 0, "a-1"),
+        wait(2, "mount targets to be available", 0, 80),
+        call(3, "DescribeMountTargets", 80, waits=(2,), ThingId="a-1"),
+        wait(4, "the mount targets' DNS names", 80, 170),
+    )
+    assert (drawn.took, drawn.path) == (170, 170)
+
+
+def test_text_in_a_timeline_is_text() -> None:
+    drawn = made(call(1, "CreateA", 0, "a-1"), wait(2, '<script>"&', 0, 10), call(3, "DescribeA", 10, waits=(2,)))
+    assert "<script>" not in timeline.svg(drawn)
+    assert ElementTree.fromstring(timeline.svg(drawn)) is not None
