@@ -182,24 +182,3 @@ def broken(word: str, room: float, kind: str) -> list[str]:
             pieces.append("")
         pieces[-1] += character
     return pieces
-
-
-def overlaps(box: Box) -> list[tuple[Box, Box]]:
-    """Pairs of boxes side by side that cover each other, and boxes that are not inside their own: none."""
-    found = []
-    for each in box.every():
-        for number, one in enumerate(each.children):
-            found += [(one, other) for other in each.children[number + 1 :] if cover(one, other)]
-            if not inside(one, each):
-                found.append((one, each))
-    return found
-
-
-def cover(one: Box, other: Box) -> bool:
-    across = one.x < other.x + other.width - 0.01 and other.x < one.x + one.width - 0.01
-    return across and one.y < other.y + other.height - 0.01 and other.y < one.y + one.height - 0.01
-
-
-def inside(one: Box, outer: Box) -> bool:
-    across = one.x >= outer.x - 0.01 and one.x + one.width <= outer.x + outer.width + 0.01
-    return across and one.y >= outer.y - 0.01 and one.y + one.height <= outer.y + outer.height + 0.01

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from emulator.codepipeline import pipelines
+from emulator.codestar_connections import connections
 from emulator.core.faults import Fault
 from infrastructure.picture import layout, svg
 from infrastructure.picture.layout import Box, Square
@@ -94,9 +96,30 @@ def frames(picture: str) -> Box:
     return outside
 
 
+def overlaps(box: Box) -> list[tuple[Box, Box]]:
+    """Pairs of boxes side by side that cover each other, and boxes that are not inside their own: none."""
+    found = []
+    for each in box.every():
+        for number, one in enumerate(each.children):
+            found += [(one, other) for other in each.children[number + 1 :] if cover(one, other)]
+            if not inside(one, each):
+                found.append((one, each))
+    return found
+
+
+def cover(one: Box, other: Box) -> bool:
+    across = one.x < other.x + other.width - 0.01 and other.x < one.x + one.width - 0.01
+    return across and one.y < other.y + other.height - 0.01 and other.y < one.y + one.height - 0.01
+
+
+def inside(one: Box, outer: Box) -> bool:
+    across = one.x >= outer.x - 0.01 and one.x + one.width <= outer.x + outer.width + 0.01
+    return across and one.y >= outer.y - 0.01 and one.y + one.height <= outer.y + outer.height + 0.01
+
+
 def check(picture: str) -> None:
     assert len(picture.encode()) < 200 * 1024
-    assert [(one.kind, other.kind) for one, other in layout.overlaps(frames(picture))] == []
+    assert [(one.kind, other.kind) for one, other in overlaps(frames(picture))] == []
     assert "<script" not in picture
     assert re.findall(r"(?:href|src|url|@import)[=(]", picture) == []
 
@@ -226,6 +249,18 @@ def test_targets_that_are_not_well_make_their_group_red(clara: Runbook) -> None:
     assert wrong["clara"] == "of its deployment 1 tasks have failed so far"
     [stopped] = [told for name, told in wrong.items() if name != "clara"]
     assert "failed ELB health checks" in stopped
+
+
+def test_a_pipeline_whose_newest_run_failed_is_red(endpoints: Runbook) -> None:
+    request = {"ProviderType": "GitHub", "ConnectionName": "ours"}
+    arn = endpoints.aws("codeconnections").create_connection(**request)["ConnectionArn"]
+    connections.finish_handshakes(endpoints.emulator.world)
+    endpoints.settings |= {"CONNECTION_ARN": arn, "POLL_SECONDS": "15"}
+    endpoints.has_run("create_cluster.py").has_run("create_repository.py", "create_pipeline.py", ENDPOINT="a")
+    pipelines.push(endpoints.emulator.world, "example/ml-endpoints", "main", "It fails", {}, "BUILD")
+    endpoints.settle(900)
+    [told] = red(drawn(endpoints)).values()
+    assert told == "its newest run is Failed: ENDPOINT=... python describe_pipeline.py"
 
 
 def test_a_host_whose_agent_is_gone_is_red(runbook: Runbook) -> None:
