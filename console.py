@@ -117,12 +117,6 @@ def line(at: str, who: str, text: str) -> None:
     print(_log_line(at, who, text, sys.stdout), flush=True)
 
 
-def text(document: str) -> None:
-    """A page's result that is no JSON: a picture."""
-    with contextlib.suppress(BrokenPipeError):
-        print(document, end="", flush=True)
-
-
 def _log_line(at: str, who: str, text: str, stream: TextIO) -> str:
     """On a terminal each container has a colour; elsewhere the line is plain."""
     if not stream.isatty() or os.environ.get("NO_COLOR"):
@@ -151,7 +145,7 @@ def result(document: dict[str, Any]) -> None:
 
 
 def output(text: str) -> None:
-    """In place of the result."""
+    """A result that is no JSON, or what stands in place of one."""
     with contextlib.suppress(BrokenPipeError):
         print(text, end="", flush=True)
 

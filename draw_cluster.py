@@ -1,4 +1,4 @@
-"""Draw what stands now: the cluster, its network, hosts with their tasks and GPUs, and all else that is of this runbook.
+"""Draw what stands now: hosts with their tasks and GPUs, services, the network, what each costs, and what is wrong, why.
 
 stdout is the picture, as SVG or with --html as a page for a browser: no JSON. Each box bears what it costs an hour, and is
 red where something is wrong, with the reason. Changes nothing. What has only a name is known from AWS's index of tags, which
@@ -25,7 +25,8 @@ def draw_cluster(html: bool = False) -> dict[str, Any]:
     picture = layout.place(whole.picture(at))
     write = svg.page if html else svg.document
     text = write(picture, f"ECS cluster {constants.CLUSTER_NAME} in {aws.region()}, {at}")
-    console.text(text)
+    if not console.without_result:
+        console.output(text)
     return {"picture": text, "wrong": {each.arn: each.wrong for each in picture.every() if each.wrong and each.arn}}
 
 

@@ -208,6 +208,12 @@ def red(picture: str) -> dict[str, str]:
     return {arn.rpartition("/")[2]: " ".join(each.text or "" for each in texts) for arn, texts in told.items()}
 
 
+def test_with_show_calls_its_reads_stand_in_place_of_the_picture(runbook: Runbook) -> None:
+    told = drawn(runbook.has_run("create_cluster.py"), "--show-calls")
+    assert "<svg" not in told
+    assert "aws ecs describe-clusters" in told
+
+
 def test_nothing_is_red_where_all_is_well(clara: Runbook) -> None:
     clara.has_run(*SERVED).settle(300)
     assert red(drawn(clara)) == {}
