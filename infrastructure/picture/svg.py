@@ -62,11 +62,11 @@ def css() -> str:
 
 
 def document(picture: Box, told: str) -> str:
-    """The picture as a document of its own; `told` is its title for those who don't see it."""
+    """The picture as a document of its own; `told` is its name for those who don't see it."""
     width, height = picture.width, picture.height
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
-    body = "\n".join([f"<title>{escape(told)}</title>", f"<style>{css()}</style>", *drawn(picture)])
-    return f'{head} role="img">\n{body}\n</svg>\n'
+    body = "\n".join([f"<style>{css()}</style>", *drawn(picture)])
+    return f"{head} aria-label={quoteattr(told)}>\n{body}\n</svg>\n"
 
 
 def drawn(box: Box) -> list[str]:
@@ -74,6 +74,8 @@ def drawn(box: Box) -> list[str]:
     about = f" data-arn={quoteattr(box.arn)}" if box.arn else ""
     kind = f"{box.kind} red" if box.wrong else box.kind
     parts = [f'<g class="{kind}"{about}>']
+    if box.kind in ("task", "waiting") and box.arn:  # its whole id, of which its text is a part
+        parts.append(f"<title>{plain(box.arn.rpartition('/')[2])}</title>")
     if box.kind not in FRAMELESS:
         corner = "" if box.kind == "picture" else ' rx="4"'
         parts.append(f"<rect {area(box.x, box.y, box.width, box.height)}{corner}/>")

@@ -300,7 +300,7 @@ def test_texts_are_escaped_and_none_is_cut_off() -> None:
     assert group.get("data-arn") == odd
     told = [each.text or "" for each in group.findall(f"{SVG}text[@class='wrong']")]
     assert "".join(told).replace(" ", "") == odd.replace(" ", "")
-    assert ElementTree.fromstring(picture).findtext(f"{SVG}title") == odd
+    assert ElementTree.fromstring(picture).get("aria-label") == odd
 
 
 def test_a_price_for_which_there_is_no_room_stands_below() -> None:
