@@ -160,6 +160,7 @@ def waiting(these: list[Any]) -> list[Box]:
         vain = any(each["lastStatus"] == "PROVISIONING" and diagnosis.on_host(each) for each in some)
         bad = why if vain and seen.no_host_comes() else ""
         told = f"{len(some)} tasks wait" if len(some) > 1 else "a task waits"
+        told = told if why else "on hosts, or in subnets, that are not of this cluster"
         found.append(
             Box("waiting", told, "", [] if bad else [why], wrong=bad, children=row([task(each, []) for each in some]))
         )
@@ -212,18 +213,23 @@ def target_group(group: Any) -> Box:
     targets = sorted(seen.health()[arn], key=lambda each: (each["Target"]["Id"], each["Target"].get("Port", 0)))
     states = [each["TargetHealth"]["State"] for each in targets]
     count = ", ".join(f"{states.count(state)} {state}" for state in sorted({*states})) or "none"
-    bad = [wrong_with_target(each) for each in targets if each["TargetHealth"]["State"] not in WELL]
     leading = [rule_box(rule, arn) for rule in seen.rules() if next(iter(shares(rule)), "") == arn]
     lines = [words.line(f"{group.get('Protocol', '')} {group.get('Port', '')}", f"targets: {count}")]
     lines += [
         f"{part(rule, arn)} of {listener_rule.leads_from(rule)}" for rule in seen.rules() if arn in [*shares(rule)][1:]
     ]
-    return Box("group", name, arn, lines, wrong="\n".join(bad), children=leading)
+    return Box("group", name, arn, lines, wrong=wrong_with(targets), children=leading)
 
 
-def wrong_with_target(each: Any) -> str:
-    health, target = each["TargetHealth"], f"{each['Target']['Id']}:{each['Target'].get('Port', '')}"
-    return f"{target} is {health['State']}: {health.get('Description') or health.get('Reason', '')}"
+def wrong_with(targets: list[Any]) -> str:
+    """Those that are not well, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for each in targets:
+        health, target = each["TargetHealth"], f"{each['Target']['Id']}:{each['Target'].get('Port', '')}"
+        if health["State"] not in WELL:
+            why = f"{health['State']}: {health.get('Description') or health.get('Reason', '')}"
+            reasons.setdefault(why, []).append(target)
+    return "\n".join(f"{words.several(names)} {why}" for why, names in reasons.items())
 
 
 def shares(rule: Any) -> dict[str, int]:

@@ -15,16 +15,8 @@ from infrastructure.weights import copies, schedule, sync
 #: kinds of ARNs that are drawn as they are seen now, or with what they belong to
 SEEN = (
     *("cluster", "service", "task", "container-instance", "loadbalancer", "listener", "listener-rule", "targetgroup"),
-    *(
-        "file-system",
-        "volume",
-        "instance",
-        "network-interface",
-        "vpc",
-        "subnet",
-        "natgateway",
-        "spot-instances-request",
-    ),
+    *("file-system", "volume", "instance", "network-interface", "vpc", "subnet", "natgateway"),
+    "spot-instances-request",
 )
 
 
@@ -49,7 +41,7 @@ def boxes(arns: set[str]) -> list[Box]:
     names = {each.arn: words.name_of(each.tags) for each in tag_index.tagged()}
     shown = [arn for arn in arns if words.kind_of(arn) not in SEEN]
     ordered = sorted(
-        shown, key=lambda arn: (words.what(arn).split(" ")[:2][0], words.kind_of(arn), names.get(arn, ""), arn)
+        shown, key=lambda arn: (words.what(arn).partition(" ")[0], words.kind_of(arn), names.get(arn, ""), arn)
     )
     return [Box("item", words.what(arn, names.get(arn, "")), arn, wrong=seen.wrong_with(arn)) for arn in ordered]
 

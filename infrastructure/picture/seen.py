@@ -259,12 +259,8 @@ def newest_runs() -> dict[str, Any]:
 
 def wrong_with(arn: str) -> str:
     """Of what has only a name: a pipeline whose newest run has failed."""
-    run = newest_runs().get(arn, {})
-    return (
-        f"its newest run is {run['status']}: ENDPOINT=... python describe_pipeline.py"
-        if run.get("status") == "Failed"
-        else ""
-    )
+    status = newest_runs().get(arn, {}).get("status")
+    return "its newest run failed: describe_pipeline.py tells where and why" if status == "Failed" else ""
 
 
 def subnet_of(task: Any) -> str:

@@ -33,10 +33,7 @@ def alarm(wrong: list[Box]) -> list[Box]:
     titles: dict[str, list[str]] = {}
     for each in wrong:
         titles.setdefault(each.wrong, []).append(each.title)
-    told = [
-        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' * (len(names) > 3)}: {why}"
-        for why, names in titles.items()
-    ]
+    told = [f"{words.several(names)}: {why}" for why, names in titles.items()]
     return [Box("alarm", f"What is wrong: {len(wrong)}", wrong="\n".join(told))] if wrong else []
 
 

@@ -28,6 +28,12 @@ def line(*parts: str) -> str:
     return f" {DOT} ".join(part.replace(" ", "\u00a0") for part in parts if part)
 
 
+def several(names: list[str]) -> str:
+    """The first three of them, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def price(rows: costs.Rows, zero: str = "") -> str:
     """What an hour of these costs; `zero`: what is said where there are none."""
     currencies = sorted({found.currency for row in rows if (found := row.price())})

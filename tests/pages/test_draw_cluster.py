@@ -248,7 +248,7 @@ def test_targets_that_are_not_well_make_their_group_red(clara: Runbook) -> None:
     page = drawn(clara, "--html")
     wrong = red(page[page.index("<svg") : page.index("</svg>") + 6])
     [told] = wrong.values()
-    assert told.endswith(" is unhealthy: Health checks failed with these codes: [503]")
+    assert told.endswith(" unhealthy: Health checks failed with these codes: [503]")
     assert told in page.partition("<th>why</th>")[2]
     clara.settle(230)  # ECS has replaced the task, and the new one is not asked yet
     wrong = red(drawn(clara))
@@ -266,7 +266,7 @@ def test_a_pipeline_whose_newest_run_failed_is_red(endpoints: Runbook) -> None:
     pipelines.push(endpoints.emulator.world, "example/ml-endpoints", "main", "It fails", {}, "BUILD")
     endpoints.settle(900)
     [told] = red(drawn(endpoints)).values()
-    assert told == "its newest run is Failed: ENDPOINT=... python describe_pipeline.py"
+    assert told == "its newest run failed: describe_pipeline.py tells where and why"
 
 
 def test_a_host_whose_agent_is_gone_is_red(runbook: Runbook) -> None:
