@@ -14,7 +14,7 @@ import pytest
 from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from emulator.core.faults import Fault
-from infrastructure.picture import layout, svg
+from infrastructure.picture import layout, svg, words
 from infrastructure.picture.layout import Box, Square
 from tests import browser
 from tests import drawn as drawn_before
@@ -301,6 +301,11 @@ def test_texts_are_escaped_and_none_is_cut_off() -> None:
     told = [each.text or "" for each in group.findall(f"{SVG}text[@class='wrong']")]
     assert "".join(told).replace(" ", "") == odd.replace(" ", "")
     assert ElementTree.fromstring(picture).get("aria-label") == odd
+
+
+def test_of_many_the_first_three_are_named() -> None:
+    assert words.several(["a", "b", "c"]) == "a, b, c"
+    assert words.several([*"abcdef"]) == "a, b, c and 3 more"
 
 
 def test_a_price_for_which_there_is_no_room_stands_below() -> None:
