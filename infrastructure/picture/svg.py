@@ -116,7 +116,7 @@ def page(picture: Box, told: str) -> str:
     legend = "\n".join(f'<li><i class="{state}"></i> {escape(what)}</li>' for state, what in LEGEND)
     return PAGE.format(
         title=escape(told),
-        css=PAGE_CSS + "".join(f"i.{state}{{background:{fill}}}" for state, (fill, _) in GPUS.items()),
+        css=PAGE_CSS.format(**{f"{state}{n}": fill for state, fills in GPUS.items() for n, fill in enumerate(fills)}),
         svg=document(picture, told),
         legend=legend,
         table=table,
@@ -124,13 +124,15 @@ def page(picture: Box, told: str) -> str:
 
 
 PAGE_CSS = """
-body{margin:0 auto;width:1400px;background:#fff;color:#1f2328;font:14px Arial,Helvetica,sans-serif}
-h2{font-size:15px;margin:16px 0 4px} section{margin:8px 16px 24px} 
-td,th{text-align:left;padding:3px 16px 3px 0;vertical-align:top;overflow-wrap:anywhere}
-ul{list-style:none;padding:0} li{display:inline-block;margin-right:24px}
-i{display:inline-block;width:14px;height:14px;border:1px solid #9a5208;vertical-align:-2px}
-i.red{border:2px solid #cf222e}
-@media (prefers-color-scheme: dark){body{background:#0d1117;color:#e6edf3}}
+body{{margin:0 auto;width:1400px;background:#fff;color:#1f2328;font:14px Arial,Helvetica,sans-serif}}
+h2{{font-size:15px;margin:16px 0 4px}} section{{margin:8px 16px 24px}}
+td,th{{text-align:left;padding:3px 16px 3px 0;vertical-align:top;overflow-wrap:anywhere}}
+ul{{list-style:none;padding:0}} li{{display:inline-block;margin-right:24px}}
+i{{display:inline-block;width:14px;height:14px;border:1px solid #9a5208;vertical-align:-2px}}
+i.used{{background:{used0}}} i.shared{{background:{shared0}}} i.free{{background:{free0}}}
+i.red{{border:2px solid #cf222e}}
+@media (prefers-color-scheme: dark){{body{{background:#0d1117;color:#e6edf3}}
+i.used{{background:{used1}}} i.shared{{background:{shared1}}} i.free{{background:{free1}}}}}
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en">
