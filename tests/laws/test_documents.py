@@ -19,7 +19,7 @@ from aws import interrupts
 from emulator.core import services
 from emulator.core.doors import DOORS
 from emulator.server import serve
-from tests import sentences
+from tests import drawn, sentences
 from tests.conftest import ROOT, Runbook
 from tests.documents import DOCUMENTS, MAKERS, SETTINGS, Record, account_settings, pages, played, steady
 from tests.remedies import REMEDIES
@@ -29,9 +29,14 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 TEXTS = {path: path.read_text() for path in DOCUMENTS}
 
 
-def test_the_commands_print_what_is_shown_and_the_tables_are_the_code_s() -> None:
-    for path, text in played(Record()).items():
+def test_the_commands_print_what_is_shown_and_tables_and_pictures_are_the_code_s() -> None:
+    record = Record()
+    for path, text in played(record).items():
         assert steady(text) == steady(TEXTS[path]), f"{path.name}: python -m tests.documents writes it anew"
+    assert {*record.pictures} == {*drawn.EXAMPLES}
+    for example, picture in record.pictures.items():
+        shown = (drawn.FOLDER / f"{example}.svg").read_text()
+        assert picture == shown, f"{example}.svg: python -m tests.documents draws it anew"
 
 
 def test_the_readme_is_short() -> None:
