@@ -2,6 +2,7 @@
 # make .venv      what the scripts and the tests need, in .venv
 # make rehearse   the whole runbook on an emulated AWS; EXAMPLE=apiserver takes another file of examples/, REGION=cn-north-1 another region
 # make test       lint, types and tests; EVERY_CALL=1 interrupts the largest example too
+# make browser    a headless Chromium, with which a test looks at the picture, where there is none and apt-get may install it
 # make check      what to run while working: lint, types, and the tests that take least
 # make lint       ruff and mypy
 # make docs       write outputs and tables of README.md and docs/ anew
@@ -15,7 +16,7 @@ PYTHON ?= python3
 # what Python compiles is kept, where the environment says otherwise too: each page is a process of its own
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help rehearse test check lint docs bench lock clean
+.PHONY: help rehearse test browser check lint docs bench lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -24,7 +25,10 @@ rehearse: .venv
 	.venv/bin/python rehearse.py $(EXAMPLE) --region $(REGION)
 
 test: lint
-	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -n 2 --dist worksteal
+	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -rs -n 2 --dist worksteal
+
+browser: .venv
+	.venv/bin/python -m tests.browser
 
 check: lint
 	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/test_console.py tests/test_constants.py tests/test_texts.py tests/test_dry_run.py tests/infrastructure tests/laws/test_style.py \

@@ -145,7 +145,7 @@ def result(document: dict[str, Any]) -> None:
 
 
 def output(text: str) -> None:
-    """In place of the result."""
+    """A result that is no JSON, or what stands in place of one."""
     with contextlib.suppress(BrokenPipeError):
         print(text, end="", flush=True)
 

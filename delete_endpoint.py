@@ -21,6 +21,7 @@ from infrastructure import clean_up, parts
 from infrastructure.delivery import artifact_bucket, build_logs, build_project, pipeline, repository
 from infrastructure.service import (
     access_points,
+    bill,
     deadlines,
     dns_record,
     listener_rule,
@@ -70,6 +71,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
         access_points.delete()
         repository.delete(images=images)
     kept = clean_up.tell_kept(seen)
+    bill.tell_cluster()
     say("next", "python delete_cluster.py", "nothing was deleted" if console.dry_run else "0 resources left of it")
     return {
         "endpoint": constants.ENDPOINT,

@@ -15,7 +15,7 @@ import aws
 import constants
 from console import say
 from infrastructure import clean_up, parts
-from infrastructure.service import deadlines, listener_rule, scaling, service, target_group, task_security_group
+from infrastructure.service import bill, deadlines, listener_rule, scaling, service, target_group, task_security_group
 
 #: in the order of create
 PARTS = (task_security_group, target_group, listener_rule, service, scaling)
@@ -34,6 +34,7 @@ def delete_service() -> dict[str, Any]:
         task_security_group.delete()
         if not seen.resources:
             say("already gone", f"service {constants.SERVICE_NAME}")
+    bill.tell_cluster()
     say("next", aws.command("delete_endpoint.py") if constants.ENDPOINT else "python delete_cluster.py")
     return {"serviceName": constants.SERVICE_NAME, "left": [each.what for each in parts.left_over(made())]}
 

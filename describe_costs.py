@@ -1,7 +1,8 @@
 """Describe what the cluster costs: each thing that stands, since when, how much so far and an hour, by AWS's price list.
 
 Of Spot capacity the price of its zone now. What is stored costs an hour what it would if nothing changed, and has no sum
-so far; what is moved, logged or backed up by then is not in it. Taxes, discounts and free tiers are not either.
+so far; what is moved, logged or backed up by then is not in it: that has its price, "by use". Taxes, discounts and free
+tiers are not either.
 
     python describe_costs.py            to stop it all: python delete_cluster.py
     python describe_costs.py --billed   what AWS has billed by our tag too: it lags a day, the tag must be activated for
@@ -16,20 +17,31 @@ import console
 import constants
 from aws import Problem
 from console import say
-from infrastructure.cluster import auto_scaling_group, cluster, file_system, load_balancer, log_groups, nat_gateways
+from infrastructure.cluster import (
+    auto_scaling_group,
+    cluster,
+    file_system,
+    load_balancer,
+    log_groups,
+    nat_gateways,
+    tag_index,
+)
 from infrastructure.service import bill
+from infrastructure.weights import schedules
 
 
 @aws.page(of="cluster", billed="ask Cost Explorer too, for which AWS charges")
 def describe_costs(billed: bool = False) -> dict[str, Any]:
     looks = (nat_gateways.all_gateways, load_balancer.standing, load_balancer.tags_by_arn, file_system.all_systems)
-    aws.look_at(cluster.describe, auto_scaling_group.standing, *looks, log_groups.groups(log_groups.CONTAINERS))
+    more = (tag_index.tagged, *schedules.LOOKS, log_groups.groups(log_groups.CONTAINERS))
+    aws.look_at(cluster.describe, auto_scaling_group.standing, *looks, *more)
     found = bill.lines(bill.things())
     if not cluster.find() and not found:
         raise Problem(cluster.missing())
-    told = bill.told(found)
+    used = bill.by_use(schedules.priced())
+    told = bill.told(found, used)
     if told["currency"]:
-        console.show_table(bill.table(found, told["currency"]))
+        console.show_table(bill.table(found, used, told["currency"]))
     of_bill = {"billed": bill.billed()} if billed else {}
     say("next", "python delete_cluster.py", "stops it all")
     return {"clusterName": constants.CLUSTER_NAME, "region": aws.region(), **told, **of_bill}

@@ -79,11 +79,11 @@ def seen() -> dict[str, Any]:
 def told(ran: dict[str, Any], nothing: bool) -> dict[str, Any]:
     if nothing:
         say("found", f"cluster {constants.CLUSTER_NAME}", f"paused since {pause.since()}: nothing changed")
-    say("next", "python resume_cluster.py", "brings back what ran")
     deeper = nat_gateways.gateways() or load_balancer.find()
     bill.tell_now(
         lambda: bill.cluster_now([]), f"python {'pause_cluster.py --deep' if deeper else 'delete_cluster.py'}"
     )
+    say("next", "python resume_cluster.py", "brings back what ran")
     return {
         "clusterName": constants.CLUSTER_NAME,
         "pausedSince": pause.since(),

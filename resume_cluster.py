@@ -2,7 +2,8 @@
 
 Each as it was: so many tasks, of that revision, with their overrides and tags; tasks begin anew. After --deep NAT gateways
 and the load balancer are made again, by the settings, with other addresses; rules, scaling and DNS records follow them.
-What was deleted meanwhile is left out. Then it waits until all of it runs: 4 to 8 minutes with hosts.
+What was deleted meanwhile is left out. Then it waits until all of it runs: 4 to 8 minutes with hosts. What it costs is told
+first, and above CONFIRM_ABOVE an hour it asks.
 
     python resume_cluster.py             next: python describe_clusters.py
     python resume_cluster.py --dry-run   what would be brought back
@@ -38,8 +39,8 @@ from infrastructure.weights import schedules
 PARTS = (cluster, pause, network, nat_gateways, auto_scaling_group, counts, ways_in, deploys, schedules)
 
 
-@aws.page(of="cluster", changes=True, undo="pause_cluster.py")
-def resume_cluster() -> dict[str, Any]:
+@aws.page(of="cluster", changes=True, undo="pause_cluster.py", yes="do not ask, whatever it costs")
+def resume_cluster(yes: bool = False) -> dict[str, Any]:
     """All is asked for first; that it was paused is forgotten before it is waited for."""
     parts.look(PARTS, *deadlines.looks())
     if not cluster.of_ours():
@@ -50,6 +51,8 @@ def resume_cluster() -> dict[str, Any]:
         say("found", f"cluster {constants.CLUSTER_NAME}", "nothing is paused")
         return {"clusterName": constants.CLUSTER_NAME, "services": {}, "tasks": []}
     deadlines.check()
+    if priced := runs_again.priced(ran):
+        costs.tell_before(priced, yes)
     if ran["deep"]:
         make_ways()
         ways_in.bring_back(ran)
@@ -63,9 +66,9 @@ def resume_cluster() -> dict[str, Any]:
     schedules.bring_back(ran)
     pause.delete()
     found = wait_running(ran, arns) if constants.WAIT and not console.dry_run else []
-    say("next", "python describe_clusters.py", "to undo: python pause_cluster.py")
     running = bill.running_tasks() if costs.on_fargate() else []
     bill.tell_now(lambda: bill.cluster_now(running), "python pause_cluster.py")
+    say("next", "python describe_clusters.py", "to undo: python pause_cluster.py")
     services = {name: count for name, count in ran["services"].items() if count}
     return {"clusterName": constants.CLUSTER_NAME, "services": services, "tasks": runs_again.told(found)}
 

@@ -10,7 +10,7 @@ Prints of each its revision, who started it, why it stopped, and its exit codes.
 
 --all then ends each host on which no task is any more, of anybody: its money stops within about a minute (KEEP_HOSTS).
 After --task managed scaling ends it, about 15 minutes later. With MIN_INSTANCES so many hosts stay, and cost, until
-delete_cluster.py.
+delete_cluster.py. What then stands, and its price an hour, is told.
 """
 
 import sys
@@ -21,7 +21,7 @@ import constants
 from aws import Problem
 from console import say
 from infrastructure.cluster import cluster
-from infrastructure.service import deadlines, hosts, tasks
+from infrastructure.service import bill, deadlines, hosts, tasks
 
 
 @aws.page(changes=True, task=("ID", "the task's id or ARN"), all="every task that run_task.py started, of any revision")
@@ -42,6 +42,7 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     deadlines.mend()
     if all:
         hosts.end_idle(never_placed=sum(map(hosts.waits, found)))
+    bill.tell_cluster()
     say("next", aws.command("delete_cluster.py"), idle_hosts(all))
     return {"stopped": [row(found) for found in stopped]}
 

@@ -204,7 +204,7 @@ def _tell_where() -> None:
 
 #: the pages about what endpoints share: they are run without ENDPOINT
 CLUSTER_PAGES = (
-    *("create_cluster", "update_cluster", "delete_cluster", "describe_clusters", "describe_costs"),
+    *("create_cluster", "update_cluster", "delete_cluster", "describe_clusters", "describe_costs", "draw_cluster"),
     *("create_certificate", "delete_certificate", "pause_cluster", "resume_cluster"),
 )
 

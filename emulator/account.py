@@ -119,6 +119,8 @@ def _instances(ec2: Any, autoscaling: Any) -> Iterator[tuple[str, str, dict[str,
         policy = group.get("MixedInstancesPolicy", {"LaunchTemplate": {}, "InstancesDistribution": {}})
         types = [each["InstanceType"] for each in policy["LaunchTemplate"].get("Overrides", [])]
         mixed = {"types": types, "distribution": policy["InstancesDistribution"]} if types else {}
+        suspended = sorted(each["ProcessName"] for each in group.get("SuspendedProcesses", []))
+        mixed |= {"suspended": suspended} if suspended else {}
         also = [key for key in ("CapacityReservationSpecification",) if key in group]
         yield "Auto Scaling group", group["AutoScalingGroupName"], {key: group[key] for key in (*kept, *also)} | mixed
 

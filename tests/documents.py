@@ -37,7 +37,7 @@ from emulator.core.world import VirtualClock
 from emulator.front_door import proxy
 from emulator.iam import caller, requests
 from emulator.iam.conditions import Context
-from tests import scopes, sentences
+from tests import drawn, scopes, sentences
 from tests.conftest import ROOT, Ran, Runbook, issued
 from tests.examples import test_apiserver, test_clara_train, test_existing_vpc, test_gpu_cluster, test_ml_endpoints
 from tests.policies import Asked, Held
@@ -108,7 +108,8 @@ def pages() -> list[str]:
 
 
 class Record:
-    """What the pages did in all documents: the actions that they asked AWS for, the settings they read, their results."""
+    """What the pages did in all documents: the actions that they asked AWS for, the settings they read, their results; and a
+    picture of each example."""
 
     def __init__(self) -> None:
         self.actions: dict[str, set[str]] = {}
@@ -117,6 +118,7 @@ class Record:
         self.asked: Held = []
         self.settings: dict[str, set[str]] = {}
         self.results: dict[str, dict[str, None]] = {}
+        self.pictures: dict[str, str] = {}
 
 
 class Recorded(Runbook):
@@ -268,7 +270,7 @@ def remade(match: re.Match[str], record: Record) -> str:
 
 def played_document(path: Path, record: Record) -> str:
     """In a folder with nothing but examples/."""
-    shell = Shell(record)
+    shell = Shell(record, path.stem)
 
     def play(match: re.Match[str]) -> str:
         if match["before"]:
@@ -309,8 +311,8 @@ def excerpt(printed: str, shown: str) -> str:
 class Shell:
     """The few things of a shell that the documents use; scripts are run in this process."""
 
-    def __init__(self, record: Record) -> None:
-        self.record = record
+    def __init__(self, record: Record, about: str) -> None:
+        self.record, self.about = record, about
         self.new_account()
 
     def new_account(self) -> None:
@@ -360,6 +362,8 @@ class Shell:
             at = flags.index("|")
             assert flags[at + 1 : at + 3] == ["jq", "-r"], words
             flags, query = flags[:at], flags[at + 3].lstrip(".")
+        if script.startswith(("stop_", "delete_")):
+            self.draw()
         if script == "check_service.py":  # it asks over HTTP
             return self.checked(script, *flags, **settings)
         ran = self.runbook.run(script, *flags, **settings)
@@ -367,6 +371,11 @@ class Shell:
             ran = self.runbook.run(script, *flags, **settings)
         assert ran.code == 0, f"{' '.join(words)}: {ran.err}"
         return f"{jmespath.search(query, ran.result)}\n" if query else ran.err + ran.out
+
+    def draw(self) -> None:
+        """Of an example once, before the first thing of it goes."""
+        if self.about in drawn.EXAMPLES and self.about not in self.record.pictures:
+            self.record.pictures[self.about] = drawn.draw(self.runbook)
 
     def checked(self, script: str, *flags: str, **settings: str) -> str:
         emulator = self.runbook.emulator
@@ -466,7 +475,9 @@ def permissions(record: Record) -> str:
 def policies(_: Record, example: str) -> str:
     """What show_policy.py shows with an example's settings, a statement a line."""
     runbook = Runbook(Emulator(VirtualClock()))
-    runbook.settings = {"ENV_FILE": str(ROOT / "examples" / f"{example}.env"), "CERTIFICATE_ARN": issued(runbook)}
+    file = ROOT / "examples" / f"{example}.env"
+    settings = str(file if file.exists() else ROOT / "examples" / example / ".env")
+    runbook.settings = {"ENV_FILE": settings, "CERTIFICATE_ARN": issued(runbook)}
     documents = runbook.run("show_policy.py").result["documents"]
     parts = []
     for document in documents:
@@ -554,7 +565,11 @@ MAKERS: dict[str, Callable[..., str]] = {
 }
 
 if __name__ == "__main__":
-    for path, text in played(Record()).items():
+    record = Record()
+    for path, text in played(record).items():
         if steady(path.read_text()) != steady(text):
             path.write_text(text)
             print(f"written: {path.relative_to(ROOT)}", file=sys.stderr)
+    drawn.FOLDER.mkdir(exist_ok=True)
+    for example, picture in record.pictures.items():
+        (drawn.FOLDER / f"{example}.svg").write_text(picture)

@@ -41,6 +41,8 @@ OTHERS = (
 )
 #: without an answer of these a page goes on
 COURTESIES = {"pricing", "service-quotas"}
+#: read for the last line alone, when all is done: it is told that this could not be looked at
+LAST_LINE = {"stop_task.py --all": {"elbv2"}}
 
 
 class Elsewhere:
@@ -100,7 +102,9 @@ def test_whichever_service_does_not_answer_as_aws_the_page_says_so(
         put_back(runbook.emulator, picture)
         kind = [*ODD][number % len(ODD)]
         ran = elsewhere.ran(runbook, command, service, ODD[kind])
-        if elsewhere.has_answered:
+        if elsewhere.has_answered and service in LAST_LINE.get(command, ()):
+            assert ran.code == 0 and "costs could not look at what stands:" in ran.err, ran.err
+        elif elsewhere.has_answered:
             told_well(ran, f"{service}: {kind}")
 
 

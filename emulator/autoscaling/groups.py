@@ -28,9 +28,11 @@ SENTENCES.update(
         "asg-008": "Instances protected from scale-in stay, whatever the desired capacity is set to.",
         "asg-010": "A termination hook keeps instances in Terminating:Wait until it is completed or its hour is over.",
         "asg-011": "Scale-in protection stays on an instance until someone clears it: no other delete does.",
+        "asg-rebalance": "Where one zone has two more than another a group starts one there, beyond its size, and then ends an "
+        "unprotected one here; not while AZRebalance is suspended.",
     }
 )
-held("asg-004 asg-005 asg-008 asg-010 asg-011", "autoscaling: the groups' own loop")
+held("asg-004 asg-005 asg-008 asg-010 asg-011 asg-rebalance", "autoscaling: the groups' own loop")
 
 Item = dict[str, Any]
 
@@ -44,6 +46,7 @@ RETRY_SECONDS = 30
 LONGEST_RETRY_SECONDS = 900
 HEALTH_SECONDS = 20
 DELETE_SECONDS = 8
+REBALANCE_SECONDS = 300  # how long a group looks on is not told by AWS
 
 LAUNCHING = "autoscaling:EC2_INSTANCE_LAUNCHING"
 ENDING = "autoscaling:EC2_INSTANCE_TERMINATING"
@@ -111,6 +114,7 @@ class Group:
     failures: int = 0
     failed_in: dict[str, int] = field(default_factory=dict)
     stuck: bool = False
+    uneven_since: float | None = None
     #: of LaunchInstances: client token -> when, what was asked, and what was answered
     tokens: dict[str, tuple[float, Item, Item]] = field(default_factory=dict)
 
@@ -246,7 +250,30 @@ def look_after(world: World, group: Group) -> None:
         launch_missing(world, group)
     elif capacity > group.desired and "Terminate" not in group.suspended:
         end_surplus(world, group)
+    elif capacity == group.desired:
+        rebalance(world, group)
     carry_on_refresh(world, group)
+
+
+def rebalance(world: World, group: Group) -> None:
+    """Start one where the fewest are. That is one too many: the next look ends one where the most are.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html#AutoScalingBehavior.InstanceUsage
+    """
+    counts = {subnet_id: members_in(group, subnet_id) for subnet_id in group.subnet_ids}
+    even = max(counts.values(), default=0) - min(counts.values(), default=0) < 2
+    moving = any(member.lifecycle_state != "InService" for member in group.instances.values())
+    if even or moving or {"AZRebalance", "Launch", "Terminate"} & group.suspended.keys():
+        group.uneven_since = None
+        return
+    begun, wait = group.uneven_since, world.clock.delay(REBALANCE_SECONDS)
+    if begun is not None and world.now() - begun < wait:
+        return
+    if begun is not None:
+        group.cause = f"At {stamp(world)} the group's instances were not balanced among its zones."
+        launch_in(world, group, min(counts, key=lambda each: counts[each]), wants_spot(group))
+    group.uneven_since = world.now()
+    world.look_at(world.now() + wait)
 
 
 def finish_delete(world: World, group: Group) -> None:

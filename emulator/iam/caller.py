@@ -172,6 +172,10 @@ def _asked(call: Call, request: Any) -> Iterator[Asked]:
     own = requests.action_of(call, request)
     if call.operation == "CreateServiceLinkedRole":
         context["iam:AWSServiceName"] = call.params["AWSServiceName"]
+    if call.operation == "RunInstances":
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html#amazonec2-policy-keys
+        market = (call.params.get("InstanceMarketOptions") or {}).get("MarketType") or "on-demand"
+        context |= {"ec2:InstanceType": call.params.get("InstanceType") or "", "ec2:InstanceMarketType": market}
     of_what_stands = {
         key: text for key, text in context.items() if not key.startswith(("aws:RequestTag/", "aws:TagKeys"))
     }

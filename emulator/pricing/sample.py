@@ -58,6 +58,10 @@ def _backup(usage: str, price: float) -> Row:
     return Row("AWSBackup", "AWS Backup Storage", f"USE1-{usage}", "GB-Mo", price, {"operation": "Storage"})
 
 
+def _bucket(usage: str, price: float, tiers: dict[int, float], kind: str) -> Row:
+    return Row("AmazonS3", "Storage", usage, "GB-Mo", price, {"volumeType": kind}, tiers)
+
+
 #: "hour", "GB" and so on as the list spells them: Hrs in one offer, hours in the next
 ROWS = (
     Row("AmazonEC2", "Storage", "EBS:VolumeUsage.gp3", "GB-Mo", 0.08, {"volumeApiName": "gp3"}),
@@ -108,6 +112,9 @@ ROWS = (
     _watch("Metric", "CW:MetricMonitorUsage", "Metrics", 0.30, {10000: 0.10, 250000: 0.05, 1000000: 0.02}),
     _watch("Alarm", "CW:AlarmMonitorUsage", "Alarms", 0.10),
     Row("AmazonECR", "EC2 Container Registry", "TimedStorage-ByteHrs", "GB-Mo", 0.10, {"storageType": "S3"}),
+    # https://aws.amazon.com/s3/pricing/
+    _bucket("TimedStorage-ByteHrs", 0.023, {51200: 0.022, 512000: 0.021}, "Standard"),
+    _bucket("TimedStorage-SIA-ByteHrs", 0.0125, {}, "Standard - Infrequent Access"),
     # https://aws.amazon.com/backup/pricing/
     _backup("WarmStorage-ByteHrs-EFS", 0.05),
     _backup("WarmStorage-ByteHrs-EFS-LAGV", 0.06),

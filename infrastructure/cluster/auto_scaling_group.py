@@ -28,6 +28,8 @@ HELD = ("Pending", "InService", "Terminating:Wait")
 BOOT_SECONDS = 300
 #: for how long ECS may take to let go a host on which nothing runs any more
 DRAINING_SECONDS = 120
+#: the process by which AWS moves hosts among zones
+REBALANCE = "AZRebalance"
 SIZES = ("MinSize", "MaxSize", "DesiredCapacity")
 #: how it says that there is no such group any more
 GONE = "AutoScalingGroup name not found"
@@ -129,7 +131,27 @@ def create_one(each: str, most: int, net: Network) -> str:
     if constants.SPOT_FIRST:
         told = f"{told} {'on Spot' if on_spot(each) else 'on demand'}, as many in both groups together"
     source = instance_types.source(on_spot(each))
-    return put(each, capacity_reservation.subnets(net.zones), settings, tags("host"), told, source)
+    arn = put(each, capacity_reservation.subnets(net.zones), settings, tags("host"), told, source)
+    leave_unbalanced(each, None if group and group.get("Status") else group)
+    return arn
+
+
+def leave_unbalanced(each: str, group: Any | None) -> None:
+    """Hosts come where there is room, a job's all in one zone: no balance is wanted among zones.
+
+    AWS, to balance them, starts a host first, beyond MaxSize if need be, and then ends one, within minutes of a launch or an
+    end that was asked for. The hosts' protection from scale-in may keep those with tasks; that it keeps AWS from starting
+    the other one is not proven, and with GPUs that one costs.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html#AutoScalingBehavior.InstanceUsage,
+    https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
+    """
+    if REBALANCE in [process["ProcessName"] for process in (group or {}).get("SuspendedProcesses", [])]:
+        return
+    what, of = f"Auto Scaling group {name(each)}", group or {"Tags": tags("host")}
+    suspend = call(client("autoscaling").suspend_processes, what, of=of, busy=BUSY)
+    suspend(AutoScalingGroupName=name(each), ScalingProcesses=[REBALANCE])
+    if group:
+        say("updated", what, "its hosts stay in their zones")
 
 
 def limits(more_on_spot: int = 0) -> dict[str, int]:

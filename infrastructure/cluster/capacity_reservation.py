@@ -55,13 +55,12 @@ def subnets(zones: dict[str, str]) -> list[str]:
     return [each for each, zone in zones.items() if not found or zone == found["AvailabilityZone"]]
 
 
-def check(zones: list[str], new: bool) -> None:
-    """It is there, for hosts like ours, in a zone of ours, and has room for a new cluster's first; its end is told."""
+def check(zones: list[str], new: bool) -> str:
+    """It is there, for hosts like ours, in a zone of ours, and has room for a new cluster's first; its end is told. What is
+    free in it, in words; "" where none is named."""
     named = f"CAPACITY_RESERVATION={constants.CAPACITY_RESERVATION}"
     if not constants.CAPACITY_RESERVATION.startswith("cr-"):
-        if constants.CAPACITY_RESERVATION:
-            say("found", named, "a group of reservations: what is in it is not looked at")
-        return
+        return told(named, "a group of reservations: what is in it is not looked at")
     found = reservation()
     if not found:
         raise Problem(f"{named}: there is no such Capacity Reservation in this account and region")
@@ -82,7 +81,14 @@ def check(zones: list[str], new: bool) -> None:
         raise Problem(f"{named} has room for {total} hosts, and others have all of it: end one, or name another")
     if total < wanted:
         say("warning", f"{named} has room for {total} hosts,", f"less than MAX_INSTANCES={wanted}")
-    say("found", named, f"{free} of {total} {kind} free in {zone}{end()}")
+    return told(named, f"{free} of {total} {kind} free in {zone}{end()}")
+
+
+def told(named: str, what: str) -> str:
+    if not constants.CAPACITY_RESERVATION:
+        return ""
+    say("found", named, what)
+    return what
 
 
 def end() -> str:

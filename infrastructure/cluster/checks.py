@@ -74,18 +74,25 @@ def key_pairs() -> list[str]:
 
 
 @aws.look
-def offering_zones() -> dict[str, list[str]]:
-    """The zones that offer one of our types -> which of them; Fargate is in all of them."""
-    ec2 = client("ec2")
-    usual: Any = [{"Name": "state", "Values": ["available"]}, {"Name": "zone-type", "Values": ["availability-zone"]}]
+def offers() -> dict[str, list[str]]:
+    """The zones that offer one of our types -> which of them."""
     of_type: Any = [{"Name": "instance-type", "Values": constants.TYPES}]
+    read = client("ec2").describe_instance_type_offerings
+    found = read(LocationType="availability-zone", Filters=of_type)["InstanceTypeOfferings"]
+    known = [(each["Location"], each["InstanceType"]) for each in found]
+    return {zone: [kind for kind in constants.TYPES if (zone, kind) in known] for zone in {zone for zone, _ in known}}
+
+
+@aws.look
+def offering_zones() -> dict[str, list[str]]:
+    """The same, for a VPC that is to be made; Fargate is in all zones."""
+    usual: Any = [{"Name": "state", "Values": ["available"]}, {"Name": "zone-type", "Values": ["availability-zone"]}]
     if constants.VPC_ID:
         return {}
     if constants.LAUNCH_TYPE == "FARGATE":
-        return {each["ZoneName"]: [] for each in ec2.describe_availability_zones(Filters=usual)["AvailabilityZones"]}
-    found = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=of_type)
-    offers = [(each["Location"], each["InstanceType"]) for each in found["InstanceTypeOfferings"]]
-    return {zone: [kind for kind in constants.TYPES if (zone, kind) in offers] for zone in {zone for zone, _ in offers}}
+        found = client("ec2").describe_availability_zones(Filters=usual)["AvailabilityZones"]
+        return {each["ZoneName"]: [] for each in found}
+    return offers()
 
 
 @aws.look

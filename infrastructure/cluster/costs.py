@@ -23,6 +23,8 @@ MONTH = 730
 #: GiB of disk that a task on Fargate has for nothing: https://aws.amazon.com/fargate/pricing/
 FREE_DISK = 20
 BY_USE = "by use"
+#: in place of an amount: another row is the dearest of those of which one comes
+OR = "or"
 PER = {
     "hour": "an hour",
     "month": "a GB and month",
@@ -42,6 +44,7 @@ class Row(NamedTuple):
     idle: float = 0.0
     spot: bool = False
     zone: str = ""  # of Spot capacity that there is
+    either: bool = False  # one of several, of which one comes
 
     def price(self) -> Price | None:
         zones = [self.zone] if self.zone else constants.AVAILABILITY_ZONES
@@ -99,19 +102,24 @@ def tasks_at_once() -> int:
 
 def hosts(least: int, most: int) -> Rows:
     """Hosts with their disks, and with the public addresses that they have in public subnets."""
-    kind, spot, others = constants.INSTANCE_TYPE, constants.CAPACITY_TYPE == "spot", constants.TYPES[1:]
-    terms = " (Spot)" if spot else " (on Spot for less)" if constants.SPOT_FIRST else ""
-    which = f"{kind}, or {' or '.join(others)} at its own price" if others else kind
     count, size = f"{least} to {most}" if least != most else str(most), constants.ROOT_VOLUME_GIB
-    found = [
-        Row(f"host {which}{terms}", prices.host(kind), count, most, least, spot),
-        Row("their root disk", ITEMS["disk"], f"{count} x {size} GB", most * size, least * size),
-    ]
-    if capacity_reservation.is_block():  # which is paid
-        found.pop(0)
+    found = [] if capacity_reservation.is_block() else either(count, least, most)  # a Capacity Block is paid
+    found.append(Row("their root disk", ITEMS["disk"], f"{count} x {size} GB", most * size, least * size))
     if public_hosts():
         found.append(Row("their public address", ITEMS["address"], count, most, least))
     return found
+
+
+def either(count: str, least: int, most: int) -> Rows:
+    """A row for each type, on Spot and on demand where either may come."""
+    spots = (True, False) if constants.SPOT_FIRST else (constants.CAPACITY_TYPE == "spot",)
+    ways = [(kind, spot) for spot in spots for kind in constants.TYPES]
+    return [
+        Row(f"{'or ' if number else ''}host {kind}{terms}", prices.host(kind), count, most, least, spot, either=several)
+        for number, (kind, spot) in enumerate(ways)
+        for terms in [" (Spot)" if spot else " (on demand)" if constants.SPOT_FIRST else ""]
+        for several in [len(ways) > 1]
+    ]
 
 
 def public_hosts() -> bool:
@@ -162,6 +170,11 @@ def standing() -> Rows:
     if addresses:
         found.append(Row("public address of these", ITEMS["address"], str(addresses), addresses, addresses))
     return found
+
+
+def of_bastion() -> Rows:
+    kind = constants.BASTION_INSTANCE_TYPE
+    return [Row(f"bastion {kind}", prices.host(kind), "1", 1, 1), *of_host(bastion=True)]
 
 
 def nat_gateways() -> int:
@@ -269,10 +282,19 @@ def tell_now(what: str, rows: Rows, stop: str) -> None:
 def table(rows: Rows, currency: str) -> list[list[str]]:
     """Lines of cells: the columns' names, a line for each row, and the sums of these."""
     names = ["costs", "number", f"{currency} for each", "an hour running", "an hour idle", "a month idle"]
-    cells = [[row.what, row.number, unit_price(row), *amounts(row)] for row in rows]
+    paid = dearest(rows)
+    cells = [[row.what, row.number, unit_price(row), *(amounts(row) if row in paid else [OR, "", ""])] for row in rows]
     unknown = "" if all(row.price() for row in rows) else " and what could not be looked up"
-    sums = [money(total(rows)), money(total(rows, idle=True)), f"{sum(row.a_month(row.idle) for row in rows):.2f}"]
-    return [names, *cells, [f"in all, without what is by use{unknown}", "", "", *sums]]
+    most = ", at the most" if any(row.either for row in rows) else ""
+    sums = [money(total(rows)), money(total(rows, idle=True)), f"{sum(row.a_month(row.idle) for row in paid):.2f}"]
+    return [names, *cells, [f"in all{most}, without what is by use{unknown}", "", "", *sums]]
+
+
+def dearest(rows: Rows) -> Rows:
+    """All of them, but of those of which one comes only the one that costs the most."""
+    known = [(price.amount, row) for row in rows if row.either and (price := row.price())]
+    kept = max(known, default=(0, None), key=lambda each: each[0])[1] or next((row for row in rows if row.either), None)
+    return [row for row in rows if not row.either or row == kept]
 
 
 def amounts(row: Row) -> list[str]:
@@ -295,7 +317,7 @@ def money(amount: float) -> str:
 
 def total(rows: Rows, idle: bool = False) -> float:
     """The sum of the rows, an hour."""
-    return round(sum(row.an_hour(row.idle if idle else row.running) for row in rows), 4)
+    return round(sum(row.an_hour(row.idle if idle else row.running) for row in dearest(rows)), 4)
 
 
 def confirm(hourly: float, currency: str, yes: bool) -> None:

@@ -54,12 +54,20 @@ def of(**attributes: str) -> Attributes:
 
 NAT, ALB = of(group="NGW:NatGateway", operation="NatGateway"), of(operation="LoadBalancing:Application")
 ADDRESSES, LINUX = of(group="VPCPublicIPv4Address"), of(operatingSystem="Linux", tenancy="Shared")
+
+
+def disk(kind: str) -> Item:
+    """EBS volumes of this type, as gp3."""
+    asked = of(productFamily="Storage", volumeApiName=kind)
+    return Item("AmazonEC2", f"EBS:VolumeUsage.{kind}", "month", asked)
+
+
 #: of all that AmazonECS has
 FARGATE = of(usagetype="Fargate")
 #: an attribute of which the list is asked for a part
 PARTS_OF = ("usagetype",)
 ITEMS = {
-    "disk": Item("AmazonEC2", "EBS:VolumeUsage.gp3", "month", of(productFamily="Storage", volumeApiName="gp3")),
+    "disk": disk("gp3"),
     "NAT gateway": Item("AmazonEC2", "NatGateway-Hours", "hour", NAT),
     "through NAT": Item("AmazonEC2", "NatGateway-Bytes", "GB", NAT),
     "load balancer": Item("AWSELB", "LoadBalancerUsage", "hour", ALB),
@@ -80,6 +88,7 @@ ITEMS = {
     "stored logs": Item("AmazonCloudWatch", "TimedStorage-ByteHrs", "month", of(productFamily="Storage Snapshot")),
     "metrics": Item("AmazonCloudWatch", "CW:MetricMonitorUsage", "metric", of(productFamily="Metric")),
     "images": Item("AmazonECR", "TimedStorage-ByteHrs", "month", of(productFamily="EC2 Container Registry")),
+    "bucket": Item("AmazonS3", "TimedStorage-ByteHrs", "month", of(productFamily="Storage", volumeType="Standard")),
 }
 #: what the list calls these is not known here, so that their price is never found
 ENHANCED = Item("AmazonCloudWatch", "?", "metric", of(productFamily="Metric"))

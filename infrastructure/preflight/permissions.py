@@ -17,7 +17,7 @@ import aws
 import constants
 from aws import Problem, call, caller, client, explain, message, region
 from console import say
-from infrastructure.cluster import checks, nat_gateways, quotas, roles
+from infrastructure.cluster import capacity_reservation, checks, nat_gateways, network, quotas, roles
 from infrastructure.preflight import policy
 from infrastructure.service import images
 
@@ -26,6 +26,8 @@ HUNDRED = 100
 #: EC2's words for: it would have been done
 WOULD = "DryRunOperation"
 SCP_WORDS = "service control policy"
+#: without these hosts come all the same, only later
+AT_ONCE = ("autoscaling:LaunchInstances", "ec2:CreateFleet")
 SCP, BOUNDARY, DENIED, MISSING = (
     "an SCP of the organisation forbids",
     "the permissions boundary forbids",
@@ -59,9 +61,9 @@ def only_with() -> dict[str, Any]:
     them the pages do without; the next are of parts that have pages of their own."""
     on_hosts, own_network = constants.LAUNCH_TYPE == "EC2", not constants.VPC_ID
     change = "(Create|Delete|Attach|Detach|Modify|Associate|Disassociate|Allocate|Release|Put|Update)"
-    hosts = "iam:.*InstanceProfile|ec2:(RunInstances|.*LaunchTemplate.*|DescribeInstance.*)"
+    hosts = "iam:.*InstanceProfile|ec2:(RunInstances|CreateFleet|.*LaunchTemplate.*|DescribeInstance.*)"
     return {
-        "(pricing|servicequotas|ce):.*|autoscaling:LaunchInstances|ec2:(CreateFleet|GetSpotPlacementScores)": False,
+        "(pricing|servicequotas|ce):.*|ec2:GetSpotPlacementScores": False,
         "codebuild:.*|s3:ListAllMyBuckets|codeconnections:(?!ListConnections).*": False,
         "scheduler:(?!Get).*": constants.MAX_RUN_HOURS or constants.MAX_CLUSTER_HOURS or constants.STOP_AT,
         "codepipeline:(?!ListPipelines|GetPipeline$).*": False,
@@ -189,7 +191,9 @@ def check() -> str:
         return ""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for action, why in found.actions.items():
-        if action != "iam:CreateServiceLinkedRole":  # a row of its own, since it may not be needed
+        if action in AT_ONCE:
+            say("warning", f"{why} {action}:", "managed scaling brings the hosts, about a minute later")
+        elif action != "iam:CreateServiceLinkedRole":  # a row of its own, since it may not be needed
             by_reason[why].append(action)
     if by_reason:
         told = "; ".join(f"{why} {', '.join(sorted(actions))}" for why, actions in by_reason.items())
@@ -219,19 +223,41 @@ def dry_run() -> str:
     if nat_gateways.gateway_names():
         tags = aws.tag_specification("elastic-ip", "nat-1")
         tried.append((ec2.allocate_address, {"Domain": "vpc", "TagSpecifications": tags}))
-    subnets = constants.WORK_SUBNET_IDS[:1]
-    if constants.LAUNCH_TYPE == "EC2" and (subnets or default) and (image_id := checks.image().get("ImageId")):
-        of_host: dict[str, Any] = {"InstanceType": constants.INSTANCE_TYPE, "ImageId": image_id}
-        of_host |= {"SubnetId": subnets[0]} if subnets else {}
-        tags = aws.tag_specification("instance", "hosts")
-        tried.append((ec2.run_instances, {**of_host, "MinCount": 1, "MaxCount": 1, "TagSpecifications": tags}))
-    names = list(filter(None, aws.side_by_side(lambda each: try_one(*each), tried)))
+    if constants.LAUNCH_TYPE == "EC2" and (constants.VPC_ID or default):
+        tried += [(ec2.run_instances, request) for request in of_hosts()]
+    names = dict.fromkeys(filter(None, aws.side_by_side(lambda each: try_one(*each), tried)))
     return f"EC2 would do {', '.join(names)}" if names else ""
 
 
+def of_hosts() -> list[dict[str, Any]]:
+    """A host of each of our types, on each of the terms on which it may come; in a zone of ours that offers it."""
+    image_id, tags = checks.image().get("ImageId"), aws.tag_specification("instance", "hosts")
+    block = [(constants.INSTANCE_TYPE, capacity_reservation.BLOCK)] if capacity_reservation.is_block() else []
+    found, reserved = list[dict[str, Any]](), capacity_reservation.reservation().get("AvailabilityZone")
+    for kind, market in [*checks.launches(), *block] if image_id else ():
+        of_host = {"InstanceType": kind, "ImageId": image_id, "MinCount": 1, "MaxCount": 1, "TagSpecifications": tags}
+        if market != "on-demand":
+            of_host["InstanceMarketOptions"] = {"MarketType": market}
+        if reserved:
+            target = {"CapacityReservationId": constants.CAPACITY_RESERVATION}
+            of_host["CapacityReservationSpecification"] = {"CapacityReservationTarget": target}
+        zones = [reserved] if reserved else [zone for zone, kinds in checks.offers().items() if kind in kinds]
+        subnets = [each["SubnetId"] for each in network.named_subnets() if each["AvailabilityZone"] in zones]
+        if subnets:
+            of_host["SubnetId"] = subnets[0]
+        elif reserved:
+            of_host["Placement"] = {"AvailabilityZone": reserved}
+        if subnets or not constants.VPC_ID:  # else the row of the zones tells why
+            found.append(of_host)
+    return found
+
+
 def try_one(method: Callable[..., Any], request: dict[str, Any]) -> str:
-    """With DryRun EC2 looks at the call, and does not do it. Its name, as AWS writes it."""
+    """With DryRun EC2 looks at the call, and does not do it. Its name, as AWS writes it; of a host, of which type too."""
     words = "".join(word.capitalize() for word in method.__name__.split("_"))
+    if "InstanceType" in request and len(of_hosts()) > 1:
+        market = request.get("InstanceMarketOptions", {}).get("MarketType", "on-demand")
+        words = f"{words} of {request['InstanceType']} ({market})"
     try:
         call(method, there=WOULD)(**request, DryRun=True)
     except ClientError as error:

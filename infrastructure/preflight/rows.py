@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import aws
 import console
 import constants
-from aws import Problem, account, caller, client
+from aws import Problem, account, caller
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
+    capacity_reservation,
     checks,
     cluster,
     container_instances,
@@ -106,31 +107,32 @@ def vcpus() -> str:
     return checks.quota()
 
 
-@aws.look
-def offers() -> list[str]:
-    """The zones in which one of our types can be had."""
-    wanted: Any = [{"Name": "instance-type", "Values": constants.TYPES}]
-    found = client("ec2").describe_instance_type_offerings(LocationType="availability-zone", Filters=wanted)
-    return sorted({each["Location"] for each in found["InstanceTypeOfferings"]})
-
-
 def zones() -> str:
-    """The type is not offered in every zone."""
-    if not constants.VPC_ID:
-        return (
-            f"{' or '.join(constants.TYPES)} in {', '.join(checks.zones())}" if constants.LAUNCH_TYPE == "EC2" else ""
-        )
-    ours = sorted({each["AvailabilityZone"] for each in network.named_subnets()})
-    if constants.LAUNCH_TYPE != "EC2" or not ours:
+    """A type is not offered in every zone."""
+    if constants.LAUNCH_TYPE != "EC2":
         return ""
-    kind, offering = " or ".join(constants.TYPES), [each for each in ours if each in offers()]
-    if not offering:
-        raise Problem(
-            f"{kind} is offered in none of the zones of your subnets, {', '.join(ours)}, but in {', '.join(offers())}"
-        )
-    if len(offering) < len(ours):
-        say("warning", f"of your subnets' zones {', '.join(ours)}", f"only {', '.join(offering)} have {kind}")
-    return f"{kind} in {', '.join(offering)}"
+    ours = our_zones()
+    offering = {kind: [zone for zone in ours if kind in checks.offers().get(zone, [])] for kind in constants.TYPES}
+    for kind, there in offering.items():
+        if not there:
+            others = ", ".join(sorted(zone for zone in checks.offers() if kind in checks.offers()[zone])) or "none here"
+            nowhere = f"{kind} is offered in none of the zones of your subnets, {', '.join(ours)}"
+            raise Problem(f"{nowhere}, but in {others}")
+        if len(there) < len(ours):
+            say("warning", f"of your subnets' zones {', '.join(ours)}", f"only {', '.join(there)} have {kind}")
+    return "; ".join(f"{kind} in {', '.join(there)}" for kind, there in offering.items())
+
+
+def our_zones() -> list[str]:
+    """Of the subnets that are there, or of those that create_cluster.py makes."""
+    return (
+        sorted({each["AvailabilityZone"] for each in network.named_subnets()}) if constants.VPC_ID else checks.zones()
+    )
+
+
+def reservation() -> str:
+    """CAPACITY_RESERVATION: active, for our type and in a zone of ours, with room; and when it ends."""
+    return capacity_reservation.check(our_zones(), new=not cluster.find()) if constants.CAPACITY_RESERVATION else ""
 
 
 def spot() -> str:
@@ -275,6 +277,7 @@ ROWS: dict[str, Callable[[], str]] = {
     "vCPUs": vcpus,
     "vCPUs of Fargate": quotas.check_fargate,
     "zones": zones,
+    "Capacity Reservation": reservation,
     "Spot": spot,
     "AMI": ami,
     "image": image,

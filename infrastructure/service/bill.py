@@ -1,7 +1,8 @@
 """What stands and costs by the hour: since when, how much so far, how much an hour; and what AWS has billed already.
 
 Hosts and disks count from their launch, on Fargate tasks from the pull of their image. What is stored, moved or logged has
-an hour's price by what there is now, and no sum so far: no one here knows how much there was.
+an hour's price by what there is now, and no sum so far: no one here knows how much there was. What is paid for by use alone
+has its price and no more.
 """
 
 import time
@@ -12,10 +13,11 @@ from typing import Any, NamedTuple
 import aws
 import console
 import constants
-from aws import Resource, client, every
+from aws import Resource, call, client, every
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
+    buckets,
     capacity_reservation,
     costs,
     file_system,
@@ -23,6 +25,7 @@ from infrastructure.cluster import (
     log_groups,
     nat_gateways,
     prices,
+    tag_index,
 )
 from infrastructure.cluster.costs import Row, Rows
 from infrastructure.cluster.prices import ITEMS, Item
@@ -31,6 +34,10 @@ from infrastructure.service import tasks
 #: how far back the bill is asked for
 BILLED_DAYS = 30
 GIB = 2**30
+#: less of a unit is not told with all its digits
+LEAST = 0.01
+#: the state of a host that is to end, and waits for its tasks; it is paid for until then
+ENDING = "Terminating:Wait"
 #: what a deletion may keep, by the service of its ARN -> the item of the price list
 KEPT = {"elasticfilesystem": ITEMS["EFS"], "ecr": ITEMS["images"]}
 
@@ -88,10 +95,14 @@ def address(since: datetime) -> Thing:
 
 
 def disks() -> list[Thing]:
-    """The hosts' disks; other kinds than gp3, as of a bastion's AMI, have another price, and are left out."""
+    """The hosts', and the bastion's, which has its AMI's own size and type."""
     pages = client("ec2").get_paginator("describe_volumes").paginate(Filters=aws.tag_filters())
-    volumes = [each for each in every(pages, "Volumes") if each["VolumeType"] == "gp3"]
-    return [Thing("GB of disk", ITEMS["disk"], each["Size"], each["CreateTime"]) for each in volumes]
+    return [
+        Thing(f"GB of {role}disk{kind}", prices.disk(each["VolumeType"]), each["Size"], each["CreateTime"])
+        for each in every(pages, "Volumes")
+        for role in ["bastion's " if aws.part(each) == "bastion" else ""]
+        for kind in ["" if each["VolumeType"] == "gp3" else f" ({each['VolumeType']})"]
+    ]
 
 
 def gateways() -> list[Thing]:
@@ -135,7 +146,7 @@ def fargate(running: list[Any]) -> list[Thing]:
 
 
 def stored() -> list[Thing]:
-    """File systems of ours, by storage class, and the containers' logs."""
+    """File systems of ours, by storage class, the containers' logs, and the images of our repositories."""
     found = []
     for system in file_system.owned():
         size, elastic = system["SizeInBytes"], ", elastic" if system.get("ThroughputMode") == "elastic" else ""
@@ -145,7 +156,36 @@ def stored() -> list[Thing]:
         if unread:
             found.append(Thing("GB on EFS, unread", ITEMS[f"EFS unread{elastic}"], unread / GIB, None))
     logged = sum(each.get("storedBytes", 0) for each in log_groups.groups(log_groups.CONTAINERS)().values())
-    return [*found, *([Thing("GB of logs", ITEMS["stored logs"], logged / GIB, None)] if logged else [])]
+    if logged:
+        found.append(Thing("GB of logs", ITEMS["stored logs"], logged / GIB, None))
+    return [*found, *images()]
+
+
+def ours_of(service: str) -> list[str]:
+    """The names of what that service has of ours, of endpoints too; what has just gone is still among them."""
+    found = [each.arn.split(":", 5) for each in tag_index.tagged()]
+    return [parts[5].removeprefix("repository/") for parts in found if parts[2] == service]
+
+
+def images() -> list[Thing]:
+    """Layers that several images of a repository share are stored once, and counted with each."""
+
+    def read(name: str) -> list[Any]:
+        pages = client("ecr").get_paginator("describe_images").paginate(repositoryName=name)
+        return call(every, gone="RepositoryNotFoundException")(pages, "imageDetails") or []
+
+    found = aws.side_by_side(read, ours_of("ecr"))
+    size = sum(image.get("imageSizeInBytes", 0) for some in found for image in some)
+    return [Thing("GB of images, at the most", ITEMS["images"], size / GIB, None)] if size else []
+
+
+def by_use(more: Rows) -> Rows:
+    """What is paid for by what is moved, told or stored, as the settings have it, and `more`; not what is told with a number."""
+    buckets_there = [each for each in ours_of("s3") if buckets.read(each)]
+    names = [*buckets_there, *([constants.WEIGHTS_BUCKET] if constants.WEIGHTS_BUCKET else [])]
+    with_numbers = [ITEMS[key] for key in ("EFS", "EFS unread", "EFS unread, elastic")]
+    of_settings = [row for row in costs.by_use() if row.item not in with_numbers]
+    return [*of_settings, *(Row(f"bucket {each}", ITEMS["bucket"], costs.BY_USE) for each in names), *more]
 
 
 # ---------------------------------------------------------------------------------------------------------- what is told
@@ -175,8 +215,9 @@ def line(kind: Thing, some: list[Thing]) -> Line:
     return Line(row, min(begun, default=None), row.an_hour(hours) if known else None)
 
 
-def told(found: list[Line]) -> dict[str, Any]:
+def told(found: list[Line], used: Rows) -> dict[str, Any]:
     """For a page's result: None where a price is not known, or a sum."""
+    aws.look_at(*costs.looks(used))
     rows = [each.row for each in found]
     return {
         "currency": costs.currency_of(rows) or None,
@@ -195,6 +236,11 @@ def told(found: list[Line]) -> dict[str, Any]:
             for row, since, amount in found
             for price in [row.price()]
         ],
+        "byUse": [
+            {"what": row.what, "unit": row.item.unit, "unitPrice": price.amount if price else None}
+            for row in used
+            for price in [row.price()]
+        ],
     }
 
 
@@ -202,11 +248,18 @@ def so_far(found: list[Line]) -> float:
     return round(sum(each.so_far or 0 for each in found), 4)
 
 
-def table(found: list[Line], currency: str) -> list[list[str]]:
+def in_short(units: float) -> str:
+    """So many of a unit: 0.25, 1234, under 0.01."""
+    if 0 < units < LEAST:
+        return f"under {LEAST}"
+    return f"{units:.0f}" if units >= 1000 else f"{units:.4g}"
+
+
+def table(found: list[Line], used: Rows, currency: str) -> list[list[str]]:
     names = ["costs", f"{currency} for each", "since", "so far", "an hour"]
     cells = [
         [
-            f"{row.running:.4g} {row.what}",
+            f"{in_short(row.running)} {row.what}",
             costs.unit_price(row),
             f"{since:%Y-%m-%d %H:%M} UTC" if since else "",
             "" if amount is None else f"{amount:.2f}",
@@ -217,7 +270,14 @@ def table(found: list[Line], currency: str) -> list[list[str]]:
     return [
         names,
         *cells,
-        ["in all", "", "", f"{so_far(found):.2f}", costs.money(costs.total([each.row for each in found]))],
+        *([row.what, costs.unit_price(row), "", "", costs.BY_USE] for row in used),
+        [
+            "in all, without what is by use",
+            "",
+            "",
+            f"{so_far(found):.2f}",
+            costs.money(costs.total([each.row for each in found])),
+        ],
     ]
 
 
@@ -225,9 +285,10 @@ def table(found: list[Line], currency: str) -> list[list[str]]:
 
 
 def hosts_now() -> tuple[list[str], Rows]:
-    """Hosts and the bastion, as the Auto Scaling groups list them: in words, and rows."""
+    """Hosts and the bastion, as the Auto Scaling groups list them: in words, and rows. What shuts down is not paid for any
+    more: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html"""
     groups = [each for each in auto_scaling_group.groups() if aws.ours(each)]
-    there = [(group, host) for group in groups for host in group["Instances"] if host["LifecycleState"] != "Terminated"]
+    there = [(group, host) for group in groups for host in group["Instances"] if not is_over(host)]
     words, rows = list[str](), Rows()
     for group, host in there:
         bastion, kind = aws.part(group) == "bastion", host["InstanceType"]
@@ -236,8 +297,14 @@ def hosts_now() -> tuple[list[str], Rows]:
         if bastion or not capacity_reservation.is_block():  # which is paid
             rows.append(Row(kind, prices.host(kind), "1", 1, 1, spot, zone))
         rows += costs.of_host(bastion)
-        words.append(f"{'bastion' if bastion else 'host'} {kind}")
+        ending = "ending " if host["LifecycleState"] == ENDING else ""
+        words.append(f"{ending}{'bastion' if bastion else 'host'} {kind}")
     return words, rows
+
+
+def is_over(host: Any) -> bool:
+    state: str = host["LifecycleState"]
+    return state.startswith("Terminat") and state != ENDING
 
 
 def counted(words: list[str]) -> str:
@@ -259,7 +326,7 @@ def cluster_now(running: list[Any]) -> tuple[str, Rows]:
 
 
 def tell_cluster() -> None:
-    """The last line of what makes a cluster: what that leaves standing, without the tasks that others start in it."""
+    """The last line of what makes a cluster, or ends work in it: what is left standing, without the tasks of others."""
     more = "; its tasks too: python describe_costs.py" if costs.on_fargate() else ""
     tell_now(lambda: cluster_now([]), f"python delete_cluster.py{more}")
 

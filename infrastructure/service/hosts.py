@@ -16,7 +16,7 @@ import constants
 from aws import Problem, call, client, code
 from console import say
 from infrastructure.cluster import auto_scaling_group, capacity, checks, cluster, container_instances, launches
-from infrastructure.service import tasks
+from infrastructure.service import bill, tasks
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 #: seconds until AWS lists a task that has just been started
@@ -214,14 +214,20 @@ def wait_in_service(each: str, ids: list[str]) -> None:
 
 @contextlib.contextmanager
 def ended_after(one_shot: bool) -> Iterator[None]:
-    """Once the work of a `one_shot` run has ended, well or not, idle hosts end. Not where somebody interrupts it."""
-    end_them = end_idle if one_shot else str
+    """Once the work of a `one_shot` run has ended, well or not, idle hosts end, and what still costs is told. Not where
+    somebody interrupts it."""
+    end_them = end_and_tell if one_shot else str
     try:
         yield
     except aws.FAILURES:
         aws.at_best(end_them)  # the run's own failure is told
         raise
     end_them()
+
+
+def end_and_tell() -> None:
+    end_idle()
+    bill.tell_cluster()
 
 
 def end_idle(never_placed: int = 0) -> None:

@@ -12,8 +12,8 @@ import console
 import constants
 from aws import wait
 from console import say
-from infrastructure.cluster import network, security_groups
-from infrastructure.service import diagnosis, runs, task_definitions, task_security_group, tasks
+from infrastructure.cluster import auto_scaling_group, costs, network, security_groups
+from infrastructure.service import counts, diagnosis, runs, task_definitions, task_security_group, tasks
 from infrastructure.service.counts import of_service
 
 
@@ -75,6 +75,31 @@ def take() -> int:
 def wait_ended() -> None:
     """Until none runs. One that was started a moment before is listed some seconds late: it is asked then."""
     wait("tasks to stop", lambda: console.dry_run or not take(), lambda: "they still run")
+
+
+def priced(ran: dict[str, Any]) -> costs.Rows:
+    """What a resume starts, and AWS bills by the hour: hosts, or tasks on Fargate, and the ways in after --deep."""
+    there = {each: len(auto_scaling_group.there(auto_scaling_group.find(each))) for each in ran["groups"]}
+    more = {each: sizes["DesiredCapacity"] - there[each] for each, sizes in ran["groups"].items()}
+    hosts = sum(max(0, count) for each, count in more.items() if each != "bastion")
+    rows = costs.hosts(min(hosts, constants.MIN_INSTANCES), hosts) if hosts else []
+    if costs.on_fargate():
+        rows += of_tasks(ran)
+    if ran["deep"]:
+        return [*rows, *costs.standing()]
+    return [*rows, *(costs.of_bastion() if more.get("bastion", 0) > 0 else [])]
+
+
+def of_tasks(ran: dict[str, Any]) -> costs.Rows:
+    """On Fargate, each by the sizes of its revision."""
+    wanted: Counter[str] = Counter()
+    for each in counts.counted():
+        wanted[each["taskDefinition"]] += ran["services"].get(each["serviceName"], 0) - each["desiredCount"]
+    for each in ran["runs"]:
+        wanted[each["request"]["taskDefinition"]] += each["count"]
+    found = zip(wanted.values(), aws.side_by_side(task_definitions.definition, wanted), strict=True)
+    sizes = [(count, int(each["cpu"]), int(each["memory"])) for count, each in found if each and count > 0]
+    return [row for size in sizes for row in costs.fargate(*size)]
 
 
 def bring_back(ran: dict[str, Any]) -> list[str]:

@@ -9,7 +9,10 @@ import aws
 import constants
 from aws import call, client, every
 from console import say
+from infrastructure.cluster import costs
+from infrastructure.cluster.prices import ITEMS
 from infrastructure.cluster.regions import offered
+from infrastructure.weights import copy_task
 from infrastructure.weights.schedule import NOT_THERE
 
 #: what AWS tells of a schedule, and takes in no call
@@ -42,6 +45,17 @@ LOOKS = (listed,)
 
 def seen() -> dict[str, Any]:
     return {"schedules": [each["Name"] for each in listed() if each["State"] == "ENABLED"]}
+
+
+def priced() -> costs.Rows:
+    """What their tasks cost: each is paid for by the second, and how long one takes no one knows before."""
+    count = len(seen()["schedules"])
+    sizes = {"vCPU": copy_task.CPU / 1024, "GB": copy_task.MEMORY / 1024} if count else {}
+    arm = " on ARM" if constants.CPU_ARCHITECTURE == "ARM64" else ""
+    return [
+        costs.Row(f"{size:g} {key} of each sync by {count} schedules", ITEMS[key + arm], costs.BY_USE)
+        for key, size in sizes.items()
+    ]
 
 
 def take() -> None:

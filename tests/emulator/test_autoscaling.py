@@ -462,6 +462,27 @@ def test_a_suspended_launch_waits(account: Account) -> None:
     assert account.states() == ["InService"]
 
 
+@pytest.mark.parametrize(
+    ("suspended", "protected", "zones"),
+    [(False, False, ["a", "b"]), (False, True, ["a", "b", "b"]), (True, False, ["b", "b"])],
+)
+def test_a_group_balances_its_zones_unless_that_is_suspended(
+    account: Account, suspended: bool, protected: bool, zones: list[str]
+) -> None:
+    """asg-rebalance: an instance more, while all others are protected."""
+    account.create(DesiredCapacity=0, NewInstancesProtectedFromScaleIn=protected)
+    if suspended:
+        account.asg.suspend_processes(AutoScalingGroupName="box", ScalingProcesses=["AZRebalance"])
+    launched(account, 1, 2)
+    account.sleep(200)
+    assert len(account.ids()) == 2
+    account.sleep(900)
+    found = [
+        one["AvailabilityZone"][-1] for one in account.group()["Instances"] if one["LifecycleState"] == "InService"
+    ]
+    assert (sorted(found), account.group()["DesiredCapacity"]) == (zones, 2)
+
+
 def test_hooks_policies_and_metrics_are_kept(account: Account) -> None:
     account.create(DesiredCapacity=0)
     account.hook()

@@ -190,13 +190,15 @@ def test_what_stands_is_changed_by_its_tags(limit: Limit, client: Client) -> Non
     assert refused(client("ecs").delete_cluster, cluster="search")[0] == "AccessDeniedException"
 
 
-def test_ec2_knows_the_tags_of_a_request_only_of_what_it_makes(limit: Limit, client: Client, sleep: Any) -> None:
+def test_ec2_knows_the_tags_of_a_request_only_of_what_it_makes(
+    limit: Limit, client: Client, emulator: Emulator
+) -> None:
     """A subnet with our tag may be made in a VPC that bears it, and by the same words in no other."""
     tags = [{"Key": "team", "Value": "ml"}]
     specified = [{"ResourceType": "vpc", "Tags": tags}]
     ours = client("ec2").create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=specified)["Vpc"]["VpcId"]
     theirs = client("ec2").create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
-    sleep(60)
+    emulator.world.clock.sleep(60)  # type: ignore[attr-defined]
     new = {"Condition": {"StringEquals": {"aws:RequestTag/team": "ml"}}}
     standing = {"Condition": {"StringEquals": {"aws:ResourceTag/team": "ml"}}}
     limit(allow(["ec2:CreateSubnet", "ec2:CreateTags"], **new), allow("ec2:CreateSubnet", **standing))

@@ -23,7 +23,7 @@ sys.path.insert(0, {root!r})
 import constants
 from infrastructure.cluster import costs, prices
 
-told = {{"tables": {{}}, "found": {{}}}}
+told = {{"tables": {{}}, "found": {{}}, "several": {{}}}}
 for example in {examples!r}:
     with constants.of(ENV_FILE=f"{root}/examples/{{example}}"):
         rows = costs.of_cluster()
@@ -35,6 +35,12 @@ for region in ("us-east-1", "eu-west-1", "eu-central-1"):
         told[region] = {{name: prices.price(item).amount for name, item in items.items()}}
 with constants.of(WEIGHTS_BUCKET="weights", SYNC_SCHEDULE="every 3 hours"):
     told["schedule"] = costs.table(costs.of_schedule(512, 1024), "USD")
+several = {{"CLUSTER_NAME": "gpu", "IMAGE": "nginx:1.27", "INSTANCE_TYPES": "g4dn.xlarge,g5.xlarge,g6.xlarge"}}
+for capacity in ("on-demand", "spot", "spot-first"):
+    with constants.of(**several, CAPACITY_TYPE=capacity, MAX_INSTANCES="2"):
+        rows = costs.of_cluster()
+        told["several"][capacity] = costs.table(rows, costs.currency_of(rows))
+        told["several"][capacity].append(costs.total(rows))
 told["asked"] = len(prices.products("AmazonEC2", prices.NAT)()[0])
 print(json.dumps(told))
 """
@@ -61,6 +67,22 @@ def test_the_sums_are_those_of_the_rows_and_each_row_is_one_product_of_the_list(
     here, dearer = told["us-east-1"], told["eu-central-1"]
     assert (here["host"], here["EFS"], here["EFS written"], here["LCU"]) == (1.006, 0.3, 0.06, 0.008)
     assert all(dearer[name] > here[name] for name in here)
+
+
+def test_of_types_and_terms_of_which_one_comes_the_dearest_is_in_the_sums(told: Any) -> None:
+    for capacity in ("on-demand", "spot", "spot-first"):
+        _, *rows, sums, total = told["several"][capacity]
+        hosts = [row for row in rows if "host " in row[0]]
+        price = [float(row[2].removesuffix(" an hour").rpartition(" to ")[2]) for row in hosts]
+        [counted] = [row for row in hosts if row[3] != "or"]
+        assert float(counted[3]) == pytest.approx(2 * max(price), abs=1e-4), capacity
+        for column in (3, 4, 5):
+            known = [Decimal(row[column]) for row in rows if row[3] not in (BY_USE, "or")]
+            assert sum(known) == Decimal(sums[column]), f"{capacity}: {rows}"
+        assert (float(sums[3]), sums[0].startswith("in all, at the most,")) == (total, True)
+    names = [row[0] for row in told["several"]["spot-first"] if isinstance(row, list) and "host " in row[0]]
+    assert names[:4] == ["host g4dn.xlarge (Spot)", "or host g5.xlarge (Spot)", "or host g6.xlarge (Spot)", names[3]]
+    assert names[3] == "or host g4dn.xlarge (on demand)" and len(names) == 6
 
 
 def test_what_the_examples_cost_is_what_is_paid_for(told: Any) -> None:
@@ -102,6 +124,30 @@ def test_above_confirm_above_a_person_at_a_terminal_is_asked(fargate: Runbook, m
     ran = fargate.run("run_task.py", "--yes")
     assert (ran.code, "Type yes" in ran.err) == (0, False)
     assert fargate.run("run_task.py").code == 0, "nothing is started: nothing is asked"
+
+
+@pytest.mark.parametrize(
+    "page", ["create_service.py", "run_task.py --sweep", "run_task.py --nodes", "resume_cluster.py"]
+)
+def test_an_answer_that_is_not_yes_starts_nothing(
+    fargate: Runbook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str
+) -> None:
+    """Whatever starts tasks asks, and --yes goes on without."""
+    (rows := tmp_path / "rows.csv").write_text("LR\n0.1\n0.2\n")
+    script, *flags = page.split()
+    flags += {"--sweep": [str(rows)], "--nodes": ["2"]}.get(flags[0] if flags else "", [])
+    fargate.settings |= {"NODE_PORTS": "29500-65535", "COMMAND": "sleep 60", "POLL_SECONDS": "15"}
+    before = ["create_cluster.py", "register_task_definition.py"]
+    fargate.has_run(*before, *(["run_task.py", "pause_cluster.py"] if script == "resume_cluster.py" else []))
+    begun, kept = len(fargate.emulator.calls), fargate.look()
+    monkeypatch.setattr(sys, "stdin", Terminal("no\n"))
+    ran = fargate.run(script, *flags, CONFIRM_ABOVE="0.01")
+    assert (ran.code, ran.out, fargate.changes(begun)) == (1, "", []), ran.err
+    assert "more than CONFIRM_ABOVE=0.01. Type yes to go on: " in ran.err and "nothing was started" in ran.err
+    assert fargate.look() == kept
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    ran = fargate.run(script, *flags, "--yes", CONFIRM_ABOVE="0.01")
+    assert (ran.code, "Type yes" in ran.err) == (0, False), ran.err
 
 
 def test_without_a_terminal_it_goes_on_and_says_so(fargate: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:

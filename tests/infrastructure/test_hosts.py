@@ -337,3 +337,21 @@ def test_one_that_was_killed_before_the_end_of_its_host_is_made_good(runbook: Ru
         assert runbook.run(*page).code == 0
     runbook.settle(60)
     assert (len(hosts(runbook)), hosts(runbook, "running")) == (1, [])
+
+
+def test_hosts_stay_in_the_zone_in_which_there_was_room(runbook: Runbook) -> None:
+    """A group that balances its zones starts a host more; one that an earlier version made is told not to."""
+    two_zones = {"PUBLIC_SUBNET_CIDRS": "10.0.0.0/24,10.0.1.0/24", "TASK_COUNT": "2", "MAX_INSTANCES": "2"}
+    runbook.settings |= two_zones
+    runbook.emulator.world.settings.without_capacity = ["us-east-1b"]
+    runbook.has_run("create_cluster.py", "register_task_definition.py", "run_task.py")
+    runbook.emulator.world.settings.without_capacity = []
+    asg = runbook.aws("autoscaling")
+    asg.resume_processes(AutoScalingGroupName="gpu-hosts", ScalingProcesses=["AZRebalance"])
+    ran = runbook.run("create_cluster.py")
+    assert ran.code == 0 and "its hosts stay in their zones" in ran.err
+    runbook.settle(7200)
+    [group] = asg.describe_auto_scaling_groups(AutoScalingGroupNames=["gpu-hosts"])["AutoScalingGroups"]
+    assert [each["AvailabilityZone"] for each in group["Instances"]] == ["us-east-1a"] * 2
+    assert [each["ProcessName"] for each in group["SuspendedProcesses"]] == ["AZRebalance"]
+    assert "stay in their zones" not in runbook.run("create_cluster.py").err

@@ -68,7 +68,9 @@ def template(runbook: Runbook) -> Any:
 
 def test_what_it_costs_before_names_them_all(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py", "--dry-run", **SEVERAL)
-    assert "host g5.xlarge, or g6.xlarge at its own price" in ran.err
+    lines = [" ".join(line.split()) for line in ran.err.splitlines()]
+    assert "host g5.xlarge 0 to 1 1.006 an hour 1.0060 0.0000 0.00" in lines
+    assert "or host g6.xlarge 0 to 1 0.8048 an hour or" in lines
 
 
 def test_without_capacity_for_the_first_type_the_second_is_taken_and_told(runbook: Runbook) -> None:

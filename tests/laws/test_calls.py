@@ -20,8 +20,8 @@ DELETED = (*SERVED, "delete_service.py", "delete_cluster.py --yes")
 COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("clara", SERVED[:1], SERVED[1]): 9,
     ("clara", SERVED[:2], SERVED[1]): 8,
-    ("runbook", (), SERVED[0]): 76,
-    ("clara", (), SERVED[0]): 136,
+    ("runbook", (), SERVED[0]): 77,
+    ("clara", (), SERVED[0]): 137,
     ("clara", SERVED[:1], SERVED[0]): 63,
     ("clara", SERVED[:2], SERVED[2]): 42,
     ("clara", SERVED, SERVED[2]): 31,
@@ -34,7 +34,7 @@ COUNTS: dict[tuple[str, tuple[str, ...], str], int] = {
     ("runbook", STARTED, "describe_task.py"): 7,
     ("runbook", STARTED, "describe_clusters.py"): 8,
     ("runbook", STARTED, "list_tasks.py"): 5,
-    ("clara", SERVED, "delete_service.py"): 30,
+    ("clara", SERVED, "delete_service.py"): 37,
     ("clara", DELETED[:-1], DELETED[-1]): 142,
     ("clara", DELETED, DELETED[-1]): 38,
 }

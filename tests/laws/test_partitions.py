@@ -68,6 +68,7 @@ WALK = (
     "run_task.py",
     "describe_task.py",
     "describe_costs.py",
+    "draw_cluster.py",
     "create_cluster.py",
     "update_cluster.py",
     "stop_task.py --all",

@@ -168,7 +168,7 @@ LAYERS = (
     *("aws.failures", "aws.looks", "aws.clients", "aws.ownership", "aws.calls", "aws.pages", "aws"),
     *("infrastructure", "infrastructure.cluster", "infrastructure.service", "infrastructure.preflight"),
     *("infrastructure.delivery", "infrastructure.weights", "infrastructure.parts", "infrastructure.endpoints"),
-    "infrastructure.clean_up",
+    *("infrastructure.clean_up", "infrastructure.picture"),
 )
 #: the pages that use another one
 USERS_OF_PAGES = {"create_cluster": {"delete_cluster"}, "delete_cluster": {"delete_endpoint"}}

@@ -10,6 +10,7 @@ import pytest
 
 from emulator.core.doors import DOORS
 from emulator.core.faults import Fault
+from emulator.ec2 import capacity_blocks, reservations
 from emulator.registry import images
 from infrastructure.preflight import rows
 from tests.conftest import GPU, ROOT, Runbook, issued
@@ -147,6 +148,66 @@ def dry_run_denied(runbook: Runbook) -> None:
     runbook.emulator.faults.planned.append(Fault("RunInstances", "denied", times=-1))
 
 
+def vcpus(code: str, value: float, **settings: str) -> Callable[[Runbook], None]:
+    def turn(runbook: Runbook) -> None:
+        quotas = runbook.emulator.world.settings.vcpu_quotas
+        quotas |= {**dict.fromkeys(quotas, 960.0), code: value}
+        runbook.settings |= settings
+
+    return turn
+
+
+def denies_host(kind: str, market: str) -> Callable[[Runbook], None]:
+    """RunInstances is denied for these alone."""
+
+    def turn(runbook: Runbook) -> None:
+        terms = {"StringEquals": {"ec2:InstanceType": kind, "ec2:InstanceMarketType": market}}
+        denial = {"Effect": "Deny", "Action": "ec2:RunInstances", "Resource": "*", "Condition": terms}
+        door(runbook, policy={"Statement": [EVERYTHING, denial]})
+        runbook.settings |= BOTH_TERMS if market == "spot" else SEVERAL
+
+    return turn
+
+
+def reserved(state: str = "", **more: Any) -> Callable[[Runbook], None]:
+    """A reservation of one g4dn.xlarge in us-east-1a, or as it is said; `state`: what has become of it."""
+
+    def turn(runbook: Runbook) -> None:
+        request = {"InstanceType": "g4dn.xlarge", "AvailabilityZone": "us-east-1a", "InstanceCount": 1, **more}
+        made = runbook.aws("ec2").create_capacity_reservation(
+            InstancePlatform="Linux/UNIX", InstanceMatchCriteria="targeted", **request
+        )
+        its_id = made["CapacityReservation"]["CapacityReservationId"]
+        kept = reservations.find(runbook.emulator.world, "us-east-1", its_id)
+        kept["State"] = state or kept["State"]
+        runbook.settings["CAPACITY_RESERVATION"] = its_id
+
+    return turn
+
+
+def subnets_in(*zones: str) -> Callable[[Runbook], None]:
+    """Both types, in subnets of the user's own: us-east-1f has no P4d, us-east-1e neither."""
+
+    def turn(runbook: Runbook) -> None:
+        subnets = {each["AvailabilityZone"]: each for each in runbook.aws("ec2").describe_subnets()["Subnets"]}
+        ids = ",".join(subnets[f"us-east-1{zone}"]["SubnetId"] for zone in zones)
+        runbook.settings |= {"VPC_ID": subnets["us-east-1a"]["VpcId"], "SUBNET_IDS": ids, **SEVERAL}
+
+    return turn
+
+
+def reserved_elsewhere(runbook: Runbook) -> None:
+    reserved(AvailabilityZone="us-east-1b")(runbook)
+    runbook.settings["AVAILABILITY_ZONES"] = "us-east-1a"
+
+
+def few_reserved(runbook: Runbook) -> None:
+    reserved()(runbook)
+    runbook.settings["MAX_INSTANCES"] = "2"
+
+
+SEVERAL = {"INSTANCE_TYPES": "g5.48xlarge,p4d.24xlarge", "GPU_COUNT": "8"}
+BOTH_TERMS = {"CAPACITY_TYPE": "spot-first"}
 SHARED_GPU = {"GPU_SHARING": "mps", "GPU_MEMORY_MIB": "2000", "NETWORK_MODE": "awsvpc"}
 G, C, A = "gpu-cluster.env", "clara-train.env", "apiserver.env"
 #: row, what turns it, the example that has it, and then: its state, and a piece of its sentence
@@ -163,14 +224,39 @@ TURNS: list[Turn] = [
     ),
     ("permissions", forbids("ecs:CreateCluster"), A, "stop", "an SCP of the organisation forbids ecs:CreateCluster"),
     ("permissions", denies("iam:SimulatePrincipalPolicy"), A, "warning", "could not look: access denied"),
+    (
+        "permissions",
+        denies("autoscaling:LaunchInstances"),
+        G,
+        "warning",
+        "autoscaling:LaunchInstances: managed scaling",
+    ),
     ("dry run", dry_run_denied, G, "stop", "EC2 would refuse RunInstances: access denied"),
+    (
+        "dry run",
+        denies_host("p4d.24xlarge", "on-demand"),
+        G,
+        "stop",
+        "RunInstances of p4d.24xlarge (on-demand): access",
+    ),
+    ("dry run", denies_host("g4dn.xlarge", "spot"), G, "stop", "RunInstances of g4dn.xlarge (spot): access denied"),
     ("dry run", forbids("ec2:CreateVpc"), A, "stop", "CreateVpc, an SCP of the organisation forbids it"),
     ("service-linked roles", without_linked_roles, A, "stop", "AWSServiceRoleForECS are missing, and you may not"),
     ("names", another_s_cluster, G, "stop", "the cluster gpu-demo exists already"),
     ("instance type", sets(INSTANCE_TYPE="p3.2xlarge"), G, "stop", "INSTANCE_TYPE=p3.2xlarge does not exist"),
     ("vCPUs", another_s_gpus, G, "stop", "is 6 vCPUs, of which others use 4, and one g4dn.xlarge"),
+    ("vCPUs", vcpus("L-417A185B", 0, **SEVERAL), G, "stop", "L-417A185B is 0 vCPUs, and one p4d.24xlarge (on-demand)"),
+    ("vCPUs", vcpus("L-3819A6DF", 0, **BOTH_TERMS), G, "stop", "L-3819A6DF is 0 vCPUs, and one g4dn.xlarge (spot)"),
+    ("vCPUs", vcpus("L-DB2E81BA", 0, **BOTH_TERMS), G, "stop", "L-DB2E81BA is 0 vCPUs, and one g4dn.xlarge (on-dem"),
     ("vCPUs of Fargate", quota("L-3032A538", 2), A, "stop", "is 2 vCPUs of Fargate, and one task needs TASK_CPU=4096"),
     ("zones", sets(AVAILABILITY_ZONES="us-east-1z"), G, "stop", "us-east-1z does not offer g4dn.xlarge"),
+    ("zones", subnets_in("f"), G, "stop", "p4d.24xlarge is offered in none of the zones of your subnets, us-east-1f,"),
+    ("zones", subnets_in("a", "f"), G, "warning", "us-east-1a, us-east-1f only us-east-1a have p4d.24xlarge"),
+    ("Capacity Reservation", reserved("expired"), G, "stop", "is expired, not active"),
+    ("Capacity Reservation", reserved(InstanceType="g5.xlarge"), G, "stop", "is for g5.xlarge, but INSTANCE_TYPE=g4dn"),
+    ("Capacity Reservation", reserved(InstanceCount=0), G, "stop", "has room for 0 hosts, and others have all of it"),
+    ("Capacity Reservation", reserved_elsewhere, G, "stop", "is in us-east-1b, and none of our subnets is"),
+    ("Capacity Reservation", few_reserved, G, "warning", "has room for 1 hosts, less than MAX_INSTANCES=2"),
     ("Spot", account(spot_score=2), "training.env", "warning", "unlikely now: the best zone has 2 of 10"),
     ("Spot", account(without_capacity=[f"us-east-1{each}" for each in "abcdef"]), "training.env", "warning", "1 of 10"),
     ("AMI", account(image_gib=200), G, "stop", "ROOT_VOLUME_GIB=100 is less than the 200 GiB"),
@@ -282,3 +368,29 @@ def test_an_endpoint_has_rows_of_its_own(runbook: Runbook, endpoints: Runbook) -
     ran = endpoints.run("check_account.py", ENDPOINT="a", IMAGE_TAG="", IMAGE="public.ecr.aws/aws-cli/aws-cli:2.31.0")
     told = states(ran.result)
     assert (told["image"], told["DNS"], told["target groups"]) == ("ok", "warning", "ok"), ran.err
+
+
+def test_a_reservation_with_room_is_told_with_its_zone_and_its_end(runbook: Runbook) -> None:
+    end = runbook.emulator.world.timestamp() + timedelta(hours=12)
+    reserved(EndDate=end, EndDateType="limited")(of_example(runbook, G))
+    ran = runbook.run("check_account.py")
+    told = {each["row"]: each["sentence"] for each in ran.result["rows"]}
+    assert (ran.code, {*states(ran.result).values()}) == (0, {"ok"}), ran.err
+    assert f"1 of 1 g4dn.xlarge free in us-east-1a; ends {end:%Y-%m-%dT%H:%M}Z; its hosts run on" in str(told)
+
+
+def test_a_capacity_block_needs_no_vcpus_and_both_terms_of_several_types_are_looked_at(runbook: Runbook) -> None:
+    block = capacity_blocks.buy(runbook.emulator, {"type": "g4dn.xlarge", "zone": "us-east-1a", "hours": 24})["id"]
+    runbook.emulator.world.settings.vcpu_quotas["L-DB2E81BA"] = 0
+    ran = of_example(runbook, G).run("check_account.py", CAPACITY_RESERVATION=str(block))
+    assert (ran.code, "vCPUs" in states(ran.result)) == (0, False), ran.err
+    runbook.emulator.world.settings.vcpu_quotas["L-DB2E81BA"] = 96
+    begun = len(runbook.emulator.calls)
+    ran = runbook.run("check_account.py", CAPACITY_TYPE="spot-first", INSTANCE_TYPES="g5.xlarge,g6.xlarge")
+    assert (ran.code, {*states(ran.result).values()}) == (0, {"ok"}), ran.err
+    told = {each["row"]: each["sentence"] for each in ran.result["rows"]}
+    for kind in ("g5.xlarge", "g6.xlarge"):
+        assert all(f"RunInstances of {kind} ({terms})" in told["dry run"] for terms in ("spot", "on-demand"))
+        assert all(f"{kind} ({terms})" in told["vCPUs"] for terms in ("spot", "on-demand"))
+        assert f"{kind} in us-east-1a" in told["zones"]
+    assert len(runbook.emulator.calls[begun:]) <= MOST_CALLS

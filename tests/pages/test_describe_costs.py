@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from emulator.core.doors import DOORS
+from emulator.ecr import repositories
 from infrastructure.service import bill
 from tests.conftest import Runbook
+from tests.everything import ALONE, PAGES, prepared
 
 RUNNING = ("create_cluster.py", "register_task_definition.py", "run_task.py")
 
@@ -103,3 +106,25 @@ def test_what_aws_has_billed_is_asked_for_by_our_tag(runbook: Runbook) -> None:
 def test_where_there_is_nothing_it_says_so(runbook: Runbook) -> None:
     ran = runbook.run("describe_costs.py")
     assert (ran.code, "there is no cluster gpu in this region" in ran.err) == (1, True)
+
+
+def test_all_that_costs_is_listed_what_is_paid_by_use_with_its_price(runbook: Runbook) -> None:
+    """In an account in which every page has run: each thing that AWS bills is a row."""
+    prepared(runbook, ALONE | {"EFS_BACKUP": "enabled", "CONTAINER_INSIGHTS": "enabled"}).has_run(*PAGES)
+    repositories.put_image(runbook.emulator.world, "us-east-1", "gpu", "v1")
+    runbook.settle(300)
+    ran = runbook.run("describe_costs.py")
+    assert ran.code == 0, ran.err
+    numbered = {row["what"]: row["number"] for row in ran.result["rows"]}
+    assert numbered["GB of bastion's disk"] == 8 and numbered["GB of images, at the most"] > 0
+    by_use = {row["what"].partition(" sync by")[0]: row["unitPrice"] for row in ran.result["byUse"]}
+    [artifacts] = [name for name in by_use if name.startswith("bucket gpu-artifacts-")]
+    assert by_use == {
+        **{"read from EFS": 0.03, "written to EFS": 0.06, "backups of EFS": 0.05, "through a NAT gateway": 0.045},
+        **{"what the balancer passes": 0.008, "metrics of CloudWatch": 0.3, "logs": 0.5},
+        **{artifacts: 0.023, "bucket example-weights": 0.023, "0.5 vCPU of each": 0.04048, "1 GB of each": 0.004445},
+    }
+    lines = [" ".join(line.split()) for line in ran.err.splitlines()]
+    assert "bucket example-weights 0.023 a GB and month by use" in lines
+    assert any(line.startswith("under 0.01 GB on EFS 0.3 a GB and month") for line in lines), ran.err
+    assert not re.search(r"[0-9]e[-+]", ran.err), "no one reads such numbers"

@@ -77,6 +77,7 @@ def test_tasks_of_a_gpu_cluster_come_back_each_with_its_overrides(runbook: Runbo
     resumed = runbook.run(RESUME)
     assert resumed.code == 0, resumed.err
     assert [each["lastStatus"] for each in resumed.result["tasks"]] == ["RUNNING"] * 4
+    assert "host g4dn.xlarge 0 to 4 0.526 an hour 2.1040" in " ".join(resumed.err.split())
     runbook.settle()
     same(before, runbook.account())
     assert overridden(runbook) == given
@@ -101,6 +102,7 @@ def test_a_service_with_its_scaling_and_its_balancer_comes_back(clara: Runbook, 
     before = clara.account()
     ran = clara.has_run("pause_cluster.py" + flags).run(RESUME)
     assert ran.code == 0, ran.err
+    assert ("NAT gateway 2 0.045 an hour" in " ".join(ran.err.split())) == bool(flags)
     clara.settle()
     same(before, clara.account())
     checked = clara.run("create_service.py")
