@@ -19,7 +19,7 @@ TABLE = Path(__file__).with_name("permissions.json")
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MOST_CHARACTERS = 6144
 #: who runs what: the first words of the scripts' names
-LOOK = ("check", "describe", "list", "show")
+LOOK = ("check", "describe", "draw", "list", "show")
 USES = {
     "run": ("run", "stop", "execute", *LOOK),
     "create": ("create", "register", "update", "push", "copy", "sync", "pause", "resume"),

@@ -15,6 +15,7 @@ from emulator.iam import caller
 from infrastructure.preflight import policy
 from tests import scopes
 from tests.conftest import Runbook
+from tests.documents import pages
 
 WALKS = {
     "runbook": (
@@ -152,3 +153,8 @@ def test_aws_knows_each_action_and_each_condition(use: str, runbook: Runbook) ->
             }
             if not action.startswith("servicequotas:"):
                 assert needs - OTHERS_NEEDS <= policy.table().keys(), action
+
+
+def test_each_page_is_for_some_use() -> None:
+    verbs = {verb for those in policy.USES.values() for verb in those}
+    assert {page for page in pages() if page.split("_")[0] not in verbs} == set()
