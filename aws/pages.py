@@ -242,7 +242,8 @@ def _parser(name: str, manual: str, about: _Page) -> argparse.ArgumentParser:
         elif not meaning[0]:
             parser.add_argument(flag, metavar=flag.upper(), help=meaning[1])
         else:
-            parser.add_argument(f"--{flag}", metavar=meaning[0], default="", help=meaning[1])
+            way = f"--{flag.rstrip('_')}"  # a word of Python's, as for_
+            parser.add_argument(way, dest=flag, metavar=meaning[0], default="", help=meaning[1])
     return parser
 
 

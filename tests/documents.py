@@ -1,6 +1,6 @@
 """README.md and docs/ are true: their commands are run in their order, and tables are made from the code.
 
-python -m tests.documents     writes outputs and tables into them anew
+python -m tests.documents     writes outputs and tables into them anew, and infrastructure/preflight/permissions.json
 
 A block of ```bash is run; each walk, which a copy of an example begins, in an account of its own. A block of ```text that
 follows it at once is what it prints; where it holds a line "...", only the lines that it shows, in their order. What
@@ -28,22 +28,26 @@ from unittest import mock
 
 import jmespath
 
+import console
 from emulator.codestar_connections import connections
 from emulator.core import not_held, rules, services
 from emulator.core.doors import DOORS
 from emulator.core.wire import Emulator
 from emulator.core.world import VirtualClock
 from emulator.front_door import proxy
-from emulator.iam import caller
-from tests import drawn, sentences
+from emulator.iam import caller, requests
+from emulator.iam.conditions import Context
+from tests import drawn, scopes, sentences
 from tests.conftest import ROOT, Ran, Runbook, issued
 from tests.examples import test_apiserver, test_clara_train, test_existing_vpc, test_gpu_cluster, test_ml_endpoints
+from tests.policies import Asked, Held
 
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SETTINGS = ROOT / "docs" / "settings.md"
+PERMISSIONS = ROOT / "infrastructure" / "preflight" / "permissions.json"
 COMMANDS = re.compile(
     r"<!-- before: (?P<before>[^>]*) -->|```bash\n(?P<commands>[^`]*)```(?P<output>\n\n```text\n(?P<shown>[^`]*)```)?"
 )
@@ -51,6 +55,10 @@ MADE = re.compile(
     r"(?P<begin><!-- made: (?P<name>\w+)(?: (?P<about>[\w.-]+))? -->\n).*?(?P<end><!-- end -->\n)", re.DOTALL
 )
 FAULT = re.compile(r"^    (\w+): \w+ = (.+?)  # (.+)$", re.MULTILINE)
+#: what conditions of our policies are about
+KEYS = re.compile(
+    r".*(Re(quest|source)Tag/gpu-ecs-cluster|CreateAction|PassedToService|AWSServiceName)$|ecs:cluster|ec2:Launch"
+)
 PLAIN = ("cp", "mkdir", "echo", "rm")
 EVERYTHING = [{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
 #: what else a user of an example does: what no document shows, and yet is called
@@ -58,9 +66,12 @@ MORE = {
     "gpu-cluster": (
         "create_cluster.py",
         "register_task_definition.py",
+        "check_account.py",
         "run_task.py",
         "describe_clusters.py",
         "describe_costs.py --billed",
+        "pause_cluster.py",
+        "resume_cluster.py",
         "EXTRA_TAGS=team=ml create_cluster.py",
         "create_cluster.py",
         "INSTANCE_TYPE=g5.xlarge MAX_INSTANCES=2 create_cluster.py",
@@ -102,6 +113,9 @@ class Record:
 
     def __init__(self) -> None:
         self.actions: dict[str, set[str]] = {}
+        self.demands: dict[str, set[scopes.Demand]] = {}
+        #: the policies that show_policy.py shows with some settings, and all that AWS asked with these
+        self.asked: Held = []
         self.settings: dict[str, set[str]] = {}
         self.results: dict[str, dict[str, None]] = {}
         self.pictures: dict[str, str] = {}
@@ -116,18 +130,38 @@ class Recorded(Runbook):
 
     def run(self, script: str, *flags: str, **settings: str) -> Ran:
         self.emulator.world.state["caller"]["policies"] = EVERYTHING  # so that AWS asks about each action
-        asked = self.record.actions.setdefault(script, set())
+        asked: list[tuple[str, str, Context, dict[str, str]]] = []
 
-        def demand(call: Any, action: str, *_: Any) -> None:
-            asked.add(action)
+        def demand(call: Any, action: str, arn: str, context: Context) -> None:
+            if action != "sts:GetCallerIdentity" and not call.params.get(
+                "DryRun"
+            ):  # every script's first line; what is tried
+                asked.append((action, arn, context, requests.resource_tags(call, arn)))
 
         reads = self.record.settings.setdefault(script, set())
         with watched(reads), mock.patch.object(caller, "demand", demand):
             ran = super().run(script, *flags, **settings)
-        asked.discard("sts:GetCallerIdentity")  # every script's first line
+        self.note(script, asked, settings)
         if ran.code == 0 and ran.out.startswith("{"):  # of one page the result is lines
             self.record.results.setdefault(script, {}).update(dict.fromkeys(keys_of(json.loads(ran.out))))
         return ran
+
+    def note(
+        self, script: str, asked: list[tuple[str, str, Context, dict[str, str]]], settings: dict[str, str]
+    ) -> None:
+        """What was asked, in terms of the names that the settings give; and what it may be with the policies for these."""
+        found = {scopes.demand(*each) for each in asked}
+        self.record.demands.setdefault(script, set()).update(found)
+        self.record.actions.setdefault(script, set()).update(each.action for each in found)
+        documents = super().run("show_policy.py", **settings).result["documents"]
+        known = next((held for shown, held in self.record.asked if shown == documents), None)
+        if known is None:
+            known = set()
+            self.record.asked.append((documents, known))
+        known.update(
+            Asked(action, arn, tuple((key, str(text)) for key, text in {**context, **tags}.items() if KEYS.match(key)))
+            for action, arn, context, tags in asked
+        )
 
 
 @contextmanager
@@ -178,7 +212,11 @@ def played(record: Record) -> dict[Path, str]:
     texts = {path: played_document(path, record) for path in DOCUMENTS}
     in_a_network_of_theirs(record)
     more(record)
-    return {path: MADE.sub(lambda match: remade(match, record), text) for path, text in texts.items()}
+    with_other_tools(record)
+    return {
+        **{path: MADE.sub(lambda match: remade(match, record), text) for path, text in texts.items()},
+        PERMISSIONS: scopes.written(record.demands),
+    }
 
 
 def in_a_network_of_theirs(record: Record) -> None:
@@ -194,6 +232,7 @@ def more(record: Record) -> None:
     """The walks of MORE, each with its example's settings."""
     for example, walk in MORE.items():
         runbook = Recorded(record)
+        runbook.emulator.world.settings.service_linked_roles = False  # an account that has not had ECS before
         runbook.aws("ec2").create_key_pair(KeyName="ops")
         runbook.settings = {"ENV_FILE": str(ROOT / "examples" / f"{example}.env"), "CERTIFICATE_ARN": issued(runbook)}
         for line in walk:
@@ -202,6 +241,25 @@ def more(record: Record) -> None:
             page, *flags = words[len(settings) :]
             ran = runbook.run(page, *flags, **settings)
             assert ran.code == 0, f"{line}: {ran.err}"
+
+
+def with_other_tools(record: Record) -> None:
+    """What needs the Session Manager plugin on this machine, and what is done where nothing builds images."""
+    runbook = Recorded(record)
+    with tempfile.TemporaryDirectory() as folder:
+        plugin = Path(folder, "session-manager-plugin")
+        plugin.write_text('#!/bin/sh\n[ "$1" != --version ] || echo 1.2.707.0\n')
+        plugin.chmod(0o755)
+        Path(folder, "git").symlink_to("/usr/bin/git")
+        Path(folder, "Dockerfile").write_text("FROM python:3.13\n")
+        example, path = str(ROOT / "examples" / "gpu-cluster.env"), f"{folder}:/bin"
+        runbook.settings = {"ENV_FILE": example, "ENABLE_EXECUTE_COMMAND": "true", "PATH": path}
+        for page in ("create_cluster.py", "register_task_definition.py", "run_task.py"):
+            assert runbook.run(page).code == 0
+        with mock.patch.object(console, "at_a_terminal", return_value=True):
+            assert runbook.run("execute_command.py").code == 0
+        assert runbook.run("push_image.py", "--dockerfile", folder, PATH=folder).code == 0
+        assert runbook.run("delete_repository.py", "--images").code == 0
 
 
 def remade(match: re.Match[str], record: Record) -> str:
@@ -414,6 +472,20 @@ def permissions(record: Record) -> str:
     return table(["script", "actions"], rows)
 
 
+def policies(_: Record, example: str) -> str:
+    """What show_policy.py shows with an example's settings, a statement a line."""
+    runbook = Runbook(Emulator(VirtualClock()))
+    file = ROOT / "examples" / f"{example}.env"
+    settings = str(file if file.exists() else ROOT / "examples" / example / ".env")
+    runbook.settings = {"ENV_FILE": settings, "CERTIFICATE_ARN": issued(runbook)}
+    documents = runbook.run("show_policy.py").result["documents"]
+    parts = []
+    for document in documents:
+        lines = ",\n".join(json.dumps(statement, separators=(",", ":")) for statement in document["Statement"])
+        parts.append(f'```json\n{{"Version":"{document["Version"]}","Statement":[\n{lines}\n]}}\n```\n')
+    return "\n".join(parts)
+
+
 def results(record: Record) -> str:
     """The keys of each page's JSON."""
     rows = [[f"`{script}`", ", ".join(f"`{key}`" for key in found)] for script, found in sorted(record.results.items())]
@@ -487,7 +559,7 @@ def rules_held(_: Record) -> str:
 MAKERS: dict[str, Callable[..., str]] = {
     each.__name__: each
     for each in (
-        *(scripts, settings, permissions, results, exits, comparison, targets),
+        *(scripts, settings, permissions, policies, results, exits, comparison, targets),
         *(doors, account_settings, fault_members, rules_held),
     )
 }

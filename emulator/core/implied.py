@@ -30,14 +30,17 @@ TAGGING = {
     "acm": "acm:AddTagsToCertificate",
     "logs": "logs:TagResource",
     "scheduler": "scheduler:TagResource",
-    "codebuild": "codebuild:TagResource",
+    "application-autoscaling": "application-autoscaling:TagResource",
     "codepipeline": "codepipeline:TagResource",
     "codeconnections": "codeconnections:TagResource",
     "codestar-connections": "codestar-connections:TagResource",
 }
 IAM_TAGGING = {"CreateRole": "iam:TagRole", "CreateInstanceProfile": "iam:TagInstanceProfile"}
 #: the calls that create, beside Create...
-CREATING = ("AllocateAddress", "RunInstances", "RunTask", "RegisterTaskDefinition", "RequestCertificate")
+CREATING = (
+    *("AllocateAddress", "AuthorizeSecurityGroupIngress", "RunInstances", "RunTask", "RegisterTaskDefinition"),
+    *("RegisterScalableTarget", "RequestCertificate"),
+)
 #: how a call names its tags, in one service or another
 TAGS = ("Tags", "tags", "TagSpecifications", "TagSpecification")
 #: parameters with which a role is handed over

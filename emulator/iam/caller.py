@@ -22,7 +22,7 @@ from emulator.core.implied import ROLES, implied
 from emulator.core.rules import AwsError, Call, Params, held, on
 from emulator.core.wire import Emulator
 from emulator.core.world import ACCOUNT, World
-from emulator.iam import requests, roles
+from emulator.iam import requests, roles, s3_requests
 from emulator.iam.conditions import Context, several
 from emulator.iam.policies import Decision, decide, decide_for_role, refusal
 
@@ -46,6 +46,8 @@ def _is_caller(world: World, arn: str) -> bool:
 EVERYTHING = [{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]
 SCP_DENY = "with an explicit deny in a service control policy"
 NO_SCP = "because no service control policy allows the {action} action"
+#: services whose tagging action can be allowed at a creation alone
+CREATE_ACTION = ("ec2", "ecs", "elasticfilesystem", "elasticloadbalancing")
 #: whoever signs may ask who he is
 ALWAYS = ("sts:GetCallerIdentity",)
 #: a call that is the first of its kind in an account -> the service whose role it makes
@@ -174,13 +176,16 @@ def _asked(call: Call, request: Any) -> Iterator[Asked]:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html#amazonec2-policy-keys
         market = (call.params.get("InstanceMarketOptions") or {}).get("MarketType") or "on-demand"
         context |= {"ec2:InstanceType": call.params.get("InstanceType") or "", "ec2:InstanceMarketType": market}
+    of_what_stands = {
+        key: text for key, text in context.items() if not key.startswith(("aws:RequestTag/", "aws:TagKeys"))
+    }
+    made = requests.made_by(call, arns) if call.service == "ec2" and own != "ec2:CreateTags" else arns
     for arn in arns:
-        yield own, arn, context
+        yield own, arn, context if arn in made else of_what_stands
+    if own == "s3:CreateBucket" and (tags := s3_requests.tags(request)):
+        yield "s3:TagResource", arns[0], {**context, **{f"aws:RequestTag/{key}": text for key, text in tags.items()}}
     for action in sorted(implied(call) - {"iam:PassRole"}):
-        same = action.split(":")[0] == call.service or "Tag" in action
-        created = {f"{action.split(':')[0]}:CreateAction": call.operation}
-        for arn in arns if same else ["*"]:
-            yield requests.full_action(action), arn, {**context, **created}
+        yield from _besides(call, requests.full_action(action), arns, context)
     for arn, service in _passed(call):
         yield "iam:PassRole", arn, {**context, "iam:PassedToService": service}
     service = LINKED.get((call.service, call.operation), "")
@@ -190,11 +195,41 @@ def _asked(call: Call, request: Any) -> Iterator[Asked]:
         yield "iam:CreateServiceLinkedRole", requests.linked_role_arn(service), linked
 
 
+def _besides(call: Call, action: str, arns: list[str], context: Context) -> Iterator[Asked]:
+    """An action that a call implies: tags, of what is made; or what another service does in the caller's name."""
+    prefix = action.partition(":")[0]
+    created = {f"{prefix}:CreateAction": call.operation} if prefix in CREATE_ACTION else {}
+    if action == "ec2:RunInstances" and call.service == "autoscaling":
+        started, template = requests.started_by(call)
+        for arn in started:
+            of_template = {} if arn == template else {"ec2:LaunchTemplate": template}
+            yield action, arn, {**context, **of_template, "ec2:IsLaunchTemplateResource": "true"}
+        if requests.tags_of_template(call, template) and call.operation != "LaunchInstances":
+            yield from _besides(call, "ec2:CreateTags", arns, context)
+    elif "Tag" not in action:
+        yield action, "*", context
+    elif prefix == "ec2" and call.service == "autoscaling":
+        put = requests.tags_of_template(call, requests.started_by(call)[1])
+        launched = {"ec2:CreateAction": "RunInstances", **{f"aws:RequestTag/{key}": text for key, text in put.items()}}
+        yield action, requests.launched(call), {**context, **launched}
+    elif prefix == "autoscaling" and call.service == "ecs":
+        named = call.params["autoScalingGroupProvider"]["autoScalingGroupArn"].rpartition("/")[2]
+        group = call.world.state["autoscaling"].get(call.region, {}).get(named)
+        yield (
+            action,
+            group.arn if group is not None else "*",
+            {key: text for key, text in context.items() if not key.startswith("aws:RequestTag/")},
+        )
+    else:
+        for arn in requests.made_by(call, arns):
+            yield action, arn, {**context, **created}
+
+
 def _passed(call: Call) -> Iterator[tuple[str, str]]:
     """The roles that a call hands over, and to which service; a task definition's when it is run."""
     if call.service == "iam":
         if call.operation == "AddRoleToInstanceProfile":
-            yield requests.resources_of(call)[0], "ec2.amazonaws.com"
+            yield _role_arn(call.params["RoleName"]), "ec2.amazonaws.com"
         return
     if call.operation.startswith("CreateLaunchTemplate"):
         return  # only what starts instances from it does

@@ -36,7 +36,22 @@ EC2_KINDS = {
     "vpce": "vpc-endpoint",
     "vol": "volume",
 }
-EC2_MADE = {"AllocateAddress": "elastic-ip", "RunInstances": "instance", "CreateNatGateway": "natgateway"}
+EC2_MADE = {
+    "AllocateAddress": "elastic-ip",
+    "AuthorizeSecurityGroupIngress": "security-group-rule",
+    "CreateNatGateway": "natgateway",
+}
+#: what an instance is started with and from, of which policies may speak one by one
+STARTED = ("instance/*", "network-interface/*", "volume/*")
+#: what a call makes, as the end of its ARN, where the call itself is about what stands already
+MADE = {
+    ("acm", "RequestCertificate"): "certificate/*",
+    ("codeconnections", "CreateConnection"): "connection/*",
+    ("ecs", "RunTask"): "task/{cluster}/*",
+    ("efs", "CreateAccessPoint"): "access-point/*",
+    ("elbv2", "CreateListener"): "listener/{under}/*",
+    ("elbv2", "CreateRule"): "listener-rule/{under}/*",
+}
 #: service -> parameter -> how the ARN ends after the account; * where the name is not the whole of it
 NAMES: dict[str, dict[str, str]] = {
     "iam": {"RoleName": "role/{}", "InstanceProfileName": "instance-profile/{}", "PolicyName": "policy/{}"},
@@ -110,10 +125,68 @@ def _named(call: Call) -> Iterator[str]:
                 yield _arn(call, names[name].format(text.lstrip("/") if call.service == "ssm" else text))
 
 
+def made_by(call: Call, arns: list[str]) -> list[str]:
+    """Of all that a call is about, what it makes, and tags: the others stand already."""
+    ending = MADE.get((call.service, call.operation))
+    if ending is None:
+        return [arn for arn in arns if arn.endswith("/*")] if call.service == "ec2" else arns
+    cluster = str(call.params.get("cluster") or "default").rpartition("/")[2]
+    under = arns[0].split("/", 1)[1] if "{under}" in ending else ""
+    return [_arn(call, ending.format(cluster=cluster, under=under))]
+
+
+def started_by(call: Call) -> tuple[list[str], str]:
+    """What ec2:RunInstances is asked about for the sake of an Auto Scaling group, and the launch template's ARN."""
+    group = call.world.state["autoscaling"].get(call.region, {}).get(call.params.get("AutoScalingGroupName"))
+    given = call.params if any(call.params.get(name) for name in ("LaunchTemplate", "MixedInstancesPolicy")) else {}
+    plain, mixed = given.get("LaunchTemplate"), given.get("MixedInstancesPolicy")
+    if not given and group is not None:
+        plain, mixed = group.launch_template, group.mixed
+    wanted = plain or (mixed or {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification") or {}
+    template = _template(call, wanted) or _arn(call, "launch-template/*", "ec2")
+    subnets = str(call.params.get("VPCZoneIdentifier") or ",".join(group.subnet_ids if group else [])).split(",")
+    others = [*STARTED, *(f"subnet/{subnet_id}" for subnet_id in subnets if subnet_id)]
+    return [template, *(_arn(call, each, "ec2") for each in others)], template
+
+
+def launched(call: Call) -> str:
+    return _arn(call, "instance/*", "ec2")
+
+
+def tags_of_template(call: Call, arn: str) -> dict[str, str]:
+    """The tags that the newest version of a launch template puts on what is started from it: whoever has it started needs
+    ec2:CreateTags. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+    """
+    held = call.world.state["ec2"].get(call.region)
+    template = held.templates.get(arn.rpartition("/")[2]) if held else None
+    if template is None:
+        return {}
+    return tags_in(template["Versions"][template["LatestVersionNumber"]]["LaunchTemplateData"])
+
+
+def _template(call: Call, named: Params) -> str:
+    """The ARN of a launch template, by its id or its name."""
+    held = call.world.state["ec2"].get(call.region)
+    for template in held.templates.values() if held else ():
+        if {named.get("LaunchTemplateId"), named.get("LaunchTemplateName")} & {
+            template["LaunchTemplateId"],
+            template["LaunchTemplateName"],
+        }:
+            return _arn(call, f"launch-template/{template['LaunchTemplateId']}", "ec2")
+    return ""
+
+
 def _ec2(call: Call) -> Iterator[str]:
+    if call.operation == "CreateRoute":
+        yield _arn(call, f"route-table/{call.params['RouteTableId']}")
+        return
+    if "LaunchTemplateName" in call.params and (found := _template(call, call.params)):
+        yield found
+    if call.operation == "RunInstances":
+        yield from (_arn(call, each) for each in STARTED)
     noun = re.sub(r"(?<!^)(?=[A-Z])", "-", call.operation.removeprefix("Create")).lower()
     made = EC2_MADE.get(call.operation) or (call.operation.startswith("Create") and noun)
-    if made in EC2_KINDS.values():
+    if made in EC2_KINDS.values() and (made != "security-group-rule" or tags_in(call.params)):
         yield _arn(call, f"{made}/*")
     for value in call.params.values():
         for text in several(value):
@@ -125,7 +198,7 @@ def _ec2(call: Call) -> Iterator[str]:
 def _ecs(call: Call) -> Iterator[str]:
     """Services and tasks are named in their cluster."""
     given, inner = call.params, {"service": "service", "services": "service", "serviceName": "service"}
-    inner |= {"task": "task", "tasks": "task", "containerInstance": "container-instance"}
+    inner |= {"task": "task", "tasks": "task", "containerInstances": "container-instance"}
     cluster = str(given.get("cluster") or "default").rpartition("/")[2]
     found = [
         text if text.startswith("arn:") else _arn(call, f"{kind}/{cluster}/{text}")
@@ -134,8 +207,11 @@ def _ecs(call: Call) -> Iterator[str]:
     ]
     if found:
         yield from found
-    elif call.operation == "CreateCapacityProvider":
+    elif call.operation in ("CreateCapacityProvider", "UpdateCapacityProvider"):
         yield _arn(call, f"capacity-provider/{given['name']}")
+    elif "taskDefinitions" in given:
+        for text in given["taskDefinitions"]:
+            yield text if text.startswith("arn:") else _arn(call, f"task-definition/{text}")
     elif call.operation in ("RunTask", "RegisterTaskDefinition"):
         family = str(given.get("family") or given.get("taskDefinition", ""))
         yield (
@@ -156,6 +232,10 @@ def _iam(call: Call) -> Iterator[str]:
     elif call.operation == "CreateServiceLinkedRole":
         service = call.params["AWSServiceName"]
         yield linked_role_arn(service)
+    elif "InstanceProfileName" in call.params:
+        profile = roles.find_profile(call.params["InstanceProfileName"])
+        path = call.params.get("Path", "/")
+        yield profile.arn if profile else _arn(call, f"instance-profile{path}{call.params['InstanceProfileName']}")
     elif "RoleName" in call.params and (role := roles.find_role(call.params["RoleName"])):
         yield role.arn
     elif "PolicyArn" in call.params and "RoleName" not in call.params:
@@ -200,12 +280,31 @@ def _scheduler(call: Call) -> Iterator[str]:
     )
 
 
+def _autoscaling(call: Call) -> Iterator[str]:
+    """A group has its number in its ARN once it is there; an instance is its group's."""
+    groups = call.world.state["autoscaling"].get(call.region, {}).values()
+    named = [call.params.get("AutoScalingGroupName"), *(tag.get("ResourceId") for tag in call.params.get("Tags") or [])]
+    found = [each.arn for each in groups if each.name in named or call.params.get("InstanceId") in each.instances]
+    yield from found or _named(call)
+
+
+def _scaling(call: Call) -> Iterator[str]:
+    """A scalable target that is there has an ARN that does not tell what it is."""
+    held = call.world.state["application-autoscaling"].get(call.region)
+    given = call.params
+    key = (given.get("ServiceNamespace"), given.get("ResourceId"), given.get("ScalableDimension"))
+    target = held.targets.get(key) if held else None
+    yield from [target["ScalableTargetARN"]] if target else _named(call)
+
+
 def _codepipeline(call: Call) -> Iterator[str]:
     pipeline = call.params.get("pipeline") or {}
     yield from [_arn(call, pipeline["name"])] if pipeline else _named(call)
 
 
 SPECIAL = {
+    "application-autoscaling": _scaling,
+    "autoscaling": _autoscaling,
     "ec2": _ec2,
     "ecs": _ecs,
     "efs": _efs,
@@ -225,7 +324,7 @@ def tags_in(params: Params) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in ("Tags", "tags", "TagSpecifications", "TagSpecification"):
         for each in params.get(name) or [] if isinstance(params.get(name), list) else []:
-            found |= plain(each.get("Tags") or []) if "Tags" in each or "ResourceType" in each else plain([each])
+            found |= plain([each]) if "Key" in each or "key" in each else plain(each.get("Tags") or [])
         if isinstance(params.get(name), dict):
             found |= params[name]
     return found
@@ -252,11 +351,18 @@ def context_of(call: Call, user: str) -> dict[str, str | list[str]]:
 
 def resource_tags(call: Call, arn: str) -> dict[str, str]:
     """The tags of what stands, under each of the names that conditions have for them."""
-    found: Iterable[tuple[str, dict[str, str]]] = (
-        each for bearer in BEARERS for each in bearer(call.world, call.region) if each[0] == arn
-    )
-    tags = next((tags for _, tags in found), {})
-    role = roles.find_role(arn) if ":role/" in arn else None
-    tags = tags or plain(role.tags.values() if role and role.tags else [])
-    own = arn.split(":")[2]
-    return {f"{prefix}:ResourceTag/{key}": text for prefix in ("aws", own) for key, text in tags.items()}
+    if not arn.startswith("arn:") or arn.endswith("*"):
+        return {}
+    own, its_name = arn.split(":")[2], arn.rpartition("/")[2]
+    tags: Iterable[dict[str, str]] = []
+    if own == "iam":
+        found = roles.find_profile(arn) if ":instance-profile/" in arn else roles.find_role(arn)
+        held = found.tags if found is not None else []
+        tags = held.values() if isinstance(held, dict) else held
+    elif own == "autoscaling":
+        group = call.world.state["autoscaling"].get(call.region, {}).get(its_name)
+        tags = group.tags if group is not None else []
+    by_arn = (each for bearer in BEARERS for each in bearer(call.world, call.region))
+    bare = arn.removesuffix(":log-stream:")
+    found_tags = plain(tags) or next((tags for its_arn, tags in by_arn if its_arn == bare), {})
+    return {f"{prefix}:ResourceTag/{key}": text for prefix in ("aws", own) for key, text in found_tags.items()}

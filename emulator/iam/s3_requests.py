@@ -33,6 +33,8 @@ S3_ACTIONS = {
     "PutBucketEncryption": "PutEncryptionConfiguration",
     "DeleteBucketEncryption": "PutEncryptionConfiguration",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetBucketLifecycle": "GetLifecycleConfiguration",
+    "PutBucketLifecycle": "PutLifecycleConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
@@ -86,6 +88,13 @@ def _action(request: Any) -> str:
     )
     name = next(fitting, request.method)
     return S3_ACTIONS.get(name, name)
+
+
+def tags(request: Any) -> dict[str, str]:
+    """The tags in the body of CreateBucket."""
+    body = request.data if hasattr(request, "data") else request.body
+    text = body.decode() if isinstance(body, bytes) else str(body or "")
+    return dict(re.findall(r"<Tag><Key>([^<]*)</Key><Value>([^<]*)</Value></Tag>", text))
 
 
 def resource_of(request: Any) -> str:

@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -19,15 +18,14 @@ import constants
 from aws import Problem, call, caller, client, explain, message, region
 from console import say
 from infrastructure.cluster import capacity_reservation, checks, nat_gateways, network, quotas, roles
+from infrastructure.preflight import policy
 from infrastructure.service import images
 
-#: the actions of each page, as they were recorded
-TABLE = Path(__file__).parents[2] / "docs" / "permissions.md"
-ROW = re.compile(r"^\| `(\w+\.py)` \| (.+) \|$", re.MULTILINE)
 #: what is asked about in one call
 HUNDRED = 100
 #: EC2's words for: it would have been done
 WOULD = "DryRunOperation"
+SCP_WORDS = "service control policy"
 #: without these hosts come all the same, only later
 AT_ONCE = ("autoscaling:LaunchInstances", "ec2:CreateFleet")
 SCP, BOUNDARY, DENIED, MISSING = (
@@ -39,10 +37,11 @@ SCP, BOUNDARY, DENIED, MISSING = (
 
 
 class Denied(NamedTuple):
-    """What may not be done: action -> what forbids it; or why that is not known."""
+    """What may not be done: action -> what forbids it; or why that is not known. And what may be done to ours alone."""
 
     actions: dict[str, str]
     unknown: str = ""
+    to_ours: frozenset[str] = frozenset()
 
 
 # ------------------------------------------------------------------------------------------------------ what is needed
@@ -50,11 +49,11 @@ class Denied(NamedTuple):
 
 def pages() -> list[str]:
     """Those that a user of these settings runs, from the first to the last."""
-    runs = ["run_task.py", "stop_task.py", "describe_task.py"]
-    serves = ["create_service.py", "update_service.py", "describe_service.py", "delete_service.py"]
-    its_name = ["create_dns_record.py", "delete_dns_record.py"] if constants.HOST_NAMES else []
+    runs = ["run_task", "stop_task", "describe_task"]
+    serves = ["create_service", "update_service", "describe_service", "delete_service"]
+    its_name = ["create_dns_record", "delete_dns_record"] if constants.HOST_NAMES else []
     work = serves if constants.LISTENER_PROTOCOL else runs
-    return ["create_cluster.py", "register_task_definition.py", *work, *its_name, "delete_cluster.py"]
+    return ["create_cluster", "register_task_definition", *work, *its_name, "delete_cluster"]
 
 
 def only_with() -> dict[str, Any]:
@@ -84,14 +83,11 @@ def only_with() -> dict[str, Any]:
 
 
 def needed() -> list[str]:
-    """The actions of these pages, and those that make the service-linked roles; none where their list is not here."""
-    rows = dict(ROW.findall(TABLE.read_text())) if TABLE.exists() else {}
+    """The actions of these pages, but those that make the service-linked roles: there is a row of its own for these."""
     listed = {
-        f"{service}:{action}"
-        for page in pages()
-        for service, actions in (part.split(": ") for part in rows.get(page, "").split("; ") if part)
-        for action in actions.split(", ")
+        action for action, about in policy.table().items() if {*pages()} & {*about["pages"]} and "unseen" not in about
     }
+    listed -= {"iam:CreateServiceLinkedRole"}
     unwanted = [pattern for pattern, wanted in only_with().items() if not wanted]
     return sorted(each for each in listed if not any(re.fullmatch(pattern, each) for pattern in unwanted))
 
@@ -102,28 +98,30 @@ def needed() -> list[str]:
 @aws.look
 def denied() -> Denied:
     """Of the needed actions, and of iam:CreateServiceLinkedRole."""
-    if not needed():
-        return Denied({}, f"the list of actions, {TABLE.name}, is not here")
     found, why = aws.at_best(simulate)
-    return Denied(found or {}, why.partition("\n")[0])
+    return found or Denied({}, why.partition("\n")[0])
 
 
-def simulate() -> dict[str, str]:
+def simulate() -> Denied:
     """Each hundred in a call, all at the same time. What "*" does not allow is asked about once more with our own names:
     a policy may be for these alone."""
     source, actions = principal(), [*needed(), *(["iam:CreateServiceLinkedRole"] if constants.MAKES_ROLES else [])]
     if source.endswith(":root"):
-        return {}
+        return Denied({})
     hundreds = [actions[start : start + HUNDRED] for start in range(0, len(actions), HUNDRED)]
     answers = aws.side_by_side(lambda some: ask(source, some), hundreds)
     found = {action: why for answer in answers for action, why in answer.items()}
-    by_service: dict[str, list[str]] = defaultdict(list)
+    by_name: dict[str, list[str]] = defaultdict(list)
     for action, why in found.items():
-        if why == MISSING and named(action.partition(":")[0]):
-            by_service[action.partition(":")[0]].append(action)
-    for answer in aws.side_by_side(lambda service: ask(source, by_service[service], named(service)), by_service):
-        found |= answer
-    return {action: why for action, why in found.items() if why}
+        for resource in [named(action.partition(":")[0]), *policy.samples(action)] if why == MISSING else ():
+            by_name[resource].append(action)
+    for answer in aws.side_by_side(lambda resource: ask(source, by_name[resource], resource), [*filter(None, by_name)]):
+        found |= {action: why for action, why in answer.items() if found[action]}
+    asked_again = {action for some in by_name.values() for action in some}
+    return Denied(
+        {action: why for action, why in found.items() if why},
+        to_ours=frozenset(action for action in asked_again if not found[action]),
+    )
 
 
 def ask(source: str, actions: list[str], resource: str = "") -> dict[str, str]:
@@ -135,7 +133,9 @@ def ask(source: str, actions: list[str], resource: str = "") -> dict[str, str]:
             (f"aws:RequestTag/{constants.CLUSTER_TAG}", "string", [constants.CLUSTER_NAME]),
             (f"aws:ResourceTag/{constants.CLUSTER_TAG}", "string", [constants.CLUSTER_NAME]),
             ("aws:TagKeys", "stringList", [*constants.TAGS]),
-            ("ec2:CreateAction", "string", ["CreateVpc"]),
+            *((f"{service}:CreateAction", "string", ["CreateVpc"]) for service in policy.KNOW_CREATIONS),
+            ("ecs:cluster", "string", [aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")]),
+            ("ec2:LaunchTemplate", "string", [aws.arn("ec2", "launch-template/lt-0")]),
             ("iam:PassedToService", "string", [roles.principal("ecs-tasks")]),
             ("iam:AWSServiceName", "string", [roles.principal("ecs")]),
         )
@@ -197,7 +197,7 @@ def check() -> str:
             by_reason[why].append(action)
     if by_reason:
         told = "; ".join(f"{why} {', '.join(sorted(actions))}" for why, actions in by_reason.items())
-        raise Problem(f"{told}: get these rights, docs/permissions.md has them for each script")
+        raise Problem(f"{told}: get these rights, show_policy.py has them as policies")
     return f"{len(needed())} actions are allowed"
 
 
@@ -212,7 +212,7 @@ def dry_run() -> str:
     if not constants.VPC_ID:
         tags = aws.tag_specification("vpc", "vpc")
         tried.append((ec2.create_vpc, {"CidrBlock": constants.VPC_CIDR, "TagSpecifications": tags}))
-    if vpc_id := constants.VPC_ID or next((each["VpcId"] for each in vpcs), ""):
+    if vpc_id := constants.VPC_ID or next((each["VpcId"] for each in vpcs if aws.ours(each)), ""):
         group = {"GroupName": aws.name("preflight"), "Description": "never made", "VpcId": vpc_id}
         tried.append(
             (
@@ -225,7 +225,7 @@ def dry_run() -> str:
         tried.append((ec2.allocate_address, {"Domain": "vpc", "TagSpecifications": tags}))
     if constants.LAUNCH_TYPE == "EC2" and (constants.VPC_ID or default):
         tried += [(ec2.run_instances, request) for request in of_hosts()]
-    names = dict.fromkeys(aws.side_by_side(lambda each: try_one(*each), tried))
+    names = dict.fromkeys(filter(None, aws.side_by_side(lambda each: try_one(*each), tried)))
     return f"EC2 would do {', '.join(names)}" if names else ""
 
 
@@ -261,7 +261,15 @@ def try_one(method: Callable[..., Any], request: dict[str, Any]) -> str:
     try:
         call(method, there=WOULD)(**request, DryRun=True)
     except ClientError as error:
-        by = ", an SCP of the organisation forbids it" if "service control policy" in message(error) else ""
+        if only_from_templates(words, error):
+            return ""
+        by = ", an SCP of the organisation forbids it" if SCP_WORDS in message(error) else ""
         why = explain(error).partition("\n")[0]  # the rest is long, and encoded
         raise Problem(f"EC2 would refuse {words}: {why}{by}") from error
     return words
+
+
+def only_from_templates(operation: str, error: ClientError) -> bool:
+    """Who may start instances from our launch templates alone, as with show_policy.py, may not try it without one."""
+    refused = operation == "RunInstances" and aws.code(error) == "UnauthorizedOperation"
+    return refused and SCP_WORDS not in message(error) and "ec2:RunInstances" in denied().to_ours

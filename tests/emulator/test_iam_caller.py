@@ -190,6 +190,60 @@ def test_what_stands_is_changed_by_its_tags(limit: Limit, client: Client) -> Non
     assert refused(client("ecs").delete_cluster, cluster="search")[0] == "AccessDeniedException"
 
 
+def test_ec2_knows_the_tags_of_a_request_only_of_what_it_makes(
+    limit: Limit, client: Client, emulator: Emulator
+) -> None:
+    """A subnet with our tag may be made in a VPC that bears it, and by the same words in no other."""
+    tags = [{"Key": "team", "Value": "ml"}]
+    specified = [{"ResourceType": "vpc", "Tags": tags}]
+    ours = client("ec2").create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=specified)["Vpc"]["VpcId"]
+    theirs = client("ec2").create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+    emulator.world.clock.sleep(60)  # type: ignore[attr-defined]
+    new = {"Condition": {"StringEquals": {"aws:RequestTag/team": "ml"}}}
+    standing = {"Condition": {"StringEquals": {"aws:ResourceTag/team": "ml"}}}
+    limit(allow(["ec2:CreateSubnet", "ec2:CreateTags"], **new), allow("ec2:CreateSubnet", **standing))
+    specification = [{"ResourceType": "subnet", "Tags": tags}]
+    client("ec2").create_subnet(VpcId=ours, CidrBlock="10.1.1.0/24", TagSpecifications=specification)
+    told = refused(
+        lambda: client("ec2").create_subnet(VpcId=theirs, CidrBlock="10.2.1.0/24", TagSpecifications=specification)
+    )
+    assert denied("ec2:CreateSubnet", f"arn:aws:ec2:us-east-1:123456789012:vpc/{theirs}") in told[1]
+
+
+def test_a_group_s_instances_are_asked_about_one_by_one_with_their_launch_template(
+    limit: Limit, account: Account
+) -> None:
+    """tag-005: instances, volumes and subnets; and the template itself, by its tags."""
+    account.auto_scaling_group()
+    template = "arn:aws:ec2:us-east-1:123456789012:launch-template/*"
+    of_template = {"Condition": {"ArnLike": {"ec2:LaunchTemplate": template}}}
+    others = [f"arn:aws:ec2:*:*:{kind}/*" for kind in ("instance", "network-interface", "subnet", "volume")]
+    change = {"AutoScalingGroupName": "workers", "LaunchTemplate": {"LaunchTemplateName": "workers"}}
+    rest = allow(["autoscaling:*", "iam:PassRole", "ec2:CreateTags"])
+    for resources in (others, [template]):
+        limit(rest, allow("ec2:RunInstances", resources, **(of_template if resources == others else {})))
+        assert "ec2:RunInstances" in refused(account.asg.update_auto_scaling_group, **change)[1]
+    limit(rest, allow("ec2:RunInstances", others, **of_template), allow("ec2:RunInstances", [template]))
+    account.asg.update_auto_scaling_group(**change)
+
+
+def test_tags_of_a_service_s_own_create_call_may_be_allowed_there_alone(limit: Limit, client: Client) -> None:
+    """tag-004: elasticfilesystem:CreateAction, by the name that policies have for the service."""
+    tags = [{"Key": "team", "Value": "ml"}]
+    at_creation = {"Condition": {"Null": {"elasticfilesystem:CreateAction": "false"}}}
+    limit(allow("elasticfilesystem:CreateFileSystem"), allow("elasticfilesystem:TagResource", **at_creation))
+    system_id = client("efs").create_file_system(CreationToken="a", Tags=tags)["FileSystemId"]
+    assert refused(client("efs").tag_resource, ResourceId=system_id, Tags=tags)[0] == "AccessDeniedException"
+
+
+def test_a_bucket_s_tags_are_authorised_too(limit: Limit, client: Client) -> None:
+    """tag-004"""
+    limit(allow("s3:CreateBucket"))
+    request = {"Bucket": "bucket", "CreateBucketConfiguration": {"Tags": [{"Key": "team", "Value": "ml"}]}}
+    assert "s3:TagResource" in refused(client("s3").create_bucket, **request)[1]
+    client("s3").create_bucket(Bucket="bucket")
+
+
 def test_a_role_is_handed_over_only_by_who_may(limit: Limit, account: Account) -> None:
     """iam-011, tag-005: RunTask hands over the roles of its task definition."""
     account.register_fargate()

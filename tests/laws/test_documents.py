@@ -19,7 +19,7 @@ from aws import interrupts
 from emulator.core import services
 from emulator.core.doors import DOORS
 from emulator.server import serve
-from tests import drawn, sentences
+from tests import drawn, policies, sentences
 from tests.conftest import ROOT, Runbook
 from tests.documents import DOCUMENTS, MAKERS, SETTINGS, Record, account_settings, pages, played, steady
 from tests.remedies import REMEDIES
@@ -29,10 +29,16 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 TEXTS = {path: path.read_text() for path in DOCUMENTS}
 
 
-def test_the_commands_print_what_is_shown_and_tables_and_pictures_are_the_code_s() -> None:
+def test_the_commands_print_what_is_shown_and_the_tables_and_pictures_are_the_code_s() -> None:
+    """And what show_policy.py shows is enough for all of it, no action is too many, and it reaches nothing of a stranger's.
+    The walks of all documents take twenty seconds, so it is judged here."""
     record = Record()
-    for path, text in played(record).items():
-        assert steady(text) == steady(TEXTS[path]), f"{path.name}: python -m tests.documents writes it anew"
+    texts = played(record)
+    assert policies.refused(record.asked) == []
+    assert policies.needless(record.asked) == set()
+    assert policies.reached(record.asked) == policies.UNLIMITED.keys()
+    for path, text in texts.items():
+        assert steady(text) == steady(path.read_text()), f"{path.name}: python -m tests.documents writes it anew"
     assert {*record.pictures} == {*drawn.EXAMPLES}
     for example, picture in record.pictures.items():
         shown = (drawn.FOLDER / f"{example}.svg").read_text()
