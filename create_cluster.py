@@ -104,6 +104,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
 
         names_ready = mount_targets.wait_available(file_system_ids, new_targets)
         capacity.wait_ready()
+        auto_scaling_group.leave_unbalanced()
         load_balancer.wait_ready(groups)
         bastion.wait_ready()
         mount_targets.wait_for_dns(names_ready)

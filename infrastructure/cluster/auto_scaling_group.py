@@ -131,12 +131,10 @@ def create_one(each: str, most: int, net: Network) -> str:
     if constants.SPOT_FIRST:
         told = f"{told} {'on Spot' if on_spot(each) else 'on demand'}, as many in both groups together"
     source = instance_types.source(on_spot(each))
-    arn = put(each, capacity_reservation.subnets(net.zones), settings, tags("host"), told, source)
-    leave_unbalanced(each, None if group and group.get("Status") else group)
-    return arn
+    return put(each, capacity_reservation.subnets(net.zones), settings, tags("host"), told, source)
 
 
-def leave_unbalanced(each: str, group: Any | None) -> None:
+def leave_unbalanced() -> None:
     """Hosts come where there is room, a job's all in one zone: no balance is wanted among zones.
 
     AWS, to balance them, starts a host first, beyond MaxSize if need be, and then ends one, within minutes of a launch or an
@@ -145,13 +143,12 @@ def leave_unbalanced(each: str, group: Any | None) -> None:
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html#AutoScalingBehavior.InstanceUsage,
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
     """
-    if REBALANCE in [process["ProcessName"] for process in (group or {}).get("SuspendedProcesses", [])]:
-        return
-    what, of = f"Auto Scaling group {name(each)}", group or {"Tags": tags("host")}
-    suspend = call(client("autoscaling").suspend_processes, what, of=of, busy=BUSY)
-    suspend(AutoScalingGroupName=name(each), ScalingProcesses=[REBALANCE])
-    if group:
-        say("updated", what, "its hosts stay in their zones")
+    for each in wanted() if constants.LAUNCH_TYPE == "EC2" else ():
+        group, what = find(each), f"Auto Scaling group {name(each)}"
+        if group and REBALANCE not in [process["ProcessName"] for process in group.get("SuspendedProcesses", [])]:
+            suspend = call(client("autoscaling").suspend_processes, what, of=group, gone=GONE, busy=BUSY)
+            suspend(AutoScalingGroupName=name(each), ScalingProcesses=[REBALANCE])
+            say("updated", what, "its hosts stay in their zones")
 
 
 def limits(more_on_spot: int = 0) -> dict[str, int]:
