@@ -74,6 +74,8 @@ def ending(arn: str) -> str:
         return "*"
     found = re.sub(r":log-stream:.*", "", arn.split(":", 5)[5])
     found = re.sub(r"(autoScalingGroup:)[^:]+", r"\1*", found)
+    if found == f"log-group:{constants.LOG_GROUP}":
+        return "log-group:/ecs/{prefix}"  # of the endpoint, where there are some
     name, family = re.escape(constants.CLUSTER_NAME), re.escape(constants.TASK_FAMILY)
     if arn.split(":")[2] == "iam":
         found = found.replace(constants.ROLE_PATH, "{path}", 1)
