@@ -210,17 +210,19 @@ def unseen(seen: dict[str, set[str]]) -> dict[str, tuple[set[str], set[str]]]:
 
 
 def written(asked: dict[str, set[Demand]]) -> str:
-    """What permissions.json holds, a line for each action: the pages that need it, and its scopes."""
+    """What permissions.json holds, a line for each action: its scopes, and the pages that need each."""
     demands = {each for page in asked.values() for each in page}
     level = levels(demands)
-    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for page, its_demands in asked.items():
         for each in its_demands:
-            found[each.action][0].add(page.removesuffix(".py"))
-            found[each.action][1].add(scope(each, level.get(each.action, 0)))
-    more = unseen({action: words for action, (_, words) in found.items()})
+            found[each.action][scope(each, level.get(each.action, 0))].add(page.removesuffix(".py"))
+    more = unseen({action: {*words} for action, words in found.items()})
     lines = []
-    for action, (pages, words) in sorted({**found, **more}.items()):
-        about: dict[str, Any] = {"pages": sorted(pages), "scopes": sorted(words)}
+    for action in sorted({*found, *more}):
+        words: dict[str, set[str]] = (
+            found[action] if action in found else dict.fromkeys(more[action][1], more[action][0])
+        )
+        about: dict[str, Any] = {"scopes": {word: sorted(pages) for word, pages in sorted(words.items())}}
         lines.append(f'"{action}": {json.dumps({**about, **({"unseen": True} if action in more else {})})}')
     return "{\n" + ",\n".join(lines) + "\n}\n"

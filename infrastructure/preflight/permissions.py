@@ -85,7 +85,7 @@ def only_with() -> dict[str, Any]:
 def needed() -> list[str]:
     """The actions of these pages, but those that make the service-linked roles: there is a row of its own for these."""
     listed = {
-        action for action, about in policy.table().items() if {*pages()} & {*about["pages"]} and "unseen" not in about
+        action for action, about in policy.table().items() if {*pages()} & policy.pages(about) and "unseen" not in about
     }
     listed -= {"iam:CreateServiceLinkedRole"}
     unwanted = [pattern for pattern, wanted in only_with().items() if not wanted]

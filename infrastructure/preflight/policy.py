@@ -32,26 +32,33 @@ Statement = dict[str, Any]
 
 
 def table() -> dict[str, Any]:
-    """Action -> the scripts that need it ("*": whichever), and the scopes: how far it can be limited. `unseen` is what only
-    settings need that no example has."""
+    """Action -> its scopes, how far it can be limited, and for each the scripts that need it so ("*": whichever). `unseen`
+    is what only settings need that no example has."""
     found: dict[str, Any] = json.loads(TABLE.read_text())
     return found
 
 
 def actions(use: str) -> list[str]:
     """Of all scripts that one needs for a use; "all": of every script."""
-    return [
-        action
-        for action, about in table().items()
-        if use == "all" or any(page.split("_")[0] in (*USES[use], "*") for page in about["pages"])
-    ]
+    return [action for action, about in table().items() if scopes(about, use)]
+
+
+def scopes(about: dict[str, Any], use: str) -> list[str]:
+    """Those that the scripts of a use need."""
+    verbs = (*USES.get(use, ()), "*")
+    found = about["scopes"].items()
+    return [scope for scope, its in found if use == "all" or any(page.split("_")[0] in verbs for page in its)]
+
+
+def pages(about: dict[str, Any]) -> set[str]:
+    return {page for its in about["scopes"].values() for page in its}
 
 
 def samples(action: str) -> list[str]:
     """Resources of ours by which it can be asked whether an action is allowed at all: * in the place of a number."""
-    scopes = (scope.partition(" ") for scope in table()[action]["scopes"])
-    found = {arn for kind, _, ending in scopes for arn in arns(kind, action.partition(":")[0], ending)}
-    launched = launches([action])[0]["Resource"] if table()[action]["scopes"] == ["template"] else []
+    its_scopes = (scope.partition(" ") for scope in table()[action]["scopes"])
+    found = {arn for kind, _, ending in its_scopes for arn in arns(kind, action.partition(":")[0], ending)}
+    launched = launches([action])[0]["Resource"] if "template" in table()[action]["scopes"] else []
     return sorted({each.replace("*", "0") for each in (*found, *launched)} - {"0"})
 
 
@@ -90,7 +97,7 @@ def statements(use: str) -> list[Statement]:
     resources: dict[tuple[str, str], set[str]] = defaultdict(set)
     known = table()
     for action in actions(use):
-        for kind, _, ending in (scope.partition(" ") for scope in known[action]["scopes"]):
+        for kind, _, ending in (scope.partition(" ") for scope in scopes(known[action], use)):
             service = action.partition(":")[0]
             if ending == "vpc/{vpc}" and not constants.VPC_ID:
                 continue
@@ -100,7 +107,7 @@ def statements(use: str) -> list[Statement]:
     return [
         statement
         for group in sorted(grouped)
-        for statement in worded(*group, sorted(grouped[group]), sorted(resources[group]))
+        for statement in worded(*group, sorted(grouped[group]), sorted(resources[group]), use)
     ]
 
 
@@ -109,7 +116,7 @@ def kind_of_group(kind: str, ending: str, service: str) -> str:
     return service if kind == "creation" else ending if ending in ("*", "cluster") else ""
 
 
-def worded(kind: str, more: str, its_actions: list[str], resources: list[str]) -> list[Statement]:
+def worded(kind: str, more: str, its_actions: list[str], resources: list[str], use: str) -> list[Statement]:
     """A scope as IAM's grammar says it."""
     tag, of_request = constants.CLUSTER_TAG, f"aws:RequestTag/{constants.CLUSTER_TAG}"
     conditions: dict[str, Any] = {}
@@ -122,7 +129,7 @@ def worded(kind: str, more: str, its_actions: list[str], resources: list[str]) -
     if more == "cluster":
         conditions["ArnEquals"] = {"ecs:cluster": aws.arn("ecs", f"cluster/{constants.CLUSTER_NAME}")}
     if kind in ("pass", "linked"):
-        services = {scope.partition(" ")[2] for scope in table()[its_actions[0]]["scopes"]}
+        services = {scope.partition(" ")[2] for scope in scopes(table()[its_actions[0]], use)}
         key = "iam:PassedToService" if kind == "pass" else "iam:AWSServiceName"
         conditions = {"StringEquals": {key: sorted(map(roles.principal, services))}}
     if kind == "template":

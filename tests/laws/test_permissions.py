@@ -40,7 +40,7 @@ WALKS = {
 
 def of_page(documents: list[Any], page: str) -> list[Any]:
     """Of the policies for all scripts, what permissions.json says that this one needs."""
-    needed = {action for action, about in policy.table().items() if page.removesuffix(".py") in about["pages"]}
+    needed = {action for action, about in policy.table().items() if page.removesuffix(".py") in policy.pages(about)}
     return [
         {
             "Statement": [
