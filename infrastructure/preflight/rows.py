@@ -16,6 +16,7 @@ from aws import Problem, account, caller, client
 from console import say
 from infrastructure.cluster import (
     auto_scaling_group,
+    capacity_reservation,
     checks,
     cluster,
     container_instances,
@@ -26,12 +27,13 @@ from infrastructure.cluster import (
     load_balancer,
     log_groups,
     network,
+    pause,
     quotas,
     roles,
 )
 from infrastructure.cluster import certificate as certificates
 from infrastructure.preflight import permissions
-from infrastructure.service import dns_record, drivers, images, target_group
+from infrastructure.service import deadlines, dns_record, drivers, images, target_group
 
 OK, WARNING, STOP = "ok", "warning", "stop"
 #: what create_cluster.py may take, with its waits
@@ -73,6 +75,17 @@ def credentials() -> str:
         longer = f"run_task.py waits for its task for up to MAX_RUN_HOURS={constants.MAX_RUN_HOURS:g}"
         say("warning", f"{until}:", f"{minutes:.0f} min are left, and {longer}; the task goes on without it")
     return until
+
+
+def paused() -> str:
+    pause.refuse()
+    return ""
+
+
+def deadline() -> str:
+    """One that is over starts nothing."""
+    deadlines.check()
+    return ""
 
 
 def service_linked_roles() -> str:
@@ -131,6 +144,15 @@ def zones() -> str:
     if len(offering) < len(ours):
         say("warning", f"of your subnets' zones {', '.join(ours)}", f"only {', '.join(offering)} have {kind}")
     return f"{kind} in {', '.join(offering)}"
+
+
+def reservation() -> str:
+    """It is there, for hosts like ours, in a zone of ours."""
+    if constants.LAUNCH_TYPE != "EC2" or not constants.CAPACITY_RESERVATION:
+        return ""
+    its_zones = checks.adopted_network() if constants.VPC_ID else checks.zones()
+    capacity_reservation.check(its_zones, new=not cluster.find())
+    return f"CAPACITY_RESERVATION={constants.CAPACITY_RESERVATION} can take hosts{capacity_reservation.end()}"
 
 
 def spot() -> str:
@@ -271,10 +293,13 @@ ROWS: dict[str, Callable[[], str]] = {
     "dry run": permissions.dry_run,
     "service-linked roles": service_linked_roles,
     "names": names,
+    "pause": paused,
+    "deadline": deadline,
     "instance type": instance_type,
     "vCPUs": vcpus,
     "vCPUs of Fargate": quotas.check_fargate,
     "zones": zones,
+    "reservation": reservation,
     "Spot": spot,
     "AMI": ami,
     "image": image,
