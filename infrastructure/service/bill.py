@@ -202,11 +202,16 @@ def so_far(found: list[Line]) -> float:
     return round(sum(each.so_far or 0 for each in found), 4)
 
 
+def in_figures(units: float) -> str:
+    """100, 0.25, and 0 for a few bytes on EFS."""
+    return f"{units:.2f}".rstrip("0").rstrip(".")
+
+
 def table(found: list[Line], currency: str) -> list[list[str]]:
     names = ["costs", f"{currency} for each", "since", "so far", "an hour"]
     cells = [
         [
-            f"{row.running:.4g} {row.what}",
+            f"{in_figures(row.running)} {row.what}",
             costs.unit_price(row),
             f"{since:%Y-%m-%d %H:%M} UTC" if since else "",
             "" if amount is None else f"{amount:.2f}",
@@ -274,6 +279,7 @@ def tell_tasks(count: int, stop: str) -> None:
 def tasks_now(count: int) -> tuple[str, Rows]:
     if costs.on_fargate():
         return counted(["task"] * count), costs.fargate(count) if count else []
+    aws.forget(auto_scaling_group.groups)  # managed scaling may have started hosts meanwhile
     words, rows = hosts_now()
     return counted(words), rows
 
