@@ -308,6 +308,8 @@ def test_a_task_that_came_meanwhile_keeps_its_host(runbook: Runbook, call: str) 
     runbook.settle(120)
     assert [task["lastStatus"] for task in tasks(runbook)] == ["RUNNING"]
     assert len(hosts(runbook)) == 1
+    told = " ".join(runbook.run(*STOP).err.split())
+    assert "runs of gpu:1, started by ann: they cost on" in told
 
 
 @pytest.mark.parametrize("call", ["UpdateContainerInstancesState", "TerminateInstanceInAutoScalingGroup", "ListTasks"])
