@@ -92,7 +92,8 @@ def bring_on_spot(wish: Wish) -> int:
     try:
         ask_for_hosts(rest, on_spot)
     except Problem as refused:
-        say("found", str(refused), "On demand in its place")
+        why = str(refused).partition(". ")[0]  # what to do about it is for those who want Spot alone
+        say("found", f"{why}.", "None on Spot. On demand in its place")
     taken = places_on_spot(rest)
     if taken < rest.count:
         auto_scaling_group.share()
@@ -131,7 +132,7 @@ def ask_for_hosts(wish: Wish, each: str) -> None:
         ids += launched.ids
         told = launches.in_words(launched.refusals)
         if launched.ids or room.free or room.coming:
-            if told and last:
+            if told and last and len(launched.ids) < room.missing:
                 say("warning", told, "What finds no host now waits for one")
             break
         if attempt and launches.of_quota(launched.refusals):
