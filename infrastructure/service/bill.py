@@ -341,6 +341,7 @@ def tell_tasks(count: int, stop: str) -> None:
 def tasks_now(count: int) -> tuple[str, Rows]:
     if costs.on_fargate():
         return counted(["task"] * count), costs.fargate(count) if count else []
+    aws.forget(auto_scaling_group.groups)  # managed scaling may have started hosts meanwhile
     words, rows = hosts_now()
     return counted(words), rows
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from emulator.core.doors import DOORS
+from emulator.core.faults import Fault
 from emulator.ecr import repositories
 from infrastructure.service import bill
 from tests.conftest import Runbook
@@ -65,6 +66,19 @@ def test_what_starts_something_ends_with_its_price_and_the_command_that_stops_it
     told = fargate.run("describe_costs.py").result
     assert {"vCPU of tasks", "GB of tasks", "public address"} <= {row["what"] for row in told["rows"]}
     assert told["perHour"] == round(0.25 * 0.04048, 4) + round(0.5 * 0.004445, 4) + 0.005
+
+
+@pytest.mark.parametrize(
+    ("units", "figures"), [(1.0, "1"), (100.0, "100"), (0.25, "0.25"), (5.7e-06, "under 0.01"), (1234567, "1234567")]
+)
+def test_a_number_is_told_as_people_write_it(units: float, figures: str) -> None:
+    assert bill.in_short(units) == figures
+
+
+def test_a_host_that_managed_scaling_has_started_is_in_the_last_line(runbook: Runbook) -> None:
+    runbook.has_run(*RUNNING[:2])
+    runbook.emulator.faults.planned.append(Fault("ec2:CreateFleet", "denied", times=-1))
+    assert last(runbook.run(RUNNING[2]).err).startswith("costs $0.54 an hour now: 1 x host g4dn.xlarge;")
 
 
 def test_spot_hosts_cost_what_their_zone_does(runbook: Runbook) -> None:
