@@ -222,7 +222,7 @@ def told(found: list[Line], used: Rows) -> dict[str, Any]:
     return {
         "currency": costs.currency_of(rows) or None,
         "perHour": costs.total(rows) if all(row.price() for row in rows) else None,
-        "soFar": so_far(found),
+        "soFar": so_far(found) if all(row.price() for row in rows) else None,
         "rows": [
             {
                 "what": row.what,

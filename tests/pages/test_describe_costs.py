@@ -81,6 +81,13 @@ def test_a_host_that_managed_scaling_has_started_is_in_the_last_line(runbook: Ru
     assert last(runbook.run(RUNNING[2]).err).startswith("costs $0.54 an hour now: 1 x host g4dn.xlarge;")
 
 
+def test_without_prices_no_sum_is_told(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.faults.planned.append(Fault("pricing:GetProducts", "denied", times=-1))
+    told = runbook.run("describe_costs.py").result
+    assert (told["currency"], told["perHour"], told["soFar"]) == (None, None, None)
+
+
 def test_spot_hosts_cost_what_their_zone_does(runbook: Runbook) -> None:
     runbook.settings |= {"CAPACITY_TYPE": "spot", "MIN_INSTANCES": "1"}
     runbook.has_run("create_cluster.py")
