@@ -259,7 +259,7 @@ TURNS: list[Turn] = [
     ("instance type", sets(INSTANCE_TYPE="p3.2xlarge"), G, "stop", "INSTANCE_TYPE=p3.2xlarge does not exist"),
     ("vCPUs", another_s_gpus, G, "stop", "is 6 vCPUs, of which others use 4, and one g4dn.xlarge"),
     ("vCPUs", vcpus("L-417A185B", 0, **SEVERAL), G, "stop", "L-417A185B is 0 vCPUs, and one p4d.24xlarge (on-demand)"),
-    ("vCPUs", vcpus("L-3819A6DF", 0, **BOTH_TERMS), G, "stop", "L-3819A6DF is 0 vCPUs, and one g4dn.xlarge (spot)"),
+    ("vCPUs", vcpus("L-3819A6DF", 0, **BOTH_TERMS), G, "warning", "L-3819A6DF is 0 vCPUs, and one g4dn.xlarge (spot)"),
     ("vCPUs", vcpus("L-DB2E81BA", 0, **BOTH_TERMS), G, "stop", "L-DB2E81BA is 0 vCPUs, and one g4dn.xlarge (on-dem"),
     ("vCPUs of Fargate", quota("L-3032A538", 2), A, "stop", "is 2 vCPUs of Fargate, and one task needs TASK_CPU=4096"),
     ("zones", sets(AVAILABILITY_ZONES="us-east-1z"), G, "stop", "us-east-1z does not offer g4dn.xlarge"),
