@@ -11,6 +11,8 @@ import time
 import zlib
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 import aws
 import constants
 from aws import Problem, Resource, call, client, ours, resource, tags, tags_of
@@ -84,7 +86,11 @@ def create(ran: dict[str, Any]) -> dict[str, Any]:
         now = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(time.time()))
         mark(resourceArn=its_cluster["clusterArn"], tags=[{"key": constants.PAUSED_TAG, "value": now}])
         aws.forget(cluster.describe, its_tags)
-    made = put(value, Tags=tags("pause"))
+    try:
+        made = put(value, Tags=tags("pause"))
+    except ClientError as error:  # a cluster that is not paused is not to be marked as one
+        delete()
+        raise Problem(f"{aws.explain(error)}\nnothing was paused") from error
     say("created" if made else "found", what(), "what ran, for resume_cluster.py")
     return (None if made else record()) or ran
 

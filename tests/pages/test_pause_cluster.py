@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from emulator.core.faults import Fault
 from tests.conftest import Runbook
 
 RAN = ("create_cluster.py", "register_task_definition.py", "run_task.py")
@@ -39,6 +40,14 @@ def test_nothing_runs_any_more_and_nothing_comes_back_by_itself(runbook: Runbook
     }
     assert "costs nothing by the hour now: " in paused.err and "until python delete_cluster.py" in paused.err
     assert "python resume_cluster.py  brings back what ran" in paused.err
+
+
+def test_what_may_not_be_remembered_is_not_paused(fargate: Runbook) -> None:
+    before = fargate.has_run(*RAN).account()
+    fargate.emulator.faults.planned.append(Fault("PutParameter", "denied", times=-1))
+    ran = fargate.run(PAUSE)
+    assert ran.code == 1 and "ssm:PutParameter" in ran.err and "nothing was paused" in ran.err
+    assert (fargate.account(), fargate.run("run_task.py").code) == (before, 0)
 
 
 def test_a_service_stays_at_0_whatever_its_scaling_wants(clara: Runbook) -> None:
