@@ -109,7 +109,7 @@ def strangers(asked: Asked, ours: str) -> Iterator[Asked]:
     arn = asked.arn.replace(ours, "stranger") if ours else asked.arn
     if not any(key.endswith(TAG) for key in keys) and arn == asked.arn:
         makes = "aws:RequestTag/gpu-ecs-cluster" in keys and not tagging
-        if arn.endswith("*") and (makes or ":ec2:" in arn):
+        if arn.endswith("*") and (makes or (":ec2:" in arn and "/" in arn)):
             return
         arn = arn.replace("*", "stranger") if arn.endswith("*") else f"{arn.partition('/')[0]}/stranger"
     bare = tuple((key, text) for key, text in asked.context if not key.endswith((TAG, "CreateAction")))
