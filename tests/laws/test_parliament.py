@@ -88,7 +88,7 @@ def stands_apart(action: str, wanted: str, documents: list[Any], statement: Stat
     with ...IfExists, what is made could have no tag, or stand in what is not ours."""
     others = [each for document in documents for each in document["Statement"] if action in each["Action"]]
     return any(
-        each["Condition"] != statement["Condition"] and parliament.is_arn_strictly_valid("", wanted, arn)
+        each.get("Condition") != statement.get("Condition") and parliament.is_arn_strictly_valid("", wanted, arn)
         for each in others
         for arn in each["Resource"]
     )
