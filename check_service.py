@@ -20,7 +20,7 @@ import aws
 import constants
 from aws import Problem
 from console import say
-from infrastructure.cluster import load_balancer
+from infrastructure.cluster import load_balancer, pause
 from infrastructure.service import deadlines, dns_record
 
 TIMEOUT_SECONDS = 30
@@ -33,6 +33,7 @@ WRONG_VERSION = 464
 def check_service(insecure: bool = False, ca: str = "") -> dict[str, Any]:
     urls = load_balancer.urls()
     if not urls:
+        pause.refuse()
         raise Problem("there is no load balancer to ask: set LISTENER_PROTOCOL, and run create_cluster.py")
     try:
         context = ssl.create_default_context(cafile=ca or None)

@@ -70,7 +70,7 @@ def delete_cluster(yes: bool = False, everything: bool = False) -> dict[str, Any
     """What starts tasks goes first; then the slow deletions are asked for; each step waits only for what it needs."""
     before = aws.changes()
     kept_of_endpoints = delete_endpoints(yes) if everything else endpoints.refuse_left()
-    listed = clean_up.look(parts.ALL).resources
+    listed = clean_up.going(clean_up.look(parts.ALL).resources, *(["ecr", "acm"] if everything else []))
     clean_up.confirm("cluster", constants.CLUSTER_NAME, [*listed, *kept_of_endpoints], yes)
     stood = bill.before_the_end() if listed and not console.dry_run else None
 

@@ -43,7 +43,7 @@ def delete_endpoint(yes: bool = False, images: bool = False) -> dict[str, Any]:
     """What starts tasks goes first, then the tasks, then what they stood on."""
     if not constants.ENDPOINT:
         raise Problem("there are no endpoints here: SHARED_CLUSTER is not true. For the cluster: delete_cluster.py")
-    listed = clean_up.look(parts.OF_ENDPOINT).resources
+    listed = clean_up.going(clean_up.look(parts.OF_ENDPOINT).resources, *(["ecr"] if images else []))
     clean_up.confirm("endpoint", constants.ENDPOINT, listed, yes)
     for seen in clean_up.rounds(parts.OF_ENDPOINT, "delete_endpoint.py"):
         listener_rule.give_back()

@@ -4,7 +4,7 @@ Of Spot capacity the price of its zone now. What is stored costs an hour what it
 so far; what is moved, logged or backed up by then is not in it: that has its price, "by use". Taxes, discounts and free
 tiers are not either.
 
-    python describe_costs.py            to stop it all: python delete_cluster.py
+    python describe_costs.py            to stop it: python pause_cluster.py; for good: python delete_cluster.py
     python describe_costs.py --billed   what AWS has billed by our tag too: it lags a day, the tag must be activated for
                                         cost allocation by the payer account, and AWS charges for each such request
 """
@@ -43,7 +43,7 @@ def describe_costs(billed: bool = False) -> dict[str, Any]:
     if told["currency"]:
         console.show_table(bill.table(found, used, told["currency"]))
     of_bill = {"billed": bill.billed()} if billed else {}
-    say("next", "python delete_cluster.py", "stops it all")
+    say("next", "python pause_cluster.py", "stops what can stop, and loses nothing; for good: python delete_cluster.py")
     return {"clusterName": constants.CLUSTER_NAME, "region": aws.region(), **told, **of_bill}
 
 

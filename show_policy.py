@@ -1,7 +1,7 @@
 """Show the IAM policies with which a person, or a role, can run these scripts: for our names and our tag, and no more.
 
 Nothing is made or asked but who you are: give them to who is in charge of the account. Each document is one managed
-policy, short enough for IAM. They follow the settings: names, Region, account, partition.
+policy, short enough for IAM. They have names, Region, account and partition as the settings say.
 
     python show_policy.py                all scripts
     python show_policy.py --for run      run, stop, look, logs, a shell: what a colleague needs

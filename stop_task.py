@@ -38,10 +38,10 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     if not arns:
         say("already gone", f"tasks {whose}", "none is running")
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
-    deadlines.drop(map(tasks.task_id, arns), guards=all)
-    deadlines.mend()
     if all:
         hosts.end_idle(never_placed=sum(map(hosts.waits, found)))
+    deadlines.drop(map(tasks.task_id, arns), guards=all)
+    deadlines.mend()
     bill.tell_cluster()
     say("next", aws.command("delete_cluster.py"), idle_hosts(all))
     return {"stopped": [row(found) for found in stopped]}

@@ -61,6 +61,12 @@ def look(of: Parts) -> Seen:
     return Seen(parts.left_over(of), began, [])
 
 
+def going(listed: list[Resource], *services: str) -> list[Resource]:
+    """What other deletions keep goes too, where it is of one of these services, as their ARNs name them."""
+    too = tuple(f"arn:{aws.partition()}:{service}:" for service in services)
+    return [each._replace(kept="") if too and each.arn.startswith(too) else each for each in listed]
+
+
 def confirm(what: str, name: str, listed: list[Resource], yes: bool) -> None:
     """Show what will go and what stays; go on only when the name has been typed, or --yes was given."""
     for each in [each for each in listed if not each.kept or kind(each.arn) not in BELONGING]:

@@ -144,9 +144,10 @@ def leave_unbalanced() -> None:
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
     """
     for each in wanted() if constants.LAUNCH_TYPE == "EC2" else ():
-        group, what = find(each), f"Auto Scaling group {name(each)}"
-        if group and REBALANCE not in [process["ProcessName"] for process in group.get("SuspendedProcesses", [])]:
-            suspend = call(client("autoscaling").suspend_processes, what, of=group, gone=GONE, busy=BUSY)
+        group, what = find(each) or {}, f"Auto Scaling group {name(each)}"
+        suspended = [process["ProcessName"] for process in group.get("SuspendedProcesses", [])]
+        if (group or console.dry_run) and REBALANCE not in suspended:
+            suspend = call(client("autoscaling").suspend_processes, what, of=group or aws.NOTHING, gone=GONE, busy=BUSY)
             suspend(AutoScalingGroupName=name(each), ScalingProcesses=[REBALANCE])
             say("updated", what, "its hosts stay in their zones")
 

@@ -472,7 +472,12 @@ def quota_of(described: Any, lifecycle: str) -> str:
         used, why = aws.at_best(lambda: quotas.vcpus_in_use(which))
         if why:
             say("warning", "what counts against it already could not be read:", why)
-        return enough_vcpus(which, kind, value, used or 0, needed)
+        try:
+            return enough_vcpus(which, kind, value, used or 0, needed)
+        except Problem as few:
+            if not constants.SPOT_FIRST or lifecycle != "spot":
+                raise
+            say("warning", str(few).partition("; nothing was made")[0], "on demand stands in for it")
     return ""
 
 

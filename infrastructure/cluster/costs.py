@@ -273,7 +273,7 @@ def tell_now(what: str, rows: Rows, stop: str) -> None:
         return
     aws.look_at(*looks(rows))
     if not rows:
-        say("costs", "nothing by the hour now:", f"what is stored and moved does; to stop: {stop}")
+        say("costs", "nothing by the hour now:", "what is stored and moved does, until python delete_cluster.py")
     elif currency := currency_of(rows):
         lacking = "" if all(row.price() for row in rows) else "at least "
         say("costs", f"{lacking}{prices.money(total(rows), currency)} an hour now:", f"{what}; to stop: {stop}")

@@ -357,8 +357,9 @@ def condition(each: Any) -> Any:
 
 
 def words(rule: Any) -> str:
-    """Host names and paths."""
-    return ", ".join(value for each in rule["Conditions"] for value in each.get("Values", []))
+    """Host names and paths; `condition` has them inside of the condition's own member."""
+    found = [member for each in rule["Conditions"] for member in (each, *each.values()) if "Values" in member]
+    return ", ".join(dict.fromkeys(value for member in found for value in member["Values"]))
 
 
 def wait_ready(groups: SecurityGroups) -> None:

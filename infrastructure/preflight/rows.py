@@ -27,12 +27,13 @@ from infrastructure.cluster import (
     load_balancer,
     log_groups,
     network,
+    pause,
     quotas,
     roles,
 )
 from infrastructure.cluster import certificate as certificates
 from infrastructure.preflight import permissions
-from infrastructure.service import dns_record, drivers, images, target_group
+from infrastructure.service import deadlines, dns_record, drivers, images, target_group
 
 OK, WARNING, STOP = "ok", "warning", "stop"
 #: what create_cluster.py may take, with its waits
@@ -74,6 +75,17 @@ def credentials() -> str:
         longer = f"run_task.py waits for its task for up to MAX_RUN_HOURS={constants.MAX_RUN_HOURS:g}"
         say("warning", f"{until}:", f"{minutes:.0f} min are left, and {longer}; the task goes on without it")
     return until
+
+
+def paused() -> str:
+    pause.refuse()
+    return ""
+
+
+def deadline() -> str:
+    """One that is over starts nothing."""
+    deadlines.check()
+    return ""
 
 
 def service_linked_roles() -> str:
@@ -273,6 +285,8 @@ ROWS: dict[str, Callable[[], str]] = {
     "dry run": permissions.dry_run,
     "service-linked roles": service_linked_roles,
     "names": names,
+    "pause": paused,
+    "deadline": deadline,
     "instance type": instance_type,
     "vCPUs": vcpus,
     "vCPUs of Fargate": quotas.check_fargate,

@@ -38,6 +38,8 @@ GIB = 2**30
 LEAST = 0.01
 #: the state of a host that is to end, and waits for its tasks; it is paid for until then
 ENDING = "Terminating:Wait"
+#: what loses nothing, first
+STOP = "python pause_cluster.py --deep; for good: python delete_cluster.py"
 #: what a deletion may keep, by the service of its ARN -> the item of the price list
 KEPT = {"elasticfilesystem": ITEMS["EFS"], "ecr": ITEMS["images"]}
 
@@ -222,7 +224,7 @@ def told(found: list[Line], used: Rows) -> dict[str, Any]:
     return {
         "currency": costs.currency_of(rows) or None,
         "perHour": costs.total(rows) if all(row.price() for row in rows) else None,
-        "soFar": so_far(found),
+        "soFar": so_far(found) if all(row.price() for row in rows) else None,
         "rows": [
             {
                 "what": row.what,
@@ -327,20 +329,20 @@ def cluster_now(running: list[Any]) -> tuple[str, Rows]:
 
 def tell_cluster() -> None:
     """The last line of what makes a cluster, or ends work in it: what is left standing, without the tasks of others."""
-    more = "; its tasks too: python describe_costs.py" if costs.on_fargate() else ""
-    tell_now(lambda: cluster_now([]), f"python delete_cluster.py{more}")
+    tell_now(lambda: cluster_now([]), STOP)
 
 
 def tell_tasks(count: int, stop: str) -> None:
     """The last line of what starts tasks: they themselves on Fargate, else the hosts that they keep."""
     standing = not costs.on_fargate() and constants.MIN_INSTANCES
-    how = "python delete_cluster.py" if standing else aws.command(stop)
+    how = STOP if standing else aws.command(stop)
     tell_now(lambda: tasks_now(count), f"{how}; all that stands: python describe_costs.py")
 
 
 def tasks_now(count: int) -> tuple[str, Rows]:
     if costs.on_fargate():
         return counted(["task"] * count), costs.fargate(count) if count else []
+    aws.forget(auto_scaling_group.groups)  # managed scaling may have started hosts meanwhile
     words, rows = hosts_now()
     return counted(words), rows
 

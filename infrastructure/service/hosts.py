@@ -92,7 +92,8 @@ def bring_on_spot(wish: Wish) -> int:
     try:
         ask_for_hosts(rest, on_spot)
     except Problem as refused:
-        say("found", str(refused), "On demand in its place")
+        why = str(refused).partition(". ")[0]  # what to do about it is for those who want Spot alone
+        say("found", f"{why}.", "None on Spot. On demand in its place")
     taken = places_on_spot(rest)
     if taken < rest.count:
         auto_scaling_group.share()
@@ -131,7 +132,7 @@ def ask_for_hosts(wish: Wish, each: str) -> None:
         ids += launched.ids
         told = launches.in_words(launched.refusals)
         if launched.ids or room.free or room.coming:
-            if told and last:
+            if told and last and len(launched.ids) < room.missing:
                 say("warning", told, "What finds no host now waits for one")
             break
         if attempt and launches.of_quota(launched.refusals):
@@ -247,11 +248,21 @@ def end_idle(never_placed: int = 0) -> None:
             known = [host["ec2InstanceId"] for host in container_instances.describe("")]
             new = [host for group in groups() for host in there(group) if host not in known]
             terminate(new[:never_placed])
+        tell_busy()
     except ClientError as error:
         if code(error) not in DENIED:
             raise
         by_aws = "managed scaling ends it, about 15 minutes after its last task"
         say("warning", f"an idle host could not be ended ({aws.explain(error).splitlines()[0]}):", by_aws)
+
+
+def tell_busy() -> None:
+    """Whose tasks still run on hosts, which cost on."""
+    if placed := [task for task in tasks.find() if task.get("containerInstanceArn")]:
+        first, more = placed[0], f", and {len(placed) - 1} more," if placed[1:] else ""
+        started_by = first.get("startedBy") or "another"
+        what = f"hosts on which task {tasks.task_id(first['taskArn'])}{more} runs"
+        say("kept", what, f"of {tasks.revision(first)}, started by {started_by}: they cost on")
 
 
 def keep() -> None:

@@ -104,7 +104,8 @@ def test_without_capacity_it_ends_at_once_and_names_each_zone(zones: Runbook) ->
 
 def test_a_zone_without_capacity_is_passed_over(zones: Runbook) -> None:
     lacks(zones, "us-east-1a")
-    assert zones.run("run_task.py").code == 0
+    ran = zones.run("run_task.py")
+    assert (ran.code, "waits for one" in ran.err) == (0, False), "its host came from another zone"
     assert [host["Placement"]["AvailabilityZone"] for host in hosts(zones)] == ["us-east-1b"]
 
 
@@ -308,6 +309,8 @@ def test_a_task_that_came_meanwhile_keeps_its_host(runbook: Runbook, call: str) 
     runbook.settle(120)
     assert [task["lastStatus"] for task in tasks(runbook)] == ["RUNNING"]
     assert len(hosts(runbook)) == 1
+    told = " ".join(runbook.run(*STOP).err.split())
+    assert "runs of gpu:1, started by ann: they cost on" in told
 
 
 @pytest.mark.parametrize("call", ["UpdateContainerInstancesState", "TerminateInstanceInAutoScalingGroup", "ListTasks"])

@@ -73,7 +73,8 @@ def test_without_it_the_task_runs_on_demand_and_that_is_told_with_its_price(spot
     assert ran.code == 0, ran.err
     assert (lifecycles(spot_first), providers(spot_first)) == (["on-demand"], ["gpu-capacity-od"])
     assert "found no g4dn.xlarge: us-east-1a UnfulfillableCapacity" in ran.err
-    assert "On demand in its place" in ran.err
+    assert "None on Spot. On demand in its place" in ran.err
+    assert "WAIT_FOR_CAPACITY" not in ran.err
     assert "g4dn.xlarge in us-east-1a, on demand, $0.526 an hour" in ran.err
     assert sizes(spot_first) == [(0, 0), (1, 2)]
 

@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from infrastructure.service import bill
 from tests.conftest import Runbook
 from tests.laws.test_style import TREES
 
@@ -69,11 +70,11 @@ def test_what_stop_task_leaves_is_told(runbook: Runbook) -> None:
     runbook.has_run("create_cluster.py", "register_task_definition.py", "run_task.py")
     hosts = "1 x ending host g4dn.xlarge, 1 x host g4dn.xlarge"
     told, following = costs(runbook.run("stop_task.py", "--all").err)
-    assert told == f"costs $1.08 an hour now: {hosts}; to stop: python delete_cluster.py"
+    assert told == f"costs $1.08 an hour now: {hosts}; to stop: {bill.STOP}"
     assert following.startswith("next python delete_cluster.py")
 
 
 def test_what_delete_endpoint_leaves_is_told(endpoints: Runbook) -> None:
     endpoints.has_run("create_cluster.py", MIN_INSTANCES="0")
     told, _ = costs(endpoints.run("delete_endpoint.py", "--yes", ENDPOINT="a").err)
-    assert "an hour now: 1 x NAT gateway, 1 x load balancer; to stop: python delete_cluster.py" in told
+    assert "an hour now: 1 x NAT gateway, 1 x load balancer; to stop: python pause_cluster.py --deep" in told

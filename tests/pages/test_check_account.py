@@ -144,6 +144,10 @@ def another_s_record(runbook: Runbook) -> None:
     runbook.settings["HOST_NAME"] = "clara.example.com"
 
 
+def a_pause(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py", "pause_cluster.py")
+
+
 def dry_run_denied(runbook: Runbook) -> None:
     runbook.emulator.faults.planned.append(Fault("RunInstances", "denied", times=-1))
 
@@ -243,10 +247,19 @@ TURNS: list[Turn] = [
     ("dry run", forbids("ec2:CreateVpc"), A, "stop", "CreateVpc, an SCP of the organisation forbids it"),
     ("service-linked roles", without_linked_roles, A, "stop", "AWSServiceRoleForECS are missing, and you may not"),
     ("names", another_s_cluster, G, "stop", "the cluster gpu-demo exists already"),
+    ("pause", a_pause, G, "stop", "run resume_cluster.py, which brings back what ran, and then this again"),
+    ("deadline", sets(MAX_CLUSTER_HOURS="", STOP_AT="2020-01-01T00:00Z"), G, "stop", "is over: set a later one"),
+    (
+        "Capacity Reservation",
+        sets(CAPACITY_RESERVATION="cr-0123456789abcdef0"),
+        G,
+        "stop",
+        "no such Capacity Reservation",
+    ),
     ("instance type", sets(INSTANCE_TYPE="p3.2xlarge"), G, "stop", "INSTANCE_TYPE=p3.2xlarge does not exist"),
     ("vCPUs", another_s_gpus, G, "stop", "is 6 vCPUs, of which others use 4, and one g4dn.xlarge"),
     ("vCPUs", vcpus("L-417A185B", 0, **SEVERAL), G, "stop", "L-417A185B is 0 vCPUs, and one p4d.24xlarge (on-demand)"),
-    ("vCPUs", vcpus("L-3819A6DF", 0, **BOTH_TERMS), G, "stop", "L-3819A6DF is 0 vCPUs, and one g4dn.xlarge (spot)"),
+    ("vCPUs", vcpus("L-3819A6DF", 0, **BOTH_TERMS), G, "warning", "L-3819A6DF is 0 vCPUs, and one g4dn.xlarge (spot)"),
     ("vCPUs", vcpus("L-DB2E81BA", 0, **BOTH_TERMS), G, "stop", "L-DB2E81BA is 0 vCPUs, and one g4dn.xlarge (on-dem"),
     ("vCPUs of Fargate", quota("L-3032A538", 2), A, "stop", "is 2 vCPUs of Fargate, and one task needs TASK_CPU=4096"),
     ("zones", sets(AVAILABILITY_ZONES="us-east-1z"), G, "stop", "us-east-1z does not offer g4dn.xlarge"),

@@ -615,7 +615,7 @@ def test_everything_goes_at_once(endpoints: Runbook) -> None:
         repositories.put_image(endpoints.emulator.world, "us-east-1", f"ml-{endpoint}", "v1")
     made = endpoints.account()
     ran = endpoints.run("delete_cluster.py", "--everything", "--dry-run")
-    assert (ran.code, endpoints.account()) == (0, made), ran.err
+    assert (ran.code, endpoints.account(), "kept: " in ran.err) == (0, made, False), ran.err
     ran = endpoints.run("delete_cluster.py", "--everything", "--yes")
     assert (ran.code, ran.result["kept"], ran.result["left"]) == (0, [], []), ran.err
     assert "endpoint a  delete_endpoint.py --images" in ran.err

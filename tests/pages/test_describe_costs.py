@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from emulator.core.doors import DOORS
+from emulator.core.faults import Fault
 from emulator.ecr import repositories
 from infrastructure.service import bill
 from tests.conftest import Runbook
@@ -43,7 +44,7 @@ def test_what_stands_is_told_and_a_deletion_ends_with_what_it_cost(running: Runb
     assert 3 * 0.54 < told["soFar"] < 3.2 * 0.55
     assert by_name["GB on EFS"]["soFar"] is None, "how much there was nobody knows"
 
-    stop = "1 x host g4dn.xlarge; to stop: python delete_cluster.py"
+    stop = f"1 x host g4dn.xlarge; to stop: {bill.STOP}"
     assert last(running.run("describe_clusters.py").err) == f"costs $0.54 an hour now: {stop}"
     ran = running.run("delete_cluster.py", "--yes", EFS_DELETION_POLICY="Retain")
     assert "costs what is kept: $0.30 a GB and month of EFS" in " ".join(ran.err.split())
@@ -59,12 +60,31 @@ def test_a_clock_that_is_behind_aws_s_tells_no_length(capsys: pytest.CaptureFixt
 
 def test_what_starts_something_ends_with_its_price_and_the_command_that_stops_it(fargate: Runbook) -> None:
     made, _, started = [fargate.run(page).err for page in RUNNING]
-    stop = "to stop: python delete_cluster.py; its tasks too: python describe_costs.py"
-    assert last(made) == f"costs nothing by the hour now: what is stored and moved does; {stop}"
+    assert last(made) == "costs nothing by the hour now: what is stored and moved does, until python delete_cluster.py"
     assert last(started).startswith("costs $0.02 an hour now: 1 x task; to stop: python stop_task.py --all;")
     told = fargate.run("describe_costs.py").result
     assert {"vCPU of tasks", "GB of tasks", "public address"} <= {row["what"] for row in told["rows"]}
     assert told["perHour"] == round(0.25 * 0.04048, 4) + round(0.5 * 0.004445, 4) + 0.005
+
+
+@pytest.mark.parametrize(
+    ("units", "figures"), [(1.0, "1"), (100.0, "100"), (0.25, "0.25"), (5.7e-06, "under 0.01"), (1234567, "1234567")]
+)
+def test_a_number_is_told_as_people_write_it(units: float, figures: str) -> None:
+    assert bill.in_short(units) == figures
+
+
+def test_a_host_that_managed_scaling_has_started_is_in_the_last_line(runbook: Runbook) -> None:
+    runbook.has_run(*RUNNING[:2])
+    runbook.emulator.faults.planned.append(Fault("ec2:CreateFleet", "denied", times=-1))
+    assert last(runbook.run(RUNNING[2]).err).startswith("costs $0.54 an hour now: 1 x host g4dn.xlarge;")
+
+
+def test_without_prices_no_sum_is_told(runbook: Runbook) -> None:
+    runbook.has_run("create_cluster.py")
+    runbook.emulator.faults.planned.append(Fault("pricing:GetProducts", "denied", times=-1))
+    told = runbook.run("describe_costs.py").result
+    assert (told["currency"], told["perHour"], told["soFar"]) == (None, None, None)
 
 
 def test_spot_hosts_cost_what_their_zone_does(runbook: Runbook) -> None:

@@ -37,7 +37,7 @@ def test_nothing_runs_any_more_and_nothing_comes_back_by_itself(runbook: Runbook
         *("instance gpu-bastion", "instance gpu-host", "task gpu:1"),
         *("network interface of a host", "network interface of a host (again)"),
     }
-    assert "costs nothing by the hour now: " in paused.err and "to stop: python delete_cluster.py" in paused.err
+    assert "costs nothing by the hour now: " in paused.err and "until python delete_cluster.py" in paused.err
     assert "python resume_cluster.py  brings back what ran" in paused.err
 
 

@@ -114,12 +114,13 @@ def test_endpoints_come_back_with_all_that_leads_to_them(ml: Runbook) -> None:
     [former] = elb.describe_load_balancers()["LoadBalancers"]
     paused = ml.run("pause_cluster.py", "--deep")
     assert paused.code == 0, paused.err
+    assert "run resume_cluster.py" in ml.run("check_service.py", ENDPOINT="a").err
     [schedule] = ml.aws("scheduler").list_schedules(GroupName="ml-a-sync")["Schedules"]
     stages = ml.aws("codepipeline").get_pipeline_state(name="ml-a")["stageStates"]
     [into] = [each["inboundTransitionState"] for each in stages if each["stageName"] == "Deploy"]
     assert (schedule["State"], into["enabled"]) == ("DISABLED", False)
     resumed = ml.run(RESUME)
-    assert resumed.code == 0, resumed.err
+    assert (resumed.code, "created listener rule a.ml.example.com" in resumed.err) == (0, True), resumed.err
     same(before, now(ml))
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]
     aliases = [value for _, kind, value in records(ml) if kind == "A"]
