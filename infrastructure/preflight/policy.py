@@ -169,15 +169,16 @@ def arns(kind: str, service: str, ending: str) -> list[str]:
         return [*arns("named", "iam", "role{path}{name}-*"), *given]
     if kind == "linked":
         return [f"arn:{partition()}:iam::{account()}:role/aws-service-role/*"]
-    if ending in ("", "*", "cluster"):
+    if kind == "*" or (kind, ending) == ("new", "*"):
         return ["*"]
     name, family, path = constants.CLUSTER_NAME, constants.TASK_FAMILY, constants.ROLE_PATH
     if "{prefix}" in ending:  # of an endpoint, or of the cluster where there are none
         both = (ending.replace("{prefix}", each) for each in ("{name}", "{name}-*"))
         return [arn for each in both for arn in arns(kind, service, each)]
-    told = ending.format(name=name, family=family, path=path, vpc=constants.VPC_ID)
+    words = "*" if ending in ("", "cluster") else ending
+    told = words.format(name=name, family=family, path=path, vpc=constants.VPC_ID)
     at = {"iam": f":{account()}", "s3": ":", "route53": ":"}.get(service, f"{region()}:{account()}")
-    if told.startswith("parameter/aws/"):
-        at = f"{region()}:*"
+    if told.startswith("parameter/aws/") or (kind, told) == ("named", "*"):
+        at = f"{region()}:*"  # AWS's own, as images are too; and subnets may be another account's, which shares them
     whole = f"arn:{partition()}:{service}:{at}:{told}"
     return [whole, f"{whole}:*"] if service == "logs" and not whole.endswith("*") else [whole]

@@ -315,7 +315,10 @@ def test_a_mount_target_is_its_file_systems(limit: Limit, account: Account, clie
     told = denied("elasticfilesystem:DeleteMountTarget", system["FileSystemArn"])
     assert refused(efs.delete_mount_target, **delete) == ("AccessDeniedException", told)
     limit(allow("elasticfilesystem:*", system["FileSystemArn"]))
-    assert denied("ec2:DeleteNetworkInterface", "*") in refused(efs.delete_mount_target, **delete)[1]
+    anything, elsewhere = (f"arn:aws:ec2:{region}:123456789012:*" for region in ("us-east-1", "eu-west-1"))
+    assert denied("ec2:DeleteNetworkInterface", anything) in refused(efs.delete_mount_target, **delete)[1]
+    limit(allow("elasticfilesystem:*", system["FileSystemArn"]), allow("ec2:DeleteNetworkInterface", elsewhere))
+    assert denied("ec2:DeleteNetworkInterface", anything) in refused(efs.delete_mount_target, **delete)[1]
     limit(allow("elasticfilesystem:*", system["FileSystemArn"]), allow("ec2:DeleteNetworkInterface"))
     efs.delete_mount_target(**delete)
 
