@@ -31,7 +31,7 @@ REMEDIES: dict[str, str] = {
     "there are no hosts to replace": "nothing is to be done: Fargate has no hosts of yours",
     "there is no revision … of …": "list_task_definition.py lists those that there are",
     "too much runs to remember it all": "stop some of the tasks first, each with stop_task.py --task ID",
-    "nothing was paused": "get that right; or stop tasks with stop_task.py --all, and services with DESIRED_COUNT=0 update_service.py",
+    "nothing was paused": "get that right; or stop_task.py --all for tasks, DESIRED_COUNT=0 update_service.py for services",
     "would not come back": "pause without --deep",
     "is not of this runbook": "look whose it is: it does not bear this CLUSTER_NAME's tag, and so is not changed",
     "gave up waiting for": "run it again: it goes on waiting, for WAIT_TIMEOUT_SECONDS; what follows says what holds it",

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -23,6 +23,8 @@ from infrastructure.service import images
 
 #: what is asked about in one call
 HUNDRED = 100
+#: in so many it is asked again about our own names
+CALLS = 5
 #: EC2's words for: it would have been done
 WOULD = "DryRunOperation"
 SCP_WORDS = "service control policy"
@@ -111,21 +113,23 @@ def simulate() -> Denied:
     hundreds = [actions[start : start + HUNDRED] for start in range(0, len(actions), HUNDRED)]
     answers = aws.side_by_side(lambda some: ask(source, some), hundreds)
     found = {action: why for answer in answers for action, why in answer.items()}
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for action, why in found.items():
-        for resource in [named(action.partition(":")[0]), *policy.samples(action)] if why == MISSING else ():
-            by_name[resource].append(action)
-    for answer in aws.side_by_side(lambda resource: ask(source, by_name[resource], resource), [*filter(None, by_name)]):
-        found |= {action: why for action, why in answer.items() if found[action]}
-    asked_again = {action for some in by_name.values() for action in some}
+    missing = [action for action, why in found.items() if why == MISSING]
+    ours = {action: {named(action.partition(":")[0]), *policy.samples(action)} - {""} for action in missing}
+    again = [action for action in missing if ours[action]]
+    step = -(-len(again) // CALLS) or 1
+    parts = [again[start : start + step] for start in range(0, len(again), step)]
+    for answer in aws.side_by_side(
+        lambda some: ask(source, some, sorted(set().union(*(ours[each] for each in some)))), parts
+    ):
+        found |= answer
     return Denied(
         {action: why for action, why in found.items() if why},
-        to_ours=frozenset(action for action in asked_again if not found[action]),
+        to_ours=frozenset(action for action in again if not found[action]),
     )
 
 
-def ask(source: str, actions: list[str], resource: str = "") -> dict[str, str]:
-    """Action -> what forbids it; "" where it is allowed: on any resource, or on this one. The context is as of our calls."""
+def ask(source: str, actions: list[str], resources: Sequence[str] = ()) -> dict[str, str]:
+    """Action -> what forbids it; "" where it is allowed: on any resource, or on one of these. The context is as of our calls."""
     context: Any = [
         {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": values}
         for key, kind, values in (
@@ -144,10 +148,15 @@ def ask(source: str, actions: list[str], resource: str = "") -> dict[str, str]:
     request: Any = {
         "PolicySourceArn": source,
         "ActionNames": actions,
-        **({"ResourceArns": [resource]} if resource else {}),
+        **({"ResourceArns": resources} if resources else {}),
     }
-    told = aws.every(pages.paginate(**request, ContextEntries=context), "EvaluationResults")
-    return {each["EvalActionName"]: why_denied(each) for each in told}
+    of_all = pages.paginate(**request, ContextEntries=context, PaginationConfig={"PageSize": 1000})
+    told = aws.every(of_all, "EvaluationResults")
+    found = dict[str, str]()
+    for each in told:
+        action, why = each["EvalActionName"], why_denied(each)
+        found[action] = found.get(action, why) and why
+    return found
 
 
 def why_denied(result: Any) -> str:

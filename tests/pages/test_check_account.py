@@ -335,6 +335,17 @@ def test_the_policies_of_a_role_are_found_by_its_path(runbook: Runbook) -> None:
     assert "caller assumed-role/Admin/emulator" in ran.err
 
 
+def test_a_caller_with_just_the_shown_policies_is_told_so_in_as_few_calls(runbook: Runbook) -> None:
+    """IAM's simulation is asked again about names, and so more often."""
+    documents = of_example(runbook, C).run("show_policy.py").result["documents"]
+    statements = [each for document in documents for each in document["Statement"]]
+    DOORS["POST", "/_emulator/caller"](runbook.emulator, {"policy": {"Statement": statements}})
+    begun = len(runbook.emulator.calls)
+    ran = runbook.run("check_account.py")
+    assert (ran.code, {*states(ran.result).values()}) == (0, {"ok"}), ran.err
+    assert len(runbook.emulator.calls) - begun <= MOST_CALLS
+
+
 def test_rights_for_our_names_alone_are_enough(runbook: Runbook) -> None:
     """IAM's simulation of "*" knows nothing of them: it is asked again about the names that are given here."""
     named = [
