@@ -26,14 +26,14 @@ from infrastructure.cluster import (
     nat_gateways,
     tag_index,
 )
-from infrastructure.service import bill
+from infrastructure.service import bill, deadlines
 from infrastructure.weights import schedules
 
 
 @aws.page(of="cluster", billed="ask Cost Explorer too, for which AWS charges")
 def describe_costs(billed: bool = False) -> dict[str, Any]:
     looks = (nat_gateways.all_gateways, load_balancer.standing, load_balancer.tags_by_arn, file_system.all_systems)
-    more = (tag_index.tagged, *schedules.LOOKS, log_groups.groups(log_groups.CONTAINERS))
+    more = (tag_index.tagged, *schedules.LOOKS, log_groups.groups(log_groups.CONTAINERS), deadlines.listed)
     aws.look_at(cluster.describe, auto_scaling_group.standing, *looks, *more)
     found = bill.lines(bill.things())
     if not cluster.find() and not found:
@@ -43,8 +43,9 @@ def describe_costs(billed: bool = False) -> dict[str, Any]:
     if told["currency"]:
         console.show_table(bill.table(found, used, told["currency"]))
     of_bill = {"billed": bill.billed()} if billed else {}
+    left = deadlines.tell()
     say("next", "python pause_cluster.py", "stops what can stop, and loses nothing; for good: python delete_cluster.py")
-    return {"clusterName": constants.CLUSTER_NAME, "region": aws.region(), **told, **of_bill}
+    return {"clusterName": constants.CLUSTER_NAME, "region": aws.region(), **told, **left, **of_bill}
 
 
 if __name__ == "__main__":

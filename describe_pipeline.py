@@ -14,6 +14,7 @@ from typing import Any
 import aws
 from aws import Problem
 from infrastructure.delivery import executions, pipeline
+from infrastructure.service import deadlines
 
 LAST = 5
 
@@ -22,6 +23,7 @@ LAST = 5
 def describe_pipeline() -> dict[str, Any]:
     if not pipeline.find():
         raise Problem(f"there is no pipeline {pipeline.its_name()} in this region: run create_pipeline.py first")
+    deadlines.tell()
     return {
         "pipelineName": pipeline.its_name(),
         "url": pipeline.console_url(),

@@ -9,7 +9,7 @@ from typing import Any
 import aws
 import constants
 from console import say
-from infrastructure.service import task_definitions
+from infrastructure.service import deadlines, task_definitions
 
 
 @aws.page()
@@ -17,6 +17,7 @@ def list_task_definition() -> dict[str, Any]:
     found = task_definitions.definitions()
     if not found:
         say("found", task_definitions.missing())
+    deadlines.tell()
     return {"family": constants.TASK_FAMILY, "taskDefinitionArns": found}
 
 

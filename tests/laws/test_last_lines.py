@@ -56,6 +56,23 @@ def lines_of_ends(function: ast.FunctionDef) -> tuple[list[int], list[int]]:
     return prices, [line for line, text in calls if text.startswith("say('next'")]
 
 
+#: pages that look, and do not tell the time left
+WITHOUT_TIME = {
+    "check_account.py": "it looks at what is not made yet",
+    "draw_cluster.py": "deadlines are in the picture",
+    "execute_command.py": "its last lines are the command's own",
+    "show_policy.py": "it looks at nothing that runs",
+}
+
+
+def test_each_page_that_looks_tells_the_time_left() -> None:
+    looking = {name for name, tree in TREES.items() if "/" not in name and "aws.page(" in ast.unparse(tree)} - {
+        *changing()
+    }
+    silent = {name for name in looking if "deadlines.tell(" not in ast.unparse(TREES[name])}
+    assert silent == WITHOUT_TIME.keys()
+
+
 def test_the_reasons_are_of_pages_that_there_are() -> None:
     assert NOTHING_BY_THE_HOUR.keys() <= {*changing()}
 
