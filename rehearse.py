@@ -251,8 +251,7 @@ def act(what: str, url: str, emulator: Emulator, region: str) -> tuple[int, floa
         return int(not found), time.monotonic() - begun
     if "hours" in what:
         with emulator._lock:
-            clock = emulator.world.clock
-            clock.skip(13 * 3600 / clock.scale)  # this machine's hours, by which a deadline is set
+            emulator.world.clock.skip(13 * 3600)
         costing: Any = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
         hosts = client(url, "ec2", region).describe_instances(Filters=costing)["Reservations"]
         tasks = client(url, "ecs", region).list_tasks(cluster="gpu-demo")["taskArns"]

@@ -9,6 +9,7 @@ from aws import interrupts
 # isort: split
 from aws.calls import NOTHING, UNTAGGED, at_best, call, holds, listed, pause, wait
 from aws.clients import account, arn, caller, changes, client, courtesy, dns_suffix, partition, region, session
+from aws.clock import now, this_hour, this_minute
 from aws.failures import (
     DONE,
     FAILED,
@@ -52,8 +53,6 @@ from aws.ownership import (
     tag_specification,
     tags,
     tags_of,
-    this_hour,
-    this_minute,
     token,
 )
 from aws.pages import REPEATED, REST, command, main, page

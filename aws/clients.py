@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 import constants
-from aws import answers, dry_run, fresh, looks, record, service_models
+from aws import answers, clock, dry_run, fresh, looks, record, service_models
 from aws.failures import ATTEMPTS, Problem, last
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def _session(environment: tuple[tuple[str, str], ...], region: str) -> Session:
     events.register("after-call-error.*.*", _note_failure)
     record.attach(events)
     answers.attach(events)
+    clock.attach(events)
     dry_run.attach(events)
     fresh.attach(events)
     return made

@@ -1,9 +1,7 @@
 """Whose a resource is: names, tags and tokens, and what is refused or spared because it is another's."""
 
 import hashlib
-import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import constants
@@ -109,16 +107,6 @@ def only(found: list[T], what: str, key: str) -> T | None:
 def token(*parts: object) -> str:
     """A client token that is the same whenever the same thing is asked for: 32 characters."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
-
-
-def this_hour() -> str:
-    """For the token of what may be made again later under the same name, since AWS remembers a token for a day."""
-    return datetime.fromtimestamp(time.time(), timezone.utc).strftime("%Y-%m-%dT%H")
-
-
-def this_minute() -> datetime:
-    """When it began, in UTC."""
-    return datetime.fromtimestamp(time.time() // 60 * 60, timezone.utc)
 
 
 class Resource(NamedTuple):

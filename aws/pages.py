@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import console
 import constants
 import texts
-from aws import clients, definition_model, dry_run, interrupts, record, shell_script, timeline
+from aws import clients, clock, definition_model, dry_run, interrupts, record, shell_script, timeline
 from aws.clients import account, caller, client, dns_suffix, region
 from aws.failures import DONE, EXIT_CODES, FAILED, WRONG_SETTING, Problem, explain, is_expired, of_call
 from aws.looks import beside, forget_all, from_one_look
@@ -94,6 +94,7 @@ def _begin(name: str, about: _Page) -> None:
     its_own = {setting: told for setting, told in about.mistakes().items() if told}
     constants.check(**{"ENDPOINT": _wrong_scope(name, about)} | its_own)
     forget_all()
+    clock.begin()
 
 
 def _wrong_scope(name: str, about: _Page) -> str:

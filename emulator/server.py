@@ -74,6 +74,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """What time it is at AWS, whose clock may run faster."""
+        return super().date_time_string(self.emulator.world.now() if timestamp is None else timestamp)
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 

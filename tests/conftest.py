@@ -56,6 +56,7 @@ ROOT = Path(__file__).parent.parent
 USERS_OF_TIME = (
     *(
         "aws.calls",
+        "aws.clock",
         "aws.looks",
         "aws.fresh",
         "aws.record",
@@ -64,12 +65,8 @@ USERS_OF_TIME = (
         "infrastructure.cluster.network",
     ),
     *(
-        "aws.ownership",
         "infrastructure.cluster.mount_targets",
         "infrastructure.cluster.auto_scaling_group",
-        "infrastructure.service.bill",
-        "infrastructure.cluster.checks",
-        "infrastructure.service.task_logs",
     ),
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -329,10 +329,15 @@ def _is_repeated(client: Any, way: _Way, context: dict[str, Any], http: Any, par
 _read_errors: dict[Any, tuple[_Told, dict[str, Any]]] = {}
 
 
+def _told_headers(headers: Any) -> dict[str, str]:
+    """Without moto's date, which is this machine's: what time it is at AWS the server says."""
+    return {name: str(value) for name, value in headers.items() if name.lower() != "date"}
+
+
 def _read(model: Any, answer: tuple[int, Any, Any]) -> tuple[_Told, dict[str, Any]]:
     """What botocore reads in an answer."""
     status, headers, content = answer
-    told = _Told(status, HeadersDict({name: str(value) for name, value in headers.items()}))
+    told = _Told(status, HeadersDict(_told_headers(headers)))
     body = content.encode() if isinstance(content, str) else content or b""
     response = {"headers": told.headers, "status_code": status, "body": body, "context": {}}
     response["context"]["operation_name"] = model.name
@@ -493,7 +498,6 @@ def _answer(answer: Any) -> Answer:
     if headers.get("Content-Type") == "text":  # the serializer's word for JSON of a service that speaks CBOR too
         headers["Content-Type"] = "application/x-amz-json-1.1"
     headers.setdefault("x-amzn-RequestId", str(uuid.uuid4()))
-    headers["Date"] = datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
     return int(answer["status_code"]), headers, body.encode() if isinstance(body, str) else body
 
 
@@ -527,7 +531,7 @@ def _pass_through(service: str, region: str, request: Request) -> Answer:
     except HTTPException as error:
         answer = error.code, dict(error.get_headers()), error.get_body()
     status, headers, body = answer
-    return int(status), {k: str(v) for k, v in headers.items()}, body.encode() if isinstance(body, str) else body
+    return int(status), _told_headers(headers), body.encode() if isinstance(body, str) else body
 
 
 def _ask_moto(call: Call) -> dict[str, Any]:

@@ -32,10 +32,6 @@ class Clock:
             return time.time()
         return self.start + (time.time() - self._real) / self.scale
 
-    def of_machine(self, instant: float) -> float:
-        """AWS's time at an instant of this machine's clock, by which callers name one: whatever the scale, it is kept then."""
-        return instant if self.scale == 0 else self.start + (instant - self._real) / self.scale
-
     def delay(self, seconds: float) -> float:
         return 0.0 if self.scale == 0 else seconds
 
@@ -53,9 +49,6 @@ class VirtualClock(Clock):
 
     def now(self) -> float:
         return self._now
-
-    def of_machine(self, instant: float) -> float:
-        return instant
 
     def sleep(self, seconds: float) -> None:
         self._now += seconds

@@ -243,7 +243,7 @@ def _check_expression(world: World, params: Params) -> None:
     rate, once = RATE.fullmatch(expression), AT.fullmatch(expression)
     if not (rate and int(rate[1])) and not once:
         raise _invalid(f"Invalid Schedule Expression {expression}.")
-    if once and world.clock.of_machine(_instant(params)) <= world.now():
+    if once and _instant(params) <= world.now():
         raise _invalid(f"Invalid Schedule Expression {expression}. It is in the past.")
 
 
@@ -268,7 +268,7 @@ def _plan(world: World, region: str, group: Group, schedule: Schedule) -> None:
         and schedule.shown["State"] == "ENABLED"
         and AT.fullmatch(schedule.shown["ScheduleExpression"])
     ):
-        delay = max(0.0, world.clock.of_machine(_instant(schedule.shown)) - world.now())
+        delay = max(0.0, _instant(schedule.shown) - world.now())
         world.after(delay, _invoke, world, region, group, schedule, schedule.generation, 0)
     elif world.clock.scale and schedule.shown["State"] == "ENABLED":
         due = world.now() + _period(schedule)

@@ -415,7 +415,7 @@ def why_no_host_of(each: str) -> str:
 def is_new(host_id: str, activities: list[Any]) -> bool:
     """Whether it has come into service within the last BOOT_SECONDS: the end of the activity that launched it."""
     launched = [each for each in activities if each["Description"].endswith(f": {host_id}") and each.get("EndTime")]
-    return any(time.time() - each["EndTime"].timestamp() < BOOT_SECONDS for each in launched[-1:])
+    return any((aws.now() - each["EndTime"]).total_seconds() < BOOT_SECONDS for each in launched[-1:])
 
 
 def advice(text: str) -> str:

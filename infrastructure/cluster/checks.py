@@ -3,7 +3,6 @@
 Reads only. Each check raises aws.Problem with the setting to change; all of them together take a few seconds.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -433,7 +432,7 @@ def usable_certificate(its_arn: str) -> None:
         whose, way = "the certificate for CERTIFICATE_DOMAINS", "run create_certificate.py, which waits for it"
     if found["Status"] != "ISSUED":
         raise Problem(f"{whose} is {found['Status']}, not ISSUED: {way}")
-    days = (found["NotAfter"].timestamp() - time.time()) / 86400
+    days = (found["NotAfter"] - aws.now()).total_seconds() / 86400
     if days < CERTIFICATE_DAYS and found.get("RenewalEligibility") != "ELIGIBLE":
         theirs = found.get("Type") == "IMPORTED"
         why = "it was imported: import its successor" if theirs else "ACM renews it only while something uses it"

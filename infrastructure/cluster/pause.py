@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/systems-manager-par
 
 import base64
 import json
-import time
 import zlib
 from typing import Any
 
@@ -80,16 +79,19 @@ def create(ran: dict[str, Any]) -> dict[str, Any]:
     """Remember what ran, before any of it ends. Where another run was first its memory counts: it saw all of it."""
     value = encoded(ran)
     aws.refuse_foreign(what(), read_tags())
-    if not since():
+    marked = not since()
+    if marked:
         its_cluster = cluster.required()
         mark = call(client("ecs").tag_resource, f"cluster {constants.CLUSTER_NAME}", of=its_cluster)
-        now = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(time.time()))
+        now = f"{aws.now():%Y-%m-%dT%H:%MZ}"
         mark(resourceArn=its_cluster["clusterArn"], tags=[{"key": constants.PAUSED_TAG, "value": now}])
         aws.forget(cluster.describe, its_tags)
     try:
         made = put(value, Tags=tags("pause"))
-    except ClientError as error:  # a cluster that is not paused is not to be marked as one
-        delete()
+    except ClientError as error:
+        if aws.code(error) != "AccessDeniedException" or not marked:
+            raise
+        unmark()  # what is not paused is not to look so
         raise Problem(f"{aws.explain(error)}\nnothing was paused") from error
     say("created" if made else "found", what(), "what ran, for resume_cluster.py")
     return (None if made else record()) or ran
@@ -125,8 +127,13 @@ def delete() -> None:
         call(client("ssm").delete_parameter, what(), of=found, gone=NOT_THERE)(Name=its_name())
         say("deleted", what())
     if since() and its_cluster:
-        unmark = call(client("ecs").untag_resource, f"cluster {constants.CLUSTER_NAME}", of=its_cluster)
-        unmark(resourceArn=its_cluster["clusterArn"], tagKeys=[constants.PAUSED_TAG])
+        unmark()
+
+
+def unmark() -> None:
+    its_cluster = cluster.required()
+    untag = call(client("ecs").untag_resource, f"cluster {constants.CLUSTER_NAME}", of=its_cluster)
+    untag(resourceArn=its_cluster["clusterArn"], tagKeys=[constants.PAUSED_TAG])
 
 
 def left_over() -> list[Resource]:

@@ -30,6 +30,8 @@ WOULD = "DryRunOperation"
 SCP_WORDS = "service control policy"
 #: without these hosts come all the same, only later
 AT_ONCE = ("autoscaling:LaunchInstances", "ec2:CreateFleet")
+#: how the codes begin with which EC2 refuses a call for what it is, or for whose
+REFUSED = ("Unauthorized", "Unsupported", "Invalid", "OptInRequired", "PendingVerification", "Blocked")
 SCP, BOUNDARY, DENIED, MISSING = (
     "an SCP of the organisation forbids",
     "the permissions boundary forbids",
@@ -270,6 +272,8 @@ def try_one(method: Callable[..., Any], request: dict[str, Any]) -> str:
     try:
         call(method, there=WOULD)(**request, DryRun=True)
     except ClientError as error:
+        if not aws.code(error).startswith(REFUSED):  # it was too busy, say: the row tells that it could not look
+            raise
         if only_from_templates(words, error):
             return ""
         by = ", an SCP of the organisation forbids it" if SCP_WORDS in message(error) else ""

@@ -5,7 +5,6 @@ an hour's price by what there is now, and no sum so far: no one here knows how m
 has its price and no more.
 """
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
@@ -56,10 +55,6 @@ class Thing(NamedTuple):
 
     def row(self) -> Row:
         return Row(self.what, self.item, f"{self.units:g}", self.units, self.units, self.spot, self.zone)
-
-
-def now() -> datetime:
-    return datetime.fromtimestamp(time.time(), timezone.utc)
 
 
 # --------------------------------------------------------------------------------------------------------- what there is
@@ -212,7 +207,7 @@ def lines(found: list[Thing]) -> list[Line]:
 
 def line(kind: Thing, some: list[Thing]) -> Line:
     row, begun = kind.row(), [each.since for each in some if each.since]
-    hours = sum(each.units * (now() - each.since).total_seconds() / 3600 for each in some if each.since)
+    hours = sum(each.units * (aws.now() - each.since).total_seconds() / 3600 for each in some if each.since)
     known = begun and row.price() and hours >= 0
     return Line(row, min(begun, default=None), row.an_hour(hours) if known else None)
 
@@ -384,7 +379,7 @@ def tell_end(stood: tuple[list[Thing], datetime | None] | None, kept: list[Resou
     times = [each.since for each in found if each.since] + ([since] if since else [])
     if not times:
         return
-    seconds = (now() - min(times)).total_seconds()
+    seconds = (aws.now() - min(times)).total_seconds()
     if seconds < 0:
         say("costs", "how long it ran is not known:", "this machine's clock is behind AWS's")
         return
@@ -409,7 +404,7 @@ def billed() -> dict[str, Any] | None:
 
     AWS charges for each request: https://aws.amazon.com/aws-cost-management/aws-cost-explorer/pricing/
     """
-    today = now().date()
+    today = aws.now().date()
     request: Any = {
         "TimePeriod": {"Start": str(today - timedelta(days=BILLED_DAYS)), "End": str(today + timedelta(days=1))},
         "Granularity": "DAILY",

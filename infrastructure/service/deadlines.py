@@ -504,7 +504,7 @@ def tell(task_id: str = "") -> dict[str, Any]:
         found = []
     if not found:
         return {"stopsAt": None}  # nothing is left to end, or nothing has begun
-    first = min(found, key=lambda each: each.at)
+    first = min(found, key=lambda each: (each.at, each.kind == "stop"))
     its_task = first.what.removeprefix("stop-") if first.what.startswith("stop-") else ""
     say(f"task {its_task} stops itself" if its_task else "stops itself", in_words(first.at))
     return {"stopsAt": f"{first.at:%Y-%m-%dT%H:%M:%SZ}"}

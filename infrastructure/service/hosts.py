@@ -307,7 +307,7 @@ def end(hosts: list[Any]) -> None:
     set_state(hosts, "DRAINING")
     try:
         end_empty([host["containerInstanceArn"] for host in hosts])
-    except ClientError:
+    except aws.FAILURES:
         give_back(hosts)
         raise
     give_back(hosts)

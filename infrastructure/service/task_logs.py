@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterL
 
 import heapq
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -117,7 +116,7 @@ def chosen(task: str) -> list[Any]:
 
 
 def ago(seconds: float) -> float:
-    return time.time() - seconds
+    return aws.now().timestamp() - seconds
 
 
 def in_words(at: int) -> str:

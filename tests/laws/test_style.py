@@ -162,6 +162,7 @@ LAYERS = (
         "aws.service_models",
         "aws.definition_model",
         "aws.answers",
+        "aws.clock",
         "aws.dry_run",
         "aws.fresh",
     ),

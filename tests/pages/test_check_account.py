@@ -335,6 +335,13 @@ def test_the_policies_of_a_role_are_found_by_its_path(runbook: Runbook) -> None:
     assert "caller assumed-role/Admin/emulator" in ran.err
 
 
+def test_what_ec2_is_too_busy_to_tell_is_no_refusal(runbook: Runbook) -> None:
+    runbook.emulator.faults.planned.append(Fault("CreateVpc", "RequestLimitExceeded", times=-1))
+    ran = of_example(runbook, G).run("check_account.py")
+    [told] = [each for each in ran.result["rows"] if each["row"] == "dry run"]
+    assert (ran.code, told["state"]) == (0, "warning") and "could not look" in told["sentence"]
+
+
 def test_a_caller_with_just_the_shown_policies_is_told_so_in_as_few_calls(runbook: Runbook) -> None:
     """IAM's simulation is asked again about names, and so more often."""
     documents = of_example(runbook, C).run("show_policy.py").result["documents"]

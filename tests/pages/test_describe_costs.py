@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import aws
 from emulator.core.doors import DOORS
 from emulator.core.faults import Fault
 from emulator.ecr import repositories
@@ -54,7 +55,7 @@ def test_what_stands_is_told_and_a_deletion_ends_with_what_it_cost(running: Runb
 
 
 def test_a_clock_that_is_behind_aws_s_tells_no_length(capsys: pytest.CaptureFixture[str]) -> None:
-    bill.tell_end(([], bill.now() + timedelta(hours=1)), [])
+    bill.tell_end(([], aws.now() + timedelta(hours=1)), [])
     assert "how long it ran is not known" in capsys.readouterr().err
 
 

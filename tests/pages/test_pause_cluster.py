@@ -50,6 +50,17 @@ def test_what_may_not_be_remembered_is_not_paused(fargate: Runbook) -> None:
     assert (fargate.account(), fargate.run("run_task.py").code) == (before, 0)
 
 
+def test_who_may_not_remember_takes_no_pause_of_another_away(fargate: Runbook) -> None:
+    fargate.has_run(*RAN, PAUSE)
+    paused = fargate.account()
+    fargate.aws("ssm").delete_parameter(Name="gpu-ecs-paused-api")
+    fargate.emulator.faults.planned.append(Fault("PutParameter", "denied", times=-1))
+    ran = fargate.run(PAUSE)
+    assert ran.code == 1 and "nothing was paused" not in ran.err
+    assert paused.keys() - fargate.account().keys() == {"SSM parameter gpu-ecs-paused-api"}
+    assert "paused since" in fargate.run("run_task.py").err
+
+
 def test_a_service_stays_at_0_whatever_its_scaling_wants(clara: Runbook) -> None:
     assert clara.has_run(*SERVED).run(PAUSE).code == 0
     clara.settle(1800)
