@@ -198,8 +198,8 @@ class Runbook:
 
     def _execute(self, script: str, patch: pytest.MonkeyPatch) -> int:
         _current.emulator = self.emulator
-        users = [importlib.import_module(name) for name in USERS_OF_TIME]
-        clients, fresh = importlib.import_module("aws.clients"), users[2]
+        users = {name: importlib.import_module(name) for name in USERS_OF_TIME}
+        clients, fresh = importlib.import_module("aws.clients"), users["aws.fresh"]
         fresh.forget()
         clients._last_session[:] = [None, None]  # a thread of an earlier run may have chosen it without its environment
         patch.setattr(clients, "Session", _session)
@@ -211,7 +211,7 @@ class Runbook:
         for quota in _quotas:
             quota._available_capacity = quota._max_capacity
         fake = FakeTime(self.emulator.world.clock)  # type: ignore[arg-type]
-        for module in (*users, botocore.endpoint):  # the last for boto3's own pauses
+        for module in (*users.values(), botocore.endpoint):  # the last for boto3's own pauses
             patch.setattr(module, "time", fake)
         patch.setattr(URLLib3Session, "send", functools.partial(_send, self.emulator))
         for door in ("handle", "ask"):
