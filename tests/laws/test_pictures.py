@@ -70,3 +70,12 @@ def test_another_account_or_another_setting_is_another_run(runbook: Runbook, cou
     runbook.emulator.world.settings.lingering_interfaces = 1
     runbook.has_run("create_cluster.py", MAX_INSTANCES="8")
     assert counted == ["create_cluster.py"] * 3
+
+
+def test_a_run_knows_nothing_of_what_an_earlier_one_has_made(runbook: Runbook) -> None:
+    runbook.emulator.world.clock.skip(86400)
+    runbook.run("create_cluster.py")
+    put_back(runbook.emulator, new_account())
+    begun = runbook.emulator.world.now()
+    assert runbook.run("create_cluster.py", "--dry-run").code == 0
+    assert runbook.emulator.world.now() == begun
