@@ -57,7 +57,8 @@ def resume_cluster(yes: bool = False) -> dict[str, Any]:
         make_ways()
         ways_in.bring_back(ran)
     aws.forget(deadlines.listed)  # another resume may have set them meanwhile
-    deadlines.plan(another_role=not deadlines.find_group() and deadlines.create())  # before there is a host
+    deadlines.complete()
+    deadlines.plan()  # before there is a host
     for each, sizes in ran["groups"].items():
         auto_scaling_group.resize(each, sizes)
     counts.bring_back(ran)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -220,6 +221,88 @@ def test_a_deadline_of_a_shared_cluster_is_the_cluster_s_and_ends_every_endpoint
     assert kinds(endpoints) == ["limits", "service"]
     endpoints.settle(4.2 * HOUR)
     assert kinds(endpoints) == []
+
+
+# ------------------------------------------------------------------------------------------------ what changes meanwhile
+
+
+def their_role(runbook: Runbook) -> str:
+    """A role for Scheduler that somebody has made, and that may all."""
+    may = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    trusts = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trusted, allowed = ({"Version": "2012-10-17", "Statement": [each]} for each in (trusts, may))
+    iam = runbook.aws("iam")
+    made = iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=json.dumps(trusted))
+    iam.put_role_policy(RoleName="theirs", PolicyName="all", PolicyDocument=json.dumps(allowed))
+    runbook.settle(60)
+    return str(made["Role"]["Arn"])
+
+
+def acting_roles(runbook: Runbook) -> set[str]:
+    found = group(runbook)
+    return {each.shown["Target"]["RoleArn"] for each in found.schedules.values()} if found else set()
+
+
+@pytest.mark.parametrize("page", ["create_cluster.py", "run_task.py"])
+def test_every_deadline_acts_with_the_role_of_the_settings_whichever_page_comes_next(gpu: Runbook, page: str) -> None:
+    """One whose role is gone would end nothing."""
+    theirs = their_role(gpu)
+    gpu.settings |= {"MAX_CLUSTER_HOURS": "12"}
+    gpu.has_run(*STARTED).has_run(page, STOP_ROLE_ARN=theirs)
+    assert (acting_roles(gpu), kinds(gpu)) == ({theirs}, ["hosts", "stop"])
+    begun = len(gpu.emulator.calls)
+    gpu.has_run("create_cluster.py", STOP_ROLE_ARN=theirs)
+    assert gpu.changes(begun) == []
+    gpu.has_run(page)
+    assert [each.rpartition("/")[2] for each in acting_roles(gpu)] == ["gpu-stop-us-east-1"]
+    gpu.settle(13 * HOUR)
+    assert (gpu_hosts(gpu), kinds(gpu)) == ([], [])
+
+
+def test_a_page_that_gives_a_task_its_deadline_moves_no_other(gpu: Runbook) -> None:
+    """A second one of the same task would be left over when the first has acted."""
+    gpu.settings |= {"MAX_RUN_HOURS": "24", "MAX_CLUSTER_HOURS": "12"}
+    gpu.has_run(*STARTED)
+    [instant] = instants(gpu)
+    gpu.settle(HOUR)
+    gpu.has_run("register_task_definition.py")
+    assert (kinds(gpu), instants(gpu)) == (["hosts", "stop"], [instant])
+
+
+def test_hours_count_from_the_run_and_not_from_each_task_that_it_starts(fargate: Runbook, tmp_path: Any) -> None:
+    """A sweep starts no row any more when they are over."""
+    fargate.settings |= {"EFS_VOLUMES": "", "COMMAND": "sleep 2400", "MAX_CLUSTER_HOURS": "1", "POLL_SECONDS": "60"}
+    fargate.has_run(*STARTED[:2])
+    rows = tmp_path / "rows.csv"
+    rows.write_text("LR\n0.1\n0.2\n0.3\n")
+    over = ends_in(fargate, 1)
+    ran = fargate.run("run_task.py", "--sweep", str(rows))
+    assert ran.code == 1 and f"all has stopped at its deadline, {over[:-3]}Z: run it again" in ran.err, ran.err
+    assert (running(fargate), kinds(fargate)) == ([], [])
+    assert ran.err.count("started row") == 2
+
+
+def test_a_service_that_is_called_as_the_hosts_takes_their_deadline_not_away(gpu: Runbook) -> None:
+    gpu.settings |= {"MAX_CLUSTER_HOURS": "12", "SERVICE_NAME": "gpu-hosts", "DESIRED_COUNT": "0"}
+    gpu.has_run(*STARTED[:2], "create_service.py", "delete_service.py")
+    assert kinds(gpu) == ["hosts"]
+
+
+def test_a_run_whose_answer_was_lost_behind_a_failure_of_aws_keeps_its_guard(gpu: Runbook) -> None:
+    """A task may run for all that; which code AWS has for its failure is no matter."""
+    gpu.settings["MAX_RUN_HOURS"] = "8"
+    gpu.has_run(*STARTED[:2])
+    gpu.emulator.faults.planned.append(Fault("RunTask", "InternalFailure", when="after", times=-1))
+    assert gpu.run("run_task.py").code == 1
+    assert (len(running(gpu)), kinds(gpu)) == (1, ["guard"])
+
+
+def test_the_time_left_of_a_service_s_task_is_told(fargate: Runbook) -> None:
+    fargate.settings |= {"EFS_VOLUMES": "", "COMMAND": "sleep infinity", "MAX_CLUSTER_HOURS": "3", "DESIRED_COUNT": "1"}
+    fargate.has_run(*STARTED[:2], "create_service.py")
+    [arn] = running(fargate)
+    looked = fargate.run("describe_task.py", "--task", arn)
+    assert looked.result["stopsAt"] == f"{instants(fargate)[0][3:-1]}Z"
 
 
 # --------------------------------------------------------------------------------------------------- what is refused
