@@ -276,7 +276,8 @@ def tell_now(what: str, rows: Rows, stop: str) -> None:
         say("costs", "nothing by the hour now:", "what is stored and moved does, until python delete_cluster.py")
     elif currency := currency_of(rows):
         lacking = "" if all(row.price() for row in rows) else "at least "
-        say("costs", f"{lacking}{prices.money(total(rows), currency)} an hour now:", f"{what}; to stop: {stop}")
+        to_stop = f"; to stop: {stop}" if stop else ""
+        say("costs", f"{lacking}{prices.money(total(rows), currency)} an hour now:", f"{what}{to_stop}")
 
 
 def table(rows: Rows, currency: str) -> list[list[str]]:
