@@ -388,10 +388,9 @@ def why_no_host_of(each: str) -> str:
     if not group:
         return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
-    describe = client("autoscaling").describe_scaling_activities
-    activities = describe(AutoScalingGroupName=its_name, MaxRecords=100)["Activities"]
-    if activities and activities[0]["StatusCode"] == "Failed":
-        text = activities[0].get("StatusMessage", "")
+    done = activities(its_name)
+    if done and done[0]["StatusCode"] == "Failed":
+        text = done[0].get("StatusMessage", "")
         return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
     for host in container_instances.describe(status=""):
         if host["agentConnected"]:
@@ -399,7 +398,7 @@ def why_no_host_of(each: str) -> str:
     if not silent:
         sizes = f"{group['DesiredCapacity']} hosts of at most {group['MaxSize']}"
         return f"the Auto Scaling group {its_name} wants {sizes}, and has none that is starting"
-    new = [host for host, state in silent.items() if state.startswith("Pending") or is_new(host, activities)]
+    new = [host for host, state in silent.items() if state.startswith("Pending") or is_new(host, done)]
     if new:
         states = [f"host {host} is {silent[host]}" for host in new]
         return f"{', '.join(states)}: its ECS agent is still to join the cluster"
@@ -412,9 +411,15 @@ def why_no_host_of(each: str) -> str:
     )
 
 
-def is_new(host_id: str, activities: list[Any]) -> bool:
+def activities(its_name: str) -> list[Any]:
+    """What a group has done last, the newest first."""
+    describe = client("autoscaling").describe_scaling_activities
+    return [*describe(AutoScalingGroupName=its_name, MaxRecords=100)["Activities"]]
+
+
+def is_new(host_id: str, done: list[Any]) -> bool:
     """Whether it has come into service within the last BOOT_SECONDS: the end of the activity that launched it."""
-    launched = [each for each in activities if each["Description"].endswith(f": {host_id}") and each.get("EndTime")]
+    launched = [each for each in done if each["Description"].endswith(f": {host_id}") and each.get("EndTime")]
     return any((aws.now() - each["EndTime"]).total_seconds() < BOOT_SECONDS for each in launched[-1:])
 
 

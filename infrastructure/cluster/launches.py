@@ -81,8 +81,7 @@ def ask(group: Any, subnet_id: str, count: int, about: object, attempt: int = 0)
 
 def ended(group: Any) -> set[str]:
     """The hosts whose end the group tells."""
-    describe = client("autoscaling").describe_scaling_activities
-    found = describe(AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=100)["Activities"]
+    found = auto_scaling_group.activities(group["AutoScalingGroupName"])
     texts = [each["Description"].partition(": ") for each in found]
     return {host_id for what, _, host_id in texts if what == "Terminating EC2 instance"}
 

@@ -324,6 +324,29 @@ def test_who_may_not_end_a_host_leaves_it_to_managed_scaling(runbook: Runbook, c
     assert host["status"] == "ACTIVE"
 
 
+@pytest.mark.parametrize(("command", "code"), [("sleep 60", 0), ("sh -c 'exit 3'", 4)])
+def test_a_job_ends_as_it_ended_though_its_host_could_not_be_ended(runbook: Runbook, command: str, code: int) -> None:
+    runbook.has_run(*REGISTERED)
+    runbook.emulator.faults.planned.append(Fault("UpdateContainerInstancesState", "ServerException", times=-1))
+    ran = runbook.run("run_task.py", "--command", command, RUN_UNTIL="STOPPED")
+    assert (ran.code, len(ran.result["tasks"])) == (code, 1), ran.err
+    assert "warning an idle host could not be ended (" in ran.err
+
+
+def test_a_host_that_never_joins_ends_with_the_rest(runbook: Runbook) -> None:
+    """Managed scaling never ends it: ECS takes the protection from scale-in from hosts that it knows."""
+    runbook.has_run(*REGISTERED)
+    runbook.settings["WAIT_TIMEOUT_SECONDS"] = "400"
+    runbook.emulator.world.settings.agents_register = False
+    assert runbook.run("run_task.py").code == 3
+    runbook.settle(7200)
+    assert (len(hosts(runbook, "running")), tasks(runbook)) == (1, [])
+    ran = runbook.run(*STOP)
+    assert ran.code == 0, ran.err
+    runbook.settle(60)
+    assert (hosts(runbook, "pending", "running"), group(runbook)["DesiredCapacity"]) == ([], 0)
+
+
 def test_one_that_was_killed_before_the_end_of_its_host_is_made_good(runbook: Runbook) -> None:
     """By the next run, which takes the host, or by the next stop, which ends it."""
     runbook.has_run(*REGISTERED, "run_task.py")
