@@ -18,8 +18,6 @@ from console import say
 from infrastructure.cluster import auto_scaling_group, capacity, checks, cluster, container_instances, launches
 from infrastructure.service import bill, tasks
 
-#: seconds until AWS lists a task that has just been started
-UNSEEN = 3
 #: looks at a host that is to end: ECS may count a task that has stopped for some seconds more
 LOOKS = 6
 
@@ -267,7 +265,8 @@ def end_absent(never_placed: int) -> None:
     if not absent or any(map(waits, tasks.find())):
         return
     late = [host for group, host in absent if is_late(group, host)]
-    terminate([*late, *[host for _, host in absent if host not in late][:never_placed]])
+    if ids := [*late, *[host for _, host in absent if host not in late][:never_placed]]:
+        terminate(ids)
 
 
 def is_late(group: Any, host: str) -> bool:
@@ -350,7 +349,7 @@ def end_empty(arns: list[str]) -> None:
         found[:] = [host for host in container_instances.describe("") if host["containerInstanceArn"] in arns]
         return all(map(is_empty, found)) or looks >= LOOKS
 
-    aws.pause(UNSEEN + 2 * constants.POLL_SECONDS)
+    aws.pause(tasks.UNSEEN + 2 * constants.POLL_SECONDS)
     aws.wait("the hosts to be empty", settled, str)
     if not any(map(waits, tasks.find())):
         terminate([host["ec2InstanceId"] for host in found if is_empty(host)])

@@ -19,6 +19,7 @@ from infrastructure.service.counts import of_service
 
 def seen() -> dict[str, Any]:
     """What run_task.py has started: what RunTask was asked for -> how many. Others' are told."""
+    aws.pause(tasks.UNSEEN)
     found = [task for task in tasks.find() if not of_service(task)]
     for task in [task for task in found if not is_own(task)]:
         node = "a node of a job on several hosts"
@@ -74,6 +75,7 @@ def take() -> int:
 
 def wait_ended() -> None:
     """Until none runs. One that was started a moment before is listed some seconds late: it is asked then."""
+    aws.pause(tasks.UNSEEN)
     wait("tasks to stop", lambda: console.dry_run or not take(), lambda: "they still run")
 
 

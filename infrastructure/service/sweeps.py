@@ -25,7 +25,7 @@ import constants
 import texts
 from aws import Problem
 from console import say
-from infrastructure.cluster import capacity, costs
+from infrastructure.cluster import capacity, costs, pause
 from infrastructure.service import diagnosis, hosts, overrides, retries, runs, tasks
 
 INDEX = "SWEEP_INDEX"
@@ -241,10 +241,12 @@ def ended(sweep: Sweep, row: Row, task: Any) -> None:
 
 
 def start(sweep: Sweep) -> None:
-    """As many as may run at once, in the order of the file."""
+    """As many as may run at once, in the order of the file. Somebody may have paused the cluster since the last look."""
     free = constants.MAX_PARALLEL - sum(row.state == "running" for row in sweep.rows)
     may = [row for row in sweep.rows if row.state == "waiting" and row.not_before <= sweep.looks]
     now = may[: max(free, 0)]
+    if now:
+        pause.refuse()
     on_spot = hosts.for_spot(sweep.definition, now[0].asked.get("overrides", {}), len(now)) if now else 0
     for number, row in enumerate(now):
         row.arns += runs.start(row.asked, 1, row.arns, f"row {row.index}:", on_spot=int(number < on_spot))
