@@ -250,7 +250,7 @@ def check() -> None:
 
 def refuse_ended() -> None:
     """What is started after the deadline would wait for a host that can't come. Where one stands, no call is made for that."""
-    if on_hosts() and ends_all() and find_group() and not any(each.kind == "hosts" for each in listed()):
+    if on_hosts() and find_group() and not any(each.kind == "hosts" for each in listed()):
         group = auto_scaling_group.find()
         if not group or group.get("Status"):
             raise Problem("the hosts have ended at their deadline: run create_cluster.py first, which starts anew")

@@ -148,6 +148,10 @@ def test_this_machine_may_die_at_any_call_of_run_task(gpu: Runbook) -> None:
     gpu.settle(60)
     gpu.has_run("register_task_definition.py")
     assert kinds(gpu) == ["stop"]
+    put_back(gpu.emulator, died)
+    gpu.settle(9 * HOUR)  # the guard has acted
+    late = gpu.run("run_task.py")
+    assert (late.code, kinds(gpu)) == (1, []) and "run create_cluster.py first" in late.err, late.err
 
 
 # --------------------------------------------------------------------------------------------------- of all
