@@ -26,7 +26,7 @@ import texts
 from aws import Problem
 from console import say
 from infrastructure.cluster import capacity, costs, pause
-from infrastructure.service import diagnosis, hosts, overrides, retries, runs, tasks
+from infrastructure.service import deadlines, diagnosis, hosts, overrides, retries, runs, tasks
 
 INDEX = "SWEEP_INDEX"
 #: states in which a row is done
@@ -238,6 +238,7 @@ def ended(sweep: Sweep, row: Row, task: Any) -> None:
     if row.state != "waiting":
         price = "" if usd is None else f", ${usd:.4f}" if usd < 0.01 else f", ${usd:.2f}"
         say("ended", f"row {row.index}", f"{row.state}, exit code {row.told['exitCode']}, {minutes} min{price}")
+    deadlines.drop([tasks.task_id(task["taskArn"])])
 
 
 def start(sweep: Sweep) -> None:

@@ -99,6 +99,20 @@ def test_what_is_stopped_before_leaves_no_schedule(gpu: Runbook) -> None:
     assert kinds(gpu) == []
 
 
+def test_what_has_ended_by_itself_leaves_no_schedule(fargate: Runbook, tmp_path: Any) -> None:
+    """Else a page that looks would tell for hours when a task stops that has ended."""
+    fargate.settings |= {"EFS_VOLUMES": "", "MAX_RUN_HOURS": "8", "RUN_UNTIL": "STOPPED", "NODE_PORTS": "29500-65535"}
+    fargate.settings["COMMAND"] = "sleep 60"
+    fargate.has_run(*STARTED[:2])
+    rows = tmp_path / "rows.csv"
+    rows.write_text("LR\n0.1\n0.2\n")
+    for flags in ([], ["--sweep", str(rows)], ["--nodes", "2"]):
+        assert fargate.run("run_task.py", *flags).code == 0
+        assert kinds(fargate) == [], flags
+    assert fargate.run("run_task.py", "--command", "sh -c 'exit 3'").code == 4
+    assert kinds(fargate) == []
+
+
 def test_a_sweep_and_the_nodes_of_a_job_have_one_each(fargate: Runbook, tmp_path: Any) -> None:
     fargate.settings |= {
         "EFS_VOLUMES": "",
