@@ -391,8 +391,7 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     """
     if not asked() or console.dry_run:
         return run()
-    if (over := ends_all()) and over <= this_minute():
-        raise Problem(f"all has stopped at its deadline, {over:%Y-%m-%dT%H:%MZ}: run it again, which sets another one")
+    refuse_over()
     at, keys = this_minute() + timedelta(hours=constants.MAX_RUN_HOURS), (key[:24], token(key)[:24])
     sooner = any(each.kind == "hosts" and each.at <= at for each in listed())
     of_groups = zip(keys, host_groups() if constants.MAX_RUN_HOURS and not sooner else (), strict=False)
@@ -407,6 +406,12 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     make_all(of_tasks(answer["tasks"], ends_all()))
     remove(done)
     return answer
+
+
+def refuse_over() -> None:
+    """Before each start: a run that goes on for hours, as a sweep does, starts nothing after its deadline."""
+    if (over := ends_all()) and over <= this_minute():
+        raise Problem(f"all has stopped at its deadline, {over:%Y-%m-%dT%H:%MZ}: run it again, which sets another one")
 
 
 def refused(error: Problem | ClientError) -> bool:
