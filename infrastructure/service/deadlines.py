@@ -401,7 +401,7 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     try:
         answer = run()
     except (Problem, ClientError) as error:
-        remove(done if refused(error) else [])
+        remove(done if aws.refused(error) else [])
         raise
     make_all(of_tasks(answer["tasks"], ends_all()))
     remove(done)
@@ -412,11 +412,6 @@ def refuse_over() -> None:
     """Before each start: a run that goes on for hours, as a sweep does, starts nothing after its deadline."""
     if (over := ends_all()) and over <= this_minute():
         raise Problem(f"all has stopped at its deadline, {over:%Y-%m-%dT%H:%MZ}: run it again, which sets another one")
-
-
-def refused(error: Problem | ClientError) -> bool:
-    """Whether AWS has started nothing. After a failure of its own it may have, though boto3 has asked again."""
-    return isinstance(error, Problem) or error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
 
 
 def own_guards() -> str:

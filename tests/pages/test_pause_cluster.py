@@ -45,11 +45,12 @@ def test_nothing_runs_any_more_and_nothing_comes_back_by_itself(runbook: Runbook
     assert "python resume_cluster.py  brings back what ran" in paused.err
 
 
-def test_what_may_not_be_remembered_is_not_paused(fargate: Runbook) -> None:
+@pytest.mark.parametrize(("error", "told"), [("denied", "ssm:PutParameter"), ("InvalidKeyId", "ssm PutParameter")])
+def test_what_may_not_be_remembered_is_not_paused(fargate: Runbook, error: str, told: str) -> None:
     before = fargate.has_run(*RAN).account()
-    fargate.emulator.faults.planned.append(Fault("PutParameter", "denied", times=-1))
+    fargate.emulator.faults.planned.append(Fault("PutParameter", error, times=-1))
     ran = fargate.run(PAUSE)
-    assert ran.code == 1 and "ssm:PutParameter" in ran.err and "nothing was paused" in ran.err
+    assert ran.code == 1 and told in ran.err and "nothing was paused" in ran.err
     assert (fargate.account(), fargate.run("run_task.py").code) == (before, 0)
 
 
