@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/what-is-amazon-ec2-auto-sc
 
 import functools
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,14 @@ import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import say
-from infrastructure.cluster import capacity_reservation, container_instances, instance_types, launch_template, roles
+from infrastructure.cluster import (
+    capacity_reservation,
+    container_instances,
+    costs,
+    instance_types,
+    launch_template,
+    roles,
+)
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
@@ -95,6 +103,17 @@ def stands() -> bool:
 def launches_these(group: Any, template: Any, spot: bool) -> bool:
     kinds = instance_types.kinds(group) or [template.get("InstanceType")]
     return kinds == constants.TYPES and instance_types.is_spot(group, template) == spot
+
+
+def ways(these: Iterable[str]) -> costs.Ways:
+    """Which hosts come in these groups, as they are by now."""
+    template = launch_template.latest_version("hosts")()
+    found = [group for each in HOSTS if each in these and (group := find(each))]
+    return [
+        (kind, instance_types.is_spot(group, template))
+        for group in found
+        for kind in instance_types.kinds(group) or [template.get("InstanceType", constants.INSTANCE_TYPE)]
+    ]
 
 
 def in_words(each: str = "hosts") -> str:

@@ -84,7 +84,9 @@ def priced(ran: dict[str, Any]) -> costs.Rows:
     there = {each: len(auto_scaling_group.there(auto_scaling_group.find(each))) for each in ran["groups"]}
     more = {each: sizes["DesiredCapacity"] - there[each] for each, sizes in ran["groups"].items()}
     hosts = sum(max(0, count) for each, count in more.items() if each != "bastion")
-    rows = costs.hosts(min(hosts, constants.MIN_INSTANCES), hosts) if hosts else []
+    rows = (
+        costs.hosts(min(hosts, constants.MIN_INSTANCES), hosts, auto_scaling_group.ways(ran["groups"])) if hosts else []
+    )
     if costs.on_fargate():
         rows += of_tasks(ran)
     if ran["deep"]:

@@ -83,6 +83,14 @@ def test_tasks_of_a_gpu_cluster_come_back_each_with_its_overrides(runbook: Runbo
     assert overridden(runbook) == given
 
 
+def test_what_comes_back_is_priced_and_not_what_the_settings_say_by_now(runbook: Runbook) -> None:
+    """A changed setting waits for create_cluster.py and update_cluster.py: hosts come as they were."""
+    runbook.has_run(*RAN, "pause_cluster.py")
+    resumed = runbook.run(RESUME, INSTANCE_TYPE="g5.xlarge", CAPACITY_TYPE="spot")
+    assert resumed.code == 0, resumed.err
+    assert "host g4dn.xlarge 0 to 1 0.526 an hour 0.5260" in " ".join(resumed.err.split())
+
+
 def test_a_deadline_ends_nothing_while_it_is_paused_and_counts_anew(runbook: Runbook) -> None:
     runbook.settings["MAX_CLUSTER_HOURS"] = "12"
     scheduler = runbook.has_run(*RAN, "pause_cluster.py").aws("scheduler")
