@@ -270,8 +270,9 @@ def create() -> None:
 
 
 def complete() -> None:
-    """The same where one of the two is missing."""
-    if asked() and not (find_group() and (constants.STOP_ROLE_ARN or roles.role(ROLE)())):
+    """The same where one of the two is missing, or on its way out."""
+    group = find_group() if asked() else None
+    if asked() and not (group and group["State"] != "DELETING" and (constants.STOP_ROLE_ARN or roles.role(ROLE)())):
         create()
 
 
@@ -331,7 +332,7 @@ def make(deadline: Deadline, api: str, members: dict[str, Any]) -> None:
     create_schedule = call(
         client("scheduler").create_schedule, what, there="ConflictException", busy=unknown, seconds=limit
     )
-    create_schedule(
+    made = create_schedule(
         Name=deadline.name,
         GroupName=its_name(),
         ScheduleExpression=f"at({deadline.at:%Y-%m-%dT%H:%M:%S})",
@@ -340,7 +341,7 @@ def make(deadline: Deadline, api: str, members: dict[str, Any]) -> None:
         ActionAfterCompletion="DELETE",
         Target=target,
     )
-    say("created", f"schedule {deadline.name}", api)
+    say("created" if made else "found", f"schedule {deadline.name}", api)
 
 
 def former(wanted: Iterable[Deadline]) -> list[str]:

@@ -279,6 +279,16 @@ def test_every_deadline_acts_with_the_role_of_the_settings_whichever_page_comes_
     assert (gpu_hosts(gpu), kinds(gpu)) == ([], [])
 
 
+def test_a_group_that_is_going_holds_no_deadline_and_another_is_made(gpu: Runbook) -> None:
+    """As where create_cluster.py was killed while it took the former one away."""
+    gpu.settings |= {"MAX_RUN_HOURS": "8"}
+    gpu.has_run(*STARTED[:2])
+    gpu.aws("scheduler").delete_schedule_group(Name="gpu-stop")
+    assert gpu.run("run_task.py").code == 0
+    gpu.settle(60)
+    assert kinds(gpu) == ["stop"]
+
+
 def test_a_page_that_gives_a_task_its_deadline_moves_no_other(gpu: Runbook) -> None:
     """A second one of the same task would be left over when the first has acted."""
     gpu.settings |= {"MAX_RUN_HOURS": "24", "MAX_CLUSTER_HOURS": "12"}
