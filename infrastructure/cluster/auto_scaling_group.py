@@ -404,8 +404,8 @@ def why_no_host_of(each: str) -> str:
     """The group's last failed activity, or an agent that does not join. None is suspected within BOOT_SECONDS after its host
     came into service."""
     group, its_name = find(each), name(each)
-    if not group:
-        return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
+    if not group or group.get("Status"):
+        return missing(each)
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
     done = activities(its_name)
     if done and done[0]["StatusCode"] == "Failed":
@@ -428,6 +428,16 @@ def why_no_host_of(each: str) -> str:
         "then look at its way to the internet, its role, its user data, and /var/log/ecs/ecs-agent.log)"
         + "".join(f"; its console ends with: {line}" for line in lines[-1:])
     )
+
+
+def missing(each: str) -> str:
+    return f"there is no Auto Scaling group {name(each)}: run create_cluster.py"
+
+
+def refuse_gone(each: str) -> None:
+    """No host comes from one that is not there, or is on its way out, as after a deadline."""
+    if (find(each) or {"Status": "gone"}).get("Status"):
+        raise Problem(missing(each))
 
 
 def activities(its_name: str) -> list[Any]:

@@ -120,6 +120,7 @@ def ask_for_hosts(wish: Wish, each: str) -> None:
     minutes = constants.WAIT_FOR_CAPACITY if last else 0
     for attempt in range(minutes + 2):
         group = auto_scaling_group.described(each)
+        auto_scaling_group.refuse_gone(each)
         room = room_for(wish, group)
         if room.missing < 1:
             break

@@ -102,6 +102,15 @@ def test_without_capacity_it_ends_at_once_and_names_each_zone(zones: Runbook) ->
     assert (hosts(zones), tasks(zones), group(zones)["DesiredCapacity"]) == ([], [], 0)
 
 
+def test_where_their_group_is_gone_nothing_is_started_and_waited_for(runbook: Runbook) -> None:
+    runbook.has_run(*REGISTERED)
+    runbook.aws("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="gpu-hosts", ForceDelete=True)
+    runbook.settle(60)
+    ran = runbook.run("run_task.py")
+    assert (ran.code, tasks(runbook)) == (1, []), ran.err
+    assert "failed: there is no Auto Scaling group gpu-hosts: run create_cluster.py" in ran.err
+
+
 def test_a_zone_without_capacity_is_passed_over(zones: Runbook) -> None:
     lacks(zones, "us-east-1a")
     ran = zones.run("run_task.py")
