@@ -20,7 +20,7 @@ import console
 import constants
 from aws import Problem, call, client, every, explain, name, ours, tags, this_minute, token, wait
 from console import say
-from infrastructure.cluster import auto_scaling_group, roles
+from infrastructure.cluster import auto_scaling_group, costs, roles
 from infrastructure.cluster.regions import offered
 from infrastructure.service import scaling, service, tasks
 
@@ -38,8 +38,6 @@ STEP = timedelta(minutes=10)
 NOW = timedelta()
 #: of what ends all, what comes after the hosts
 LATER = {"limits": NOW, "service": timedelta(minutes=1)}
-#: what stays costs on
-STAYS = "what holds data stays; NAT gateways, load balancer and bastion stay too, and cost"
 
 
 class Deadline(NamedTuple):
@@ -295,9 +293,21 @@ def plan(*services: str) -> None:
         remove(gone)
     roles.leave(ROLE)
     if at:
-        say("deadline", f"cluster {constants.CLUSTER_NAME}", f"{in_words(at)}: hosts, services and tasks; {STAYS}")
+        say("deadline", f"cluster {constants.CLUSTER_NAME}", f"{in_words(at)}: hosts, services and tasks; {stays()}")
     if constants.MAX_RUN_HOURS:
         say("deadline", "each task", f"of run_task.py stops {constants.MAX_RUN_HOURS:g} h after its start")
+
+
+def stays() -> str:
+    """What is not ended, of what the settings ask for."""
+    cost = {
+        "NAT gateways": costs.nat_gateways(),
+        "load balancer": constants.LISTENER_PROTOCOL,
+        "bastion": constants.BASTION_KEY_NAME,
+        "the sync of SYNC_SCHEDULE": constants.SYNC_SCHEDULE,
+    }
+    named = ", ".join(each for each, is_set in cost.items() if is_set)
+    return f"what holds data stays{f'; {named} go on costing' if named else ''}"
 
 
 def renew(*services: str) -> None:

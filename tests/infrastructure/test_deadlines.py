@@ -205,7 +205,8 @@ def test_at_the_instant_hosts_services_and_tasks_end_and_data_stays(runbook: Run
 
 def test_it_is_moved_by_the_pages_that_make_something_and_goes_with_its_setting(gpu: Runbook) -> None:
     gpu.settings["MAX_CLUSTER_HOURS"] = "2"
-    gpu.has_run("create_cluster.py", "register_task_definition.py")
+    assert "hosts, services and tasks; what holds data stays\n" in gpu.run("create_cluster.py").err
+    gpu.has_run("register_task_definition.py")
     [first] = instants(gpu)
     gpu.run("run_task.py")
     assert instants(gpu) == [first]  # some minutes are not worth it
@@ -232,7 +233,8 @@ def test_on_fargate_services_and_tasks_end(fargate: Runbook) -> None:
 
 def test_a_deadline_of_a_shared_cluster_is_the_cluster_s_and_ends_every_endpoint(endpoints: Runbook) -> None:
     endpoints.settings |= {"MAX_CLUSTER_HOURS": "4", "SYNC_SCHEDULE": "", "MAX_INSTANCES": "2"}
-    endpoints.has_run("create_cluster.py")
+    goes_on = "what holds data stays; NAT gateways, load balancer go on costing\n"
+    assert goes_on in endpoints.run("create_cluster.py").err
     its_own = {"IMAGE": "example.com/ml:v1", "IMAGE_TAG": "", "DESIRED_COUNT": "0"}
     for endpoint in "ab":
         endpoints.has_run("register_task_definition.py", "create_service.py", ENDPOINT=endpoint, **its_own)
