@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from emulator.autoscaling import groups
 from emulator.core.faults import Fault
+from emulator.core.rules import AwsError
 from tests.conftest import Runbook
 from tests.infrastructure.test_sweeps import Killed
 from tests.pages.test_create_cluster import group
@@ -159,6 +161,20 @@ def test_who_has_no_right_to_it_waits_for_managed_scaling(runbook: Runbook) -> N
     ran = runbook.run("run_task.py")
     assert ran.code == 0, ran.err
     assert "hosts could not be asked for at once (access denied: your credentials may not ec2:CreateFleet)" in ran.err
+
+
+def test_so_does_who_may_not_start_instances_as_the_answer_tells(
+    runbook: Runbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What EC2 refuses is among the answer's errors, zone by zone; it is no lack of capacity."""
+    runbook.has_run(*REGISTERED)
+    refusal = AwsError("UnauthorizedOperation", "You are not authorized to perform this operation.")
+    answers = iter([[("g4dn.xlarge", refusal)]])
+    launch_in = groups.launch_in
+    monkeypatch.setattr(groups, "launch_in", lambda *asked: next(answers, None) or launch_in(*asked))
+    ran = runbook.run("run_task.py")
+    assert ran.code == 0, ran.err
+    assert "hosts could not be asked for at once (access denied: your credentials may not" in ran.err
 
 
 def test_where_there_is_no_such_operation_managed_scaling_brings_the_host(runbook: Runbook) -> None:
