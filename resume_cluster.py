@@ -51,6 +51,7 @@ def resume_cluster(yes: bool = False) -> dict[str, Any]:
         say("found", f"cluster {constants.CLUSTER_NAME}", "nothing is paused")
         return {"clusterName": constants.CLUSTER_NAME, "services": {}, "tasks": []}
     deadlines.check()
+    ways_in.refuse_changes(ran)
     if priced := runs_again.priced(ran):
         costs.tell_before(priced, yes)
     if ran["deep"]:

@@ -117,6 +117,22 @@ def test_a_service_with_its_scaling_and_its_balancer_comes_back(clara: Runbook, 
     assert checked.code == 0 and "updated" not in checked.err, checked.err
 
 
+@pytest.mark.parametrize("protocol", ["HTTP", ""])
+def test_a_balancer_that_would_not_have_its_ports_is_refused_before_anything_is_made(
+    clara: Runbook, protocol: str
+) -> None:
+    paused = clara.has_run(*SERVED, "pause_cluster.py --deep").account()
+    ran = clara.run(RESUME, LISTENER_PROTOCOL=protocol, HOST_NAME="")
+    there = "the cluster was paused with a load balancer whose rules are at port 443"
+    assert (ran.code, clara.account()) == (1, paused), ran.err
+    assert f"failed: LISTENER_PROTOCOL={protocol}, but {there}, which can't be changed: set it back" in ran.err, ran.err
+    if protocol:
+        assert clara.run(RESUME).code == 0
+    else:
+        clara.has_run("delete_service.py")
+        assert clara.run(RESUME, LISTENER_PROTOCOL="", HOST_NAME="").code == 0
+
+
 def test_endpoints_come_back_with_all_that_leads_to_them(ml: Runbook) -> None:
     before, elb = now(ml), ml.aws("elbv2")
     [former] = elb.describe_load_balancers()["LoadBalancers"]
