@@ -31,6 +31,7 @@ from infrastructure.cluster import (
     network,
     pause,
     security_groups,
+    ways_out,
 )
 from infrastructure.delivery import deploys
 from infrastructure.service import bill, counts, deadlines, runs_again, ways_in
@@ -90,6 +91,7 @@ def wait_running(ran: dict[str, Any], arns: list[str]) -> list[Any]:
 def make_ways() -> None:
     """NAT gateways and load balancer by the settings, as create_cluster.py makes them: about 3 minutes."""
     facts = checks.check(new_hosts=False)
+    ways_out.check(new=False)
     asked = network.begin(nat_gateways.addresses_needed())
     net = network.create(facts.zones, asked)
     nat_gateways.create(net)

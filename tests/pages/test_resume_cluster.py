@@ -133,6 +133,13 @@ def test_a_balancer_that_would_not_have_its_ports_is_refused_before_anything_is_
         assert clara.run(RESUME, LISTENER_PROTOCOL="", HOST_NAME="").code == 0
 
 
+def test_private_subnets_that_get_no_way_out_again_are_told(clara: Runbook) -> None:
+    ran = clara.has_run(*SERVED[:1], "pause_cluster.py --deep").run(RESUME, NAT_GATEWAYS="none", WAIT="false")
+    assert (ran.code, "warning NAT_GATEWAYS=none: the private subnets have no way out: " in ran.err) == (0, True), (
+        ran.err
+    )
+
+
 def test_endpoints_come_back_with_all_that_leads_to_them(ml: Runbook) -> None:
     before, elb = now(ml), ml.aws("elbv2")
     [former] = elb.describe_load_balancers()["LoadBalancers"]
