@@ -202,7 +202,7 @@ def share(more_on_spot: int = 0) -> None:
         group = find(each)
         if not group or (group["MaxSize"] == most[each] and not asks_in_vain(each, group)):
             continue
-        less: Any = {"DesiredCapacity": len(there(group))} if asks_in_vain(each, group) else {}
+        less: Any = {"DesiredCapacity": group["DesiredCapacity"] - in_vain(group)} if asks_in_vain(each, group) else {}
         what = f"Auto Scaling group {name(each)}"
         update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
         update(AutoScalingGroupName=name(each), MaxSize=most[each], **less)
@@ -211,7 +211,19 @@ def share(more_on_spot: int = 0) -> None:
 
 def asks_in_vain(each: str, group: Any) -> bool:
     """Whether it wants more Spot hosts than came: AWS would go on trying, beside those that come on demand in their place."""
-    return bool(each == HOSTS[0] and group["DesiredCapacity"] > len(there(group)))
+    return each == HOSTS[0] and in_vain(group) > 0
+
+
+def in_vain(group: Any) -> int:
+    """How many hosts it wants beyond its MinSize that have not come."""
+    return max(0, int(group["DesiredCapacity"]) - max(len(there(group)), group["MinSize"]))
+
+
+def give_up() -> None:
+    """No group wants any more what has not come."""
+    for each in wanted():
+        if (group := described(each)) and ours(group) and in_vain(group):
+            resize(each, {"DesiredCapacity": group["DesiredCapacity"] - in_vain(group)})
 
 
 def put(

@@ -256,18 +256,21 @@ def end_now(never_placed: int) -> None:
 
 
 def end_absent(never_placed: int) -> None:
-    """Hosts that ECS does not know: so many, and each that should have joined by now.
+    """Hosts that ECS does not know: so many, and each that should have joined by now; and those that AWS has not had yet.
 
-    No page of AWS says that managed scaling ends one: it takes the protection from scale-in from those that ECS knows.
+    No page of AWS says that managed scaling ends one: it takes the protection from scale-in from those that ECS knows. And
+    what a group wants in vain it would start, for no one, as soon as there is some.
     """
-    found = [(group, host) for group in groups() if aws.ours(group) for host in there(group)]
+    own = [group for group in groups() if aws.ours(group)]
+    found = [(group, host) for group in own for host in there(group)]
     known = [host["ec2InstanceId"] for host in container_instances.describe("")] if found else []
     absent = [(group, host) for group, host in found if host not in known]
-    if not absent or any(map(waits, tasks.find())):
+    if not (absent or any(map(auto_scaling_group.in_vain, own))) or any(map(waits, tasks.find())):
         return
     late = [host for group, host in absent if is_late(group, host)]
     if ids := [*late, *[host for _, host in absent if host not in late][:never_placed]]:
         terminate(ids)
+    auto_scaling_group.give_up()
 
 
 def is_late(group: Any, host: str) -> bool:

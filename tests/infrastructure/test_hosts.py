@@ -318,6 +318,18 @@ def test_a_host_that_has_not_joined_ends_with_the_task_that_waited_for_it(runboo
     assert (hosts(runbook, "pending", "running"), group(runbook)["DesiredCapacity"]) == ([], 0)
 
 
+def test_a_host_that_aws_did_not_have_does_not_come_hours_after_its_task_was_stopped(zones: Runbook) -> None:
+    lacks(zones, "us-east-1a", "us-east-1b")
+    zones.emulator.faults.planned.append(Fault("LaunchInstances", "denied", times=-1))
+    assert zones.run("run_task.py", "--detach").code == 0
+    zones.settle(300)
+    assert group(zones)["DesiredCapacity"] > 0
+    assert zones.run(*STOP).code == 0
+    lacks(zones)
+    zones.settle(1200)
+    assert hosts(zones) == []
+
+
 def another_task(runbook: Runbook) -> None:
     """Of somebody who uses the cluster too."""
     strategy = [{"capacityProvider": "gpu-capacity", "weight": 1}]
