@@ -216,7 +216,7 @@ def asks_in_vain(each: str, group: Any) -> bool:
 
 def in_vain(group: Any) -> int:
     """How many hosts it wants beyond its MinSize that have not come."""
-    return max(0, int(group["DesiredCapacity"]) - max(len(there(group)), group["MinSize"]))
+    return max(0, int(group["DesiredCapacity"]) - max(len(there(group)), int(group["MinSize"])))
 
 
 def give_up() -> None:
