@@ -444,11 +444,12 @@ CONTAINER_INSIGHTS = setting("CONTAINER_INSIGHTS", "enabled", one_of("enabled", 
 
 # -- It stops by itself
 
-# Hours after which a task that run_task.py started is stopped, whatever it does, and wherever you are: 12, or 0.5. Empty: never.
+# Hours after which a task that run_task.py started is stopped, whatever it does, and wherever you are: 12, or 0.5. Empty: never;
+# emptied later, create_cluster.py takes away what stands.
 MAX_RUN_HOURS = setting("MAX_RUN_HOURS", "", hours(8760), of="cluster")
-# Hours after which all stops: hosts end, services have 0 tasks, tasks stop; data stays. They count from the last run of
-# create_cluster.py, run_task.py, create_service.py or update_service.py. NAT gateways, load balancer, bastion and what is stored
-# cost on. Empty: never.
+# Hours after which all stops: hosts end, services have 0 tasks, tasks of run_task.py stop; data stays. They count from the last
+# run of create_cluster.py, run_task.py, create_service.py, update_service.py or resume_cluster.py. NAT gateways, load balancer,
+# bastion, SYNC_SCHEDULE and what is stored cost on. Empty: never; emptied later, create_cluster.py takes away what stands.
 MAX_CLUSTER_HOURS = setting("MAX_CLUSTER_HOURS", "", hours(8760), of="cluster")
 # In place of MAX_CLUSTER_HOURS the instant at which all stops, in UTC: 2026-11-27T02:00Z. It is moved by the same scripts.
 STOP_AT = setting("STOP_AT", "", instant, of="cluster")

@@ -79,7 +79,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
         file_system_ids = file_system.create()
         cluster_arn = cluster.create()
         made_roles = roles.create()
-        another_role = deadlines.create()
+        deadlines.create()
         net = network.create(facts.zones, asked)
         nat_gateways.create(net)
         network.create_routes(net)
@@ -95,7 +95,7 @@ def create_cluster(yes: bool = False) -> dict[str, Any]:
         monitoring.create()
         launch_template.create(facts, groups, made_roles)
         nat_gateways.wait_ready(net)  # without a way out no host could join
-        deadlines.plan(another_role=another_role)  # before there is a host
+        deadlines.plan()  # before there is a host
         group_arns = auto_scaling_group.create(net)
         roles.leave_host()
         service.leave_provider_of_gone(group_arns)

@@ -39,7 +39,7 @@ def describe_clusters() -> dict[str, Any]:
         **hourly(running),
         **deadlines.tell(),
     }
-    costs.tell_now(*bill.cluster_now(running), bill.STOP)
+    bill.tell_now(lambda: bill.cluster_now(running), bill.STOP)
     return told
 
 

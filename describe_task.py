@@ -41,7 +41,7 @@ def describe_task(task: str = "", gpu: bool = False) -> dict[str, Any]:
         "startedAt": found.get("startedAt"),
         "containers": [container(each) for each in found["containers"]],
         **addresses(found),
-        **(deadlines.tell(tasks.task_id(found["taskArn"])) if found["lastStatus"] != "STOPPED" else {}),
+        **(deadlines.tell(found) if found["lastStatus"] != "STOPPED" else {}),
         **(gpus.describe(found) if gpu else {}),
     }
     if why := diagnosis.why(found):

@@ -31,6 +31,7 @@ from infrastructure.cluster import (
     network,
     pause,
     security_groups,
+    ways_out,
 )
 from infrastructure.delivery import deploys
 from infrastructure.service import bill, counts, deadlines, runs_again, ways_in
@@ -51,13 +52,15 @@ def resume_cluster(yes: bool = False) -> dict[str, Any]:
         say("found", f"cluster {constants.CLUSTER_NAME}", "nothing is paused")
         return {"clusterName": constants.CLUSTER_NAME, "services": {}, "tasks": []}
     deadlines.check()
+    ways_in.refuse_changes(ran)
     if priced := runs_again.priced(ran):
         costs.tell_before(priced, yes)
     if ran["deep"]:
         make_ways()
         ways_in.bring_back(ran)
     aws.forget(deadlines.listed)  # another resume may have set them meanwhile
-    deadlines.plan(another_role=not deadlines.find_group() and deadlines.create())  # before there is a host
+    deadlines.complete()
+    deadlines.plan()  # before there is a host
     for each, sizes in ran["groups"].items():
         auto_scaling_group.resize(each, sizes)
     counts.bring_back(ran)
@@ -88,6 +91,7 @@ def wait_running(ran: dict[str, Any], arns: list[str]) -> list[Any]:
 def make_ways() -> None:
     """NAT gateways and load balancer by the settings, as create_cluster.py makes them: about 3 minutes."""
     facts = checks.check(new_hosts=False)
+    ways_out.check(new=False)
     asked = network.begin(nat_gateways.addresses_needed())
     net = network.create(facts.zones, asked)
     nat_gateways.create(net)

@@ -40,7 +40,7 @@ def stop_task(task: str = "", all: bool = False) -> dict[str, Any]:
     stopped = tasks.stop(arns, "stop_task.py") if arns else []
     if all:
         hosts.end_idle(never_placed=sum(map(hosts.waits, found)))
-    deadlines.drop(map(tasks.task_id, arns), guards=all)
+    deadlines.drop(map(tasks.task_id, arns))
     deadlines.mend()
     bill.tell_cluster()
     say("next", aws.command("delete_cluster.py"), idle_hosts(all))

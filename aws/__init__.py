@@ -22,6 +22,7 @@ from aws.failures import (
     code,
     explain,
     message,
+    refused,
 )
 from aws.looks import (
     beside,

@@ -1,7 +1,7 @@
 """What time it is at AWS: this machine's clock, put right by what the last answer says.
 
-Durations are told, and deadlines set, by the clock that AWS's own times are of. The two hardly differ: AWS refuses what was
-signed more than five minutes off. An emulated AWS may run much faster.
+Durations are told, and deadlines set, by the clock that AWS's own times are of; it refuses one that is over by it.
+The two differ by five minutes at the most, since AWS refuses what was signed so; an emulated AWS may run much faster.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from botocore.hooks import BaseEventHooks
 
-#: seconds by which the two may differ
-TOLERATED = 300
+#: seconds that an answer may be on its way, and so tell too little
+TOLERATED = 30
 #: by how many AWS is ahead
 _ahead = [0.0]
 

@@ -75,6 +75,13 @@ def is_expired(error: BotoCoreError | ClientError) -> bool:
     return isinstance(error, ClientError) and code(error) in EXPIRED
 
 
+def refused(error: Failure) -> bool:
+    """Whether AWS has done nothing of what it was asked. After a failure of its own, or without an answer, it may have."""
+    if isinstance(error, ClientError):
+        return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] < 500)
+    return isinstance(error, Problem)
+
+
 def explain(error: Failure) -> str:
     """An AWS error in one or two lines: which call, on what, AWS's reason, and what to change."""
     if isinstance(error, Problem):

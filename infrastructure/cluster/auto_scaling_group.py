@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/what-is-amazon-ec2-auto-sc
 
 import functools
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,14 @@ import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
 from console import say
-from infrastructure.cluster import capacity_reservation, container_instances, instance_types, launch_template, roles
+from infrastructure.cluster import (
+    capacity_reservation,
+    container_instances,
+    costs,
+    instance_types,
+    launch_template,
+    roles,
+)
 from infrastructure.cluster.network import Network
 
 ENDED_REFRESH = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
@@ -95,6 +103,17 @@ def stands() -> bool:
 def launches_these(group: Any, template: Any, spot: bool) -> bool:
     kinds = instance_types.kinds(group) or [template.get("InstanceType")]
     return kinds == constants.TYPES and instance_types.is_spot(group, template) == spot
+
+
+def ways(these: Iterable[str]) -> costs.Ways:
+    """Which hosts come in these groups, as they are by now."""
+    template = launch_template.latest_version("hosts")()
+    found = [group for each in HOSTS if each in these and (group := find(each))]
+    return [
+        (kind, instance_types.is_spot(group, template))
+        for group in found
+        for kind in instance_types.kinds(group) or [template.get("InstanceType", constants.INSTANCE_TYPE)]
+    ]
 
 
 def in_words(each: str = "hosts") -> str:
@@ -183,7 +202,7 @@ def share(more_on_spot: int = 0) -> None:
         group = find(each)
         if not group or (group["MaxSize"] == most[each] and not asks_in_vain(each, group)):
             continue
-        less: Any = {"DesiredCapacity": len(there(group))} if asks_in_vain(each, group) else {}
+        less: Any = {"DesiredCapacity": group["DesiredCapacity"] - in_vain(group)} if asks_in_vain(each, group) else {}
         what = f"Auto Scaling group {name(each)}"
         update = call(client("autoscaling").update_auto_scaling_group, what, of=group, busy=BUSY)
         update(AutoScalingGroupName=name(each), MaxSize=most[each], **less)
@@ -192,7 +211,19 @@ def share(more_on_spot: int = 0) -> None:
 
 def asks_in_vain(each: str, group: Any) -> bool:
     """Whether it wants more Spot hosts than came: AWS would go on trying, beside those that come on demand in their place."""
-    return bool(each == HOSTS[0] and group["DesiredCapacity"] > len(there(group)))
+    return each == HOSTS[0] and in_vain(group) > 0
+
+
+def in_vain(group: Any) -> int:
+    """How many hosts it wants beyond its MinSize that have not come."""
+    return max(0, int(group["DesiredCapacity"]) - max(len(there(group)), int(group["MinSize"])))
+
+
+def give_up() -> None:
+    """No group wants any more what has not come."""
+    for each in wanted():
+        if (group := described(each)) and ours(group) and in_vain(group):
+            resize(each, {"DesiredCapacity": group["DesiredCapacity"] - in_vain(group)})
 
 
 def put(
@@ -385,13 +416,12 @@ def why_no_host_of(each: str) -> str:
     """The group's last failed activity, or an agent that does not join. None is suspected within BOOT_SECONDS after its host
     came into service."""
     group, its_name = find(each), name(each)
-    if not group:
-        return f"there is no Auto Scaling group {its_name}: run create_cluster.py"
+    if not group or group.get("Status"):
+        return missing(each)
     silent = {host["InstanceId"]: host["LifecycleState"] for host in group["Instances"]}
-    describe = client("autoscaling").describe_scaling_activities
-    activities = describe(AutoScalingGroupName=its_name, MaxRecords=100)["Activities"]
-    if activities and activities[0]["StatusCode"] == "Failed":
-        text = activities[0].get("StatusMessage", "")
+    done = activities(its_name)
+    if done and done[0]["StatusCode"] == "Failed":
+        text = done[0].get("StatusMessage", "")
         return f"the Auto Scaling group could not launch a host: {text} {advice(text)}".strip()
     for host in container_instances.describe(status=""):
         if host["agentConnected"]:
@@ -399,7 +429,7 @@ def why_no_host_of(each: str) -> str:
     if not silent:
         sizes = f"{group['DesiredCapacity']} hosts of at most {group['MaxSize']}"
         return f"the Auto Scaling group {its_name} wants {sizes}, and has none that is starting"
-    new = [host for host, state in silent.items() if state.startswith("Pending") or is_new(host, activities)]
+    new = [host for host, state in silent.items() if state.startswith("Pending") or is_new(host, done)]
     if new:
         states = [f"host {host} is {silent[host]}" for host in new]
         return f"{', '.join(states)}: its ECS agent is still to join the cluster"
@@ -412,9 +442,25 @@ def why_no_host_of(each: str) -> str:
     )
 
 
-def is_new(host_id: str, activities: list[Any]) -> bool:
+def missing(each: str) -> str:
+    return f"there is no Auto Scaling group {name(each)}: run create_cluster.py"
+
+
+def refuse_gone(each: str) -> None:
+    """No host comes from one that is not there, or is on its way out, as after a deadline."""
+    if (find(each) or {"Status": "gone"}).get("Status"):
+        raise Problem(missing(each))
+
+
+def activities(its_name: str) -> list[Any]:
+    """What a group has done last, the newest first."""
+    describe = client("autoscaling").describe_scaling_activities
+    return [*describe(AutoScalingGroupName=its_name, MaxRecords=100)["Activities"]]
+
+
+def is_new(host_id: str, done: list[Any]) -> bool:
     """Whether it has come into service within the last BOOT_SECONDS: the end of the activity that launched it."""
-    launched = [each for each in activities if each["Description"].endswith(f": {host_id}") and each.get("EndTime")]
+    launched = [each for each in done if each["Description"].endswith(f": {host_id}") and each.get("EndTime")]
     return any((aws.now() - each["EndTime"]).total_seconds() < BOOT_SECONDS for each in launched[-1:])
 
 

@@ -100,24 +100,32 @@ def tasks_at_once() -> int:
     return constants.DESIRED_COUNT if constants.LISTENER_PROTOCOL else constants.TASK_COUNT
 
 
-def hosts(least: int, most: int) -> Rows:
-    """Hosts with their disks, and with the public addresses that they have in public subnets."""
+#: a type of host, and whether it is on Spot
+Ways = list[tuple[str, bool]]
+
+
+def hosts(least: int, most: int, ways: Ways | None = None) -> Rows:
+    """Hosts with their disks, and with the public addresses that they have in public subnets; `ways`: not as settings say."""
     count, size = f"{least} to {most}" if least != most else str(most), constants.ROOT_VOLUME_GIB
-    found = [] if capacity_reservation.is_block() else either(count, least, most)  # a Capacity Block is paid
+    block = capacity_reservation.is_block()  # which is paid
+    found = [] if block else either(count, least, most, ways or wanted_ways())
     found.append(Row("their root disk", ITEMS["disk"], f"{count} x {size} GB", most * size, least * size))
     if public_hosts():
         found.append(Row("their public address", ITEMS["address"], count, most, least))
     return found
 
 
-def either(count: str, least: int, most: int) -> Rows:
-    """A row for each type, on Spot and on demand where either may come."""
+def wanted_ways() -> Ways:
+    """Each type, on Spot and on demand where either may come."""
     spots = (True, False) if constants.SPOT_FIRST else (constants.CAPACITY_TYPE == "spot",)
-    ways = [(kind, spot) for spot in spots for kind in constants.TYPES]
+    return [(kind, spot) for spot in spots for kind in constants.TYPES]
+
+
+def either(count: str, least: int, most: int, ways: Ways) -> Rows:
     return [
         Row(f"{'or ' if number else ''}host {kind}{terms}", prices.host(kind), count, most, least, spot, either=several)
         for number, (kind, spot) in enumerate(ways)
-        for terms in [" (Spot)" if spot else " (on demand)" if constants.SPOT_FIRST else ""]
+        for terms in [" (Spot)" if spot else " (on demand)" if (kind, True) in ways else ""]
         for several in [len(ways) > 1]
     ]
 
@@ -276,7 +284,8 @@ def tell_now(what: str, rows: Rows, stop: str) -> None:
         say("costs", "nothing by the hour now:", "what is stored and moved does, until python delete_cluster.py")
     elif currency := currency_of(rows):
         lacking = "" if all(row.price() for row in rows) else "at least "
-        say("costs", f"{lacking}{prices.money(total(rows), currency)} an hour now:", f"{what}; to stop: {stop}")
+        to_stop = f"; to stop: {stop}" if stop else ""
+        say("costs", f"{lacking}{prices.money(total(rows), currency)} an hour now:", f"{what}{to_stop}")
 
 
 def table(rows: Rows, currency: str) -> list[list[str]]:

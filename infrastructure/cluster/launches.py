@@ -18,11 +18,9 @@ from infrastructure.cluster import auto_scaling_group, instance_types
 
 #: of a quota: no other zone helps
 QUOTA = ("VcpuLimitExceeded", "MaxSpotInstanceCountExceeded")
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 #: with which AWS refuses the call itself: no permission, a group that it is not for, or a partition that does not have it
-UNABLE = (
-    *("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "ValidationError"),
-    *("UnsupportedOperation", "InvalidAction", "UnknownOperation"),
-)
+UNABLE = (*DENIED, "ValidationError", "UnsupportedOperation", "InvalidAction", "UnknownOperation")
 BUSY = (*auto_scaling_group.BUSY, "IdempotentCallInProgress")
 
 
@@ -64,7 +62,7 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
 
 
 def ask(group: Any, subnet_id: str, count: int, about: object, attempt: int = 0) -> Any:
-    """One call. A token that had another meaning is given up for another."""
+    """One call. A token that had another meaning is given up for another. What may not be done may not in any zone."""
     its_name = group["AutoScalingGroupName"]
     launch_instances = call(
         client("autoscaling").launch_instances, f"Auto Scaling group {its_name}", of=group, busy=BUSY
@@ -72,17 +70,22 @@ def ask(group: Any, subnet_id: str, count: int, about: object, attempt: int = 0)
     its_token = token(group["AutoScalingGroupARN"], subnet_id, count, about, attempt)
     where: Any = {"SubnetIds": [subnet_id], "RetryStrategy": "none"}
     try:
-        return launch_instances(AutoScalingGroupName=its_name, RequestedCapacity=count, ClientToken=its_token, **where)
+        answer = launch_instances(
+            AutoScalingGroupName=its_name, RequestedCapacity=count, ClientToken=its_token, **where
+        )
     except ClientError as error:
         if code(error) != "IdempotentParameterMismatch" or attempt:
             raise
         return ask(group, subnet_id, count, about, attempt + 1)
+    for each in [each for each in answer["Errors"] if each["ErrorCode"] in DENIED]:
+        told: Any = {"Error": {"Code": each["ErrorCode"], "Message": each.get("ErrorMessage", "")}}
+        raise ClientError(told, "LaunchInstances")
+    return answer
 
 
 def ended(group: Any) -> set[str]:
     """The hosts whose end the group tells."""
-    describe = client("autoscaling").describe_scaling_activities
-    found = describe(AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=100)["Activities"]
+    found = auto_scaling_group.activities(group["AutoScalingGroupName"])
     texts = [each["Description"].partition(": ") for each in found]
     return {host_id for what, _, host_id in texts if what == "Terminating EC2 instance"}
 

@@ -89,7 +89,7 @@ def create(ran: dict[str, Any]) -> dict[str, Any]:
     try:
         made = put(value, Tags=tags("pause"))
     except ClientError as error:
-        if aws.code(error) != "AccessDeniedException" or not marked:
+        if not aws.refused(error) or not marked:
             raise
         unmark()  # what is not paused is not to look so
         raise Problem(f"{aws.explain(error)}\nnothing was paused") from error

@@ -37,6 +37,7 @@ GIB = 2**30
 LEAST = 0.01
 #: the state of a host that is to end, and waits for its tasks; it is paid for until then
 ENDING = "Terminating:Wait"
+ENDS = " that ends by itself"
 #: what loses nothing, first
 STOP = "python pause_cluster.py --deep; for good: python delete_cluster.py"
 #: what a deletion may keep, by the service of its ARN -> the item of the price list
@@ -294,8 +295,7 @@ def hosts_now() -> tuple[list[str], Rows]:
         if bastion or not capacity_reservation.is_block():  # which is paid
             rows.append(Row(kind, prices.host(kind), "1", 1, 1, spot, zone))
         rows += costs.of_host(bastion)
-        ending = "ending " if host["LifecycleState"] == ENDING else ""
-        words.append(f"{ending}{'bastion' if bastion else 'host'} {kind}")
+        words.append(f"{'bastion' if bastion else 'host'} {kind}{ENDS if host['LifecycleState'] == ENDING else ''}")
     return words, rows
 
 
@@ -350,7 +350,8 @@ def tell_now(read: Callable[[], tuple[str, Rows]], stop: str) -> None:
     if found is None:
         say("costs", "could not look at what stands:", why)
     else:
-        costs.tell_now(*found, stop)
+        stays = [each for each in found[0].split(", ") if not each.endswith(ENDS)]
+        costs.tell_now(*found, stop if stays else "")
 
 
 # -------------------------------------------------------------------------------------------------- what ran, and what was billed

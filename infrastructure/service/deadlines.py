@@ -2,7 +2,7 @@
 
 MAX_RUN_HOURS ends a task, MAX_CLUSTER_HOURS or STOP_AT all: hosts, services and tasks. What holds data stays, and so do NAT
 gateways, load balancer and bastion. The schedules stand in a group of the cluster's and act with a role that may do just
-that; they cost nothing. A schedule's name says what it ends and when, since that is all that AWS lists of it.
+that; they cost nothing. A schedule's name says what it ends, when, and as whom, since that is all that AWS lists of it.
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#one-time
 """
 
@@ -20,7 +20,7 @@ import console
 import constants
 from aws import Problem, call, client, every, explain, name, ours, tags, this_minute, token, wait
 from console import say
-from infrastructure.cluster import auto_scaling_group, roles
+from infrastructure.cluster import auto_scaling_group, costs, roles
 from infrastructure.cluster.regions import offered
 from infrastructure.service import scaling, service, tasks
 
@@ -38,8 +38,6 @@ STEP = timedelta(minutes=10)
 NOW = timedelta()
 #: of what ends all, what comes after the hosts
 LATER = {"limits": NOW, "service": timedelta(minutes=1)}
-#: what stays costs on
-STAYS = "what holds data stays; NAT gateways, load balancer and bastion stay too, and cost"
 
 
 class Deadline(NamedTuple):
@@ -50,17 +48,22 @@ class Deadline(NamedTuple):
     at: datetime
 
     @property
+    def what(self) -> str:
+        """Its name without the instant; a long name of a service stands in it as its hash."""
+        return f"{self.kind}-{self.of if len(self.of) <= 34 else token(self.of)}"
+
+    @property
     def name(self) -> str:
-        """Of at most 64 characters; a long name of a service stands in it as its hash."""
-        its_id = self.of if len(self.of) <= 40 else token(self.of)
-        return f"{self.kind}-{its_id}-{self.at:%Y%m%dT%H%MZ}"
+        """Of at most 64 characters. With another STOP_ROLE_ARN it is another one, in the place of the former."""
+        its_role = f"-{token(constants.STOP_ROLE_ARN)[:6]}" if constants.STOP_ROLE_ARN else ""
+        return f"{self.what}-{self.at:%Y%m%dT%H%MZ}{its_role}"
 
 
 class Listed(NamedTuple):
     """One that stands."""
 
     name: str
-    what: str  # its name without the instant
+    what: str
     at: datetime
     made: datetime
 
@@ -121,7 +124,7 @@ def listed() -> list[Listed]:
     pages = client("scheduler").get_paginator("list_schedules").paginate(GroupName=its_name())
     with telling_who_asks():
         found = call(every, gone=NOT_THERE)(pages, "Schedules") or []
-    named = [(each, re.fullmatch(r"(\w+-.+)-(\d{8}T\d{4})Z", each["Name"])) for each in found]
+    named = [(each, re.fullmatch(r"(\w+-.+)-(\d{8}T\d{4})Z(-\w{6})?", each["Name"])) for each in found]
     return [
         Listed(match[0], match[1], datetime.strptime(match[2], "%Y%m%dT%H%M").replace(tzinfo=timezone.utc), made)
         for each, match in named
@@ -150,13 +153,23 @@ def without() -> str:
 # --- what is to stand
 
 
+@aws.steady_look
+def begun() -> datetime:
+    """The minute in which this run began: its hours count from then, also for a task that it starts much later."""
+    return this_minute()
+
+
 def ends_all() -> datetime | None:
-    """When all is to stop, as seen from now; what stands is not moved by some minutes."""
+    """When all is to stop, as this run wants it; what stands is not moved by some minutes."""
     if not constants.MAX_CLUSTER_HOURS:
         return constants.STOP_AT
-    wanted = this_minute() + timedelta(hours=constants.MAX_CLUSTER_HOURS)
-    stand = [each.at - LATER.get(each.kind, NOW) for each in listed() if each.kind in ("hosts", *LATER)]
-    return max((at for at in stand if wanted - STEP < at <= wanted), default=wanted)
+    wanted = begun() + timedelta(hours=constants.MAX_CLUSTER_HOURS)
+    return max((at for at in stand_for_all() if wanted - STEP < at <= wanted), default=wanted)
+
+
+def stand_for_all() -> list[datetime]:
+    """The instants at which all is to stop, as it stands."""
+    return [each.at - LATER.get(each.kind, NOW) for each in listed() if each.kind in ("hosts", *LATER)]
 
 
 def ends(task: Any, all_ends: datetime | None) -> datetime | None:
@@ -235,30 +248,33 @@ def check() -> None:
 
 def refuse_ended() -> None:
     """What is started after the deadline would wait for a host that can't come. Where one stands, no call is made for that."""
-    if on_hosts() and ends_all() and find_group() and not any(each.kind == "hosts" for each in listed()):
+    if on_hosts() and find_group() and not any(each.kind == "hosts" for each in listed()):
         group = auto_scaling_group.find()
         if not group or group.get("Status"):
             raise Problem("the hosts have ended at their deadline: run create_cluster.py first, which starts anew")
 
 
-def create() -> bool:
-    """The role and the group, or their end where no setting asks for a deadline; whether schedules act with another role now.
-
-    The role first: where a group stands, its role is complete.
-    """
+def create() -> None:
+    """The role and the group, or their end where no setting asks for a deadline. The role first: where a group stands, its
+    role is complete."""
     if not asked():
         if find_group():
             say("found", f"schedule group {its_name()}", "no deadline is asked for any more")
             delete()
-        return False
+        return
     with telling_who_asks():
-        another = bool(constants.STOP_ROLE_ARN) or not roles.role(ROLE)()
         roles.create_role(ROLE, trust(), (), policy())
         create_group()
-    return another
 
 
-def plan(*services: str, another_role: bool = False) -> None:
+def complete() -> None:
+    """The same where one of the two is missing, or on its way out."""
+    group = find_group() if asked() else None
+    if asked() and not (group and group["State"] != "DELETING" and (constants.STOP_ROLE_ARN or roles.role(ROLE)())):
+        create()
+
+
+def plan(*services: str) -> None:
     """The schedules that the settings ask for, for all that runs, and for `services` that are about to; and none else.
 
     MAX_CLUSTER_HOURS counts from now. A task without one, of a run that died, gets its own.
@@ -271,15 +287,27 @@ def plan(*services: str, another_role: bool = False) -> None:
     scalable = {*map(scaling.service_of, scaling.targets()), *(services if constants.SCALING != "none" else ())}
     wanted = of_all(at, names, [each for each in names if each in scalable])
     wanted |= of_tasks(running, at)
-    gone = former(wanted)
+    gone, there = former(wanted), {each.name for each in listed()}
     with telling_who_asks():
-        put(wanted, another_role)
+        make_all({each: wanted[each] for each in wanted if each.name not in there})
         remove(gone)
     roles.leave(ROLE)
     if at:
-        say("deadline", f"cluster {constants.CLUSTER_NAME}", f"{in_words(at)}: hosts, services and tasks; {STAYS}")
+        say("deadline", f"cluster {constants.CLUSTER_NAME}", f"{in_words(at)}: hosts, services and tasks; {stays()}")
     if constants.MAX_RUN_HOURS:
         say("deadline", "each task", f"of run_task.py stops {constants.MAX_RUN_HOURS:g} h after its start")
+
+
+def stays() -> str:
+    """What is not ended, of what the settings ask for."""
+    cost = {
+        "NAT gateways": costs.nat_gateways(),
+        "load balancer": constants.LISTENER_PROTOCOL,
+        "bastion": constants.BASTION_KEY_NAME,
+        "the sync of SYNC_SCHEDULE": constants.SYNC_SCHEDULE,
+    }
+    named = ", ".join(each for each, is_set in cost.items() if is_set)
+    return f"what holds data stays{f'; {named} go on costing' if named else ''}"
 
 
 def renew(*services: str) -> None:
@@ -287,7 +315,8 @@ def renew(*services: str) -> None:
     if asked():
         check()
         refuse_ended()
-        plan(*services, another_role=not find_group() and create())
+        complete()
+        plan(*services)
 
 
 def looks() -> list[aws.look[Any]]:
@@ -295,22 +324,14 @@ def looks() -> list[aws.look[Any]]:
     return [find_group, listed, roles.role(ROLE)] if asked() else []
 
 
-def put(wanted: dict[Deadline, Action], another_role: bool = False) -> None:
-    """Make those that do not stand yet, side by side; and those that do anew where they are to act with another role."""
-    there = {each.name for each in listed()}
-    make_all({each: wanted[each] for each in wanted if each.name not in there})
-    if another_role:
-        make_all({each: wanted[each] for each in wanted if each.name in there}, stand=True)
+def make_all(these: dict[Deadline, Action]) -> None:
+    """Side by side."""
+    aws.side_by_side(lambda each: make(each, *these[each]), these)
 
 
-def make_all(these: dict[Deadline, Action], stand: bool = False) -> None:
-    aws.side_by_side(lambda each: make(each, stand, *these[each]), these)
-
-
-def make(deadline: Deadline, stands: bool, api: str, members: dict[str, Any]) -> None:
+def make(deadline: Deadline, api: str, members: dict[str, Any]) -> None:
     """It is gone once it has acted. A new role is seen by AWS after some seconds."""
-    scheduler: Any = client("scheduler")
-    target = {
+    target: Any = {
         "Arn": f"arn:{aws.partition()}:scheduler:::aws-sdk:{api}",
         "RoleArn": roles.named(ROLE),
         "Input": json.dumps(members),
@@ -318,15 +339,10 @@ def make(deadline: Deadline, stands: bool, api: str, members: dict[str, Any]) ->
     }
     what = f"schedule {deadline.name} (AWS sees a new role after some seconds)"
     unknown, limit = "must allow AWS EventBridge Scheduler to assume the role", roles.PROPAGATION_SECONDS
-    put_schedule = call(
-        scheduler.update_schedule if stands else scheduler.create_schedule,
-        what,
-        of=find_group() if stands else aws.NOTHING,
-        there="ConflictException",
-        busy=unknown,
-        seconds=limit,
+    create_schedule = call(
+        client("scheduler").create_schedule, what, there="ConflictException", busy=unknown, seconds=limit
     )
-    put_schedule(
+    made = create_schedule(
         Name=deadline.name,
         GroupName=its_name(),
         ScheduleExpression=f"at({deadline.at:%Y-%m-%dT%H:%M:%S})",
@@ -335,16 +351,16 @@ def make(deadline: Deadline, stands: bool, api: str, members: dict[str, Any]) ->
         ActionAfterCompletion="DELETE",
         Target=target,
     )
-    say("updated" if stands else "created", f"schedule {deadline.name}", api)
+    say("created" if made else "found", f"schedule {deadline.name}", api)
 
 
 def former(wanted: Iterable[Deadline]) -> list[str]:
-    """What stands and is not wanted: at another instant, of what is gone, or of a setting that is not set any more.
+    """What stands and is not wanted: at another instant, as another role, of what is gone, or of a setting that is not set.
 
     What may be of another run that is just starting something is left alone.
     """
     names = {each.name for each in wanted}
-    moved = {each.name.rpartition("-")[0] for each in wanted}
+    moved = {each.what for each in wanted}
     kinds = ["stop", *(["guard"] if constants.MAX_RUN_HOURS else []), *(["limits", "service"] if ends_all() else [])]
 
     def starting(each: Listed) -> bool:
@@ -356,7 +372,7 @@ def former(wanted: Iterable[Deadline]) -> list[str]:
 
 def remove(these: list[str]) -> None:
     what, group = f"schedule group {its_name()}", find_group() if these else None
-    end = call(client("scheduler").delete_schedule, what, of=group, gone=NOT_THERE)
+    end = call(client("scheduler").delete_schedule, what, of=group, gone=NOT_THERE, busy="ConflictException")
 
     def delete_one(each: str) -> None:
         end(GroupName=its_name(), Name=each)
@@ -365,11 +381,10 @@ def remove(these: list[str]) -> None:
     aws.side_by_side(delete_one, these)
 
 
-def drop(ids: Iterable[str], guards: bool = False) -> None:
-    """Those of tasks and services that are gone; with `guards` what stands for tasks that have none of their own."""
-    its_ids = {each if len(each) <= 40 else token(each) for each in ids}
-    of = [(each.name, *each.what.split("-", 1)) for each in listed()]
-    remove([its_name for its_name, kind, its_id in of if its_id in its_ids or (guards and kind == "guard")])
+def drop(ids: Iterable[str]) -> None:
+    """Those of tasks and services that are gone."""
+    gone = {Deadline(kind, each, begun()).what for each in ids for kind in ("stop", *LATER)}
+    remove([each.name for each in listed() if each.what in gone])
 
 
 def drop_of_endpoint() -> None:
@@ -387,7 +402,8 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     """
     if not asked() or console.dry_run:
         return run()
-    at, keys = this_minute() + timedelta(hours=constants.MAX_RUN_HOURS), (key, token(key))
+    refuse_over()
+    at, keys = this_minute() + timedelta(hours=constants.MAX_RUN_HOURS), (key[:24], token(key)[:24])
     sooner = any(each.kind == "hosts" and each.at <= at for each in listed())
     of_groups = zip(keys, host_groups() if constants.MAX_RUN_HOURS and not sooner else (), strict=False)
     guards = {Deadline("guard", f"{own_guards()}{its_key}", at): end_hosts(each) for its_key, each in of_groups}
@@ -396,12 +412,17 @@ def guarded(run: Callable[[], Any], key: str) -> Any:
     try:
         answer = run()
     except (Problem, ClientError) as error:
-        if isinstance(error, Problem) or aws.code(error) != "ServerException":
-            remove(done)  # AWS has refused: nothing was started
+        remove(done if aws.refused(error) else [])
         raise
     make_all(of_tasks(answer["tasks"], ends_all()))
     remove(done)
     return answer
+
+
+def refuse_over() -> None:
+    """Before each start: a run that goes on for hours, as a sweep does, starts nothing after its deadline."""
+    if (over := ends_all()) and over <= this_minute():
+        raise Problem(f"all has stopped at its deadline, {over:%Y-%m-%dT%H:%MZ}: run it again, which sets another one")
 
 
 def own_guards() -> str:
@@ -412,7 +433,9 @@ def own_guards() -> str:
 def mend() -> None:
     """A task without a schedule, of a run that died, gets its own; its guard goes. Nothing else is moved."""
     if (constants.MAX_RUN_HOURS or not on_hosts()) and asked() and find_group():
-        put(of_tasks(running_tasks(), ends_all()))
+        known = {each.what for each in listed()}
+        wanted = of_tasks(running_tasks(), min(stand_for_all(), default=ends_all()))
+        make_all({each: wanted[each] for each in wanted if each.what not in known})
         remove([each.name for each in listed() if each.what.startswith(f"guard-{own_guards()}")])
 
 
@@ -493,12 +516,12 @@ def look() -> None:
         listed()
 
 
-def tell(task_id: str = "") -> dict[str, Any]:
+def tell(task: Any = None) -> dict[str, Any]:
     """The time left, of this task or of what ends first: a line, and what of it a result holds."""
     if not asked():
         return {}
     try:
-        found = [each for each in listed() if not task_id or each.what in (f"stop-{task_id}", f"hosts-{name('hosts')}")]
+        found = [each for each in listed() if not task or ends_it(each, task)]
     except Problem as problem:
         say("warning", "the time left is not known:", str(problem))
         found = []
@@ -508,6 +531,14 @@ def tell(task_id: str = "") -> dict[str, Any]:
     its_task = first.what.removeprefix("stop-") if first.what.startswith("stop-") else ""
     say(f"task {its_task} stops itself" if its_task else "stops itself", in_words(first.at))
     return {"stopsAt": f"{first.at:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def ends_it(each: Listed, task: Any) -> bool:
+    """Whether it ends the task, its service, or all hosts."""
+    its_service = task.get("group", "").removeprefix("service:")
+    own = [Deadline("stop", tasks.task_id(task["taskArn"]), each.at), Deadline("service", its_service, each.at)]
+    on_host = task.get("launchType") != "FARGATE" and each.kind in ("hosts", "guard")
+    return on_host or each.what in [one.what for one in own]
 
 
 def in_words(at: datetime) -> str:

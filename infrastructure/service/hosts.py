@@ -18,9 +18,6 @@ from console import say
 from infrastructure.cluster import auto_scaling_group, capacity, checks, cluster, container_instances, launches
 from infrastructure.service import bill, tasks
 
-DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-#: seconds until AWS lists a task that has just been started
-UNSEEN = 3
 #: looks at a host that is to end: ECS may count a task that has stopped for some seconds more
 LOOKS = 6
 
@@ -123,6 +120,7 @@ def ask_for_hosts(wish: Wish, each: str) -> None:
     minutes = constants.WAIT_FOR_CAPACITY if last else 0
     for attempt in range(minutes + 2):
         group = auto_scaling_group.described(each)
+        auto_scaling_group.refuse_gone(each)
         room = room_for(wish, group)
         if room.missing < 1:
             break
@@ -221,7 +219,7 @@ def ended_after(one_shot: bool) -> Iterator[None]:
     try:
         yield
     except aws.FAILURES:
-        aws.at_best(end_them)  # the run's own failure is told
+        end_them()
         raise
     end_them()
 
@@ -236,24 +234,48 @@ def end_idle(never_placed: int = 0) -> None:
 
     First it takes no new task (DRAINING), then it is looked at again: where a task came meanwhile, or waits for a host,
     it stays. Killed in between, a host stays DRAINING: the next run takes it, or the next end. `never_placed`: so many
-    tasks were stopped that waited for a host; as many end that have not joined yet.
+    tasks were stopped that waited for a host. What AWS refuses is no failure of the work that is done.
     """
     if constants.LAUNCH_TYPE == "FARGATE" or constants.KEEP_HOSTS is None:
         return
     try:
-        keep()
-        if found := idle():
-            end(found)
-        if never_placed and not any(map(waits, tasks.find())):
-            known = [host["ec2InstanceId"] for host in container_instances.describe("")]
-            new = [host for group in groups() for host in there(group) if host not in known]
-            terminate(new[:never_placed])
-        tell_busy()
-    except ClientError as error:
-        if code(error) not in DENIED:
-            raise
+        _, why = aws.at_best(lambda: end_now(never_placed))
+    except Problem as problem:
+        why = str(problem)
+    if why:
         by_aws = "managed scaling ends it, about 15 minutes after its last task"
-        say("warning", f"an idle host could not be ended ({aws.explain(error).splitlines()[0]}):", by_aws)
+        say("warning", f"an idle host could not be ended ({why.splitlines()[0]}):", by_aws)
+
+
+def end_now(never_placed: int) -> None:
+    keep()
+    if found := idle():
+        end(found)
+    end_absent(never_placed)
+    tell_busy()
+
+
+def end_absent(never_placed: int) -> None:
+    """Hosts that ECS does not know: so many, and each that should have joined by now; and those that AWS has not had yet.
+
+    No page of AWS says that managed scaling ends one: it takes the protection from scale-in from those that ECS knows. And
+    what a group wants in vain it would start, for no one, as soon as there is some.
+    """
+    own = [group for group in groups() if aws.ours(group)]
+    found = [(group, host) for group in own for host in there(group)]
+    known = [host["ec2InstanceId"] for host in container_instances.describe("")] if found else []
+    absent = [(group, host) for group, host in found if host not in known]
+    if not (absent or any(map(auto_scaling_group.in_vain, own))) or any(map(waits, tasks.find())):
+        return
+    late = [host for group, host in absent if is_late(group, host)]
+    if ids := [*late, *[host for _, host in absent if host not in late][:never_placed]]:
+        terminate(ids)
+    auto_scaling_group.give_up()
+
+
+def is_late(group: Any, host: str) -> bool:
+    done = auto_scaling_group.activities(group["AutoScalingGroupName"])
+    return host in in_state("InService", group) and not auto_scaling_group.is_new(host, done)
 
 
 def tell_busy() -> None:
@@ -331,7 +353,7 @@ def end_empty(arns: list[str]) -> None:
         found[:] = [host for host in container_instances.describe("") if host["containerInstanceArn"] in arns]
         return all(map(is_empty, found)) or looks >= LOOKS
 
-    aws.pause(UNSEEN + 2 * constants.POLL_SECONDS)
+    aws.pause(tasks.UNSEEN + 2 * constants.POLL_SECONDS)
     aws.wait("the hosts to be empty", settled, str)
     if not any(map(waits, tasks.find())):
         terminate([host["ec2InstanceId"] for host in found if is_empty(host)])

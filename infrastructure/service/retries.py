@@ -8,6 +8,7 @@ from typing import Any
 import aws
 import constants
 from console import say
+from infrastructure.cluster import cluster, pause
 from infrastructure.service import tasks
 
 #: looks of POLL_SECONDS before the first new attempt, so 30 seconds; before each further one twice as many
@@ -46,14 +47,17 @@ def tell(task: Any, before: int, what: str = "") -> None:
     say(
         "warning",
         f"{its_name}: {WORDS[cause(task)]}",
-        f"again in {pause(before):.0f} s, {before + 1} of RETRIES={constants.RETRIES}",
+        f"again in {seconds(before):.0f} s, {before + 1} of RETRIES={constants.RETRIES}",
     )
 
 
-def pause(before: int) -> float:
-    """Seconds until the next attempt."""
+def seconds(before: int) -> float:
+    """Until the next attempt."""
     return float(FIRST_PAUSE * 2**before * constants.POLL_SECONDS)
 
 
 def wait(before: int) -> None:
-    aws.pause(pause(before))
+    """Somebody may have paused the cluster meanwhile."""
+    aws.pause(seconds(before))
+    aws.forget(cluster.describe)
+    pause.refuse()

@@ -85,6 +85,7 @@ def follow(arns: list[str], asked: dict[str, Any], definition: Any, key: str) ->
     before, log = 0, task_logs.Told()
     while True:
         found = settled(arns, log)
+        deadlines.drop(tasks.task_id(task["taskArn"]) for task in found if task["lastStatus"] == "STOPPED")
         failed = [task for task in found if has_failed(task)]
         if not failed:
             return found

@@ -19,6 +19,7 @@ from infrastructure.service.counts import of_service
 
 def seen() -> dict[str, Any]:
     """What run_task.py has started: what RunTask was asked for -> how many. Others' are told."""
+    aws.pause(tasks.UNSEEN)
     found = [task for task in tasks.find() if not of_service(task)]
     for task in [task for task in found if not is_own(task)]:
         node = "a node of a job on several hosts"
@@ -74,6 +75,7 @@ def take() -> int:
 
 def wait_ended() -> None:
     """Until none runs. One that was started a moment before is listed some seconds late: it is asked then."""
+    aws.pause(tasks.UNSEEN)
     wait("tasks to stop", lambda: console.dry_run or not take(), lambda: "they still run")
 
 
@@ -82,7 +84,9 @@ def priced(ran: dict[str, Any]) -> costs.Rows:
     there = {each: len(auto_scaling_group.there(auto_scaling_group.find(each))) for each in ran["groups"]}
     more = {each: sizes["DesiredCapacity"] - there[each] for each, sizes in ran["groups"].items()}
     hosts = sum(max(0, count) for each, count in more.items() if each != "bastion")
-    rows = costs.hosts(min(hosts, constants.MIN_INSTANCES), hosts) if hosts else []
+    rows = (
+        costs.hosts(min(hosts, constants.MIN_INSTANCES), hosts, auto_scaling_group.ways(ran["groups"])) if hosts else []
+    )
     if costs.on_fargate():
         rows += of_tasks(ran)
     if ran["deep"]:

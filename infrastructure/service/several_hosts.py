@@ -20,7 +20,7 @@ import texts
 from aws import Problem
 from console import say
 from infrastructure.cluster import network, security_groups
-from infrastructure.service import diagnosis, hosts, overrides, retries, runs, task_logs, tasks
+from infrastructure.service import deadlines, diagnosis, hosts, overrides, retries, runs, task_logs, tasks
 
 NAMES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "NNODES")
 #: as long as an address can be
@@ -69,9 +69,12 @@ def run(count: int, definition: Any, wanted: dict[str, Any], seen: list[Any]) ->
     before = 0
     while True:
         found = attempt(job)
-        if not (failed := first_failed(found)):
+        if failed := first_failed(found):
+            end(job, f"node {failed[0]} of the job has failed")
+        if failed or constants.RUN_UNTIL == "STOPPED":
+            deadlines.drop(map(tasks.task_id, job.arns.values()))
+        if not failed:
             return [told(rank, found[rank]) for rank in sorted(found)]
-        end(job, f"node {failed[0]} of the job has failed")
         task = failed[1]
         if not retries.wanted([task], before):
             raise failure(job, *failed)

@@ -25,8 +25,8 @@ import constants
 import texts
 from aws import Problem
 from console import say
-from infrastructure.cluster import capacity, costs
-from infrastructure.service import diagnosis, hosts, overrides, retries, runs, tasks
+from infrastructure.cluster import capacity, costs, pause
+from infrastructure.service import deadlines, diagnosis, hosts, overrides, retries, runs, tasks
 
 INDEX = "SWEEP_INDEX"
 #: states in which a row is done
@@ -238,13 +238,16 @@ def ended(sweep: Sweep, row: Row, task: Any) -> None:
     if row.state != "waiting":
         price = "" if usd is None else f", ${usd:.4f}" if usd < 0.01 else f", ${usd:.2f}"
         say("ended", f"row {row.index}", f"{row.state}, exit code {row.told['exitCode']}, {minutes} min{price}")
+    deadlines.drop([tasks.task_id(task["taskArn"])])
 
 
 def start(sweep: Sweep) -> None:
-    """As many as may run at once, in the order of the file."""
+    """As many as may run at once, in the order of the file. Somebody may have paused the cluster since the last look."""
     free = constants.MAX_PARALLEL - sum(row.state == "running" for row in sweep.rows)
     may = [row for row in sweep.rows if row.state == "waiting" and row.not_before <= sweep.looks]
     now = may[: max(free, 0)]
+    if now:
+        pause.refuse()
     on_spot = hosts.for_spot(sweep.definition, now[0].asked.get("overrides", {}), len(now)) if now else 0
     for number, row in enumerate(now):
         row.arns += runs.start(row.asked, 1, row.arns, f"row {row.index}:", on_spot=int(number < on_spot))

@@ -13,6 +13,8 @@ from console import say
 from infrastructure.cluster import cluster
 
 NO_CLUSTER = "ClusterNotFoundException"
+#: seconds until AWS lists a task that has just been started
+UNSEEN = 3
 #: how RunTask refuses while a role or a host is too new for it
 UNREADY = (
     *("unable to assume", "Unable to assume"),

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import constants
-from aws import Problem, call, client, every, ours, spare_foreign
+from aws import Problem, call, client, every, ours, refuse_change, spare_foreign
 from console import say
 from infrastructure.cluster import hosted_zone, load_balancer
 from infrastructure.service import dns_record, listener_rule, scaling, target_group
@@ -23,6 +23,8 @@ OF_ALARM = (
     *("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit", "Metrics"),
     *("EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData"),
 )
+#: LISTENER_PROTOCOL -> the ports at which the balancer has listeners
+PORTS = {"HTTP": {80}, "HTTPS": {80, 443}}
 #: AWS makes these, and makes them anew with their policy
 OF_AWS = "TargetTracking-"
 LOOKS = (*load_balancer.LOOKS, load_balancer.rules, target_group.groups)
@@ -43,6 +45,14 @@ def refuse() -> None:
         if secret := [each["Type"] for each in rule["Actions"] if each["Type"].startswith("authenticate-")]:
             there = f"the listener rule {load_balancer.words(rule)} has an action {secret[0]}, whose secret AWS does not tell"
             raise Problem(f"--deep, but {there}, so that it would not come back: pause without --deep")
+
+
+def refuse_changes(ran: dict[str, Any]) -> None:
+    """The balancer is made anew by the settings; services wait until it leads to them. Told before anything is made."""
+    ports = {each["port"] for each in ran["rules"] if ran["deep"] and any(map(standing, each["Actions"]))}
+    if lacking := ", ".join(map(str, sorted(ports - PORTS.get(constants.LISTENER_PROTOCOL, set())))):
+        there = f"the cluster was paused with a load balancer whose rules are at port {lacking}"
+        refuse_change(f"LISTENER_PROTOCOL={constants.LISTENER_PROTOCOL}", there, "run delete_service.py first")
 
 
 def seen() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -94,8 +95,24 @@ def test_a_task_of_before_gets_its_own_and_a_setting_that_changes_moves_it(gpu: 
 
 def test_what_is_stopped_before_leaves_no_schedule(gpu: Runbook) -> None:
     gpu.settings["MAX_RUN_HOURS"] = "8"
-    gpu.has_run(*STARTED, "stop_task.py --all")
+    gpu.has_run(*STARTED)
+    gpu.emulator.faults.planned.append(Fault("DeleteSchedule", "ConflictException"))  # while another run changes it
+    assert gpu.run("stop_task.py", "--all").code == 0
     assert kinds(gpu) == []
+
+
+def test_what_has_ended_by_itself_leaves_no_schedule(fargate: Runbook, tmp_path: Any) -> None:
+    """Else a page that looks would tell for hours when a task stops that has ended."""
+    fargate.settings |= {"EFS_VOLUMES": "", "MAX_RUN_HOURS": "8", "RUN_UNTIL": "STOPPED", "NODE_PORTS": "29500-65535"}
+    fargate.settings["COMMAND"] = "sleep 60"
+    fargate.has_run(*STARTED[:2])
+    rows = tmp_path / "rows.csv"
+    rows.write_text("LR\n0.1\n0.2\n")
+    for flags in ([], ["--sweep", str(rows)], ["--nodes", "2"]):
+        assert fargate.run("run_task.py", *flags).code == 0
+        assert kinds(fargate) == [], flags
+    assert fargate.run("run_task.py", "--command", "sh -c 'exit 3'").code == 4
+    assert kinds(fargate) == []
 
 
 def test_a_sweep_and_the_nodes_of_a_job_have_one_each(fargate: Runbook, tmp_path: Any) -> None:
@@ -147,6 +164,10 @@ def test_this_machine_may_die_at_any_call_of_run_task(gpu: Runbook) -> None:
     gpu.settle(60)
     gpu.has_run("register_task_definition.py")
     assert kinds(gpu) == ["stop"]
+    put_back(gpu.emulator, died)
+    gpu.settle(9 * HOUR)  # the guard has acted
+    late = gpu.run("run_task.py")
+    assert (late.code, kinds(gpu)) == (1, []) and "run create_cluster.py first" in late.err, late.err
 
 
 # --------------------------------------------------------------------------------------------------- of all
@@ -184,7 +205,8 @@ def test_at_the_instant_hosts_services_and_tasks_end_and_data_stays(runbook: Run
 
 def test_it_is_moved_by_the_pages_that_make_something_and_goes_with_its_setting(gpu: Runbook) -> None:
     gpu.settings["MAX_CLUSTER_HOURS"] = "2"
-    gpu.has_run("create_cluster.py", "register_task_definition.py")
+    assert "hosts, services and tasks; what holds data stays\n" in gpu.run("create_cluster.py").err
+    gpu.has_run("register_task_definition.py")
     [first] = instants(gpu)
     gpu.run("run_task.py")
     assert instants(gpu) == [first]  # some minutes are not worth it
@@ -211,7 +233,8 @@ def test_on_fargate_services_and_tasks_end(fargate: Runbook) -> None:
 
 def test_a_deadline_of_a_shared_cluster_is_the_cluster_s_and_ends_every_endpoint(endpoints: Runbook) -> None:
     endpoints.settings |= {"MAX_CLUSTER_HOURS": "4", "SYNC_SCHEDULE": "", "MAX_INSTANCES": "2"}
-    endpoints.has_run("create_cluster.py")
+    goes_on = "what holds data stays; NAT gateways, load balancer go on costing\n"
+    assert goes_on in endpoints.run("create_cluster.py").err
     its_own = {"IMAGE": "example.com/ml:v1", "IMAGE_TAG": "", "DESIRED_COUNT": "0"}
     for endpoint in "ab":
         endpoints.has_run("register_task_definition.py", "create_service.py", ENDPOINT=endpoint, **its_own)
@@ -220,6 +243,98 @@ def test_a_deadline_of_a_shared_cluster_is_the_cluster_s_and_ends_every_endpoint
     assert kinds(endpoints) == ["limits", "service"]
     endpoints.settle(4.2 * HOUR)
     assert kinds(endpoints) == []
+
+
+# ------------------------------------------------------------------------------------------------ what changes meanwhile
+
+
+def their_role(runbook: Runbook) -> str:
+    """A role for Scheduler that somebody has made, and that may all."""
+    may = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    trusts = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trusted, allowed = ({"Version": "2012-10-17", "Statement": [each]} for each in (trusts, may))
+    iam = runbook.aws("iam")
+    made = iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=json.dumps(trusted))
+    iam.put_role_policy(RoleName="theirs", PolicyName="all", PolicyDocument=json.dumps(allowed))
+    runbook.settle(60)
+    return str(made["Role"]["Arn"])
+
+
+def acting_roles(runbook: Runbook) -> set[str]:
+    found = group(runbook)
+    return {each.shown["Target"]["RoleArn"] for each in found.schedules.values()} if found else set()
+
+
+@pytest.mark.parametrize("page", ["create_cluster.py", "run_task.py"])
+def test_every_deadline_acts_with_the_role_of_the_settings_whichever_page_comes_next(gpu: Runbook, page: str) -> None:
+    """One whose role is gone would end nothing."""
+    theirs = their_role(gpu)
+    gpu.settings |= {"MAX_CLUSTER_HOURS": "12"}
+    gpu.has_run(*STARTED).has_run(page, STOP_ROLE_ARN=theirs)
+    assert (acting_roles(gpu), kinds(gpu)) == ({theirs}, ["hosts", "stop"])
+    begun = len(gpu.emulator.calls)
+    gpu.has_run("create_cluster.py", STOP_ROLE_ARN=theirs)
+    assert gpu.changes(begun) == []
+    gpu.has_run(page)
+    assert [each.rpartition("/")[2] for each in acting_roles(gpu)] == ["gpu-stop-us-east-1"]
+    gpu.settle(13 * HOUR)
+    assert (gpu_hosts(gpu), kinds(gpu)) == ([], [])
+
+
+def test_a_group_that_is_going_holds_no_deadline_and_another_is_made(gpu: Runbook) -> None:
+    """As where create_cluster.py was killed while it took the former one away."""
+    gpu.settings |= {"MAX_RUN_HOURS": "8"}
+    gpu.has_run(*STARTED[:2])
+    gpu.aws("scheduler").delete_schedule_group(Name="gpu-stop")
+    assert gpu.run("run_task.py").code == 0
+    gpu.settle(60)
+    assert kinds(gpu) == ["stop"]
+
+
+def test_a_page_that_gives_a_task_its_deadline_moves_no_other(gpu: Runbook) -> None:
+    """A second one of the same task would be left over when the first has acted."""
+    gpu.settings |= {"MAX_RUN_HOURS": "24", "MAX_CLUSTER_HOURS": "12"}
+    gpu.has_run(*STARTED)
+    [instant] = instants(gpu)
+    gpu.settle(HOUR)
+    gpu.has_run("register_task_definition.py")
+    assert (kinds(gpu), instants(gpu)) == (["hosts", "stop"], [instant])
+
+
+def test_hours_count_from_the_run_and_not_from_each_task_that_it_starts(fargate: Runbook, tmp_path: Any) -> None:
+    """A sweep starts no row any more when they are over."""
+    fargate.settings |= {"EFS_VOLUMES": "", "COMMAND": "sleep 2400", "MAX_CLUSTER_HOURS": "1", "POLL_SECONDS": "60"}
+    fargate.has_run(*STARTED[:2])
+    rows = tmp_path / "rows.csv"
+    rows.write_text("LR\n0.1\n0.2\n0.3\n")
+    over = ends_in(fargate, 1)
+    ran = fargate.run("run_task.py", "--sweep", str(rows))
+    assert ran.code == 1 and f"all has stopped at its deadline, {over[:-3]}Z: run it again" in ran.err, ran.err
+    assert (running(fargate), kinds(fargate)) == ([], [])
+    assert ran.err.count("started row") == 2
+
+
+def test_a_service_that_is_called_as_the_hosts_takes_their_deadline_not_away(gpu: Runbook) -> None:
+    gpu.settings |= {"MAX_CLUSTER_HOURS": "12", "SERVICE_NAME": "gpu-hosts", "DESIRED_COUNT": "0"}
+    gpu.has_run(*STARTED[:2], "create_service.py", "delete_service.py")
+    assert kinds(gpu) == ["hosts"]
+
+
+def test_a_run_whose_answer_was_lost_behind_a_failure_of_aws_keeps_its_guard(gpu: Runbook) -> None:
+    """A task may run for all that; which code AWS has for its failure is no matter."""
+    gpu.settings["MAX_RUN_HOURS"] = "8"
+    gpu.has_run(*STARTED[:2])
+    gpu.emulator.faults.planned.append(Fault("RunTask", "InternalFailure", when="after", times=-1))
+    assert gpu.run("run_task.py").code == 1
+    assert (len(running(gpu)), kinds(gpu)) == (1, ["guard"])
+
+
+def test_the_time_left_of_a_service_s_task_is_told(fargate: Runbook) -> None:
+    fargate.settings |= {"EFS_VOLUMES": "", "COMMAND": "sleep infinity", "MAX_CLUSTER_HOURS": "3", "DESIRED_COUNT": "1"}
+    fargate.has_run(*STARTED[:2], "create_service.py")
+    [arn] = running(fargate)
+    looked = fargate.run("describe_task.py", "--task", arn)
+    assert looked.result["stopsAt"] == f"{instants(fargate)[0][3:-1]}Z"
 
 
 # --------------------------------------------------------------------------------------------------- what is refused

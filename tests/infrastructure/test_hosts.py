@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from emulator.autoscaling import groups
 from emulator.core.faults import Fault
+from emulator.core.rules import AwsError
 from tests.conftest import Runbook
 from tests.infrastructure.test_sweeps import Killed
 from tests.pages.test_create_cluster import group
@@ -102,6 +104,15 @@ def test_without_capacity_it_ends_at_once_and_names_each_zone(zones: Runbook) ->
     assert (hosts(zones), tasks(zones), group(zones)["DesiredCapacity"]) == ([], [], 0)
 
 
+def test_where_their_group_is_gone_nothing_is_started_and_waited_for(runbook: Runbook) -> None:
+    runbook.has_run(*REGISTERED)
+    runbook.aws("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="gpu-hosts", ForceDelete=True)
+    runbook.settle(60)
+    ran = runbook.run("run_task.py")
+    assert (ran.code, tasks(runbook)) == (1, []), ran.err
+    assert "failed: there is no Auto Scaling group gpu-hosts: run create_cluster.py" in ran.err
+
+
 def test_a_zone_without_capacity_is_passed_over(zones: Runbook) -> None:
     lacks(zones, "us-east-1a")
     ran = zones.run("run_task.py")
@@ -150,6 +161,20 @@ def test_who_has_no_right_to_it_waits_for_managed_scaling(runbook: Runbook) -> N
     ran = runbook.run("run_task.py")
     assert ran.code == 0, ran.err
     assert "hosts could not be asked for at once (access denied: your credentials may not ec2:CreateFleet)" in ran.err
+
+
+def test_so_does_who_may_not_start_instances_as_the_answer_tells(
+    runbook: Runbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What EC2 refuses is among the answer's errors, zone by zone; it is no lack of capacity."""
+    runbook.has_run(*REGISTERED)
+    refusal = AwsError("UnauthorizedOperation", "You are not authorized to perform this operation.")
+    answers = iter([[("g4dn.xlarge", refusal)]])
+    launch_in = groups.launch_in
+    monkeypatch.setattr(groups, "launch_in", lambda *asked: next(answers, None) or launch_in(*asked))
+    ran = runbook.run("run_task.py")
+    assert ran.code == 0, ran.err
+    assert "hosts could not be asked for at once (access denied: your credentials may not" in ran.err
 
 
 def test_where_there_is_no_such_operation_managed_scaling_brings_the_host(runbook: Runbook) -> None:
@@ -293,6 +318,18 @@ def test_a_host_that_has_not_joined_ends_with_the_task_that_waited_for_it(runboo
     assert (hosts(runbook, "pending", "running"), group(runbook)["DesiredCapacity"]) == ([], 0)
 
 
+def test_a_host_that_aws_did_not_have_does_not_come_hours_after_its_task_was_stopped(zones: Runbook) -> None:
+    lacks(zones, "us-east-1a", "us-east-1b")
+    zones.emulator.faults.planned.append(Fault("LaunchInstances", "denied", times=-1))
+    assert zones.run("run_task.py", "--detach").code == 0
+    zones.settle(300)
+    assert group(zones)["DesiredCapacity"] > 0
+    assert zones.run(*STOP).code == 0
+    lacks(zones)
+    zones.settle(1200)
+    assert hosts(zones) == []
+
+
 def another_task(runbook: Runbook) -> None:
     """Of somebody who uses the cluster too."""
     strategy = [{"capacityProvider": "gpu-capacity", "weight": 1}]
@@ -322,6 +359,29 @@ def test_who_may_not_end_a_host_leaves_it_to_managed_scaling(runbook: Runbook, c
     assert (ran.code, "managed scaling ends it, about 15 minutes after its last task" in ran.err) == (0, True), ran.err
     [host] = runbook.run("describe_clusters.py").result["hosts"]
     assert host["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(("command", "code"), [("sleep 60", 0), ("sh -c 'exit 3'", 4)])
+def test_a_job_ends_as_it_ended_though_its_host_could_not_be_ended(runbook: Runbook, command: str, code: int) -> None:
+    runbook.has_run(*REGISTERED)
+    runbook.emulator.faults.planned.append(Fault("UpdateContainerInstancesState", "ServerException", times=-1))
+    ran = runbook.run("run_task.py", "--command", command, RUN_UNTIL="STOPPED")
+    assert (ran.code, len(ran.result["tasks"])) == (code, 1), ran.err
+    assert "warning an idle host could not be ended (" in ran.err
+
+
+def test_a_host_that_never_joins_ends_with_the_rest(runbook: Runbook) -> None:
+    """Managed scaling never ends it: ECS takes the protection from scale-in from hosts that it knows."""
+    runbook.has_run(*REGISTERED)
+    runbook.settings["WAIT_TIMEOUT_SECONDS"] = "400"
+    runbook.emulator.world.settings.agents_register = False
+    assert runbook.run("run_task.py").code == 3
+    runbook.settle(7200)
+    assert (len(hosts(runbook, "running")), tasks(runbook)) == (1, [])
+    ran = runbook.run(*STOP)
+    assert ran.code == 0, ran.err
+    runbook.settle(60)
+    assert (hosts(runbook, "pending", "running"), group(runbook)["DesiredCapacity"]) == ([], 0)
 
 
 def test_one_that_was_killed_before_the_end_of_its_host_is_made_good(runbook: Runbook) -> None:

@@ -524,9 +524,7 @@ PAIRS: dict[str, list[Pair]] = {
     "STOP_AT": there_and_back("", "2099-01-07T02:00Z", "without a balancer")
     + there_and_back("2099-01-07T02:00Z", "2098-01-07T02:00Z", "no data"),
     "STOP_ROLE_ARN": [
-        Pair(
-            "", "{schedule_role}", "no data", later=("scheduler:UpdateSchedule",), with_before=STOPS, with_after=STOPS
-        ),
+        Pair("", "{schedule_role}", "no data", with_before=STOPS, with_after=STOPS),
         Pair("{schedule_role}", "", "no data", with_before=STOPS, with_after=STOPS),
     ],
     "TASK_EXECUTION_ROLE_ARN": [

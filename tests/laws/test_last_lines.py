@@ -82,13 +82,16 @@ def costs(err: str) -> list[str]:
 
 
 def test_what_stop_task_leaves_is_told(runbook: Runbook) -> None:
-    """The host that is kept, and the one that ECS lets go within seconds."""
+    """The host that is kept, and the one that ECS lets go within seconds; where that is all, nothing is to be stopped."""
     runbook.settings |= {"MIN_INSTANCES": "1", "MAX_INSTANCES": "2", "TASK_COUNT": "2"}
     runbook.has_run("create_cluster.py", "register_task_definition.py", "run_task.py")
-    hosts = "1 x ending host g4dn.xlarge, 1 x host g4dn.xlarge"
+    hosts = "1 x host g4dn.xlarge that ends by itself, 1 x host g4dn.xlarge"
     told, following = costs(runbook.run("stop_task.py", "--all").err)
     assert told == f"costs $1.08 an hour now: {hosts}; to stop: {bill.STOP}"
     assert following.startswith("next python delete_cluster.py")
+    runbook.has_run("create_cluster.py", "run_task.py", MIN_INSTANCES="0")
+    told, _ = costs(runbook.run("stop_task.py", "--all", MIN_INSTANCES="0").err)
+    assert told.endswith("an hour now: 2 x host g4dn.xlarge that ends by itself")
 
 
 def test_what_delete_endpoint_leaves_is_told(endpoints: Runbook) -> None:

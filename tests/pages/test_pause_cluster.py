@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import random
+from pathlib import Path
 
 import pytest
 
 from emulator.core.faults import Fault
 from tests.conftest import Runbook
+from tests.infrastructure.test_hosts import at
+from tests.test_aws import another_run
 
 RAN = ("create_cluster.py", "register_task_definition.py", "run_task.py")
 SERVED = (*RAN[:2], "create_service.py")
@@ -42,11 +45,12 @@ def test_nothing_runs_any_more_and_nothing_comes_back_by_itself(runbook: Runbook
     assert "python resume_cluster.py  brings back what ran" in paused.err
 
 
-def test_what_may_not_be_remembered_is_not_paused(fargate: Runbook) -> None:
+@pytest.mark.parametrize(("error", "told"), [("denied", "ssm:PutParameter"), ("InvalidKeyId", "ssm PutParameter")])
+def test_what_may_not_be_remembered_is_not_paused(fargate: Runbook, error: str, told: str) -> None:
     before = fargate.has_run(*RAN).account()
-    fargate.emulator.faults.planned.append(Fault("PutParameter", "denied", times=-1))
+    fargate.emulator.faults.planned.append(Fault("PutParameter", error, times=-1))
     ran = fargate.run(PAUSE)
-    assert ran.code == 1 and "ssm:PutParameter" in ran.err and "nothing was paused" in ran.err
+    assert ran.code == 1 and told in ran.err and "nothing was paused" in ran.err
     assert (fargate.account(), fargate.run("run_task.py").code) == (before, 0)
 
 
@@ -215,3 +219,26 @@ def test_without_a_cluster_there_is_nothing_to_pause(runbook: Runbook) -> None:
     for page in (PAUSE, "resume_cluster.py"):
         ran = runbook.run(page)
         assert (ran.code, runbook.account()) == (1, before) and "there is no cluster gpu" in ran.err
+
+
+def test_what_was_started_a_moment_before_is_paused_too(fargate: Runbook) -> None:
+    """AWS lists it some seconds late."""
+    fargate.has_run(*RAN[:2], "run_task.py --detach")
+    paused = fargate.run(PAUSE)
+    fargate.settle(60)
+    assert (paused.result["tasks"], running(fargate)) == (1, [])
+
+
+@pytest.mark.parametrize("paused_at", ["RunTask", "DescribeTasks"])
+def test_a_sweep_that_goes_on_elsewhere_starts_nothing_more(fargate: Runbook, tmp_path: Path, paused_at: str) -> None:
+    fargate.settings |= {"COMMAND": "sleep 600", "POLL_SECONDS": "30"}
+    fargate.has_run(*RAN[:2])
+    rows = tmp_path / "rows.csv"
+    rows.write_text("LR\n0.1\n0.2\n0.3\n")
+    ends: list[tuple[int, str]] = []
+    at(fargate, paused_at, lambda: ends.append(another_run(fargate, PAUSE)))
+    ran = fargate.run("run_task.py", "--sweep", str(rows))
+    fargate.watch = None
+    assert [code for code, _ in ends] == [0], ends
+    assert (ran.code, "the cluster api is paused since 20" in ran.err) == (1, True), ran.err
+    assert running(fargate) == []

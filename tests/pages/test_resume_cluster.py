@@ -83,6 +83,14 @@ def test_tasks_of_a_gpu_cluster_come_back_each_with_its_overrides(runbook: Runbo
     assert overridden(runbook) == given
 
 
+def test_what_comes_back_is_priced_and_not_what_the_settings_say_by_now(runbook: Runbook) -> None:
+    """A changed setting waits for create_cluster.py and update_cluster.py: hosts come as they were."""
+    runbook.has_run(*RAN, "pause_cluster.py")
+    resumed = runbook.run(RESUME, INSTANCE_TYPE="g5.xlarge", CAPACITY_TYPE="spot")
+    assert resumed.code == 0, resumed.err
+    assert "host g4dn.xlarge 0 to 1 0.526 an hour 0.5260" in " ".join(resumed.err.split())
+
+
 def test_a_deadline_ends_nothing_while_it_is_paused_and_counts_anew(runbook: Runbook) -> None:
     runbook.settings["MAX_CLUSTER_HOURS"] = "12"
     scheduler = runbook.has_run(*RAN, "pause_cluster.py").aws("scheduler")
@@ -107,6 +115,29 @@ def test_a_service_with_its_scaling_and_its_balancer_comes_back(clara: Runbook, 
     same(before, clara.account())
     checked = clara.run("create_service.py")
     assert checked.code == 0 and "updated" not in checked.err, checked.err
+
+
+@pytest.mark.parametrize("protocol", ["HTTP", ""])
+def test_a_balancer_that_would_not_have_its_ports_is_refused_before_anything_is_made(
+    clara: Runbook, protocol: str
+) -> None:
+    paused = clara.has_run(*SERVED, "pause_cluster.py --deep").account()
+    ran = clara.run(RESUME, LISTENER_PROTOCOL=protocol, HOST_NAME="")
+    there = "the cluster was paused with a load balancer whose rules are at port 443"
+    assert (ran.code, clara.account()) == (1, paused), ran.err
+    assert f"failed: LISTENER_PROTOCOL={protocol}, but {there}, which can't be changed: set it back" in ran.err, ran.err
+    if protocol:
+        assert clara.run(RESUME).code == 0
+    else:
+        clara.has_run("delete_service.py")
+        assert clara.run(RESUME, LISTENER_PROTOCOL="", HOST_NAME="").code == 0
+
+
+def test_private_subnets_that_get_no_way_out_again_are_told(clara: Runbook) -> None:
+    ran = clara.has_run(*SERVED[:1], "pause_cluster.py --deep").run(RESUME, NAT_GATEWAYS="none", WAIT="false")
+    assert (ran.code, "warning NAT_GATEWAYS=none: the private subnets have no way out: " in ran.err) == (0, True), (
+        ran.err
+    )
 
 
 def test_endpoints_come_back_with_all_that_leads_to_them(ml: Runbook) -> None:
