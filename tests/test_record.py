@@ -76,6 +76,27 @@ def test_a_value_of_the_environment_is_a_variable_that_whoever_runs_the_script_s
     assert {"name": "PASSWORD", "value": SECRET} in container["environment"]
 
 
+def test_nor_is_what_a_pause_remembers_nor_a_sign_in(runbook: Runbook, tmp_path: Path) -> None:
+    """A pause keeps the environments of runs, packed, in an SSM parameter; a registry and a shell take tokens."""
+    kept = tmp_path / "record.json"
+    runbook.has_run("create_cluster.py", "register_task_definition.py", f"run_task.py --env TOKEN={SECRET}")
+    for command in ("pause_cluster.py", "resume_cluster.py"):
+        ran = runbook.run(command, "--show-calls", "--timeline", str(kept))
+        assert ran.code == 0, ran.err
+        assert not re.search(r"eN[\w+/]{99}", ran.out + kept.read_text()), command  # zlib's first bytes in base64
+        assert '"$ENV_gpu_ecs_paused_gpu"' in ran.out or command == "resume_cluster.py"
+    signed_in = {"session": {"tokenValue": SECRET}, "authorizationData": [{"authorizationToken": SECRET}]}
+    assert SECRET not in str(record._without_secrets(signed_in))
+
+
+def test_what_is_only_tried_is_no_change(runbook: Runbook, tmp_path: Path) -> None:
+    """EC2's DryRun tells whether a call would be refused."""
+    log = tmp_path / "log"
+    runbook.run("check_account.py", "--record", str(log))
+    assert "CreateVpc" in [operation for _, operation, _ in runbook.emulator.calls]
+    assert log.read_text() == ""
+
+
 def test_a_page_that_changes_nothing_shows_what_it_reads(runbook: Runbook) -> None:
     ran = runbook.has_run("create_cluster.py").run("describe_clusters.py", "--show-calls")
     assert "aws ecs describe-clusters" in ran.out
