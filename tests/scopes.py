@@ -222,6 +222,12 @@ def changes_what_it_made(action: str, words: set[str]) -> bool:
     return bool(makes and again and "aws:ResourceTag/" in condition_keys(action))
 
 
+def untagging(service: str) -> str:
+    """The action that takes tags away; IAM's and S3's, which have one for each kind of resource, are seen in the walks."""
+    names = ("UntagResource", "RemoveTags", "DeleteTags", "RemoveTagsFromResource", "RemoveTagsFromCertificate")
+    return next(f"{service}:{each}" for each in names if each in get_service_prefix_data(service)["privileges"])
+
+
 def written(asked: dict[str, set[Demand]]) -> str:
     """What permissions.json holds, a line for each action: its scopes, and the pages that need each."""
     demands = {each for page in asked.values() for each in page}
@@ -234,6 +240,10 @@ def written(asked: dict[str, set[Demand]]) -> str:
         if changes_what_it_made(action, {*words}):
             words["ours"] = set().union(*words.values())
     more = unseen({action: {*words} for action, words in found.items()})
+    for action, words in found.items():
+        if known(action)["access_level"] == "Tagging" and "ours" in words and not action.startswith("iam:"):
+            more[untagging(action.partition(":")[0])] = (words["ours"], {"ours"})
+    more = {action: held for action, held in more.items() if action not in found}
     lines = []
     for action in sorted({*found, *more}):
         words: dict[str, set[str]] = (
