@@ -10,7 +10,6 @@ import functools
 import itertools
 import json
 import math
-import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -135,8 +134,8 @@ class Script:
     secrets: set[str] = field(default_factory=set)
 
 
-def script(record: Record, reads: bool = False) -> str:
-    """The whole. `reads`: of a page that changes nothing, its reads."""
+def script(record: Record, reads: bool = False, profile: str = "") -> str:
+    """The whole. `reads`: of a page that changes nothing, its reads. `profile`: that with which it ran."""
     regions = [call.region for call in record.calls if not call.region.endswith("-global")]
     made = Script(record, max(regions, key=regions.count, default=""), reads)
     find_variables(made)
@@ -156,7 +155,7 @@ def script(record: Record, reads: bool = False) -> str:
             comment = said
             made.lines += ["", *([f"# {in_comment(made, said)}"] if said else [])]
         write_call(made, each)
-    return with_header(made)
+    return with_header(made, f" AWS_PROFILE={shlex.quote(profile)}" if profile else "")
 
 
 def write_reads(made: Script, call: Call) -> None:
@@ -164,12 +163,10 @@ def write_reads(made: Script, call: Call) -> None:
         write_call(made, each)
 
 
-def with_header(made: Script) -> str:
+def with_header(made: Script, profile: str) -> str:
     body, record = "\n".join(made.lines), made.record
     about = "; a dry run: nothing was changed" if record.dry_run else ""
     about += f"; it ended with exit code {record.exit}, and this is what it did until then" if record.exit else ""
-    profile = os.environ.get("AWS_PROFILE")
-    profile = f" AWS_PROFILE={shlex.quote(profile)}" if profile else ""
     text = HEADER.format(page=record.page, region=shlex.quote(made.region), about=about, profile=profile)
     if made.secrets:
         text += SECRETS + "".join(ESCAPED.replace("NAME", name) for name in sorted(made.secrets))

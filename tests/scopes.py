@@ -236,13 +236,13 @@ def written(asked: dict[str, set[Demand]]) -> str:
     for page, its_demands in asked.items():
         for each in its_demands:
             found[each.action][scope(each, level.get(each.action, 0))].add(page.removesuffix(".py"))
-    for action, words in found.items():
-        if changes_what_it_made(action, {*words}):
-            words["ours"] = set().union(*words.values())
+    for action, its in found.items():
+        if changes_what_it_made(action, {*its}):
+            its["ours"] = set().union(*its.values())
     more = unseen({action: {*words} for action, words in found.items()})
-    for action, words in found.items():
-        if known(action)["access_level"] == "Tagging" and "ours" in words and not action.startswith("iam:"):
-            more[untagging(action.partition(":")[0])] = (words["ours"], {"ours"})
+    for action, its in found.items():
+        if known(action)["access_level"] == "Tagging" and "ours" in its and not action.startswith("iam:"):
+            more[untagging(action.partition(":")[0])] = (its["ours"], {"ours"})
     more = {action: held for action, held in more.items() if action not in found}
     lines = []
     for action in sorted({*found, *more}):
