@@ -66,11 +66,11 @@ set -eu
 export AWS_PAGER= AWS_REGION={region} AWS_DEFAULT_REGION={region}{profile}
 """
 AGAIN = """
-# AWS knows for some seconds nothing of what is new, and takes time for what is busy: try for up to 10 minutes; a wait, that
-# is patient itself, 6 times
+# AWS knows for some seconds nothing of what is new, and takes time for what is busy: try for up to 10 minutes; a wait, which
+# lasts 10 minutes itself, 6 times, but for the end of a task
 again() {
     tries=120
-    [ "$3" != wait ] || tries=6
+    case "$3 ${4-}" in "wait tasks-stopped") ;; wait*) tries=6 ;; esac
     until answer=$("$@") && case $3 in describe-* | get-* | list-* | run-*) [ "$answer" != None ] ;; esac; do
         case $? in 2 | 252 | 253) return 1 ;; esac # no command of the CLI's, or no credentials
         tries=$((tries - 1))
@@ -537,7 +537,8 @@ def way_to_wait(made: Script, wait: Wait, call: Call) -> tuple[int, str]:
         if not possible and len(seen) == 1 and wait.looks and not made.record.dry_run:
             return STATE, until_is(words, str(*seen), path)
     lists = [key for key, value in (call.answer or {}).items() if isinstance(value, list) and key != "failures"]
-    if made.record.dry_run or len(lists) != 1 or not call.answer[lists[0]]:
+    limited = any(name.lower().startswith("max") for name in call.params)  # so many are listed, however many there are
+    if made.record.dry_run or limited or len(lists) != 1 or not call.answer[lists[0]]:
         return NONE, ""
     rank = STATE if {*OF_STATE} & {*call.params} else COUNT
     return rank, until_is(words, str(len(call.answer[lists[0]])), f"length({lists[0]})")

@@ -17,6 +17,7 @@ import rehearse
 from aws import dry_run, pages, record, shell_script, timeline
 from emulator.core.faults import Fault
 from tests.conftest import GPU, READS, Runbook
+from tests.everything import LIGHT, prepared
 
 SECRET = 'hf-"QX81zk-q7'
 WALK = (
@@ -150,14 +151,25 @@ def test_a_wait_s_line_ends_when_the_wait_does(runbook: Runbook) -> None:
     assert re.search(r"until_is 0 [^#]*'length\(AutoScalingGroups\[\]\.Instances\[\]\)'", ran.out)
 
 
+def test_a_list_of_so_many_at_most_is_no_way_to_wait(runbook: Runbook) -> None:
+    """The first of a pipeline's runs is listed long before it has ended."""
+    ran = prepared(runbook, LIGHT).has_run("create_repository.py").run("create_pipeline.py", "--show-calls")
+    assert "# here the page waited for pipeline gpu to build the image" in ran.out
+    assert "aws codepipeline list-pipeline-executions" not in ran.out
+
+
 def test_a_task_that_found_no_room_is_asked_for_again_and_a_wait_is_patient_by_itself() -> None:
     """HTTP 200 can be a failure of RunTask's; a waiter that gave up after its ten minutes is not started a hundred times."""
     none = "aws() { echo again >> words; [ $(wc -l < words) -gt 2 ] && echo arn || echo None; }"
     script = f"\nset -eu\n{shell_script.AGAIN}\n[ $(again aws ecs run-task --query x) = arn ]\n"
     assert words_of(script, none) == ["again\nagain\nagain\n"]
+    assert words_of(f"\nset -eu\n{shell_script.AGAIN}\nagain aws efs describe-file-systems\n")[:3] == [
+        *("efs", "describe-file-systems", ""),
+    ]
     fails = "aws() { echo again >> words; return 255; }"
-    script = f"\nset -eu\n{shell_script.AGAIN}\n! again aws ecs wait tasks-running || exit 1\n"
-    assert words_of(script, fails) == ["again\n" * 6]
+    for waiter, times in {"tasks-running": 6, "tasks-stopped": 120}.items():
+        script = f"\nset -eu\n{shell_script.AGAIN}\n! again aws ecs wait {waiter} || exit 1\n"
+        assert words_of(script, fails) == ["again\n" * times]
 
 
 def test_the_lines_are_for_the_profile_of_the_settings(runbook: Runbook, tmp_path: Path) -> None:
