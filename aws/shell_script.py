@@ -548,6 +548,8 @@ def way_to_its_end(made: Script, wait: Wait, call: Call, words: list[str]) -> tu
     """Until AWS does not find it, or the list in which it stood is empty: that of the groups, or that of their hosts."""
     if UNKNOWN.search(call.error):
         return STATE, until_is(words, "0", "length(@)")
+    if call.error:  # it may not be asked, or not now: that says nothing
+        return NONE, ""
     paths = [path.split("[]")[:-1] for path, _ in states_of(operation(call.service, call.operation).output_shape)]
     lists = [each[0] if len(each) == 1 else f"{'[]'.join(each)}[]" for each in sorted(paths, key=len) if each]
     if call.service == "ecs":  # for a while ECS lists what is gone

@@ -158,6 +158,17 @@ def test_a_list_of_so_many_at_most_is_no_way_to_wait(runbook: Runbook) -> None:
     assert "aws codepipeline list-pipeline-executions" not in ran.out
 
 
+def test_a_look_that_was_refused_is_no_sign_that_all_is_gone() -> None:
+    for error, line in {"AccessDenied": "", "InvalidGroup.NotFound": "until_is 0 aws ec2 describe-subnets"}.items():
+        kept = record.Record("delete_cluster", 0.0)
+        kept.calls = [
+            record.Call(2, "ec2", "DescribeSubnets", "us-east-1", {"SubnetIds": ["s"]}, 1, error=error, waits=(1,))
+        ]
+        kept.waits = [record.Wait(1, "subnets to be gone", 0, 1, looks=1)]
+        assert (line or "# here the page waited") in shell_script.script(kept)
+        assert ("\nuntil_is 0" in shell_script.script(kept)) == bool(line)
+
+
 def test_a_task_that_found_no_room_is_asked_for_again_and_a_wait_is_patient_by_itself() -> None:
     """HTTP 200 can be a failure of RunTask's; a waiter that gave up after its ten minutes is not started a hundred times."""
     none = "aws() { echo again >> words; [ $(wc -l < words) -gt 2 ] && echo arn || echo None; }"
