@@ -17,7 +17,7 @@ import console
 import constants
 import texts
 from aws import clients, clock, definition_model, dry_run, interrupts, record, shell_script, timeline
-from aws.clients import account, caller, client, dns_suffix, region
+from aws.clients import account, caller, client, dns_suffix, region, session
 from aws.failures import DONE, EXIT_CODES, FAILED, WRONG_SETTING, Problem, explain, is_expired, of_call
 from aws.looks import beside, forget_all, from_one_look
 from console import say
@@ -121,7 +121,8 @@ def main(function: Callable[..., dict[str, Any]], manual: str | None) -> int:
 def _show(recorded: record.Record, wanted: dict[str, Any], about: _Page) -> None:
     with contextlib.suppress(OSError):
         if wanted["show_calls"]:
-            console.output(shell_script.script(recorded, reads=not about.changes))
+            profile = str(session().profile or "") if recorded.calls else ""
+            console.output(shell_script.script(recorded, not about.changes, profile))
         timeline.show(recorded, wanted["timeline"])
     console.flush_streams()
 

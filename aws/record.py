@@ -1,7 +1,8 @@
 """What a run did: each call as botocore makes it, what was waited for, what was told. Kept only where a flag asks for it.
 
 `--show-calls` makes a shell script of it (shell_script.py), `--timeline` a picture of where the time went (timeline.py), and
-`--record` a line in a log for each change. No page and no part knows of it. Values of environments are never in it.
+`--record` a line in a log for each change. No page and no part knows of it. Values of environments, secrets and sign-ins are
+never in it.
 """
 
 import copy
@@ -23,9 +24,11 @@ import console
 from aws.dry_run import READS
 from aws.failures import last
 
-#: in place of a value of a container's environment: its name between these two; a second value of it is NAME_2
+#: in place of a value of a container's environment, or of a SecureString: its name between these; a second value is NAME_2
 SECRET, SECRET_ENDS = "\ue000", "\ue001"
 _secrets: dict[str, list[str]] = {}
+#: what signs in, to a registry or to a shell
+SIGN_INS = ("authorizationToken", "tokenValue")
 #: ids that AWS gives: i-0abc..., and ARNs
 ID = re.compile(r"arn:\S+|[a-z]+-[0-9a-f]{8,}|[0-9a-f-]{32,}")
 
@@ -50,7 +53,7 @@ class Call:
 
     @property
     def changes(self) -> bool:
-        return not self.operation.startswith(READS)
+        return not self.operation.startswith(READS) and not self.params.get("DryRun")  # EC2 then says what it would do
 
 
 @dataclass
@@ -232,10 +235,14 @@ def strings(thing: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _without_secrets(thing: Any, key: str = "") -> Any:
-    """A copy, in which values of containers' environments are only named."""
+    """A copy, in which secrets are only named: values of containers' environments, and what Systems Manager encrypts."""
+    if key in SIGN_INS:
+        return ""
     if isinstance(thing, dict):
         if key == "environment" and {*thing} == {"name", "value"}:
             return {"name": thing["name"], "value": _named_secret(thing["name"], thing["value"])}
+        if thing.get("Type") == "SecureString" and "Value" in thing:
+            thing = {**thing, "Value": _named_secret(thing["Name"], thing["Value"])}
         return {name: _without_secrets(value, name) for name, value in thing.items()}
     if isinstance(thing, list | tuple):
         return [_without_secrets(each, key) for each in thing]

@@ -30,7 +30,7 @@ COMMANDS = {"s3": "s3api"}
 #: options that the CLI calls otherwise: aws ecs update-service --disable-execute-command
 RENAMED = {("ecs", "no-enable-execute-command"): "disable-execute-command"}
 RENAMED |= {("ecs", "no-interactive"): "non-interactive"}
-#: members that only make a call that is made twice make one thing; the CLI fills them in itself
+#: members that only make a call that is made twice make one thing, here one that was made before
 TOKENS = ("clienttoken", "clientrequesttoken", "idempotencytoken")
 #: how the members are called whose words are waited for
 STATES = (
@@ -38,6 +38,7 @@ STATES = (
     "LifeCycleState",
     "State",
     "Status",
+    "LifecycleState",
     "lifecycleState",
     "status",
     "lastStatus",
@@ -45,6 +46,10 @@ STATES = (
 )
 #: the words that mean that it is there
 READY = ("available", "active", "ACTIVE", "running", "RUNNING", "InService", "ISSUED", "INSYNC", "AVAILABLE", "ENABLED")
+#: parameters that choose what is in a state
+OF_STATE = ("status", "desiredStatus")
+#: how AWS's codes say that there is no such thing
+UNKNOWN = re.compile(r"NotFound|NoSuch")
 #: words of what we say that we wait for, where that is an end
 ENDS = re.compile(r"\b(gone|end|stop|terminated|nothing|empty|let the hosts go)\b")
 #: how the CLI's waiters for either end with their names
@@ -58,14 +63,16 @@ WIDTH = 100
 HEADER = """#!/bin/sh
 # {page}.py, as commands of the AWS CLI{about}
 set -eu
-export AWS_PAGER= AWS_REGION={region} AWS_DEFAULT_REGION={region}
+export AWS_PAGER= AWS_REGION={region} AWS_DEFAULT_REGION={region}{profile}
 """
 AGAIN = """
-# AWS knows for some seconds nothing of what is new, and takes time for what is busy: try for up to 10 minutes
+# AWS knows for some seconds nothing of what is new, and takes time for what is busy: try for up to 10 minutes; a wait, which
+# lasts 10 minutes itself, 6 times, but for the end of a task
 again() {
     tries=120
-    until answer=$("$@") && case $3 in describe-* | get-* | list-*) [ "$answer" != None ] ;; esac; do
-        case $? in 2 | 252) return 1 ;; esac # no command of the CLI's
+    case "$3 ${4-}" in "wait tasks-stopped") ;; wait*) tries=6 ;; esac
+    until answer=$("$@") && case $3 in describe-* | get-* | list-* | run-*) [ "$answer" != None ] ;; esac; do
+        case $? in 2 | 252 | 253) return 1 ;; esac # no command of the CLI's, or no credentials
         tries=$((tries - 1))
         [ "$tries" -gt 0 ] || return 1
         sleep 5
@@ -91,23 +98,26 @@ until_is() {
 }
 """
 SECRETS = """
-# values of containers' environments are not printed here: set them before, ENV_NAME for that of NAME
+# values of containers' environments, and secrets, are not printed here: set them before, ENV_NAME for that of NAME
 """
 #: they stand in JSON
-ESCAPED = """: "${ENV_NAME?}"
-ENV_NAME=$(printf %s "$ENV_NAME" | sed 's/[\\\\"]/\\\\&/g')
-"""
+ESCAPED = r"""
+: "${ENV_NAME?}"
+ENV_NAME=$(printf '%s\n' "$ENV_NAME" |
+    awk '{ gsub(/[\\"]/, "\\\\&"); gsub(/\t/, "\\t"); printf "%s%s", ends, $0; ends = "\\n" }')
+""".lstrip()
 
 
 @dataclass
 class Variable:
-    """A value that a line's answer gives, and where in the answer it stands."""
+    """A value that a line's answer gives, and where in the answer it stands; or the end of an ARN, `of` which it is."""
 
     name: str
     value: str
     source: Call
-    key: str
-    path: str
+    key: str = ""
+    path: str = ""
+    of: "Variable | None" = None
 
 
 @dataclass
@@ -124,12 +134,12 @@ class Script:
     secrets: set[str] = field(default_factory=set)
 
 
-def script(record: Record, reads: bool = False) -> str:
-    """The whole. `reads`: of a page that changes nothing, its reads."""
+def script(record: Record, reads: bool = False, profile: str = "") -> str:
+    """The whole. `reads`: of a page that changes nothing, its reads. `profile`: that with which it ran."""
     regions = [call.region for call in record.calls if not call.region.endswith("-global")]
     made = Script(record, max(regions, key=regions.count, default=""), reads)
     find_variables(made)
-    changes = [call for call in succeeded(record) if call.changes or reads]
+    changes = [call for call in once(succeeded(record), record.dry_run) if call.changes or reads]
     looks = {wait.number: looks_of(made, wait) for wait in waited(record)}
     for call in [*changes, *itertools.chain(*looks.values())]:
         need(made, call.params)
@@ -145,7 +155,7 @@ def script(record: Record, reads: bool = False) -> str:
             comment = said
             made.lines += ["", *([f"# {in_comment(made, said)}"] if said else [])]
         write_call(made, each)
-    return with_header(made)
+    return with_header(made, f" AWS_PROFILE={shlex.quote(profile)}" if profile else "")
 
 
 def write_reads(made: Script, call: Call) -> None:
@@ -153,11 +163,11 @@ def write_reads(made: Script, call: Call) -> None:
         write_call(made, each)
 
 
-def with_header(made: Script) -> str:
+def with_header(made: Script, profile: str) -> str:
     body, record = "\n".join(made.lines), made.record
     about = "; a dry run: nothing was changed" if record.dry_run else ""
     about += f"; it ended with exit code {record.exit}, and this is what it did until then" if record.exit else ""
-    text = HEADER.format(page=record.page, region=shlex.quote(made.region), about=about)
+    text = HEADER.format(page=record.page, region=shlex.quote(made.region), about=about, profile=profile)
     if made.secrets:
         text += SECRETS + "".join(ESCAPED.replace("NAME", name) for name in sorted(made.secrets))
     text += AGAIN if re.search(r"(^|\()again ", body, re.MULTILINE) else ""
@@ -169,6 +179,15 @@ def with_header(made: Script) -> str:
 def succeeded(record: Record) -> list[Call]:
     """In the order in which they began. One that AWS refused for now and that was made again is here once."""
     return sorted((call for call in record.calls if not call.error), key=lambda call: call.number)
+
+
+def once(calls: list[Call], dry_run: bool) -> list[Call]:
+    """What a dry run takes away stays there, and is taken away again."""
+    first = {f"{call.service} {call.operation} {call.params}": call.number for call in reversed(calls)}
+    repeated = [
+        call for call in calls if call.number not in first.values() and call.operation.startswith(fresh.UNMAKES)
+    ]
+    return [call for call in calls if not (dry_run and call in repeated)]
 
 
 def waited(record: Record) -> list[Wait]:
@@ -184,7 +203,8 @@ def comments(made: Script) -> dict[int, str]:
     later: list[str] = []
     made_by: dict[int, list[str]] = {}
     for value, variable in made.variables.items():
-        made_by.setdefault(variable.source.number, []).append(value)
+        if not variable.of:
+            made_by.setdefault(variable.source.number, []).append(value)
     everything: list[Call | Told] = [
         *made.record.calls,
         *(each for each in made.record.told if each.verb not in ASIDES),
@@ -204,7 +224,7 @@ def in_comment(made: Script, text: str) -> str:
     """One line, with variables in place of their values."""
     for value in sorted(made.variables, key=len, reverse=True):
         variable = made.variables[value]
-        if variable in made.needed.get(variable.source.number, []):
+        if (variable.of or variable) in made.needed.get(variable.source.number, []):
             text = text.replace(value, f"${variable.name}")
     return NEW_ID.sub("(new)", " ".join(text.split()))
 
@@ -234,9 +254,23 @@ def find_variables(made: Script) -> None:
                 taken[name] = taken.get(name, 0) + 1
                 name += f"_{taken[name]}" if taken[name] > 1 else ""
                 made.variables[value] = Variable(name, value, call, key, path)
+        for whole in [each for each in made.variables.values() if each.source is call]:
+            for end, name in ends_of(whole).items():
+                if is_id("id", end) and not (end in made.variables or end in seen or end in known):
+                    made.variables[end] = Variable(name, end, call, of=whole)
         given_before |= given
         seen |= {text for _, text in strings(call.answer)}
         ours |= {value for value, variable in made.variables.items() if variable.source is call}
+
+
+def ends_of(whole: Variable) -> dict[str, str]:
+    """The ends of an ARN that AWS takes in its place, as the shell cuts them off: targetgroup/NAME/ID, app/NAME/ID, ID."""
+    if whole.value.count(":") != 5 or not whole.value.startswith("arn:"):
+        return {}
+    end = whole.value.rpartition(":")[2]
+    kind, _, rest = end.partition("/")
+    cut = {end: "##*:", rest: f"#*:{kind}/", end.rpartition("/")[2]: "##*/"}
+    return {text: f"{{{whole.name}{how}}}" for text, how in cut.items()}
 
 
 def answers(thing: Any, path: str = "", key: str = "") -> Iterator[tuple[str, str, str, set[str]]]:
@@ -289,7 +323,7 @@ def used(made: Script, thing: Any) -> list[Variable]:
     found = []
     for value in sorted(made.variables, key=len, reverse=True):
         if value in texts:
-            found.append(made.variables[value])
+            found.append(made.variables[value].of or made.variables[value])
             texts = texts.replace(value, "")
     return found
 
@@ -342,8 +376,7 @@ def command(made: Script, call: Call) -> list[str]:
     members: dict[str, Shape] = getattr(model.input_shape, "members", {})
     words = [f"{COMMANDS.get(call.service, call.service)} {xform_name(call.operation, '-')}"]
     for name, value in call.params.items():
-        required = name in getattr(model.input_shape, "required_members", [])
-        if name in members and not (name.lower() in TOKENS and not required):
+        if name in members and name.lower() not in TOKENS:  # the CLI fills in those that must be there
             words.append(option(made, call.service, name, value, members[name]))
     elsewhere = call.region != made.region and not call.region.endswith("-global")  # IAM's is aws-global
     return [*words, f"--region {call.region}"] if elsewhere else words
@@ -373,10 +406,9 @@ def quoted(made: Script, text: str, key: str = "") -> str:
     pattern = "|".join([*map(re.escape, known), f"{SECRET}.*?{SECRET_ENDS}", NEW_ID.pattern])
     words, at = "", 0
     for match in re.finditer(pattern, text):
-        words += literal(text[at : match.start()]) + f'"${{{reference(made, match[0], key)}}}"'
+        words += literal(text[at : match.start()]) + f'"${reference(made, match[0], key)}"'
         at = match.end()
-    words += literal(text[at:])
-    return re.sub(r"\$\{(\w+)\}(?=\")", r"$\1", words) or "''"
+    return words + literal(text[at:]) or "''"
 
 
 def literal(text: str) -> str:
@@ -392,8 +424,7 @@ def reference(made: Script, value: str, key: str) -> str:
     if value in made.variables:
         return made.variables[value].name
     alike = [each for each in made.variables.values() if each.key.lower() == key.lower().rstrip("s")]
-    newest = alike[-1].name if alike else xform_name(key, "_").upper()
-    return newest
+    return alike[-1].name if alike else xform_name(key, "_").upper()
 
 
 @functools.cache
@@ -471,6 +502,8 @@ def write_wait(made: Script, wait: Wait, looks: list[Call]) -> None:
     began = made.record.began
     if ends(wait) and not wait.looks and not any(deleted_ids(made, wait, call) for call in looks):
         return  # there was none
+    if made.record.dry_run and "nothing" in wait.what:
+        return  # all that it looked at still stands
     for call in looks:
         write_reads(made, call)
     of_each = [way_to_wait(made, wait, call) for call in looks]
@@ -495,23 +528,39 @@ def way_to_wait(made: Script, wait: Wait, call: Call) -> tuple[int, str]:
     if name and not (ends(wait) and any(each.startswith("Filter") for each in call.params)):
         service, _, _ = words[0].partition(" ")
         return WAITER, wrapped("again aws", [f"{service} wait {xform_name(name, '-')}", *words[1:]])
-    states = list(states_of(operation(call.service, call.operation).output_shape))
     if ends(wait):
-        lists = [path.partition("[]")[0] for path, _ in states if "[]" in path]
-        left = '[?status!=`"INACTIVE"`]' if call.service == "ecs" else ""  # for a while ECS lists what is gone
-        there = bool(lists and jmespath.search(f"{lists[0]}{left}", call.answer)) and not made.record.dry_run
-        known = bool(call.params and lists) and not there  # else it is about something else
-        return (STATE, until_is(words, "0", f"length({lists[0]}{left})")) if known else (NONE, "")
-    for path, possible in states:
+        return way_to_its_end(made, wait, call, words)
+    for path, possible in states_of(operation(call.service, call.operation).output_shape):
         seen = set(flat(jmespath.search(path, call.answer)))
         if ready := [word for word in READY if word in possible and (made.record.dry_run or seen == {word})]:
             return STATE, until_is(words, ready[0], path)
         if not possible and len(seen) == 1 and wait.looks and not made.record.dry_run:
             return STATE, until_is(words, str(*seen), path)
     lists = [key for key, value in (call.answer or {}).items() if isinstance(value, list) and key != "failures"]
-    if made.record.dry_run or len(lists) != 1 or not call.answer[lists[0]]:
+    limited = any(name.lower().startswith("max") for name in call.params)  # so many are listed, however many there are
+    if made.record.dry_run or limited or len(lists) != 1 or not call.answer[lists[0]]:
         return NONE, ""
-    return COUNT, until_is(words, str(len(call.answer[lists[0]])), f"length({lists[0]})")
+    rank = STATE if {*OF_STATE} & {*call.params} else COUNT
+    return rank, until_is(words, str(len(call.answer[lists[0]])), f"length({lists[0]})")
+
+
+def way_to_its_end(made: Script, wait: Wait, call: Call, words: list[str]) -> tuple[int, str]:
+    """Until AWS does not find it, or the list in which it stood is empty: that of the groups, or that of their hosts."""
+    if UNKNOWN.search(call.error):
+        return STATE, until_is(words, "0", "length(@)")
+    if call.error:  # it may not be asked, or not now: that says nothing
+        return NONE, ""
+    paths = [path.split("[]")[:-1] for path, _ in states_of(operation(call.service, call.operation).output_shape)]
+    lists = [each[0] if len(each) == 1 else f"{'[]'.join(each)}[]" for each in sorted(paths, key=len) if each]
+    if call.service == "ecs":  # for a while ECS lists what is gone
+        lists = [f'{each}[?status!=`"INACTIVE"`]' for each in lists]
+    if made.record.dry_run:
+        empty = lists[:1] if deleted_ids(made, wait, call) else lists[-1:]
+    else:
+        lists += [key for key in call.answer if {*OF_STATE} & {*call.params}]
+        empty = [each for each in lists if not jmespath.search(each, call.answer)]
+    known = bool(call.params and empty)  # else it is about something else
+    return (STATE, until_is(words, "0", f"length({empty[0]})")) if known else (NONE, "")
 
 
 def until_is(words: list[str], wanted: str, query: str) -> str:

@@ -39,7 +39,7 @@ from tests.conftest import ROOT
 #: reads that hand out what is stored, not only what there is
 CONTENT = (
     *("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "logs:FilterLogEvents", "logs:GetLogEvents", "s3:GetObject"),
-    *("secretsmanager:GetSecretValue", "ssm:GetParameters"),
+    *("secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:GetParameters"),
 )
 #: started for another's sake, from its launch template
 LAUNCHED = ("ec2:RunInstances",)
@@ -215,6 +215,19 @@ def unseen(seen: dict[str, set[str]]) -> dict[str, tuple[set[str], set[str]]]:
     return {action: held for action, held in found.items() if held[0]}
 
 
+def changes_what_it_made(action: str, words: set[str]) -> bool:
+    """Whether it also changes what stands, which only other settings than the walks' ask for: EXTRA_TAGS, a deep pause."""
+    makes = words and all(word.startswith(("new", "creation")) for word in words)
+    again = known(action)["access_level"] == "Tagging" or action.partition(":")[2].startswith("Put")
+    return bool(makes and again and "aws:ResourceTag/" in condition_keys(action))
+
+
+def untagging(service: str) -> str:
+    """The action that takes tags away; IAM's and S3's, which have one for each kind of resource, are seen in the walks."""
+    names = ("UntagResource", "RemoveTags", "DeleteTags", "RemoveTagsFromResource", "RemoveTagsFromCertificate")
+    return next(f"{service}:{each}" for each in names if each in get_service_prefix_data(service)["privileges"])
+
+
 def written(asked: dict[str, set[Demand]]) -> str:
     """What permissions.json holds, a line for each action: its scopes, and the pages that need each."""
     demands = {each for page in asked.values() for each in page}
@@ -223,7 +236,14 @@ def written(asked: dict[str, set[Demand]]) -> str:
     for page, its_demands in asked.items():
         for each in its_demands:
             found[each.action][scope(each, level.get(each.action, 0))].add(page.removesuffix(".py"))
+    for action, its in found.items():
+        if changes_what_it_made(action, {*its}):
+            its["ours"] = set().union(*its.values())
     more = unseen({action: {*words} for action, words in found.items()})
+    for action, its in found.items():
+        if known(action)["access_level"] == "Tagging" and "ours" in its and not action.startswith("iam:"):
+            more[untagging(action.partition(":")[0])] = (its["ours"], {"ours"})
+    more = {action: held for action, held in more.items() if action not in found}
     lines = []
     for action in sorted({*found, *more}):
         words: dict[str, set[str]] = (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
+import tempfile
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,9 +14,10 @@ from xml.etree import ElementTree
 from botocore import xform_name
 
 import rehearse
-from aws import dry_run, pages, record, timeline
+from aws import dry_run, pages, record, shell_script, timeline
 from emulator.core.faults import Fault
 from tests.conftest import GPU, READS, Runbook
+from tests.everything import LIGHT, prepared
 
 SECRET = 'hf-"QX81zk-q7'
 WALK = (
@@ -74,6 +77,117 @@ def test_a_value_of_the_environment_is_a_variable_that_whoever_runs_the_script_s
     words = told.stdout.splitlines()
     [container] = json.loads(words[words.index("--container-definitions") + 1])
     assert {"name": "PASSWORD", "value": SECRET} in container["environment"]
+
+
+def test_nor_is_what_a_pause_remembers_nor_a_sign_in(runbook: Runbook, tmp_path: Path) -> None:
+    """A pause keeps the environments of runs, packed, in an SSM parameter; a registry and a shell take tokens."""
+    kept = tmp_path / "record.json"
+    runbook.has_run("create_cluster.py", "register_task_definition.py", f"run_task.py --env TOKEN={SECRET}")
+    for command in ("pause_cluster.py", "resume_cluster.py"):
+        ran = runbook.run(command, "--show-calls", "--timeline", str(kept))
+        assert ran.code == 0, ran.err
+        assert not re.search(r"eN[\w+/]{99}", ran.out + kept.read_text()), command  # zlib's first bytes in base64
+        assert '"$ENV_gpu_ecs_paused_gpu"' in ran.out or command == "resume_cluster.py"
+    signed_in = {"session": {"tokenValue": SECRET}, "authorizationData": [{"authorizationToken": SECRET}]}
+    assert SECRET not in str(record._without_secrets(signed_in))
+
+
+def test_what_is_only_tried_is_no_change(runbook: Runbook, tmp_path: Path) -> None:
+    """EC2's DryRun tells whether a call would be refused."""
+    log = tmp_path / "log"
+    runbook.run("check_account.py", "--record", str(log))
+    assert "CreateVpc" in [operation for _, operation, _ in runbook.emulator.calls]
+    assert log.read_text() == ""
+
+
+def words_of(script: str, *functions: str, **environment: str) -> list[str]:
+    """What the commands of a script are given, a word after the other; `aws` answers as the last of `functions` says."""
+    told = "\n".join(['aws() { printf "%s\\0" "$@" >> words; }', *functions, "sleep() { :; }"])
+    with tempfile.TemporaryDirectory() as folder:
+        script = script.replace("\nset -eu\n", f"\nset -eu\n{told}\n")
+        environment |= {"PATH": "/bin:/usr/bin"}
+        ran = subprocess.run(
+            ["sh"], input=script, env=environment, cwd=folder, text=True, capture_output=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        return (Path(folder) / "words").read_text().split("\0")
+
+
+def test_values_and_texts_of_any_form_come_to_the_cli_as_they_are(runbook: Runbook) -> None:
+    command = """printf "${HOME}" '$1' `x` \\n"""
+    settings = {"CONTAINER_ENVIRONMENT": "PASSWORD=x", "COMMAND": shlex.join(["sh", "-c", command, "${HOME}"])}
+    runbook.has_run("create_cluster.py")
+    ran = runbook.run("register_task_definition.py", "--show-calls", "--dry-run", **settings)
+    value = "of two\nlines\twith \"quotes\" and \\n 'these'"
+    words = words_of(ran.out, ENV_PASSWORD=value)
+    [container] = json.loads(words[words.index("--container-definitions") + 1])
+    assert {"name": "PASSWORD", "value": value} in container["environment"]
+    assert container["command"] == ["sh", "-c", command, "${HOME}"]
+
+
+def test_no_id_that_a_run_was_given_stands_in_its_lines(runbook: Runbook, tmp_path: Path) -> None:
+    """Pasted once more they are about what they make then: nor does a token make AWS answer with what was made before."""
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    for command in ("run_task.py", "pause_cluster.py", "resume_cluster.py"):
+        kept = tmp_path / "record.json"
+        ran = runbook.run(command, "--show-calls", "--timeline", str(kept), MAX_RUN_HOURS="2")
+        lines = "\n".join(line for line in ran.out.splitlines() if not line.startswith("#"))
+        started = [
+            call.answer["tasks"][0] for call in record.restored(kept.read_text()).calls if call.operation == "RunTask"
+        ]
+        assert bool(started) == ("${TASK_ARN##*/}" in lines)
+        assert not [task for task in started if task["taskArn"].rpartition("/")[2] in lines]
+        assert "-token " not in lines
+
+
+def test_a_wait_s_line_ends_when_the_wait_does(runbook: Runbook) -> None:
+    """Neither before, nor never: groups are there at once, and their hosts are not; a dry run looks at what still stands."""
+    runbook.has_run("create_cluster.py", "register_task_definition.py")
+    ran = runbook.run("run_task.py", "--show-calls")
+    assert re.search(r"until_is InService [^#]*'AutoScalingGroups\[\]\.Instances\[\]\.LifecycleState'", ran.out)
+    for flags in (["--dry-run"], []):
+        ran = runbook.run("pause_cluster.py", "--show-calls", *flags)
+        assert "length(AutoScalingGroups)" not in ran.out, flags
+    assert re.search(r"until_is 0 [^#]*'length\(AutoScalingGroups\[\]\.Instances\[\]\)'", ran.out)
+
+
+def test_a_list_of_so_many_at_most_is_no_way_to_wait(runbook: Runbook) -> None:
+    """The first of a pipeline's runs is listed long before it has ended."""
+    ran = prepared(runbook, LIGHT).has_run("create_repository.py").run("create_pipeline.py", "--show-calls")
+    assert "# here the page waited for pipeline gpu to build the image" in ran.out
+    assert "aws codepipeline list-pipeline-executions" not in ran.out
+
+
+def test_a_look_that_was_refused_is_no_sign_that_all_is_gone() -> None:
+    for error, line in {"AccessDenied": "", "InvalidGroup.NotFound": "until_is 0 aws ec2 describe-subnets"}.items():
+        kept = record.Record("delete_cluster", 0.0)
+        kept.calls = [
+            record.Call(2, "ec2", "DescribeSubnets", "us-east-1", {"SubnetIds": ["s"]}, 1, error=error, waits=(1,))
+        ]
+        kept.waits = [record.Wait(1, "subnets to be gone", 0, 1, looks=1)]
+        assert (line or "# here the page waited") in shell_script.script(kept)
+        assert ("\nuntil_is 0" in shell_script.script(kept)) == bool(line)
+
+
+def test_a_task_that_found_no_room_is_asked_for_again_and_a_wait_is_patient_by_itself() -> None:
+    """HTTP 200 can be a failure of RunTask's; a waiter that gave up after its ten minutes is not started a hundred times."""
+    none = "aws() { echo again >> words; [ $(wc -l < words) -gt 2 ] && echo arn || echo None; }"
+    script = f"\nset -eu\n{shell_script.AGAIN}\n[ $(again aws ecs run-task --query x) = arn ]\n"
+    assert words_of(script, none) == ["again\nagain\nagain\n"]
+    assert words_of(f"\nset -eu\n{shell_script.AGAIN}\nagain aws efs describe-file-systems\n")[:3] == [
+        *("efs", "describe-file-systems", ""),
+    ]
+    fails = "aws() { echo again >> words; return 255; }"
+    for waiter, times in {"tasks-running": 6, "tasks-stopped": 120}.items():
+        script = f"\nset -eu\n{shell_script.AGAIN}\n! again aws ecs wait {waiter} || exit 1\n"
+        assert words_of(script, fails) == ["again\n" * times]
+
+
+def test_the_lines_are_for_the_profile_of_the_settings(runbook: Runbook, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile team]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    ran = runbook.run("create_cluster.py", "--show-calls", "--dry-run", AWS_PROFILE="team", AWS_CONFIG_FILE=str(config))
+    assert "\nexport AWS_PAGER= AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_PROFILE=team\n" in ran.out
 
 
 def test_a_page_that_changes_nothing_shows_what_it_reads(runbook: Runbook) -> None:

@@ -34,12 +34,16 @@ TAGGING = {
     "codepipeline": "codepipeline:TagResource",
     "codeconnections": "codeconnections:TagResource",
     "codestar-connections": "codestar-connections:TagResource",
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    "cloudwatch": "cloudwatch:TagResource",
+    # https://github.com/pepperize/cdk-ssm-parameters-cross-region/issues/442
+    "ssm": "ssm:AddTagsToResource",
 }
 IAM_TAGGING = {"CreateRole": "iam:TagRole", "CreateInstanceProfile": "iam:TagInstanceProfile"}
 #: the calls that create, beside Create...
 CREATING = (
     *("AllocateAddress", "AuthorizeSecurityGroupIngress", "RunInstances", "RunTask", "RegisterTaskDefinition"),
-    *("RegisterScalableTarget", "RequestCertificate"),
+    *("RegisterScalableTarget", "RequestCertificate", "PutMetricAlarm", "PutParameter"),
 )
 #: how a call names its tags, in one service or another
 TAGS = ("Tags", "tags", "TagSpecifications", "TagSpecification")

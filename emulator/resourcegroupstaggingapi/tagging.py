@@ -218,7 +218,8 @@ def tag_resources(call: Call) -> Params:
 
 #: what is asked of the caller besides, for the sake of the service whose resource it is
 TAGS = {full_action(each).partition(":")[0]: full_action(each) for each in TAGGING.values()}
-UNTAGS = {"CreateTags": "DeleteTags", "AddTags": "RemoveTags", "AddTagsToCertificate": "RemoveTagsFromCertificate"}
+UNTAGS = {"CreateTags": "DeleteTags", "AddTags": "RemoveTags"}
+UNTAGS |= {f"AddTagsTo{kind}": f"RemoveTagsFrom{kind}" for kind in ("Certificate", "Resource")}
 
 
 def _demand(call: Call, service: str, arn: str) -> None:

@@ -306,6 +306,8 @@ def host_rows(instance: Any) -> costs.Rows:
 
 
 def gateway_rows(gateway: Any) -> costs.Rows:
+    if gateway["State"] == "failed":  # nothing goes through it; AWS takes it away within the hour
+        return []
     things = [bill.Thing("", prices.ITEMS["NAT gateway"], 1, None), bill.address(gateway["CreateTime"])]
     return [each.row() for each in things]
 
@@ -322,6 +324,6 @@ def task_rows(task: Any) -> costs.Rows:
 def rows() -> costs.Rows:
     """All of it."""
     of_hosts = [row for each in our_instances() for row in host_rows(each)]
-    of_gateways = [row for each in gateways() if each["State"] != "failed" for row in gateway_rows(each)]
+    of_gateways = [row for each in gateways() for row in gateway_rows(each)]
     of_tasks = [row for each in standing_tasks() for row in task_rows(each)]
     return [*of_hosts, *of_gateways, *balancer_rows(), *of_tasks]

@@ -3,6 +3,7 @@
 Light or dark as the reader's screen is: https://developer.mozilla.org/en-US/docs/Web/CSS/@media/prefers-color-scheme
 """
 
+import re
 from xml.sax.saxutils import escape, quoteattr
 
 from infrastructure.picture.layout import FRAMELESS, SQUARE, STEP, Box, per_row, squares_top
@@ -35,6 +36,8 @@ INK = {
 #: state of a GPU -> fill, on a light screen and on a dark one
 GPUS = {"used": ("#d9730d", "#f0a04b"), "shared": ("#f3cf9f", "#7a5a2c"), "free": ("#ffffff", "#0d1117")}
 FONT = "font: 12px Arial, Helvetica, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+#: https://www.w3.org/TR/xml/#charsets
+NOT_OF_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LEGEND = (
     ("used", "a GPU that a task has"),
     ("shared", "a GPU that tasks share"),
@@ -100,8 +103,8 @@ def squares(box: Box) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Escaped; that a space is where no line ends counts for the layout alone."""
-    return escape(text.replace("\u00a0", " "))
+    """Escaped, without what XML knows no way to write; that a space is where no line ends counts for the layout alone."""
+    return escape(NOT_OF_XML.sub("", text.replace("\u00a0", " ")))
 
 
 def area(x: float, y: float, width: float, height: float) -> str:

@@ -134,6 +134,14 @@ TAG = {"Key": "k", "Value": "v"}
             {"CreationToken": "t", "Tags": [TAG]},
         ),
         (
+            *("cloudwatch:TagResource", "cloudwatch:TagResource", "cloudwatch", "put_metric_alarm"),
+            {"AlarmName": "a", "EvaluationPeriods": 1, "ComparisonOperator": "LessThanThreshold", "Tags": [TAG]},
+        ),
+        (
+            *("ssm:AddTagsToResource", "ssm:AddTagsToResource", "ssm", "put_parameter"),
+            {"Name": "p", "Type": "String", "Value": "v", "Tags": [TAG]},
+        ),
+        (
             *("ec2:CreateNetworkInterface", "ec2:CreateNetworkInterface", "efs", "create_mount_target"),
             {"FileSystemId": "fs-0123456789abcdef0", "SubnetId": "subnet-0123456789abcdef0"},
         ),

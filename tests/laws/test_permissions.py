@@ -114,6 +114,27 @@ def test_what_is_shown_is_enough_for_each_script_and_reaches_no_stranger(
             attempt()
 
 
+def test_what_is_shown_is_enough_for_what_other_settings_change_afterwards(clara: Runbook) -> None:
+    """EXTRA_TAGS tags all that stands, and a pause that is made deeper is remembered anew."""
+    clara.has_run("create_repository.py", "create_cluster.py", "register_task_definition.py", "create_service.py")
+    limit(clara, clara.run("show_policy.py").result["documents"])
+    for tags in ("team=vision", ""):
+        for line in ("create_cluster.py", "create_repository.py", "create_service.py"):
+            ran = clara.run(line, EXTRA_TAGS=tags)
+            assert ran.code == 0, f"{line}: {ran.err}"
+    ran = clara.run("pause_cluster.py", "--deep")
+    assert ran.code == 0, ran.err
+
+
+def test_no_stored_parameter_but_ours_is_handed_out(runbook: Runbook) -> None:
+    """What another keeps in Systems Manager may be a secret: a pause's memory is ours, AMIs are AWS's."""
+    for document in runbook.run("show_policy.py").result["documents"]:
+        for statement in document["Statement"]:
+            if {"ssm:GetParameter", "ssm:GetParameters"} & {*statement["Action"]}:
+                own = [arn for arn in statement["Resource"] if arn.split(":")[2] == "ssm"]
+                assert len(own) == 3 and not [arn for arn in statement["Resource"] if arn == "*"]
+
+
 def strangers(runbook: Runbook) -> list[Callable[[], Any]]:
     """What stands beside ours, with another's tag or none, and what would change it."""
     ec2, ecs, efs, iam = (runbook.aws(service) for service in ("ec2", "ecs", "efs", "iam"))

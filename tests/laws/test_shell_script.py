@@ -58,10 +58,11 @@ def test_those_of_a_dry_run_too(example: str, account: Runbook, shell: CommandLi
     compare(account, "create_cluster.py", shell, tmp_path, "--dry-run")
 
 
-@pytest.mark.parametrize("example", ["clara-train"])
+@pytest.mark.parametrize(("example", "flags"), [("clara-train", []), ("gpu-cluster", ["--dry-run"])])
 def test_and_those_of_the_deletion_leave_nothing(
-    example: str, account: Runbook, shell: CommandLine, tmp_path: Path
+    example: str, flags: list[str], account: Runbook, shell: CommandLine, tmp_path: Path
 ) -> None:
-    account.has_run("create_cluster.py", "register_task_definition.py", "create_service.py")
+    begun = "run_task.py" if flags else "create_service.py"
+    account.has_run("create_cluster.py", "register_task_definition.py", begun)
     account.settle()
-    compare(account, "delete_cluster.py --yes", shell, tmp_path)
+    compare(account, "delete_cluster.py --yes", shell, tmp_path, *flags)

@@ -14,7 +14,7 @@ import pytest
 from emulator.codepipeline import pipelines
 from emulator.codestar_connections import connections
 from emulator.core.faults import Fault
-from infrastructure.picture import layout, svg, words
+from infrastructure.picture import layout, seen, svg, words
 from infrastructure.picture.layout import Box, Square
 from tests import browser
 from tests import drawn as drawn_before
@@ -294,6 +294,7 @@ def test_gpus_that_tasks_share_are_drawn_as_shared(runbook: Runbook) -> None:
 
 def test_texts_are_escaped_and_none_is_cut_off() -> None:
     odd = "<&>\"' ]]> &amp; " + "long-" * 90
+    assert svg.plain("\x1b[31mred\x00\uffff") == "[31mred"
     box = Box("picture", odd, odd, [odd], wrong=odd, squares=[Square("used", odd)], children=[Box("item", odd)])
     picture = svg.document(layout.place(box), odd)
     [group] = ElementTree.fromstring(picture).findall(f"{SVG}g")
@@ -301,6 +302,10 @@ def test_texts_are_escaped_and_none_is_cut_off() -> None:
     told = [each.text or "" for each in group.findall(f"{SVG}text[@class='wrong']")]
     assert "".join(told).replace(" ", "") == odd.replace(" ", "")
     assert ElementTree.fromstring(picture).get("aria-label") == odd
+
+
+def test_a_nat_gateway_that_failed_costs_nothing() -> None:
+    assert seen.gateway_rows({"NatGatewayId": "nat-0", "State": "failed"}) == []
 
 
 def test_of_many_the_first_three_are_named() -> None:
