@@ -59,6 +59,10 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
         for each in [each for each in those["InstanceIds"] if each not in over]:
             say("started", f"host {each}", told)
             found.ids.append(each)
+    if others := sorted({those["InstanceType"] for those in instances} - {*constants.TYPES}):
+        settings = ", ".join(constants.TYPES)
+        way = "python create_cluster.py changes that for hosts to come"
+        say("warning", f"{', '.join(others)} is what the cluster's hosts are, the settings say {settings}:", way)
     aws.forget(auto_scaling_group.groups)
     return found
 

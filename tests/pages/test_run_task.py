@@ -50,6 +50,16 @@ def test_a_task_runs_on_a_gpu_of_a_host_that_came_for_it(runbook: Runbook) -> No
     assert task["capacityProviderName"] == "gpu-capacity"
 
 
+def test_types_that_create_cluster_has_not_brought_yet_are_told(runbook: Runbook) -> None:
+    """The table is of the settings, the host of the cluster as it stands."""
+    runbook.has_run(*REGISTERED)
+    told = "warning g4dn.xlarge is what the cluster's hosts are, the settings say g5.xlarge: "
+    assert told in runbook.run("run_task.py", INSTANCE_TYPE="g5.xlarge").err
+    runbook.has_run("stop_task.py --all", "create_cluster.py", INSTANCE_TYPE="g5.xlarge")
+    ran = runbook.run("run_task.py", INSTANCE_TYPE="g5.xlarge")
+    assert "g5.xlarge in us-east-1" in ran.err and "warning" not in ran.err
+
+
 def test_run_task_names_a_strategy_and_no_launch_type(runbook: Runbook) -> None:
     runbook.has_run(*REGISTERED)
     seen = requests(runbook)
