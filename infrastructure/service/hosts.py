@@ -215,15 +215,24 @@ def wait_in_service(each: str, ids: list[str]) -> None:
 
 @contextlib.contextmanager
 def ended_after(one_shot: bool) -> Iterator[None]:
-    """Once the work of a `one_shot` run has ended, well or not, idle hosts end, and what still costs is told. Not where
-    somebody interrupts it."""
-    end_them = end_and_tell if one_shot else str
+    """Once the work of a `one_shot` run has ended, well or not, idle hosts end, and what still costs is told. Of another
+    that fails they stay, and are told. Not where somebody interrupts it."""
     try:
         yield
     except aws.FAILURES:
-        aws.at_best(end_them)  # the run's own failure is told
+        aws.at_best(end_and_tell if one_shot else tell_left)  # the run's own failure is told
         raise
-    end_them()
+    if one_shot:
+        end_and_tell()
+
+
+def tell_left() -> None:
+    """What hosts cost, with a task on them or without; on Fargate the tasks that run_task.py started."""
+    on_fargate = constants.LAUNCH_TYPE == "FARGATE"
+    aws.pause(UNSEEN if on_fargate else 0)
+    left = tasks.find(startedBy=constants.STARTED_BY) if on_fargate else [*map(there, groups())]
+    if any(left):
+        bill.tell_tasks(len(left), "stop_task.py --all")
 
 
 def end_and_tell() -> None:
