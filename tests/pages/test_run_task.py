@@ -52,7 +52,7 @@ def test_a_task_runs_on_a_gpu_of_a_host_that_came_for_it(runbook: Runbook) -> No
 
 def test_types_that_create_cluster_has_not_brought_yet_are_told(runbook: Runbook) -> None:
     """The table is of the settings, the host of the cluster as it stands."""
-    runbook.has_run(*REGISTERED)
+    assert "warning" not in runbook.has_run(*REGISTERED).run("run_task.py", "--dry-run").err
     told = "warning g4dn.xlarge is what the cluster's hosts are, the settings say g5.xlarge: "
     assert told in runbook.run("run_task.py", INSTANCE_TYPE="g5.xlarge").err
     runbook.has_run("stop_task.py --all", "create_cluster.py", INSTANCE_TYPE="g5.xlarge")
