@@ -65,7 +65,8 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
         settings = ", ".join(constants.TYPES)
         way = "python create_cluster.py changes that for hosts to come"
         say("warning", f"{', '.join(others)} is what the cluster's hosts are, the settings say {settings}:", way)
-    aws.forget(auto_scaling_group.groups)
+    if instances:
+        aws.forget(auto_scaling_group.groups)
     return found
 
 

@@ -228,10 +228,13 @@ def ended_after(one_shot: bool) -> Iterator[None]:
 
 def tell_left() -> None:
     """What hosts cost, with a task on them or without; on Fargate the tasks that run_task.py started."""
-    on_fargate = constants.LAUNCH_TYPE == "FARGATE"
-    aws.pause(UNSEEN if on_fargate else 0)
-    left = tasks.find(startedBy=constants.STARTED_BY) if on_fargate else [*map(there, groups())]
-    if any(left):
+    if constants.LAUNCH_TYPE == "FARGATE":
+        aws.pause(UNSEEN)
+        left = tasks.find(startedBy=constants.STARTED_BY)
+    else:  # as they were seen after the last that was started
+        of_hosts = [group for group in auto_scaling_group.groups() if aws.part(group) != "bastion"]
+        left = [host for group in of_hosts for host in there(group)]
+    if left:
         bill.tell_tasks(len(left), "stop_task.py --all")
 
 
