@@ -27,7 +27,7 @@ def describe_clusters() -> dict[str, Any]:
     told = {
         "clusterName": constants.CLUSTER_NAME,
         "status": found["status"],
-        **pause.told(),
+        **pause.tell(),
         "capacityProviders": found["capacityProviders"],
         "hosts": [row(host) for host in hosts],
         "gpus": sum(len(container_instances.gpus(host)) for host in hosts),

@@ -24,6 +24,7 @@ from infrastructure.cluster import (
     load_balancer,
     log_groups,
     nat_gateways,
+    pause,
     tag_index,
 )
 from infrastructure.service import bill, deadlines
@@ -40,12 +41,17 @@ def describe_costs(billed: bool = False) -> dict[str, Any]:
         raise Problem(cluster.missing())
     used = bill.by_use(schedules.priced())
     told = bill.told(found, used)
-    if told["currency"]:
-        console.show_table(bill.table(found, used, told["currency"]))
+    console.show_table(bill.table(found, used, told["currency"] or ""))
     of_bill = {"billed": bill.billed()} if billed else {}
     left = deadlines.tell()
-    say("next", "python pause_cluster.py", "stops what can stop, and loses nothing; for good: python delete_cluster.py")
-    return {"clusterName": constants.CLUSTER_NAME, "region": aws.region(), **told, **left, **of_bill}
+    paused = pause.tell()
+    if not paused:
+        say(
+            "next",
+            "python pause_cluster.py",
+            "stops what can stop, and loses nothing; for good: python delete_cluster.py",
+        )
+    return {"clusterName": constants.CLUSTER_NAME, "region": aws.region(), **paused, **told, **left, **of_bill}
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def resume_cluster(yes: bool = False) -> dict[str, Any]:
     pause.delete()
     found = wait_running(ran, arns) if constants.WAIT and not console.dry_run else []
     running = bill.running_tasks() if costs.on_fargate() else []
-    bill.tell_now(lambda: bill.cluster_now(running), "python pause_cluster.py")
+    bill.tell_now(lambda: bill.cluster_now(running), bill.STOP)
     say("next", "python describe_clusters.py", "to undo: python pause_cluster.py")
     services = {name: count for name, count in ran["services"].items() if count}
     return {"clusterName": constants.CLUSTER_NAME, "services": services, "tasks": runs_again.told(found)}

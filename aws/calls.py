@@ -90,11 +90,11 @@ def call(
 
 
 def at_best(read: Callable[[], T]) -> tuple[T | None, str]:
-    """What `read` answers; or None, and why, in words: AWS did not tell it, or told what can't be read."""
+    """What `read` answers; or None, and why, in one line: AWS did not tell it, or told what can't be read."""
     try:
         return read(), ""
     except (BotoCoreError, ClientError) as error:
-        return None, explain(error)
+        return None, explain(error).partition("\n")[0]
     except (LookupError, TypeError, ValueError) as error:
         return None, repr(error)
 

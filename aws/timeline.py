@@ -140,7 +140,11 @@ def escape(text: str) -> str:
 
 
 def in_words(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    """0.4 s, 96 s, 3 min 0 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 2:
+        return f"{minutes} min {rest} s"
+    return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
 
 
 def rows(timeline: Timeline) -> list[Step]:
@@ -169,7 +173,7 @@ def bars(timeline: Timeline) -> str:
         begin = min(BAR - 1, math.floor(step.asked * scale))
         length = max(1, round((step.ended - step.asked) * scale))
         bar = " " * begin + ("#" if step.critical else "=") * min(length, BAR - begin)
-        lines.append(f"  {step.ended:5.0f} s |{bar:<{BAR}}| {plain(step.what)}")
+        lines.append(f"  {in_words(step.ended):>12} |{bar:<{BAR}}| {plain(step.what)}")
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from botocore import xform_name
 
 import rehearse
@@ -274,6 +275,14 @@ def test_on_a_terminal_a_timeline_is_bars(runbook: Runbook) -> None:
     assert numbers and 1 <= float(numbers[3]) < 1.3
     assert re.search(r"s \| *=+ *\| 1 hosts to join the cluster", ran.err)
     assert re.search(r"s \| *#+ *\| the mount targets' DNS names", ran.err)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.04, "0.0 s"), (0.4, "0.4 s"), (9.5, "9.5 s"), (9.97, "10 s"), (119.4, "119 s"), (179.7, "3 min 0 s")],
+)
+def test_a_short_run_has_tenths_of_a_second_so_that_its_ratio_can_be_read(seconds: float, words: str) -> None:
+    assert timeline.in_words(seconds) == words
 
 
 def made(*steps: record.Call | record.Wait) -> timeline.Timeline:

@@ -294,9 +294,9 @@ def table(rows: Rows, currency: str) -> list[list[str]]:
     paid = dearest(rows)
     cells = [[row.what, row.number, unit_price(row), *(amounts(row) if row in paid else [OR, "", ""])] for row in rows]
     unknown = "" if all(row.price() for row in rows) else " and what could not be looked up"
-    most = ", at the most" if any(row.either for row in rows) else ""
+    most = "at most" if any(row.either for row in rows) else "in all"
     sums = [money(total(rows)), money(total(rows, idle=True)), f"{sum(row.a_month(row.idle) for row in paid):.2f}"]
-    return [names, *cells, [f"in all{most}, without what is by use{unknown}", "", "", *sums]]
+    return [names, *cells, [f"{most}, without what is by use{unknown}", "", "", *sums]]
 
 
 def dearest(rows: Rows) -> Rows:

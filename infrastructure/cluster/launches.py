@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 import aws
+import console
 import constants
 from aws import call, client, code, token
 from console import say
@@ -57,7 +58,13 @@ def launch(group: Any, subnet_ids: list[str], count: int, about: object, togethe
         for each in [each for each in those["InstanceIds"] if each not in over]:
             say("started", f"host {each}", told)
             found.ids.append(each)
-    aws.forget(auto_scaling_group.groups)
+    others = sorted({those["InstanceType"] for those in instances} - {*constants.TYPES})
+    if others and not console.dry_run:
+        settings = ", ".join(constants.TYPES)
+        way = "python create_cluster.py changes that for hosts to come"
+        say("warning", f"{', '.join(others)} is what the cluster's hosts are, the settings say {settings}:", way)
+    if instances:
+        aws.forget(auto_scaling_group.groups)
     return found
 
 

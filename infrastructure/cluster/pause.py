@@ -42,6 +42,13 @@ def told() -> dict[str, str]:
     return {"pausedSince": since()} if since() else {}
 
 
+def tell() -> dict[str, str]:
+    """By a page that looks: since when, and what ends it. For its result."""
+    if since():
+        say("paused", f"since {since()}", "python resume_cluster.py brings back what ran")
+    return told()
+
+
 def refuse() -> None:
     """What is changed or started in a cluster that is paused would be neither as it ran nor as the settings say."""
     if since():

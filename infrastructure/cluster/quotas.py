@@ -220,7 +220,7 @@ def check_all(kinds: Iterable[Counted], zones: Iterable[str]) -> None:
     """The same for several; quotas that can't be read are told once for each service."""
     limits = {each: value(each.service, each.code) for each in kinds if each.wanted()}
     for service, why in {each.service: why for each, why in limits.items() if isinstance(why, str)}.items():
-        say("warning", f"the quotas of {service} could not be read:", why.partition("\n")[0])
+        say("warning", f"the quotas of {service} could not be read:", why)
     for each in [each for each, limit in limits.items() if not isinstance(limit, str)]:
         check(each, zones)
 
@@ -241,7 +241,7 @@ def value(service: str, code: str) -> float | str:
     default, why = aws.at_best(
         lambda: quotas.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
     )
-    return why.partition("\n")[0] if default is None else float(default)
+    return why if default is None else float(default)
 
 
 def more(service: str, code: str, least: float) -> str:

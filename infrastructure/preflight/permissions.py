@@ -103,7 +103,7 @@ def needed() -> list[str]:
 def denied() -> Denied:
     """Of the needed actions, and of iam:CreateServiceLinkedRole."""
     found, why = aws.at_best(simulate)
-    return found or Denied({}, why.partition("\n")[0])
+    return found or Denied({}, why)
 
 
 def simulate() -> Denied:

@@ -254,7 +254,11 @@ def in_short(units: float) -> str:
 
 
 def table(found: list[Line], used: Rows, currency: str) -> list[list[str]]:
-    names = ["costs", f"{currency} for each", "since", "so far", "an hour"]
+    """Without a currency nothing of the price list is known."""
+    names = ["costs", f"{currency or 'price'} for each", "since", "so far", "an hour"]
+    rows = [each.row for each in found]
+    unknown = "" if all(row.price() for row in rows) else " and what could not be looked up"
+    sums = [f"{so_far(found):.2f}", costs.money(costs.total(rows))] if currency else ["?", "?"]
     cells = [
         [
             f"{in_short(row.running)} {row.what}",
@@ -269,13 +273,7 @@ def table(found: list[Line], used: Rows, currency: str) -> list[list[str]]:
         names,
         *cells,
         *([row.what, costs.unit_price(row), "", "", costs.BY_USE] for row in used),
-        [
-            "in all, without what is by use",
-            "",
-            "",
-            f"{so_far(found):.2f}",
-            costs.money(costs.total([each.row for each in found])),
-        ],
+        [f"in all, without what is by use{unknown}", "", "", *sums],
     ]
 
 

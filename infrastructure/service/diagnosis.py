@@ -107,7 +107,7 @@ def why_stopped(task: Any, log: Iterable[str] = ()) -> str:
         told.append("it was never placed")
         if on_host(task) and task.get("stopCode") != "UserInitiated":
             told.append(f"now {why_waiting(asks_for_gpu(task))}{own_sizes(task)}")
-    text = "; ".join(told)
+    text = "; ".join(each.rstrip(". ") for each in told)
     hint = next((hint for words, hint in hints(on_host(task)).items() if words in "; ".join([text, *log])), "")
     return f"{text}. {hint}".rstrip(". ") + "."
 

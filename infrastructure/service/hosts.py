@@ -213,15 +213,27 @@ def wait_in_service(each: str, ids: list[str]) -> None:
 
 @contextlib.contextmanager
 def ended_after(one_shot: bool) -> Iterator[None]:
-    """Once the work of a `one_shot` run has ended, well or not, idle hosts end, and what still costs is told. Not where
-    somebody interrupts it."""
-    end_them = end_and_tell if one_shot else str
+    """Once the work of a `one_shot` run has ended, well or not, idle hosts end, and what still costs is told. Of another
+    that fails they stay, and are told. Not where somebody interrupts it."""
     try:
         yield
     except aws.FAILURES:
-        end_them()
+        aws.at_best(end_and_tell if one_shot else tell_left)  # the run's own failure is told
         raise
-    end_them()
+    if one_shot:
+        end_and_tell()
+
+
+def tell_left() -> None:
+    """What hosts cost, with a task on them or without; on Fargate the tasks that run_task.py started."""
+    if constants.LAUNCH_TYPE == "FARGATE":
+        aws.pause(tasks.UNSEEN)
+        left = tasks.find(startedBy=constants.STARTED_BY)
+    else:  # as they were seen after the last that was started
+        of_hosts = [group for group in auto_scaling_group.groups() if aws.part(group) != "bastion"]
+        left = [host for group in of_hosts for host in there(group)]
+    if left:
+        bill.tell_tasks(len(left), "stop_task.py --all")
 
 
 def end_and_tell() -> None:

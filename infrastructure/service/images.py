@@ -265,7 +265,7 @@ def in_ecr(account: str, region: str, repository: str, reference: str) -> Found:
         return described(found[0], lambda digest: (manifests(imageDigest=digest) or [b"{}"])[0], config)
 
     found, why = aws.at_best(read)
-    return found or Found(unchecked=why.partition("\n")[0])
+    return found or Found(unchecked=why)
 
 
 def described(manifest: bytes, manifest_of: Callable[[str], bytes], config_of: Callable[[str], bytes]) -> Found:

@@ -79,7 +79,9 @@ def test_of_types_and_terms_of_which_one_comes_the_dearest_is_in_the_sums(told: 
         for column in (3, 4, 5):
             known = [Decimal(row[column]) for row in rows if row[3] not in (BY_USE, "or")]
             assert sum(known) == Decimal(sums[column]), f"{capacity}: {rows}"
-        assert (float(sums[3]), sums[0].startswith("in all, at the most,")) == (total, True)
+        widths = [max(map(len, column)) for column in zip(*rows, told["several"][capacity][0], sums, strict=True)]
+        assert sum(widths) + 2 * len(widths) <= 124, f"as wide as a screen: {widths}"
+        assert (float(sums[3]), sums[0].startswith("at most,")) == (total, True)
     names = [row[0] for row in told["several"]["spot-first"] if isinstance(row, list) and "host " in row[0]]
     assert names[:4] == ["host g4dn.xlarge (Spot)", "or host g5.xlarge (Spot)", "or host g6.xlarge (Spot)", names[3]]
     assert names[3] == "or host g4dn.xlarge (on demand)" and len(names) == 6

@@ -425,3 +425,13 @@ def test_a_capacity_block_needs_no_vcpus_and_both_terms_of_several_types_are_loo
         assert all(f"{kind} ({terms})" in told["vCPUs"] for terms in ("spot", "on-demand"))
         assert f"{kind} in us-east-1a" in told["zones"]
     assert len(runbook.emulator.calls[begun:]) <= MOST_CALLS
+
+
+def test_what_could_not_be_asked_is_told_in_one_line_of_its_row(runbook: Runbook) -> None:
+    """AWS's own text, which names the caller's ARN, would break the table."""
+    denied: Any = {"Effect": "Deny", "Action": ["servicequotas:*", "iam:Simulate*"], "Resource": "*"}
+    DOORS["POST", "/_emulator/caller"](runbook.emulator, {"policy": {"Statement": [denied, EVERYTHING]}})
+    ran = of_example(runbook, G).run("check_account.py")
+    assert (ran.code, {*states(ran.result).values()}) == (0, {"ok", "warning"}), ran.err
+    assert [each["row"] for each in ran.result["rows"] if "\n" in each["sentence"]] == []
+    assert {line.split()[0] for line in ran.err.splitlines()} <= {"account", "environment", "ok", "warning", "next"}

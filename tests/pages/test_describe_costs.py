@@ -84,8 +84,23 @@ def test_a_host_that_managed_scaling_has_started_is_in_the_last_line(runbook: Ru
 def test_without_prices_no_sum_is_told(runbook: Runbook) -> None:
     runbook.has_run("create_cluster.py")
     runbook.emulator.faults.planned.append(Fault("pricing:GetProducts", "denied", times=-1))
-    told = runbook.run("describe_costs.py").result
+    ran = runbook.run("describe_costs.py")
+    told = ran.result
     assert (told["currency"], told["perHour"], told["soFar"]) == (None, None, None)
+    shown = [line.split() for line in ran.err.splitlines() if line.startswith("  ")]
+    assert len(shown) == len(told["rows"]) + len(told["byUse"]) + 2, "what stands is shown all the same"
+    assert shown[-1][-2:] == ["?", "?"]
+    assert all(line.startswith(("  ", "account", "costs", "stops", "next", "environ")) for line in ran.err.splitlines())
+
+
+def test_what_is_paused_is_told_and_not_to_be_paused_again(fargate: Runbook) -> None:
+    fargate.has_run(*RUNNING, "pause_cluster.py")
+    for page in ("describe_costs.py", "describe_clusters.py"):
+        ran = fargate.run(page)
+        assert "pausedSince" in ran.result and "python resume_cluster.py" in ran.err, ran.err
+        assert "next python pause_cluster.py" not in ran.err
+    fargate.has_run("resume_cluster.py")
+    assert "pausedSince" not in fargate.run("describe_costs.py").result
 
 
 def test_spot_hosts_cost_what_their_zone_does(runbook: Runbook) -> None:

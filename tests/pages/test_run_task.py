@@ -50,6 +50,35 @@ def test_a_task_runs_on_a_gpu_of_a_host_that_came_for_it(runbook: Runbook) -> No
     assert task["capacityProviderName"] == "gpu-capacity"
 
 
+def test_types_that_create_cluster_has_not_brought_yet_are_told(runbook: Runbook) -> None:
+    """The table is of the settings, the host of the cluster as it stands."""
+    assert "warning" not in runbook.has_run(*REGISTERED).run("run_task.py", "--dry-run").err
+    told = "warning g4dn.xlarge is what the cluster's hosts are, the settings say g5.xlarge: "
+    assert told in runbook.run("run_task.py", INSTANCE_TYPE="g5.xlarge").err
+    runbook.has_run("stop_task.py --all", "create_cluster.py", INSTANCE_TYPE="g5.xlarge")
+    ran = runbook.run("run_task.py", INSTANCE_TYPE="g5.xlarge")
+    assert "g5.xlarge in us-east-1" in ran.err and "warning" not in ran.err
+
+
+def test_a_host_that_a_failed_run_leaves_is_told_with_what_ends_it(runbook: Runbook) -> None:
+    runbook.has_run(*REGISTERED)
+    runbook.emulator.faults.planned.append(Fault("RunTask", "denied"))
+    ran = runbook.run("run_task.py")
+    assert ran.code == 1 and "costs $0.54 an hour now:  1 x host g4dn.xlarge; to stop: python stop_task.py" in ran.err
+    assert ran.err.index("costs $0.54") < ran.err.index("failed: "), "the failure stands last"
+
+
+def test_tasks_on_fargate_that_a_failed_run_leaves_are_told_with_what_stops_them(fargate: Runbook) -> None:
+    """RunTask starts ten at once."""
+    fargate.has_run(*REGISTERED)
+    fargate.emulator.faults.planned.append(Fault("RunTask", "denied", skip=1))
+    ran = fargate.run("run_task.py", TASK_COUNT="11")
+    assert ran.code == 1 and " an hour now:  10 x task; to stop: python stop_task.py --all" in ran.err, ran.err
+    fargate.emulator.faults.planned.append(Fault("RunTask", "denied"))
+    fargate.has_run("stop_task.py --all")
+    assert "an hour now" not in fargate.run("run_task.py").err, "nothing runs, no sum"
+
+
 def test_run_task_names_a_strategy_and_no_launch_type(runbook: Runbook) -> None:
     runbook.has_run(*REGISTERED)
     seen = requests(runbook)
