@@ -150,6 +150,11 @@ def output(text: str) -> None:
         print(text, end="", flush=True)
 
 
+def how_many(count: int, what: str) -> str:
+    """1 host; 2 hosts."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

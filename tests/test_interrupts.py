@@ -53,7 +53,7 @@ def waits(process: subprocess.Popen[str]) -> str:
     told = ""
     for line in process.stderr:
         told += line
-        if line.startswith("waiting for 1 hosts"):
+        if line.startswith("waiting for 1 host "):
             return told
     raise AssertionError(told)
 
@@ -84,7 +84,7 @@ def test_what_is_to_be_ignored_is_ignored(environment: dict[str, str]) -> None:
     process.send_signal(signal.SIGHUP)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 3, err
-    assert "gave up waiting for 1 hosts to join the cluster" in err
+    assert "gave up waiting for 1 host to join the cluster" in err
 
 
 @pytest.mark.parametrize("script", ["create_cluster.py", "list_tasks.py", "execute_command.py"])

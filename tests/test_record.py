@@ -263,7 +263,7 @@ def test_a_timeline_names_what_was_waited_for_and_what_no_one_can_be_faster_than
     assert ran.result["clusterName"] == "gpu"
     root = ElementTree.fromstring(drawn.read_text())
     told = [text for text in root.itertext() if text.strip()]
-    assert any("1 hosts to join the cluster" in text for text in told)
+    assert any("1 host to join the cluster" in text for text in told)
     assert "<script" not in drawn.read_text() and "http" not in drawn.read_text().replace(
         "http://www.w3.org/2000/svg", ""
     )
@@ -273,7 +273,7 @@ def test_on_a_terminal_a_timeline_is_bars(runbook: Runbook) -> None:
     ran = runbook.run("create_cluster.py", "--timeline", "-", MIN_INSTANCES="1")
     numbers = re.search(r"create_cluster.py: took (.*), AWS's critical path (.*), ratio (\d\.\d\d)", ran.err)
     assert numbers and 1 <= float(numbers[3]) < 1.3
-    assert re.search(r"s \| *=+ *\| 1 hosts to join the cluster", ran.err)
+    assert re.search(r"s \| *=+ *\| 1 host to join the cluster", ran.err)
     assert re.search(r"s \| *#+ *\| the mount targets' DNS names", ran.err)
 
 

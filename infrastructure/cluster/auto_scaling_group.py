@@ -15,7 +15,7 @@ import aws
 import console
 import constants
 from aws import Problem, Resource, call, client, code, every, message, name, ours, part, resource, tags, wait
-from console import say
+from console import how_many, say
 from infrastructure.cluster import (
     capacity_reservation,
     container_instances,
@@ -137,7 +137,7 @@ def create(net: Network) -> dict[str, str]:
         each: create_one(each, most[each], net) for each in sorted(wanted(), key=lambda each: -shrinks(each, most))
     }
     if former := [host for each in stood for host in former_hosts(each)]:
-        say("kept", f"{len(former)} hosts as they were", "python update_cluster.py replaces them, one at a time")
+        say("kept", how_many(len(former), "former host"), "python update_cluster.py replaces them, one at a time")
     return arns
 
 
@@ -321,7 +321,7 @@ def refresh(each: str = "hosts") -> dict[str, Any]:
         preferences["InstanceWarmup"] = BOOT_SECONDS + 2 * int(constants.POLL_SECONDS)
     start = call(client("autoscaling").start_instance_refresh, what, of=group, there="InstanceRefreshInProgress")
     start(AutoScalingGroupName=its_name, Preferences=preferences)
-    say("started", what, f"{count} hosts, one at a time")
+    say("started", what, f"{how_many(count, 'host')}, one at a time")
     watch = Watch(each, group, former)
 
     def over() -> bool:
@@ -495,7 +495,7 @@ def resize(each: str, wanted: dict[str, int]) -> None:
         return
     update = call(client("autoscaling").update_auto_scaling_group, what, of=group, gone=GONE, busy=BUSY)
     update(AutoScalingGroupName=name(each), **wanted)  # type: ignore[arg-type]
-    say("updated", what, f"{wanted['DesiredCapacity']} hosts wanted")
+    say("updated", what, f"{how_many(wanted['DesiredCapacity'], 'host')} wanted")
 
 
 def unprotect(group: Any) -> None:
@@ -543,7 +543,7 @@ def delete() -> None:
     for each in HOSTS:
         if group := ask_for_end(each):
             hosts = len(group["Instances"])
-            its_hosts = f"asked for, with {hosts} hosts" if hosts else "asked for"
+            its_hosts = f"asked for, with {how_many(hosts, 'host')}" if hosts else "asked for"
             say("deleted", f"Auto Scaling group {name(each)}", its_hosts)
 
 

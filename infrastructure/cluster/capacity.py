@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 import aws
 import constants
 from aws import Resource, call, client, code, holds, ours, refuse_foreign, resource, spare_foreign, tags, wait
-from console import say
+from console import how_many, say
 from infrastructure.cluster import auto_scaling_group, cluster, container_instances
 
 FARGATE_PROVIDERS = ["FARGATE", "FARGATE_SPOT"]
@@ -176,7 +176,7 @@ def wait_ready() -> None:
         return
     of = constants.MIN_INSTANCES
     why = auto_scaling_group.why_no_host
-    hosts = wait(f"{of} hosts to join the cluster", joined, why, done=lambda: (len(connected), of))
+    hosts = wait(f"{how_many(of, 'host')} to join the cluster", joined, why, done=lambda: (len(connected), of))
     container_instances.warn_of_missing_gpus(hosts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem, call, client
-from console import say
+from console import how_many, say
 
 BLOCK = "capacity-block"
 #: what a group says that launches wherever there is room
@@ -78,9 +78,11 @@ def check(zones: list[str], new: bool) -> str:
         raise Problem(f"{named} is in {zone}, and none of our subnets is: they are in {', '.join(zones)}")
     free, total, wanted = found["AvailableInstanceCount"], found["TotalInstanceCount"], constants.MAX_INSTANCES
     if new and not free:
-        raise Problem(f"{named} has room for {total} hosts, and others have all of it: end one, or name another")
+        raise Problem(
+            f"{named} has room for {how_many(total, 'host')}, and others have all of it: end one, or name another"
+        )
     if total < wanted:
-        say("warning", f"{named} has room for {total} hosts,", f"less than MAX_INSTANCES={wanted}")
+        say("warning", f"{named} has room for {how_many(total, 'host')},", f"less than MAX_INSTANCES={wanted}")
     return told(named, f"{free} of {total} {kind} free in {zone}{end()}")
 
 

@@ -12,7 +12,7 @@ import botocore
 import aws
 import constants
 from aws import Problem, call, client, every, ours, region, tags_of
-from console import say
+from console import how_many, say
 from infrastructure.cluster import (
     capacity_reservation,
     certificate,
@@ -222,7 +222,7 @@ def instance_type(its_name: str) -> Any:
     if constants.CPU_ARCHITECTURE not in ("", arm):
         raise Problem(f"CPU_ARCHITECTURE={constants.CPU_ARCHITECTURE}, but {kind} is {arm}: set one of them")
     if gpus < count:
-        raise Problem(f"{kind} has {gpus} GPUs, but each task needs GPU_COUNT={count}")
+        raise Problem(f"{kind} has {how_many(gpus, 'GPU')}, but each task needs GPU_COUNT={count}")
     if constants.GPU_SHARING and shared < constants.GPU_MEMORY_MIB:
         raise Problem(f"GPU_MEMORY_MIB={constants.GPU_MEMORY_MIB} is more than a GPU of {kind} has: {shared} MiB")
     if memory < constants.HOST_MEMORY:

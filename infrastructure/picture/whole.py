@@ -5,6 +5,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem
+from console import how_many
 from infrastructure.cluster import auto_scaling_group, cluster, costs, file_system, mount_targets, pause
 from infrastructure.picture import in_vpc, named, seen, words
 from infrastructure.picture.layout import Box
@@ -112,7 +113,7 @@ def wrong_with_service(each: Any, newest: Any) -> str:
     if newest.get("rolloutState") == "FAILED":
         return f"its deployment failed: {newest.get('rolloutStateReason', '')}"
     if failing := seen.failing_tasks(each):
-        return f"of its deployment {failing} tasks have failed so far"
+        return f"of its deployment {how_many(failing, 'task')} failed so far"
     lacking = each["runningCount"] < each["desiredCount"]
     events = [event["message"] for event in each.get("events", [])[:5] if lacking]
     return next((text for text in events if "unable to" in text or "unhealthy" in text), "")

@@ -162,7 +162,7 @@ def why_waiting(of_gpu: bool = True) -> str:
         return f"no host has joined the cluster yet: {auto_scaling_group.why_no_host()}"
     if desired > len(hosts):
         return f"another host is on its way: {auto_scaling_group.why_no_host()}"
-    full = f"all {len(hosts)} hosts are full, and MAX_INSTANCES={most}"
+    full = f"{'the host is' if len(hosts) == 1 else f'all {len(hosts)} hosts are'} full, and MAX_INSTANCES={most}"
     if desired < most:
         full = "managed scaling has not asked for another host yet (it looks once a minute)"
     if constants.GPU_SHARING and of_gpu:

@@ -7,7 +7,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem, endpoint_tags, token
-from console import say
+from console import how_many, say
 from infrastructure.cluster import capacity
 from infrastructure.service import (
     deadlines,
@@ -137,7 +137,9 @@ def wait_until(status: str, arns: list[str], seen: list[Any], seconds: float, lo
         runs = f"it still runs, and costs, until {aws.command('stop_task.py --all')}"
         return "; ".join(dict.fromkeys(diagnosis.why(task) or runs for task in waiting))
 
-    return aws.wait(f"{len(arns)} tasks {'to run' if status == 'RUNNING' else 'to end'}", look, why, seconds)
+    return aws.wait(
+        f"{how_many(len(arns), 'task')} {'to run' if status == 'RUNNING' else 'to end'}", look, why, seconds
+    )
 
 
 def refuse_forgotten(arns: list[str], looks: int) -> None:

@@ -11,7 +11,7 @@ import aws
 import console
 import constants
 from aws import wait
-from console import say
+from console import how_many, say
 from infrastructure.cluster import auto_scaling_group, costs, network, security_groups
 from infrastructure.service import counts, diagnosis, runs, task_definitions, task_security_group, tasks
 from infrastructure.service.counts import of_service
@@ -155,7 +155,7 @@ def wait_running(arns: list[str]) -> list[Any]:
     def waiting() -> list[str]:
         return [tasks.in_words(task) for task in found if task["lastStatus"] not in ("RUNNING", "STOPPED")]
 
-    wait(f"{len(arns)} tasks to run", there, lambda: "; ".join(waiting()) or "AWS does not tell of them")
+    wait(f"{how_many(len(arns), 'task')} to run", there, lambda: "; ".join(waiting()) or "AWS does not tell of them")
     for task in [task for task in found if not task.get("startedAt")]:
         say("warning", f"task {tasks.task_id(task['taskArn'])} did not start:", diagnosis.why(task))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import aws
 import constants
 from aws import Problem, Resource, call, client, endpoint_tags, every, mine, ours, resource, wait
-from console import say
+from console import how_many, say
 from infrastructure.cluster import (
     auto_scaling_group,
     capacity,
@@ -516,7 +516,7 @@ def delete(with_cluster: bool = False) -> None:
 
     def draining() -> list[str]:
         going = [each for each in described_by_aws(sorted(names)[:10]) if each["status"] == "DRAINING"]
-        return [f"{each['serviceName']}: {each['runningCount']} tasks still run" for each in going]
+        return [f"{each['serviceName']}: {how_many(each['runningCount'], 'task')} still run" for each in going]
 
     if names:
         wait(f"service {' and '.join(sorted(names))} to end", lambda: not draining(), lambda: "; ".join(draining()))

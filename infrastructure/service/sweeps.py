@@ -24,7 +24,7 @@ import console
 import constants
 import texts
 from aws import Problem
-from console import say
+from console import how_many, say
 from infrastructure.cluster import capacity, costs, pause
 from infrastructure.service import deadlines, diagnosis, hosts, overrides, retries, runs, tasks
 
@@ -69,7 +69,11 @@ def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> 
     recall(rows, read_record(sweep.record), seen)
     write(sweep.record)
     left = [row for row in rows if row.state not in DONE]
-    say("found", f"sweep {path}", f"{len(rows)} rows, {len(rows) - len(left)} of them done by {sweep.record}")
+    say(
+        "found",
+        f"sweep {path}",
+        f"{how_many(len(rows), 'row')}, {len(rows) - len(left)} of them done by {sweep.record}",
+    )
 
     def look() -> bool:
         sweep.looks += 1
@@ -85,7 +89,7 @@ def run(path: str, definition: Any, wanted: dict[str, Any], seen: list[Any]) -> 
         hosts.bring(hosts.Wish(definition, asked.get("overrides", {}), more, known, go_on=running > 0))
         limit = constants.RUN_TIMEOUT_SECONDS or math.inf
         with console.live_table(lambda: table(rows)):
-            aws.wait(f"{len(left)} rows to end", look, lambda: in_words(rows), limit)
+            aws.wait(f"{how_many(len(left), 'row')} to end", look, lambda: in_words(rows), limit)
     return outcome(sweep, definition)
 
 

@@ -9,7 +9,7 @@ import console
 import constants
 from aws import Resource, call, client, every, resource, side_by_side, wait
 from aws.fresh import SECONDS
-from console import say
+from console import how_many, say
 from infrastructure.cluster import cluster
 
 NO_CLUSTER = "ClusterNotFoundException"
@@ -104,7 +104,7 @@ def stop(arns: list[str], reason: str) -> list[Any]:
     def running() -> list[str]:
         return [in_words(task) for task in describe(arns) if task["lastStatus"] != "STOPPED"]
 
-    wait(f"{len(arns)} tasks to stop", lambda: not running(), lambda: ", ".join(running()))
+    wait(f"{how_many(len(arns), 'task')} to stop", lambda: not running(), lambda: ", ".join(running()))
     return describe(arns)
 
 

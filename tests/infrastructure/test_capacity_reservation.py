@@ -66,7 +66,7 @@ def test_one_that_is_not_for_these_hosts_is_refused_with_the_reason_and_nothing_
         ({"CAPACITY_RESERVATION": over}, f"CAPACITY_RESERVATION={over} is expired, not active"),
         ({"CAPACITY_RESERVATION": reserve(runbook, "g5.xlarge")}, "is for g5.xlarge, but INSTANCE_TYPE=g4dn.xlarge"),
         (elsewhere, "is in us-east-1b, and none of our subnets is: they are in us-east-1a"),
-        ({"CAPACITY_RESERVATION": full}, "has room for 1 hosts, and others have all of it"),
+        ({"CAPACITY_RESERVATION": full}, "has room for 1 host, and others have all of it"),
     ]:
         ran = runbook.run("create_cluster.py", **settings)
         assert (ran.code, sentence in ran.err) == (1, True), ran.err

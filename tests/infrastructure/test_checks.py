@@ -9,7 +9,7 @@ from tests.conftest import Runbook
 
 REFUSED = {
     "a type without a GPU": ({"INSTANCE_TYPE": "t3.micro"}, "INSTANCE_TYPE=t3.micro has no NVIDIA GPU"),
-    "too few GPUs": ({"GPU_COUNT": "2"}, "INSTANCE_TYPE=g4dn.xlarge has 1 GPUs, but each task needs GPU_COUNT=2"),
+    "too few GPUs": ({"GPU_COUNT": "2"}, "INSTANCE_TYPE=g4dn.xlarge has 1 GPU, but each task needs GPU_COUNT=2"),
     "a GPU that the driver does not serve": ({"INSTANCE_TYPE": "p2.xlarge"}, "INSTANCE_TYPE=p2.xlarge does not exist"),
     "a type that does not exist": ({"INSTANCE_TYPE": "g99.xlarge"}, "INSTANCE_TYPE=g99.xlarge does not exist"),
     "a type that AWS has retired": (

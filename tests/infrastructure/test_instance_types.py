@@ -107,10 +107,10 @@ def test_another_order_and_one_type_alone_reach_a_group_that_stands_and_hosts_st
     assert "instance types g5.xlarge, g6.2xlarge, g6.xlarge" in ran.err
     ran = runbook.run("create_cluster.py", INSTANCE_TYPES="g5.xlarge,g6.xlarge,g6.2xlarge")
     assert "instance types g5.xlarge, g6.xlarge, g6.2xlarge" in ran.err
-    assert "hosts as they were" not in ran.err
+    assert "former host" not in ran.err
     runbook.emulator.world.settings.without_capacity = []
     ran = runbook.run("create_cluster.py", INSTANCE_TYPE="g5.xlarge")
-    assert "kept 1 hosts as they were  python update_cluster.py replaces them" in ran.err
+    assert "kept 1 former host  python update_cluster.py replaces them" in ran.err
     assert "MixedInstancesPolicy" not in group(runbook)
     assert [each["InstanceType"] for each in group(runbook)["Instances"]] == ["g6.xlarge"]
     assert runbook.run("update_cluster.py", INSTANCE_TYPE="g5.xlarge").code == 0

@@ -202,7 +202,7 @@ def test_a_training_of_twenty_hours_is_waited_for(job: Runbook) -> None:
     job.settings |= {"POLL_SECONDS": "600"}
     ran = job.has_run(*REGISTERED).run("run_task.py", "--command", "sleep 20h")
     assert (ran.code, ran.result["tasks"][0]["exitCodes"]) == (0, {"main": 0})
-    assert "waiting for 1 tasks to end  (as long as it takes)" in ran.err
+    assert "waiting for 1 task to end  (as long as it takes)" in ran.err
 
 
 def test_a_run_that_has_a_limit_is_given_up_then_and_goes_on(job: Runbook) -> None:
@@ -210,7 +210,6 @@ def test_a_run_that_has_a_limit_is_given_up_then_and_goes_on(job: Runbook) -> No
     ran = job.has_run(*REGISTERED).run("run_task.py", "--command", "sleep 20h", RUN_TIMEOUT_SECONDS="3600")
     assert ran.code == 3
     assert (
-        "gave up waiting for 1 tasks to end after 3600 s: it still runs, and costs, until python stop_task.py"
-        in ran.err
+        "gave up waiting for 1 task to end after 3600 s: it still runs, and costs, until python stop_task.py" in ran.err
     )
     assert len(tasks(job)) == 1

@@ -44,7 +44,7 @@ def test_a_script_of_the_user_s_runs_after_ours_and_with_its_own_interpreter(run
 def test_hosts_that_run_keep_what_they_ran_until_they_are_replaced(runbook: Runbook) -> None:
     runbook.settings |= {**QUICK, "MIN_INSTANCES": "1"}
     ran = runbook.has_run("create_cluster.py").run("create_cluster.py", ECS_CONFIG="ECS_LOGLEVEL=debug")
-    assert "kept 1 hosts as they were  python update_cluster.py replaces them" in ran.err
+    assert "kept 1 former host  python update_cluster.py replaces them" in ran.err
 
 
 def test_without_such_settings_user_data_is_one_script(runbook: Runbook) -> None:

@@ -269,7 +269,7 @@ TURNS: list[Turn] = [
     ("Capacity Reservation", reserved(InstanceType="g5.xlarge"), G, "stop", "is for g5.xlarge, but INSTANCE_TYPE=g4dn"),
     ("Capacity Reservation", reserved(InstanceCount=0), G, "stop", "has room for 0 hosts, and others have all of it"),
     ("Capacity Reservation", reserved_elsewhere, G, "stop", "is in us-east-1b, and none of our subnets is"),
-    ("Capacity Reservation", few_reserved, G, "warning", "has room for 1 hosts, less than MAX_INSTANCES=2"),
+    ("Capacity Reservation", few_reserved, G, "warning", "has room for 1 host, less than MAX_INSTANCES=2"),
     ("Spot", account(spot_score=2), "training.env", "warning", "unlikely now: the best zone has 2 of 10"),
     ("Spot", account(without_capacity=[f"us-east-1{each}" for each in "abcdef"]), "training.env", "warning", "1 of 10"),
     ("AMI", account(image_gib=200), G, "stop", "ROOT_VOLUME_GIB=100 is less than the 200 GiB"),

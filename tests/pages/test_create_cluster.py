@@ -407,5 +407,5 @@ def test_a_host_that_does_not_join_ends_the_wait_with_the_reason(runbook: Runboo
     runbook.emulator.world.settings.agents_register = False
     ran = runbook.run("create_cluster.py", MIN_INSTANCES="1", WAIT_TIMEOUT_SECONDS="600")
     assert ran.code == 3
-    assert "gave up waiting for 1 hosts to join the cluster" in ran.err
+    assert "gave up waiting for 1 host to join the cluster" in ran.err
     assert "its ECS agent has not joined the cluster" in ran.err

@@ -216,7 +216,7 @@ def test_no_free_gpu_is_told_with_the_limit(runbook: Runbook) -> None:
     assert "gave up" in runbook.run("run_task.py", TASK_COUNT="2", WAIT_TIMEOUT_SECONDS="100").err
     told = why(runbook)
     assert "no free GPU: the hosts have 0 free, the task needs 1" in told
-    assert "all 1 hosts are full, and MAX_INSTANCES=1" in told
+    assert "the host is full, and MAX_INSTANCES=1" in told
 
 
 def test_a_stopping_task_is_seen_as_still_holding_its_gpu(runbook: Runbook) -> None:

@@ -226,7 +226,7 @@ def test_a_task_that_waits_in_vain_for_a_host_is_red_with_the_reason(runbook: Ru
     runbook.settle(120)
     picture = drawn(runbook)
     check(picture)
-    told = "no free GPU: the hosts have 0 free, the task needs 1; all 1 hosts are full, and MAX_INSTANCES=1"
+    told = "no free GPU: the hosts have 0 free, the task needs 1; the host is full, and MAX_INSTANCES=1"
     assert "What is wrong: 1" in picture
     assert f"a task waits: {told}" in picture
     assert (picture.count(":task/"), picture.count('class="waiting red"')) == (2, 1)
@@ -252,7 +252,7 @@ def test_targets_that_are_not_well_make_their_group_red(clara: Runbook) -> None:
     assert told in page.partition("<th>why</th>")[2]
     clara.settle(230)  # ECS has replaced the task, and the new one is not asked yet
     wrong = red(drawn(clara))
-    assert wrong["clara"] == "of its deployment 1 tasks have failed so far"
+    assert wrong["clara"] == "of its deployment 1 task failed so far"
     [stopped] = [told for name, told in wrong.items() if name != "clara"]
     assert "failed ELB health checks" in stopped
 

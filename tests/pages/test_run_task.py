@@ -354,7 +354,7 @@ def test_a_wait_that_is_over_says_what_holds_the_task(runbook: Runbook) -> None:
     runbook.emulator.world.settings.agents_register = False
     ran = runbook.has_run(*REGISTERED).run("run_task.py", WAIT_TIMEOUT_SECONDS="600")
     assert ran.code == 3
-    assert "gave up waiting for 1 tasks to run after 600 s" in ran.err
+    assert "gave up waiting for 1 task to run after 600 s" in ran.err
     assert "its ECS agent has not joined the cluster" in ran.err
 
 
