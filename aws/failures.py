@@ -99,7 +99,8 @@ def explain(error: Failure) -> str:
     if reason in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
         service, _, action = operation.partition(" ")
         lacking = re.search(r"not authorized to perform: ([\w-]+:\w+)", text)  # a call may need iam:PassRole besides
-        right = lacking[1] if lacking else f"{ACTION_PREFIXES.get(service, service)}:{action}"
+        own = "kms:Decrypt" if "Access to KMS" in text else f"{ACTION_PREFIXES.get(service, service)}:{action}"
+        right = lacking[1] if lacking else own
         return f"access denied: your credentials may not {right}\n{text}"
     if "Throttl" in reason or reason in ("RequestLimitExceeded", "TooManyRequestsException", "SlowDown"):
         return f"AWS throttles {call} ({reason}), after {ATTEMPTS} attempts: run it again in some minutes"

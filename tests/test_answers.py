@@ -42,7 +42,7 @@ OTHERS = (
 #: without an answer of these a page goes on
 COURTESIES = {"pricing", "service-quotas"}
 #: read for the last line alone, when all is done: it is told that this could not be looked at
-LAST_LINE = {"stop_task.py --all": {"elbv2"}}
+LAST_LINE = {"stop_task.py --all": {"elbv2"}, "describe_clusters.py": {"elbv2"}}
 
 
 class Elsewhere:

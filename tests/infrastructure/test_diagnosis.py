@@ -217,7 +217,7 @@ def test_a_spot_host_that_was_taken_back_is_told(runbook: Runbook) -> None:
         "containerInstanceArn": "arn:host",
         "containers": [{"name": "main", "exitCode": 143}],
     }
-    assert diagnosis.why(task).startswith("SpotInterruption: Your Spot Task was interrupted.")
+    assert diagnosis.why(task).startswith("SpotInterruption: Your Spot Task was interrupted;")
 
 
 def test_the_page_tells_of_a_task_whose_spot_host_is_gone(runbook: Runbook) -> None:
