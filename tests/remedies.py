@@ -40,7 +40,7 @@ REMEDIES: dict[str, str] = {
     "the bucket … keeps …": "put right why S3 keeps that object, and run it again",
     "is used by …: that must go first": "run delete_cluster.py first: its load balancer uses it",
     "and the ECS agent counts whole ones only": "take a type with whole GPUs, such as g4dn, g5 or g6; or GPU_COUNT=0",
-    "has … GPUs, but each task needs": SMALLER,
+    "has …, but each task needs": SMALLER,
     "is more than a GPU of … has": SMALLER,
     "does not fit on …: of its": SMALLER,
     "does not fit on …: it has": SMALLER,
