@@ -172,8 +172,9 @@ def warn_of_too_many(definition: Any, its_overrides: Any) -> None:
     """Copies that all run at a time, and for which there can't be hosts enough; a job may wait for another's end."""
     if constants.LAUNCH_TYPE == "FARGATE" or constants.RUN_UNTIL == "STOPPED":
         return
-    of_host = min(checks.least_places(sizes=sizes(definition, its_overrides)).values())
-    if constants.TASK_COUNT > of_host * constants.MAX_INSTANCES:
+    limits = checks.least_places(sizes=sizes(definition, its_overrides)).values()
+    of_host = min(limits, default=constants.TASK_COUNT)  # nothing limits what asks for nothing
+    if of_host * constants.MAX_INSTANCES < constants.TASK_COUNT:
         few = f"TASK_COUNT={constants.TASK_COUNT} is more than MAX_INSTANCES={constants.MAX_INSTANCES} can hold"
         way = "what finds no room waits until WAIT_TIMEOUT_SECONDS; raise MAX_INSTANCES and run create_cluster.py"
         say("warning", f"{few}, {of_host} on a host:", way)
