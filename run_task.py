@@ -110,6 +110,7 @@ def run_alike(
     running = [task["taskArn"] for task in known if tasks.goes_on(task)]
     missing = constants.TASK_COUNT - len(running)
     if missing > 0:
+        hosts.warn_of_too_many(definition, its_overrides)
         costs.tell_before(costs.for_tasks(missing, wanted["cpu"] or 0, wanted["memory"] or 0), yes)
     deadlines.renew()
     make_room([task for task in seen if tasks.goes_on(task)], definition, key, replace)

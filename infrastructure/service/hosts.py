@@ -168,6 +168,18 @@ def room_for(wish: Wish, group: Any) -> Room:
     return Room(free, coming, of_new * coming, min(wanted, group.get("MaxSize", 0) - group.get("DesiredCapacity", 0)))
 
 
+def warn_of_too_many(definition: Any, its_overrides: Any) -> None:
+    """Copies that all run at a time, and for which there can't be hosts enough; a job may wait for another's end."""
+    if constants.LAUNCH_TYPE == "FARGATE" or constants.RUN_UNTIL == "STOPPED":
+        return
+    limits = checks.least_places(sizes=sizes(definition, its_overrides)).values()
+    of_host = min(limits, default=constants.TASK_COUNT)  # nothing limits what asks for nothing
+    if of_host * constants.MAX_INSTANCES < constants.TASK_COUNT:
+        few = f"TASK_COUNT={constants.TASK_COUNT} is more than MAX_INSTANCES={constants.MAX_INSTANCES} can hold"
+        way = "what finds no room waits until WAIT_TIMEOUT_SECONDS; raise MAX_INSTANCES and run create_cluster.py"
+        say("warning", f"{few}, {of_host} on a host:", way)
+
+
 def in_state(state: str, group: Any) -> list[str]:
     """The ids of the hosts that are Pending, InService, or Terminating, each with what follows it."""
     return [each["InstanceId"] for each in group["Instances"] if each["LifecycleState"].startswith(state)]

@@ -418,3 +418,12 @@ def test_hosts_stay_in_the_zone_in_which_there_was_room(runbook: Runbook) -> Non
     assert [each["AvailabilityZone"] for each in group["Instances"]] == ["us-east-1a"] * 2
     assert [each["ProcessName"] for each in group["SuspendedProcesses"]] == ["AZRebalance"]
     assert "stay in their zones" not in runbook.run("create_cluster.py").err
+
+
+def test_more_copies_than_all_hosts_hold_are_told_before_they_start_and_jobs_may_wait_their_turn(
+    zones: Runbook,
+) -> None:
+    told = "TASK_COUNT=3 is more than MAX_INSTANCES=2 can hold"
+    assert told in zones.run("run_task.py", "--dry-run", TASK_COUNT="3").err
+    assert told not in zones.run("run_task.py", "--dry-run", TASK_COUNT="2").err
+    assert told not in zones.run("run_task.py", "--dry-run", TASK_COUNT="3", RUN_UNTIL="STOPPED").err
