@@ -6,6 +6,7 @@ tags is told with them.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -136,8 +137,7 @@ def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         }
         attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
         trust = role["AssumeRolePolicyDocument"]
-        tags = iam.list_role_tags(RoleName=name)["Tags"]
-        limit = iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary")  # which a list does not tell
+        more = iam.get_role(RoleName=name)["Role"]  # a list tells neither tags nor a boundary
         yield (
             "role",
             name,
@@ -145,9 +145,9 @@ def _roles(iam: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 "trust": trust,
                 "inline": inline,
                 "attached": attached,
-                "tags": tags,
+                "tags": more.get("Tags", []),
                 "path": role["Path"],
-                "limit": limit,
+                "limit": more.get("PermissionsBoundary"),
             },
         )
     for profile in iam.list_instance_profiles()["InstanceProfiles"]:
@@ -326,14 +326,14 @@ def _stores(ecr: Any, s3: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for bucket in s3.list_buckets()["Buckets"]:
         name = bucket["Name"]
         parts = {
-            "tags": s3.get_bucket_tagging,
             "policy": s3.get_bucket_policy,
             "access": s3.get_public_access_block,
             "encryption": s3.get_bucket_encryption,
             "rules": s3.get_bucket_lifecycle_configuration,
         }
-        ours = _or_nothing(s3.get_bucket_tagging, Bucket=name)  # a bucket without tags is the user's own
-        yield "bucket", name, {part: _or_nothing(look, Bucket=name) for part, look in parts.items()} if ours else {}
+        tags = _or_nothing(s3.get_bucket_tagging, Bucket=name)
+        about = {part: _or_nothing(look, Bucket=name) for part, look in parts.items()} if tags else {}
+        yield "bucket", name, {"tags": tags, **about} if tags else {}  # without tags it is the user's own
 
 
 def _or_nothing(look: Callable[..., dict[str, Any]], **request: Any) -> dict[str, Any]:
@@ -374,11 +374,19 @@ def _named(item: dict[str, Any]) -> str:
 def _plain(properties: Any, names: dict[str, str]) -> Any:
     """Ids become the names of what they mean, lists are sorted, and what changes from run to run is left out."""
     if isinstance(properties, dict):
-        return {key: _plain(value, names) for key, value in properties.items() if not VOLATILE.search(key)}
+        return {key: _plain(value, names) for key, value in properties.items() if not _is_volatile(key)}
     if isinstance(properties, list):
-        return sorted(
-            (_plain(item, names) for item in properties), key=lambda item: json.dumps(item, default=str, sort_keys=True)
-        )
+        plain = [_plain(item, names) for item in properties]
+        return sorted(plain, key=_written) if len(plain) > 1 else plain
     if isinstance(properties, str):
         return CHOSEN.sub(lambda match: names.get(match[0], "(id)"), properties)
     return properties
+
+
+@functools.cache
+def _is_volatile(key: str) -> bool:
+    return bool(VOLATILE.search(key))
+
+
+def _written(item: Any) -> str:
+    return json.dumps(item, default=str, sort_keys=True)

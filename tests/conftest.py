@@ -37,6 +37,7 @@ import botocore.hooks
 import botocore.loaders
 import botocore.session
 import botocore.useragent
+import botocore.utils
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
@@ -296,7 +297,8 @@ def _loader() -> Any:
 
 
 # What botocore does at length, and no one here looks at: it asks each handler of each new session which arguments it
-# takes, composes a User-Agent, and signs. (The rehearsals, and tests that start processes, have all that.)
+# takes, composes a User-Agent, signs, and reads the same times again and again. (The rehearsals, and tests that start
+# processes, have all that.)
 def _accepts_kwargs(handler: Any) -> bool:
     code = getattr(handler, "__code__", None)
     return bool(code.co_flags & inspect.CO_VARKEYWORDS if code else inspect.getfullargspec(handler).varkw)
@@ -311,6 +313,7 @@ _botocore: Any = botocore
 _alias = _botocore.hooks.EventAliaser._alias_event_name
 _botocore.hooks.EventAliaser._alias_event_name = lambda _, event: _aliased(event)
 _botocore.hooks.accepts_kwargs = _accepts_kwargs
+_botocore.utils._parse_timestamp_with_tzinfo = functools.lru_cache(10_000)(botocore.utils._parse_timestamp_with_tzinfo)
 _botocore.useragent.UserAgentString.to_string = lambda _: "tests"
 _botocore.auth.SigV4Auth.canonical_request = lambda *_: ""
 _botocore.auth.SigV4Auth.signature = lambda *_: "0"

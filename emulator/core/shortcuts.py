@@ -14,6 +14,7 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.errors import ErrorLookupFactory
 from moto.core.responses import BaseResponse
 from moto.iam.models import mark_account_as_visited
+from moto.kms import models as kms_models
 from moto.s3 import urls as s3_urls
 from moto.s3.models import S3Backend
 from moto.utilities.utils import get_partition
@@ -28,6 +29,7 @@ _errors: Any = ErrorLookupFactory
 _backends: Any = BackendDict
 _response: Any = BaseResponse
 _s3: Any = S3Backend
+_kms: Any = kms_models
 
 
 def take() -> None:
@@ -37,6 +39,7 @@ def take() -> None:
     LONG_WAYS["setup_class"] = BaseResponse.setup_class
     LONG_WAYS["parse_parameters"] = BaseResponse.parse_parameters
     LONG_WAYS["account"] = BackendDict.__getitem__
+    LONG_WAYS["private_key"] = _kms.generate_private_key
     # it looks through the methods of a service at every call, and makes a table of a service's errors at every error
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
     responses.camelcase_to_underscores = functools.cache(responses.camelcase_to_underscores)
@@ -47,6 +50,8 @@ def take() -> None:
     _responses.gen_amzn_requestid_long = _request_id
     # reads the module of S3's addresses anew at every request, since they might depend on the environment
     _s3._url_module = s3_urls
+    # makes an RSA key for each key of KMS, also for the one with which EBS encrypts the first host's disk: a tenth of a second
+    _kms.generate_private_key = _private_key
     _backends.__getitem__ = _account
     _response.setup_class = _setup_class
     _response.parse_parameters = _parse_parameters
@@ -68,6 +73,11 @@ def _request_id(headers: Any = None) -> str:
     if isinstance(headers, dict):
         headers["x-amzn-requestid"] = "0" * 52
     return "0" * 52
+
+
+def _private_key(spec: str) -> Any:
+    """A symmetric key has none."""
+    return None if spec == "SYMMETRIC_DEFAULT" else LONG_WAYS["private_key"](spec)
 
 
 def _account(self: Any, account: str) -> Any:

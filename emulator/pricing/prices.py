@@ -176,7 +176,7 @@ def _attributes(name: str, region: str, variant: tuple[str, str, str, float]) ->
     return attributes
 
 
-def _price_list(attributes: dict[str, str], row: Row) -> str:
+def _written(attributes: dict[str, str], row: Row) -> str:
     """One product as the price list writes it: JSON in a string."""
     kinds = ("usagetype", "operation", "accessType", "operatingSystem", "tenancy", "capacitystatus", "regionCode")
     key = "/".join(attributes[name] for name in kinds if name in attributes)
@@ -224,9 +224,14 @@ def _service(call: Call) -> None:
         raise AwsError("NotFoundException", f"Service {call.params['ServiceCode']} not found")
 
 
-def _passes(attributes: dict[str, str], row: Row, wanted: Params) -> bool:
-    value = attributes.get(wanted["Field"], "" if wanted["Field"] != "productFamily" else row.family)
-    kind, text = str(wanted["Type"]), str(wanted["Value"])
+@functools.lru_cache(1_000)
+def _price_lists(service: str, filters: tuple[tuple[str, str, str], ...]) -> list[str]:
+    """The products that pass the filters, as they are written: pages ask for the same ones again and again."""
+    return [_written(*one) for one in _offer(service) if all(_passes(*one, *wanted) for wanted in filters)]
+
+
+def _passes(attributes: dict[str, str], row: Row, of: str, kind: str, text: str) -> bool:
+    value = attributes.get(of, "" if of != "productFamily" else row.family)
     if kind in ("TERM_MATCH", "EQUALS"):
         return value.lower() == text.lower()
     if kind == "CONTAINS":
@@ -240,13 +245,12 @@ def _passes(attributes: dict[str, str], row: Row, wanted: Params) -> bool:
 def get_products(call: Call) -> Params:
     """Several products for one type, unless the filters name system, tenancy and capacity status too."""
     _service(call)
-    filters = call.params.get("Filters") or []
-    products = _offer(call.params["ServiceCode"])
-    found = [one for one in products if all(_passes(*one, wanted) for wanted in filters)]
+    filters = tuple((each["Field"], each["Type"], each["Value"]) for each in call.params.get("Filters") or [])
+    found = _price_lists(call.params["ServiceCode"], filters)
     start = int(call.params.get("NextToken") or 0)
     end = start + (call.params.get("MaxResults") or 100)
     more = {"NextToken": str(end)} if end < len(found) else {}
-    return {"FormatVersion": "aws_v1", "PriceList": [_price_list(*one) for one in found[start:end]], **more}
+    return {"FormatVersion": "aws_v1", "PriceList": found[start:end], **more}
 
 
 @on("pricing", "DescribeServices")

@@ -137,3 +137,12 @@ def test_a_value_is_found_where_moto_finds_it(value: Any) -> None:
     for asked in [(one, *others) for one in names for others in ((), ("own",), ("found", "own"), ("none", "nothing"))]:
         found = [each for name in asked if (each := get_value(value, name, MISSING)) is not MISSING]
         assert carried._picked(type(value), asked)(value) == next(iter(found), None), asked
+
+
+def test_a_symmetric_key_is_made_without_a_private_one(client: Any) -> None:
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    told = kms.encrypt(KeyId=key, Plaintext=b"ours")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=told)["Plaintext"] == b"ours"
+    pair = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    assert kms.get_public_key(KeyId=pair)["PublicKey"]
