@@ -31,6 +31,7 @@ PER = {
     "GB": "a GB",
     "LCU": "an LCU and hour",
     "metric": "a metric and month",
+    "alarm": "an alarm and month",
 }
 
 
@@ -206,6 +207,10 @@ def by_use() -> Rows:
         named["what the balancer passes"] = "LCU"
     if constants.CONTAINER_INSIGHTS == "enabled" or constants.HOST_MONITORING == "enabled":
         named["metrics of CloudWatch"] = "metrics"
+    if (
+        not on_fargate() or constants.SCALING != "none"
+    ):  # AWS makes two for each group of hosts, and for each scaled service
+        named["alarms of scaling"] = "alarms"
     enhanced = (
         [Row("Container Insights", prices.ENHANCED, BY_USE)] if constants.CONTAINER_INSIGHTS == "enhanced" else []
     )

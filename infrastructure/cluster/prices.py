@@ -25,6 +25,7 @@ UNITS = {
     "GB": ("GB",),
     "LCU": ("LCU-Hrs",),
     "metric": ("Metrics",),
+    "alarm": ("Alarms",),
 }
 #: how a usage type begins outside us-east-1, and for some things there too; TS- and Outposts- are other things
 SHORT_REGION = r"(?:(?:[A-Z]{2,4}[0-9]{1,2}|EU)-)?"
@@ -64,6 +65,8 @@ def disk(kind: str) -> Item:
 
 #: of all that AmazonECS has
 FARGATE = of(usagetype="Fargate")
+#: metrics and alarms of CloudWatch, in one question
+WATCHED = of(usagetype="MonitorUsage")
 #: an attribute of which the list is asked for a part
 PARTS_OF = ("usagetype",)
 ITEMS = {
@@ -86,12 +89,13 @@ ITEMS = {
     "task's disk": Item("AmazonECS", "Fargate-EphemeralStorage-GB-Hours", "hour", FARGATE),
     "logs": Item("AmazonCloudWatch", "DataProcessing-Bytes", "GB", of(productFamily="Data Payload")),
     "stored logs": Item("AmazonCloudWatch", "TimedStorage-ByteHrs", "month", of(productFamily="Storage Snapshot")),
-    "metrics": Item("AmazonCloudWatch", "CW:MetricMonitorUsage", "metric", of(productFamily="Metric")),
+    "metrics": Item("AmazonCloudWatch", "CW:MetricMonitorUsage", "metric", WATCHED),
+    "alarms": Item("AmazonCloudWatch", "CW:AlarmMonitorUsage", "alarm", WATCHED),
     "images": Item("AmazonECR", "TimedStorage-ByteHrs", "month", of(productFamily="EC2 Container Registry")),
     "bucket": Item("AmazonS3", "TimedStorage-ByteHrs", "month", of(productFamily="Storage", volumeType="Standard")),
 }
 #: what the list calls these is not known here, so that their price is never found
-ENHANCED = Item("AmazonCloudWatch", "?", "metric", of(productFamily="Metric"))
+ENHANCED = Item("AmazonCloudWatch", "?", "metric", WATCHED)
 
 
 def host(kind: str) -> Item:

@@ -157,7 +157,8 @@ def test_all_that_costs_is_listed_what_is_paid_by_use_with_its_price(runbook: Ru
     [artifacts] = [name for name in by_use if name.startswith("bucket gpu-artifacts-")]
     assert by_use == {
         **{"read from EFS": 0.03, "written to EFS": 0.06, "backups of EFS": 0.05, "through a NAT gateway": 0.045},
-        **{"what the balancer passes": 0.008, "metrics of CloudWatch": 0.3, "logs": 0.5},
+        **{"what the balancer passes": 0.008, "metrics of CloudWatch": 0.3, "alarms of scaling": 0.1},
+        **{"logs": 0.5},
         **{artifacts: 0.023, "bucket example-weights": 0.023, "0.5 vCPU of each": 0.04048, "1 GB of each": 0.004445},
     }
     lines = [" ".join(line.split()) for line in ran.err.splitlines()]
