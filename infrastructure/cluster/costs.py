@@ -207,9 +207,7 @@ def by_use() -> Rows:
         named["what the balancer passes"] = "LCU"
     if constants.CONTAINER_INSIGHTS == "enabled" or constants.HOST_MONITORING == "enabled":
         named["metrics of CloudWatch"] = "metrics"
-    if (
-        not on_fargate() or constants.SCALING != "none"
-    ):  # AWS makes two for each group of hosts, and for each scaled service
+    if not on_fargate() or constants.SCALING != "none":  # managed scaling of hosts has two, that of a service some
         named["alarms of scaling"] = "alarms"
     enhanced = (
         [Row("Container Insights", prices.ENHANCED, BY_USE)] if constants.CONTAINER_INSIGHTS == "enhanced" else []
