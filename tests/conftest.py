@@ -246,10 +246,10 @@ class Runbook:
         _current.emulator = self.emulator
         return _client(service, region)
 
-    def account(self) -> dict[str, Any]:
-        """Everything in the account but what it always has, by name, without ids and times."""
-        found: dict[str, Any] = self.once(("account",), self.look)
-        return found
+    def account(self, after: float = 0) -> dict[str, Any]:
+        """Everything in the account but what it always has, by name, without ids and times; when so many seconds are over."""
+        *_, found = self._each_once([*([self._settling(after)] if after else ()), (("account",), self.look)])
+        return dict(found)
 
     def look(self) -> dict[str, Any]:
         """The same, without a picture for those who come to the same account."""
@@ -258,7 +258,10 @@ class Runbook:
 
     def settle(self, seconds: float = 600) -> None:
         """Let AWS finish what it is doing."""
-        self.once(("settle", seconds), lambda: self._settle(seconds))
+        self.once(*self._settling(seconds))
+
+    def _settling(self, seconds: float) -> tuple[tuple[Any, ...], Callable[[], Any]]:
+        return ("settle", seconds), functools.partial(self._settle, seconds)
 
     def _settle(self, seconds: float) -> None:
         clock = self.emulator.world.clock

@@ -784,18 +784,17 @@ MAKE_NOTHING = {
 
 def belongings(runbook: Runbook) -> dict[str, str]:
     """What a user has already, and settings name: keys, a VPC, groups, file systems, roles, certificates, buckets."""
-    certificates = {
-        "certificate": issued(runbook, "gpu.example.com"),
-        "other_certificate": issued(runbook, "new.example.com"),
-    }
     names = {"variables": "variables", "script": "script", "definition": "definition.json"}
     files = {name: str(FILES / file) for name, file in names.items()}
-    return {**certificates, **files, **runbook.once(("belongings",), lambda: bring(runbook))}
+    return {**files, **runbook.once(("belongings",), lambda: bring(runbook))}
 
 
 def bring(runbook: Runbook) -> dict[str, str]:
     ec2 = runbook.aws("ec2")
-    found: dict[str, str] = {}
+    found = {
+        "certificate": issued(runbook, "gpu.example.com"),
+        "other_certificate": issued(runbook, "new.example.com"),
+    }
     for key in ("ours", "theirs"):
         ec2.create_key_pair(KeyName=key)
     found |= {"zone": zone(runbook, "example.com"), "other_zone": zone(runbook, "example.org")}
@@ -905,8 +904,7 @@ SETTLES = {"sync": 600, "copy": 600}
 
 def stands(runbook: Runbook, seconds: float = 3600) -> dict[str, list[Any]]:
     """The account when AWS has finished, comparable: what has one name as a list, and no numbers of revisions."""
-    runbook.settle(seconds)
-    text = json.dumps(runbook.account(), default=str)
+    text = json.dumps(runbook.account(after=seconds), default=str)
     account = json.loads(re.sub(r"(:task-definition/[\w-]+):\d+", r"\1", text))
     newest: dict[str, int] = {}
     for family, number in re.findall(r"^task definition (.*):(\d+)$", "\n".join(account), re.MULTILINE):
