@@ -16,7 +16,7 @@ PYTHON ?= python3
 # what Python compiles is kept, where the environment says otherwise too: each page is a process of its own
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help rehearse test tests browser check lint docs bench lock clean
+.PHONY: help rehearse test browser check lint docs bench lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -24,9 +24,7 @@ help:
 rehearse: .venv
 	.venv/bin/python rehearse.py $(EXAMPLE) --region $(REGION)
 
-test: lint tests
-
-tests: .venv
+test: lint
 	EVERY_CALL=$(EVERY_CALL) .venv/bin/python -m pytest -q -rs -n 2 --dist worksteal
 
 browser: .venv
