@@ -78,7 +78,7 @@ def is_expired(error: BotoCoreError | ClientError) -> bool:
 def refused(error: Failure) -> bool:
     """Whether AWS has done nothing of what it was asked. After a failure of its own, or without an answer, it may have."""
     if isinstance(error, ClientError):
-        return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] < 500)
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)) < 500
     return isinstance(error, Problem)
 
 

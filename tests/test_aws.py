@@ -9,7 +9,9 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+import aws
 from emulator.core.doors import DOORS
 from emulator.core.faults import Fault
 from emulator.server import serve
@@ -370,3 +372,16 @@ def test_a_right_that_a_call_needs_besides_its_own_is_the_one_that_is_named(
     assert f"is not authorized to perform: {denied} on resource: arn:aws:" in ran.err
     DOORS["POST", "/_emulator/caller"](fargate.emulator, {"policy": None})
     assert fargate.run(page).code == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        ({"ResponseMetadata": {"HTTPStatusCode": 400}}, True),
+        ({"ResponseMetadata": {"HTTPStatusCode": 503}}, False),
+        ({}, True),  # told within an answer, as LaunchInstances does
+    ],
+)
+def test_after_a_failure_of_aws_own_it_may_have_been_done(answer: Any, refused: bool) -> None:
+    told: Any = {"Error": {"Code": "A", "Message": "b"}, **answer}
+    assert aws.refused(ClientError(told, "RunTask")) is refused
